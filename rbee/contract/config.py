@@ -1,0 +1,96 @@
+"""What the configuration file may say, section by section, with the defaults.
+
+One file serves all four programs. A key stands here only when a program obeys it.
+`rbee.runtime.settings` reads it; each program takes what it needs into its own settings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Host = Annotated[str, Meta(min_length=1, max_length=255)]
+Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+Command = Annotated[str, Meta(min_length=1, max_length=4096)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
+    """A section refuses what it does not know."""
+
+
+class QueenSection(_Section, frozen=True):
+    """`url` is where the keeper looks for the queen; unset, it follows from host and port."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+    url: str | None = None
+    queue_limit: Annotated[int, Meta(ge=0, le=100_000)] = 64
+    command: Command | None = None
+
+
+class HiveSection(_Section, frozen=True):
+    """Times in seconds; `health_misses` in a row remove a worker."""
+
+    host: Host = "127.0.0.1"
+    port: Port = 9200
+    worker_host: Host = "127.0.0.1"
+    idle_timeout_s: Seconds = 300
+    health_interval_s: Seconds = 30
+    health_misses: Annotated[int, Meta(ge=1, le=100)] = 3
+    loading_stall_s: Seconds = 300
+    command: Command | None = None
+
+
+class WorkerSection(_Section, frozen=True):
+    """`context` in tokens, shared by all slots; unset, what the model was trained for, at most
+    8192. `threads` unset: one for each physical core. `mmap`: map the file instead of copying."""
+
+    slots: Annotated[int, Meta(ge=1, le=256)] = 4
+    context: Annotated[int, Meta(ge=64, le=16_777_216)] | None = None
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
+    mmap: bool = True
+    command: Command | None = None
+
+
+class ModelsSection(_Section, frozen=True):
+    """`default` is what runs where no model is named; `aliases` are short names for references."""
+
+    default: str | None = None
+    aliases: dict[str, str] = {}
+
+
+class TimesSection(_Section, frozen=True):
+    """Seconds. `stream_silence_s`: a stream that sends nothing for so long, not even its
+    keep-alive, has broken. The keep-alive comes every 10 s."""
+
+    connect_s: Seconds = 10
+    lifeline_heartbeat_s: Seconds = 5
+    lifeline_lease_s: Seconds = 30
+    grace_s: Seconds = 5
+    stream_silence_s: Seconds = 30
+
+
+class AuthSection(_Section, frozen=True):
+    """Unset, the key is in ~/.rbee/api_key, and is made at the first start."""
+
+    api_key_file: str | None = None
+
+
+class LogSection(_Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class Config(_Section, frozen=True):
+    """The whole file."""
+
+    queen: QueenSection = QueenSection()
+    hive: HiveSection = HiveSection()
+    worker: WorkerSection = WorkerSection()
+    models: ModelsSection = ModelsSection()
+    times: TimesSection = TimesSection()
+    auth: AuthSection = AuthSection()
+    log: LogSection = LogSection()

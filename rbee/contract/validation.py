@@ -1,0 +1,56 @@
+"""From bytes to a message, with an error that names the field, the limit and the value."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from rbee.contract.errors import InvalidRequest
+
+T = TypeVar("T")
+
+_AT = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
+_UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_LACKS = re.compile(r"missing required field `(?P<field>[^`]*)`")
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """The message in `body`; raises INVALID_REQUEST with one entry for what is wrong with it."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), body) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest.of("body", "json", f"This is no JSON: {error}") from None
+
+
+def explain(error: msgspec.ValidationError) -> tuple[str, str]:
+    """The field's path and the constraint's words of a validation error of msgspec."""
+    found = _AT.match(str(error))
+    assert found is not None  # the pattern matches any text
+    message, path = found["message"], found["path"] or ""
+    for pattern in (_UNKNOWN, _LACKS):
+        if inner := pattern.search(message):
+            path = f"{path}.{inner['field']}" if path else inner["field"]
+    return path or "body", message
+
+
+def _explain(text: str, body: bytes) -> InvalidRequest:
+    field, message = explain(msgspec.ValidationError(text))
+    value = _value(msgspec.json.decode(body or b"{}"), field)
+    return InvalidRequest.of(
+        field, message.removeprefix("Expected ").replace("`", ""), message, value
+    )
+
+
+def _value(data: Any, path: str) -> Any:
+    """What stands at `path` (`stop[2]`, `messages[0].role`); None where nothing does."""
+    for key in re.findall(r"[^.\[\]]+", path):
+        if isinstance(data, list):
+            data = data[int(key)] if key.isdigit() and int(key) < len(data) else None
+        else:
+            data = data.get(key) if isinstance(data, dict) else None
+    # A megabyte of prompt helps nobody in an error.
+    return data[:200] if isinstance(data, str) else data

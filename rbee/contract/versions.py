@@ -1,0 +1,16 @@
+"""Whether two versions of rbee may talk to each other."""
+
+from __future__ import annotations
+
+from rbee.contract.errors import VersionMismatch
+
+
+def check(program: str, version: str, other_program: str, other_version: str) -> None:
+    """Same major.minor is a match; raises VERSION_MISMATCH otherwise."""
+    if version.split(".")[:2] != other_version.split(".")[:2]:
+        raise VersionMismatch(
+            program=program,
+            version=version,
+            other_program=other_program,
+            other_version=other_version,
+        )

@@ -1,0 +1,126 @@
+"""Messages about workers: between queen, hive and worker."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+WorkerState = Literal["loading", "idle", "busy", "unhealthy"]
+
+BackendName = Annotated[str, Meta(min_length=1, max_length=32)]
+DeviceIndex = Annotated[int, Meta(ge=0, le=255)]
+SlotCount = Annotated[int, Meta(ge=1, le=256)]
+ContextLength = Annotated[int, Meta(ge=64, le=16_777_216)]
+
+
+class SpawnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/workers/spawn. Without a backend the node's best one is used."""
+
+    model: Annotated[str, Meta(min_length=1, max_length=4096)]
+    backend: BackendName | None = None
+    device: DeviceIndex | None = None
+    slots: SlotCount | None = None
+    context: ContextLength | None = None
+
+
+class SpawnReply(msgspec.Struct, frozen=True):
+    worker_id: str
+    url: str
+    state: WorkerState
+
+
+class ReadyCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/workers/ready: what a worker says when it listens."""
+
+    worker_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    url: Annotated[str, Meta(min_length=1, max_length=2048)]
+    model_ref: str
+    backend: str
+    device: int
+
+
+class WorkerRow(msgspec.Struct, frozen=True):
+    """A row of the hive's registry. Times are seconds since the epoch, None where never."""
+
+    id: str
+    url: str
+    model_ref: str
+    backend: str
+    device: int
+    state: WorkerState
+    last_activity: float | None
+    last_health: float | None
+    slots_total: int
+    slots_available: int
+
+
+class WorkerRows(msgspec.Struct, frozen=True):
+    workers: list[WorkerRow]
+
+
+class NodeWorkerRow(msgspec.Struct, frozen=True):
+    """A row of the queen's list: a worker, and the node it is on."""
+
+    worker_id: str
+    node: str
+    state: WorkerState
+    model_ref: str
+    url: str
+    backend: str
+    device: int
+    slots_total: int
+    slots_available: int
+
+
+class NodeWorkerRows(msgspec.Struct, frozen=True):
+    workers: list[NodeWorkerRow]
+
+
+class WorkerName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request that names one worker."""
+
+    worker_id: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class WorkerHealth(msgspec.Struct, frozen=True):
+    """GET /health of a worker. `memory_bytes` is what the process holds resident."""
+
+    status: Literal["healthy", "unhealthy"]
+    model_loaded: bool
+    memory_bytes: int
+
+
+class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
+    """GET /v1/ready of a worker; `progress_url` while loading, `model_loaded` after."""
+
+    ready: bool
+    state: WorkerState
+    progress_url: str | None = None
+    model_loaded: bool = False
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """The `status` event of a worker's /v1/events: what it does now.
+
+    `keep_alive_s` is the wish of the last request that had one; `failure` is why loading failed.
+    """
+
+    state: WorkerState
+    slots_total: int
+    slots_available: int
+    keep_alive_s: float | None = None
+
+
+class WorkerGone(msgspec.Struct, frozen=True):
+    """The `worker_gone` event of a hive. `exit_code` is negative for a signal; `log_tail` holds
+    the worker's last lines; `error` is the failure that the worker named itself, if it did;
+    `stalled` whether it was ended because loading stood still."""
+
+    worker_id: str
+    reason: str
+    exit_code: int | None
+    log_tail: list[str]
+    error: dict[str, object] | None = None
+    stalled: bool = False
