@@ -1,0 +1,61 @@
+"""The API key of this machine: made once, kept in a file that only its owner can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from rbee.contract.errors import ConfigInvalid, StateNotWritable
+from rbee.runtime import paths
+
+
+def load(file: str | None) -> str:
+    """The key in `file`, or in `~/.rbee/api_key`, which is made at the first call.
+
+    Two programs that start at once end up with one key: the file appears whole or not at all.
+    Raises STATE_NOT_WRITABLE, and CONFIG_INVALID for a named file that holds no key.
+    """
+    if file is not None:
+        return _read(Path(file).expanduser())
+    path = paths.state_dir() / "api_key"
+    if not path.exists():
+        _make(path)
+    return _read(path)
+
+
+def _make(path: Path) -> None:
+    draft = path.with_name(f".api_key.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(secrets.token_urlsafe(32) + "\n")
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # Another program was faster; its key is the key.
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise StateNotWritable(path=str(path), reason=error.strerror) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        raise ConfigInvalid(
+            f"The API key file {path} can't be read: {reason}.",
+            source=str(path),
+            key="auth.api_key_file",
+            hint="Name a file that holds the key in [auth] api_key_file, or remove that setting.",
+        ) from None
+    if len(key) < 8:
+        raise ConfigInvalid(
+            f"The API key file {path} holds no key of 8 characters or more.",
+            source=str(path),
+            key="auth.api_key_file",
+            hint=f"Remove {path} to have a new key made, then restart the daemons.",
+        )
+    return key

@@ -1,0 +1,92 @@
+"""Listening sockets: bound before anything is announced, with an error that names the holder."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+from rbee.contract.errors import AddressInUse, ConfigInvalid
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound, listening TCP socket on `host`:`port`; port 0 is any free one.
+
+    Raises CONFIG_INVALID for a host that is no address, ADDRESS_IN_USE for one that is taken or
+    that this machine does not have.
+    """
+    address = f"{host}:{port}"
+    family, sockaddr = _resolve(host, port)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(sockaddr)
+        sock.listen(128)
+    except OSError as error:
+        sock.close()
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(address=address, holder=holder(port)) from None
+        raise AddressInUse(
+            f"{address} can't be bound: {error.strerror}.", address=address, holder=None
+        ) from None
+    return sock
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether `port` could be bound just now."""
+    try:
+        listening_socket(host, port).close()
+    except AddressInUse:
+        return False
+    return True
+
+
+def is_local(host: str) -> bool:
+    """Whether `host` is an address of this machine: one that can be bound."""
+    try:
+        return is_loopback(host) or is_free(host, 0)
+    except ConfigInvalid:
+        return False
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` can only be reached from this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def url(sock: socket.socket, host: str) -> str:
+    """`http://host:port` of a bound socket."""
+    port = sock.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise ConfigInvalid(
+            f"{host!r} is no address of a network interface.",
+            source="--host",
+            key="host",
+            hint="Name an address of this machine, such as 127.0.0.1.",
+        ) from None
+    return found[0][0], found[0][4]
+
+
+def holder(port: int) -> str | None:
+    """Who listens on `port`, where the system lets us see it."""
+    import psutil
+
+    try:
+        for connection in psutil.net_connections("tcp"):
+            where = connection.laddr
+            if connection.status == psutil.CONN_LISTEN and where and where.port == port:
+                if connection.pid is None:
+                    continue
+                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+    except psutil.Error:
+        return None
+    return None

@@ -1,0 +1,165 @@
+"""HTTP as all programs ask it: one endpoint, one message, one reply or one stream."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TypeVar
+
+import aiohttp
+import msgspec
+
+from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    ErrorEnvelope,
+    Internal,
+    RbeeError,
+    StreamTruncated,
+)
+from rbee.contract.events import DONE, Event
+from rbee.runtime import sse
+from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+
+class Client:
+    """One peer. Use it as an asynchronous context manager.
+
+    Raises the errors that the peer names, CONNECTION_TIMEOUT where nothing answers, and
+    STREAM_TRUNCATED where a stream ends without `[DONE]` or is silent for `silence_s`.
+    """
+
+    def __init__(self, url: str, key: str | None, connect_s: float, silence_s: float) -> None:
+        self.url = url.rstrip("/")
+        self._key = key
+        self._connect_s = connect_s
+        self._silence_s = silence_s
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection to the peer; streams that are read then break off."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self,
+        endpoint: Endpoint[Q, R],
+        message: Q | None = None,
+        *,
+        within_s: float = 30.0,
+        **names: str,
+    ) -> R:
+        """Ask once. `names` fill the path's parameters; `within_s` bounds the whole exchange."""
+        timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
+        async with self._ask(endpoint, message, timeout, names) as response:
+            try:
+                body = await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise self._unreachable(error) from None
+        if endpoint.status == 204 or endpoint.reply is Nothing:
+            return endpoint.reply()
+        try:
+            return msgspec.json.decode(body, type=endpoint.reply)
+        except msgspec.MsgspecError as error:
+            raise self._not_ours(str(error)) from None
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, endpoint: Endpoint[Q, Nothing], message: Q | None = None, **names: str
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection."""
+        timeout = aiohttp.ClientTimeout(sock_connect=self._connect_s, sock_read=self._silence_s)
+        async with self._ask(endpoint, message, timeout, names) as response:
+            try:
+                yield self._events(response)
+            finally:
+                response.close()
+
+    @contextlib.asynccontextmanager
+    async def _ask(
+        self,
+        endpoint: Endpoint[Q, R],
+        message: Q | None,
+        timeout: aiohttp.ClientTimeout,
+        names: Mapping[str, str],
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        if known := correlation_id.get():
+            headers[CORRELATION_HEADER] = known
+        try:
+            response = await self._session.request(
+                endpoint.method,
+                self.url + endpoint.path.format(**names),
+                data=None if message is None else msgspec.json.encode(message),
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._unreachable(error) from None
+        except ValueError as error:
+            raise self._not_ours(f"{error} is no address of a program") from None
+        async with response:
+            if response.status >= 300:
+                raise await self._error(response)
+            yield response
+
+    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        parser = sse.Parser()
+        try:
+            async for chunk in response.content.iter_any():
+                for raw in parser.feed(chunk):
+                    if raw.data == DONE:
+                        return
+                    event = sse.decode(raw)
+                    if event is not None:
+                        yield event
+        except TimeoutError:
+            said = f"The stream said nothing for {self._silence_s:g} s."
+            raise StreamTruncated(said, tokens=0) from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise StreamTruncated(f"The stream broke: {_reason(error)}.", tokens=0) from None
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise self._not_ours(str(error)) from None
+        raise StreamTruncated("The stream ended without its end mark.", tokens=0)
+
+    async def _error(self, response: aiohttp.ClientResponse) -> RbeeError:
+        try:
+            body = await response.read()
+            envelope = msgspec.json.decode(body, type=ErrorEnvelope)
+        except (aiohttp.ClientError, msgspec.MsgspecError, TimeoutError):
+            return self._not_ours(f"HTTP {response.status}")
+        return RbeeError.from_body(envelope.error)
+
+    def _unreachable(self, error: Exception) -> ConnectionTimeout:
+        host, _, port = self.url.rpartition("//")[2].rpartition(":")
+        return ConnectionTimeout(
+            f"Nothing answers at {self.url}: {_reason(error)}.", host=host, port=port, attempts=1
+        )
+
+    def _not_ours(self, reason: str) -> Internal:
+        return Internal(
+            f"What answers at {self.url} does not speak as a program of rbee: {reason}.",
+            correlation_id=correlation_id.get(),
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    cause = getattr(error, "os_error", error)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

@@ -1,0 +1,165 @@
+"""A daemon from its flags to its end: lifeline, socket, ready line, signals, orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from rbee import __version__
+from rbee.contract.config import Config
+from rbee.contract.daemons import Failed, Listening, PidFile
+from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
+from rbee.runtime import bind, log, paths, pid_file
+from rbee.runtime.life import Life
+from rbee.runtime.lifeline import Watch, die_with_parent
+from rbee.runtime.present import explain
+
+DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
+
+_OPEN_STREAMS_S = 2.0
+
+
+class Daemon(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells one daemon from another.
+
+    `key` reads the API key of a daemon that has no lifeline; None means that none is wanted.
+    `build` wires the application; its DRAIN, if any, ends in order what lives below it.
+    """
+
+    program: str
+    config: Config
+    host: str
+    port: int
+    lifeline: bool
+    insecure: bool
+    key: Callable[[], str | None]
+    build: Callable[[Life], web.Application]
+    log_name: str | None = None
+    pid_file: str | None = None
+    dies_with_parent: bool = True
+
+
+def run(daemon: Daemon) -> int:
+    """Run until told to stop; returns the exit code. Errors are told to parent or person."""
+    log.set_up(daemon.config.log.level, daemon.config.log.format)
+    try:
+        return asyncio.run(_run(daemon))
+    except RbeeError as error:
+        return _tell(daemon, error)
+    except Exception:
+        logging.getLogger(daemon.program).exception("the program failed")
+        return _tell(daemon, Internal(correlation_id=daemon.program))
+
+
+async def _run(daemon: Daemon) -> int:
+    times = daemon.config.times
+    watch, hello = None, None
+    if daemon.lifeline:
+        watch = Watch(times.lifeline_lease_s, times.grace_s)
+        hello = watch.hello()
+        if daemon.dies_with_parent:
+            die_with_parent()
+    host = (hello and hello.bind) or daemon.host
+    key = None if daemon.insecure else (hello.api_key if hello else daemon.key())
+    _refuse_open_door(daemon, host, key)
+
+    life = Life(daemon.program, hello, key)
+    loop = asyncio.get_running_loop()
+    _on_signals(loop, life)
+    if watch is not None:
+        watch.start(lambda: _hand_over(loop, life), lambda: life.is_held())
+    with bind.listening_socket(host, daemon.port) as sock:
+        life.host = (hello and hello.announce) or host
+        life.url = bind.url(sock, life.host)
+        await _serve(daemon, life, sock)
+    if life.failure is not None:
+        return _tell(daemon, life.failure)
+    return 0
+
+
+async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
+    app = daemon.build(life)
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S
+    )
+    await runner.setup()
+    site = web.SockSite(runner, sock)
+    await site.start()
+    file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
+    try:
+        _announce(daemon, life, file)
+        await life.draining.wait()
+        await site.stop()
+        if DRAIN in app:
+            await app[DRAIN]()
+    finally:
+        life.draining.set()
+        life.over.set()
+        await runner.cleanup()
+        if file is not None:
+            pid_file.remove(file, os.getpid())
+
+
+def _announce(daemon: Daemon, life: Life, file: Path | None) -> None:
+    pid = os.getpid()
+    if file is not None:
+        since = pid_file.started(pid) or 0.0
+        pid_file.write(file, PidFile(daemon.program, pid, since, life.url))
+    target = paths.log_file(daemon.program, daemon.log_name) if daemon.lifeline else None
+    _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, life.url)))
+    if target is not None:
+        log.redirect_output(target)
+    logging.getLogger(daemon.program).info("listening on %s, pid %d", life.url, pid)
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop, life: Life) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # nohup has SIGHUP ignored, and means it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, life.stop)
+
+
+def _hand_over(loop: asyncio.AbstractEventLoop, life: Life) -> None:
+    """From the watch's thread to the loop, which may have ended by itself already."""
+    with contextlib.suppress(RuntimeError):
+        # Looked up late: a program may replace the method while it is built.
+        loop.call_soon_threadsafe(lambda: life.on_owner_lost())
+
+
+def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
+    if key is None and not bind.is_loopback(host):
+        if not daemon.insecure:
+            raise ConfigInvalid(
+                f"{daemon.program} will not listen on {host} without an API key.",
+                source="--host",
+                key="host",
+                hint="Give it one with --api-key-file, or say --insecure if you mean it.",
+            )
+        logging.getLogger(daemon.program).warning(
+            "INSECURE: everyone who reaches %s can use this program, it asks for no key", host
+        )
+
+
+def _tell(daemon: Daemon, error: RbeeError) -> int:
+    """Name `error` to the parent, which reads our first line or the log, or to the person."""
+    print(explain(error), file=sys.stderr, flush=True)
+    if daemon.lifeline:
+        body = msgspec.to_builtins(error.envelope().error)
+        _say(msgspec.json.encode(Failed(daemon.program, body)))
+    return error.exit_code
+
+
+def _say(line: bytes) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()

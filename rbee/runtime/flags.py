@@ -1,0 +1,57 @@
+"""The flags that all daemons share, and what becomes of bad ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+
+from rbee.contract.config import Config
+from rbee.contract.errors import RbeeError
+from rbee.runtime.present import explain
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def daemon_flags(default_port: int | None) -> Callable[[F], F]:
+    """--host, --port, --lifeline, --insecure and --show-settings."""
+    shown = "config" if default_port is None else "any free one"
+    options = (
+        click.option("--host", help="The address to listen on [default: 127.0.0.1]."),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            default=default_port,
+            help=f"The port; 0 is any free one [default: {shown}].",
+        ),
+        click.option("--lifeline", is_flag=True, help="End when standard input does."),
+        click.option("--insecure", is_flag=True, help="Ask for no API key, on any address."),
+        click.option("--show-settings", is_flag=True, help="Print the settings and exit."),
+    )
+
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def settings_or_exit(flags: Mapping[str, object]) -> Config:
+    """The effective configuration; what is wrong with it is told, and the program ends."""
+    from rbee.runtime import settings
+
+    try:
+        return settings.load(flags)
+    except RbeeError as error:
+        click.echo(explain(error), err=True)
+        sys.exit(error.exit_code)
+
+
+def show_settings(config: Config) -> None:
+    """Print the effective settings as TOML."""
+    from rbee.runtime import settings
+
+    click.echo(settings.show(config), nl=False)

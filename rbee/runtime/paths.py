@@ -1,0 +1,67 @@
+"""Where things are on this machine, each place named once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from rbee.contract.errors import ConfigInvalid, ProgramFailed, StateNotWritable
+
+
+def home() -> Path:
+    """The person's home folder."""
+    return Path(os.environ.get("HOME") or Path("~").expanduser())
+
+
+def state_dir() -> Path:
+    """`~/.rbee`, made where it is missing (0700). Raises STATE_NOT_WRITABLE."""
+    return _made(home() / ".rbee")
+
+
+def log_file(program: str, name: str | None = None) -> Path:
+    """Where a daemon under a lifeline logs; `name` tells workers apart."""
+    stem = f"{program}-{name}" if name else program
+    return _made(state_dir() / "logs") / f"{stem}.log"
+
+
+def pid_file(program: str) -> Path:
+    """`~/.rbee/queen-rbee.pid` and `~/.rbee/hive-rbee.pid`."""
+    return state_dir() / f"{program}.pid"
+
+
+def config_candidates() -> list[Path]:
+    """The config files in the order in which they are looked for; only the first one counts."""
+    if named := os.environ.get("RBEE_CONFIG"):
+        if not Path(named).is_file():
+            raise ConfigInvalid(
+                f"RBEE_CONFIG names {named}, which is no file.",
+                source="RBEE_CONFIG",
+                key=named,
+                hint="Correct the path, or unset RBEE_CONFIG.",
+            )
+        return [Path(named)]
+    user = Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
+    return [user / "rbee" / "config.toml", Path("/etc/rbee/config.toml")]
+
+
+def program(name: str) -> list[str]:
+    """The command that starts a program of ours: this installation's own, else the PATH's."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    if found is None:
+        raise ProgramFailed(
+            f"The program {name} was not found beside {sys.executable} or on PATH.",
+            program=name,
+            reason="not installed",
+        )
+    return [found]
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateNotWritable(path=str(folder), reason=error.strerror) from None
+    return folder

@@ -1,0 +1,223 @@
+"""HTTP as all daemons speak it: keys, correlation ids, errors and streams, each in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from rbee.contract.daemons import Ack
+from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing
+from rbee.contract.errors import (
+    ErrorEnvelope,
+    Internal,
+    InvalidApiKey,
+    InvalidRequest,
+    NotFound,
+    RbeeError,
+    ShuttingDown,
+)
+from rbee.contract.events import Event
+from rbee.contract.validation import decode
+from rbee.runtime import sse
+from rbee.runtime.life import Life
+from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+_Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LIFE: web.AppKey[Life] = web.AppKey("life", Life)
+_OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
+_END: Any = object()
+
+KEEP_ALIVE_S = 10.0
+LARGEST_BODY = 16 << 20
+_log = logging.getLogger("http-server")
+
+
+def application(life: Life) -> web.Application:
+    """An application that treats keys, errors and correlation ids as every daemon does."""
+    app = web.Application(middlewares=[_correlate, _errors, _guard], client_max_size=LARGEST_BODY)
+    app[LIFE] = life
+    app[_OPEN] = set()
+    app.on_response_prepare.append(_name)
+    return app
+
+
+def answer(
+    app: web.Application,
+    endpoint: Endpoint[Q, R],
+    handler: Callable[[web.Request, Q], Awaitable[R]],
+) -> None:
+    """Serve `endpoint`: the body comes decoded and checked, the reply goes out encoded."""
+
+    async def handle(request: web.Request) -> web.Response:
+        reply = await handler(request, await _message(request, endpoint))
+        if endpoint.status == 204:
+            return web.Response(status=204)
+        body = msgspec.json.encode(reply)
+        return web.Response(body=body, status=endpoint.status, content_type="application/json")
+
+    _route(app, endpoint, handle)
+
+
+def stream(
+    app: web.Application,
+    endpoint: Endpoint[Q, Nothing],
+    handler: Callable[[web.Request, Q], AsyncIterator[Event | None]],
+) -> None:
+    """Serve `endpoint` as a stream of what `handler` yields, closed by `[DONE]`.
+
+    What is raised before the first event becomes an HTTP status, afterwards an `error` event. An
+    event of None opens the stream with nothing to say yet. A reader that goes away cancels the
+    handler; one that is slow holds it up.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        source = handler(request, await _message(request, endpoint))
+        return await _pump(request, source)
+
+    _route(app, endpoint, handle)
+
+
+def accept_shutdown(app: web.Application) -> None:
+    """Serve POST /v1/admin/shutdown: the orderly end begins once the reply is out."""
+
+    async def handle(request: web.Request, _: Nothing) -> Ack:
+        life = request.app[LIFE]
+        asyncio.get_running_loop().call_later(0.01, life.shut_down)
+        return Ack(f"{life.program} ends.")
+
+    answer(app, SHUTDOWN, handle)
+
+
+def _route(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
+    app.router.add_route(endpoint.method, endpoint.path, handle)
+    if endpoint.open:
+        app[_OPEN].add(endpoint.path)
+
+
+async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
+    body = await request.read() if endpoint.request is not Nothing else b""
+    return decode(body, endpoint.request)
+
+
+async def _pump(request: web.Request, source: AsyncIterator[Event | None]) -> web.StreamResponse:
+    closing = asyncio.ensure_future(request.app[LIFE].over.wait())
+    coming = asyncio.ensure_future(_next(source))
+    try:
+        await asyncio.wait({coming, closing}, return_when=asyncio.FIRST_COMPLETED)
+        if coming.done():
+            coming.result()  # What goes wrong before the first byte is an HTTP status.
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        while True:
+            await asyncio.wait(
+                {coming, closing}, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if coming.done():
+                event = _outcome(request, coming)
+                if event is _END:
+                    break
+                if event is not None:
+                    await response.write(sse.encode(event))
+                if isinstance(event, ErrorEnvelope):
+                    break
+                coming = asyncio.ensure_future(_next(source))
+            elif closing.done():
+                break
+            else:
+                await response.write(sse.KEEP_ALIVE)
+        await response.write(sse.LAST)
+        return response
+    except ConnectionError:
+        raise asyncio.CancelledError from None  # The reader is gone: nobody to answer.
+    finally:
+        closing.cancel()
+        await _abandon(coming, source)
+
+
+async def _next(source: AsyncIterator[Event | None]) -> Event | None:
+    return await anext(source, _END)
+
+
+def _outcome(request: web.Request, coming: asyncio.Future[Event | None]) -> Event | None:
+    """The event that came, or what went wrong as an event: the stream has begun."""
+    try:
+        return coming.result()
+    except RbeeError as error:
+        return error.envelope()
+    except Exception:
+        return _internal(request).envelope()
+
+
+async def _abandon(
+    coming: asyncio.Future[Event | None], source: AsyncIterator[Event | None]
+) -> None:
+    """Stop the source, so that what it holds is free when the handler returns."""
+    coming.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await coming
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()
+
+
+@web.middleware
+async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse:
+    given = request.headers.get(CORRELATION_HEADER, "")
+    known = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else ""
+    correlation_id.set(known or secrets.token_hex(8))
+    return await handler(request)
+
+
+async def _name(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers[CORRELATION_HEADER] = correlation_id.get()
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except RbeeError as error:
+        return _error_response(error, error.status or 500)
+    except web.HTTPRequestEntityTooLarge:
+        limit = f"a body of at most {LARGEST_BODY} bytes"
+        return _error_response(InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
+    except web.HTTPException as error:
+        told = f"There is no {request.method} {request.path} here"
+        not_there = NotFound.of("path", "a route of this program", told, request.path)
+        return _error_response(not_there, error.status)
+    except Exception:
+        return _error_response(_internal(request), 500)
+
+
+@web.middleware
+async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
+    life = request.app[LIFE]
+    if life.key is not None and request.path not in request.app[_OPEN]:
+        said = request.headers.get("Authorization", "").encode(errors="replace")
+        if not hmac.compare_digest(said, f"Bearer {life.key}".encode()):
+            raise InvalidApiKey(host=request.host)
+    if life.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
+        raise ShuttingDown(f"{life.program} is shutting down.")
+    return await handler(request)
+
+
+def _internal(request: web.Request) -> Internal:
+    _log.exception("%s %s failed", request.method, request.path)
+    return Internal(correlation_id=correlation_id.get())
+
+
+def _error_response(error: RbeeError, status: int) -> web.Response:
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
+    body = msgspec.json.encode(error.envelope())
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
