@@ -1,0 +1,1 @@
+"""llama.cpp, and the model's own chat template."""

@@ -1,0 +1,50 @@
+"""A conversation as the text that the model was trained on: its own Jinja template, sandboxed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from jinja2 import TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.tasks import Message
+
+# What llama.cpp uses for a model without a template of its own.
+CHATML = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
+    " + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+class ChatTemplate:
+    """Renders messages. The template comes with the model, from strangers: hence the sandbox."""
+
+    def __init__(self, source: str | None, bos: str, eos: str) -> None:
+        self._bos, self._eos = bos, eos
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+        )
+        environment.globals["raise_exception"] = _refuse
+        environment.globals["strftime_now"] = time.strftime
+        self._template = environment.from_string(source or CHATML)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The prompt, up to where the answer begins. Raises INVALID_REQUEST where the template
+        refuses the conversation (an unknown role, say)."""
+        try:
+            return self._template.render(
+                messages=[{"role": m.role, "content": m.content} for m in messages],
+                add_generation_prompt=True,
+                bos_token=self._bos,
+                eos_token=self._eos,
+            )
+        except TemplateError as error:
+            told = f"The model's chat template refuses this: {error}"
+            raise InvalidRequest.of("messages", "the model's chat template", told) from None
+
+
+def _refuse(message: str) -> None:
+    raise TemplateError(message)

@@ -1,0 +1,243 @@
+"""llama.cpp through llama-cpp-python's low-level API: a model, its context, one batch at a time.
+
+Nothing here is thread-safe but `Model.tokenize` and `Model.chat`, which only read. Every native
+call lets go of the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+# Else llama.cpp starts gdb on itself when it aborts.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
+from llama_cpp import llama_cpp as C
+
+from rbee.contract.errors import BackendUnavailable, ModelCorrupt
+
+_log = logging.getLogger("llama-cpp")
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
+_ERROR = 4
+_PIECE = 512
+
+
+class _Words:
+    """What llama.cpp logs: into our log, and its last errors kept for who asks why it failed."""
+
+    def __init__(self) -> None:
+        self.errors: deque[str] = deque(maxlen=8)
+        self.callback = C.llama_log_callback(self._take)
+        C.llama_log_set(self.callback, ctypes.c_void_p(0))
+
+    def _take(self, level: int, text: bytes, _: Any) -> None:
+        line = text.decode(errors="replace").strip()
+        if level == _ERROR and line:
+            self.errors.append(line)
+        if line and _log.isEnabledFor(_LEVELS.get(level, logging.DEBUG)):
+            _log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+    def why(self) -> str:
+        """The first of the last errors, which is mostly the cause."""
+        return self.errors[0] if self.errors else "llama.cpp gave no reason"
+
+
+def backends() -> list[str]:
+    """What the installed llama.cpp can compute on, the best first: such as `["cuda", "cpu"]`."""
+    if not C.llama_supports_gpu_offload():
+        return ["cpu"]
+    told = C.llama_print_system_info().decode(errors="replace")
+    names = {part.partition(" :")[0].strip().lower() for part in told.split("|") if " : " in part}
+    aliases = {"mtl": "metal", "rocm": "rocm", "hip": "rocm"}
+    known = {aliases.get(name, name) for name in names}
+    return [*sorted(known & {"cuda", "metal", "rocm", "sycl", "vulkan"}), "cpu"]
+
+
+class Model:
+    """A loaded model. `free` gives its memory back; after that nothing else may be called."""
+
+    def __init__(
+        self,
+        path: Path,
+        backend: str,
+        device: int,
+        mmap: bool,
+        on_progress: Callable[[float], bool],
+    ) -> None:
+        """Load `path`. `on_progress` is told 0…1, and stops the load by returning False.
+
+        Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
+        """
+        self._words = _Words()
+        C.llama_backend_init()
+        if backend not in (available := backends()):
+            raise BackendUnavailable(backend=backend, available=available)
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = 0 if backend == "cpu" else -1
+        params.main_gpu = device
+        params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
+        told = C.llama_progress_callback(lambda part, _: on_progress(part))
+        params.progress_callback = told
+        handle = C.llama_model_load_from_file(os.fsencode(path), params)
+        if not handle:
+            raise ModelCorrupt(file=str(path), reason=self._words.why())
+        self._handle = handle
+        self._vocab = C.llama_model_get_vocab(handle)
+        self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
+        self._piece = ctypes.create_string_buffer(_PIECE)
+        self._ends: list[int] | None = None
+
+    def free(self) -> None:
+        C.llama_model_free(self._handle)
+
+    @property
+    def handle(self) -> Any:
+        return self._handle
+
+    def chat_template(self) -> str | None:
+        """The model's own Jinja template; None where it has none."""
+        found = C.llama_model_chat_template(self._handle, None)
+        return found.decode(errors="replace") if found else None
+
+    def special_text(self, which: str) -> str:
+        """The text of the `bos` or `eos` token; empty where the model has none."""
+        token = {"bos": C.llama_vocab_bos, "eos": C.llama_vocab_eos}[which](self._vocab)
+        if not 0 <= token < self.vocabulary_size:
+            return ""
+        return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+
+    def adds_bos(self) -> bool:
+        """Whether tokenizing puts the beginning-of-sequence token first by itself."""
+        return bool(C.llama_vocab_get_add_bos(self._vocab))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids, with the special tokens that the model wants around a text."""
+        data = text.encode(errors="replace")
+        room = len(data) + 8
+        buffer = (C.llama_token * room)()
+        count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, True, True)
+        return list(buffer[: max(count, 0)])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; empty for a control token."""
+        length = C.llama_token_to_piece(self._vocab, token, self._piece, _PIECE, 0, False)
+        if length < 0:
+            large = ctypes.create_string_buffer(-length)
+            length = C.llama_token_to_piece(self._vocab, token, large, -length, 0, False)
+            return large.raw[:length]
+        return self._piece.raw[:length]
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends an answer."""
+        return bool(C.llama_vocab_is_eog(self._vocab, token))
+
+    def ends(self) -> list[int]:
+        """Every token that ends an answer."""
+        if self._ends is None:
+            self._ends = [t for t in range(self.vocabulary_size) if self.is_end(t)]
+        return self._ends
+
+
+class Sampler:
+    """llama.cpp's own sampler chain for one request."""
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        min_p: float,
+        repeat_penalty: float,
+        seed: int,
+        ignore_eos: bool,
+    ) -> None:
+        size = model.vocabulary_size
+        parts: list[Any] = []
+        if ignore_eos:
+            biases = [C.llama_logit_bias(token, -float("inf")) for token in model.ends()]
+            array = (C.llama_logit_bias * len(biases))(*biases)
+            parts.append(C.llama_sampler_init_logit_bias(size, len(biases), array))
+        if repeat_penalty != 1.0:
+            parts.append(C.llama_sampler_init_penalties(size, 64, repeat_penalty, 0.0, 0.0))
+        if temperature == 0:
+            parts.append(C.llama_sampler_init_greedy())
+        else:
+            parts.append(C.llama_sampler_init_top_k(top_k))
+            parts.append(C.llama_sampler_init_top_p(top_p, 1))
+            parts.append(C.llama_sampler_init_min_p(min_p, 1))
+            parts.append(C.llama_sampler_init_temp(temperature))
+            parts.append(C.llama_sampler_init_dist(seed))
+        self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+        for part in parts:
+            C.llama_sampler_chain_add(self._chain, part)
+
+    def sample(self, context: Context, index: int) -> int:
+        """The next token after the batch's token at `index`."""
+        return int(C.llama_sampler_sample(self._chain, context.handle, index))
+
+    def free(self) -> None:
+        C.llama_sampler_free(self._chain)
+
+
+class Context:
+    """The KV cache, shared by all sequences, and the one batch that is filled again and again."""
+
+    def __init__(self, model: Model, tokens: int, sequences: int, threads: int) -> None:
+        """`tokens` is the length in all. Raises MODEL_CORRUPT where llama.cpp can't make it."""
+        params = C.llama_context_default_params()
+        params.n_ctx = tokens
+        params.n_batch = params.n_ubatch = min(512, tokens)
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        handle = C.llama_init_from_model(model.handle, params)
+        if not handle:
+            raise ModelCorrupt(
+                "llama.cpp could not make a context for the model.",
+                file="",
+                reason=f"a context of {tokens} tokens could not be made",
+            )
+        self.handle: Any = handle
+        self.tokens: int = tokens
+        self.batch_size = int(C.llama_n_batch(handle))
+        self._memory = C.llama_get_memory(handle)
+        self._batch = C.llama_batch_init(self.batch_size, 0, 1)
+
+    def free(self) -> None:
+        C.llama_batch_free(self._batch)
+        C.llama_free(self.handle)
+
+    def clear_batch(self) -> None:
+        self._batch.n_tokens = 0
+
+    def add(self, sequence: int, position: int, tokens: Sequence[int], sample: bool) -> int:
+        """Put `tokens` of a sequence into the batch, which has room for them. With `sample`, the
+        last one's logits are wanted. Returns the last one's index in the batch."""
+        batch = self._batch
+        at: int = batch.n_tokens
+        for offset, token in enumerate(tokens):
+            index = at + offset
+            batch.token[index] = token
+            batch.pos[index] = position + offset
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = sequence
+            batch.logits[index] = 0
+        last = at + len(tokens) - 1
+        batch.logits[last] = 1 if sample else 0
+        batch.n_tokens = at + len(tokens)
+        return last
+
+    def decode(self) -> int:
+        """Compute the batch; 0 is success, anything else llama.cpp's own code."""
+        return int(C.llama_decode(self.handle, self._batch))
+
+    def forget(self, sequence: int) -> None:
+        """Take a sequence out of the cache, whole."""
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)

@@ -1,0 +1,124 @@
+"""The worker's wiring: listen, tell the hive, load, answer, and give the memory back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from rbee.contract.errors import RbeeError
+from rbee.contract.events import Loading
+from rbee.contract.workers import ReadyCallback
+from rbee.runtime import api_key, server
+from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.client import Client
+from rbee.runtime.daemon import DRAIN, Daemon, run
+from rbee.runtime.life import Life
+from rbee.runtime.narration import Narrator
+from rbee.worker import routes
+from rbee.worker.services.announce import announce
+from rbee.worker.services.engine import Engine
+from rbee.worker.services.inference import Inference
+from rbee.worker.services.loading import Load, Loaded, Progress
+from rbee.worker.settings import WorkerSettings
+
+PROGRAM = "llm-worker-rbee"
+
+
+def main(settings: WorkerSettings) -> int:
+    """Run the worker until told to stop; returns the exit code."""
+    file = settings.api_key_file
+    daemon = Daemon(
+        program=PROGRAM,
+        config=settings.config,
+        host=settings.host,
+        port=settings.port,
+        lifeline=settings.lifeline,
+        insecure=settings.insecure,
+        key=lambda: api_key.load(file) if file else None,
+        build=lambda life: _build(life, settings),
+        log_name=settings.worker_id,
+    )
+    return run(daemon)
+
+
+def _build(life: Life, settings: WorkerSettings) -> web.Application:
+    app = server.application(life)
+    app[routes.EVENTS] = Broadcast()
+    app[routes.PROGRESS] = Progress()
+    app[routes.INFERENCE] = Inference(settings.slots, app[routes.EVENTS])
+    routes.add(app)
+    app[DRAIN] = lambda: _drain(app, settings)
+    app.cleanup_ctx.append(lambda _: _engine(app, settings))
+    return app
+
+
+async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterator[None]:
+    """The engine's life, beside the server's. It starts once the hive has been told."""
+    life, progress = app[server.LIFE], app[routes.PROGRESS]
+    narrator = Narrator(app[routes.EVENTS].send)
+    began = time.monotonic()
+
+    def tell(news: Loading) -> None:
+        progress.tell(news)
+        app[routes.EVENTS].send(news)
+
+    def ready(outcome: Loaded | RbeeError) -> None:
+        if isinstance(outcome, RbeeError):
+            progress.fail(outcome)
+            if not life.draining.is_set():
+                life.fail(outcome)
+            return
+        app[routes.INFERENCE].open(outcome, engine)
+        took = time.monotonic() - began
+        narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
+        tell(Loading("ready"))
+
+    load = Load(settings, tell)
+    engine = Engine(load, ready, app[routes.INFERENCE].take)
+    starting = asyncio.create_task(_start(app, settings, engine))
+    yield
+    load.stop()
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await starting
+    await engine.stop()
+
+
+async def _start(app: web.Application, settings: WorkerSettings, engine: Engine) -> None:
+    life = app[server.LIFE]
+    if settings.callback_url is None:
+        engine.start()
+        return
+    times = settings.config.times
+    hive = Client(settings.callback_url, life.key, times.connect_s, times.stream_silence_s)
+    callback = ReadyCallback(
+        settings.worker_id, life.url, settings.model_ref, settings.backend, settings.device
+    )
+    async with hive:
+        telling = asyncio.create_task(announce(hive, callback))
+        # One turn of the loop puts the callback on its way; the load does not wait for the answer.
+        await asyncio.sleep(0)
+        engine.start()
+        await telling
+
+
+async def _drain(app: web.Application, settings: WorkerSettings) -> None:
+    """Let running requests end within the grace period, then end them."""
+    life, inference = app[server.LIFE], app[routes.INFERENCE]
+    empty = asyncio.create_task(inference.empty())
+    grace = asyncio.create_task(life.grace(settings.config.times.grace_s))
+    await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
+    grace.cancel()
+    inference.cut()
+    await empty
+
+
+def detect_backends() -> list[str]:
+    """What the installed llama.cpp can compute on, the best first."""
+    from rbee.worker.adapters.llama import backends
+
+    return backends()

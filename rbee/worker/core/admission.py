@@ -1,0 +1,33 @@
+"""Who gets a slot, and how much of the shared context: decided before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from rbee.contract.errors import AllSlotsBusy, PromptTooLong
+
+
+def context_length(asked: int | None, trained: int) -> int:
+    """Tokens of the shared context: as asked, but never more than the model was trained for."""
+    return min(asked, trained) if asked is not None else min(trained, 8192)
+
+
+def reserve(
+    prompt: int, max_tokens: int, context: int, reserved: Collection[int], slots: int
+) -> int:
+    """How many tokens of the context this request may fill, in all.
+
+    `reserved` is what each running request may fill. Raises PROMPT_TOO_LONG with both counts where
+    no room for an answer can ever be, ALL_SLOTS_BUSY where it can't be now.
+    """
+    if prompt >= context:
+        limit = f"at most {context - 1} tokens"
+        told = f"The prompt has {prompt} tokens, and the context holds {context}"
+        raise PromptTooLong(
+            f"{told}.",
+            errors=[{"field": "prompt", "constraint": limit, "message": told, "value": prompt}],
+        )
+    want = min(prompt + max_tokens, context)
+    if len(reserved) >= slots or sum(reserved) + want > context:
+        raise AllSlotsBusy(slots_total=slots, slots_busy=len(reserved))
+    return want

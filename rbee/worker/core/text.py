@@ -1,0 +1,50 @@
+"""From pieces of bytes to text that may be shown: whole characters, and never a stop sequence."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+
+class TextStream:
+    """Feed it the bytes of each token; it gives back the text that is certain by then.
+
+    Half a UTF-8 character is held back, and so is whatever might be the beginning of a stop
+    sequence. Once `stopped`, the rest is swallowed: a stop sequence is never shown.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stop = tuple(stop)
+        self._held = ""
+        self.stopped = False
+
+    def feed(self, piece: bytes) -> str:
+        """The text that can be shown after `piece`; often empty."""
+        return self._settle(self._decoder.decode(piece), final=False)
+
+    def finish(self) -> str:
+        """What is still held back, once no more comes."""
+        return self._settle(self._decoder.decode(b"", final=True), final=True)
+
+    def _settle(self, text: str, final: bool) -> str:
+        if self.stopped:
+            return ""
+        self._held += text
+        found = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
+        if found:
+            self.stopped = True
+            shown, self._held = self._held[: min(found)], ""
+            return shown
+        keep = 0 if final else max((_overlap(self._held, s) for s in self._stop), default=0)
+        cut = len(self._held) - keep
+        shown, self._held = self._held[:cut], self._held[cut:]
+        return shown
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many characters at the end of `text` are the beginning of `stop`."""
+    for length in range(min(len(stop) - 1, len(text)), 0, -1):
+        if text.endswith(stop[:length]):
+            return length
+    return 0

@@ -1,0 +1,67 @@
+"""The worker's HTTP: decode, call, encode."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import psutil
+from aiohttp import web
+
+from rbee.contract import endpoints as ep
+from rbee.contract.events import Event
+from rbee.contract.tasks import InferenceRequest
+from rbee.contract.workers import Readiness, WorkerHealth
+from rbee.runtime import server
+from rbee.runtime.broadcast import Broadcast
+from rbee.worker.services.inference import Inference
+from rbee.worker.services.loading import Progress
+
+INFERENCE: web.AppKey[Inference] = web.AppKey("inference", Inference)
+PROGRESS: web.AppKey[Progress] = web.AppKey("progress", Progress)
+EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+
+
+def add(app: web.Application) -> None:
+    """Every route of the worker."""
+    server.answer(app, ep.WORKER_HEALTH, _health)
+    server.answer(app, ep.WORKER_HEALTH_OPEN, _health)
+    server.answer(app, ep.WORKER_READY, _ready)
+    server.stream(app, ep.WORKER_LOADING, _loading)
+    server.stream(app, ep.WORKER_INFERENCE, _infer)
+    server.answer(app, ep.WORKER_CANCEL, _cancel)
+    server.stream(app, ep.WORKER_EVENTS, _events)
+    server.accept_shutdown(app)
+
+
+async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
+    loaded = request.app[INFERENCE].status().state != "loading"
+    return WorkerHealth("healthy", loaded, psutil.Process().memory_info().rss)
+
+
+async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:
+    state = request.app[INFERENCE].status().state
+    if state == "loading":
+        url = request.app[server.LIFE].url + ep.WORKER_LOADING.path
+        return Readiness(ready=False, state=state, progress_url=url)
+    return Readiness(ready=True, state=state, model_loaded=True)
+
+
+def _loading(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    return request.app[PROGRESS].listen()
+
+
+def _infer(request: web.Request, message: InferenceRequest) -> AsyncIterator[Event | None]:
+    return request.app[INFERENCE].answer(message)
+
+
+async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
+    request.app[INFERENCE].cancel(request.match_info["request_id"])
+    return ep.Nothing()
+
+
+async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    """What the worker does now, then each change."""
+    with request.app[EVENTS].listen() as coming:
+        yield request.app[INFERENCE].status()
+        async for event in coming:
+            yield event

@@ -1,0 +1,30 @@
+"""What a worker is told: by flags for this model, by the config file for all workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from rbee.contract.config import Config
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`context` and `threads` None mean the default; `callback_url` None: started by hand."""
+
+    model: Path
+    model_ref: str
+    worker_id: str
+    backend: str
+    device: int
+    host: str
+    port: int
+    slots: int
+    context: int | None
+    threads: int | None
+    mmap: bool
+    callback_url: str | None
+    api_key_file: str | None
+    lifeline: bool
+    insecure: bool
+    config: Config
