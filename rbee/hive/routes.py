@@ -1,0 +1,93 @@
+"""The hive's HTTP: decode, call, encode."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from rbee import __version__
+from rbee.contract import endpoints as ep
+from rbee.contract.config import Config
+from rbee.contract.daemons import Ack
+from rbee.contract.events import Event
+from rbee.contract.model_ref import parse
+from rbee.contract.nodes import DownloadReply, DownloadRequest, HiveHealth, NodeInfo
+from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerName, WorkerRows
+from rbee.hive.adapters.hardware import Hardware, disk_free_bytes, memory
+from rbee.hive.services.workers import Workers
+from rbee.runtime import server
+from rbee.runtime.broadcast import Broadcast
+
+CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
+WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
+HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
+EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+
+
+def add(app: web.Application) -> None:
+    """Every route of the hive."""
+    server.answer(app, ep.HIVE_HEALTH, _health)
+    server.answer(app, ep.HIVE_NODE, _node)
+    server.answer(app, ep.HIVE_WORKERS, _workers)
+    server.answer(app, ep.HIVE_SPAWN, _spawn)
+    server.answer(app, ep.HIVE_READY, _ready)
+    server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
+    server.answer(app, ep.HIVE_DOWNLOAD, _download)
+    server.stream(app, ep.HIVE_EVENTS, _events)
+    server.accept_shutdown(app)
+
+
+async def _health(_: web.Request, __: ep.Nothing) -> HiveHealth:
+    return HiveHealth("alive", __version__, "v1")
+
+
+async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
+    life = request.app[server.LIFE]
+    backends = await request.app[HARDWARE].backends()
+    ram = memory()
+    return NodeInfo(
+        backends=backends,
+        devices=dict.fromkeys(backends, 1),
+        memory=[ram],
+        ram_total_bytes=ram.memory_total_bytes,
+        ram_free_bytes=ram.memory_free_bytes,
+        disk_free_bytes=disk_free_bytes(),
+        state=life.state,
+        owner=life.hello.owner if life.hello else None,
+    )
+
+
+async def _workers(request: web.Request, _: ep.Nothing) -> WorkerRows:
+    return WorkerRows(request.app[WORKERS].rows())
+
+
+async def _spawn(request: web.Request, message: SpawnRequest) -> SpawnReply:
+    return await request.app[WORKERS].spawn(message)
+
+
+async def _ready(request: web.Request, message: ReadyCallback) -> Ack:
+    request.app[WORKERS].register(message)
+    return Ack(f"{message.worker_id} is registered.")
+
+
+async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
+    await request.app[WORKERS].end(message.worker_id)
+    return Ack(f"{message.worker_id} has ended.")
+
+
+async def _download(request: web.Request, message: DownloadRequest) -> DownloadReply:
+    ref = parse(message.model, request.app[CONFIG].models.aliases)
+    path = await request.app[WORKERS].provide(ref)
+    return DownloadReply(secrets.token_hex(8), str(path))
+
+
+async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    """A row for each worker that runs, then what changes."""
+    with request.app[EVENTS].listen() as coming:
+        yield None
+        for row in request.app[WORKERS].rows():
+            yield row
+        async for event in coming:
+            yield event

@@ -1,0 +1,1 @@
+"""What goes on over time: the registry of workers, and each worker's life."""

@@ -1,0 +1,203 @@
+"""The registry of workers: in memory only, changed only here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+import socket
+import uuid
+from pathlib import Path
+
+from rbee.contract.config import Config
+from rbee.contract.daemons import Hello
+from rbee.contract.errors import AddressInUse, Internal, NotFound, ShuttingDown
+from rbee.contract.events import Event
+from rbee.contract.model_ref import ModelRef, parse
+from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
+from rbee.gguf.header import Header, read
+from rbee.hive.adapters import local_models, logs
+from rbee.hive.adapters.hardware import Hardware, memory
+from rbee.hive.core.condition import Limits
+from rbee.hive.core.preflight import check_memory, choose_backend, required_bytes
+from rbee.hive.services.supervised import Plan, Supervised, Times
+from rbee.runtime import bind, child, paths
+from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.life import Life
+from rbee.runtime.log import correlation_id
+from rbee.runtime.narration import Narrator
+
+_FIRST_PORT, _PORTS = 8001, 200
+_MB = 1_000_000
+_log = logging.getLogger("rbee-hive")
+
+
+class Workers:
+    """Starts workers, knows them, and ends them all."""
+
+    def __init__(
+        self, config: Config, life: Life, key: str, hardware: Hardware, events: Broadcast[Event]
+    ) -> None:
+        self._config = config
+        self._life = life
+        self._key = key
+        self._hardware = hardware
+        self._events = events
+        self._workers: dict[str, Supervised] = {}
+        self._ports: set[int] = set()
+        # Workers that are being started, by whether they have called back already.
+        self._starting: dict[str, bool] = {}
+        self._say = Narrator(events.send).say
+        self._command = worker_command(config)
+
+    def rows(self) -> list[WorkerRow]:
+        """Every worker that listens."""
+        return [worker.row() for worker in self._workers.values()]
+
+    async def provide(self, ref: ModelRef) -> Path:
+        """The model's file on this node. Raises MODEL_NOT_FOUND."""
+        path = await asyncio.to_thread(local_models.find, ref)
+        self._say("model-provisioner", "📦", f"model provisioning: {ref} is on disk")
+        return path
+
+    async def spawn(self, request: SpawnRequest) -> SpawnReply:
+        """Check, start, and reply when the worker listens; it loads behind that."""
+        ref = parse(request.model, self._config.models.aliases)
+        path = await asyncio.to_thread(local_models.find, ref)
+        header = await asyncio.to_thread(read, path)
+        backend = await self._preflight(request, header)
+        plan = Plan(
+            worker_id=f"worker-{uuid.uuid4()}",
+            model_ref=str(ref),
+            backend=backend,
+            device=request.device or 0,
+            slots=request.slots or self._config.worker.slots,
+            correlation_id=correlation_id.get(),
+        )
+        self._say("rbee-hive", "🚀", f"worker startup: starting {plan.worker_id} on {backend}")
+        await asyncio.to_thread(logs.prune)
+        self._starting[plan.worker_id] = False
+        try:
+            worker = await self._start(plan, path, request.context)
+        finally:
+            called_back = self._starting.pop(plan.worker_id)
+        if called_back:
+            self._register(worker)
+        return SpawnReply(plan.worker_id, worker.row().url, "loading")
+
+    def register(self, callback: ReadyCallback) -> None:
+        """A worker calls back. Raises NOT_FOUND for one that this hive did not start."""
+        if callback.worker_id in self._starting:
+            self._starting[callback.worker_id] = True
+            return
+        worker = self._workers.get(callback.worker_id)
+        if worker is None:
+            told = f"This hive started no worker {callback.worker_id}"
+            raise NotFound.of("worker_id", "a worker of this hive", told, callback.worker_id)
+        self._register(worker)
+
+    async def end(self, worker_id: str) -> None:
+        """End one worker in order. Raises NOT_FOUND."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            told = f"There is no worker {worker_id} on this node"
+            raise NotFound.of("worker_id", "a worker of this hive", told, worker_id)
+        await worker.end("it was told to end")
+        await worker.gone
+
+    async def end_all(self) -> None:
+        """End every worker, all at once; without grace as soon as the end is cut short."""
+        workers = list(self._workers.values())
+        if workers:
+            self._say("rbee-hive", "🛑", f"shutdown: ending {len(workers)} worker(s)")
+        cutting = asyncio.create_task(self._cut(workers))
+        await asyncio.gather(*(worker.end("the hive ends") for worker in workers))
+        await asyncio.gather(*(worker.gone for worker in workers))
+        cutting.cancel()
+
+    def _register(self, worker: Supervised) -> None:
+        if not worker.registered:
+            correlation_id.set(worker.plan.correlation_id)
+            where = worker.row().url
+            self._say("rbee-hive", "📝", f"registration: {worker.plan.worker_id} at {where}")
+            worker.register()
+
+    async def _cut(self, workers: list[Supervised]) -> None:
+        await self._life.cut.wait()
+        for worker in workers:
+            worker.let_go()
+
+    async def _preflight(self, request: SpawnRequest, header: Header) -> str:
+        context = min(request.context or self._config.worker.context or 8192, header.context_length)
+        required = required_bytes(header.size_bytes, header.kv_bytes(context))
+        free = memory().memory_free_bytes
+        check_memory(required, free, socket.gethostname(), request.backend or "cpu")
+        amounts = f"{required // _MB} MB needed, {free // _MB} MB free"
+        self._say("device-manager", "🧮", f"worker preflight: memory is enough, {amounts}")
+        backend = choose_backend(request.backend, await self._hardware.backends())
+        self._say("device-manager", "🔌", f"worker preflight: the backend {backend} is there")
+        return backend
+
+    async def _start(self, plan: Plan, path: Path, context: int | None) -> Supervised:
+        arguments = _arguments(plan, path, context, self._life.url)
+        hello = Hello(self._key, child.owner("rbee-hive"))
+        host = self._config.hive.worker_host
+        for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
+            if port in self._ports or not bind.is_free(host, port):
+                continue
+            self._ports.add(port)
+            command = [*self._command, *arguments, "--host", host, "--port", str(port)]
+            try:
+                running = await child.start(command, hello)
+            except AddressInUse:  # somebody was faster
+                continue
+            finally:
+                self._ports.discard(port)
+            if self._life.draining.is_set():
+                running.lifeline.close()
+                await running.end(self._config.times.grace_s)
+                raise ShuttingDown("The hive is shutting down.")
+            worker = Supervised(plan, running, self._key, self._times(), self._hear)
+            self._workers[plan.worker_id] = worker
+            return worker
+        raise Internal(
+            f"No port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free on {host}.",
+            correlation_id=plan.correlation_id,
+        )
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, WorkerGone):
+            del self._workers[event.worker_id]
+            _log.info("%s is gone: %s", event.worker_id, event.reason)
+        self._events.send(event)
+
+    def _times(self) -> Times:
+        hive, times = self._config.hive, self._config.times
+        return Times(
+            limits=Limits(hive.idle_timeout_s, hive.health_misses, hive.loading_stall_s),
+            health_interval_s=hive.health_interval_s,
+            grace_s=times.grace_s,
+            connect_s=times.connect_s,
+            silence_s=times.stream_silence_s,
+        )
+
+
+def worker_command(config: Config) -> list[str]:
+    """What starts a worker: the config's command, else this installation's program."""
+    command = config.worker.command
+    return shlex.split(command) if command else paths.program(logs.WORKER)
+
+
+def _arguments(plan: Plan, path: Path, context: int | None, hive_url: str) -> list[str]:
+    arguments = {
+        "--model": str(path),
+        "--model-ref": plan.model_ref,
+        "--worker-id": plan.worker_id,
+        "--backend": plan.backend,
+        "--device": str(plan.device),
+        "--slots": str(plan.slots),
+        "--callback-url": hive_url,
+    }
+    if context is not None:
+        arguments["--context"] = str(context)
+    return [*(word for pair in arguments.items() for word in pair), "--lifeline"]
