@@ -1,0 +1,71 @@
+"""The queen's wiring: listen, relay, and end only when everything below has ended."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from rbee.queen import routes
+from rbee.queen.services.holds import Holds
+from rbee.queen.services.nodes import Nodes
+from rbee.queen.services.tasks import Tasks
+from rbee.queen.settings import QueenSettings
+from rbee.runtime import api_key, server
+from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.daemon import DRAIN, Daemon, run
+from rbee.runtime.life import Life
+
+PROGRAM = "queen-rbee"
+
+
+def main(settings: QueenSettings) -> int:
+    """Run the queen until told to stop; returns the exit code."""
+    daemon = Daemon(
+        program=PROGRAM,
+        config=settings.config,
+        host=settings.host,
+        port=settings.port,
+        lifeline=settings.lifeline,
+        insecure=settings.insecure,
+        key=lambda: api_key.load(settings.config.auth.api_key_file),
+        build=lambda life: _build(life, settings),
+        pid_file=PROGRAM,
+        # Another command may hold a queen whose starter is gone.
+        dies_with_parent=False,
+    )
+    return run(daemon)
+
+
+def _build(life: Life, settings: QueenSettings) -> web.Application:
+    config = settings.config
+    key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)
+    app = server.application(life)
+    app[routes.HOLDS] = Holds(life)
+    app[routes.EVENTS] = Broadcast()
+    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS])
+    app[routes.TASKS] = Tasks(config, app[routes.NODES])
+    app[DRAIN] = lambda: _drain(app, config.times.grace_s)
+    routes.add(app)
+    return app
+
+
+async def _drain(app: web.Application, grace_s: float) -> None:
+    """End the hives, whose workers let running streams end within the grace; then what is left."""
+    life, nodes, tasks = app[server.LIFE], app[routes.NODES], app[routes.TASKS]
+    cutting = asyncio.create_task(_cut(app))
+    ending = asyncio.create_task(nodes.end())
+    empty = asyncio.create_task(tasks.empty())
+    grace = asyncio.create_task(life.grace(grace_s))
+    await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
+    tasks.end_all()
+    grace.cancel()
+    await asyncio.gather(ending, empty)
+    await nodes.end()  # a hive that a task was just starting
+    cutting.cancel()
+
+
+async def _cut(app: web.Application) -> None:
+    await app[server.LIFE].cut.wait()
+    app[routes.TASKS].end_all()
+    app[routes.NODES].let_go()

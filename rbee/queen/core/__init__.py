@@ -1,0 +1,1 @@
+"""Decisions of the queen: pure, without I/O."""

@@ -1,0 +1,76 @@
+"""The queen's HTTP: decode, call, encode."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from rbee import __version__
+from rbee.contract import endpoints as ep
+from rbee.contract.daemons import Ack, QueenHealth, Released
+from rbee.contract.events import Event
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.workers import NodeWorkerRows
+from rbee.queen.services.holds import Holds
+from rbee.queen.services.nodes import Nodes
+from rbee.queen.services.tasks import Tasks
+from rbee.runtime import server
+from rbee.runtime.broadcast import Broadcast
+
+HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
+NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
+TASKS: web.AppKey[Tasks] = web.AppKey("tasks", Tasks)
+EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+
+
+def add(app: web.Application) -> None:
+    """Every route of the queen."""
+    server.answer(app, ep.QUEEN_HEALTH, _health)
+    server.stream(app, ep.QUEEN_HOLD, _hold)
+    server.answer(app, ep.QUEEN_RELEASE, _release)
+    server.answer(app, ep.QUEEN_KEEP, _keep)
+    server.stream(app, ep.QUEEN_TASKS, _task)
+    server.answer(app, ep.QUEEN_CANCEL, _cancel)
+    server.answer(app, ep.QUEEN_WORKERS, _workers)
+    server.stream(app, ep.QUEEN_EVENTS, _events)
+    server.accept_shutdown(app)
+
+
+async def _health(request: web.Request, _: ep.Nothing) -> QueenHealth:
+    lifetime = request.app[HOLDS].lifetime
+    return QueenHealth("ok", "queen-rbee", __version__, os.getpid(), lifetime)
+
+
+def _hold(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    return request.app[HOLDS].hold()
+
+
+async def _release(request: web.Request, _: ep.Nothing) -> Released:
+    return request.app[HOLDS].release(request.match_info["hold_id"])
+
+
+async def _keep(request: web.Request, _: ep.Nothing) -> Ack:
+    request.app[HOLDS].keep()
+    return Ack("The queen stays until it is told to stop.")
+
+
+def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | None]:
+    return request.app[TASKS].stream(message)
+
+
+async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
+    request.app[TASKS].cancel(request.match_info["request_id"])
+    return ep.Nothing()
+
+
+async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
+    return NodeWorkerRows(await request.app[NODES].workers())
+
+
+async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    with request.app[EVENTS].listen() as coming:
+        yield None
+        async for event in coming:
+            yield event

@@ -1,0 +1,1 @@
+"""What goes on over time: tasks, hives, holds, the queue."""

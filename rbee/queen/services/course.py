@@ -1,0 +1,191 @@
+"""One task's course through its eight phases, from the registry to the last token."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    ErrorBody,
+    ErrorEnvelope,
+    LoadingTimeout,
+    RbeeError,
+    ShuttingDown,
+    StreamTruncated,
+)
+from rbee.contract.events import Event, Loading, Narration
+from rbee.contract.model_ref import ModelRef
+from rbee.contract.nodes import DownloadRequest
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.queen.core.placement import match
+from rbee.queen.services.hive import Hive
+from rbee.queen.services.inference import Inference, crashed
+from rbee.queen.services.outlet import Outlet
+from rbee.queen.services.queue import Queue
+from rbee.runtime.log import correlation_id
+from rbee.runtime.narration import Narrator
+
+_QUEEN = "queen-rbee"
+_HEARD_WITHIN_S = 3.0
+_TRIES = 3
+
+
+class Course:
+    """Runs once, as a task that can be canceled at any point."""
+
+    def __init__(
+        self, request_id: str, request: TaskRequest, model: ModelRef, hive: Hive, queue: Queue
+    ) -> None:
+        self.outlet = Outlet()
+        self._request_id = request_id
+        self._request = request
+        self._model = str(model)
+        self._hive = hive
+        self._queue = queue
+        self._narrator = Narrator(self.outlet.tell, hive.node)
+        self._say = self._narrator.say
+        self._rows: dict[str, WorkerRow] = {}
+        self._heard = asyncio.Event()
+
+    async def run(self) -> None:
+        """All phases. A worker that goes before its first token is not the end: another is found
+        or started, up to three times in all."""
+        for left in reversed(range(_TRIES)):
+            await self._hive.up(self._narrator)
+            worker = await self._worker()
+            inference = Inference(
+                self._request_id, self._request, worker, self._hive, self._queue, self.outlet
+            )
+            self._say(_QUEEN, "💬", f"inference: {self._model} answers on {self._hive.node}")
+            try:
+                await inference.run()
+                return
+            except (ConnectionTimeout, ShuttingDown):
+                if left == 0 or inference.tokens:
+                    raise
+                self._say(_QUEEN, "🔁", f"{worker.id} has just gone: looking again")
+
+    async def _worker(self) -> WorkerRow:
+        """Phases 1 to 7: a worker that is loaded, found or started."""
+        with self._hive.events.listen() as coming:
+            relay = asyncio.create_task(self._relay(coming))
+            try:
+                async with self._hive.placing:
+                    worker = await self._find()
+                    found = worker is not None
+                    worker = worker or await self._provision()
+                if not found or worker.state == "loading":
+                    await self._wait_until_loaded(worker)
+                if not found:
+                    await self._hear_of(worker.id, loaded=True)
+                return worker
+            finally:
+                relay.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await relay
+
+    async def _find(self) -> WorkerRow | None:
+        rows = await self._hive.rows()
+        worker = match(rows, self._model, self._request.backend, self._request.device)
+        if worker is None:
+            told = f"no worker on {self._hive.node} holds {self._model}"
+            self._say(_QUEEN, "🔎", f"worker registry: {told}")
+            return None
+        self._say(_QUEEN, "🔎", f"worker registry: {worker.id} holds {self._model}, {worker.state}")
+        skipped = [
+            "pool preflight",
+            "model provisioning",
+            "worker preflight",
+            "worker startup",
+            "registration",
+            *(["worker health"] if worker.state != "loading" else []),
+        ]
+        self._say(_QUEEN, "⏭️", f"skipped: {', '.join(skipped)}")
+        return worker
+
+    async def _provision(self) -> WorkerRow:
+        """Phases 2 to 6, told by the hive where the hive does them."""
+        hive, request = self._hive.own, self._request
+        version = await self._hive.check_version()
+        self._say(_QUEEN, "🩺", f"pool preflight: rbee-hive {version} is alive at {hive.url}")
+        try:
+            await hive.call(ep.HIVE_DOWNLOAD, DownloadRequest(self._model))
+            wanted = SpawnRequest(self._model, request.backend, request.device)
+            spawned = await hive.call(ep.HIVE_SPAWN, wanted, within_s=120.0)
+        except RbeeError as error:
+            raise self._named(error) from None
+        row = await self._hear_of(spawned.worker_id, loaded=False)
+        if row is None:
+            # It listens, or the hive would not have said so, but has not called back.
+            rows = await self._hive.rows()
+            row = next((found for found in rows if found.id == spawned.worker_id), None)
+        if row is None:
+            nothing = Loading("loading_to_vram", 0, 0)
+            raise await self._why_gone(spawned.worker_id, nothing)
+        return row
+
+    async def _wait_until_loaded(self, worker: WorkerRow) -> None:
+        """Phase 7."""
+        self._say(_QUEEN, "⏳", f"worker health: waiting until {worker.id} is ready")
+        last = Loading("loading_to_vram", 0, 0, 0.0)
+        try:
+            async with (
+                self._hive.client(worker.url) as client,
+                client.stream(ep.WORKER_LOADING) as events,
+            ):
+                async for event in events:
+                    if isinstance(event, ErrorEnvelope):
+                        raise self._named(RbeeError.from_body(event.error))
+                    if isinstance(event, Loading):
+                        last = event if event.stage == "loading_to_vram" else last
+                        self.outlet.tell(event)
+        except (StreamTruncated, ConnectionTimeout):
+            raise await self._why_gone(worker.id, last) from None
+
+    async def _relay(self, coming: AsyncIterator[Event]) -> None:
+        """Pass on what the hive tells of this task, and keep what it says of its workers."""
+        async for event in coming:
+            if isinstance(event, Narration) and event.correlation_id == correlation_id.get():
+                self.outlet.tell(msgspec.structs.replace(event, node=self._hive.node))
+            elif isinstance(event, WorkerRow):
+                self._rows[event.id] = event
+                self._heard.set()
+
+    async def _hear_of(self, worker_id: str, loaded: bool) -> WorkerRow | None:
+        """Wait until the hive has told of the worker: what it told before has then been relayed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_WITHIN_S):
+                while True:
+                    row = self._rows.get(worker_id)
+                    if row is not None and not (loaded and row.state == "loading"):
+                        break
+                    self._heard.clear()
+                    await self._heard.wait()
+        return self._rows.get(worker_id)
+
+    async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
+        gone = await self._hive.gone(worker_id, _HEARD_WITHIN_S)
+        if gone is not None and gone.error is not None:
+            return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
+        if gone is not None and gone.stalled:
+            return LoadingTimeout(
+                node=self._hive.node,
+                state="loading",
+                layers_loaded=last.layers_loaded,
+                layers_total=last.layers_total,
+            )
+        return crashed(gone, worker_id, self._hive.node, 0, self._request.max_tokens)
+
+    def _named(self, error: RbeeError) -> RbeeError:
+        """The hive's error under the name that the person knows the node by."""
+        if "node" in error.details:
+            known = error.details["node"]
+            error.message = error.message.replace(str(known), self._hive.node)
+            error.details["node"] = self._hive.node
+        return error

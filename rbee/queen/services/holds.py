@@ -1,0 +1,59 @@
+"""How long an ephemeral queen stays: as long as anyone holds it.
+
+The command that started it holds it by the lifeline; others by an open `/v2/hold`. Whoever ends in
+order says so first and is told whether the queen stays, so that the last one can wait for its end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+
+from rbee.contract.daemons import Hold, Lifetime, Released
+from rbee.contract.events import Event
+from rbee.runtime.life import Life
+
+OWNER = "owner"
+
+
+class Holds:
+    """All the holds on this queen. A queen without a lifeline is persistent from the start."""
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._held = {OWNER} if life.hello else set()
+        self._persistent = life.hello is None
+        life.on_owner_lost = lambda: self._lost(OWNER)
+        life.is_held = lambda: self._persistent or bool(self._held)
+
+    @property
+    def lifetime(self) -> Lifetime:
+        return "persistent" if self._persistent else "ephemeral"
+
+    def keep(self) -> None:
+        """Stay until told to stop, whoever goes."""
+        self._persistent = True
+
+    def release(self, hold_id: str) -> Released:
+        """Let go in order; with the last hold the queen begins its orderly end."""
+        self._held.discard(hold_id)
+        if not self._life.is_held():
+            self._life.shut_down()
+        return Released(stays=self._life.is_held())
+
+    async def hold(self) -> AsyncIterator[Event | None]:
+        """A hold for as long as it is listened to."""
+        hold_id = secrets.token_hex(8)
+        self._held.add(hold_id)
+        try:
+            yield Hold(hold_id)
+            await self._life.over.wait()
+        finally:
+            if hold_id in self._held:
+                self._lost(hold_id)
+
+    def _lost(self, hold_id: str) -> None:
+        """Gone without a word: when it was the last, nobody waits for an orderly end."""
+        self._held.discard(hold_id)
+        if not self._life.is_held():
+            self._life.cut_short()

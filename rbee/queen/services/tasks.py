@@ -1,0 +1,83 @@
+"""All tasks that run: each from its request to its end, and each can be canceled by its id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+
+from rbee.contract import model_ref
+from rbee.contract.config import Config
+from rbee.contract.errors import Internal, RbeeError, RequestCanceled, ShuttingDown
+from rbee.contract.events import Accepted, Event
+from rbee.contract.tasks import TaskRequest
+from rbee.queen.services.course import Course
+from rbee.queen.services.nodes import Nodes
+from rbee.queen.services.queue import Queue
+from rbee.runtime.log import correlation_id
+
+_log = logging.getLogger("queen-rbee")
+
+
+class Tasks:
+    """The only owner of the tasks."""
+
+    def __init__(self, config: Config, nodes: Nodes) -> None:
+        self._config = config
+        self._nodes = nodes
+        self._queue = Queue(config.queen.queue_limit)
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._why: dict[str, RbeeError] = {}
+
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Event]:
+        """The events of one task. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before the first;
+        what goes wrong later is raised then. A reader that leaves cancels the task."""
+        hive = self._nodes.hive(request.node)
+        models = self._config.models
+        name = request.model or models.default or model_ref.DEFAULT
+        model = model_ref.parse(name, models.aliases)
+        request_id = secrets.token_hex(8)
+        course = Course(request_id, request, model, hive, self._queue)
+        task = asyncio.create_task(self._run(request_id, course))
+        self._running[request_id] = task
+        try:
+            yield Accepted(request_id)
+            async for event in course.outlet.read():
+                yield event
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            del self._running[request_id]
+            self._why.pop(request_id, None)
+
+    def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
+        """End a task wherever it is; one that does not run any more is no error."""
+        if request_id in self._running:
+            self._why.setdefault(request_id, why or RequestCanceled())
+            self._running[request_id].cancel()
+
+    def end_all(self) -> None:
+        """End every task with SHUTTING_DOWN."""
+        for request_id in list(self._running):
+            self.cancel(request_id, ShuttingDown("The queen is shutting down."))
+
+    async def empty(self) -> None:
+        """Wait until no task runs."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+            await asyncio.sleep(0)
+
+    async def _run(self, request_id: str, course: Course) -> None:
+        try:
+            await course.run()
+            course.outlet.end()
+        except asyncio.CancelledError:
+            course.outlet.end(self._why.get(request_id))
+        except RbeeError as error:
+            course.outlet.end(error)
+        except Exception:
+            _log.exception("the task %s failed", request_id)
+            course.outlet.end(Internal(correlation_id=correlation_id.get()))
