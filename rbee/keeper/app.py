@@ -1,0 +1,69 @@
+"""The keeper's wiring: settings, the screen, and one command at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import msgspec
+
+from rbee.contract.errors import InvalidRequest, RbeeError
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.validation import decode
+from rbee.keeper.adapters.screen import Screen
+from rbee.keeper.settings import KeeperSettings, of
+from rbee.runtime import settings as configuration
+
+Command: TypeAlias = Callable[[KeeperSettings, Screen], Awaitable[int]]
+
+
+def run(command: Command, screen: Screen) -> int:
+    """Run a command with the effective settings; returns the exit code."""
+    try:
+        settings = of(configuration.load())
+        code = asyncio.run(_run(command, settings, screen))
+    except RbeeError as error:
+        screen.error(error)
+        code = error.exit_code
+    return _flush(code)
+
+
+def infer(fields: dict[str, object], prompt: str, raw: bool, screen: Screen) -> int:
+    """`rbee-keeper infer`. `fields` are the task's, None where the flag was not given."""
+    content: dict[str, object] = (
+        {"prompt": prompt} if raw else {"messages": [{"role": "user", "content": prompt}]}
+    )
+    given = {name: value for name, value in fields.items() if value is not None}
+    try:
+        request = decode(msgspec.json.encode({**content, **given}), TaskRequest)
+    except InvalidRequest as error:
+        screen.error(error)
+        return 2
+
+    from rbee.keeper.commands.infer import infer as ask
+
+    return run(lambda settings, shown: ask(settings, request, shown), screen)
+
+
+def daemon(action: str) -> int:
+    """`rbee-keeper daemon start|stop|status`."""
+    from rbee.keeper.commands import daemon as commands
+
+    actions = {"start": commands.start, "stop": commands.stop, "status": commands.status}
+    return run(actions[action], Screen())
+
+
+async def _run(command: Command, settings: KeeperSettings, screen: Screen) -> int:
+    return await command(settings, screen)
+
+
+def _flush(code: int) -> int:
+    """Nothing may fail any more after this, not even a closed pipe at interpreter exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code

@@ -1,0 +1,87 @@
+"""The keeper's command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from rbee import __version__
+
+
+@click.group()
+@click.version_option(__version__, prog_name="rbee-keeper")
+def main() -> None:
+    """Run language models on the computers of your home lab.
+
+    \b
+        rbee-keeper infer --prompt "write a short story"
+
+    starts what it needs, shows the answer as it is made, and leaves nothing running. To keep models
+    warm between commands: rbee-keeper daemon start.
+    """
+
+
+@main.command()
+@click.option("--prompt", required=True, help="What to answer; - reads it from standard input.")
+@click.option("--model", help="Which model [default: config, else the bundled one].")
+@click.option("--node", help="On which machine [default: this one].")
+@click.option("--max-tokens", type=int, help="How many tokens at most [default: 512].")
+@click.option("--temperature", type=float, help="0 always takes the likeliest [default: 0.7].")
+@click.option("--seed", type=int, help="The same seed gives the same answer.")
+@click.option("--stop", multiple=True, help="End before this text; up to four times.")
+@click.option("--backend", help="cpu, cuda, metal … [default: the best one there].")
+@click.option("--device", type=int, help="Which device of the backend.")
+@click.option("--raw", is_flag=True, help="Send the prompt as it is, without the chat template.")
+@click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON.")
+@click.option("--quiet", is_flag=True, help="No narration.")
+def infer(
+    prompt: str, raw: bool, as_json: bool, quiet: bool, stop: tuple[str, ...], **fields: Any
+) -> None:
+    """Ask a model and show its answer as it is made.
+
+    \b
+        rbee-keeper infer --prompt "write a short story" --max-tokens 20
+        cat letter.txt | rbee-keeper infer --prompt - > answer.txt
+
+    Only the answer goes to standard output. Exit code 0 means that it is whole.
+    """
+    if prompt == "-":
+        prompt = click.get_text_stream("stdin").read()
+    if not prompt.strip():
+        raise click.UsageError('The prompt is empty. Say what to answer: --prompt "…"')
+    from rbee.keeper import app
+    from rbee.keeper.adapters.screen import Screen
+
+    fields["stop"] = list(stop) or None
+    sys.exit(app.infer(fields, prompt, raw, Screen(quiet, as_json)))
+
+
+@main.group()
+def daemon() -> None:
+    """Keep a queen, and with it the models, between commands."""
+
+
+@daemon.command()
+def start() -> None:
+    """Start a queen that lasts until it is stopped."""
+    _daemon("start")
+
+
+@daemon.command()
+def stop() -> None:
+    """End the queen and everything that it started."""
+    _daemon("stop")
+
+
+@daemon.command()
+def status() -> None:
+    """Say whether a queen runs and what it has loaded; exit code 1 where none runs."""
+    _daemon("status")
+
+
+def _daemon(action: str) -> None:
+    from rbee.keeper import app
+
+    sys.exit(app.daemon(action))

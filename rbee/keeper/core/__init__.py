@@ -1,0 +1,1 @@
+"""Decisions of the keeper: pure, without I/O."""

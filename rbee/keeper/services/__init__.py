@@ -1,0 +1,1 @@
+"""What goes on over time: the queen behind a command, and one answer."""

@@ -1,0 +1,86 @@
+"""One question and its answer: asked of the queen, shown as it comes, believed with its proof."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import (
+    AllSlotsBusy,
+    ErrorEnvelope,
+    QueueFull,
+    RbeeError,
+    ShuttingDown,
+    StreamTruncated,
+)
+from rbee.contract.events import Done
+from rbee.contract.tasks import TaskRequest
+from rbee.keeper.adapters import partial
+from rbee.keeper.adapters.screen import Screen
+from rbee.keeper.core.answer import BUSY_PAUSES_S, Answer
+from rbee.keeper.services.queen import Queen
+
+_CANCELED_WITHIN_S = 5.0
+
+
+class Asking:
+    """Asks until there is an answer, or an error that trying again does not mend."""
+
+    def __init__(self, queen: Queen, request: TaskRequest, screen: Screen) -> None:
+        self._queen = queen
+        self._request = request
+        self._screen = screen
+        self._answer = Answer()
+
+    async def run(self) -> Done:
+        """The proof of the whole answer. What came of one that broke off is saved and named."""
+        pauses = list(BUSY_PAUSES_S)
+        while True:
+            try:
+                return await self._once()
+            except (AllSlotsBusy, QueueFull) as busy:
+                if not pauses:
+                    tried = f"{busy.message} Given up after {len(BUSY_PAUSES_S)} retries."
+                    raise type(busy)(tried, **busy.details) from None
+                pause = pauses.pop(0)
+                self._screen.note(f"⏳ {busy.message} Trying again in {pause} s.")
+                await asyncio.sleep(pause)
+            except ShuttingDown:
+                if self._answer.tokens:
+                    raise
+                # The queen that was found was just ending: wait for that, and start afresh.
+                await self._queen.wait_until_gone()
+                await self._queen.reach()
+
+    async def cancel(self) -> None:
+        """Tell the queen to stop the work, and wait for the word, for 5 s at most."""
+        if self._answer.request_id is not None and self._answer.done is None:
+            with contextlib.suppress(RbeeError):
+                await self._queen.client.call(
+                    ep.QUEEN_CANCEL,
+                    within_s=_CANCELED_WITHIN_S,
+                    request_id=self._answer.request_id,
+                )
+
+    def save(self) -> None:
+        """Keep what has come of an answer that broke off, and say where."""
+        answer = self._answer
+        path = partial.save(answer.request_id or "", answer.text)
+        if path is not None:
+            of = f"{answer.tokens} of {self._request.max_tokens} tokens"
+            self._screen.note(f"Partial text saved at {path} ({of}).")
+
+    async def _once(self) -> Done:
+        answer = self._answer = Answer()
+        async with self._queen.client.stream(ep.QUEEN_TASKS, self._request) as events:
+            try:
+                async for event in events:
+                    answer.take(event)
+                    self._screen.show(event)
+                    if isinstance(event, ErrorEnvelope):
+                        raise RbeeError.from_body(event.error)
+            except StreamTruncated as error:
+                told = f"{error.message} {answer.tokens} tokens had come."
+                raise StreamTruncated(told, tokens=answer.tokens) from None
+        return answer.proof()

@@ -1,0 +1,202 @@
+"""The queen behind a command: found, or started for as long as the command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import urllib.parse
+
+from rbee import __version__
+from rbee.contract import endpoints as ep
+from rbee.contract.daemons import Hello, Hold, QueenHealth
+from rbee.contract.errors import (
+    AddressInUse,
+    ConfigInvalid,
+    ConnectionTimeout,
+    Internal,
+    InvalidApiKey,
+    RbeeError,
+    ShuttingDown,
+)
+from rbee.contract.versions import check
+from rbee.keeper.settings import KeeperSettings
+from rbee.runtime import api_key, bind, child, paths, pid_file
+from rbee.runtime import settings as configuration
+from rbee.runtime.client import Client
+
+PROGRAM = "queen-rbee"
+_ASK_WITHIN_S = 5.0
+_LOOK_AGAIN_S = 0.05
+_OWNER = "owner"
+
+
+class Queen:
+    """A queen that is up, and a hold on it. Made by `reach`; `release` lets go."""
+
+    def __init__(self, settings: KeeperSettings) -> None:
+        self._settings = settings
+        self._key = api_key.load(settings.config.auth.api_key_file)
+        times = settings.config.times
+        self.client = Client(settings.queen_url, self._key, times.connect_s, times.stream_silence_s)
+        self.health: QueenHealth | None = None
+        self._child: child.Child | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._hold_id: str | None = None
+
+    @property
+    def started_here(self) -> bool:
+        return self._child is not None
+
+    async def find(self) -> QueenHealth | None:
+        """The queen at the configured address; None where nothing listens there.
+
+        Raises ADDRESS_IN_USE where something else does, and VERSION_MISMATCH.
+        """
+        try:
+            health = await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
+        except ConnectionTimeout:
+            host, port = self._address()
+            if bind.is_local(host) and not bind.is_free(host, port):
+                raise self._held_by_another(host, port) from None
+            return None
+        except Internal:
+            raise self._held_by_another(*self._address()) from None
+        except RbeeError:
+            raise self._held_by_another(*self._address()) from None
+        if health.program != PROGRAM:
+            raise self._held_by_another(*self._address())
+        check("rbee-keeper", __version__, PROGRAM, health.version)
+        self.health = health
+        return health
+
+    async def reach(self) -> None:
+        """Find the queen and hold her, or start her if her address is this machine's."""
+        while True:
+            try:
+                if await self.find() is None:
+                    await self._start()
+                elif self.health is not None and self.health.lifetime == "ephemeral":
+                    await self._hold()
+                return
+            except ShuttingDown:
+                await self.wait_until_gone()
+            except AddressInUse as error:
+                # Another command was faster, and its queen is the queen; or it is no queen at all.
+                if error.details.get("not_a_queen"):
+                    raise
+
+    async def release(self) -> None:
+        """Let go. When this was the last hold, wait until the queen and all below her are gone."""
+        if self._hold_id is not None:
+            stays = False
+            with contextlib.suppress(RbeeError):
+                released = await self.client.call(ep.QUEEN_RELEASE, hold_id=self._hold_id)
+                stays = released.stays
+            if not stays:
+                await self.wait_until_gone()
+            self._hold_id = None
+        if self._holding is not None:
+            self._holding.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._holding
+        if self._child is not None:
+            self._child.lifeline.close()
+        await self.client.close()
+
+    async def keep(self) -> None:
+        """Make this queen last until she is told to stop."""
+        await self.client.call(ep.QUEEN_KEEP)
+
+    async def wait_until_gone(self) -> None:
+        """Wait for the end of a queen that is ending, killing her if she was started here."""
+        patience = 3 * self._settings.config.times.grace_s + 5
+        if self._child is not None:
+            await self._child.end(patience)
+            self._child = None
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while await self._is_there():  # noqa: ASYNC110  another process: no event to wait for
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def let_go(self) -> None:
+        """Close the lifeline without waiting: everything below ends by itself."""
+        if self._child is not None:
+            self._child.lifeline.close()
+
+    def told(self, error: RbeeError) -> RbeeError:
+        """The error with what only this machine knows: which config file to look in."""
+        if isinstance(error, InvalidApiKey):
+            known = configuration.config_file() or paths.config_candidates()[0]
+            error.details["config_path"] = str(known)
+        return error
+
+    async def _start(self) -> None:
+        host, port = self._address()
+        if not bind.is_local(host):
+            url = self._settings.queen_url
+            raise ConnectionTimeout(
+                f"No queen answers at {url}, and that is not this machine, so none is started.",
+                host=host,
+                port=port,
+                attempts=1,
+            )
+        command = self._settings.config.queen.command
+        words = shlex.split(command) if command else paths.program(PROGRAM)
+        words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
+        hello = Hello(self._key, child.owner("rbee-keeper"))
+        self._child = await child.start(words, hello)
+        self._hold_id = _OWNER
+
+    async def _hold(self) -> None:
+        held = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.create_task(self._keep_holding(held))
+        self._hold_id = await held
+
+    async def _keep_holding(self, held: asyncio.Future[str]) -> None:
+        try:
+            async with self.client.stream(ep.QUEEN_HOLD) as events:
+                async for event in events:
+                    if isinstance(event, Hold) and not held.done():
+                        held.set_result(event.hold_id)
+        except ConnectionTimeout:
+            if not held.done():
+                held.set_exception(ShuttingDown())
+        except RbeeError as error:
+            if not held.done():
+                held.set_exception(error)
+
+    async def _is_there(self) -> bool:
+        """Whether the queen's process still lives; by her address where that is all we know."""
+        if self.health is not None and bind.is_local(self._address()[0]):
+            return pid_file.started(self.health.pid) is not None
+        try:
+            await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
+        except RbeeError:
+            return False
+        return True
+
+    def _address(self) -> tuple[str, int]:
+        parts = urllib.parse.urlsplit(self._settings.queen_url)
+        try:
+            port = parts.port
+        except ValueError:
+            port = None
+        if parts.scheme != "http" or not parts.hostname:
+            raise ConfigInvalid(
+                f"{self._settings.queen_url!r} is no address of a queen.",
+                source="config",
+                key="queen.url",
+                hint="Write [queen] url as http://HOST:PORT.",
+            )
+        return parts.hostname, port or 80
+
+    def _held_by_another(self, host: str, port: int) -> AddressInUse:
+        where = f"{host}:{port}"
+        return AddressInUse(
+            f"{where} is held by something that is no queen-rbee.",
+            address=where,
+            holder=bind.holder(port),
+            not_a_queen=True,
+        )
