@@ -208,7 +208,8 @@ class InvalidRequest(RbeeError):
 
     @property
     def advice(self) -> str:
-        return "; ".join(f"{e['field']}: {e['message']}" for e in self.details["errors"] or [])
+        fields = [str(error["field"]) for error in self.details["errors"] or []]
+        return f"Correct {', '.join(fields)} and try again." if fields else ""
 
     @classmethod
     def of(cls, field: str, constraint: str, message: str, value: object = None) -> Self:
@@ -225,6 +226,10 @@ class NotFound(InvalidRequest):
 
 class PromptTooLong(InvalidRequest):
     code = "PROMPT_TOO_LONG"
+
+    @property
+    def advice(self) -> str:
+        return "Shorten the prompt, or raise [worker] context up to what the model was trained for."
 
 
 class InvalidApiKey(RbeeError):
@@ -285,16 +290,16 @@ class RequestCanceled(RbeeError):
 
 
 class AddressInUse(RbeeError):
-    """Also an address that this machine does not have: `reason` says which."""
+    """An address that can't be bound: mostly one that is taken, then `holder` says by whom."""
 
     code, status, keys = "ADDRESS_IN_USE", None, ("address", "holder")
     says = "{address} is in use."
 
     @property
     def advice(self) -> str:
-        holder = self.details["holder"]
-        held = f"It is held by {holder}. " if holder else ""
-        return f"{held}End that program, or choose another address with --port (config: port)."
+        if holder := self.details["holder"]:
+            return f"It is held by {holder}: end that, or choose another port (config: port)."
+        return "Choose another address (config: host, port)."
 
 
 class ConfigInvalid(RbeeError):
@@ -319,7 +324,7 @@ class ProgramFailed(RbeeError):
 
     code, status, keys = "PROGRAM_FAILED", 502, ("program", "reason")
     says = "{program} did not start: {reason}"
-    advises = "Its last words are above; its log is in ~/.rbee/logs."
+    advises = "Mend that, then try again; the logs are in ~/.rbee/logs."
 
 
 class Internal(RbeeError):

@@ -52,6 +52,11 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
     request_id: RequestId | None = None
     stream: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.stream:
+            raise ValueError("Expected stream to be true: an answer is always a stream")
+
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
     """POST /v2/tasks of the queen. No `node` and no `model` mean that the queen chooses."""

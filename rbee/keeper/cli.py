@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -37,7 +36,7 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON.")
 @click.option("--quiet", is_flag=True, help="No narration.")
 def infer(
-    prompt: str, raw: bool, as_json: bool, quiet: bool, stop: tuple[str, ...], **fields: Any
+    prompt: str, raw: bool, as_json: bool, quiet: bool, stop: tuple[str, ...], **fields: object
 ) -> None:
     """Ask a model and show its answer as it is made.
 
@@ -48,7 +47,7 @@ def infer(
     Only the answer goes to standard output. Exit code 0 means that it is whole.
     """
     if prompt == "-":
-        prompt = click.get_text_stream("stdin").read()
+        prompt = sys.stdin.buffer.read().decode(errors="replace")
     if not prompt.strip():
         raise click.UsageError('The prompt is empty. Say what to answer: --prompt "…"')
     from rbee.keeper import app

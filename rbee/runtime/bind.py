@@ -25,7 +25,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:
-            raise AddressInUse(address=address, holder=holder(port)) from None
+            raise AddressInUse(address=address, holder=holder(sockaddr[0], port)) from None
         raise AddressInUse(
             f"{address} can't be bound: {error.strerror}.", address=address, holder=None
         ) from None
@@ -63,7 +63,7 @@ def url(sock: socket.socket, host: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
@@ -73,19 +73,20 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, 
             key="host",
             hint="Name an address of this machine, such as 127.0.0.1.",
         ) from None
-    return found[0][0], found[0][4]
+    family, _, _, _, sockaddr = found[0]
+    return family, (str(sockaddr[0]), int(sockaddr[1]))
 
 
-def holder(port: int) -> str | None:
-    """Who listens on `port`, where the system lets us see it."""
+def holder(host: str, port: int) -> str | None:
+    """Who listens on `host`:`port`, where the system lets us see it."""
     import psutil
 
     try:
         for connection in psutil.net_connections("tcp"):
             where = connection.laddr
-            if connection.status == psutil.CONN_LISTEN and where and where.port == port:
-                if connection.pid is None:
-                    continue
+            if connection.status != psutil.CONN_LISTEN or not where or not connection.pid:
+                continue
+            if where.port == port and where.ip in (host, "0.0.0.0", "::"):
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         return None

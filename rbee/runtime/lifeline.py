@@ -22,7 +22,7 @@ from collections.abc import Callable
 import msgspec
 
 from rbee.contract.daemons import Hello
-from rbee.contract.errors import ProgramFailed
+from rbee.contract.errors import ConfigInvalid
 
 _PR_SET_PDEATHSIG = 1
 _FIRST_LINE_S = 30.0
@@ -81,7 +81,7 @@ class Watch:
         self._rest = b""
 
     def hello(self) -> Hello:
-        """The first line. Raises PROGRAM_FAILED where none comes, or where it can't be read."""
+        """The first line. Raises CONFIG_INVALID where none comes, or where it can't be read."""
         deadline = time.monotonic() + _FIRST_LINE_S
         while b"\n" not in self._rest:
             left = deadline - time.monotonic()
@@ -94,7 +94,7 @@ class Watch:
         try:
             return msgspec.json.decode(line, type=Hello)
         except msgspec.MsgspecError as error:
-            raise _no_hello(str(error)) from None
+            raise _no_hello(f"the line that came is no greeting: {error}") from None
 
     def start(self, on_end: Callable[[], None], may_stay: Callable[[], bool]) -> None:
         """Watch in a thread. At the end call `on_end` there, once.
@@ -146,10 +146,10 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _no_hello(reason: str) -> ProgramFailed:
-    return ProgramFailed(
-        "With --lifeline a daemon is told its keys on standard input, and none came. "
-        "Leave the flag out when you start it by hand.",
-        program=sys.argv[0],
-        reason=reason,
+def _no_hello(reason: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"With --lifeline a daemon is told its keys on standard input, but {reason}.",
+        source="--lifeline",
+        key="standard input",
+        hint="Leave the flag out when you start the daemon by hand.",
     )

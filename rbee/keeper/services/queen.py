@@ -14,7 +14,6 @@ from rbee.contract.errors import (
     AddressInUse,
     ConfigInvalid,
     ConnectionTimeout,
-    Internal,
     InvalidApiKey,
     RbeeError,
     ShuttingDown,
@@ -53,19 +52,17 @@ class Queen:
 
         Raises ADDRESS_IN_USE where something else does, and VERSION_MISMATCH.
         """
+        host, port = self._address()
         try:
             health = await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
         except ConnectionTimeout:
-            host, port = self._address()
             if bind.is_local(host) and not bind.is_free(host, port):
                 raise self._held_by_another(host, port) from None
             return None
-        except Internal:
-            raise self._held_by_another(*self._address()) from None
         except RbeeError:
-            raise self._held_by_another(*self._address()) from None
+            raise self._held_by_another(host, port) from None
         if health.program != PROGRAM:
-            raise self._held_by_another(*self._address())
+            raise self._held_by_another(host, port)
         check("rbee-keeper", __version__, PROGRAM, health.version)
         self.health = health
         return health
@@ -178,11 +175,11 @@ class Queen:
         return True
 
     def _address(self) -> tuple[str, int]:
-        parts = urllib.parse.urlsplit(self._settings.queen_url)
         try:
-            port = parts.port
+            parts = urllib.parse.urlsplit(self._settings.queen_url)
+            port = parts.port or 80
         except ValueError:
-            port = None
+            parts, port = urllib.parse.urlsplit(""), 0
         if parts.scheme != "http" or not parts.hostname:
             raise ConfigInvalid(
                 f"{self._settings.queen_url!r} is no address of a queen.",
@@ -190,13 +187,13 @@ class Queen:
                 key="queen.url",
                 hint="Write [queen] url as http://HOST:PORT.",
             )
-        return parts.hostname, port or 80
+        return parts.hostname, port
 
     def _held_by_another(self, host: str, port: int) -> AddressInUse:
         where = f"{host}:{port}"
         return AddressInUse(
             f"{where} is held by something that is no queen-rbee.",
             address=where,
-            holder=bind.holder(port),
+            holder=bind.holder(host, port),
             not_a_queen=True,
         )
