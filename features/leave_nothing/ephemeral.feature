@@ -1,0 +1,66 @@
+Feature: When the person is done, the machine is as before
+
+  @t001-51 @lifecycle @critical
+  Scenario: Queen, hive and worker end with the command that started them
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
+    And the story is arriving
+    And somebody notes the pids of queen, hive and worker
+    And their endings are watched
+    Then it exits with 0
+    And nothing is running
+    And they ended in the order worker, hive, queen, keeper
+    And none of them was killed, nor ended with an error
+
+  @beyond
+  Scenario: Two keepers share one queen, which ends with the last of them
+    When two keepers are started at once, one for 100 tokens and one for 600
+    Then while both get tokens there is one queen, one hive and one worker
+    And the shorter one exits with 0 and 100 tokens
+    And the queen is still the same process
+    And the longer one exits with 0 and 600 tokens
+    And nothing is running
+
+  @beyond
+  Scenario Outline: A <program> killed in mid-stream leaves nothing behind
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    And somebody notes the pids of queen, hive and worker
+    And the <program> is killed
+    Then nothing is running after 10 s
+
+    Examples:
+      | program |
+      | keeper  |
+      | queen   |
+      | hive    |
+
+  @beyond
+  Scenario Outline: Under a lasting queen, a killed <program> takes with it what it owns
+    Given a queen that lasts
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    And somebody notes the pids of queen, hive and worker
+    And the <program> is killed
+    Then it exits with 1
+    And the <gone> are gone after 10 s
+
+    Examples:
+      | program | gone                    |
+      | queen   | queen, hive and worker  |
+      | hive    | hive and worker         |
+
+  @beyond
+  Scenario: A killed worker is told as a crash, and the text so far is saved
+    Given a queen that lasts
+    And the setting hive.health_interval_s is 30
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    And somebody notes the pids of queen, hive and worker
+    And somebody watches the hive's events
+    And the worker is killed
+    Then it exits with 1
+    And WORKER_CRASHED is told
+    And it says how many of 2000 tokens came
+    And the text so far is saved, for nobody else to read
+    And the hive told that the worker is gone, killed by signal 9
+    And the hive is still the same process and lists no worker

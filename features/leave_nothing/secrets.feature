@@ -1,0 +1,18 @@
+Feature: The key opens everything, so it stands in one file only
+
+  @beyond
+  Scenario: No key in a command line, an environment, an output or a log
+    Given the setting log.level is "debug"
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
+    And the story is arriving
+    And somebody notes the pids of queen, hive and worker
+    Then no secret is in any command line, environment, output or log
+    And the key is in a file for nobody else to read
+    And it exits with 0
+    And no secret is in any command line, environment, output or log
+
+  @beyond
+  Scenario: Only the files that are promised
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And ~/.rbee holds nothing but api_key, logs and the two pid files

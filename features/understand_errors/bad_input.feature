@@ -1,0 +1,78 @@
+@beyond
+Feature: A mistake is told with the way out of it
+  Never a traceback, never exit code 0, never something left running.
+
+  Scenario Outline: <mistake>
+    When I run `<command>`
+    Then it exits with <code>
+    And standard error says "<words>"
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | mistake                             | command                                                 | code | words             |
+      | an empty prompt                     | rbee-keeper infer --prompt ""                           | 2    | prompt            |
+      | no prompt at all                    | rbee-keeper infer                                       | 2    | --prompt          |
+      | an unknown option                   | rbee-keeper infer --prompt hi --max-token 5             | 2    | --max-tokens      |
+      | an unknown command                  | rbee-keeper inver                                       | 2    | infer             |
+      | a number that is none               | rbee-keeper infer --prompt hi --max-tokens many         | 2    | --max-tokens      |
+      | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
+      | an unknown model                    | rbee-keeper infer --prompt hi --model smolm2            | 1    | smollm2           |
+      | a model file that does not exist    | rbee-keeper infer --prompt hi --model <missing>         | 1    | nowhere.gguf      |
+      | a file that is no GGUF              | rbee-keeper infer --prompt hi --model <no gguf>         | 1    | shopping-list.gguf |
+      | an unknown node                     | rbee-keeper infer --prompt hi --node attic              | 1    | attic             |
+      | an address that is no address       | queen-rbee daemon --host not/an/address                 | 2    | not/an/address    |
+      | an address of another machine       | queen-rbee daemon --host 192.0.2.1 --insecure           | 1    | 192.0.2.1         |
+      | a port that is no port              | rbee-hive daemon --port 99999                           | 2    | 99999             |
+      | a worker without a model            | llm-worker-rbee                                         | 2    | --model           |
+
+  Scenario Outline: A config file with <mistake>
+    Given a config file with the line `<line>`
+    When I run `rbee-keeper infer --prompt hi`
+    Then it exits with 2
+    And standard error says "<words>"
+    And standard error says "config.toml"
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | mistake                  | line                       | words         |
+      | an unknown key           | [worker] slot = 2          | slots         |
+      | an unknown section       | [wroker] slots = 2         | worker        |
+      | no TOML in it            | [worker slots = 2          | line          |
+      | a value of another type  | [worker] slots = "many"    | slots         |
+
+  Scenario Outline: <squatter> on the queen's port
+    Given <squatter> listens at the queen's address
+    When I run `rbee-keeper infer --prompt hi`
+    Then it exits with 1
+    And standard error says "<queen address>:8080"
+    And standard error says "no queen"
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | squatter      |
+      | a web site    |
+      | a mute server |
+
+  Scenario: A daemon on a port that another one holds
+    Given a hive that an operator started
+    When I run `rbee-hive daemon`
+    Then it exits with 1
+    And ADDRESS_IN_USE is told
+    And standard error says "<hive address>:9200"
+    And it is a clear message with a next step
+
+  Scenario Outline: HOME is <what>
+    Given HOME is <what>
+    When I run `rbee-keeper infer --prompt hi`
+    Then it exits with 1
+    And standard error says "<words>"
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | what                            | words |
+      | a file                          | .rbee |
+      | a folder that can't be written  | .rbee |

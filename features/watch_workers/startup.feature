@@ -1,0 +1,39 @@
+Feature: A hive starts a worker and knows it from then on
+
+  Background:
+    Given the setting worker.mmap is false
+    And a hive that an operator started
+
+  @t001-27
+  Scenario: The process, its port and what the hive answers
+    When the hive is asked to spawn a worker for <large> on cpu 0
+    Then the hive answers with a worker's id, its url and the state "loading"
+    And the worker's command line names the model <large>, the backend "cpu", the device "0" and its port
+    And no secret is in any command line, environment, output or log
+    And the worker's port is bound by that process
+    And the worker says that it is still loading
+
+  @t001-27
+  Scenario: The ready callback
+    When a worker for <large> is started by hand, with a stranger as its callback
+    Then the stranger receives worker_id, url, model_ref, backend and device, and nothing else
+    And at that moment the worker answered at its url that it is loading
+
+  @t001-28
+  Scenario: The callback is acknowledged and the registry updated
+    When the hive is asked to spawn a worker for bundled:smollm2-135m-instruct on cpu 0
+    And the worker becomes idle
+    And the ready callback of that worker comes again
+    Then the callback is acknowledged with a message
+    And the hive lists that worker with what its callback said
+    When the ready callback of a worker that nobody started comes
+    Then the callback is refused with 404
+
+  @t001-29
+  Scenario: The registry's row lives in memory only
+    When the hive is asked to spawn a worker for <large> on cpu 0 with 1 slot
+    Then the hive lists it as loading, with 1 slot in all and 0 free
+    When the hive is restarted
+    And the hive is asked for its workers
+    Then the reply is exactly {"workers": []}
+    And the worker of before is gone

@@ -1,0 +1,32 @@
+"""Boots the real programs, breaks things around them, looks on from outside, cleans up.
+
+It never imports the product: it is the second opinion on what the programs say.
+
+A scenario's world
+    world.py      HOME, network, settings, programs: what one scenario has for itself
+    network.py    a loopback /24 of its own
+    settings.py   the config file as a user would write it
+    commands.py   which four programs are judged
+    models.py     GGUF files: the bundled one, a large one made of holes, broken ones
+Running and watching
+    run.py        a program or a keeper, its output with arrival times
+    terminal.py   a keeper on a terminal
+    processes.py  what /proc says: who lives, who listens where
+    endings.py    in which order processes ended, and how
+    calls.py      plain HTTP calls          events.py   event streams, with arrival times
+    arguments.py  a command line as options
+    failures.py   an error, as a status or as an event
+    cluster.py    queen, hive and workers together, by who listens where
+    story.py      what a keeper printed: tokens, narration, errors, saved text
+    secrets.py    where the API key must not stand
+Breaking things
+    wire.py       a relay that cuts, resets or goes silent at a chosen event
+    callback.py   a stranger who listens for a worker's ready callback
+    squatter.py   something that is no queen on the queen's port
+The frame
+    waiting.py    the one waiting function
+    evidence.py   what each scenario leaves for whoever asks why it failed
+    abilities.py  which tagged scenarios this machine can't run
+    hooks.py      behave's hooks            verdicts.py  the count at the end
+    __main__.py   python -m harness
+"""

@@ -1,0 +1,31 @@
+"""`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
+
+Exit code 1 if a scenario failed, and also if none ran: a tag that selects nothing proves nothing.
+"""
+
+import sys
+from pathlib import Path
+
+from behave.__main__ import run_behave
+from behave.configuration import Configuration
+
+from harness.verdicts import Verdicts
+
+
+def main(arguments: list[str]) -> int:
+    report = Path(".evidence") / "report.json"
+    report.parent.mkdir(exist_ok=True)
+    config = Configuration(["--format", "json", "--outfile", str(report), *arguments])
+    if len(config.format) == 1:
+        config.format.append(config.default_format)
+    verdicts = Verdicts(config)
+    config.reporters.append(verdicts)
+    code = run_behave(config)
+    for reason in sorted(set(verdicts.switched_off)):
+        print(f"switched off {reason}")
+    print(verdicts.line, flush=True)
+    return 0 if code == 0 and verdicts.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

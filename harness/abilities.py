@@ -1,0 +1,32 @@
+"""Which tagged scenarios this machine can't run. They are switched off here, by tag, and said."""
+
+import os
+import shutil
+from collections.abc import Callable, Collection
+
+
+def _has_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None
+
+
+def _has_sshd() -> bool:
+    return any(os.access(path, os.X_OK) for path in ("/usr/sbin/sshd", "/usr/bin/sshd"))
+
+
+def _has_namespaces() -> bool:
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
+    "gpu": (_has_gpu, "no NVIDIA card here"),
+    "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
+    "netns": (_has_namespaces, "network namespaces want root and ip"),
+}
+
+
+def missing_ability(tags: Collection[str]) -> str | None:
+    """Why a scenario with these tags can't run here, or None where it can."""
+    for tag, (present, reason) in ABILITIES.items():
+        if tag in tags and not present():
+            return f"@{tag}: {reason}"
+    return None

@@ -1,0 +1,45 @@
+"""Which programs are judged: the installed console scripts, or what `-D queen=…` names."""
+
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(sys.executable).parent
+
+INSTALLED = {
+    "keeper": "rbee-keeper",
+    "queen": "queen-rbee",
+    "hive": "rbee-hive",
+    "worker": "llm-worker-rbee",
+}
+
+
+@dataclass(frozen=True)
+class Commands:
+    """`replaced` holds the roles for which another command was given, as it was given."""
+
+    replaced: Mapping[str, str]
+
+    @classmethod
+    def from_userdata(cls, userdata: Mapping[str, str]) -> "Commands":
+        return cls({role: userdata[role] for role in INSTALLED if userdata.get(role)})
+
+    def argv(self, role: str) -> list[str]:
+        if role in self.replaced:
+            return shlex.split(self.replaced[role])
+        return [str(SCRIPTS / INSTALLED[role])]
+
+    def resolve(self, line: str) -> list[str]:
+        """A command line of a feature, its first word turned into the program that is judged."""
+        name, *arguments = shlex.split(line)
+        roles = {program: role for role, program in INSTALLED.items()}
+        return [*self.argv(roles[name]), *arguments]
+
+    def missing(self) -> list[str]:
+        return [
+            str(SCRIPTS / name)
+            for role, name in INSTALLED.items()
+            if role not in self.replaced and not (SCRIPTS / name).exists()
+        ]

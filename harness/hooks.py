@@ -1,0 +1,72 @@
+"""behave's hooks: a world before each scenario, its judgement after it."""
+
+import atexit
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from behave.model import Scenario, Step
+from behave.model_type import Status
+from behave.runner import Context
+
+from harness.abilities import missing_ability
+from harness.commands import Commands
+from harness.evidence import Evidence
+from harness.models import Shelf
+from harness.world import World
+
+
+def before_all(context: Context) -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+    userdata: dict[str, Any] = context.config.userdata
+    context.commands = Commands.from_userdata(userdata)
+    missing = context.commands.missing()
+    assert not missing, f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]'"
+    context.evidence_root = Path(userdata.get("evidence", ".evidence")).absolute()
+    context.shelf = Shelf()
+    context.world = None
+
+
+def before_scenario(context: Context, scenario: Scenario) -> None:
+    reason = missing_ability(scenario.effective_tags)
+    if reason:
+        scenario.skip(reason)
+        return
+    evidence = Evidence(context.evidence_root, scenario.name)
+    context.world = World(context.commands, context.shelf, evidence)
+    atexit.register(context.world.kill)
+
+
+def before_step(context: Context, step: Step) -> None:
+    context.world.evidence.note(f"{step.keyword} {step.name}")
+
+
+def after_scenario(context: Context, scenario: Scenario) -> None:
+    """A leak fails the scenario: behave counts a hook's exception as one."""
+    world: World | None = context.world
+    if world is None:
+        return
+    passed = scenario.status == Status.passed
+    try:
+        world.end(judge=passed)
+    except AssertionError:
+        passed = False
+        raise
+    finally:
+        atexit.unregister(world.kill)
+        if passed:
+            world.evidence.discard()
+        else:
+            print(f"\n{scenario.name}\n{world.evidence.report()}\n", file=sys.stderr)
+
+
+def after_all(context: Context) -> None:
+    if hasattr(context, "shelf"):
+        context.shelf.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM as Ctrl+C, which behave takes as: finish the hooks, then stop."""
+    raise KeyboardInterrupt

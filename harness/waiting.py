@@ -1,0 +1,41 @@
+"""The one place where the harness waits, so that every wait has a deadline and a last value."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_BETWEEN_LOOKS_S = 0.02
+
+
+class NeverHappenedError(AssertionError):
+    """What was waited for did not come; the message shows the last value seen."""
+
+
+def wait_until(
+    what: str,
+    look: Callable[[], T],
+    within: float,
+    good: Callable[[T], object] = bool,
+) -> T:
+    """Look until `good` of what is seen, and return that.
+
+    A refused or broken connection counts as "not yet": it is shown if time runs out.
+    """
+    began = time.monotonic()
+    pause = threading.Event()
+    while True:
+        last: object
+        try:
+            seen = look()
+            if good(seen):
+                return seen
+            last = seen
+        except (OSError, http.client.HTTPException) as error:
+            last = error
+        if time.monotonic() - began > within:
+            raise NeverHappenedError(f"waited {within:g} s for {what}; the last value: {last!r}")
+        pause.wait(_BETWEEN_LOOKS_S)

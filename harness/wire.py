@@ -1,0 +1,116 @@
+"""The wire between keeper and queen: a relay that fails at a chosen event of a stream.
+
+It takes the stream out of its chunks and ends it by closing, which is a well-formed end in HTTP:
+a client that takes the mere end of a stream for success is fooled by exactly that.
+"""
+
+import contextlib
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Iterable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+_HOP_BY_HOP = {"transfer-encoding", "connection", "keep-alive", "content-length"}
+_TASK_PATH = "/v2/tasks"
+
+
+class Wire(ThreadingHTTPServer):
+    """`fault` is ends, resets, is silent or loses; it strikes before the event that `before`
+    names comes for the `count`-th time. Only task streams are struck, and each of them is."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int, target: str) -> None:
+        super().__init__((address, port), _Relay)
+        self.url = f"http://{address}:{port}"
+        self.target = target
+        self.fault = ""
+        self.before = b""
+        self.count = 0
+        self.closing = threading.Event()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def break_task_streams(self, fault: str, before: str, count: int) -> None:
+        assert fault in {"ends", "resets", "is silent", "loses"}, fault
+        self.before = b"data: [DONE]" if before == "[DONE]" else f"event: {before}".encode()
+        self.fault, self.count = fault, count
+
+    def close(self) -> None:
+        self.closing.set()
+        self.shutdown()
+        self.server_close()
+
+
+class _Relay(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Wire
+
+    def do_GET(self) -> None:
+        self._relay()
+
+    do_POST = do_DELETE = do_GET
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The programs' own outputs are the evidence."""
+
+    def _relay(self) -> None:
+        target = urlsplit(self.server.target)
+        upstream = http.client.HTTPConnection(str(target.hostname), target.port)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+        upstream.request(self.command, self.path, body or None, headers)
+        far = upstream.sock
+        reply = upstream.getresponse()
+        self.send_response_only(reply.status, reply.reason)
+        for name, value in reply.getheaders():
+            if name.lower() not in _HOP_BY_HOP:
+                self.send_header(name, value)
+        if reply.headers.get_content_type() == "text/event-stream":
+            self.send_header("Connection", "close")
+            self.end_headers()
+            fault = self.server.fault if self.path == _TASK_PATH else ""
+            if not fault:
+                threading.Thread(target=self._hang_up_together, args=[far], daemon=True).start()
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._relay_stream(reply, fault)
+        else:
+            content = reply.read()
+            if reply.status != http.HTTPStatus.NO_CONTENT:
+                self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+        upstream.close()
+
+    def _hang_up_together(self, far: socket.socket) -> None:
+        """When the near side goes, so does the far side, as on a real wire."""
+        with contextlib.suppress(OSError):
+            self.connection.recv(1)
+        with contextlib.suppress(OSError):
+            far.shutdown(socket.SHUT_RDWR)
+
+    def _relay_stream(self, lines: Iterable[bytes], fault: str) -> None:
+        left = self.server.count
+        losing = False
+        for line in lines:
+            if fault and line.startswith(self.server.before):
+                left -= 1
+                losing = left == 0 and fault == "loses"
+                if left == 0 and not losing:
+                    self._break(fault)
+                    return
+            if not losing:
+                self.wfile.write(line)
+                self.wfile.flush()
+            losing = losing and bool(line.strip())
+
+    def _break(self, fault: str) -> None:
+        if fault == "is silent":
+            self.server.closing.wait()
+        elif fault == "resets":
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.rfile.close()  # it holds the socket open
+            self.connection.close()

@@ -1,0 +1,218 @@
+"""What one scenario has for itself: HOME, network, settings, programs; and the check at its end."""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness import processes, settings
+from harness.calls import Reply, call
+from harness.commands import SCRIPTS, Commands
+from harness.events import EventStream
+from harness.evidence import Evidence
+from harness.models import Shelf
+from harness.network import Network
+from harness.run import Run
+from harness.terminal import Terminal
+from harness.waiting import NeverHappenedError, wait_until
+
+_SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some air
+
+
+class LeakError(AssertionError):
+    """A scenario left processes running."""
+
+
+class World:
+    """`runs` holds what the harness started, in order; `lasting` what may outlive its command."""
+
+    def __init__(self, commands: Commands, shelf: Shelf, evidence: Evidence) -> None:
+        self.id = secrets.token_hex(6)
+        self.commands = commands
+        self.shelf = shelf
+        self.evidence = evidence
+        self.network = Network()
+        self.root = Path(tempfile.mkdtemp(prefix="rbee-world-"))
+        self.home = self.root / "home"
+        self.tmp = self.root / "tmp"
+        self.home.mkdir()
+        self.tmp.mkdir()
+        self.config = self.home / ".config" / "rbee" / "config.toml"
+        self.overrides: dict[str, str] = {}
+        self.runs: list[Run] = []
+        self.lasting: set[int] = set()
+        self._sessions: set[int] = set()
+        self._closers: list[Callable[[], None]] = []
+        self.queen_address = self.network.address(1), 8080
+        self.hive_address = self.network.address(2), 9200
+        self.settings: settings.Sections = {
+            "queen": {"host": self.queen_address[0]},
+            "hive": {"host": self.hive_address[0], "worker_host": self.hive_address[0]},
+        }
+        for role, command in commands.replaced.items():
+            if role != "keeper":
+                self.settings.setdefault(role, {})["command"] = command
+        settings.write(self.config, self.settings)
+
+    # What it is made of
+
+    @property
+    def queen_url(self) -> str:
+        return "http://{}:{}".format(*self.queen_address)
+
+    @property
+    def hive_url(self) -> str:
+        return "http://{}:{}".format(*self.hive_address)
+
+    @property
+    def key_file(self) -> Path:
+        return self.home / ".rbee" / "api_key"
+
+    @property
+    def key(self) -> str:
+        return self.key_file.read_text().strip()
+
+    def environment(self) -> dict[str, str]:
+        """What a fresh login has, and the mark by which the world's processes are found."""
+        return {
+            "PATH": os.pathsep.join([str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self.tmp),
+            processes.MARK: self.id,
+            **self.overrides,
+        }
+
+    def set(self, section: str, key: str, value: settings.Value) -> None:
+        self.settings.setdefault(section, {})[key] = value
+        settings.write(self.config, self.settings)
+
+    def write_config(self, text: str) -> None:
+        """In place of the settings: for what no writer of settings would write."""
+        self.config.write_text(text + "\n", encoding="utf-8")
+
+    def spoil_home(self, what: str) -> None:
+        """A HOME in which nothing can be written, even by root; the settings stay readable."""
+        config = self.root / "config.toml"
+        shutil.copy(self.config, config)
+        place = {"a file": self.root / "file", "a folder that can't be written": Path("/proc")}
+        (self.root / "file").touch()
+        self.overrides = {"HOME": str(place[what]), "RBEE_CONFIG": str(config)}
+
+    def expand(self, text: str) -> str:
+        """A feature's words for what is known only here: <large>, <queen address>, …"""
+        places = {"queen address": self.queen_address[0], "hive address": self.hive_address[0]}
+        for name, value in places.items():
+            text = text.replace(f"<{name}>", value)
+        for name in ("large", "enormous", "truncated", "no gguf", "safetensors", "missing"):
+            if f"<{name}>" in text:
+                text = text.replace(f"<{name}>", f"file:{self.shelf.named(name)}")
+        return text
+
+    # What happens in it
+
+    def start(self, line: str, stdin: str | None = None, more: Sequence[str] = ()) -> Run:
+        """Start one of the programs as a person would type it; `more` are arguments as they are."""
+        argv = [*self.commands.resolve(self.expand(line)), *more]
+        name = f"{len(self.runs) + 1:02}-{line.split()[0]}"
+        run = Run(argv, self.environment(), self.evidence.folder, name, stdin)
+        self.runs.append(run)
+        self._sessions.add(run.pid)
+        self.evidence.note(f"started {line} as pid {run.pid}")
+        return run
+
+    def start_daemon(self, line: str) -> Run:
+        """Started by an operator: no lifeline, lives until told to stop."""
+        run = self.start(line)
+        self.lasting.add(run.pid)
+        ready = run.ready()
+        assert ready["pid"] == run.pid, f"{ready} is not from pid {run.pid}"
+        self.evidence.note(f"listening: {ready}")
+        return run
+
+    def open_terminal(self, line: str) -> Terminal:
+        copy = self.evidence.folder / f"terminal-{line.split()[0]}"
+        terminal = Terminal(self.commands.resolve(self.expand(line)), self.environment(), copy)
+        self._sessions.add(terminal.pid)
+        self.evidence.note(f"typed {line} on a terminal, pid {terminal.pid}")
+        return terminal
+
+    def call(self, method: str, url: str, body: object = None, timeout: float = 10) -> Reply:
+        return call(method, url, body, self.key, timeout)
+
+    def stream(self, method: str, url: str, body: object = None) -> EventStream:
+        stream = EventStream(method, url, body, self.key)
+        self.closes(stream.close)
+        return stream
+
+    def closes(self, closer: Callable[[], None]) -> None:
+        """To be closed when the scenario ends, the last first."""
+        self._closers.append(closer)
+
+    # What lives in it
+
+    def processes(self) -> list[psutil.Process]:
+        return processes.of_world(self.id, self._sessions)
+
+    def listening(self, address: tuple[str, int]) -> psutil.Process | None:
+        """The process of this world that listens there: the answering one, told by its pid."""
+        return processes.listeners(self.processes()).get(address)
+
+    def lasts(self, health: Mapping[str, Any]) -> None:
+        """This daemon was started to last; it is told to stop when the scenario ends."""
+        self.lasting.add(int(health["pid"]))
+
+    def wait_until_empty(self, within: float) -> None:
+        wait_until(
+            "nothing of this world to be alive",
+            lambda: [processes.describe(process) for process in self.processes()],
+            within,
+            lambda alive: not alive,
+        )
+
+    # How it ends
+
+    def end(self, judge: bool) -> None:
+        """Stop what was started to last, then see that nothing else is left; `judge` or just kill.
+
+        Whatever happens, nothing lives afterwards.
+        """
+        try:
+            for close in reversed(self._closers):
+                close()
+            if judge:
+                self._stop_lasting()
+                leaked = [processes.describe(process) for process in self.processes()]
+                if leaked:
+                    raise LeakError("the scenario left these running:\n  " + "\n  ".join(leaked))
+        finally:
+            self.kill()
+            self.evidence.keep_logs(self.home)
+            self.network.release()
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def _stop_lasting(self) -> None:
+        told = [process for process in self.processes() if process.pid in self.lasting]
+        for process in told:
+            process.send_signal(signal.SIGTERM)
+        if told:
+            try:
+                self.wait_until_empty(_SHUTDOWN_S)
+            except NeverHappenedError as error:
+                raise LeakError(f"after SIGTERM to every daemon: {error}") from error
+
+    def kill(self) -> None:
+        """Again until none is left: one may have started another in between."""
+
+        def left() -> list[psutil.Process]:
+            found = self.processes()
+            processes.kill(found)
+            return found
+
+        wait_until("killed processes to be gone", left, within=5, good=lambda found: not found)

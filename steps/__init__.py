@@ -1,0 +1,1 @@
+"""What the features say, each a call into harness/ or an assertion."""

@@ -1,0 +1,150 @@
+"""A person at the command line: what they type, what they see, how it ends."""
+
+import signal
+
+from behave import then, when
+from behave.runner import Context
+
+from harness import story
+from harness.waiting import wait_until
+
+_LONGEST_S = 60
+
+
+@when("I run `{line}`")
+def run_to_its_end(context: Context, line: str) -> None:
+    start(context, line)
+    context.run.wait(_LONGEST_S)
+
+
+@when("I start `{line}`")
+def start(context: Context, line: str) -> None:
+    context.run_before = context.run if "run" in context else None
+    context.run = context.world.start(line)
+
+
+@when("I type `{line}` on a terminal")
+def type_on_a_terminal(context: Context, line: str) -> None:
+    context.terminal = context.world.open_terminal(line)
+
+
+@when("I press Ctrl+C there")
+def press_ctrl_c(context: Context) -> None:
+    context.terminal.press("\x03")
+
+
+@when("the keeper gets SIGINT")
+def interrupt(context: Context) -> None:
+    context.run.send(signal.SIGINT)
+
+
+@when("the story is arriving")
+def the_story_arrives(context: Context) -> None:
+    run = context.run
+    wait_until(
+        "the story to arrive",
+        lambda: (run.running, run.stdout.text, run.stderr.text[-500:]),
+        30,
+        lambda seen: seen[1].strip() or not seen[0],
+    )
+    assert run.running, f"ended with {run.exit_code} before anything could happen"
+
+
+@when("tokens are arriving")
+def tokens_arrive(context: Context) -> None:
+    wait_until("tokens", lambda: story.tokens(context.run.stdout.text), 30)
+    assert context.run.running, "it ended before anything could happen"
+
+
+@then("it exits with {code:d}")
+def exits_with(context: Context, code: int) -> None:
+    found = context.run.wait(_LONGEST_S)
+    assert found == code, f"exit code {found}; standard error:\n{context.run.stderr.text}"
+
+
+@then("it exits there with {code:d}")
+def exits_there_with(context: Context, code: int) -> None:
+    found = context.terminal.wait(_LONGEST_S)
+    assert found == code, f"exit code {found}; the screen:\n{context.terminal.screen}"
+
+
+@then("it took less than {seconds:d} s")
+def took_less(context: Context, seconds: int) -> None:
+    assert context.run.took < seconds, f"it took {context.run.took:.2f} s"
+
+
+@then("standard output holds the story and nothing else")
+def only_the_story(context: Context) -> None:
+    text = context.run.stdout.text
+    assert len(text.split()) >= 5, f"this is no story: {text!r}"
+    assert not story.foreign_to_a_story(text), story.foreign_to_a_story(text)
+
+
+@then("standard error ends with a summary of {count:d} tokens")
+def a_summary(context: Context, count: int) -> None:
+    told = story.summary(context.run.stderr.text)
+    assert told["tokens"] == count, told
+    assert 0 < told["first_ms"] < context.run.took * 1000, told
+    assert told["rate"] > 0, told
+
+
+@then("there is no summary")
+def no_summary(context: Context) -> None:
+    assert "tokens/s" not in context.run.stderr.text, context.run.stderr.text
+
+
+@then('standard error says "{words}"')
+def standard_error_says(context: Context, words: str) -> None:
+    text = context.run.stderr.text
+    assert context.world.expand(words).lower() in text.lower(), text
+
+
+@then("{code:w} is told")
+def a_code_is_told(context: Context, code: str) -> None:
+    assert story.error_codes(context.run.stderr.text) == [code], context.run.stderr.text
+
+
+@then("it is a clear message with a next step")
+def a_clear_message(context: Context) -> None:
+    text = context.run.stderr.text
+    assert "Traceback" not in text + context.run.stdout.text, text
+    assert story.next_steps(text), f"no next step: {text!r}"
+
+
+@then("it says how many of {count:d} tokens came")
+def tokens_of(context: Context, count: int) -> None:
+    made = story.tokens_made(context.run.stderr.text, count)
+    assert 0 < made < count, context.run.stderr.text
+
+
+@then("the text so far is saved, for nobody else to read")
+def the_text_is_saved(context: Context) -> None:
+    saved = story.saved_text(context.run.stderr.text, context.world.tmp)
+    assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+    assert saved.read_text().strip() == context.run.stdout.text.strip(), saved.read_text()
+    assert saved.read_text().strip(), "the saved text is empty"
+
+
+@then('the terminal shows "{words}"')
+def the_terminal_shows(context: Context, words: str) -> None:
+    assert words in context.terminal.screen, context.terminal.screen
+
+
+@then("the terminal showed the text growing in at least {count:d} steps")
+def the_text_grew(context: Context, count: int) -> None:
+    steps = context.terminal.growth()
+    assert len(steps) >= count, steps
+
+
+@then("the terminal showed a bar that moved while the model was loaded")
+def a_bar_moved(context: Context) -> None:
+    positions = context.terminal.bar_positions()
+    assert len(positions) >= 3, f"{positions}; the last screen:\n{context.terminal.screen}"
+    assert positions == sorted(positions), positions
+
+
+@then("~/.rbee holds nothing but api_key, logs and the two pid files")
+def only_promised_files(context: Context) -> None:
+    found = {path.name for path in (context.world.home / ".rbee").iterdir()}
+    promised = {"api_key", "logs", "queen-rbee.pid", "hive-rbee.pid"}
+    assert "api_key" in found <= promised, found
