@@ -244,7 +244,7 @@ class InvalidApiKey(RbeeError):
 
 
 class AllSlotsBusy(RbeeError):
-    code, status, keys = "ALL_SLOTS_BUSY", 503, ("slots_total", "slots_busy")
+    code, status, keys = "ALL_SLOTS_BUSY", 503, ("slots_total", "slots_busy", "waiting")
     says = "All {slots_total} slots of the worker are busy."
     advises = "Wait for a running request to end, or use another node."
 
@@ -254,7 +254,7 @@ class AllSlotsBusy(RbeeError):
 
 
 class QueueFull(RbeeError):
-    code, status, keys = "QUEUE_FULL", 503, ("waiting",)
+    code, status, keys = "QUEUE_FULL", 503, ("slots_total", "slots_busy", "waiting")
     says = "All slots are busy, and the queue is full with {waiting} waiting."
     advises = "Wait a little, use another node, or raise [queen] queue_limit."
 
@@ -298,8 +298,8 @@ class AddressInUse(RbeeError):
     @property
     def advice(self) -> str:
         if holder := self.details["holder"]:
-            return f"It is held by {holder}: end that, or choose another port (config: port)."
-        return "Choose another address (config: host, port)."
+            return f"It is held by {holder}: end that, or set another port in the config file."
+        return "Choose another address: --host and --port of the daemons, or host and port in the config."
 
 
 class ConfigInvalid(RbeeError):

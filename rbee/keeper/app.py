@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
 
-from rbee.contract.errors import InvalidRequest, RbeeError
+from rbee.contract.errors import Internal, InvalidRequest, RbeeError
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.validation import decode
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.settings import KeeperSettings, of
+from rbee.runtime import paths
 from rbee.runtime import settings as configuration
 
 Command: TypeAlias = Callable[[KeeperSettings, Screen], Awaitable[int]]
@@ -28,6 +31,12 @@ def run(command: Command, screen: Screen) -> int:
     except RbeeError as error:
         screen.error(error)
         code = error.exit_code
+    except KeyboardInterrupt:
+        screen.note("Canceled.")
+        code = 130
+    except Exception:
+        screen.error(_unexpected())
+        code = 1
     return _flush(code)
 
 
@@ -58,6 +67,14 @@ def daemon(action: str) -> int:
 
 async def _run(command: Command, settings: KeeperSettings, screen: Screen) -> int:
     return await command(settings, screen)
+
+
+def _unexpected() -> Internal:
+    """A fault of ours: the trail goes to the log, and its mark to the person."""
+    mark = secrets.token_hex(8)
+    with paths.log_file("rbee-keeper").open("a", encoding="utf-8") as log:
+        log.write(f"[{mark}] {traceback.format_exc()}\n")
+    return Internal(correlation_id=mark)
 
 
 def _flush(code: int) -> int:

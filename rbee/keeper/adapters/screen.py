@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ class Screen:
         self._as_json = as_json
         self._bar: tuple[Progress, TaskID] | None = None
         self._in_line = False
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A terminal that can't show a character shows a substitute, and the story goes on.
+            sys.stdout.reconfigure(errors="replace")
 
     def show(self, event: Event) -> None:
         """One event. Raises BrokenPipeError where nobody reads stdout any more."""

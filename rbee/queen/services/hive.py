@@ -72,7 +72,11 @@ class Hive:
             self._client = self.client(url)
             following = asyncio.Event()
             self._following = asyncio.create_task(self._follow(self._client, following))
-            await asyncio.wait_for(following.wait(), self._config.times.connect_s)
+            try:
+                await asyncio.wait_for(following.wait(), self._config.times.connect_s)
+            except TimeoutError:
+                host, _, port = url.rpartition("//")[2].rpartition(":")
+                raise ConnectionTimeout(host=host, port=port, attempts=1) from None
 
     async def rows(self) -> list[WorkerRow]:
         """The workers of this node; none where no hive runs."""

@@ -58,7 +58,7 @@ class Inference:
 
     async def _wait_and_relay(self, client: Client) -> None:
         told = None
-        with self._queue.join(self._worker.id) as ticket:
+        with self._queue.join(self._worker.id, self._worker.slots_total) as ticket:
             async for place in ticket.turns():
                 if place != told:
                     self._outlet.tell(place)

@@ -60,10 +60,11 @@ class Queue:
         return bool(self._lines.get(worker_id))
 
     @contextmanager
-    def join(self, worker_id: str) -> Iterator[Ticket]:
-        """A place at the end of the worker's line, until the block is left. Raises QUEUE_FULL."""
+    def join(self, worker_id: str, slots: int) -> Iterator[Ticket]:
+        """A place at the end of the line of a worker, all of whose `slots` are busy, until the
+        block is left. Raises QUEUE_FULL."""
         if self.waiting >= self.limit:
-            raise QueueFull(waiting=self.waiting)
+            raise QueueFull(slots_total=slots, slots_busy=slots, waiting=self.waiting)
         line = self._lines.setdefault(worker_id, [])
         ticket = Ticket(line)
         line.append(ticket)

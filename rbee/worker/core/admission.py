@@ -29,5 +29,5 @@ def reserve(
         )
     want = min(prompt + max_tokens, context)
     if len(reserved) >= slots or sum(reserved) + want > context:
-        raise AllSlotsBusy(slots_total=slots, slots_busy=len(reserved))
+        raise AllSlotsBusy(slots_total=slots, slots_busy=len(reserved), waiting=0)
     return want

@@ -72,7 +72,10 @@ class Inference:
         asked_at = time.monotonic()
         if self._loaded is None or self._engine is None:
             raise AllSlotsBusy(
-                "The worker is still loading.", slots_total=self._slots, slots_busy=self._slots
+                "The worker is still loading.",
+                slots_total=self._slots,
+                slots_busy=self._slots,
+                waiting=0,
             )
         loaded, engine = self._loaded, self._engine
         prompt = await asyncio.to_thread(_tokens, loaded, request)
