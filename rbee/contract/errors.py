@@ -299,7 +299,7 @@ class AddressInUse(RbeeError):
     def advice(self) -> str:
         if holder := self.details["holder"]:
             return f"It is held by {holder}: end that, or set another port in the config file."
-        return "Choose another address: --host and --port of the daemons, or host and port in the config."
+        return "Choose another one: host and port in the config file, or the daemon's flags."
 
 
 class ConfigInvalid(RbeeError):
