@@ -55,7 +55,7 @@ class RbeeError(Exception):
     advises: ClassVar[str] = ""
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str | None = None, **details: Any) -> None:
+    def __init__(self, message: str | None = None, /, **details: Any) -> None:
         missing = [key for key in self.keys if key not in details]
         if missing:
             raise TypeError(f"{type(self).__name__} lacks its details: {', '.join(missing)}")
@@ -249,8 +249,11 @@ class AllSlotsBusy(RbeeError):
     advises = "Wait for a running request to end, or use another node."
 
     def envelope(self) -> ErrorEnvelope:
+        body = super().envelope().error
         total, busy = self.details["slots_total"], self.details["slots_busy"]
-        return ErrorEnvelope(ErrorBody(self.code, self.message, self.details, total, busy))
+        if total is not None and busy is not None:
+            body = msgspec.structs.replace(body, slots_total=total, slots_busy=busy)
+        return ErrorEnvelope(body)
 
 
 class QueueFull(RbeeError):
@@ -328,12 +331,12 @@ class ProgramFailed(RbeeError):
 
 
 class Internal(RbeeError):
-    code, status = "INTERNAL", 500
+    code, status, keys = "INTERNAL", 500, ("correlation_id",)
     says = "An error inside rbee."
 
     @property
     def advice(self) -> str:
-        found = self.details.get("correlation_id")
+        found = self.details["correlation_id"]
         return f"Search the logs in ~/.rbee/logs for {found}." if found else ""
 
 

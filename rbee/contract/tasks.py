@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import msgspec
@@ -41,7 +42,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
-            raise ValueError("Expected exactly one of prompt and messages")
+            raise ValueError("prompt: Expected exactly one of prompt and messages")
         if self.keep_alive is not None:
             keep_alive_s(self.keep_alive)
 
@@ -55,7 +56,7 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.stream:
-            raise ValueError("Expected stream to be true: an answer is always a stream")
+            raise ValueError("stream: Expected true, since an answer is always a stream")
 
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
@@ -77,11 +78,13 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def keep_alive_s(value: float | str) -> float:
     """Seconds from a number or from a text such as "90", "90s", "10m", "1h"; raises ValueError."""
-    if isinstance(value, str):
-        number = value.rstrip("smhd")
-        unit = value[len(number) :]
-        try:
-            return float(number) * _UNITS[unit]
-        except (ValueError, KeyError):
-            raise ValueError('Expected keep_alive as seconds or a text such as "10m"') from None
-    return float(value)
+    number, unit = str(value), ""
+    if number[-1:] in _UNITS:
+        number, unit = number[:-1], number[-1:]
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise ValueError('keep_alive: Expected seconds or a text such as "10m"')
+    return seconds

@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 _AT = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
+_NAMED = re.compile(r"^(?P<field>[a-z_]+): (?=Expected)")
 _LACKS = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
@@ -22,7 +23,7 @@ def decode(body: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise _explain(str(error), body) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest.of("body", "json", f"This is no JSON: {error}") from None
 
 
@@ -31,22 +32,27 @@ def explain(error: msgspec.ValidationError) -> tuple[str, str]:
     found = _AT.match(str(error))
     assert found is not None  # the pattern matches any text
     message, path = found["message"], found["path"] or ""
-    for pattern in (_UNKNOWN, _LACKS):
+    for pattern in (_UNKNOWN, _LACKS, _NAMED):
         if inner := pattern.search(message):
             path = f"{path}.{inner['field']}" if path else inner["field"]
-    return path or "body", message
+    return path or "body", _NAMED.sub("", message)
 
 
 def _explain(text: str, body: bytes) -> InvalidRequest:
     field, message = explain(msgspec.ValidationError(text))
-    value = _value(msgspec.json.decode(body or b"{}"), field)
+    value = _value(body, field)
     return InvalidRequest.of(
         field, message.removeprefix("Expected ").replace("`", ""), message, value
     )
 
 
-def _value(data: Any, path: str) -> Any:
-    """What stands at `path` (`stop[2]`, `messages[0].role`); None where nothing does."""
+def _value(body: bytes, path: str) -> Any:
+    """What stands at `path` (`stop[2]`, `messages[0].role`); None where nothing does, or where the
+    body is broken further on."""
+    try:
+        data = msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
     for key in re.findall(r"[^.\[\]]+", path):
         if isinstance(data, list):
             data = data[int(key)] if key.isdigit() and int(key) < len(data) else None

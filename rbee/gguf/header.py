@@ -24,7 +24,7 @@ Value: TypeAlias = int | float | bool | str
 
 _LONGEST_KEY = 65_535
 _MOST_LAYERS = 16_384
-_LAYER = re.compile(r"^blk\.(\d+)\.")
+_LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -117,8 +117,9 @@ def read(path: Path) -> Header:
         raise ModelNotFound(model=f"file:{path}", near=[]) from None
     except IsADirectoryError:
         raise ModelNotFound(f"{path} is a folder.", model=f"file:{path}", near=[]) from None
-    except PermissionError as error:
-        told = f"{path} can't be read: {error.strerror}."
+    except (OSError, ValueError) as error:  # ValueError: a mapping that the file is too short for
+        reason = getattr(error, "strerror", None) or str(error)
+        told = f"{path} can't be read: {reason}."
         raise ModelNotFound(told, model=f"file:{path}", near=[]) from None
 
 

@@ -25,7 +25,7 @@ def load(file: str | None) -> str:
 
 
 def _make(path: Path) -> None:
-    draft = path.with_name(f".api_key.{os.getpid()}")
+    draft = path.with_name(f".api_key.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as out:

@@ -46,7 +46,8 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection to the peer; streams that are read then break off."""
+        """Close every connection to the peer. Leave its streams first: aiohttp does not wake a
+        reader that waits."""
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -131,7 +132,8 @@ class Client:
         except TimeoutError:
             said = f"The stream said nothing for {self._silence_s:g} s."
             raise StreamTruncated(said, tokens=0) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError is aiohttp's word for a session that was closed meanwhile.
             raise StreamTruncated(f"The stream broke: {_reason(error)}.", tokens=0) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._not_ours(str(error)) from None
@@ -146,9 +148,12 @@ class Client:
         return RbeeError.from_body(envelope.error)
 
     def _unreachable(self, error: Exception) -> ConnectionTimeout:
-        host, _, port = self.url.rpartition("//")[2].rpartition(":")
+        host, _, port = self.url.rpartition("//")[2].partition(":")
         return ConnectionTimeout(
-            f"Nothing answers at {self.url}: {_reason(error)}.", host=host, port=port, attempts=1
+            f"Nothing answers at {self.url}: {_reason(error)}.",
+            host=host,
+            port=port or "80",
+            attempts=1,
         )
 
     def _not_ours(self, reason: str) -> Internal:

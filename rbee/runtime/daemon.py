@@ -77,7 +77,7 @@ async def _run(daemon: Daemon) -> int:
     loop = asyncio.get_running_loop()
     _on_signals(loop, life)
     if watch is not None:
-        watch.start(lambda: _hand_over(loop, life), lambda: life.is_held())
+        watch.start(lambda: _hand_over(loop, life), life.ending)
     with bind.listening_socket(host, daemon.port) as sock:
         life.host = (hello and hello.announce) or host
         life.url = bind.url(sock, life.host)
@@ -103,7 +103,7 @@ async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
         if DRAIN in app:
             await app[DRAIN]()
     finally:
-        life.draining.set()
+        life.shut_down()
         life.over.set()
         await runner.cleanup()
         if file is not None:
@@ -130,7 +130,9 @@ def _on_signals(loop: asyncio.AbstractEventLoop, life: Life) -> None:
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, life: Life) -> None:
-    """From the watch's thread to the loop, which may have ended by itself already."""
+    """From the watch's thread to the loop, which may be blocked, or have ended already."""
+    if not life.is_held():
+        life.ending.set()
     with contextlib.suppress(RuntimeError):
         # Looked up late: a program may replace the method while it is built.
         loop.call_soon_threadsafe(lambda: life.on_owner_lost())

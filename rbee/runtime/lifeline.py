@@ -96,22 +96,19 @@ class Watch:
         except msgspec.MsgspecError as error:
             raise _no_hello(f"the line that came is no greeting: {error}") from None
 
-    def start(self, on_end: Callable[[], None], may_stay: Callable[[], bool]) -> None:
+    def start(self, on_end: Callable[[], None], ending: threading.Event) -> None:
         """Watch in a thread. At the end call `on_end` there, once.
 
-        If the process still runs a grace period later it is ended hard, unless `may_stay` says
-        that something else holds it by now (or again, at any time after).
+        `ending` is set when the process has begun to end: at once, or later where something else
+        than the parent holds it. If it still runs a grace period after that, it is ended hard.
         """
-        threading.Thread(target=self._run, args=(on_end, may_stay), daemon=True).start()
+        threading.Thread(target=self._run, args=(on_end, ending), daemon=True).start()
 
-    def _run(self, on_end: Callable[[], None], may_stay: Callable[[], bool]) -> None:
+    def _run(self, on_end: Callable[[], None], ending: threading.Event) -> None:
         self._wait_for_end()
         on_end()
-        deadline = time.monotonic() + self._grace_s
-        while time.monotonic() < deadline:
-            time.sleep(0.05)
-            if may_stay():
-                deadline = time.monotonic() + self._grace_s
+        ending.wait()
+        time.sleep(self._grace_s)
         os._exit(1)
 
     def _wait_for_end(self) -> None:

@@ -127,8 +127,8 @@ class Hive:
             except ConnectionTimeout:
                 return None
             except (InvalidApiKey, Internal):
-                told = f"port {hive.port} is held by something that does not know our key"
-                narrator.say("queen-rbee", "🏠", f"{told}: starting an own hive beside it")
+                told = f"what answers at {url} does not know our key"
+                narrator.say("queen-rbee", "🏠", f"{told}: starting an own hive")
                 return None
             except RbeeError:
                 return None
@@ -136,14 +136,19 @@ class Hive:
             return None
         if found.owner is not None and found.owner.pid != os.getpid():
             told = f"the hive at {url} belongs to {found.owner.program} (pid {found.owner.pid})"
-            narrator.say("queen-rbee", "🏠", f"{told}: starting an own one beside it")
+            narrator.say("queen-rbee", "🏠", f"{told}: starting an own one")
             return None
         narrator.say("queen-rbee", "🏠", f"using the hive that runs at {url}")
         return url
 
     async def _start(self, narrator: Narrator) -> str:
         hive = self._config.hive
-        port = hive.port if bind.is_free(hive.host, hive.port) else 0
+        port = hive.port
+        if not bind.is_free(hive.host, port):
+            holder = bind.holder(hive.host, port) or "another program"
+            told = f"port {port} is held by {holder}: the hive takes a free one"
+            narrator.say("queen-rbee", "🏠", told)
+            port = 0
         command = shlex.split(hive.command) if hive.command else paths.program(_PROGRAM)
         narrator.say("queen-rbee", "🐝", f"starting rbee-hive on {self.node}")
         arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]

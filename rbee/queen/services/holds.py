@@ -21,7 +21,8 @@ class Holds:
 
     def __init__(self, life: Life) -> None:
         self._life = life
-        self._held = {OWNER} if life.hello else set()
+        self._held: set[str] = set()
+        self._owned = life.hello is not None
         self._persistent = life.hello is None
         life.on_owner_lost = lambda: self._lost(OWNER)
         life.is_held = lambda: self._persistent or bool(self._held)
@@ -36,10 +37,10 @@ class Holds:
 
     def release(self, hold_id: str) -> Released:
         """Let go in order; with the last hold the queen begins its orderly end."""
-        self._held.discard(hold_id)
-        if not self._life.is_held():
+        self._let_go(hold_id)
+        if not self._stays():
             self._life.shut_down()
-        return Released(stays=self._life.is_held())
+        return Released(stays=self._stays())
 
     async def hold(self) -> AsyncIterator[Event | None]:
         """A hold for as long as it is listened to."""
@@ -54,6 +55,14 @@ class Holds:
 
     def _lost(self, hold_id: str) -> None:
         """Gone without a word: when it was the last, nobody waits for an orderly end."""
-        self._held.discard(hold_id)
-        if not self._life.is_held():
+        self._let_go(hold_id)
+        if not self._stays():
             self._life.cut_short()
+
+    def _let_go(self, hold_id: str) -> None:
+        if hold_id == OWNER:
+            self._owned = False
+        self._held.discard(hold_id)
+
+    def _stays(self) -> bool:
+        return self._owned or self._life.is_held()
