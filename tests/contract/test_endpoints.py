@@ -1,0 +1,69 @@
+"""The routes: each once, and only health is open."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from rbee.contract import endpoints as ep
+from rbee.contract.events import NAMES
+
+PROGRAMS = ("QUEEN", "HIVE", "WORKER")
+ALL = {name: found for name, found in vars(ep).items() if isinstance(found, ep.Endpoint)}
+
+
+def of(program: str) -> list[ep.Endpoint[Any, Any]]:
+    return [ep.SHUTDOWN, *(found for name, found in ALL.items() if name.startswith(program + "_"))]
+
+
+def test_every_route_belongs_to_a_program() -> None:
+    assert sum(len(of(program)) - 1 for program in PROGRAMS) + 1 == len(ALL)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_has_a_method_and_path_only_once(program: str) -> None:
+    places = Counter((route.method, re.sub(r"\{\w+\}", "{}", route.path)) for route in of(program))
+    assert max(places.values()) == 1
+
+
+def test_only_health_is_open() -> None:
+    assert {(route.method, route.path) for route in ALL.values() if route.open} == {
+        ("GET", "/health")
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_stream_names_events_that_there_are_and_has_no_reply(name: str) -> None:
+    route = ALL[name]
+    assert all(kind in NAMES for kind in route.events)
+    if route.events:
+        assert route.reply is ep.Nothing
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_route_without_a_reply_answers_with_events_or_204(name: str) -> None:
+    route = ALL[name]
+    if route.reply is ep.Nothing:
+        assert route.events or route.status == 204
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "program"),
+    [
+        ("GET", "/health", "QUEEN"),
+        ("POST", "/v2/tasks", "QUEEN"),
+        ("DELETE", "/v2/tasks/{request_id}", "QUEEN"),
+        ("GET", "/v1/health", "HIVE"),
+        ("POST", "/v1/workers/spawn", "HIVE"),
+        ("POST", "/v1/workers/ready", "HIVE"),
+        ("GET", "/v1/ready", "WORKER"),
+        ("POST", "/v1/inference", "WORKER"),
+        ("DELETE", "/v1/inference/{request_id}", "WORKER"),
+        ("POST", "/v1/admin/shutdown", "WORKER"),
+    ],
+)
+def test_a_route_of_the_contract_is_there(method: str, path: str, program: str) -> None:
+    assert (method, path) in {(route.method, route.path) for route in of(program)}

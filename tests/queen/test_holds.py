@@ -1,0 +1,144 @@
+"""How long a queen stays: as long as anyone holds her."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from rbee.contract.daemons import Hello, Hold
+from rbee.contract.events import Event
+from rbee.contract.nodes import Owner
+from rbee.queen.services.holds import OWNER, Holds
+from rbee.runtime.life import Life
+
+HELLO = Hello("secret-key", Owner("rbee-keeper", 7, 1.5, "here"))
+
+
+@pytest.fixture
+async def life() -> Life:
+    """The life of a queen that a command started."""
+    return Life("queen-rbee", HELLO, "secret-key")
+
+
+Listener = AsyncGenerator[Event | None, None]
+
+
+async def take(holds: Holds) -> tuple[str, Listener]:
+    listener = holds.hold()
+    assert isinstance(listener, AsyncGenerator)
+    hold = await anext(listener)
+    assert isinstance(hold, Hold)
+    return hold.hold_id, listener
+
+
+async def test_a_queen_that_a_person_started_stays_whoever_goes() -> None:
+    life = Life("queen-rbee", None, None)
+    holds = Holds(life)
+    assert holds.lifetime == "persistent"
+    hold_id, listener = await take(holds)
+    assert holds.release(hold_id).stays
+    await listener.aclose()
+    assert life.state == "running"
+
+
+async def test_a_queen_ends_in_order_when_her_command_lets_go(life: Life) -> None:
+    holds = Holds(life)
+    assert holds.lifetime == "ephemeral"
+    assert not holds.release(OWNER).stays
+    assert life.draining.is_set()
+    assert not life.cut.is_set()
+
+
+async def test_a_queen_ends_at_once_when_her_command_is_lost(life: Life) -> None:
+    Holds(life)
+    life.on_owner_lost()
+    assert life.draining.is_set()
+    assert life.cut.is_set()
+
+
+async def test_her_commands_lifeline_alone_is_no_hold_that_outlasts_it(life: Life) -> None:
+    holds = Holds(life)
+    assert not life.is_held()
+    _, listener = await take(holds)
+    assert life.is_held()
+    await listener.aclose()
+    assert not life.is_held()
+
+
+async def test_a_held_queen_survives_her_command(life: Life) -> None:
+    holds = Holds(life)
+    hold_id, _ = await take(holds)
+    life.on_owner_lost()
+    assert life.state == "running"
+    assert not life.ending.is_set()
+    assert not holds.release(hold_id).stays
+    assert life.draining.is_set()
+    assert not life.cut.is_set()
+
+
+async def test_the_last_of_several_holds_ends_the_queen(life: Life) -> None:
+    holds = Holds(life)
+    one, _ = await take(holds)
+    other, _ = await take(holds)
+    assert one != other
+    life.on_owner_lost()
+    assert holds.release(one).stays
+    assert not life.draining.is_set()
+    assert not holds.release(other).stays
+    assert life.draining.is_set()
+
+
+async def test_a_hold_that_is_lost_ends_the_queen_at_once(life: Life) -> None:
+    holds = Holds(life)
+    _, listener = await take(holds)
+    life.on_owner_lost()
+    await listener.aclose()
+    assert life.cut.is_set()
+
+
+async def test_a_hold_that_is_lost_while_others_hold_changes_nothing(life: Life) -> None:
+    holds = Holds(life)
+    _, listener = await take(holds)
+    await listener.aclose()
+    assert life.state == "running"
+
+
+async def test_a_hold_that_was_released_may_break_off_without_harm(life: Life) -> None:
+    holds = Holds(life)
+    one, listener = await take(holds)
+    await take(holds)
+    life.on_owner_lost()
+    holds.release(one)
+    await listener.aclose()
+    assert life.state == "running"
+
+
+async def test_an_orderly_end_is_not_cut_short_by_the_stream_that_closes(life: Life) -> None:
+    holds = Holds(life)
+    hold_id, listener = await take(holds)
+    life.on_owner_lost()
+    holds.release(hold_id)
+    await listener.aclose()
+    assert not life.cut.is_set()
+
+
+async def test_a_release_of_nothing_changes_nothing(life: Life) -> None:
+    holds = Holds(life)
+    assert holds.release("of somebody else").stays
+    assert life.state == "running"
+
+
+async def test_a_kept_queen_stays_without_anyone(life: Life) -> None:
+    holds = Holds(life)
+    holds.keep()
+    assert holds.lifetime == "persistent"
+    life.on_owner_lost()
+    assert life.is_held()
+    assert life.state == "running"
+
+
+async def test_a_hold_ends_with_the_queen(life: Life) -> None:
+    _, listener = await take(Holds(life))
+    life.over.set()
+    assert [event async for event in listener] == []

@@ -1,0 +1,111 @@
+"""Log lines: one format for people, one for programs, and the last of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rbee.runtime import log
+
+
+@pytest.fixture
+def root() -> Iterator[logging.Logger]:
+    """The root logger, put back as it was."""
+    logger = logging.getLogger()
+    handlers, level = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+
+
+@pytest.fixture
+def correlated() -> Iterator[str]:
+    token = log.correlation_id.set("c-42")
+    yield "c-42"
+    log.correlation_id.reset(token)
+
+
+def test_a_text_line_has_level_logger_and_words(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.set_up("info", "text")
+    logging.getLogger("rbee-hive").warning("worker %s is gone", "w-1")
+    line = capsys.readouterr().err
+    assert "WARNING" in line
+    assert line.endswith("rbee-hive worker w-1 is gone\n")
+
+
+def test_a_text_line_names_the_request_it_belongs_to(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], correlated: str
+) -> None:
+    log.set_up("info", "text")
+    logging.getLogger("a").info("words")
+    assert f"[{correlated}] words" in capsys.readouterr().err
+
+
+def test_a_json_line_is_one_object(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], correlated: str
+) -> None:
+    log.set_up("debug", "json")
+    logging.getLogger("rbee-hive").debug("two\nlines")
+    line = capsys.readouterr().err
+    said = json.loads(line)
+    assert line.count("\n") == 1
+    assert (said["level"], said["logger"], said["message"]) == ("debug", "rbee-hive", "two\nlines")
+    assert said["correlation_id"] == correlated
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_exception_is_logged_with_its_traceback(
+    form: str, root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.set_up("info", form)
+    try:
+        raise RuntimeError("the cause")
+    except RuntimeError:
+        logging.getLogger("a").exception("failed")
+    said = capsys.readouterr().err
+    assert "failed" in said
+    assert "RuntimeError: the cause" in said
+    assert Path(__file__).name in said
+
+
+def test_lines_below_the_level_are_not_written(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.set_up("warning", "text")
+    logging.getLogger("a").info("quiet")
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_goes_to_standard_output(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.set_up("info", "text")
+    logging.getLogger("a").error("words")
+    assert capsys.readouterr().out == ""
+    assert sys.stdout is not None
+
+
+def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("".join(f"line {n}\n" for n in range(50)))
+    assert log.tail(tmp_path / "log", 3) == ["line 47", "line 48", "line 49"]
+
+
+def test_the_tail_of_a_large_file_is_its_end(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * 200_000 + b"\n\xff broken\nlast")
+    assert log.tail(tmp_path / "log", 2) == ["� broken", "last"]
+
+
+def test_a_short_file_is_its_own_tail(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("one\ntwo\n")
+    assert log.tail(tmp_path / "log") == ["one", "two"]
+
+
+def test_a_file_that_is_not_there_has_no_tail(tmp_path: Path) -> None:
+    assert log.tail(tmp_path / "none") == []

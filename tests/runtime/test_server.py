@@ -1,0 +1,252 @@
+"""HTTP as daemons answer it: keys, errors and correlation ids."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from rbee.contract.daemons import Ack
+from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing
+from rbee.contract.errors import AllSlotsBusy, ModelNotFound, StreamTruncated
+from rbee.runtime import server
+from rbee.runtime.life import Life
+from rbee.runtime.log import correlation_id
+
+Serve = Callable[[web.Application], Awaitable[str]]
+
+
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    word: str
+
+
+SAY = Endpoint("POST", "/say", Word, Ack, status=201)
+LOOK = Endpoint("GET", "/look/{name}", Nothing, Ack)
+FORGET = Endpoint("DELETE", "/forget", Nothing, Nothing, status=204)
+OPEN = Endpoint("GET", "/health", Nothing, Ack, open=True)
+
+KEY = {"Authorization": "Bearer secret-key"}
+
+
+@pytest.fixture
+async def life() -> Life:
+    return Life("queen-rbee", None, "secret-key")
+
+
+@pytest.fixture
+async def url(life: Life, serve: Serve) -> str:
+    async def say(_: web.Request, message: Word) -> Ack:
+        failures: dict[str, Exception] = {
+            "full": AllSlotsBusy(slots_total=2, slots_busy=2, waiting=0),
+            "lost": ModelNotFound(model="m", near=[]),
+            "broken": RuntimeError("a secret of the inside"),
+            "never crosses HTTP": StreamTruncated(tokens=3),
+        }
+        if message.word in failures:
+            raise failures[message.word]
+        return Ack(message.word)
+
+    async def look(request: web.Request, _: Nothing) -> Ack:
+        return Ack(f"{request.match_info['name']} {correlation_id.get()}")
+
+    async def forget(_: web.Request, __: Nothing) -> Nothing:
+        return Nothing()
+
+    app = server.application(life)
+    server.answer(app, SAY, say)
+    server.answer(app, LOOK, look)
+    server.answer(app, OPEN, look_open)
+    server.answer(app, FORGET, forget)
+    server.accept_shutdown(app)
+    return await serve(app)
+
+
+async def look_open(_: web.Request, __: Nothing) -> Ack:
+    return Ack("well")
+
+
+class Reply(msgspec.Struct):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def error(self) -> dict[str, Any]:
+        assert set(self.body) == {"error"}
+        error: dict[str, Any] = self.body["error"]
+        return error
+
+
+async def ask(
+    method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> Reply:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url, data=body, headers=headers or {}) as response,
+    ):
+        data = await response.read()
+        return Reply(
+            response.status, dict(response.headers), msgspec.json.decode(data) if data else None
+        )
+
+
+async def test_a_message_comes_decoded_and_the_reply_goes_encoded(url: str) -> None:
+    reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
+    assert (reply.status, reply.body) == (201, {"message": "hello"})
+    assert reply.headers["Content-Type"].startswith("application/json")
+
+
+async def test_a_204_has_no_body(url: str) -> None:
+    reply = await ask("DELETE", f"{url}/forget", headers=KEY)
+    assert (reply.status, reply.body) == (204, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "Bearer", "Bearer ", "Bearer wrong-key", "secret-key", "bearer secret-key",
+     "Bearer secret-key2", "Basic secret-key", "Bearer sécret"],
+)  # fmt: skip
+async def test_a_wrong_key_is_401_with_an_envelope(url: str, said: str) -> None:
+    reply = await ask("GET", f"{url}/look/x", headers={"Authorization": said})
+    assert (reply.status, reply.error["code"]) == (401, "INVALID_API_KEY")
+    assert set(reply.error["details"]) == {"host"}
+
+
+async def test_without_a_key_every_route_is_401(url: str) -> None:
+    for method, path in (("POST", "/say"), ("GET", "/look/x"), ("POST", "/v1/admin/shutdown")):
+        assert (await ask(method, url + path)).status == 401
+
+
+async def test_an_unknown_route_tells_a_stranger_nothing(url: str) -> None:
+    assert (await ask("GET", f"{url}/none")).status == 401
+
+
+async def test_an_open_route_wants_no_key(url: str) -> None:
+    assert (await ask("GET", f"{url}/health")).body == {"message": "well"}
+
+
+async def test_where_no_key_is_set_none_is_wanted(life: Life, url: str) -> None:
+    life.key = None
+    assert (await ask("GET", f"{url}/look/x")).status == 200
+
+
+async def test_an_unknown_route_is_404_with_an_envelope(url: str) -> None:
+    reply = await ask("GET", f"{url}/none", headers=KEY)
+    assert (reply.status, reply.error["code"]) == (404, "INVALID_REQUEST")
+    assert reply.error["details"]["errors"][0]["value"] == "/none"
+
+
+async def test_a_wrong_method_is_405_with_an_envelope(url: str) -> None:
+    reply = await ask("GET", f"{url}/say", headers=KEY)
+    assert (reply.status, reply.error["code"]) == (405, "INVALID_REQUEST")
+    assert "GET /say" in reply.error["message"]
+
+
+async def test_a_bad_message_is_400_and_names_the_field(url: str) -> None:
+    reply = await ask("POST", f"{url}/say", b'{"word":7}', KEY)
+    assert (reply.status, reply.error["code"]) == (400, "INVALID_REQUEST")
+    assert reply.error["details"]["errors"][0]["field"] == "word"
+
+
+async def test_a_body_that_is_too_large_is_413_with_an_envelope(
+    life: Life, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LARGEST_BODY", 1000)
+    app = server.application(life)
+    server.answer(app, SAY, lambda request, message: look_open(request, Nothing()))
+    reply = await ask("POST", f"{await serve(app)}/say", b" " * 1001, KEY)
+    assert (reply.status, reply.error["code"]) == (413, "INVALID_REQUEST")
+    assert "1000" in reply.error["message"]
+
+
+async def test_an_error_has_its_status_and_its_envelope(url: str) -> None:
+    reply = await ask("POST", f"{url}/say", b'{"word":"lost"}', KEY)
+    assert (reply.status, reply.error["code"]) == (404, "MODEL_NOT_FOUND")
+    assert reply.error["details"] == {"model": "m", "near": []}
+    assert "Retry-After" not in reply.headers
+
+
+async def test_what_soon_passes_says_when_to_try_again(url: str) -> None:
+    reply = await ask("POST", f"{url}/say", b'{"word":"full"}', KEY)
+    assert reply.status == 503
+    assert int(reply.headers["Retry-After"]) >= 1
+    assert (reply.error["slots_total"], reply.error["slots_busy"]) == (2, 2)
+
+
+async def test_an_error_without_a_status_of_its_own_is_500(url: str) -> None:
+    reply = await ask("POST", f"{url}/say", b'{"word":"never crosses HTTP"}', KEY)
+    assert (reply.status, reply.error["code"]) == (500, "STREAM_TRUNCATED")
+
+
+async def test_what_breaks_inside_is_internal_and_tells_nothing_but_where_to_look(
+    url: str,
+) -> None:
+    reply = await ask(
+        "POST", f"{url}/say", b'{"word":"broken"}', {**KEY, "X-Correlation-ID": "c-7"}
+    )
+    assert (reply.status, reply.error["code"]) == (500, "INTERNAL")
+    assert reply.error["details"] == {"correlation_id": "c-7"}
+    assert "secret of the inside" not in str(reply.body)
+
+
+async def test_what_breaks_inside_is_logged_with_its_cause(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ask("POST", f"{url}/say", b'{"word":"broken"}', KEY)
+    [record] = [record for record in caplog.records if record.name == "http-server"]
+    assert "POST /say" in record.getMessage()
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], RuntimeError)
+
+
+async def test_a_correlation_id_is_taken_and_answered(url: str) -> None:
+    for given in ("c-42", "x" * 128):
+        reply = await ask("GET", f"{url}/look/x", headers={**KEY, "X-Correlation-ID": given})
+        assert reply.headers["X-Correlation-ID"] == given
+        assert reply.body == {"message": f"x {given}"}
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "schön"])
+async def test_a_correlation_id_is_made_where_none_can_be_taken(
+    url: str, given: str | None
+) -> None:
+    headers = KEY if given is None else {**KEY, "X-Correlation-ID": given}
+    made = (await ask("GET", f"{url}/look/x", headers=headers)).headers["X-Correlation-ID"]
+    other = (await ask("GET", f"{url}/look/x", headers=headers)).headers["X-Correlation-ID"]
+    assert made not in ("", given)
+    assert made != other
+
+
+@pytest.mark.parametrize("path", ["/none", "/say", "/look/x"])
+async def test_an_error_answers_the_correlation_id_too(url: str, path: str) -> None:
+    reply = await ask("GET", url + path, headers={"X-Correlation-ID": "c-9"})
+    assert reply.status == 401
+    assert reply.headers["X-Correlation-ID"] == "c-9"
+
+
+async def test_a_draining_program_takes_no_new_work(life: Life, url: str) -> None:
+    life.shut_down()
+    reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
+    assert (reply.status, reply.error["code"]) == (503, "SHUTTING_DOWN")
+    assert "Retry-After" in reply.headers
+
+
+async def test_a_draining_program_still_tells_and_still_forgets(life: Life, url: str) -> None:
+    life.shut_down()
+    assert (await ask("GET", f"{url}/look/x", headers=KEY)).status == 200
+    assert (await ask("DELETE", f"{url}/forget", headers=KEY)).status == 204
+    assert (await ask("POST", url + SHUTDOWN.path, headers=KEY)).status == 202
+
+
+async def test_shutdown_is_answered_and_then_begins(life: Life, url: str) -> None:
+    reply = await ask("POST", url + SHUTDOWN.path, headers=KEY)
+    assert reply.status == 202
+    assert "queen-rbee" in reply.body["message"]
+    async with asyncio.timeout(5):
+        await life.draining.wait()
+    assert not life.cut.is_set()
