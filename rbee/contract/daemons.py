@@ -8,6 +8,9 @@ import msgspec
 
 from rbee.contract.nodes import Owner
 
+# The hold of whoever has the queen's lifeline.
+OWNER = "owner"
+
 Lifetime = Literal["persistent", "ephemeral"]
 
 

@@ -1,6 +1,6 @@
 """Every route of every program, each once: method, path, what goes in, what comes out.
 
-A route that answers with events has `reply=None`, and `events` names what it may send.
+A route that answers with events has the reply `Nothing`, and `events` names what it may send.
 """
 
 from __future__ import annotations

@@ -109,7 +109,15 @@ class VersionMismatch(RbeeError):
     code, status = "VERSION_MISMATCH", 409
     keys = ("program", "version", "other_program", "other_version")
     says = "{program} is {version}, but {other_program} is {other_version}."
-    advises = "Line them up on the older side: pip install 'rbee=={version}'"
+
+    @property
+    def advice(self) -> str:
+        newest = max(self.details["version"] or "", self.details["other_version"] or "", key=_parts)
+        return f"Line them up, on the older side: pip install 'rbee=={newest}'"
+
+
+def _parts(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
 
 
 class PortBlocked(RbeeError):
@@ -208,7 +216,10 @@ class InvalidRequest(RbeeError):
 
     @property
     def advice(self) -> str:
-        fields = [str(error["field"]) for error in self.details["errors"] or []]
+        errors = self.details["errors"] or []
+        fields = [
+            str(error["field"]) for error in errors if isinstance(error, dict) and "field" in error
+        ]
         return f"Correct {', '.join(fields)} and try again." if fields else ""
 
     @classmethod

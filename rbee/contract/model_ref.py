@@ -33,10 +33,11 @@ ALIASES: Mapping[str, str] = {
     "smollm2": DEFAULT,
 }
 
+_OTHER_FORMATS = (".safetensors", ".bin", ".pt", ".pth", ".onnx", ".ggml")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _HF = re.compile(
     rf"(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._-]{{0,95}}))?"
-    r"(?:/(?P<file>[^\s:@?#\\]+\.gguf)|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
+    r"(?:/(?P<file>[^\s:@?#\\]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
 )
 
 
@@ -99,7 +100,7 @@ def _file(path: str, written: str) -> ModelRef:
             value=written,
             forms=list(FORMS),
         )
-    if path.endswith((".safetensors", ".bin", ".pt", ".pth", ".onnx", ".ggml")):
+    if path.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     return ModelRef("file", path)
 
@@ -107,7 +108,7 @@ def _file(path: str, written: str) -> ModelRef:
 def _hf(rest: str, written: str) -> ModelRef:
     from rbee.contract.errors import InvalidModelRef, UnsupportedModelFormat
 
-    if rest.endswith(".safetensors"):
+    if rest.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     match = _HF.fullmatch(rest)
     if match is None or ".." in rest.split("/"):

@@ -59,4 +59,6 @@ def _value(body: bytes, path: str) -> Any:
         else:
             data = data.get(key) if isinstance(data, dict) else None
     # A megabyte of prompt helps nobody in an error.
+    if isinstance(data, list | dict) and len(written := msgspec.json.encode(data)) > 200:
+        data = written.decode(errors="replace")
     return data[:200] if isinstance(data, str) else data

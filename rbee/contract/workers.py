@@ -104,7 +104,7 @@ class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
 class WorkerStatus(msgspec.Struct, frozen=True):
     """The `status` event of a worker's /v1/events: what it does now.
 
-    `keep_alive_s` is the wish of the last request that had one; `failure` is why loading failed.
+    `keep_alive_s` is the last request's own wish; None where it had none.
     """
 
     state: WorkerState

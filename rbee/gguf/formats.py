@@ -62,6 +62,8 @@ TENSOR_TYPES: Mapping[int, tuple[int, int]] = {
     34: (256, 54),  # TQ1_0
     35: (256, 66),  # TQ2_0
     39: (32, 17),  # MXFP4
+    40: (64, 36),  # NVFP4
+    41: (128, 18),  # Q1_0
 }
 
 # general.file_type: the quantization's name.
@@ -99,4 +101,6 @@ QUANTIZATIONS: Mapping[int, str] = {
     36: "TQ1_0",
     37: "TQ2_0",
     38: "MXFP4_MOE",
+    39: "NVFP4",
+    40: "Q1_0",
 }

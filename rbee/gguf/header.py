@@ -117,8 +117,8 @@ def read(path: Path) -> Header:
         raise ModelNotFound(model=f"file:{path}", near=[]) from None
     except IsADirectoryError:
         raise ModelNotFound(f"{path} is a folder.", model=f"file:{path}", near=[]) from None
-    except (OSError, ValueError) as error:  # ValueError: a mapping that the file is too short for
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = error.strerror
         told = f"{path} can't be read: {reason}."
         raise ModelNotFound(told, model=f"file:{path}", near=[]) from None
 

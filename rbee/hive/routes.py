@@ -45,11 +45,11 @@ async def _health(_: web.Request, __: ep.Nothing) -> HiveHealth:
 
 async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
     life = request.app[server.LIFE]
-    backends = await request.app[HARDWARE].backends()
+    devices = await request.app[HARDWARE].devices()
     ram = memory()
     return NodeInfo(
-        backends=backends,
-        devices=dict.fromkeys(backends, 1),
+        backends=list(devices),
+        devices=devices,
         memory=[ram],
         ram_total_bytes=ram.memory_total_bytes,
         ram_free_bytes=ram.memory_free_bytes,

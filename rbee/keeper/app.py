@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import secrets
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
-
-import msgspec
 
 from rbee.contract.errors import Internal, InvalidRequest, RbeeError
 from rbee.contract.tasks import TaskRequest
@@ -47,7 +47,7 @@ def infer(fields: dict[str, object], prompt: str, raw: bool, screen: Screen) -> 
     )
     given = {name: value for name, value in fields.items() if value is not None}
     try:
-        request = decode(msgspec.json.encode({**content, **given}), TaskRequest)
+        request = decode(_text({**content, **given}), TaskRequest)
     except InvalidRequest as error:
         screen.error(error)
         return 2
@@ -55,6 +55,12 @@ def infer(fields: dict[str, object], prompt: str, raw: bool, screen: Screen) -> 
     from rbee.keeper.commands.infer import infer as ask
 
     return run(lambda settings, shown: ask(settings, request, shown), screen)
+
+
+def _text(fields: object) -> bytes:
+    """As JSON. Bytes of argv that are no UTF-8 become a substitute, as they do on a terminal."""
+    text = json.dumps(fields, ensure_ascii=False)
+    return text.encode(errors="surrogateescape").decode(errors="replace").encode()
 
 
 def daemon(action: str) -> int:
@@ -72,7 +78,10 @@ async def _run(command: Command, settings: KeeperSettings, screen: Screen) -> in
 def _unexpected() -> Internal:
     """A fault of ours: the trail goes to the log, and its mark to the person."""
     mark = secrets.token_hex(8)
-    with paths.log_file("rbee-keeper").open("a", encoding="utf-8") as log:
+    with (
+        contextlib.suppress(RbeeError, OSError),
+        paths.log_file("rbee-keeper").open("a", encoding="utf-8") as log,
+    ):
         log.write(f"[{mark}] {traceback.format_exc()}\n")
     return Internal(correlation_id=mark)
 

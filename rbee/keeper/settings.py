@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rbee.contract.config import Config
+from rbee.runtime import bind
 
 
 class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,4 +18,4 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
 def of(config: Config) -> KeeperSettings:
     """From the effective configuration."""
     queen = config.queen
-    return KeeperSettings(queen_url=queen.url or f"http://{queen.host}:{queen.port}", config=config)
+    return KeeperSettings(queen_url=queen.url or bind.url(queen.host, queen.port), config=config)

@@ -15,6 +15,7 @@ from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
+from rbee.runtime.tasks import stop
 
 PROGRAM = "queen-rbee"
 
@@ -61,8 +62,7 @@ async def _drain(app: web.Application, grace_s: float) -> None:
     tasks.end_all()
     grace.cancel()
     await asyncio.gather(ending, empty)
-    await nodes.end()  # a hive that a task was just starting
-    cutting.cancel()
+    await stop(cutting)
 
 
 async def _cut(app: web.Application) -> None:

@@ -34,8 +34,10 @@ def _make(path: Path) -> None:
             os.link(draft, path)
         except FileExistsError:
             pass  # Another program was faster; its key is the key.
+        except OSError:
+            draft.rename(path)  # A file system without hard links.
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise StateNotWritable(path=str(path), reason=error.strerror) from None
 
@@ -51,9 +53,9 @@ def _read(path: Path) -> str:
             key="auth.api_key_file",
             hint="Name a file that holds the key in [auth] api_key_file, or remove that setting.",
         ) from None
-    if len(key) < 8:
+    if len(key) < 8 or not key.isprintable() or " " in key:
         raise ConfigInvalid(
-            f"The API key file {path} holds no key of 8 characters or more.",
+            f"The API key file {path} holds no key: one word of 8 characters or more.",
             source=str(path),
             key="auth.api_key_file",
             hint=f"Remove {path} to have a new key made, then restart the daemons.",

@@ -57,9 +57,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def url(sock: socket.socket, host: str) -> str:
-    """`http://host:port` of a bound socket."""
-    port = sock.getsockname()[1]
+def url(host: str, port: int) -> str:
+    """`http://host:port`, with the brackets that an IPv6 address wants."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -82,12 +81,13 @@ def holder(host: str, port: int) -> str | None:
     import psutil
 
     try:
+        ip = _resolve(host, port)[1][0]
         for connection in psutil.net_connections("tcp"):
             where = connection.laddr
             if connection.status != psutil.CONN_LISTEN or not where or not connection.pid:
                 continue
-            if where.port == port and where.ip in (host, "0.0.0.0", "::"):
+            if where.port == port and where.ip in (ip, "0.0.0.0", "::"):
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
-    except psutil.Error:
+    except (psutil.Error, ConfigInvalid):
         return None
     return None

@@ -1,4 +1,8 @@
-"""A program of ours as a child: tied by a lifeline, watched, and ended for sure."""
+"""A program of ours as a child: tied by a lifeline, watched, and ended for sure.
+
+Not asyncio's own subprocesses: those kill the child when they are garbage collected, and a queen
+may outlive the command that started her.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -21,6 +27,8 @@ from rbee.runtime import pid_file
 from rbee.runtime.lifeline import Lifeline
 
 READY_S = 30.0
+_LAST_WORDS_S = 1.0
+_KILL_AFTER_TERM_S = 2.0
 _LONGEST_LINE = 1 << 20
 
 
@@ -31,21 +39,22 @@ def owner(program: str) -> Owner:
 
 
 class Child:
-    """A running child in a process group of its own. `start` makes one; one task ends it."""
+    """A running child in a process group of its own, made by `start`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, lifeline: Lifeline, at: Listening):
-        self.process = process
+    def __init__(self, process: subprocess.Popen[bytes], lifeline: Lifeline) -> None:
         self.lifeline = lifeline
-        self.listening = at
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[int] = self._loop.create_future()
+        threading.Thread(target=self._reap, daemon=True).start()
 
     @property
-    def pid(self) -> int:
-        """The process that was started: a wrapper's, where the command is one."""
-        return self.process.pid
+    def is_running(self) -> bool:
+        return not self._ended.done()
 
     async def wait(self) -> int:
-        """The exit code, once it has ended; negative for a signal."""
-        return await self.process.wait()
+        """The exit code, as soon as it has ended; negative for a signal."""
+        return await asyncio.shield(self._ended)
 
     async def end(self, within_s: float) -> int:
         """Wait `within_s` seconds for the end that was asked for, then TERM, then KILL the group.
@@ -53,67 +62,88 @@ class Child:
         Returns the exit code. The group is killed also when the leader has ended in order, so
         that nothing that it started stays.
         """
-        for patience, number in ((within_s, signal.SIGTERM), (2.0, signal.SIGKILL)):
-            try:
-                await asyncio.wait_for(asyncio.shield(self.process.wait()), patience)
+        for patience, number in ((within_s, signal.SIGTERM), (_KILL_AFTER_TERM_S, signal.SIGKILL)):
+            await asyncio.wait({self._ended}, timeout=patience)
+            if self._ended.done():
                 break
-            except TimeoutError:
-                _signal_group(self.pid, number)
-        code = await self.process.wait()
-        _signal_group(self.pid, signal.SIGKILL)
+            self._signal(number)
+        code = await self.wait()
+        self._signal(signal.SIGKILL)
         self.lifeline.close()
         return code
+
+    async def kill(self) -> int:
+        """End it without asking; the exit code."""
+        self.lifeline.close()
+        self._signal(signal.SIGKILL)
+        return await self.wait()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _reap(self) -> None:
+        code = self._process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self._loop.call_soon_threadsafe(self._note, code)
+
+    def _note(self, code: int) -> None:
+        if not self._ended.done():
+            self._ended.set_result(code)
 
 
 async def start(
     command: Sequence[str], hello: Hello, heartbeat_s: float | None = None, ready_s: float = READY_S
-) -> Child:
+) -> tuple[Child, Listening]:
     """Start `command`, say `hello` on its standard input, and wait for its ready line.
 
     Call it on the main thread: PDEATHSIG is tied to the thread that spawns. Raises the error that
     the child names itself, else PROGRAM_FAILED with its last words; then nothing is left running.
     """
-    process, lifeline = await _spawn(command, hello, heartbeat_s)
-    assert process.stdout is not None and process.stderr is not None
-    said = asyncio.ensure_future(process.stderr.read())
-    try:
-        listening = await asyncio.wait_for(_ready(process.stdout), ready_s)
-    except BaseException as error:
-        lifeline.close()
-        _signal_group(process.pid, signal.SIGKILL)
-        await process.wait()
-        if isinstance(error, RbeeError) or not isinstance(error, (TimeoutError, EOFError)):
-            said.cancel()
+    process = _spawn(command)
+    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+    # The lifeline owns a descriptor of its own, which Popen's clean-up does not close.
+    lifeline = Lifeline(os.dup(process.stdin.fileno()), hello, heartbeat_s)
+    process.stdin.close()
+    child = Child(process, lifeline)
+    async with contextlib.AsyncExitStack() as pipes:
+        stdout = await _reader(process.stdout, pipes)
+        stderr = await _reader(process.stderr, pipes)
+        try:
+            return child, await asyncio.wait_for(_ready(stdout), ready_s)
+        except (TimeoutError, EOFError) as error:
+            slow = isinstance(error, TimeoutError)
+            reason = f"no ready line came within {ready_s:g} s" if slow else ""
+            code = await child.kill() if slow else await child.end(_LAST_WORDS_S)
+            words = (await _what_came(stderr))[-2000:]
+            raise ProgramFailed(
+                program=Path(command[0]).name,
+                reason=words or reason or f"it ended with code {code}",
+            ) from None
+        except BaseException:
+            await child.kill()
             raise
-        slow = f"no ready line came within {ready_s:g} s" if isinstance(error, TimeoutError) else ""
-        words = (await said).decode(errors="replace").strip()[-2000:]
-        raise ProgramFailed(
-            program=Path(command[0]).name,
-            reason=words or slow or f"it ended with code {process.returncode}",
-        ) from None
-    said.cancel()
-    return Child(process, lifeline, listening)
 
 
-async def _spawn(
-    command: Sequence[str], hello: Hello, heartbeat_s: float | None
-) -> tuple[asyncio.subprocess.Process, Lifeline]:
-    reading, writing = os.pipe()
+def _spawn(command: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=reading,
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            limit=_LONGEST_LINE,
         )
     except OSError as error:
-        os.close(writing)
         raise ProgramFailed(program=command[0], reason=f"{error.strerror}.") from None
-    finally:
-        os.close(reading)
-    return process, Lifeline(writing, hello, heartbeat_s)
+
+
+async def _reader(pipe: IO[bytes], pipes: contextlib.AsyncExitStack) -> asyncio.StreamReader:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    pipes.callback(transport.close)
+    return reader
 
 
 async def _ready(stdout: asyncio.StreamReader) -> Listening:
@@ -129,6 +159,11 @@ async def _ready(stdout: asyncio.StreamReader) -> Listening:
     raise EOFError
 
 
-def _signal_group(pid: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+async def _what_came(stderr: asyncio.StreamReader) -> str:
+    """What the child said last. Not up to the end: somebody below it may still hold the pipe."""
+    came = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_S):
+            while data := await stderr.read(65_536):
+                came += data
+    return came.decode(errors="replace").strip()

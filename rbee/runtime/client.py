@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import urllib.parse
 from collections.abc import AsyncIterator, Mapping
 from typing import TypeVar
 
@@ -94,10 +95,15 @@ class Client:
         timeout: aiohttp.ClientTimeout,
         names: Mapping[str, str],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            address(self.url)
+        except ValueError as error:
+            raise self._not_ours(str(error)) from None
         if self._session is None:
             self._session = aiohttp.ClientSession()
         headers = {"Content-Type": "application/json"}
-        if self._key is not None:
+        if self._key is not None and not endpoint.open:
+            # What answers on an open route may be anybody: the key is not for it.
             headers["Authorization"] = f"Bearer {self._key}"
         if known := correlation_id.get():
             headers[CORRELATION_HEADER] = known
@@ -112,8 +118,6 @@ class Client:
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from None
-        except ValueError as error:
-            raise self._not_ours(f"{error} is no address of a program") from None
         async with response:
             if response.status >= 300:
                 raise await self._error(response)
@@ -148,19 +152,23 @@ class Client:
         return RbeeError.from_body(envelope.error)
 
     def _unreachable(self, error: Exception) -> ConnectionTimeout:
-        host, _, port = self.url.rpartition("//")[2].partition(":")
-        return ConnectionTimeout(
-            f"Nothing answers at {self.url}: {_reason(error)}.",
-            host=host,
-            port=port or "80",
-            attempts=1,
-        )
+        host, port = address(self.url)
+        told = f"Nothing answers at {self.url}: {_reason(error)}."
+        return ConnectionTimeout(told, host=host, port=port, attempts=1)
 
     def _not_ours(self, reason: str) -> Internal:
         return Internal(
             f"What answers at {self.url} does not speak as a program of rbee: {reason}.",
             correlation_id=correlation_id.get(),
         )
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of a program's URL. Raises ValueError for what is no such URL."""
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"{url!r} is no http://HOST:PORT")
+    return parts.hostname, parts.port or 80
 
 
 def _reason(error: Exception) -> str:

@@ -80,7 +80,7 @@ async def _run(daemon: Daemon) -> int:
         watch.start(lambda: _hand_over(loop, life), life.ending)
     with bind.listening_socket(host, daemon.port) as sock:
         life.host = (hello and hello.announce) or host
-        life.url = bind.url(sock, life.host)
+        life.url = bind.url(life.host, sock.getsockname()[1])
         await _serve(daemon, life, sock)
     if life.failure is not None:
         return _tell(daemon, life.failure)

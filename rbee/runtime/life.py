@@ -14,8 +14,8 @@ from rbee.contract.errors import RbeeError
 class Life:
     """Whether this daemon still runs, and how it ends. Lives on the event loop's thread.
 
-    `draining` is set once the end has begun: no new work (`ending` is the same for threads). `cut`
-    is set where there is no grace: running streams end now. `over` is set when everything below
+    `draining` is set once the end has begun: no new work. `cut` is set where there is no grace:
+    running streams end now (`ending` is the same for threads). `over` is set when everything below
     has ended: open streams close.
     """
 
@@ -46,11 +46,11 @@ class Life:
 
     def shut_down(self) -> None:
         """Begin an orderly end; asking again changes nothing."""
-        self.ending.set()
         self.draining.set()
 
     def cut_short(self) -> None:
         """End without grace: the owner is gone."""
+        self.ending.set()
         self.shut_down()
         self.cut.set()
 

@@ -99,8 +99,9 @@ class Watch:
     def start(self, on_end: Callable[[], None], ending: threading.Event) -> None:
         """Watch in a thread. At the end call `on_end` there, once.
 
-        `ending` is set when the process has begun to end: at once, or later where something else
-        than the parent holds it. If it still runs a grace period after that, it is ended hard.
+        `ending` is set when the process has to end without grace: at once, or later or never where
+        something else than the parent holds it. If it still runs a grace period after that, it is
+        ended hard.
         """
         threading.Thread(target=self._run, args=(on_end, ending), daemon=True).start()
 

@@ -85,7 +85,12 @@ def _env_key(variable: str) -> str | None:
     """`RBEE_HIVE_PORT` is `hive.port`; None for a variable that is none of ours."""
     prefix, _, rest = variable.partition("_")
     section, _, name = rest.lower().partition("_")
-    if prefix != "RBEE" or section not in _SECTIONS:
+    if prefix != "RBEE" or variable == "RBEE_CONFIG":
+        return None
+    if section not in _SECTIONS:
+        # Somebody's own variable may begin with RBEE_; a typo is near to a section.
+        if difflib.get_close_matches(section, _SECTIONS, cutoff=0.7):
+            raise _unknown(variable, f"{section}.{name}")
         return None
     if name not in _SECTIONS[section]:
         raise _unknown(variable, f"{section}.{name}")

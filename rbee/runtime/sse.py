@@ -6,6 +6,7 @@ colon are comments, an empty line ends an event, and lines end with LF, CR or CR
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -15,6 +16,7 @@ from rbee.contract.events import DONE, NAMES, TYPES, Event
 KEEP_ALIVE = b": keep-alive\n\n"
 LAST = f"data: {DONE}\n\n".encode()
 _LONGEST_EVENT = 16 << 20
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
 class Raw(msgspec.Struct, frozen=True):
@@ -35,38 +37,25 @@ class Parser:
 
     def feed(self, chunk: bytes) -> Iterator[Raw]:
         """The events that `chunk` completes. Raises ValueError for one larger than 16 MiB."""
-        self._buffer += chunk
-        while (line := self._line()) is not None:
+        lines = _LINE_END.split(self._buffer + chunk)
+        # A carriage return at the very end may be half of a line's end.
+        self._buffer = lines.pop()
+        for line in lines:
             if line:
                 self._field(line.decode(errors="replace"))
-            elif self._data:
+                continue
+            if self._data:
                 yield Raw(self._event, "\n".join(self._data))
-                self._reset()
-            else:
-                self._reset()
+            self._reset()
         if len(self._buffer) + self._size > _LONGEST_EVENT:
             raise ValueError("an event is larger than 16 MiB")
-
-    def _line(self) -> bytes | None:
-        """The next whole line without its end; a CR at the very end may be half a CRLF."""
-        newline = self._buffer.find(b"\n")
-        carriage = self._buffer.find(b"\r", 0, newline if newline >= 0 else None)
-        if carriage >= 0 and carriage + 1 < len(self._buffer):
-            end = carriage + (2 if self._buffer[carriage + 1 : carriage + 2] == b"\n" else 1)
-            line = self._buffer[:carriage]
-        elif carriage < 0 <= newline:
-            line, end = self._buffer[:newline], newline + 1
-        else:
-            return None
-        self._buffer = self._buffer[end:]
-        return line
 
     def _field(self, line: str) -> None:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
-            self._size += len(value)
+            self._size += len(value) + 1
         elif name == "event":
             self._event = value
 

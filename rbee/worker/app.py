@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator
 
@@ -18,6 +17,7 @@ from rbee.runtime.client import Client
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
 from rbee.runtime.narration import Narrator
+from rbee.runtime.tasks import stop
 from rbee.worker import routes
 from rbee.worker.services.announce import announce
 from rbee.worker.services.engine import Engine
@@ -82,9 +82,8 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     starting = asyncio.create_task(_start(app, settings, engine))
     yield
     load.stop()
-    starting.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await starting
+    await stop(starting)
+    await app[routes.INFERENCE].settle()
     await engine.stop()
 
 

@@ -196,7 +196,7 @@ def test_a_missing_route_comes_back_as_an_invalid_request() -> None:
         (InvalidRequest.of("top_k", "int", "Expected int", "x"), "Correct top_k"),
         (errors.VersionMismatch(
             program="keeper", version="0.1.0", other_program="queen-rbee", other_version="0.2.0"
-        ), "rbee==0.1.0"),
+        ), "rbee==0.2.0"),
     ],
 )  # fmt: skip
 def test_the_advice_says_what_helps(error: RbeeError, words: str) -> None:

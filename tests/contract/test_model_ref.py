@@ -127,6 +127,7 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
         "file:/m.onnx",
         "hf:owner/repo/m.safetensors",
         "owner/repo/m.safetensors",
+        "hf:owner/repo/m.bin",
     ],
 )
 def test_a_file_of_another_format_is_named_as_such(text: str) -> None:

@@ -123,3 +123,9 @@ def test_any_bytes_are_a_message_or_an_invalid_request(body: bytes) -> None:
         assert isinstance(decode(body, TaskRequest), TaskRequest)
     except InvalidRequest as error:
         assert error.details["errors"]
+
+
+def test_a_long_list_is_cut_in_the_error() -> None:
+    error = refused(b'{"prompt":"x","stop":[%s"a"]}' % (b'"a",' * 100_000))
+    assert error["field"] == "stop"
+    assert len(error["value"]) <= 200

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from rbee.contract.daemons import Hello, Hold
+from rbee.contract.daemons import OWNER, Hello, Hold
+from rbee.contract.errors import ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.nodes import Owner
-from rbee.queen.services.holds import OWNER, Holds
+from rbee.queen.services.holds import Holds
 from rbee.runtime.life import Life
 
 HELLO = Hello("secret-key", Owner("rbee-keeper", 7, 1.5, "here"))
@@ -75,6 +77,15 @@ async def test_a_held_queen_survives_her_command(life: Life) -> None:
     assert not holds.release(hold_id).stays
     assert life.draining.is_set()
     assert not life.cut.is_set()
+
+
+async def test_an_end_that_has_begun_is_not_taken_back_by_a_new_hold(life: Life) -> None:
+    holds = Holds(life)
+    life.ending.set()  # the watch has seen the owner go, and the loop does not know it yet
+    with contextlib.suppress(ShuttingDown):
+        await take(holds)
+    life.on_owner_lost()
+    assert life.draining.is_set()
 
 
 async def test_the_last_of_several_holds_ends_the_queen(life: Life) -> None:

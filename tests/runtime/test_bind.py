@@ -32,12 +32,12 @@ def test_port_0_is_any_free_one_and_its_url_names_it() -> None:
     with bind.listening_socket("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
         assert port > 0
-        assert bind.url(sock, "node-7") == f"http://node-7:{port}"
+        assert bind.url("node-7", port) == f"http://node-7:{port}"
 
 
 def test_an_ipv6_address_stands_in_brackets() -> None:
     with bind.listening_socket("127.0.0.1", 0) as sock:
-        assert bind.url(sock, "::1") == f"http://[::1]:{sock.getsockname()[1]}"
+        assert bind.url("::1", sock.getsockname()[1]) == f"http://[::1]:{sock.getsockname()[1]}"
 
 
 def test_a_taken_port_names_the_address_and_its_holder(taken: int) -> None:

@@ -100,7 +100,15 @@ async def test_where_nothing_listens_the_connection_times_out_with_the_address(
     client = connect(f"http://127.0.0.1:{port}")
     with pytest.raises(ConnectionTimeout) as caught:
         await client.call(ASK, WorkerName("w"), name="x")
-    assert (caught.value.details["host"], caught.value.details["port"]) == ("127.0.0.1", str(port))
+    assert (caught.value.details["host"], caught.value.details["port"]) == ("127.0.0.1", port)
+
+
+async def test_an_ipv6_address_is_told_whole(connect: Connect) -> None:
+    port = free_port()
+    with pytest.raises(ConnectionTimeout) as caught:
+        await connect(f"http://[::1]:{port}").call(ASK, WorkerName("w"), name="x")
+    assert caught.value.details["host"].strip("[]") == "::1"
+    assert caught.value.details["port"] == port
 
 
 @pytest.mark.parametrize(

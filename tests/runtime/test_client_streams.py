@@ -150,6 +150,6 @@ async def test_an_error_in_place_of_the_stream_is_raised(start: Start, connect: 
 
 async def test_where_nothing_listens_there_is_no_stream(connect: Connect) -> None:
     with bind.listening_socket("127.0.0.1", 0) as sock:
-        url = bind.url(sock, "127.0.0.1")
+        url = bind.url("127.0.0.1", sock.getsockname()[1])
     with pytest.raises(ConnectionTimeout):
         await heard(connect(url))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
-from rbee.worker.core.admission import context_length, reserve
+from rbee.worker.core.admission import context_length, reserve, take_slot
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,15 @@ def test_a_prompt_that_never_fits_is_not_sent_to_wait() -> None:
         reserve(100, 1, 100, [100], 1)
 
 
-def test_the_last_slot_is_given_away() -> None:
-    assert reserve(5, 5, 1000, [10, 10, 10], 4) == 10
+def test_the_lowest_free_slot_is_taken() -> None:
+    assert take_slot([], 4) == 0
+    assert take_slot([0, 2], 4) == 1
+    assert take_slot([2, 1, 0], 4) == 3
 
 
 def test_no_slot_is_given_twice() -> None:
     with pytest.raises(AllSlotsBusy) as caught:
-        reserve(5, 5, 1000, [10, 10, 10, 10], 4)
+        take_slot([3, 1, 0, 2], 4)
     assert caught.value.details == {"slots_total": 4, "slots_busy": 4, "waiting": 0}
 
 

@@ -1,1 +1,1 @@
-"""The node as it is: its hardware, its model files, its free ports, its logs."""
+"""The node as it is: its hardware, its model files, its logs."""

@@ -32,6 +32,10 @@ class Hardware:
             self._backends = await self._detect() if _may_have_gpu() else ["cpu"]
         return self._backends
 
+    async def devices(self) -> dict[str, int]:
+        """How many devices each backend has."""
+        return dict.fromkeys(await self.backends(), 1)
+
     async def _detect(self) -> list[str]:
         process = await asyncio.create_subprocess_exec(
             *self._worker_command,

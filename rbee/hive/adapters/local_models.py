@@ -18,10 +18,17 @@ def find(ref: ModelRef) -> Path:
         return _bundled(ref)
     if ref.scheme == "file":
         path = Path(ref.name)
-        if not path.exists():
+        if not _exists(path):
             raise ModelNotFound(f"There is no file {path} on this node.", model=str(ref), near=[])
         return path
     raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _bundled(ref: ModelRef) -> Path:

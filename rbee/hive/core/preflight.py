@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rbee.contract.errors import BackendUnavailable, VramExhausted
 
@@ -23,13 +23,24 @@ def check_memory(required: int, available: int, node: str, device: str) -> None:
         )
 
 
+def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
+    """Raises BACKEND_UNAVAILABLE for a device that the backend has not; `devices` counts them."""
+    count = devices.get(backend, 0)
+    if wanted is not None and wanted >= count:
+        raise BackendUnavailable(
+            f"The backend {backend} has no device {wanted} on this node, only {count} of them.",
+            backend=backend,
+            available=[f"{name} 0…{number - 1}" for name, number in devices.items() if number],
+        )
+
+
 def choose_backend(wanted: str | None, available: Sequence[str]) -> str:
     """The backend that was asked for, else the node's best one, which stands first.
 
     Raises BACKEND_UNAVAILABLE.
     """
-    if wanted is None:
+    if wanted is None and available:
         return available[0]
-    if wanted not in available:
+    if wanted is None or wanted not in available:
         raise BackendUnavailable(backend=wanted, available=list(available))
     return wanted

@@ -58,6 +58,7 @@ class Supervised:
         self,
         plan: Plan,
         running: child.Child,
+        url: str,
         key: str,
         times: Times,
         tell: Callable[[Event], None],
@@ -68,7 +69,7 @@ class Supervised:
         self._child = running
         self._times = times
         self._tell = tell
-        self._client = Client(running.listening.url, key, times.connect_s, times.silence_s)
+        self._client = Client(url, key, times.connect_s, times.silence_s)
         self._status = WorkerStatus("loading", plan.slots, 0)
         self._active_at = self._progress_at = time.monotonic()
         self._misses = 0
@@ -97,6 +98,11 @@ class Supervised:
             slots_total=status.slots_total,
             slots_available=status.slots_available,
         )
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to end: it takes no work any more."""
+        return self._ending is not None
 
     def register(self) -> None:
         """The worker has called back: from here on it is told about."""

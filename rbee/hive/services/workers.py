@@ -19,7 +19,7 @@ from rbee.gguf.header import Header, read
 from rbee.hive.adapters import local_models, logs
 from rbee.hive.adapters.hardware import Hardware, memory
 from rbee.hive.core.condition import Limits
-from rbee.hive.core.preflight import check_memory, choose_backend, required_bytes
+from rbee.hive.core.preflight import check_device, check_memory, choose_backend, required_bytes
 from rbee.hive.services.supervised import Plan, Supervised, Times
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
@@ -51,8 +51,8 @@ class Workers:
         self._command = worker_command(config)
 
     def rows(self) -> list[WorkerRow]:
-        """Every worker that listens."""
-        return [worker.row() for worker in self._workers.values()]
+        """Every worker that listens and has not begun to end."""
+        return [worker.row() for worker in self._workers.values() if not worker.is_ending]
 
     async def provide(self, ref: ModelRef) -> Path:
         """The model's file on this node. Raises MODEL_NOT_FOUND."""
@@ -135,6 +135,7 @@ class Workers:
         amounts = f"{required // _MB} MB needed, {free // _MB} MB free"
         self._say("device-manager", "🧮", f"worker preflight: memory is enough, {amounts}")
         backend = choose_backend(request.backend, await self._hardware.backends())
+        check_device(backend, request.device, await self._hardware.devices())
         self._say("device-manager", "🔌", f"worker preflight: the backend {backend} is there")
         return backend
 
@@ -148,7 +149,7 @@ class Workers:
             self._ports.add(port)
             command = [*self._command, *arguments, "--host", host, "--port", str(port)]
             try:
-                running = await child.start(command, hello)
+                running, listening = await child.start(command, hello)
             except AddressInUse:  # somebody was faster
                 continue
             finally:
@@ -157,7 +158,7 @@ class Workers:
                 running.lifeline.close()
                 await running.end(self._config.times.grace_s)
                 raise ShuttingDown("The hive is shutting down.")
-            worker = Supervised(plan, running, self._key, self._times(), self._hear)
+            worker = Supervised(plan, running, listening.url, self._key, self._times(), self._hear)
             self._workers[plan.worker_id] = worker
             return worker
         raise Internal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +27,7 @@ class Screen:
         self._as_json = as_json
         self._bar: tuple[Progress, TaskID] | None = None
         self._in_line = False
+        _open_what_is_closed()
         if isinstance(sys.stdout, io.TextIOWrapper):
             # A terminal that can't show a character shows a substitute, and the story goes on.
             sys.stdout.reconfigure(errors="replace")
@@ -95,6 +97,15 @@ class Screen:
         if self._bar is not None:
             self._bar[0].stop()
             self._bar = None
+
+
+def _open_what_is_closed() -> None:
+    """Started with `>&-` or `2>&-`: what is said there goes nowhere, and not into the next file."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  for good
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  for good
 
 
 def _bar() -> tuple[Progress, TaskID]:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import RbeeError
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.services.queen import Queen
 from rbee.keeper.settings import KeeperSettings
 
+_LIST_WITHIN_S = 6.0
+
 
 async def start(settings: KeeperSettings, screen: Screen) -> int:
     """Start a queen, or make the one that runs last."""
     queen = Queen(settings)
     try:
-        await queen.reach()
-        await queen.keep()
-        health = await queen.find()
-        if health is not None:
-            what = "started" if queen.started_here else "running already"
-            screen.say(f"queen-rbee {what}: {settings.queen_url}, pid {health.pid}")
+        await queen.reach(keep=True)
+        health = await queen.client.call(ep.QUEEN_HEALTH)
+        what = "started" if queen.started_here else "running already"
+        screen.say(f"queen-rbee {what}: {queen.client.url}, pid {health.pid}")
         return 0
     except RbeeError as error:
         screen.error(queen.told(error))
@@ -35,10 +37,13 @@ async def stop(settings: KeeperSettings, screen: Screen) -> int:
         if health is None:
             screen.say(f"No queen-rbee runs at {settings.queen_url}.")
             return 0
-        workers = (await queen.client.call(ep.QUEEN_WORKERS)).workers
+        loaded = "workers not known"
+        with contextlib.suppress(RbeeError):
+            listed = await queen.client.call(ep.QUEEN_WORKERS, within_s=_LIST_WITHIN_S)
+            loaded = f"{len(listed.workers)} worker(s) were loaded"
         await queen.client.call(ep.SHUTDOWN)
         await queen.wait_until_gone()
-        screen.say(f"queen-rbee stopped (pid {health.pid}); {len(workers)} worker(s) were loaded")
+        screen.say(f"queen-rbee stopped (pid {health.pid}); {loaded}")
         return 0
     except RbeeError as error:
         screen.error(queen.told(error))

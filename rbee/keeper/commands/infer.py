@@ -47,7 +47,7 @@ async def infer(settings: KeeperSettings, request: TaskRequest, screen: Screen) 
     except BrokenPipeError:
         return 1
     finally:
-        await _leave(queen)
+        await _leave(queen, at_once=interrupts > 1)
 
 
 async def _ask(queen: Queen, asking: Asking, screen: Screen) -> int:
@@ -64,8 +64,11 @@ async def _ask(queen: Queen, asking: Asking, screen: Screen) -> int:
     return 0
 
 
-async def _leave(queen: Queen) -> None:
+async def _leave(queen: Queen, at_once: bool) -> None:
     """Wait for the end of what this command started; interrupted, cut it short."""
+    if at_once:
+        queen.let_go()
+        return
     try:
         await queen.release()
     except asyncio.CancelledError:

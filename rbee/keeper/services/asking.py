@@ -8,6 +8,7 @@ import contextlib
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     AllSlotsBusy,
+    ConnectionTimeout,
     ErrorEnvelope,
     QueueFull,
     RbeeError,
@@ -22,6 +23,7 @@ from rbee.keeper.core.answer import BUSY_PAUSES_S, Answer
 from rbee.keeper.services.queen import Queen
 
 _CANCELED_WITHIN_S = 5.0
+_FRESH_STARTS = 3
 
 
 class Asking:
@@ -36,6 +38,7 @@ class Asking:
     async def run(self) -> Done:
         """The proof of the whole answer. What came of one that broke off is saved and named."""
         pauses = list(BUSY_PAUSES_S)
+        fresh = 0
         while True:
             try:
                 return await self._once()
@@ -46,8 +49,9 @@ class Asking:
                 pause = pauses.pop(0)
                 self._screen.note(f"⏳ {busy.message} Trying again in {pause} s.")
                 await asyncio.sleep(pause)
-            except ShuttingDown:
-                if self._answer.tokens:
+            except (ShuttingDown, ConnectionTimeout):
+                fresh += 1
+                if self._answer.request_id is not None or fresh > _FRESH_STARTS:
                     raise
                 # The queen that was found was just ending: wait for that, and start afresh.
                 await self._queen.wait_until_gone()

@@ -5,29 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-import urllib.parse
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.daemons import Hello, Hold, QueenHealth
+from rbee.contract.daemons import OWNER, Hello, Hold, QueenHealth
 from rbee.contract.errors import (
     AddressInUse,
     ConfigInvalid,
     ConnectionTimeout,
     InvalidApiKey,
+    ProgramFailed,
     RbeeError,
     ShuttingDown,
+    StreamTruncated,
 )
 from rbee.contract.versions import check
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import api_key, bind, child, paths, pid_file
 from rbee.runtime import settings as configuration
-from rbee.runtime.client import Client
+from rbee.runtime.client import Client, address
+from rbee.runtime.tasks import stop
 
 PROGRAM = "queen-rbee"
 _ASK_WITHIN_S = 5.0
 _LOOK_AGAIN_S = 0.05
-_OWNER = "owner"
 
 
 class Queen:
@@ -36,12 +37,15 @@ class Queen:
     def __init__(self, settings: KeeperSettings) -> None:
         self._settings = settings
         self._key = api_key.load(settings.config.auth.api_key_file)
-        times = settings.config.times
-        self.client = Client(settings.queen_url, self._key, times.connect_s, times.stream_silence_s)
+        self.client = self._connect(settings.queen_url)
         self.health: QueenHealth | None = None
         self._child: child.Child | None = None
         self._holding: asyncio.Task[None] | None = None
         self._hold_id: str | None = None
+
+    def _connect(self, url: str) -> Client:
+        times = self._settings.config.times
+        return Client(url, self._key, times.connect_s, times.stream_silence_s)
 
     @property
     def started_here(self) -> bool:
@@ -67,14 +71,17 @@ class Queen:
         self.health = health
         return health
 
-    async def reach(self) -> None:
-        """Find the queen and hold her, or start her if her address is this machine's."""
+    async def reach(self, keep: bool = False) -> None:
+        """Find the queen and hold her, or start her if her address is this machine's; with `keep`,
+        make her last until she is told to stop."""
         while True:
             try:
                 if await self.find() is None:
                     await self._start()
                 elif self.health is not None and self.health.lifetime == "ephemeral":
                     await self._hold()
+                if keep:
+                    await self.client.call(ep.QUEEN_KEEP)
                 return
             except ShuttingDown:
                 await self.wait_until_gone()
@@ -88,34 +95,40 @@ class Queen:
         if self._hold_id is not None:
             stays = False
             with contextlib.suppress(RbeeError):
-                released = await self.client.call(ep.QUEEN_RELEASE, hold_id=self._hold_id)
+                released = await self.client.call(
+                    ep.QUEEN_RELEASE, within_s=_ASK_WITHIN_S, hold_id=self._hold_id
+                )
                 stays = released.stays
             if not stays:
                 await self.wait_until_gone()
             self._hold_id = None
         if self._holding is not None:
-            self._holding.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._holding
+            await stop(self._holding)
         if self._child is not None:
             self._child.lifeline.close()
         await self.client.close()
 
-    async def keep(self) -> None:
-        """Make this queen last until she is told to stop."""
-        await self.client.call(ep.QUEEN_KEEP)
-
     async def wait_until_gone(self) -> None:
-        """Wait for the end of a queen that is ending, killing her if she was started here."""
+        """Wait for the end of a queen that is ending, killing her if she was started here.
+
+        Raises PROGRAM_FAILED where she still runs after 3 × the grace period and 5 s.
+        """
         patience = 3 * self._settings.config.times.grace_s + 5
         if self._child is not None:
             await self._child.end(patience)
             self._child = None
             return
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(patience):
                 while await self._is_there():  # noqa: ASYNC110  another process: no event to wait for
                     await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            pid = self.health.pid if self.health else "unknown"
+            raise ProgramFailed(
+                f"queen-rbee (pid {pid}) was told to end and still runs after {patience:g} s.",
+                program=PROGRAM,
+                reason="it does not end",
+            ) from None
 
     def let_go(self) -> None:
         """Close the lifeline without waiting: everything below ends by itself."""
@@ -143,8 +156,11 @@ class Queen:
         words = shlex.split(command) if command else paths.program(PROGRAM)
         words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
         hello = Hello(self._key, child.owner("rbee-keeper"))
-        self._child = await child.start(words, hello)
-        self._hold_id = _OWNER
+        self._child, listening = await child.start(words, hello)
+        self._hold_id = OWNER
+        if listening.url != self.client.url:  # port 0: she took a free one
+            await self.client.close()
+            self.client = self._connect(listening.url)
 
     async def _hold(self) -> None:
         held = asyncio.get_running_loop().create_future()
@@ -157,12 +173,14 @@ class Queen:
                 async for event in events:
                     if isinstance(event, Hold) and not held.done():
                         held.set_result(event.hold_id)
-        except ConnectionTimeout:
-            if not held.done():
-                held.set_exception(ShuttingDown())
         except RbeeError as error:
             if not held.done():
-                held.set_exception(error)
+                # A hold that ends before it is given: the queen is just ending.
+                broken = isinstance(error, ConnectionTimeout | StreamTruncated)
+                held.set_exception(ShuttingDown() if broken else error)
+        else:
+            if not held.done():
+                held.set_exception(ShuttingDown())
 
     async def _is_there(self) -> bool:
         """Whether the queen's process still lives; by her address where that is all we know."""
@@ -175,19 +193,18 @@ class Queen:
         return True
 
     def _address(self) -> tuple[str, int]:
+        queen = self._settings.config.queen
+        if queen.url is None:
+            return queen.host, queen.port
         try:
-            parts = urllib.parse.urlsplit(self._settings.queen_url)
-            port = parts.port or 80
+            return address(queen.url)
         except ValueError:
-            parts, port = urllib.parse.urlsplit(""), 0
-        if parts.scheme != "http" or not parts.hostname:
             raise ConfigInvalid(
-                f"{self._settings.queen_url!r} is no address of a queen.",
+                f"{queen.url!r} is no address of a queen.",
                 source="config",
                 key="queen.url",
                 hint="Write [queen] url as http://HOST:PORT.",
-            )
-        return parts.hostname, port
+            ) from None
 
     def _held_by_another(self, host: str, port: int) -> AddressInUse:
         where = f"{host}:{port}"

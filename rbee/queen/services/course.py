@@ -30,10 +30,13 @@ from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
+from rbee.runtime.retry import doubling
+from rbee.runtime.tasks import stop
 
 _QUEEN = "queen-rbee"
 _HEARD_WITHIN_S = 3.0
 _TRIES = 3
+_FIRST_PAUSE_S = 0.2
 
 
 class Course:
@@ -52,13 +55,21 @@ class Course:
         self._say = self._narrator.say
         self._rows: dict[str, WorkerRow] = {}
         self._heard = asyncio.Event()
+        self._left: set[str] = set()
 
     async def run(self) -> None:
         """All phases. A worker that goes before its first token is not the end: another is found
         or started, up to three times in all."""
-        for left in reversed(range(_TRIES)):
-            await self._hive.up(self._narrator)
-            worker = await self._worker()
+        for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TRIES), start=1):
+            await asyncio.sleep(pause)
+            try:
+                await self._hive.up(self._narrator)
+                worker = await self._worker()
+            except ConnectionTimeout as error:
+                if turn == _TRIES:
+                    error.details["attempts"] = turn
+                    raise
+                continue
             inference = Inference(
                 self._request_id, self._request, worker, self._hive, self._queue, self.outlet
             )
@@ -66,9 +77,12 @@ class Course:
             try:
                 await inference.run()
                 return
-            except (ConnectionTimeout, ShuttingDown):
-                if left == 0 or inference.tokens:
-                    raise
+            except (ConnectionTimeout, ShuttingDown) as error:
+                if turn == _TRIES or inference.tokens:
+                    node, wanted = self._hive.node, self._request.max_tokens
+                    why = error.message.rstrip(".")
+                    raise crashed(None, worker.id, node, inference.tokens, wanted, why) from None
+                self._left.add(worker.id)
                 self._say(_QUEEN, "🔁", f"{worker.id} has just gone: looking again")
 
     async def _worker(self) -> WorkerRow:
@@ -76,6 +90,9 @@ class Course:
         with self._hive.events.listen() as coming:
             relay = asyncio.create_task(self._relay(coming))
             try:
+                if self._hive.placing.locked():
+                    told = "waiting for a worker that another request starts"
+                    self._say(_QUEEN, "⏱️", told)
                 async with self._hive.placing:
                     worker = await self._find()
                     found = worker is not None
@@ -86,12 +103,10 @@ class Course:
                     await self._hear_of(worker.id, loaded=True)
                 return worker
             finally:
-                relay.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await relay
+                await stop(relay)
 
     async def _find(self) -> WorkerRow | None:
-        rows = await self._hive.rows()
+        rows = [row for row in await self._hive.rows() if row.id not in self._left]
         worker = match(rows, self._model, self._request.backend, self._request.device)
         if worker is None:
             told = f"no worker on {self._hive.node} holds {self._model}"

@@ -13,17 +13,25 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello
-from rbee.contract.errors import ConnectionTimeout, Internal, InvalidApiKey, RbeeError
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    Internal,
+    InvalidApiKey,
+    RbeeError,
+    ShuttingDown,
+)
 from rbee.contract.events import Event
 from rbee.contract.versions import check
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.client import Client
+from rbee.runtime.client import Client, address
 from rbee.runtime.narration import Narrator
+from rbee.runtime.tasks import stop
 
 _PROGRAM = "rbee-hive"
 _ASK_WITHIN_S = 2.0
+_LIST_WITHIN_S = 5.0
 _REMEMBERED = 256
 _log = logging.getLogger("queen-rbee")
 
@@ -38,7 +46,8 @@ class Hive:
         self.placing = asyncio.Lock()
         self._config = config
         self._all_events = events
-        self._starting = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        self._ending = False
         self._client: Client | None = None
         self._child: child.Child | None = None
         self._following: asyncio.Task[None] | None = None
@@ -58,11 +67,15 @@ class Hive:
 
     @property
     def is_up(self) -> bool:
-        return self._following is not None and not self._following.done()
+        followed = self._following is not None and not self._following.done()
+        return followed and (self._child is None or self._child.is_running)
 
     async def up(self, narrator: Narrator) -> None:
-        """Find the node's hive, or start one. Raises why there is none."""
-        async with self._starting:
+        """Find the node's hive, or start one. Raises why there is none, and SHUTTING_DOWN once
+        the end has begun."""
+        async with self._changing:
+            if self._ending:
+                raise ShuttingDown("The queen is shutting down.")
             if self.is_up:
                 return
             await self._close()
@@ -75,7 +88,7 @@ class Hive:
             try:
                 await asyncio.wait_for(following.wait(), self._config.times.connect_s)
             except TimeoutError:
-                host, _, port = url.rpartition("//")[2].rpartition(":")
+                host, port = address(url)
                 raise ConnectionTimeout(host=host, port=port, attempts=1) from None
 
     async def rows(self) -> list[WorkerRow]:
@@ -83,7 +96,7 @@ class Hive:
         if not self.is_up:
             return []
         try:
-            found: WorkerRows = await self.own.call(ep.HIVE_WORKERS)
+            found: WorkerRows = await self.own.call(ep.HIVE_WORKERS, within_s=_LIST_WITHIN_S)
         except ConnectionTimeout:
             return []
         return found.workers
@@ -106,11 +119,13 @@ class Hive:
 
     async def end(self) -> None:
         """End the hive in order if this queen started it; one that was found is left alone."""
-        if self._child is not None:
-            with contextlib.suppress(RbeeError):
-                await self.own.call(ep.SHUTDOWN, within_s=_ASK_WITHIN_S)
-            await self._child.end(2 * self._config.times.grace_s + 2)
-        await self._close()
+        self._ending = True
+        async with self._changing:
+            if self._child is not None:
+                with contextlib.suppress(RbeeError):
+                    await self.own.call(ep.SHUTDOWN, within_s=_ASK_WITHIN_S)
+                await self._child.end(2 * self._config.times.grace_s + 2)
+            await self._close()
 
     def let_go(self) -> None:
         """Close the lifeline: the hive and its workers end at once, without grace."""
@@ -120,7 +135,7 @@ class Hive:
     async def _find(self, narrator: Narrator) -> str | None:
         """The URL of a hive that already answers and that may be used."""
         hive = self._config.hive
-        url = f"http://{hive.host}:{hive.port}"
+        url = bind.url(hive.host, hive.port)
         async with self.client(url) as client:
             try:
                 found = await client.call(ep.HIVE_NODE, within_s=_ASK_WITHIN_S)
@@ -153,8 +168,8 @@ class Hive:
         narrator.say("queen-rbee", "🐝", f"starting rbee-hive on {self.node}")
         arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]
         hello = Hello(self.key, child.owner("queen-rbee"))
-        self._child = await child.start([*command, *arguments], hello)
-        return self._child.listening.url
+        self._child, listening = await child.start([*command, *arguments], hello)
+        return listening.url
 
     async def _follow(self, client: Client, following: asyncio.Event) -> None:
         """Hear what the hive tells until it is gone; a stream that broke is taken up again."""
@@ -181,13 +196,12 @@ class Hive:
 
     async def _close(self) -> None:
         if self._following is not None:
-            self._following.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+            await stop(self._following)
             self._following = None
         if self._client is not None:
             await self._client.close()
             self._client = None
-        if self._child is not None and self._child.process.returncode is not None:
-            self._child.lifeline.close()
+        if self._child is not None:
+            # Gone, or hung: one that is given up on must not live on beside its successor.
+            await self._child.kill()
             self._child = None

@@ -9,11 +9,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 
-from rbee.contract.daemons import Hold, Lifetime, Released
+from rbee.contract.daemons import OWNER, Hold, Lifetime, Released
+from rbee.contract.errors import ShuttingDown
 from rbee.contract.events import Event
 from rbee.runtime.life import Life
-
-OWNER = "owner"
 
 
 class Holds:
@@ -43,7 +42,9 @@ class Holds:
         return Released(stays=self._stays())
 
     async def hold(self) -> AsyncIterator[Event | None]:
-        """A hold for as long as it is listened to."""
+        """A hold for as long as it is listened to. Raises SHUTTING_DOWN where the end has begun."""
+        if self._life.ending.is_set():
+            raise ShuttingDown("The queen is shutting down.")
         hold_id = secrets.token_hex(8)
         self._held.add(hold_id)
         try:

@@ -97,10 +97,16 @@ class Inference:
 
 
 def crashed(
-    gone: WorkerGone | None, worker_id: str, node: str, tokens: int, max_tokens: int
+    gone: WorkerGone | None,
+    worker_id: str,
+    node: str,
+    tokens: int,
+    max_tokens: int,
+    otherwise: str = "its connection broke",
 ) -> WorkerCrashed:
-    """The error for a worker that went; `gone` is the hive's word of its end, if there is one."""
-    why = gone.reason if gone else "its connection broke"
+    """The error for a worker that went; `gone` is the hive's word of its end, if there is one,
+    and `otherwise` what is said without."""
+    why = gone.reason if gone else otherwise
     return WorkerCrashed(
         f"The worker {worker_id} on {node} ended after {tokens} of {max_tokens} tokens: {why}.",
         worker_id=worker_id,

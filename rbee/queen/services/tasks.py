@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ from rbee.contract.tasks import TaskRequest
 from rbee.queen.services.course import Course
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.queue import Queue
-from rbee.runtime.log import correlation_id
+from rbee.runtime.tasks import stop
 
 _log = logging.getLogger("queen-rbee")
 
@@ -40,18 +39,15 @@ class Tasks:
         model = model_ref.parse(name, models.aliases)
         request_id = secrets.token_hex(8)
         course = Course(request_id, request, model, hive, self._queue)
-        task = asyncio.create_task(self._run(request_id, course))
+        task = asyncio.create_task(course.run())
         self._running[request_id] = task
+        task.add_done_callback(lambda done: self._end(request_id, course, done))
         try:
             yield Accepted(request_id)
             async for event in course.outlet.read():
                 yield event
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-            del self._running[request_id]
-            self._why.pop(request_id, None)
+            await stop(task)
 
     def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
         """End a task wherever it is; one that does not run any more is no error."""
@@ -65,19 +61,17 @@ class Tasks:
             self.cancel(request_id, ShuttingDown("The queen is shutting down."))
 
     async def empty(self) -> None:
-        """Wait until no task runs."""
+        """Wait until no task runs; what its reader has not read yet is not waited for."""
         while self._running:
             await asyncio.wait(list(self._running.values()))
-            await asyncio.sleep(0)
 
-    async def _run(self, request_id: str, course: Course) -> None:
-        try:
-            await course.run()
-            course.outlet.end()
-        except asyncio.CancelledError:
-            course.outlet.end(self._why.get(request_id))
-        except RbeeError as error:
-            course.outlet.end(error)
-        except Exception:
-            _log.exception("the task %s failed", request_id)
-            course.outlet.end(Internal(correlation_id=correlation_id.get()))
+    def _end(self, request_id: str, course: Course, task: asyncio.Task[None]) -> None:
+        """Tell the reader how the task ended; also one that was canceled before it began."""
+        del self._running[request_id]
+        why = self._why.pop(request_id, None)
+        error = None if task.cancelled() else task.exception()
+        if error is None or isinstance(error, RbeeError):
+            course.outlet.end(error or why)
+        else:
+            _log.error("the task %s failed", request_id, exc_info=error)
+            course.outlet.end(Internal(correlation_id=request_id))

@@ -29,19 +29,22 @@ class ChatTemplate:
         )
         environment.globals["raise_exception"] = _refuse
         environment.globals["strftime_now"] = time.strftime
-        self._template = environment.from_string(source or CHATML)
+        self._environment = environment
+        self._source = source or CHATML
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt, up to where the answer begins. Raises INVALID_REQUEST where the template
-        refuses the conversation (an unknown role, say)."""
+        refuses the conversation (an unknown role, say) or can't be read. Only then: a model with a
+        broken template still answers a raw prompt."""
         try:
-            return self._template.render(
+            # Jinja keeps what it has compiled.
+            return self._environment.from_string(self._source).render(
                 messages=[{"role": m.role, "content": m.content} for m in messages],
                 add_generation_prompt=True,
                 bos_token=self._bos,
                 eos_token=self._eos,
             )
-        except TemplateError as error:
+        except Exception as error:  # a template is a stranger's program: it may raise anything
             told = f"The model's chat template refuses this: {error}"
             raise InvalidRequest.of("messages", "the model's chat template", told) from None
 

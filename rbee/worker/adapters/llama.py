@@ -7,6 +7,7 @@ call lets go of the interpreter lock.
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import os
 from collections import deque
@@ -47,6 +48,12 @@ class _Words:
         return self.errors[0] if self.errors else "llama.cpp gave no reason"
 
 
+@functools.cache
+def _words() -> _Words:
+    """For as long as the process lives: llama.cpp keeps the pointer to the callback."""
+    return _Words()
+
+
 def backends() -> list[str]:
     """What the installed llama.cpp can compute on, the best first: such as `["cuda", "cpu"]`."""
     if not C.llama_supports_gpu_offload():
@@ -73,7 +80,7 @@ class Model:
 
         Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
         """
-        self._words = _Words()
+        words = _words()
         C.llama_backend_init()
         if backend not in (available := backends()):
             raise BackendUnavailable(backend=backend, available=available)
@@ -85,7 +92,7 @@ class Model:
         params.progress_callback = told
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
-            raise ModelCorrupt(file=str(path), reason=self._words.why())
+            raise ModelCorrupt(file=str(path), reason=words.why())
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))

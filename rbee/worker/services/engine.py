@@ -93,11 +93,24 @@ class Engine:
         try:
             while self._obey(model, context):
                 self._step(context)
+        except Exception:
+            _log.exception("the engine failed")
+            self._give_up()
         finally:
             for sequence in self._running.values():
                 sequence.free(context)
             context.free()
             model.free()
+
+    def _give_up(self) -> None:
+        """Nobody may wait for a thread that has ended: not what runs, nor what was just ordered."""
+        slots = set(self._running)
+        with contextlib.suppress(queue.Empty):
+            while order := self._orders.get_nowait():
+                slots.add(order.slot)
+        error = Internal("llama.cpp's thread failed; its log says why.", correlation_id="")
+        self._tell(self._on_yields, [(slot, error) for slot in slots])
+        self._tell(self._on_ready, error)
 
     def _obey(self, model: Model, context: Context) -> bool:
         """Carry out the orders that wait; sleeps where there is nothing to compute."""

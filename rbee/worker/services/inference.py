@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from collections.abc import Sequence as Tokens
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,7 +23,7 @@ from rbee.contract.events import Accepted, Event, Token
 from rbee.contract.tasks import InferenceRequest, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.core.admission import reserve
+from rbee.worker.core.admission import reserve, take_slot
 from rbee.worker.services.engine import Begin, Cancel, Engine, Yield
 from rbee.worker.services.loading import Loaded
 
@@ -31,12 +32,17 @@ if TYPE_CHECKING:
     from rbee.worker.services.sequence import Sequence
 
 
+_READERS = 2
+
+
 class _Running(msgspec.Struct):
-    """A request in a slot. `room` is how many tokens of the context are reserved for it."""
+    """A request in a slot. `room` is how many tokens of the context are reserved for it; `begun`
+    is set when the engine has it; `yields` holds at most what fits into the context."""
 
     slot: int
-    room: int
     yields: asyncio.Queue[Yield]
+    room: int = 0
+    begun: bool = False
     why: RbeeError | None = None
 
 
@@ -52,6 +58,8 @@ class Inference:
         self._empty = asyncio.Event()
         self._empty.set()
         self._keep_alive_s: float | None = None
+        # Of its own, so that long prompts can not take every thread of the program.
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="prompt")
 
     def open(self, loaded: Loaded, engine: Engine) -> None:
         """The model is there: requests are taken from here on."""
@@ -78,9 +86,22 @@ class Inference:
                 waiting=0,
             )
         loaded, engine = self._loaded, self._engine
-        prompt = await asyncio.to_thread(_tokens, loaded, request)
         request_id = request.request_id or secrets.token_hex(8)
-        running = self._admit(request_id, request, len(prompt), loaded.context.tokens)
+        running = self._admit(request_id)
+        try:
+            prompt = await asyncio.get_running_loop().run_in_executor(
+                self._readers, _tokens, loaded, request
+            )
+            if running.why is not None:
+                raise running.why
+            running.room = self._reserve(request, len(prompt), loaded.context.tokens)
+        except BaseException:
+            self._release(request_id)
+            raise
+        running.begun = True
+        self._keep_alive_s = (
+            None if request.keep_alive is None else keep_alive_s(request.keep_alive)
+        )
         engine.order(Begin(running.slot, _sequence(running, request, prompt, asked_at)))
         last = False
         try:
@@ -94,7 +115,8 @@ class Inference:
                     raise event
                 yield event
         finally:
-            if not last:
+            # By now the slot may be somebody else's.
+            if not last and self._running.get(request_id) is running:
                 engine.order(Cancel(running.slot))
 
     def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
@@ -102,18 +124,19 @@ class Inference:
         running = self._running.get(request_id)
         if running is not None and self._engine is not None:
             running.why = why or RequestCanceled()
-            self._engine.order(Cancel(running.slot))
+            if running.begun:
+                self._engine.order(Cancel(running.slot))
 
     def take(self, yields: list[tuple[int, Yield]]) -> None:
         """What a step of the engine made, on its way to the streams."""
         by_slot = {running.slot: name for name, running in self._running.items()}
         for slot, event in yields:
-            name = by_slot[slot]
+            if (name := by_slot.get(slot)) is None:
+                continue  # ended already
             running = self._running[name]
             if not isinstance(event, Token):
                 # Free before the end is told: who has seen the end finds the slot free.
-                del self._running[name]
-                self._changed()
+                self._release(name)
             running.yields.put_nowait(event)
 
     async def empty(self) -> None:
@@ -125,24 +148,30 @@ class Inference:
         for request_id in list(self._running):
             self.cancel(request_id, ShuttingDown("The worker is shutting down."))
 
-    def _admit(
-        self, request_id: str, request: InferenceRequest, prompt: int, context: int
-    ) -> _Running:
+    async def settle(self) -> None:
+        """Wait for prompts that are still being read: the model must not be freed under them."""
+        await asyncio.to_thread(self._readers.shutdown)
+
+    def _admit(self, request_id: str) -> _Running:
+        """A slot, before any work is done for the request."""
         if request_id in self._running:
             told = "A request with this id is running"
             raise InvalidRequest.of("request_id", "unique", told, request_id)
-        if prompt == 0:
-            raise InvalidRequest.of("prompt", "at least one token", "The prompt has no tokens")
-        taken = [running.room for running in self._running.values()]
-        room = reserve(prompt, request.max_tokens, context, taken, self._slots)
-        used = {running.slot for running in self._running.values()}
-        slot = next(slot for slot in range(self._slots) if slot not in used)
-        running = _Running(slot, room, asyncio.Queue())
-        self._running[request_id] = running
-        if request.keep_alive is not None:
-            self._keep_alive_s = keep_alive_s(request.keep_alive)
+        slot = take_slot({running.slot for running in self._running.values()}, self._slots)
+        running = self._running[request_id] = _Running(slot, asyncio.Queue())
         self._changed()
         return running
+
+    def _reserve(self, request: InferenceRequest, prompt: int, context: int) -> int:
+        """Room in the context, once the prompt's length is known."""
+        if prompt == 0:
+            raise InvalidRequest.of("prompt", "at least one token", "The prompt has no tokens")
+        taken = [running.room for running in self._running.values() if running.begun]
+        return reserve(prompt, request.max_tokens, context, taken, self._slots)
+
+    def _release(self, request_id: str) -> None:
+        del self._running[request_id]
+        self._changed()
 
     def _changed(self) -> None:
         if self._running:
