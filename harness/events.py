@@ -32,6 +32,7 @@ class EventStream:
     def __init__(self, method: str, url: str, body: object = None, key: str | None = None) -> None:
         self.events: list[Event] = []
         self.refused: Reply | None = None
+        self._closing = False
         opened = open_call(method, url, body, key, _SILENCE_S)
         self._connection, self._response, self._socket = opened
         if self._response.headers.get_content_type() != "text/event-stream":
@@ -44,10 +45,16 @@ class EventStream:
         self._thread.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        try:
             for name, data in parse(self._response):
                 at = time.monotonic()
                 self.events.append(Event(END if data == END else name, _decoded(data), at))
+        except (OSError, http.client.HTTPException):
+            return
+        except (AttributeError, ValueError):
+            # http.client's own when it is closed under a reader; otherwise the stream's.
+            if not self._closing:
+                raise
 
     @property
     def reading(self) -> bool:
@@ -77,6 +84,7 @@ class EventStream:
         )
 
     def close(self) -> None:
+        self._closing = True
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._connection.close()

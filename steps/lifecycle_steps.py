@@ -56,6 +56,18 @@ def kill_one(context: Context, role: str) -> None:
         context.before[role].send_signal(signal.SIGKILL)
 
 
+@when("the {role} stands still")
+def stand_still(context: Context, role: str) -> None:
+    """Stopped, not killed: it holds everything and answers nothing."""
+    context.before[role].suspend()
+
+
+@when("somebody else runs `{line}`")
+def somebody_else(context: Context, line: str) -> None:
+    run = context.world.start(line)
+    assert run.wait(within=30) == 0, run.stderr.text
+
+
 @then("the {roles} are gone after {seconds:d} s")
 def are_gone(context: Context, roles: str, seconds: int) -> None:
     wanted = [context.before[role] for role in roles.replace(" and ", ", ").split(", ")]

@@ -50,6 +50,25 @@ Feature: When the person is done, the machine is as before
       | hive    | hive and worker         |
 
   @beyond
+  Scenario: A hive that hangs is given up, and does not live on beside its successor
+    Given a queen that lasts, with a worker that has answered once
+    When the hive stands still
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And the hive and worker are gone after 10 s
+
+  @beyond
+  Scenario: The queen is stopped in mid-stream
+    Given a queen that lasts
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    And somebody else runs `rbee-keeper daemon stop`
+    Then it exits with 1
+    And SHUTTING_DOWN is told
+    And the text so far is saved, for nobody else to read
+    And nothing is running
+
+  @beyond
   Scenario: A killed worker is told as a crash, and the text so far is saved
     Given a queen that lasts
     And the setting hive.health_interval_s is 30

@@ -58,18 +58,32 @@ class Queen:
         """
         host, port = self._address()
         try:
-            health = await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
-        except ConnectionTimeout:
-            if bind.is_local(host) and not bind.is_free(host, port):
-                raise self._held_by_another(host, port) from None
-            return None
+            health = await self._ask(host, port)
         except RbeeError:
             raise self._held_by_another(host, port) from None
+        if health is None:
+            return None
         if health.program != PROGRAM:
             raise self._held_by_another(host, port)
         check("rbee-keeper", __version__, PROGRAM, health.version)
         self.health = health
         return health
+
+    async def _ask(self, host: str, port: int) -> QueenHealth | None:
+        """What answers there, asked again for 5 s where the port is taken and nobody answers yet:
+        another command may just be starting the queen. None where the port is free."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + _ASK_WITHIN_S
+        while True:
+            try:
+                left = max(deadline - now(), _LOOK_AGAIN_S)
+                return await self.client.call(ep.QUEEN_HEALTH, within_s=left)
+            except ConnectionTimeout:
+                if not bind.is_local(host) or bind.is_free(host, port):
+                    return None
+                if now() >= deadline:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def reach(self, keep: bool = False) -> None:
         """Find the queen and hold her, or start her if her address is this machine's; with `keep`,

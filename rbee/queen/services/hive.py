@@ -48,6 +48,7 @@ class Hive:
         self._all_events = events
         self._changing = asyncio.Lock()
         self._ending = False
+        self._doubted = False
         self._client: Client | None = None
         self._child: child.Child | None = None
         self._following: asyncio.Task[None] | None = None
@@ -76,9 +77,11 @@ class Hive:
         async with self._changing:
             if self._ending:
                 raise ShuttingDown("The queen is shutting down.")
-            if self.is_up:
+            if self.is_up and (not self._doubted or await self._answers()):
+                self._doubted = False
                 return
             await self._close()
+            self._doubted = False
             url = await self._find(narrator)
             if url is None:
                 url = await self._start(narrator)
@@ -92,14 +95,15 @@ class Hive:
                 raise ConnectionTimeout(host=host, port=port, attempts=1) from None
 
     async def rows(self) -> list[WorkerRow]:
-        """The workers of this node; none where no hive runs."""
+        """The workers of this node; none where no hive runs. Raises CONNECTION_TIMEOUT."""
         if not self.is_up:
             return []
-        try:
-            found: WorkerRows = await self.own.call(ep.HIVE_WORKERS, within_s=_LIST_WITHIN_S)
-        except ConnectionTimeout:
-            return []
+        found: WorkerRows = await self.own.call(ep.HIVE_WORKERS, within_s=_LIST_WITHIN_S)
         return found.workers
+
+    def doubt(self) -> None:
+        """It did not answer: the next `up` asks whether it still does, and else gives it up."""
+        self._doubted = True
 
     async def check_version(self) -> str:
         """The hive's version. Raises VERSION_MISMATCH."""
@@ -131,6 +135,13 @@ class Hive:
         """Close the lifeline: the hive and its workers end at once, without grace."""
         if self._child is not None:
             self._child.lifeline.close()
+
+    async def _answers(self) -> bool:
+        try:
+            await self.own.call(ep.HIVE_HEALTH, within_s=_ASK_WITHIN_S)
+        except RbeeError:
+            return False
+        return True
 
     async def _find(self, narrator: Narrator) -> str | None:
         """The URL of a hive that already answers and that may be used."""

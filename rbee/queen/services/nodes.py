@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rbee.contract.config import Config
-from rbee.contract.errors import NodeNotFound
+from rbee.contract.errors import ConnectionTimeout, NodeNotFound
 from rbee.contract.events import Event
 from rbee.contract.workers import NodeWorkerRow
 from rbee.queen.services.hive import Hive
@@ -42,6 +42,10 @@ class Nodes:
             hive.let_go()
 
     async def _of(self, hive: Hive) -> list[NodeWorkerRow]:
+        try:
+            rows = await hive.rows()
+        except ConnectionTimeout:
+            rows = []  # a hive that does not answer hides nobody else's workers
         return [
             NodeWorkerRow(
                 worker_id=row.id,
@@ -54,5 +58,5 @@ class Nodes:
                 slots_total=row.slots_total,
                 slots_available=row.slots_available,
             )
-            for row in await hive.rows()
+            for row in rows
         ]
