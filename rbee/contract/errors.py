@@ -18,73 +18,14 @@ class's `keys`; a raise that forgets one is a TypeError, so that no caller has t
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Self
 
 import msgspec
 
-from rbee.contract import model_ref
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """The inside of the envelope. ALL_SLOTS_BUSY also carries its two numbers here."""
-
-    code: str
-    message: str
-    details: dict[str, Any] = {}
-    slots_total: int | msgspec.UnsetType = msgspec.UNSET
-    slots_busy: int | msgspec.UnsetType = msgspec.UNSET
-
-
-class ErrorEnvelope(msgspec.Struct, frozen=True):
-    """Every error body of every program, and the data of an `error` event."""
-
-    error: ErrorBody
-
-
-class RbeeError(Exception):
-    """An error that a person can act on.
-
-    `status` is the HTTP status, None where the error never crosses HTTP. `exit_code` is what the
-    keeper and the daemons' command lines end with.
-    """
-
-    code: ClassVar[str] = "INTERNAL"
-    status: ClassVar[int | None] = 500
-    keys: ClassVar[tuple[str, ...]] = ()
-    says: ClassVar[str] = "Something failed."
-    advises: ClassVar[str] = ""
-    exit_code: ClassVar[int] = 1
-
-    def __init__(self, message: str | None = None, /, **details: Any) -> None:
-        missing = [key for key in self.keys if key not in details]
-        if missing:
-            raise TypeError(f"{type(self).__name__} lacks its details: {', '.join(missing)}")
-        self.details = details
-        self.message = message or self.says.format_map(details)
-        super().__init__(self.message)
-
-    @property
-    def advice(self) -> str:
-        """What to do next, in a sentence; empty where there is nothing to do."""
-        return self.advises.format_map(self.details)
-
-    @property
-    def retry_after_s(self) -> int | None:
-        """Seconds for the Retry-After header; None where trying again soon changes nothing."""
-        return 1 if self.status == 503 else None
-
-    def envelope(self) -> ErrorEnvelope:
-        """The error as it stands on the wire."""
-        return ErrorEnvelope(ErrorBody(self.code, self.message, self.details))
-
-    @classmethod
-    def from_body(cls, body: ErrorBody) -> RbeeError:
-        """The error that another program raised; INTERNAL for a code that we do not know."""
-        found = _BY_CODE.get(body.code, Internal)
-        details = dict(body.details)
-        for key in found.keys:
-            details.setdefault(key, None)
-        return found(body.message, **details)
+# The base stands beside its tree only for its length: everybody imports both from here.
+from rbee.contract.envelope import ErrorBody as ErrorBody
+from rbee.contract.envelope import ErrorEnvelope as ErrorEnvelope
+from rbee.contract.envelope import RbeeError as RbeeError
 
 
 class NodeNotFound(RbeeError):
@@ -205,7 +146,7 @@ class InvalidModelRef(RbeeError):
     def advice(self) -> str:
         near = self.details.get("near")
         hint = f"Did you mean {', '.join(near)}? " if near else ""
-        return f"{hint}A model is written as one of: {', '.join(model_ref.FORMS)}."
+        return f"{hint}A model is written as one of: {', '.join(self.details['forms'] or [])}."
 
 
 class InvalidRequest(RbeeError):
@@ -349,15 +290,3 @@ class Internal(RbeeError):
     def advice(self) -> str:
         found = self.details["correlation_id"]
         return f"Search the logs in ~/.rbee/logs for {found}." if found else ""
-
-
-def _tree(root: type[RbeeError]) -> dict[str, type[RbeeError]]:
-    """Every class below `root` by its code; where two share one, the one nearer to the root."""
-    found: dict[str, type[RbeeError]] = {}
-    for cls in root.__subclasses__():
-        for code, sub in {**_tree(cls), cls.code: cls}.items():
-            found.setdefault(code, sub)
-    return found
-
-
-_BY_CODE = _tree(RbeeError)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from rbee.contract.errors import InvalidModelRef, UnsupportedModelFormat
+
 FORMS = (
     "hf:owner/repo",
     "hf:owner/repo:Q8_0",
@@ -71,9 +73,6 @@ def parse(text: str, aliases: Mapping[str, str] | None = None) -> ModelRef:
 
 
 def _parse(text: str, known: Mapping[str, str], written: str) -> ModelRef:
-    # Late: the errors' advice names this module's forms.
-    from rbee.contract.errors import InvalidModelRef
-
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "file":
         return _file(rest, written)
@@ -92,8 +91,6 @@ def _parse(text: str, known: Mapping[str, str], written: str) -> ModelRef:
 
 
 def _file(path: str, written: str) -> ModelRef:
-    from rbee.contract.errors import InvalidModelRef, UnsupportedModelFormat
-
     if not path.startswith("/") or "\0" in path:
         raise InvalidModelRef(
             f"{written!r} names no model: a file is named by its absolute path.",
@@ -106,8 +103,6 @@ def _file(path: str, written: str) -> ModelRef:
 
 
 def _hf(rest: str, written: str) -> ModelRef:
-    from rbee.contract.errors import InvalidModelRef, UnsupportedModelFormat
-
     if rest.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     match = _HF.fullmatch(rest)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import InvalidApiKey, RbeeError
 from rbee.contract.events import NAMES, Event, Loading, Narration, Queued, Token
 from rbee.runtime.present import explain
 
@@ -63,8 +63,13 @@ class Screen:
         print(line, file=sys.stderr, flush=True)
 
     def error(self, error: RbeeError) -> None:
-        """What happened, and what to do next."""
+        """What happened, and what to do next; for a refused key also the file that names it."""
         self.close()
+        if isinstance(error, InvalidApiKey):
+            from rbee.runtime import paths, settings
+
+            known = settings.config_file() or paths.config_candidates()[0]
+            error.details["config_path"] = str(known)
         self.note(explain(error))
 
     def end_line(self) -> None:

@@ -22,9 +22,6 @@ async def start(settings: KeeperSettings, screen: Screen) -> int:
         what = "started" if queen.started_here else "running already"
         screen.say(f"queen-rbee {what}: {queen.client.url}, pid {health.pid}")
         return 0
-    except RbeeError as error:
-        screen.error(queen.told(error))
-        return error.exit_code
     finally:
         await queen.release()
 
@@ -45,9 +42,6 @@ async def stop(settings: KeeperSettings, screen: Screen) -> int:
         await queen.wait_until_gone()
         screen.say(f"queen-rbee stopped (pid {health.pid}); {loaded}")
         return 0
-    except RbeeError as error:
-        screen.error(queen.told(error))
-        return error.exit_code
     finally:
         await queen.client.close()
 
@@ -68,8 +62,5 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
             slots = f"{worker.slots_available} of {worker.slots_total} slots free"
             screen.say(f"  {worker.node}  {worker.model_ref}  {worker.state}, {slots}")
         return 0
-    except RbeeError as error:
-        screen.error(queen.told(error))
-        return error.exit_code
     finally:
         await queen.client.close()

@@ -57,7 +57,7 @@ async def _ask(queen: Queen, asking: Asking, screen: Screen) -> int:
     except RbeeError as error:
         screen.close()
         asking.save()
-        screen.error(queen.told(error))
+        screen.error(error)
         return error.exit_code
     screen.close()
     screen.note(summary(done))

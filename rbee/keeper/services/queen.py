@@ -13,7 +13,6 @@ from rbee.contract.errors import (
     AddressInUse,
     ConfigInvalid,
     ConnectionTimeout,
-    InvalidApiKey,
     ProgramFailed,
     RbeeError,
     ShuttingDown,
@@ -22,7 +21,6 @@ from rbee.contract.errors import (
 from rbee.contract.versions import check
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import api_key, bind, child, paths, pid_file
-from rbee.runtime import settings as configuration
 from rbee.runtime.client import Client, address
 from rbee.runtime.tasks import stop
 
@@ -148,13 +146,6 @@ class Queen:
         """Close the lifeline without waiting: everything below ends by itself."""
         if self._child is not None:
             self._child.lifeline.close()
-
-    def told(self, error: RbeeError) -> RbeeError:
-        """The error with what only this machine knows: which config file to look in."""
-        if isinstance(error, InvalidApiKey):
-            known = configuration.config_file() or paths.config_candidates()[0]
-            error.details["config_path"] = str(known)
-        return error
 
     async def _start(self) -> None:
         host, port = self._address()
