@@ -49,12 +49,13 @@ class Asking:
                 pause = pauses.pop(0)
                 self._screen.note(f"⏳ {busy.message} Trying again in {pause} s.")
                 await asyncio.sleep(pause)
-            except (ShuttingDown, ConnectionTimeout):
+            except (ShuttingDown, ConnectionTimeout) as ending:
                 fresh += 1
                 if self._answer.request_id is not None or fresh > _FRESH_STARTS:
                     raise
                 # The queen that was found was just ending: wait for that, and start afresh.
-                await self._queen.wait_until_gone()
+                if isinstance(ending, ShuttingDown):
+                    await self._queen.wait_until_gone()
                 await self._queen.reach()
 
     async def cancel(self) -> None:
