@@ -72,9 +72,10 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
             if not life.draining.is_set():
                 life.fail(outcome)
             return
-        app[routes.INFERENCE].open(outcome, engine)
+        # Told first: whoever has seen the worker idle has heard of its load.
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
+        app[routes.INFERENCE].open(outcome, engine)
         tell(Loading("ready"))
 
     load = Load(settings, tell)
