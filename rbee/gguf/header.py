@@ -24,6 +24,7 @@ Value: TypeAlias = int | float | bool | str
 
 _LONGEST_KEY = 65_535
 _MOST_LAYERS = 16_384
+_DEFAULT_CONTEXT = 8192
 _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
@@ -93,6 +94,11 @@ class Header(msgspec.Struct, frozen=True):
         value = self._optional(key)
         assert value is not None  # `read` refuses a header without it
         return value
+
+
+def context_length(asked: int | None, trained: int) -> int:
+    """Tokens of a context: as asked, else 8192, but never more than the model was trained for."""
+    return min(asked if asked is not None else _DEFAULT_CONTEXT, trained)
 
 
 def read(path: Path) -> Header:

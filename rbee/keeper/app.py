@@ -9,8 +9,8 @@ import os
 import secrets
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from rbee.contract.errors import Internal, InvalidRequest, RbeeError
 from rbee.contract.tasks import TaskRequest
@@ -20,14 +20,14 @@ from rbee.keeper.settings import KeeperSettings, of
 from rbee.runtime import paths
 from rbee.runtime import settings as configuration
 
-Command: TypeAlias = Callable[[KeeperSettings, Screen], Awaitable[int]]
+Command: TypeAlias = Callable[[KeeperSettings, Screen], Coroutine[Any, Any, int]]
 
 
 def run(command: Command, screen: Screen) -> int:
     """Run a command with the effective settings; returns the exit code."""
     try:
         settings = of(configuration.load())
-        code = asyncio.run(_run(command, settings, screen))
+        code = asyncio.run(command(settings, screen))
     except RbeeError as error:
         screen.error(error)
         code = error.exit_code
@@ -69,10 +69,6 @@ def daemon(action: str) -> int:
 
     actions = {"start": commands.start, "stop": commands.stop, "status": commands.status}
     return run(actions[action], Screen())
-
-
-async def _run(command: Command, settings: KeeperSettings, screen: Screen) -> int:
-    return await command(settings, screen)
 
 
 def _unexpected() -> Internal:

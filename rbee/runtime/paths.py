@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -46,8 +47,11 @@ def config_candidates() -> list[Path]:
     return [user / "rbee" / "config.toml", Path("/etc/rbee/config.toml")]
 
 
-def program(name: str) -> list[str]:
-    """The command that starts a program of ours: this installation's own, else the PATH's."""
+def program(name: str, configured: str | None = None) -> list[str]:
+    """The command that starts a program of ours: the configured one, as a shell would split it,
+    else this installation's own, else the PATH's."""
+    if configured is not None:
+        return shlex.split(configured)
     beside = Path(sys.executable).parent / name
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:

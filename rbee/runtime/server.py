@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import logging
 import secrets
@@ -29,6 +28,7 @@ from rbee.contract.validation import decode
 from rbee.runtime import sse
 from rbee.runtime.life import Life
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+from rbee.runtime.tasks import stop
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -112,7 +112,7 @@ async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
 
 async def _pump(request: web.Request, source: AsyncIterator[Event | None]) -> web.StreamResponse:
     closing = asyncio.ensure_future(request.app[LIFE].over.wait())
-    coming = asyncio.ensure_future(_next(source))
+    coming = asyncio.create_task(_next(source))
     try:
         await asyncio.wait({coming, closing}, return_when=asyncio.FIRST_COMPLETED)
         if coming.done():
@@ -132,7 +132,7 @@ async def _pump(request: web.Request, source: AsyncIterator[Event | None]) -> we
                     await response.write(sse.encode(event))
                 if isinstance(event, ErrorEnvelope):
                     break
-                coming = asyncio.ensure_future(_next(source))
+                coming = asyncio.create_task(_next(source))
             elif closing.done():
                 break
             else:
@@ -160,13 +160,9 @@ def _outcome(request: web.Request, coming: asyncio.Future[Event | None]) -> Even
         return _internal(request).envelope()
 
 
-async def _abandon(
-    coming: asyncio.Future[Event | None], source: AsyncIterator[Event | None]
-) -> None:
+async def _abandon(coming: asyncio.Task[Event | None], source: AsyncIterator[Event | None]) -> None:
     """Stop the source, so that what it holds is free when the handler returns."""
-    coming.cancel()
-    with contextlib.suppress(asyncio.CancelledError, Exception):
-        await coming
+    await stop(coming)
     if isinstance(source, AsyncGenerator):
         await source.aclose()
 

@@ -5,24 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
-from rbee.worker.core.admission import context_length, reserve, take_slot
-
-
-@pytest.mark.parametrize(
-    ("asked", "trained", "tokens"),
-    [
-        (None, 2048, 2048),
-        (None, 8192, 8192),
-        (None, 131_072, 8192),
-        (512, 2048, 512),
-        (16_384, 131_072, 16_384),
-        (4096, 2048, 2048),
-    ],
-)
-def test_the_context_is_as_asked_but_never_beyond_the_training(
-    asked: int | None, trained: int, tokens: int
-) -> None:
-    assert context_length(asked, trained) == tokens
+from rbee.worker.core.admission import reserve, take_slot
 
 
 def test_a_request_may_fill_prompt_and_answer() -> None:

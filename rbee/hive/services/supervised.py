@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from rbee.contract import endpoints as ep
+from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
@@ -41,16 +42,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
 
 
-class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds."""
-
-    limits: Limits
-    health_interval_s: float
-    grace_s: float
-    connect_s: float
-    silence_s: float
-
-
 class Supervised:
     """A worker that runs. `tell` hears what becomes of it: rows, narration, its end."""
 
@@ -60,16 +51,20 @@ class Supervised:
         running: child.Child,
         url: str,
         key: str,
-        times: Times,
+        config: Config,
         tell: Callable[[Event], None],
     ) -> None:
         self.plan = plan
         self.registered = False
         self.gone: asyncio.Future[WorkerGone] = asyncio.get_running_loop().create_future()
         self._child = running
-        self._times = times
+        self._health_interval_s = config.hive.health_interval_s
+        self._grace_s = config.times.grace_s
+        self._limits = Limits(
+            config.hive.idle_timeout_s, config.hive.health_misses, config.hive.loading_stall_s
+        )
         self._tell = tell
-        self._client = Client(url, key, times.connect_s, times.silence_s)
+        self._client = Client(url, key, config.times.connect_s, config.times.stream_silence_s)
         self._status = WorkerStatus("loading", plan.slots, 0)
         self._active_at = self._progress_at = time.monotonic()
         self._misses = 0
@@ -123,7 +118,7 @@ class Supervised:
     async def _end(self) -> int:
         with contextlib.suppress(RbeeError):
             await self._client.call(ep.SHUTDOWN, within_s=_ASK_WITHIN_S)
-        return await self._child.end(self._times.grace_s + 1.0)
+        return await self._child.end(self._grace_s + 1.0)
 
     async def _listen(self) -> None:
         """Follow what the worker says of itself; a broken stream is taken up again."""
@@ -151,9 +146,9 @@ class Supervised:
 
     async def _check_health(self) -> None:
         while True:
-            await asyncio.sleep(self._times.health_interval_s)
+            await asyncio.sleep(self._health_interval_s)
             before = self.row().state
-            within = min(_HEALTH_WITHIN_S, self._times.health_interval_s)
+            within = min(_HEALTH_WITHIN_S, self._health_interval_s)
             try:
                 await self._client.call(ep.WORKER_HEALTH, within_s=within)
                 self._last_health, self._misses = time.time(), 0
@@ -173,7 +168,7 @@ class Supervised:
                 self._misses,
                 self._status.keep_alive_s,
             )
-            verdict = judge(condition, self._times.limits, time.monotonic())
+            verdict = judge(condition, self._limits, time.monotonic())
             if verdict == "leave":
                 continue
             self._reason = _REASONS[verdict]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shlex
 import socket
 import uuid
 from pathlib import Path
@@ -15,12 +14,11 @@ from rbee.contract.errors import AddressInUse, Internal, NotFound, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
-from rbee.gguf.header import Header, read
+from rbee.gguf.header import Header, context_length, read
 from rbee.hive.adapters import local_models, logs
 from rbee.hive.adapters.hardware import Hardware, memory
-from rbee.hive.core.condition import Limits
 from rbee.hive.core.preflight import check_device, check_memory, choose_backend, required_bytes
-from rbee.hive.services.supervised import Plan, Supervised, Times
+from rbee.hive.services.supervised import Plan, Supervised
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.life import Life
@@ -128,7 +126,8 @@ class Workers:
             worker.let_go()
 
     async def _preflight(self, request: SpawnRequest, header: Header) -> str:
-        context = min(request.context or self._config.worker.context or 8192, header.context_length)
+        asked = request.context or self._config.worker.context
+        context = context_length(asked, header.context_length)
         required = required_bytes(header.size_bytes, header.kv_bytes(context))
         free = memory().memory_free_bytes
         check_memory(required, free, socket.gethostname(), request.backend or "cpu")
@@ -158,7 +157,7 @@ class Workers:
                 running.lifeline.close()
                 await running.end(self._config.times.grace_s)
                 raise ShuttingDown("The hive is shutting down.")
-            worker = Supervised(plan, running, listening.url, self._key, self._times(), self._hear)
+            worker = Supervised(plan, running, listening.url, self._key, self._config, self._hear)
             self._workers[plan.worker_id] = worker
             return worker
         raise Internal(
@@ -172,21 +171,10 @@ class Workers:
             _log.info("%s is gone: %s", event.worker_id, event.reason)
         self._events.send(event)
 
-    def _times(self) -> Times:
-        hive, times = self._config.hive, self._config.times
-        return Times(
-            limits=Limits(hive.idle_timeout_s, hive.health_misses, hive.loading_stall_s),
-            health_interval_s=hive.health_interval_s,
-            grace_s=times.grace_s,
-            connect_s=times.connect_s,
-            silence_s=times.stream_silence_s,
-        )
-
 
 def worker_command(config: Config) -> list[str]:
     """What starts a worker: the config's command, else this installation's program."""
-    command = config.worker.command
-    return shlex.split(command) if command else paths.program(logs.WORKER)
+    return paths.program(logs.WORKER, config.worker.command)
 
 
 def _arguments(plan: Plan, path: Path, context: int | None, hive_url: str) -> list[str]:

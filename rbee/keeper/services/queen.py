@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
@@ -157,8 +156,7 @@ class Queen:
                 port=port,
                 attempts=1,
             )
-        command = self._settings.config.queen.command
-        words = shlex.split(command) if command else paths.program(PROGRAM)
+        words = paths.program(PROGRAM, self._settings.config.queen.command)
         words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
         hello = Hello(self._key, child.owner("rbee-keeper"))
         self._child, listening = await child.start(words, hello)

@@ -186,7 +186,7 @@ class Course:
         return self._rows.get(worker_id)
 
     async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
-        gone = await self._hive.gone(worker_id, _HEARD_WITHIN_S)
+        gone = await self._hive.gone(worker_id)
         if gone is not None and gone.error is not None:
             return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
         if gone is not None and gone.stalled:

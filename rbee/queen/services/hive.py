@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import shlex
 from collections import OrderedDict
 
 from rbee import __version__
@@ -32,6 +31,7 @@ from rbee.runtime.tasks import stop
 _PROGRAM = "rbee-hive"
 _ASK_WITHIN_S = 2.0
 _LIST_WITHIN_S = 5.0
+_WORD_OF_END_WITHIN_S = 3.0
 _REMEMBERED = 256
 _log = logging.getLogger("queen-rbee")
 
@@ -111,10 +111,10 @@ class Hive:
         check("queen-rbee", __version__, _PROGRAM, health.version)
         return health.version
 
-    async def gone(self, worker_id: str, within_s: float) -> WorkerGone | None:
-        """How a worker ended; None where no word of its end comes in time."""
+    async def gone(self, worker_id: str) -> WorkerGone | None:
+        """How a worker ended; None where no word of its end comes within 3 s."""
         with self.events.listen() as coming, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(_WORD_OF_END_WITHIN_S):
                 if worker_id not in self._gone and self.is_up:
                     async for event in coming:
                         if isinstance(event, WorkerGone) and event.worker_id == worker_id:
@@ -175,7 +175,7 @@ class Hive:
             told = f"port {port} is held by {holder}: the hive takes a free one"
             narrator.say("queen-rbee", "🏠", told)
             port = 0
-        command = shlex.split(hive.command) if hive.command else paths.program(_PROGRAM)
+        command = paths.program(_PROGRAM, hive.command)
         narrator.say("queen-rbee", "🐝", f"starting rbee-hive on {self.node}")
         arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]
         hello = Hello(self.key, child.owner("queen-rbee"))

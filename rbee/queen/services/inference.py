@@ -20,8 +20,6 @@ from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
 from rbee.runtime.client import Client
 
-_HEARD_WITHIN_S = 3.0
-
 
 class Inference:
     """Runs once. `tokens` counts what has been relayed."""
@@ -91,7 +89,7 @@ class Inference:
             except StreamTruncated:
                 done = False
         if not done:
-            gone = await self._hive.gone(worker.id, _HEARD_WITHIN_S)
+            gone = await self._hive.gone(worker.id)
             node, wanted = self._hive.node, self._request.max_tokens
             raise crashed(gone, worker.id, node, self.tokens, wanted)
 

@@ -7,11 +7,6 @@ from collections.abc import Collection
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
 
 
-def context_length(asked: int | None, trained: int) -> int:
-    """Tokens of the shared context: as asked, but never more than the model was trained for."""
-    return min(asked, trained) if asked is not None else min(trained, 8192)
-
-
 def take_slot(used: Collection[int], slots: int) -> int:
     """The lowest slot that is not in `used`; raises ALL_SLOTS_BUSY."""
     for slot in range(slots):

@@ -18,9 +18,8 @@ import psutil
 
 from rbee.contract.errors import RbeeError, ShuttingDown
 from rbee.contract.events import Event, Loading
-from rbee.gguf.header import Header, read
+from rbee.gguf.header import Header, context_length, read
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.core.admission import context_length
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
