@@ -49,9 +49,9 @@ def config_candidates() -> list[Path]:
 
 def program(name: str, configured: str | None = None) -> list[str]:
     """The command that starts a program of ours: the configured one, as a shell would split it,
-    else this installation's own, else the PATH's."""
+    else this installation's own, else the PATH's. Raises CONFIG_INVALID and PROGRAM_FAILED."""
     if configured is not None:
-        return shlex.split(configured)
+        return _split(name, configured)
     beside = Path(sys.executable).parent / name
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
@@ -61,6 +61,23 @@ def program(name: str, configured: str | None = None) -> list[str]:
             reason="not installed",
         )
     return [found]
+
+
+def _split(name: str, configured: str) -> list[str]:
+    try:
+        words = shlex.split(configured)
+    except ValueError as error:
+        words, reason = [], str(error)
+    else:
+        reason = "it is empty"
+    if not words:
+        raise ConfigInvalid(
+            f"The command {configured!r} for {name} can't be read: {reason}.",
+            source="config",
+            key="command",
+            hint="Write it as you would type it in a shell.",
+        )
+    return words
 
 
 def _made(folder: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.contract.errors import ProgramFailed, StateNotWritable
+from rbee.contract.errors import ConfigInvalid, ProgramFailed, StateNotWritable
 from rbee.runtime import paths
 
 
@@ -86,3 +86,14 @@ def test_without_one_beside_us_the_paths_program_is_taken(python: Path) -> None:
 def test_a_program_that_is_nowhere_is_named(python: Path) -> None:
     with pytest.raises(ProgramFailed, match="rbee-hive"):
         paths.program("rbee-hive")
+
+
+def test_a_configured_command_goes_before_all_and_is_split_as_a_shell_does() -> None:
+    words = paths.program("queen-rbee", "numactl -N 0 '/opt/my rbee/queen-rbee'")
+    assert words == ["numactl", "-N", "0", "/opt/my rbee/queen-rbee"]
+
+
+@pytest.mark.parametrize("command", ["queen 'rbee", " "])
+def test_a_configured_command_that_can_not_be_read_is_told(command: str) -> None:
+    with pytest.raises(ConfigInvalid, match="queen-rbee"):
+        paths.program("queen-rbee", command)
