@@ -97,8 +97,7 @@ def _file(path: str, written: str) -> ModelRef:
             value=written,
             forms=list(FORMS),
         )
-    if path.lower().endswith(_OTHER_FORMATS):
-        raise UnsupportedModelFormat(value=written, forms=list(FORMS))
+    # By whatever name: the file's header decides.
     return ModelRef("file", path)
 
 

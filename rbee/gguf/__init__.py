@@ -1,1 +1,1 @@
-"""A GGUF file's header, read and checked before anything is loaded: `header.read`."""
+"""A GGUF file's header, read and checked before anything is loaded: `reading.read`."""

@@ -121,10 +121,6 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "file:/m.safetensors",
-        "file:/m.bin",
-        "file:/m.pt",
-        "file:/m.onnx",
         "hf:owner/repo/m.safetensors",
         "owner/repo/m.safetensors",
         "hf:owner/repo/m.bin",
@@ -134,6 +130,11 @@ def test_a_file_of_another_format_is_named_as_such(text: str) -> None:
     with pytest.raises(UnsupportedModelFormat) as caught:
         parse(text)
     assert caught.value.details["value"] == text
+
+
+@pytest.mark.parametrize("path", ["/m.bin", "/m.safetensors", "/m"])
+def test_a_file_on_disk_may_have_any_name_since_its_header_decides(path: str) -> None:
+    assert parse(f"file:{path}").name == path
 
 
 _NAME = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)

@@ -19,7 +19,13 @@ WORDS = ["<s>", "</s>", "ein", "wort", "größer"]
 def make(tmp_path: Path) -> Make:
     """Write a small model. `fields` replace the ordinary ones; None leaves one out."""
 
-    def write(name: str = "m.gguf", alignment: int | None = None, **fields: int | None) -> Path:
+    def write(
+        name: str = "m.gguf",
+        alignment: int | None = None,
+        causal: bool | None = None,
+        eos: int | None = None,
+        **fields: int | None,
+    ) -> Path:
         path = tmp_path / name
         writer = gguf.GGUFWriter(path, "llama")
         if alignment is not None:
@@ -35,6 +41,10 @@ def make(tmp_path: Path) -> Make:
         for key, number in numbers.items():
             if number is not None:
                 writer.add_uint32(f"llama.{key}", number)
+        if causal is not None:
+            writer.add_causal_attention(causal)
+        if eos is not None:
+            writer.add_eos_token_id(eos)
         writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
         writer.add_float32("llama.rope.freq_base", 10_000.0)
         writer.add_bool("tokenizer.ggml.add_bos_token", True)

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbee.contract.errors import ModelCorrupt, RbeeError, UnsupportedModelFormat
-from rbee.gguf.header import Header, read
+from rbee.gguf.header import Header
+from rbee.gguf.reading import read
 
 Make = Callable[..., Path]
 
-STRING, ARRAY, UINT32 = 8, 9, 4
+STRING, ARRAY, UINT32, INT32, BOOL = 8, 9, 4, 5, 7
 
 
 def text(value: str) -> bytes:
@@ -77,6 +78,12 @@ def model(
     return begin(count, len(present)) + b"".join(present) + named + bytes(64)
 
 
+def extended(more: bytes) -> bytes:
+    """The small file with one field more."""
+    present = b"".join(FIELDS.values())
+    return begin(1, len(FIELDS) + 1) + present + more + tensor("blk.0.weight") + bytes(64)
+
+
 def test_the_small_file_that_these_tests_break_is_good(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(model())
     assert read(tmp_path / "m.gguf").layers == 2
@@ -126,7 +133,12 @@ def test_a_file_that_ends_with_its_last_tensor_is_whole(tmp_path: Path, good: by
 
 def test_the_smallest_and_the_largest_that_can_be_are_read(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
-    for key, number in (("block_count", 1), ("block_count", 16_384), ("context_length", 1)):
+    for key, number in (
+        ("block_count", 1),
+        ("block_count", 16_384),
+        ("context_length", 1),
+        ("context_length", 16_777_216),
+    ):
         path.write_bytes(model(but={f"llama.{key}": number_field(f"llama.{key}", number)}))
         assert read(path).fields[f"llama.{key}"] == number
 
@@ -138,9 +150,7 @@ def test_a_tensor_may_have_four_dimensions(tmp_path: Path) -> None:
 
 
 def test_an_alignment_of_one_leaves_no_gap(tmp_path: Path) -> None:
-    aligned = FIELDS["general.architecture"] + number_field("general.alignment", 1)
-    data = model(but={"general.architecture": aligned})
-    data = begin(1, 5) + data[len(begin(1, 4)) :]
+    data = extended(number_field("general.alignment", 1))
     (tmp_path / "m.gguf").write_bytes(data)
     assert read(tmp_path / "m.gguf").tensors[0].start == len(data) - 64
 
@@ -193,6 +203,38 @@ def test_an_impossible_number_of_layers_is_named(refused: Refused, layers: int) 
     assert str(layers) in refused(model(but={"llama.block_count": lie}))
 
 
+@pytest.mark.parametrize("tokens", [0, 16_777_217, 2**32 - 1])
+def test_an_impossible_context_is_named(refused: Refused, tokens: int) -> None:
+    lie = number_field("llama.context_length", tokens)
+    assert str(tokens) in refused(model(but={"llama.context_length": lie}))
+
+
+@pytest.mark.parametrize("key", ["block_count", "context_length"])
+def test_a_truth_is_no_number(refused: Refused, key: str) -> None:
+    lie = field(f"llama.{key}", BOOL, b"\x01")
+    assert key in refused(model(but={f"llama.{key}": lie}))
+
+
+@pytest.mark.parametrize("claimed", [0, 1, 3, 2**32 - 1])
+def test_a_vocabulary_of_another_size_than_claimed_is_told_with_both(
+    refused: Refused, claimed: int
+) -> None:
+    reason = refused(extended(number_field("llama.vocab_size", claimed)))
+    assert f"vocabulary of {claimed}" in reason
+    assert "2 words" in reason
+
+
+@pytest.mark.parametrize("token", [2, 3, 2**32 - 1])
+def test_an_end_of_sequence_that_no_word_is_is_told(refused: Refused, token: int) -> None:
+    reason = refused(extended(number_field("tokenizer.ggml.eos_token_id", token)))
+    assert f"{token} of 2" in reason
+
+
+def test_an_end_of_sequence_below_nothing_is_told(refused: Refused) -> None:
+    lie = field("tokenizer.ggml.eos_token_id", INT32, struct.pack("<i", -1))
+    assert "-1 of 2" in refused(extended(lie))
+
+
 def test_a_number_of_layers_that_is_no_number_is_told(refused: Refused) -> None:
     assert "block_count" in refused(
         model(but={"llama.block_count": field("llama.block_count", STRING, text("2"))})
@@ -227,9 +269,7 @@ def test_a_file_without_tensors_is_told_so(refused: Refused) -> None:
 
 
 def test_an_alignment_of_nothing_is_told(refused: Refused) -> None:
-    zero = FIELDS["general.architecture"] + number_field("general.alignment", 0)
-    data = model(but={"general.architecture": zero})
-    assert "alignment" in refused(begin(1, 5) + data[len(begin(1, 4)) :])
+    assert "alignment" in refused(extended(number_field("general.alignment", 0)))
 
 
 def use(header: Header) -> None:
@@ -241,6 +281,9 @@ def use(header: Header) -> None:
     assert header.quantization is None or header.quantization
     assert header.layer_ends() == sorted(header.layer_ends())
     assert all(end <= header.size_bytes for end in header.layer_ends())
+    assert header.eos_token_id is None or 0 <= header.eos_token_id < header.vocabulary_size
+    assert header.pooling in ("mean", "cls", "last", "rank")
+    assert header.causal in (True, False)
     header.kv_bytes(4096)
 
 

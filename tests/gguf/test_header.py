@@ -10,7 +10,7 @@ import gguf
 import pytest
 
 from rbee.contract.errors import ModelNotFound
-from rbee.gguf.header import read
+from rbee.gguf.reading import read
 
 Make = Callable[..., Path]
 
@@ -21,6 +21,41 @@ def test_the_facts_of_a_model_are_read(make: Make) -> None:
     assert header.size_bytes == path.stat().st_size
     assert (header.architecture, header.layers, header.context_length) == ("llama", 3, 2048)
     assert (header.vocabulary_size, header.quantization) == (5, "Q8_0")
+
+
+def test_a_header_knows_its_file(make: Make) -> None:
+    path = make()
+    assert read(path).file == path
+
+
+@pytest.mark.parametrize("token", [0, 1, 4])
+def test_the_token_that_ends_a_sequence_is_one_of_the_vocabulary(make: Make, token: int) -> None:
+    assert read(make(eos=token)).eos_token_id == token
+
+
+def test_a_model_may_have_no_token_that_ends_a_sequence(make: Make) -> None:
+    assert read(make()).eos_token_id is None
+
+
+def test_a_vocabulary_size_that_is_true_is_taken(make: Make) -> None:
+    assert read(make(vocab_size=5)).vocabulary_size == 5
+
+
+@pytest.mark.parametrize(("said", "causal"), [(None, True), (True, True), (False, False)])
+def test_a_model_generates_unless_it_says_that_it_looks_both_ways(
+    make: Make, said: bool | None, causal: bool
+) -> None:
+    assert read(make(causal=said)).causal is causal
+
+
+@pytest.mark.parametrize(
+    ("said", "pooling"),
+    [(None, "mean"), (0, "mean"), (1, "mean"), (2, "cls"), (3, "last"), (4, "rank"), (99, "mean")],
+)
+def test_the_pooling_is_as_the_model_says_else_the_mean(
+    make: Make, said: int | None, pooling: str
+) -> None:
+    assert read(make(pooling_type=said)).pooling == pooling
 
 
 def test_fields_of_every_kind_are_read(make: Make) -> None:

