@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator
+from typing import get_args
 
 from aiohttp import web
 
@@ -14,10 +16,17 @@ from rbee.contract.daemons import Ack
 from rbee.contract.events import Event
 from rbee.contract.model_ref import parse
 from rbee.contract.nodes import DownloadReply, DownloadRequest, HiveHealth, NodeInfo
-from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerName, WorkerRows
+from rbee.contract.workers import (
+    ReadyCallback,
+    SpawnReply,
+    SpawnRequest,
+    WorkerName,
+    WorkerRows,
+    WorkerState,
+)
 from rbee.hive.adapters.hardware import Hardware, disk_free_bytes, memory
 from rbee.hive.services.workers import Workers
-from rbee.runtime import server
+from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 
 CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
@@ -36,6 +45,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
     server.answer(app, ep.HIVE_DOWNLOAD, _download)
     server.stream(app, ep.HIVE_EVENTS, _events)
+    server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
 
 
@@ -61,6 +71,15 @@ async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
 
 async def _workers(request: web.Request, _: ep.Nothing) -> WorkerRows:
     return WorkerRows(request.app[WORKERS].rows())
+
+
+async def _metrics(request: web.Request) -> str:
+    counted = Counter(row.state for row in request.app[WORKERS].rows())
+    told = [
+        gauges.Gauge("rbee_workers", "Workers by state.", counted[state], {"state": state})
+        for state in get_args(WorkerState)
+    ]
+    return gauges.text([*told, gauges.memory()])
 
 
 async def _spawn(request: web.Request, message: SpawnRequest) -> SpawnReply:

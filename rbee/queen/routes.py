@@ -16,7 +16,7 @@ from rbee.contract.workers import NodeWorkerRows
 from rbee.queen.services.holds import Holds
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
-from rbee.runtime import server
+from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
@@ -35,6 +35,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_CANCEL, _cancel)
     server.answer(app, ep.QUEEN_WORKERS, _workers)
     server.stream(app, ep.QUEEN_EVENTS, _events)
+    server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
 
 
@@ -54,6 +55,10 @@ async def _release(request: web.Request, _: ep.Nothing) -> Released:
 async def _keep(request: web.Request, _: ep.Nothing) -> Ack:
     request.app[HOLDS].keep()
     return Ack("The queen stays until it is told to stop.")
+
+
+async def _metrics(request: web.Request) -> str:
+    return gauges.text([*request.app[TASKS].gauges(), gauges.memory()])
 
 
 def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | None]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from rbee.contract.daemons import Ack
-from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing
+from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
 from rbee.contract.errors import (
-    ErrorEnvelope,
-    Internal,
     InvalidApiKey,
     InvalidRequest,
     NotFound,
@@ -25,10 +22,9 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Event
 from rbee.contract.validation import decode
-from rbee.runtime import sse
 from rbee.runtime.life import Life
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-from rbee.runtime.tasks import stop
+from rbee.runtime.pump import internal, pump
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -36,11 +32,8 @@ _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LIFE: web.AppKey[Life] = web.AppKey("life", Life)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
-_END: Any = object()
 
-KEEP_ALIVE_S = 10.0
 LARGEST_BODY = 16 << 20
-_log = logging.getLogger("http-server")
 
 
 def application(life: Life) -> web.Application:
@@ -69,6 +62,19 @@ def answer(
     _route(app, endpoint, handle)
 
 
+def text(
+    app: web.Application,
+    endpoint: Endpoint[Nothing, Text],
+    handler: Callable[[web.Request], Awaitable[str]],
+) -> None:
+    """Serve `endpoint` with a text as it is."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return web.Response(text=await handler(request))
+
+    _route(app, endpoint, handle)
+
+
 def stream(
     app: web.Application,
     endpoint: Endpoint[Q, Nothing],
@@ -83,7 +89,7 @@ def stream(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         source = handler(request, await _message(request, endpoint))
-        return await _pump(request, source)
+        return await pump(request, source, app[LIFE].over)
 
     _route(app, endpoint, handle)
 
@@ -108,63 +114,6 @@ def _route(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> Non
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
     body = await request.read() if endpoint.request is not Nothing else b""
     return decode(body, endpoint.request)
-
-
-async def _pump(request: web.Request, source: AsyncIterator[Event | None]) -> web.StreamResponse:
-    closing = asyncio.ensure_future(request.app[LIFE].over.wait())
-    coming = asyncio.create_task(_next(source))
-    try:
-        await asyncio.wait({coming, closing}, return_when=asyncio.FIRST_COMPLETED)
-        if coming.done():
-            coming.result()  # What goes wrong before the first byte is an HTTP status.
-        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        while True:
-            await asyncio.wait(
-                {coming, closing}, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
-            )
-            if coming.done():
-                event = _outcome(request, coming)
-                if event is _END:
-                    break
-                if event is not None:
-                    await response.write(sse.encode(event))
-                if isinstance(event, ErrorEnvelope):
-                    break
-                coming = asyncio.create_task(_next(source))
-            elif closing.done():
-                break
-            else:
-                await response.write(sse.KEEP_ALIVE)
-        await response.write(sse.LAST)
-        return response
-    except ConnectionError:
-        raise asyncio.CancelledError from None  # The reader is gone: nobody to answer.
-    finally:
-        closing.cancel()
-        await _abandon(coming, source)
-
-
-async def _next(source: AsyncIterator[Event | None]) -> Event | None:
-    return await anext(source, _END)
-
-
-def _outcome(request: web.Request, coming: asyncio.Future[Event | None]) -> Event | None:
-    """The event that came, or what went wrong as an event: the stream has begun."""
-    try:
-        return coming.result()
-    except RbeeError as error:
-        return error.envelope()
-    except Exception:
-        return _internal(request).envelope()
-
-
-async def _abandon(coming: asyncio.Task[Event | None], source: AsyncIterator[Event | None]) -> None:
-    """Stop the source, so that what it holds is free when the handler returns."""
-    await stop(coming)
-    if isinstance(source, AsyncGenerator):
-        await source.aclose()
 
 
 @web.middleware
@@ -193,7 +142,7 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
         not_there = NotFound.of("path", "a route of this program", told, request.path)
         return _error_response(not_there, error.status)
     except Exception:
-        return _error_response(_internal(request), 500)
+        return _error_response(internal(request), 500)
 
 
 @web.middleware
@@ -206,11 +155,6 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     if life.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{life.program} is shutting down.")
     return await handler(request)
-
-
-def _internal(request: web.Request) -> Internal:
-    _log.exception("%s %s failed", request.method, request.path)
-    return Internal(correlation_id=correlation_id.get())
 
 
 def _error_response(error: RbeeError, status: int) -> web.Response:

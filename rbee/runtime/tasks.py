@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine
 from typing import Any
 
 
@@ -16,3 +18,16 @@ async def stop(task: asyncio.Task[Any]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()  # looked at: it is not reported as never retrieved
+
+
+async def finish(work: Coroutine[Any, Any, Any]) -> None:
+    """Do `work` to its end, which must not be far, even if whoever waits is canceled meanwhile.
+
+    For a last word in a handler of CancelledError that raises it again. Its outcome is dropped.
+    """
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

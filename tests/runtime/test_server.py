@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from rbee.contract.daemons import Ack
-from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing
+from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
 from rbee.contract.errors import AllSlotsBusy, ModelNotFound, StreamTruncated
 from rbee.runtime import server
 from rbee.runtime.life import Life
@@ -28,6 +28,7 @@ class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 SAY = Endpoint("POST", "/say", Word, Ack, status=201)
 LOOK = Endpoint("GET", "/look/{name}", Nothing, Ack)
 FORGET = Endpoint("DELETE", "/forget", Nothing, Nothing, status=204)
+TELL = Endpoint("GET", "/tell", Nothing, Text)
 OPEN = Endpoint("GET", "/health", Nothing, Ack, open=True)
 
 KEY = {"Authorization": "Bearer secret-key"}
@@ -62,12 +63,19 @@ async def url(life: Life, serve: Serve) -> str:
     server.answer(app, LOOK, look)
     server.answer(app, OPEN, look_open)
     server.answer(app, FORGET, forget)
+    server.text(app, TELL, tell)
     server.accept_shutdown(app)
     return await serve(app)
 
 
 async def look_open(_: web.Request, __: Nothing) -> Ack:
     return Ack("well")
+
+
+async def tell(request: web.Request) -> str:
+    if request.query:
+        raise ModelNotFound(model="m", near=[])
+    return "größer\nzwei 2\n"
 
 
 class Reply(msgspec.Struct):
@@ -99,6 +107,22 @@ async def test_a_message_comes_decoded_and_the_reply_goes_encoded(url: str) -> N
     reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
     assert (reply.status, reply.body) == (201, {"message": "hello"})
     assert reply.headers["Content-Type"].startswith("application/json")
+
+
+async def test_a_text_goes_out_as_it_is(url: str) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}/tell", headers=KEY) as response,
+    ):
+        assert response.status == 200
+        assert response.content_type == "text/plain"
+        assert await response.read() == "größer\nzwei 2\n".encode()
+
+
+async def test_a_text_wants_the_key_and_fails_with_an_envelope_as_everything(url: str) -> None:
+    assert (await ask("GET", f"{url}/tell")).status == 401
+    reply = await ask("GET", f"{url}/tell?lost=1", headers=KEY)
+    assert (reply.status, reply.error["code"]) == (404, "MODEL_NOT_FOUND")
 
 
 async def test_a_204_has_no_body(url: str) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ErrorEnvelope, ModelNotFound, RbeeError
 from rbee.contract.events import Accepted, Event, Token
-from rbee.runtime import server, sse
+from rbee.runtime import pump, server, sse
 from rbee.runtime.client import Client
 from rbee.runtime.life import Life
 
@@ -137,7 +137,7 @@ async def test_nothing_follows_an_error_but_the_end_mark(stream: Stream) -> None
 async def test_a_stream_that_is_silent_is_kept_alive(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "KEEP_ALIVE_S", 0.02)
+    monkeypatch.setattr(pump, "KEEP_ALIVE_S", 0.02)
     go_on = asyncio.Event()
 
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:

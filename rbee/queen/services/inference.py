@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
@@ -19,6 +20,9 @@ from rbee.queen.services.hive import Hive
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
 from rbee.runtime.client import Client
+from rbee.runtime.tasks import finish
+
+_CANCEL_WITHIN_S = 1.0
 
 
 class Inference:
@@ -88,6 +92,13 @@ class Inference:
                         await self._outlet.send(event)
             except StreamTruncated:
                 done = False
+            except asyncio.CancelledError:
+                # Closing the connection would do, but for a proxy between that keeps it open.
+                name = self._request_id
+                await finish(
+                    client.call(ep.WORKER_CANCEL, within_s=_CANCEL_WITHIN_S, request_id=name)
+                )
+                raise
         if not done:
             gone = await self._hive.gone(worker.id)
             node, wanted = self._hive.node, self._request.max_tokens

@@ -15,6 +15,7 @@ from rbee.contract.tasks import TaskRequest
 from rbee.queen.services.course import Course
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.queue import Queue
+from rbee.runtime.gauges import Gauge
 from rbee.runtime.tasks import stop
 
 _log = logging.getLogger("queen-rbee")
@@ -48,6 +49,14 @@ class Tasks:
                 yield event
         finally:
             await stop(task)
+
+    def gauges(self) -> list[Gauge]:
+        """What /metrics tells of the work."""
+        return [
+            Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
+            Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._queue.waiting),
+            Gauge("rbee_queue_limit", "Tasks that may wait.", self._queue.limit),
+        ]
 
     def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
         """End a task wherever it is; one that does not run any more is no error."""

@@ -1,0 +1,105 @@
+"""A stream of events on its way to one reader: told as SSE, kept alive, ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
+from rbee.contract.events import Event
+from rbee.runtime import sse
+from rbee.runtime.log import correlation_id
+from rbee.runtime.tasks import stop
+
+KEEP_ALIVE_S = 10.0
+_END: Any = object()
+_log = logging.getLogger("http-server")
+
+
+async def pump(
+    request: web.Request, source: AsyncIterator[Event | None], over: asyncio.Event
+) -> web.StreamResponse:
+    """Send what `source` yields until it ends or `over` is set, then `[DONE]`.
+
+    What is raised before the first event is raised here. The relay is a task of its own, so that an
+    event costs no more than its writing: the waiting for time and for the end is out of its way.
+    """
+    relay = _Relay(request, source)
+    closing = asyncio.ensure_future(over.wait())
+    running = asyncio.create_task(relay.run())
+    try:
+        while not running.done() and not closing.done():
+            await asyncio.wait(
+                {running, closing}, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not running.done() and not closing.done():
+                await relay.keep_alive()
+        if not running.done():
+            await stop(running)
+            return await relay.end()
+        return running.result()
+    except ConnectionError:
+        raise asyncio.CancelledError from None  # The reader is gone: nobody to answer.
+    finally:
+        closing.cancel()
+        await _abandon(running, source)
+
+
+class _Relay:
+    """One source, one response."""
+
+    def __init__(self, request: web.Request, source: AsyncIterator[Event | None]) -> None:
+        self._request = request
+        self._source = source
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        self._response = web.StreamResponse(headers=headers)
+
+    async def run(self) -> web.StreamResponse:
+        """To the source's end. A reader that is slow holds it up."""
+        event = await anext(self._source, _END)
+        await self._response.prepare(self._request)
+        while event is not _END:
+            if event is not None:
+                await self._response.write(sse.encode(event))
+            if isinstance(event, ErrorEnvelope):
+                break
+            event = await self._next()
+        return await self.end()
+
+    async def keep_alive(self) -> None:
+        """A comment, once the stream has begun."""
+        if self._response.prepared:
+            await self._response.write(sse.KEEP_ALIVE)
+
+    async def end(self) -> web.StreamResponse:
+        """The stream's last words."""
+        if not self._response.prepared:
+            await self._response.prepare(self._request)
+        await self._response.write(sse.LAST)
+        return self._response
+
+    async def _next(self) -> Event | None:
+        """The next event, or what went wrong as an event: the stream has begun."""
+        try:
+            return await anext(self._source, _END)
+        except RbeeError as error:
+            return error.envelope()
+        except Exception:
+            return internal(self._request).envelope()
+
+
+async def _abandon(running: asyncio.Task[Any], source: AsyncIterator[Event | None]) -> None:
+    """Stop the source, so that what it holds is free when the handler returns."""
+    await stop(running)
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()
+
+
+def internal(request: web.Request) -> Internal:
+    """The error for what nobody expected: told without a trace, and logged with one."""
+    _log.exception("%s %s failed", request.method, request.path)
+    return Internal(correlation_id=correlation_id.get())

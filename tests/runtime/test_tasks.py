@@ -1,0 +1,46 @@
+"""The end of tasks: stopped without losing one's own cancellation, or let finish in spite of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rbee.runtime.tasks import finish
+
+
+async def test_a_last_word_is_said_however_often_its_speaker_is_canceled() -> None:
+    said: list[str] = []
+    speaking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def speak() -> None:
+        speaking.set()
+        await go_on.wait()
+        said.append("last word")
+
+    async def speaker() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await finish(speak())
+            raise
+
+    task = asyncio.create_task(speaker())
+    await asyncio.sleep(0)
+    task.cancel()
+    await speaking.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said == ["last word"]
+
+
+async def test_a_last_word_that_fails_is_dropped() -> None:
+    async def fail() -> None:
+        raise ValueError
+
+    await finish(fail())
