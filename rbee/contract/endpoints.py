@@ -11,10 +11,12 @@ import msgspec
 
 from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
 from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.nodes import DownloadReply, DownloadRequest, HiveHealth, NodeInfo
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.workers import (
+    ModelFacts,
     NodeWorkerRows,
     Readiness,
     ReadyCallback,
@@ -56,7 +58,12 @@ def _stream(path: str, *events: type) -> Endpoint[Nothing, Nothing]:
     return Endpoint("GET", path, Nothing, Nothing, events)
 
 
-# One route on every daemon.
+class Text(msgspec.Struct, frozen=True):
+    """A reply that is no JSON."""
+
+
+# On every daemon.
+METRICS = _get("/metrics", Text)
 SHUTDOWN = Endpoint("POST", "/v1/admin/shutdown", Nothing, Ack, status=202)
 
 # queen
@@ -99,6 +106,7 @@ HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone)
 WORKER_HEALTH = _get("/v1/health", WorkerHealth)
 WORKER_HEALTH_OPEN = _get("/health", WorkerHealth, open=True)
 WORKER_READY = _get("/v1/ready", Readiness)
+WORKER_MODEL = _get("/v1/model", ModelFacts)
 WORKER_LOADING = _stream("/v1/loading/progress", ev.Loading, ErrorEnvelope)
 WORKER_INFERENCE = Endpoint(
     "POST",
@@ -108,4 +116,5 @@ WORKER_INFERENCE = Endpoint(
     (ev.Accepted, ev.Narration, ev.Token, ev.Done, ErrorEnvelope),
 )
 WORKER_CANCEL = Endpoint("DELETE", "/v1/inference/{request_id}", Nothing, Nothing, status=204)
+WORKER_EMBEDDINGS = Endpoint("POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply)
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)

@@ -101,6 +101,24 @@ class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
     model_loaded: bool = False
 
 
+class ModelFacts(msgspec.Struct, frozen=True):
+    """GET /v1/model of a worker. Sizes in bytes: `size_bytes` on disk, `model_bytes` as llama.cpp
+    tells it. `context_length` is what the model was trained for, `context` what is in use."""
+
+    file: str
+    size_bytes: int
+    format: Literal["GGUF"]
+    loader: Literal["llama.cpp"]
+    architecture: str
+    quantization: str | None
+    layers: int
+    context_length: int
+    context: int
+    vocabulary_size: int
+    eos_token_id: int | None
+    model_bytes: int
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """The `status` event of a worker's /v1/events: what it does now.
 

@@ -22,7 +22,9 @@ from rbee.worker import routes
 from rbee.worker.services.announce import announce
 from rbee.worker.services.engine import Engine
 from rbee.worker.services.inference import Inference
-from rbee.worker.services.loading import Load, Loaded, Progress
+from rbee.worker.services.loading import Load, Loaded
+from rbee.worker.services.progress import Progress
+from rbee.worker.services.requests import Requests
 from rbee.worker.settings import WorkerSettings
 
 PROGRAM = "llm-worker-rbee"
@@ -49,7 +51,8 @@ def _build(life: Life, settings: WorkerSettings) -> web.Application:
     app = server.application(life)
     app[routes.EVENTS] = Broadcast()
     app[routes.PROGRESS] = Progress()
-    app[routes.INFERENCE] = Inference(settings.slots, app[routes.EVENTS])
+    app[routes.REQUESTS] = Requests(settings.slots, app[routes.EVENTS])
+    app[routes.INFERENCE] = Inference(app[routes.REQUESTS], settings.model_ref)
     routes.add(app)
     app[DRAIN] = lambda: _drain(app, settings)
     app.cleanup_ctx.append(lambda _: _engine(app, settings))
@@ -75,11 +78,11 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         # Told first: whoever has seen the worker idle has heard of its load.
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
-        app[routes.INFERENCE].open(outcome, engine)
+        app[routes.REQUESTS].open(outcome, engine)
         tell(Loading("ready"))
 
-    load = Load(settings, tell)
-    engine = Engine(load, ready, app[routes.INFERENCE].take)
+    load = Load(settings, tell, lambda text: narrator.say("model-loader", "📖", text))
+    engine = Engine(load, settings.slots, ready, app[routes.REQUESTS].take)
     starting = asyncio.create_task(_start(app, settings, engine))
     yield
     load.stop()
@@ -108,12 +111,12 @@ async def _start(app: web.Application, settings: WorkerSettings, engine: Engine)
 
 async def _drain(app: web.Application, settings: WorkerSettings) -> None:
     """Let running requests end within the grace period, then end them."""
-    life, inference = app[server.LIFE], app[routes.INFERENCE]
-    empty = asyncio.create_task(inference.empty())
+    life, requests = app[server.LIFE], app[routes.REQUESTS]
+    empty = asyncio.create_task(requests.empty())
     grace = asyncio.create_task(life.grace(settings.config.times.grace_s))
     await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
     grace.cancel()
-    inference.cut()
+    requests.cut()
     await empty
 
 

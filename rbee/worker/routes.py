@@ -8,14 +8,18 @@ import psutil
 from aiohttp import web
 
 from rbee.contract import endpoints as ep
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
 from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest
-from rbee.contract.workers import Readiness, WorkerHealth
+from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import server
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.services.inference import Inference
-from rbee.worker.services.loading import Progress
+from rbee.worker.services.loading import facts
+from rbee.worker.services.progress import Progress
+from rbee.worker.services.requests import Requests
 
+REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 INFERENCE: web.AppKey[Inference] = web.AppKey("inference", Inference)
 PROGRESS: web.AppKey[Progress] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
@@ -26,24 +30,39 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.WORKER_HEALTH, _health)
     server.answer(app, ep.WORKER_HEALTH_OPEN, _health)
     server.answer(app, ep.WORKER_READY, _ready)
+    server.answer(app, ep.WORKER_MODEL, _model)
     server.stream(app, ep.WORKER_LOADING, _loading)
     server.stream(app, ep.WORKER_INFERENCE, _infer)
     server.answer(app, ep.WORKER_CANCEL, _cancel)
+    server.answer(app, ep.WORKER_EMBEDDINGS, _embed)
+    server.text(app, ep.METRICS, _metrics)
     server.stream(app, ep.WORKER_EVENTS, _events)
     server.accept_shutdown(app)
 
 
 async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
-    loaded = request.app[INFERENCE].status().state != "loading"
+    loaded = request.app[REQUESTS].status().state != "loading"
     return WorkerHealth("healthy", loaded, psutil.Process().memory_info().rss)
 
 
 async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:
-    state = request.app[INFERENCE].status().state
+    state = request.app[REQUESTS].status().state
     if state == "loading":
         url = request.app[server.LIFE].url + ep.WORKER_LOADING.path
         return Readiness(ready=False, state=state, progress_url=url)
     return Readiness(ready=True, state=state, model_loaded=True)
+
+
+async def _model(request: web.Request, _: ep.Nothing) -> ModelFacts:
+    return facts(request.app[REQUESTS].loaded)
+
+
+async def _embed(request: web.Request, message: EmbeddingRequest) -> EmbeddingReply:
+    return await request.app[INFERENCE].embed(message)
+
+
+async def _metrics(request: web.Request) -> str:
+    return request.app[REQUESTS].metrics.text()
 
 
 def _loading(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
@@ -55,13 +74,13 @@ def _infer(request: web.Request, message: InferenceRequest) -> AsyncIterator[Eve
 
 
 async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
-    request.app[INFERENCE].cancel(request.match_info["request_id"])
+    request.app[REQUESTS].cancel(request.match_info["request_id"])
     return ep.Nothing()
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
     """What the worker does now, then each change."""
     with request.app[EVENTS].listen() as coming:
-        yield request.app[INFERENCE].status()
+        yield request.app[REQUESTS].status()
         async for event in coming:
             yield event

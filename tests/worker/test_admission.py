@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
-from rbee.worker.core.admission import reserve, take_slot
+from rbee.worker.core.admission import check_length, check_slot, reserve
 
 
 def test_a_request_may_fill_prompt_and_answer() -> None:
@@ -36,16 +38,29 @@ def test_a_prompt_that_never_fits_is_not_sent_to_wait() -> None:
         reserve(100, 1, 100, [100], 1)
 
 
-def test_the_lowest_free_slot_is_taken() -> None:
-    assert take_slot([], 4) == 0
-    assert take_slot([0, 2], 4) == 1
-    assert take_slot([2, 1, 0], 4) == 3
+@pytest.mark.parametrize("busy", [0, 1, 3])
+def test_a_free_slot_lets_a_request_in(busy: int) -> None:
+    check_slot(busy, 4)
 
 
-def test_no_slot_is_given_twice() -> None:
+@pytest.mark.parametrize("busy", [4, 5])
+def test_no_slot_is_given_twice(busy: int) -> None:
     with pytest.raises(AllSlotsBusy) as caught:
-        take_slot([3, 1, 0, 2], 4)
+        check_slot(busy, 4)
     assert caught.value.details == {"slots_total": 4, "slots_busy": 4, "waiting": 0}
+
+
+def test_a_text_may_be_as_long_as_the_limit() -> None:
+    check_length("input", 8, 8, "the model was trained for 8")
+
+
+def test_a_text_beyond_the_limit_names_itself_and_where_the_limit_comes_from() -> None:
+    with pytest.raises(PromptTooLong, match="input has 9 tokens, and the model was trained") as it:
+        check_length("input", 9, 8, "the model was trained for 8")
+    [error] = it.value.details["errors"]
+    assert (error["field"], error["value"]) == ("input", 9)
+    assert error["constraint"] == "at most 8 tokens"
+    assert error["message"] in it.value.message
 
 
 def test_the_context_is_given_to_its_last_token() -> None:
@@ -56,3 +71,29 @@ def test_the_context_is_never_given_twice() -> None:
     with pytest.raises(AllSlotsBusy) as caught:
         reserve(30, 21, 100, [50], 4)
     assert caught.value.details == {"slots_total": 4, "slots_busy": 1, "waiting": 0}
+    assert "50 of the context's 100 tokens" in caught.value.message
+    assert "51" in caught.value.message
+
+
+def test_what_every_running_request_may_fill_is_counted() -> None:
+    assert reserve(10, 10, 100, [30, 50], 4) == 20
+    with pytest.raises(AllSlotsBusy) as caught:
+        reserve(10, 10, 100, [30, 51], 4)
+    assert caught.value.details["slots_busy"] == 2
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.integers(2, 200),
+    st.lists(st.integers(1, 100), max_size=3),
+)
+def test_whoever_is_let_in_has_room_for_a_token_and_takes_nobody_elses(
+    prompt: int, max_tokens: int, context: int, reserved: list[int]
+) -> None:
+    try:
+        room = reserve(prompt, max_tokens, context, reserved, 4)
+    except (AllSlotsBusy, PromptTooLong):
+        return
+    assert prompt < room <= prompt + max_tokens
+    assert room + sum(reserved) <= context

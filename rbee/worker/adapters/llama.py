@@ -11,7 +11,7 @@ import functools
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,13 @@ os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 from llama_cpp import llama_cpp as C
 
-from rbee.contract.errors import BackendUnavailable, ModelCorrupt
+from rbee.contract.errors import (
+    BackendUnavailable,
+    ModelCorrupt,
+    RbeeError,
+    UnsupportedModelFormat,
+)
+from rbee.contract.model_ref import FORMS
 
 _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
@@ -90,9 +96,10 @@ class Model:
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
         told = C.llama_progress_callback(lambda part, _: on_progress(part))
         params.progress_callback = told
+        words.errors.clear()
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
-            raise ModelCorrupt(file=str(path), reason=words.why())
+            raise _refusal(path, words.why())
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
@@ -101,6 +108,23 @@ class Model:
 
     def free(self) -> None:
         C.llama_model_free(self._handle)
+
+    def size_bytes(self) -> int:
+        """What the weights take, as llama.cpp tells it."""
+        return int(C.llama_model_size(self._handle))
+
+    def keeps_parts(self) -> bool:
+        """Whether a sequence can be cut back to its beginning; a recurrent state can't."""
+        recurrent = C.llama_model_is_recurrent(self._handle)
+        return not (recurrent or C.llama_model_is_hybrid(self._handle))
+
+    def doubled_at(self) -> int:
+        """The position at which a token takes twice as long to read as at the beginning: where
+        attention costs as many operations as the weights do, four for each position, element of
+        the embedding and layer against two for each weight."""
+        layers = C.llama_model_n_layer(self._handle)
+        width = C.llama_model_n_embd(self._handle)
+        return max(int(C.llama_model_n_params(self._handle) / (2 * width * layers)), 1)
 
     @property
     def handle(self) -> Any:
@@ -150,101 +174,13 @@ class Model:
         return self._ends
 
 
-class Sampler:
-    """llama.cpp's own sampler chain for one request."""
-
-    def __init__(
-        self,
-        model: Model,
-        *,
-        temperature: float,
-        top_k: int,
-        top_p: float,
-        min_p: float,
-        repeat_penalty: float,
-        seed: int,
-        ignore_eos: bool,
-    ) -> None:
-        size = model.vocabulary_size
-        parts: list[Any] = []
-        if ignore_eos:
-            biases = [C.llama_logit_bias(token, -float("inf")) for token in model.ends()]
-            array = (C.llama_logit_bias * len(biases))(*biases)
-            parts.append(C.llama_sampler_init_logit_bias(size, len(biases), array))
-        if repeat_penalty != 1.0:
-            parts.append(C.llama_sampler_init_penalties(size, 64, repeat_penalty, 0.0, 0.0))
-        if temperature == 0:
-            parts.append(C.llama_sampler_init_greedy())
-        else:
-            parts.append(C.llama_sampler_init_top_k(top_k))
-            parts.append(C.llama_sampler_init_top_p(top_p, 1))
-            parts.append(C.llama_sampler_init_min_p(min_p, 1))
-            parts.append(C.llama_sampler_init_temp(temperature))
-            parts.append(C.llama_sampler_init_dist(seed))
-        self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
-        for part in parts:
-            C.llama_sampler_chain_add(self._chain, part)
-
-    def sample(self, context: Context, index: int) -> int:
-        """The next token after the batch's token at `index`."""
-        return int(C.llama_sampler_sample(self._chain, context.handle, index))
-
-    def free(self) -> None:
-        C.llama_sampler_free(self._chain)
-
-
-class Context:
-    """The KV cache, shared by all sequences, and the one batch that is filled again and again."""
-
-    def __init__(self, model: Model, tokens: int, sequences: int, threads: int) -> None:
-        """`tokens` is the length in all. Raises MODEL_CORRUPT where llama.cpp can't make it."""
-        params = C.llama_context_default_params()
-        params.n_ctx = tokens
-        params.n_batch = params.n_ubatch = min(512, tokens)
-        params.n_seq_max = sequences
-        params.n_threads = params.n_threads_batch = threads
-        params.kv_unified = True
-        handle = C.llama_init_from_model(model.handle, params)
-        if not handle:
-            raise ModelCorrupt(
-                "llama.cpp could not make a context for the model.",
-                file="",
-                reason=f"a context of {tokens} tokens could not be made",
-            )
-        self.handle: Any = handle
-        self.tokens: int = tokens
-        self.batch_size = int(C.llama_n_batch(handle))
-        self._memory = C.llama_get_memory(handle)
-        self._batch = C.llama_batch_init(self.batch_size, 0, 1)
-
-    def free(self) -> None:
-        C.llama_batch_free(self._batch)
-        C.llama_free(self.handle)
-
-    def clear_batch(self) -> None:
-        self._batch.n_tokens = 0
-
-    def add(self, sequence: int, position: int, tokens: Sequence[int], sample: bool) -> int:
-        """Put `tokens` of a sequence into the batch, which has room for them. With `sample`, the
-        last one's logits are wanted. Returns the last one's index in the batch."""
-        batch = self._batch
-        at: int = batch.n_tokens
-        for offset, token in enumerate(tokens):
-            index = at + offset
-            batch.token[index] = token
-            batch.pos[index] = position + offset
-            batch.n_seq_id[index] = 1
-            batch.seq_id[index][0] = sequence
-            batch.logits[index] = 0
-        last = at + len(tokens) - 1
-        batch.logits[last] = 1 if sample else 0
-        batch.n_tokens = at + len(tokens)
-        return last
-
-    def decode(self) -> int:
-        """Compute the batch; 0 is success, anything else llama.cpp's own code."""
-        return int(C.llama_decode(self.handle, self._batch))
-
-    def forget(self, sequence: int) -> None:
-        """Take a sequence out of the cache, whole."""
-        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+def _refusal(path: Path, why: str) -> RbeeError:
+    """Why llama.cpp does not load a file, from its own words."""
+    why = why.removeprefix("llama_model_load: error loading model: ")
+    if "unknown model architecture" in why:
+        return UnsupportedModelFormat(
+            f"{path} has an {why}, for the installed llama.cpp.",
+            value=str(path),
+            forms=list(FORMS),
+        )
+    return ModelCorrupt(file=str(path), reason=why)

@@ -7,12 +7,22 @@ from collections.abc import Collection
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
 
 
-def take_slot(used: Collection[int], slots: int) -> int:
-    """The lowest slot that is not in `used`; raises ALL_SLOTS_BUSY."""
-    for slot in range(slots):
-        if slot not in used:
-            return slot
-    raise AllSlotsBusy(slots_total=slots, slots_busy=slots, waiting=0)
+def check_slot(busy: int, slots: int) -> None:
+    """Raises ALL_SLOTS_BUSY where none of the slots is free."""
+    if busy >= slots:
+        raise AllSlotsBusy(slots_total=slots, slots_busy=slots, waiting=0)
+
+
+def check_length(field: str, tokens: int, most: int, why: str) -> None:
+    """Raises PROMPT_TOO_LONG with both counts for a text of more than `most` tokens; `why` tells
+    where the limit comes from."""
+    if tokens > most:
+        limit = f"at most {most} tokens"
+        told = f"The {field} has {tokens} tokens, and {why}"
+        raise PromptTooLong(
+            f"{told}.",
+            errors=[{"field": field, "constraint": limit, "message": told, "value": tokens}],
+        )
 
 
 def reserve(
@@ -24,13 +34,7 @@ def reserve(
     no room for an answer can ever be, ALL_SLOTS_BUSY where it can't be now; `slots` are all there
     are.
     """
-    if prompt >= context:
-        limit = f"at most {context - 1} tokens"
-        told = f"The prompt has {prompt} tokens, and the context holds {context}"
-        raise PromptTooLong(
-            f"{told}.",
-            errors=[{"field": "prompt", "constraint": limit, "message": told, "value": prompt}],
-        )
+    check_length("prompt", prompt, context - 1, f"the context holds {context}")
     want = min(prompt + max_tokens, context)
     if sum(reserved) + want > context:
         raise AllSlotsBusy(

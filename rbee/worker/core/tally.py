@@ -8,9 +8,10 @@ from rbee.contract.events import Done, StopReason
 class Tally:
     """Moments are seconds of one monotonic clock. Tokens are counted, the end mark is not."""
 
-    def __init__(self, asked_at: float, prompt_tokens: int) -> None:
+    def __init__(self, asked_at: float, prompt_tokens: int, cached_tokens: int) -> None:
         self._asked_at = asked_at
         self._prompt_tokens = prompt_tokens
+        self._cached_tokens = cached_tokens
         self._first_at: float | None = None
         self._last_at = asked_at
         self.tokens = 0
@@ -33,7 +34,7 @@ class Tally:
             total_tokens=self.tokens,
             duration_ms=round((now - self._asked_at) * 1000, 3),
             prompt_tokens=self._prompt_tokens,
-            cached_tokens=0,
+            cached_tokens=self._cached_tokens,
             time_to_first_token_ms=round((first_at - self._asked_at) * 1000, 3),
             tokens_per_second=round(steps / span, 3),
             stop_reason=reason,

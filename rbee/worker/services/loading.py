@@ -10,74 +10,60 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import psutil
 
 from rbee.contract.errors import RbeeError, ShuttingDown
-from rbee.contract.events import Event, Loading
-from rbee.gguf.header import Header, context_length, read
-from rbee.runtime.broadcast import Broadcast
+from rbee.contract.events import Loading
+from rbee.contract.workers import ModelFacts
+from rbee.gguf.header import Header, context_length
+from rbee.gguf.reading import read
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from rbee.worker.adapters.chat import ChatTemplate
-    from rbee.worker.adapters.llama import Context, Model
+    from rbee.worker.adapters.context import Context
+    from rbee.worker.adapters.llama import Model
+
+T = TypeVar("T")
 
 _CHUNK = 8 << 20
 _MB = 1_000_000
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """What can answer, from the end of the load on."""
+    """What can answer, from the end of the load on. `token_s` is how many seconds a token of a
+    prompt takes here, at the beginning of the context."""
 
+    header: Header
     model: Model
     context: Context
     chat: ChatTemplate
+    threads: int
+    token_s: float
 
-
-class Progress:
-    """The latest progress, and everyone who wants to hear of the next. On the event loop."""
-
-    def __init__(self) -> None:
-        self._latest: Loading | None = None
-        self._ended: RbeeError | None = None
-        self._listeners: Broadcast[Loading | RbeeError] = Broadcast()
-
-    def tell(self, loading: Loading) -> None:
-        """Progress; nothing is told after the end."""
-        if self._ended is None and (self._latest is None or self._latest.stage != "ready"):
-            self._latest = loading
-            self._listeners.send(loading)
-
-    def fail(self, error: RbeeError) -> None:
-        self._ended = error
-        self._listeners.send(error)
-
-    async def listen(self) -> AsyncIterator[Event | None]:
-        """The latest at once, then each step up to `ready`; raises why the load failed."""
-        with self._listeners.listen() as coming:
-            if self._ended is not None:
-                raise self._ended
-            yield self._latest
-            if self._latest is not None and self._latest.stage == "ready":
-                return
-            async for news in coming:
-                if isinstance(news, RbeeError):
-                    raise news
-                yield news
-                if news.stage == "ready":
-                    return
+    def free(self) -> None:
+        """Give the memory back; nothing else may be called after it."""
+        self.context.free()
+        self.model.free()
 
 
 class Load:
     """Loads on the engine's thread. `stop` makes the load give up at its next step."""
 
-    def __init__(self, settings: WorkerSettings, tell: Callable[[Loading], None]) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        tell: Callable[[Loading], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """`tell` hears of progress and `say` what model it is, both on the event loop."""
         self._settings = settings
         self._tell = tell
+        self._say = say
         self._loop = asyncio.get_running_loop()
         self._stopped = False
         self._told = -1
@@ -93,11 +79,13 @@ class Load:
         """
         # Late, and here on the engine's thread: the worker listens before llama.cpp is there.
         from rbee.worker.adapters.chat import ChatTemplate
-        from rbee.worker.adapters.llama import Context, Model
+        from rbee.worker.adapters.context import Context
+        from rbee.worker.adapters.llama import Model
 
         wanted = self._settings
         header = read(wanted.model)
         self._ends = header.layer_ends()
+        self._hand_over(self._say, _described(header))
         self._step(header, 0)
         if wanted.mmap:
             self._read_through(header)
@@ -111,14 +99,17 @@ class Load:
         if self._stopped:
             model.free()
             raise ShuttingDown
+        threads = wanted.threads or _cores()
         try:
             tokens = context_length(wanted.context, header.context_length)
-            context = Context(model, tokens, wanted.slots, wanted.threads or _cores())
+            context = Context(model, tokens, wanted.slots, threads)
         except RbeeError:
             model.free()
             raise
         bos, eos = model.special_text("bos"), model.special_text("eos")
-        return Loaded(model, context, ChatTemplate(model.chat_template(), bos, eos))
+        chat = ChatTemplate(model.chat_template(), bos, eos)
+        token_s = context.measure() if header.causal else 0.0
+        return Loaded(header, model, context, chat, threads, token_s)
 
     def _read_through(self, header: Header) -> None:
         buffer = bytearray(_CHUNK)
@@ -141,9 +132,41 @@ class Load:
             return
         self._told = layers
         news = Loading("loading_to_vram", layers, len(ends), round(done / _MB, 1))
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._tell, news)
+        self._hand_over(self._tell, news)
+
+    def _hand_over(self, listener: Callable[[T], None], news: T) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
+            self._loop.call_soon_threadsafe(listener, news)
+
+
+def _described(header: Header) -> str:
+    end = "none" if header.eos_token_id is None else header.eos_token_id
+    return (
+        f"GGUF for llama.cpp: {header.architecture}, {header.layers} layers, "
+        f"{header.quantization or 'unknown quantization'}, {header.size_bytes / _MB:.0f} MB, "
+        f"vocabulary of {header.vocabulary_size}, end-of-sequence token {end}, "
+        f"trained for {header.context_length} tokens"
+    )
 
 
 def _cores() -> int:
     return int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
+
+
+def facts(loaded: Loaded) -> ModelFacts:
+    """What the header says of the model, and what llama.cpp made of it."""
+    header = loaded.header
+    return ModelFacts(
+        file=str(header.file),
+        size_bytes=header.size_bytes,
+        format="GGUF",
+        loader="llama.cpp",
+        architecture=header.architecture,
+        quantization=header.quantization,
+        layers=header.layers,
+        context_length=header.context_length,
+        context=loaded.context.tokens,
+        vocabulary_size=header.vocabulary_size,
+        eos_token_id=header.eos_token_id,
+        model_bytes=loaded.model.size_bytes(),
+    )

@@ -8,9 +8,12 @@ from collections.abc import Sequence as Tokens
 
 from rbee.contract.events import Done, StopReason, Token
 from rbee.contract.tasks import InferenceRequest
-from rbee.worker.adapters.llama import Context, Model, Sampler
+from rbee.worker.adapters.context import Context
+from rbee.worker.adapters.llama import Model
+from rbee.worker.adapters.sampling import Sampler
 from rbee.worker.core.tally import Tally
 from rbee.worker.core.text import TextStream
+from rbee.worker.services.slots import Slots
 
 
 class Sequence:
@@ -19,22 +22,20 @@ class Sequence:
     def __init__(
         self,
         model: Model,
-        slot: int,
+        slots: Slots,
         request: InferenceRequest,
         prompt: Tokens[int],
         room: int,
         asked_at: float,
     ) -> None:
-        """`slot` is the sequence id in the KV cache, `room` how many tokens it may fill in all."""
-        self.slot = slot
+        """`room` is how many tokens of the context it may fill in all. A slot must be free."""
         self._model = model
+        self._slots = slots
         self._request = request
         self._prompt = prompt
         self._room = room
-        self._position = 0
         self._next: int | None = None
         self._text = TextStream(request.stop)
-        self._tally = Tally(asked_at, len(prompt))
         self._sampler = Sampler(
             model,
             temperature=request.temperature,
@@ -45,25 +46,33 @@ class Sequence:
             seed=secrets.randbits(32) if request.seed is None else request.seed,
             ignore_eos=request.ignore_eos,
         )
+        # Last: what fails before leaves no slot behind.
+        self._slot, self.cached = slots.take(
+            prompt, room, reuse=request.cache_prompt, repeatable=request.seed is not None
+        )
+        self.position = self.cached
+        self._tally = Tally(asked_at, len(prompt), self.cached)
 
     @property
     def unread(self) -> int:
         """How many tokens of the prompt are still to be read."""
-        return len(self._prompt) - min(self._position, len(self._prompt))
+        return len(self._prompt) - min(self.position, len(self._prompt))
 
-    def put(self, context: Context, count: int) -> int | None:
-        """Put the next token, or `count` of the prompt, into the batch.
+    def read(self, context: Context, count: int) -> int | None:
+        """Put `count` tokens of the prompt into the batch.
 
         Returns the index to sample at; None while the prompt is not read to its end.
         """
-        if self._next is not None:
-            tokens: Tokens[int] = (self._next,)
-        else:
-            tokens = self._prompt[self._position : self._position + count]
-        complete = self._position + len(tokens) >= len(self._prompt)
-        index = context.add(self.slot, self._position, tokens, complete)
-        self._position += len(tokens)
-        return index if complete else None
+        tokens = self._prompt[self.position : self.position + count]
+        complete = self.position + len(tokens) == len(self._prompt)
+        return self._put(context, tokens, complete)
+
+    def go_on(self, context: Context) -> int:
+        """Put the newest token into the batch; returns the index to sample at."""
+        assert self._next is not None  # the prompt has been read
+        index = self._put(context, (self._next,), last=True)
+        assert index is not None
+        return index
 
     def take(self, context: Context, index: int) -> tuple[Token | None, Done | None]:
         """Sample at `index`: the token to show, if any, and the end, if this was it."""
@@ -82,10 +91,18 @@ class Sequence:
         shown = Token(text, self._tally.tokens - 1)
         return shown, self._tally.done(now, reason) if reason else None
 
-    def free(self, context: Context) -> None:
-        """Give the slot's part of the cache back."""
-        context.forget(self.slot)
+    def free(self, whole: bool = True) -> None:
+        """Leave the slot; what it holds stays for the next request, if it is `whole`."""
+        if not whole:
+            self._slots.drop(self._slot)
+        self._slots.leave(self._slot)
         self._sampler.free()
+
+    def _put(self, context: Context, tokens: Tokens[int], last: bool) -> int | None:
+        index = context.add(self._slot, self.position, tokens, outputs=int(last))
+        self._slots.fill(self._slot, tokens)
+        self.position += len(tokens)
+        return index.start if index else None
 
     def _reason(self) -> StopReason | None:
         if self._text.stopped:
@@ -93,4 +110,4 @@ class Sequence:
         if self._tally.tokens >= self._request.max_tokens:
             return "MAX_TOKENS"
         # The newest token is not in the cache yet: it needs a place before the next can follow.
-        return "CONTEXT_FULL" if self._position + 1 > self._room else None
+        return "CONTEXT_FULL" if self.position + 1 > self._room else None

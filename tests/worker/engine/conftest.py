@@ -1,0 +1,232 @@
+"""Models of a few kilobytes that llama.cpp really loads: they answer within microseconds.
+
+In the alphabet model each letter is followed by the next one, and "z" by the end. What came before
+the last letter does not matter. In the random one it does, since its weights are noise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+
+from rbee.contract.errors import RbeeError
+from rbee.contract.events import Done, Token
+from rbee.contract.tasks import InferenceRequest
+from rbee.gguf.reading import read
+from rbee.worker.adapters.chat import ChatTemplate
+from rbee.worker.adapters.context import Context
+from rbee.worker.adapters.llama import Model
+from rbee.worker.services.engine import Begin, Cancel, Embed, Engine, Yield
+from rbee.worker.services.loading import Loaded
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+WORDS = ["<unk>", "<s>", "</s>", *LETTERS, "▁", "<0x0A>", "!"]
+END = WORDS.index("</s>")
+WIDTH = len(WORDS)
+TRAINED = 512
+
+Load = Callable[..., Loaded]
+Open = Callable[..., "Desk"]
+
+
+def write_model(path: Path, noise: bool, **more: int) -> None:
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(TRAINED)
+    writer.add_embedding_length(WIDTH)
+    writer.add_feed_forward_length(WIDTH)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(WIDTH // 2)
+    for key, number in more.items():
+        writer.add_uint32(f"llama.{key}", number)
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(WORDS)
+    writer.add_token_scores([0.0] * WIDTH)
+    kinds = {"<unk>": 2, "<s>": 3, "</s>": 3, "<0x0A>": 6}
+    writer.add_token_types([kinds.get(word, 1) for word in WORDS])
+    writer.add_bos_token_id(WORDS.index("<s>"))
+    writer.add_eos_token_id(END)
+    writer.add_add_bos_token(False)
+    writer.add_add_space_prefix(False)
+    source = np.random.default_rng(7)
+    square = (WIDTH, WIDTH)
+
+    def weights(name: str, value: np.ndarray) -> None:
+        writer.add_tensor(f"{name}.weight", value.astype(np.float32))
+
+    following = np.zeros(square)
+    for word in range(WIDTH):
+        letter = WORDS[word]
+        after = END if letter == "z" else word + 1 if letter in LETTERS else WORDS.index("a")
+        following[after, word] = 8.0
+    weights("token_embd", np.eye(WIDTH))
+    weights("output", source.normal(size=square) if noise else following)
+    weights("output_norm", np.ones(WIDTH))
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+        weights(f"blk.0.{name}", source.normal(size=square) if noise else np.zeros(square))
+    for name in ("attn_norm", "ffn_norm"):
+        weights(f"blk.0.{name}", np.ones(WIDTH))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="session")
+def alphabet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the alphabet model."""
+    path = tmp_path_factory.mktemp("models") / "alphabet.gguf"
+    write_model(path, noise=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the random model."""
+    path = tmp_path_factory.mktemp("models") / "noise.gguf"
+    write_model(path, noise=True)
+    return path
+
+
+class Stepped(Context):
+    """Computes as often as it is let. `codes` are what the next steps return, or raise."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.arrived = threading.Semaphore(0)
+        self.gate = threading.Semaphore(0)
+        self.steps = 0
+        self.codes: list[int | Exception] = []
+        self.freed = False
+
+    def decode(self) -> int:
+        self.arrived.release()
+        assert self.gate.acquire(timeout=10)
+        self.steps += 1
+        code = self.codes.pop(0) if self.codes else super().decode()
+        if isinstance(code, Exception):
+            raise code
+        return code
+
+    def free(self) -> None:
+        super().free()
+        self.freed = True
+
+
+class Desk:
+    """Gives orders to an engine and hears what comes of them."""
+
+    def __init__(self, load: Callable[[], Loaded], slots: int = 4) -> None:
+        self.ready: list[Loaded | RbeeError] = []
+        self.heard: dict[str, list[Yield]] = {}
+        self.engine = Engine(load, slots, self._take_ready, self._take)
+        self._news = asyncio.Event()
+
+    def begin(self, name: str, prompt: str, max_tokens: int = 5, **how: Any) -> None:
+        """Order an answer: greedy, and with room for all of it, unless said otherwise."""
+        room = how.pop("room", len(prompt) + max_tokens)
+        request = InferenceRequest(
+            prompt=prompt, max_tokens=max_tokens, **{"temperature": 0, **how}
+        )
+        tokens = [WORDS.index(letter) for letter in prompt]
+        self.engine.order(Begin(name, request, tokens, room, time.monotonic()))
+
+    def embed(self, name: str, *texts: str) -> None:
+        tokens = [[WORDS.index(letter) for letter in text] for text in texts]
+        self.engine.order(Embed(name, tokens))
+
+    def cancel(self, name: str) -> None:
+        self.engine.order(Cancel(name))
+
+    def let(self, steps: int = 10_000) -> None:
+        """Let the engine compute so many steps; all that come, where nothing is said."""
+        self.context.gate.release(steps)
+
+    async def at_step(self, step: int) -> None:
+        """Wait until the engine wants to compute its so many-th step, and has no eye for orders."""
+        for _ in range(step):
+            assert await asyncio.to_thread(self.context.arrived.acquire, timeout=10)
+
+    @property
+    def context(self) -> Stepped:
+        loaded = self.ready[0]
+        assert isinstance(loaded, Loaded)
+        assert isinstance(loaded.context, Stepped)
+        return loaded.context
+
+    async def until(self, so: Callable[[], bool]) -> None:
+        """Wait for news that make it so."""
+        async with asyncio.timeout(10):
+            while not so():
+                self._news.clear()
+                await self._news.wait()
+
+    async def opened(self) -> None:
+        await self.until(lambda: bool(self.ready))
+
+    async def last(self, name: str) -> Yield:
+        """What the name's work ends with."""
+        await self.until(lambda: name in self.heard and not isinstance(self.heard[name][-1], Token))
+        return self.heard[name][-1]
+
+    async def done(self, name: str) -> Done:
+        found = await self.last(name)
+        assert isinstance(found, Done)
+        return found
+
+    async def length(self, name: str, count: int) -> None:
+        """Wait until so many tokens of an answer have come."""
+        await self.until(lambda: len(self.heard.get(name, [])) >= count)
+
+    def text(self, name: str) -> str:
+        return "".join(event.token for event in self.heard[name] if isinstance(event, Token))
+
+    def _take_ready(self, news: Loaded | RbeeError) -> None:
+        self.ready.append(news)
+        self._news.set()
+
+    def _take(self, yields: list[tuple[str, Yield]]) -> None:
+        for name, event in yields:
+            self.heard.setdefault(name, []).append(event)
+        self._news.set()
+
+
+@pytest.fixture(scope="session")
+def load() -> Load:
+    """Load a file for `slots` requests; whoever gets it frees it."""
+
+    def loaded(
+        path: Path, tokens: int = 256, slots: int = 4, kind: type[Context] = Stepped
+    ) -> Loaded:
+        model = Model(path, "cpu", 0, True, lambda _: True)
+        context = kind(model, tokens, slots, 1)
+        return Loaded(read(path), model, context, ChatTemplate(None, "", ""), 1, 1e-4)
+
+    return loaded
+
+
+@pytest.fixture
+async def desk(alphabet: Path, load: Load) -> AsyncIterator[Open]:
+    """Open a desk whose engine loads a model, the alphabet where none is named. Orders
+    given before its start are all there at its first step."""
+    desks: list[Desk] = []
+
+    def build(path: Path = alphabet, tokens: int = 256, slots: int = 4) -> Desk:
+        desks.append(Desk(lambda: load(path, tokens, slots), slots))
+        return desks[-1]
+
+    yield build
+    for desk in desks:
+        if desk.ready and isinstance(desk.ready[0], Loaded):
+            desk.let()
+        await desk.engine.stop()

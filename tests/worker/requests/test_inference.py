@@ -1,0 +1,224 @@
+"""What is asked over HTTP, as work for the engine. The tokens of these tests are letters."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rbee.contract.embeddings import EmbeddingRequest
+from rbee.contract.errors import (
+    AllSlotsBusy,
+    InvalidRequest,
+    PromptTooLong,
+    RequestCanceled,
+)
+from rbee.contract.events import Accepted, Done, Event, Token
+from rbee.contract.tasks import InferenceRequest, Message
+from rbee.worker.services.engine import Begin, Embed
+from rbee.worker.services.inference import Inference
+
+DONE = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "EOS")
+
+
+class Letters:
+    """In place of the model: each letter is a token. "?" is text that no token stands for."""
+
+    bos = ""
+    adds = False
+
+    def tokenize(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text if letter != "?"]
+
+    def special_text(self, which: str) -> str:
+        assert which == "bos"
+        return self.bos
+
+    def adds_bos(self) -> bool:
+        return self.adds
+
+
+@pytest.fixture
+def loaded(house: Any) -> Any:
+    """What is loaded in the house; tests change it."""
+    found = house.requests.loaded
+    found.header = SimpleNamespace(causal=True, pooling="mean", context_length=50)
+    found.model = Letters()
+    found.chat = SimpleNamespace(render=lambda said: "".join(m.content for m in said) + ">")
+    return found
+
+
+@pytest.fixture
+async def inference(house: Any, loaded: Any) -> AsyncIterator[Inference]:
+    found = Inference(house.requests, "file:/m.gguf")
+    yield found
+    await found.settle()
+
+
+async def events(answer: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in answer]
+
+
+def ask(prompt: str = "abc", **how: Any) -> InferenceRequest:
+    return InferenceRequest(prompt=prompt, request_id="x", **how)
+
+
+async def test_an_answer_is_accepted_then_told_then_done(house: Any, inference: Inference) -> None:
+    answer = asyncio.create_task(events(inference.answer(ask(max_tokens=4))))
+    order = await house.ordered()
+    assert isinstance(order, Begin)
+    assert (order.name, order.prompt, order.room) == ("x", [97, 98, 99], 7)
+    house.requests.take([("x", Token("d", 0)), ("x", DONE)])
+    assert await answer == [Accepted("x"), Token("d", 0), DONE]
+    assert house.engine.canceled == []
+
+
+async def test_a_conversation_is_rendered_by_the_models_template(
+    house: Any, inference: Inference
+) -> None:
+    said = [Message("user", "ab"), Message("assistant", "c")]
+    request = InferenceRequest(messages=said, request_id="x")
+    answer = asyncio.create_task(events(inference.answer(request)))
+    assert (await house.ordered()).prompt == [97, 98, 99, ord(">")]
+    house.requests.take([("x", DONE)])
+    await answer
+
+
+@pytest.mark.parametrize(("adds", "prompt"), [(True, "abc>"), (False, "^abc>")])
+async def test_a_template_that_begins_as_the_tokenizer_does_does_not_begin_twice(
+    house: Any, inference: Inference, loaded: Any, adds: bool, prompt: str
+) -> None:
+    loaded.model.bos, loaded.model.adds = "^", adds
+    request = InferenceRequest(messages=[Message("user", "^abc")], request_id="x")
+    answer = asyncio.create_task(events(inference.answer(request)))
+    assert (await house.ordered()).prompt == [ord(letter) for letter in prompt]
+    house.requests.take([("x", DONE)])
+    await answer
+
+
+@pytest.mark.parametrize(("said", "wish"), [(None, None), ("10m", 600.0), (0, 0.0), (-1, -1.0)])
+async def test_the_wish_to_stay_is_told_in_seconds(
+    house: Any, inference: Inference, said: Any, wish: float | None
+) -> None:
+    answer = asyncio.create_task(events(inference.answer(ask(keep_alive=said))))
+    await house.ordered()
+    house.requests.take([("x", DONE)])
+    await answer
+    assert house.requests.status().keep_alive_s == wish
+
+
+async def test_a_cancel_is_raised_in_the_stream(house: Any, inference: Inference) -> None:
+    answer = asyncio.create_task(events(inference.answer(ask())))
+    await house.ordered()
+    house.requests.cancel("x")
+    house.requests.take([("x", None)])
+    with pytest.raises(RequestCanceled):
+        await answer
+
+
+async def test_a_reader_that_goes_away_stops_the_engine(house: Any, inference: Inference) -> None:
+    answer = inference.answer(ask())
+    assert await anext(answer) == Accepted("x")
+    await answer.aclose()  # type: ignore[attr-defined]
+    assert house.engine.canceled == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error"),
+    [("?", InvalidRequest), ("a" * 100, PromptTooLong)],
+    ids=["no tokens", "too many"],
+)
+async def test_a_prompt_that_cannot_be_answered_never_reaches_the_engine(
+    house: Any, inference: Inference, prompt: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"(?i)prompt"):
+        await events(inference.answer(ask(prompt)))
+    assert house.engine.orders == []
+    assert house.requests.status().slots_available == 2
+
+
+async def test_a_model_that_makes_vectors_only_says_where_to_ask(
+    house: Any, inference: Inference, loaded: Any
+) -> None:
+    loaded.header.causal = False
+    with pytest.raises(InvalidRequest, match="/v1/embeddings"):
+        await events(inference.answer(ask()))
+    assert house.outcomes() == {}
+
+
+async def test_without_a_free_slot_nothing_is_read(house: Any, inference: Inference) -> None:
+    await house.enter("a")
+    await house.enter("b")
+    with pytest.raises(AllSlotsBusy):
+        await events(inference.answer(ask()))
+
+
+async def test_vectors_come_in_the_order_of_their_texts_and_tokens_are_counted(
+    house: Any, inference: Inference
+) -> None:
+    reply = asyncio.create_task(inference.embed(EmbeddingRequest(["abc", "de"])))
+    order = await house.ordered()
+    assert isinstance(order, Embed)
+    assert order.texts == [[97, 98, 99], [100, 101]]
+    house.requests.take([(order.name, [[1.0, 0.0], [0.0, 1.0]])])
+    found = await reply
+    assert found.model == "file:/m.gguf"
+    assert [(row.index, row.embedding) for row in found.data] == [(0, [1.0, 0.0]), (1, [0.0, 1.0])]
+    assert (found.usage.prompt_tokens, found.usage.total_tokens) == (5, 5)
+    assert house.requests.status().state == "idle"
+
+
+async def test_a_text_may_be_as_long_as_the_model_was_trained_for(
+    house: Any, inference: Inference
+) -> None:
+    reply = asyncio.create_task(inference.embed(EmbeddingRequest("a" * 50)))
+    order = await house.ordered()
+    house.requests.take([(order.name, [[1.0]])])
+    await reply
+    with pytest.raises(PromptTooLong, match=r"input has 51 tokens.* trained for 50"):
+        await inference.embed(EmbeddingRequest(["a", "a" * 51]))
+    assert len(house.engine.orders) == 1
+
+
+async def test_a_text_without_tokens_is_told_and_nothing_is_computed(
+    house: Any, inference: Inference
+) -> None:
+    with pytest.raises(InvalidRequest, match="no tokens"):
+        await inference.embed(EmbeddingRequest(["a", "?"]))
+    assert house.engine.orders == []
+
+
+async def test_a_model_that_ranks_makes_no_vectors(
+    house: Any, inference: Inference, loaded: Any
+) -> None:
+    loaded.header.pooling = "rank"
+    with pytest.raises(InvalidRequest, match="ranks"):
+        await inference.embed(EmbeddingRequest("a"))
+
+
+async def test_who_waits_for_the_readers_waits_for_prompts_that_are_being_read(
+    house: Any, loaded: Any
+) -> None:
+    inference = Inference(house.requests, "file:/m.gguf")
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read(_: str) -> list[int]:
+        reading.set()
+        assert go_on.wait(10)
+        return [1]
+
+    loaded.model.tokenize = read
+    reply = asyncio.create_task(inference.embed(EmbeddingRequest("a")))
+    await asyncio.to_thread(reading.wait, 10)
+    settling = asyncio.create_task(inference.settle())
+    done, _ = await asyncio.wait({settling}, timeout=0.05)
+    assert not done
+    go_on.set()
+    order = await house.ordered()
+    await settling
+    house.requests.take([(order.name, [[1.0]])])
+    await reply
