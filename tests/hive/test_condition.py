@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import msgspec
 import pytest
 
 from rbee.contract.workers import WorkerState
-from rbee.hive.core.condition import Condition, Limits, judge
+from rbee.hive.core.condition import Condition, Limits, broke_on_its_model, judge
 
 LIMITS = Limits(idle_timeout_s=300, health_misses=3, loading_stall_s=120)
 IDLE = Condition("idle", active_at=1000.0, progress_at=900.0)
@@ -72,3 +74,18 @@ def test_loading_is_never_idle_however_long_it_takes() -> None:
 
 def test_old_progress_means_nothing_once_the_model_is_loaded() -> None:
     assert judge(but(IDLE, progress_at=0.0), LIMITS, 1001.0) == "leave"
+
+
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"])
+def test_a_native_crash_while_loading_is_the_models_doing(name: str) -> None:
+    assert broke_on_its_model("loading", -signal.Signals[name])
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, signal.SIGABRT, -signal.SIGKILL, -signal.SIGTERM])
+def test_an_exit_or_a_signal_from_outside_is_not_the_models_doing(code: int) -> None:
+    assert not broke_on_its_model("loading", code)
+
+
+@pytest.mark.parametrize("state", ["idle", "busy", "unhealthy"])
+def test_a_crash_after_the_load_is_not_the_models_doing(state: WorkerState) -> None:
+    assert not broke_on_its_model(state, -signal.SIGSEGV)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rbee.contract.errors import BackendUnavailable, VramExhausted
-from rbee.hive.core.preflight import check_memory, choose_backend, required_bytes
+from rbee.hive.core.preflight import arithmetic, check_memory, choose_backend, required_bytes
 
 MB = 1_000_000
 
@@ -17,6 +17,16 @@ def test_a_model_needs_a_fifth_more_than_its_size() -> None:
 
 def test_a_large_cache_counts_where_it_is_more() -> None:
     assert required_bytes(1000 * MB, 201 * MB) == 1201 * MB
+
+
+def test_the_arithmetic_is_told_as_it_is_done() -> None:
+    told = arithmetic(98_362_432, 11 * MB, 20_480 * MB)
+    assert told == "needs 118 MB (1.2 × 98 MB), 20480 MB are free"
+
+
+def test_the_cache_is_told_where_it_counts() -> None:
+    told = arithmetic(98_362_432, 188 * MB, 20_480 * MB)
+    assert told == "needs 286 MB (98 MB and 188 MB of KV cache), 20480 MB are free"
 
 
 def test_a_model_that_just_fits_fits() -> None:

@@ -3,11 +3,16 @@ monotonic clock."""
 
 from __future__ import annotations
 
+import signal
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from rbee.contract.workers import WorkerState
+
+# What a native library dies of by its own doing. KILL is not among them: that is mostly the
+# kernel's, short of memory.
+_CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE})
 
 Verdict: TypeAlias = Literal["leave", "idle", "unhealthy", "stalled"]
 
@@ -41,3 +46,9 @@ def judge(condition: Condition, limits: Limits, now: float) -> Verdict:
     limit = limits.idle_timeout_s if wish is None else wish
     idle = condition.state == "idle" and limit >= 0
     return "idle" if idle and now - condition.active_at >= limit else "leave"
+
+
+def broke_on_its_model(state: WorkerState, code: int) -> bool:
+    """Whether a worker that ended with `code` (negative: a signal) died of the file that it was
+    loading: some lies in a header abort llama.cpp."""
+    return state == "loading" and -code in _CRASHES

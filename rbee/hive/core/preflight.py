@@ -15,6 +15,15 @@ def required_bytes(model_bytes: int, kv_bytes: int) -> int:
     return max(int(model_bytes * _HEADROOM), model_bytes + kv_bytes)
 
 
+def arithmetic(model_bytes: int, kv_bytes: int, available: int) -> str:
+    """How `required_bytes` comes about, in words, beside what there is."""
+    size, kv = round(model_bytes / _MB), round(kv_bytes / _MB)
+    required = required_bytes(model_bytes, kv_bytes)
+    more_with_cache = required > int(model_bytes * _HEADROOM)
+    sum_of = f"{size} MB and {kv} MB of KV cache" if more_with_cache else f"{_HEADROOM} × {size} MB"
+    return f"needs {round(required / _MB)} MB ({sum_of}), {available // _MB} MB are free"
+
+
 def check_memory(required: int, available: int, node: str, device: str) -> None:
     """Bytes in; raises VRAM_EXHAUSTED with both amounts in MB."""
     if required > available:

@@ -11,11 +11,11 @@ import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import ModelCorrupt, RbeeError
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 from rbee.hive.adapters import logs
-from rbee.hive.core.condition import Condition, Limits, Verdict, judge
+from rbee.hive.core.condition import Condition, Limits, Verdict, broke_on_its_model, judge
 from rbee.runtime import child
 from rbee.runtime.client import Client
 
@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     worker_id: str
     model_ref: str
+    file: str
     backend: str
     device: int
     slots: int
@@ -183,6 +184,10 @@ class Supervised:
         code = await self._child.wait()
         await self._child.end(0)  # whatever it started of its own ends too
         lines, error = await asyncio.to_thread(logs.last_words, self.plan.worker_id)
+        if self._reason is None and error is None and broke_on_its_model(self._status.state, code):
+            said = lines[-1] if lines else "without a word"
+            why = f"it ended llama.cpp by signal {-code}: {said}"
+            error = ModelCorrupt(file=self.plan.file, reason=why)
         reason = self._reason or (str(error) if error else _crash(code))
         body = msgspec.to_builtins(error.envelope().error) if error else None
         gone = WorkerGone(self.plan.worker_id, reason, code, lines, body, self._stalled)

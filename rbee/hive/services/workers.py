@@ -14,10 +14,17 @@ from rbee.contract.errors import AddressInUse, Internal, NotFound, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
-from rbee.gguf.header import Header, context_length, read
+from rbee.gguf.header import Header, context_length
+from rbee.gguf.reading import read
 from rbee.hive.adapters import local_models, logs
 from rbee.hive.adapters.hardware import Hardware, memory
-from rbee.hive.core.preflight import check_device, check_memory, choose_backend, required_bytes
+from rbee.hive.core.preflight import (
+    arithmetic,
+    check_device,
+    check_memory,
+    choose_backend,
+    required_bytes,
+)
 from rbee.hive.services.supervised import Plan, Supervised
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
@@ -26,7 +33,6 @@ from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
 
 _FIRST_PORT, _PORTS = 8001, 200
-_MB = 1_000_000
 _log = logging.getLogger("rbee-hive")
 
 
@@ -67,6 +73,7 @@ class Workers:
         plan = Plan(
             worker_id=f"worker-{uuid.uuid4()}",
             model_ref=str(ref),
+            file=str(path),
             backend=backend,
             device=request.device or 0,
             slots=request.slots or self._config.worker.slots,
@@ -128,11 +135,11 @@ class Workers:
     async def _preflight(self, request: SpawnRequest, header: Header) -> str:
         asked = request.context or self._config.worker.context
         context = context_length(asked, header.context_length)
-        required = required_bytes(header.size_bytes, header.kv_bytes(context))
+        size, kv = header.size_bytes, header.kv_bytes(context)
         free = memory().memory_free_bytes
-        check_memory(required, free, socket.gethostname(), request.backend or "cpu")
-        amounts = f"{required // _MB} MB needed, {free // _MB} MB free"
-        self._say("device-manager", "🧮", f"worker preflight: memory is enough, {amounts}")
+        check_memory(required_bytes(size, kv), free, socket.gethostname(), request.backend or "cpu")
+        told = f"worker preflight: memory is enough, {arithmetic(size, kv, free)}"
+        self._say("device-manager", "🧮", told)
         backend = choose_backend(request.backend, await self._hardware.backends())
         check_device(backend, request.device, await self._hardware.devices())
         self._say("device-manager", "🔌", f"worker preflight: the backend {backend} is there")
@@ -169,6 +176,9 @@ class Workers:
         if isinstance(event, WorkerGone):
             del self._workers[event.worker_id]
             _log.info("%s is gone: %s", event.worker_id, event.reason)
+            if event.exit_code != 0:
+                for line in event.log_tail:
+                    _log.warning("%s said: %s", event.worker_id, line)
         self._events.send(event)
 
 
