@@ -7,7 +7,9 @@ A scenario's world
     network.py    a loopback /24 of its own
     settings.py   the config file as a user would write it
     commands.py   which four programs are judged
-    models.py     GGUF files: the bundled one, a large one made of holes, broken ones
+    models.py     GGUF files: the bundled one, a large one made of holes, and those of
+    quantized.py  the bundled one in other quantizations
+    broken_models.py  the bundled one with one thing wrong    prompts.py  prompts of a given length
 Running and watching
     run.py        a program or a keeper, its output with arrival times
     terminal.py   a keeper on a terminal
@@ -19,8 +21,14 @@ Running and watching
     cluster.py    queen, hive and workers together, by who listens where
     story.py      what a keeper printed: tokens, narration, errors, saved text
     secrets.py    where the API key must not stand
+    refusals.py   what a person is told about each of many broken files
+    by_hand.py    a worker that a person started            crowd.py    many people at one worker
+    metrics.py    what Prometheus would read                vectors.py  what was embedded
+Second opinions
+    headers.py    a model file, as the gguf package reads it
+    teacher.py    an answer, computed again alone
 Breaking things
-    wire.py       a relay that cuts, resets or goes silent at a chosen event
+    wire.py       a relay that cuts, resets or goes silent at a chosen event, and notes requests
     callback.py   a stranger who listens for a worker's ready callback
     squatter.py   something that is no queen on the queen's port
 The frame

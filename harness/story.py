@@ -13,6 +13,11 @@ _ERROR = re.compile(r"^Error \[(?P<code>[A-Z_]+)\]: (?P<message>.+)$", re.MULTIL
 _SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
+_NEEDS = re.compile(
+    r"needs (?P<required>\d+) MB \((?:1\.2 × (?P<size>\d+) MB"
+    r"|(?P<weights>\d+) MB and (?P<cache>\d+) MB of KV cache)\), (?P<free>\d+) MB are free"
+)
+
 PHASES = [
     "worker registry",
     "pool preflight",
@@ -79,6 +84,14 @@ def summary(stderr: str) -> dict[str, float]:
     match = _SUMMARY.match(last)
     assert match, f"the last line is no summary: {last!r}"
     return {name: float(value) for name, value in match.groupdict().items()}
+
+
+def needs(stderr: str) -> dict[str, int]:
+    """The arithmetic of the worker preflight: required, free, and size, or weights and cache."""
+    line = next(line for line in narration(stderr) if "worker preflight: memory" in line)
+    match = _NEEDS.search(line)
+    assert match, f"no arithmetic in {line!r}"
+    return {name: int(value) for name, value in match.groupdict().items() if value}
 
 
 def error_codes(stderr: str) -> list[str]:

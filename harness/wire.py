@@ -1,7 +1,8 @@
-"""The wire between keeper and queen: a relay that fails at a chosen event of a stream.
+"""The wire between two programs: a relay that fails at a chosen event of a stream.
 
 It takes the stream out of its chunks and ends it by closing, which is a well-formed end in HTTP:
-a client that takes the mere end of a stream for success is fooled by exactly that.
+a client that takes the mere end of a stream for success is fooled by exactly that. It notes what
+was asked through it, and when.
 """
 
 import contextlib
@@ -9,7 +10,9 @@ import http.client
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -17,9 +20,24 @@ _HOP_BY_HOP = {"transfer-encoding", "connection", "keep-alive", "content-length"
 _TASK_PATH = "/v2/tasks"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request that came through; `status` is what the far side answered."""
+
+    at: float
+    method: str
+    path: str
+    body: bytes
+    status: int
+
+
 class Wire(ThreadingHTTPServer):
     """`fault` is ends, resets, is silent or loses; it strikes before the event that `before`
-    names comes for the `count`-th time. Only task streams are struck, and each of them is."""
+    names comes for the `count`-th time. Only task streams are struck, and each of them is.
+
+    `renamed` is what the far side says and what the near side hears in its place: an address
+    behind this wire under the one of another wire, as a router does it.
+    """
 
     daemon_threads = True
 
@@ -30,6 +48,8 @@ class Wire(ThreadingHTTPServer):
         self.fault = ""
         self.before = b""
         self.count = 0
+        self.asked: list[Asked] = []
+        self.renamed = b"", b""
         self.closing = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -37,6 +57,18 @@ class Wire(ThreadingHTTPServer):
         assert fault in {"ends", "resets", "is silent", "loses"}, fault
         self.before = b"data: [DONE]" if before == "[DONE]" else f"event: {before}".encode()
         self.fault, self.count = fault, count
+
+    def rename(self, said: str, heard: str) -> None:
+        self.renamed = said.encode(), heard.encode()
+
+    def heard(self, content: bytes) -> bytes:
+        said, instead = self.renamed
+        return content.replace(said, instead) if said else content
+
+    def asked_for(self, method: str, path: str) -> list[Asked]:
+        """Requests for a path that begins so."""
+        found = list(self.asked)
+        return [asked for asked in found if asked.method == method and asked.path.startswith(path)]
 
     def close(self) -> None:
         self.closing.set()
@@ -63,7 +95,9 @@ class _Relay(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         upstream.request(self.command, self.path, body or None, headers)
         far = upstream.sock
+        asked_at = time.monotonic()
         reply = upstream.getresponse()
+        self.server.asked.append(Asked(asked_at, self.command, self.path, body, reply.status))
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -77,7 +111,7 @@ class _Relay(BaseHTTPRequestHandler):
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._relay_stream(reply, fault)
         else:
-            content = reply.read()
+            content = self.server.heard(reply.read())
             if reply.status != http.HTTPStatus.NO_CONTENT:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -102,7 +136,7 @@ class _Relay(BaseHTTPRequestHandler):
                     self._break(fault)
                     return
             if not losing:
-                self.wfile.write(line)
+                self.wfile.write(self.server.heard(line))
                 self.wfile.flush()
             losing = losing and bool(line.strip())
 

@@ -22,6 +22,19 @@ from harness.run import Run
 from harness.terminal import Terminal
 from harness.waiting import NeverHappenedError, wait_until
 
+_MODELS = (
+    "large",
+    "enormous",
+    "truncated",
+    "no gguf",
+    "safetensors",
+    "missing",
+    "unbroken",
+    "other name",
+    "Q4_K_M",
+    "Q5_K_M",
+    "Q8_0",
+)
 _SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some air
 
 
@@ -110,7 +123,7 @@ class World:
         places = {"queen address": self.queen_address[0], "hive address": self.hive_address[0]}
         for name, value in places.items():
             text = text.replace(f"<{name}>", value)
-        for name in ("large", "enormous", "truncated", "no gguf", "safetensors", "missing"):
+        for name in _MODELS:
             if f"<{name}>" in text:
                 text = text.replace(f"<{name}>", f"file:{self.shelf.named(name)}")
         return text
@@ -154,6 +167,11 @@ class World:
     def closes(self, closer: Callable[[], None]) -> None:
         """To be closed when the scenario ends, the last first."""
         self._closers.append(closer)
+
+    def log_of(self, name: str) -> str:
+        """The only log file with this in its name."""
+        (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
+        return file.read_text(encoding="utf-8", errors="replace")
 
     # What lives in it
 

@@ -167,6 +167,19 @@ def told_gone(context: Context, number: int) -> None:
     assert gone["reason"], gone
 
 
+@then("what the hive told and what it logged hold the worker's last lines")
+def crash_is_logged(context: Context) -> None:
+    """The worker's own log says what it wrote last."""
+    own = context.world.log_of(context.worker["id"]).splitlines()[-1]
+    gone = context.watched.named("worker_gone")[0].data
+    assert own, "the worker wrote nothing"
+    assert own in gone["log_tail"], gone
+    logged = context.world.log_of("rbee-hive")
+    assert context.worker["id"] in logged, logged
+    assert "signal 9" in logged, logged
+    assert own in logged, logged
+
+
 @then("the idle worker is told to go, and exits with {code:d}")
 def idle_worker_goes(context: Context, code: int) -> None:
     gone = context.watched.wait_for("worker_gone", within=15).data

@@ -1,6 +1,7 @@
 """A person at the command line: what they type, what they see, how it ends."""
 
 import signal
+from itertools import pairwise
 
 from behave import then, when
 from behave.runner import Context
@@ -115,6 +116,25 @@ def a_clear_message(context: Context) -> None:
 def tokens_of(context: Context, count: int) -> None:
     made = story.tokens_made(context.run.stderr.text, count)
     assert 0 < made < count, context.run.stderr.text
+
+
+@then("it says how many of {count:d} tokens came, as many as were shown")
+def tokens_of_shown(context: Context, count: int) -> None:
+    """A text cut into tokens again may be cut in other places, but here and there only."""
+    tokens_of(context, count)
+    made = story.tokens_made(context.run.stderr.text, count)
+    shown = len(context.shelf.teacher.tokens(context.run.stdout.text.rstrip("\n")))
+    assert abs(made - shown) <= 1 + made // 20, (made, shown)
+
+
+@then("it asked {times:d} times, with 1, 2 and 4 s in between")
+def asked_again(context: Context, times: int) -> None:
+    """As the wire saw it. A pause begins when the answer is there, so it can only be longer."""
+    moments = [asked.at for asked in context.wire.asked_for("POST", "/v2/tasks")]
+    assert len(moments) == times, moments
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    for gap, pause in zip(gaps, (1, 2, 4), strict=True):
+        assert pause <= gap < pause + 0.9, gaps
 
 
 @then("the text so far is saved, for nobody else to read")

@@ -132,6 +132,12 @@ def nothing_spawned(context: Context) -> None:
     assert now == set(context.before.values()), (now, context.before)
 
 
+@then("nothing else was spawned, and the first task still streams")
+def first_task_streams(context: Context) -> None:
+    nothing_spawned(context)
+    assert context.stream.reading, context.stream.events[-3:]
+
+
 @then("the queen lists that worker as {state:w}")
 def queen_lists(context: Context, state: str) -> None:
     row = wait_until(

@@ -1,10 +1,14 @@
 """A worker itself: its command line, its callback, its loading, its answers."""
 
+import json
+
 from behave import then, when
 from behave.runner import Context
 
-from harness import arguments
+from harness import arguments, cluster, story
 from harness.callback import CallbackListener
+from harness.processes import cpu_used_in
+from harness.waiting import wait_until
 
 
 @then(
@@ -114,6 +118,50 @@ def ready_and_done(context: Context) -> None:
     last = context.progress.events[-2:]
     assert [event.name for event in last] == ["loading", "[DONE]"], last
     assert last[0].data == {"stage": "ready"}, last
+
+
+@then("the worker was sent one DELETE, of that request, and answered {status:d}")
+def one_delete(context: Context, status: int) -> None:
+    wait_until("a DELETE", lambda: context.wire.asked_for("DELETE", "/v1/inference/"), 5)
+    (asked,) = context.wire.asked_for("DELETE", "/v1/inference/")
+    assert asked.status == status, asked
+    (inference,) = context.wire.asked_for("POST", "/v1/inference")
+    assert json.loads(inference.body)["request_id"] == asked.path.split("/")[-1], asked
+
+
+@then("the worker computes no more")
+def computes_no_more(context: Context) -> None:
+    assert cpu_used_in(context.before["worker"], seconds=0.5) < 0.1
+
+
+@when("the worker is stopped while some of its layers are loaded and others are not")
+def stop_in_mid_load(context: Context) -> None:
+    """As soon as its own progress says so; what it told last is what may be told of it."""
+    world = context.world
+    row = wait_until("a worker that loads", lambda: cluster.workers_or_none(world), 30)[0]
+    url = f"{row['url']}/v1/loading/progress"
+    context.progress = world.stream("GET", url)
+    process = cluster.process_at(world, row["url"])
+    context.progress.wait_for("loading", 30, lambda data: data.get("layers_loaded", 0) > 0)
+    process.suspend()
+    context.before = {"worker": process, "hive": cluster.process_at(world, world.hive_url)}
+    last = context.progress.named("loading")[-1].data
+    assert 0 < last["layers_loaded"] < last["layers_total"], f"stopped too late: {last}"
+
+
+@then("it says at how many of how many layers, as the worker told them last")
+def layers_told(context: Context) -> None:
+    last = context.progress.named("loading")[-1].data
+    told = f"{last['layers_loaded']} of {last['layers_total']} layers"
+    assert told in context.run.stderr.text, (told, context.run.stderr.text)
+
+
+@then('the next step names the worker\'s log and the node "{node}"')
+def next_step_names(context: Context, node: str) -> None:
+    (step,) = story.next_steps(context.run.stderr.text)
+    assert "worker" in step, step
+    assert ".rbee/logs" in step, step
+    assert node in step, step
 
 
 @when("the worker is asked to infer {count:d} tokens")

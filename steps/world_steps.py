@@ -69,6 +69,21 @@ def a_wire(context: Context) -> None:
     world.set("queen", "url", context.wire.url)
 
 
+@given("a hive and a queen that an operator started, with a wire between queen and node")
+def a_wire_to_the_node(context: Context) -> None:
+    """The queen finds the hive, and hears of the worker, under the address of the wires."""
+    world = context.world
+    context.hive_run = world.start_daemon("rbee-hive daemon")
+    hive, instead = world.hive_address[0], world.network.address(9)
+    to_hive = Wire(instead, 9200, world.hive_url)
+    world.closes(to_hive.close)
+    to_hive.rename(f"http://{hive}:8001", f"http://{instead}:8001")
+    context.wire = Wire(instead, 8001, f"http://{hive}:8001")
+    world.closes(context.wire.close)
+    world.set("hive", "host", instead)
+    context.queen_run = world.start_daemon("queen-rbee daemon")
+
+
 @given("the wire {fault} before {event} number {count:d}")
 def the_wire_breaks(context: Context, fault: str, event: str, count: int) -> None:
     context.wire.break_task_streams(fault, event, count)

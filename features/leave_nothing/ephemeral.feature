@@ -67,19 +67,3 @@ Feature: When the person is done, the machine is as before
     And SHUTTING_DOWN is told
     And the text so far is saved, for nobody else to read
     And nothing is running
-
-  @beyond
-  Scenario: A killed worker is told as a crash, and the text so far is saved
-    Given a queen that lasts
-    And the setting hive.health_interval_s is 30
-    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
-    And the story is arriving
-    And somebody notes the pids of queen, hive and worker
-    And somebody watches the hive's events
-    And the worker is killed
-    Then it exits with 1
-    And WORKER_CRASHED is told
-    And it says how many of 2000 tokens came
-    And the text so far is saved, for nobody else to read
-    And the hive told that the worker is gone, killed by signal 9
-    And the hive is still the same process and lists no worker

@@ -25,6 +25,19 @@ Feature: A worker tells how far it is
     Then it exits there with 0
     And the terminal showed a bar that moved while the model was loaded
 
+  @t001-33
+  Scenario: Loading that stands still is given up
+    Given the setting worker.mmap is false
+    And the setting hive.loading_stall_s is 2
+    And a queen that lasts
+    When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
+    And the worker is stopped while some of its layers are loaded and others are not
+    Then it exits with 1
+    And LOADING_TIMEOUT is told
+    And it says at how many of how many layers, as the worker told them last
+    And the next step names the worker's log and the node "localhost"
+    And the hive is still the same process and lists no worker
+
   @t001-32
   Scenario: Asked when it is ready
     Given a hive that an operator started

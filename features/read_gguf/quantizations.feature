@@ -1,0 +1,23 @@
+@gguf
+Feature: Quantizations
+
+  @t001-21
+  Scenario: Three quantizations of one model
+    Given a hive that an operator started
+    When the hive is asked for workers for <Q4_K_M>, <Q5_K_M> and <Q8_0>, and each for an answer
+    Then each answered with 5 tokens
+    And each worker names its quantization as it was made: Q4_K_M, Q5_K_M, Q8_0
+    And what llama.cpp says of their sizes grows from each to the next
+
+  @t001-22
+  Scenario Outline: The file's size is the size in the preflight's arithmetic
+    Given the setting worker.context is <context>
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper infer --model <model> --prompt hi --max-tokens 1`
+    Then it exits with 0
+    And the preflight tells that <model> needs <arithmetic>, and what is free
+
+    Examples:
+      | model     | context | arithmetic                     |
+      | <Q8_0>    | 512     | 1.2 times its size             |
+      | <Q4_K_M>  | 8192    | its size and that of its cache |

@@ -1,0 +1,37 @@
+@beyond
+Feature: Texts become vectors
+  As OpenAI's /v1/embeddings has it, so that what exists can use it.
+
+  Background:
+    Given a worker with 2 slots, started by hand
+
+  Scenario: Vectors of several texts
+    When these texts are embedded
+      | text                                         |
+      | The cat sleeps on the warm sofa.             |
+      | A kitten is napping on the couch.            |
+      | The central bank raised its interest rates.  |
+      | The cat sleeps on the warm sofa.             |
+    Then there is a vector of 576 numbers for each, in order, each of length 1
+    And the first and the last are the same
+    And the second is nearer to the first than the third is
+    And the usage counts the tokens of all four
+
+  Scenario: One text alone, and none
+    When the text "The cat sleeps on the warm sofa." is embedded, alone and in a list
+    Then both times there is one vector, and it is the same
+    # Nothing to embed, or no text.
+    When each of these is embedded
+      | input     |
+      | []        |
+      | ""        |
+      | ["a", ""] |
+      | 5         |
+      | null      |
+    Then each is answered with 400 and INVALID_REQUEST, which names the field "input"
+
+  Scenario: Streams go on meanwhile
+    When an answer is under way
+    And 10 texts are embedded, one after the other
+    Then tokens came in between
+    And the answer is still that of its prompt

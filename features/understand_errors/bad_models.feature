@@ -1,0 +1,48 @@
+@beyond
+Feature: A broken model is told as broken
+  Whatever a file says of itself, it is told in words what is wrong with it, and the node lives on.
+  One world for many files: each must leave the next one a hive that works.
+
+  Background:
+    Given a queen and a hive that an operator started
+
+  Scenario: Files that are cut short or no models
+    When somebody asks for an answer from each of these files
+      | file                     | code                     | words        |
+      | empty                    | MODEL_CORRUPT            | empty        |
+      | a shopping list          | UNSUPPORTED_MODEL_FORMAT | no GGUF      |
+      | cut in half              | MODEL_CORRUPT            | cut short    |
+      | cut in its header        | MODEL_CORRUPT            | header       |
+      | noise behind the magic   | MODEL_CORRUPT            | version      |
+      | noise behind the version | MODEL_CORRUPT            | claims       |
+    Then each is refused with its code and the reason in those words, a next step and exit code 1
+    And the hive is the same process, and no worker is left
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+
+  Scenario: Headers that lie
+    When somebody asks for an answer from each of these files
+      | file                          | code                     | words         |
+      | too many tensors              | MODEL_CORRUPT            | tensors       |
+      | one tensor too many           | MODEL_CORRUPT            | cut short     |
+      | too many fields               | MODEL_CORRUPT            | fields        |
+      | one field too few             | MODEL_CORRUPT            | header        |
+      | no layers                     | MODEL_CORRUPT            | block_count   |
+      | too many layers               | MODEL_CORRUPT            | 2147483648    |
+      | one layer too many            | MODEL_CORRUPT            | blk.30        |
+      | no context                    | MODEL_CORRUPT            | context_length |
+      | an absurd context             | MODEL_CORRUPT            | 2147483647    |
+      | a vocabulary that lies        | MODEL_CORRUPT            | 32000         |
+      | fewer embeddings than words   | MODEL_CORRUPT            | can't be loaded |
+      | an end outside the vocabulary | MODEL_CORRUPT            | 49152         |
+      | a missing tensor              | MODEL_CORRUPT            | blk.7.attn_q.weight |
+      | a tensor turned around        | MODEL_CORRUPT            | blk.7.ffn_down.weight |
+      | an unknown architecture       | UNSUPPORTED_MODEL_FORMAT | lhama         |
+    Then each is refused with its code and the reason in those words, a next step and exit code 1
+    And the hive is the same process, and no worker is left
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+
+  Scenario: It is not the way in which these files are made
+    When the hive is asked to spawn a worker for <unbroken> on cpu 0
+    Then the worker becomes idle

@@ -1,0 +1,96 @@
+"""Judges a stream by computing it again, alone: was each token one that the model would choose?
+
+Text that was made together with others is not bit-equal to text made alone: a batch of another
+width adds in another order. So each token is judged where it stands: the prompt and the stream's
+own tokens before it are given to the model, and the token's logit may fall short of the best one
+only by what that rounding can do. A token that some other stream's cache had a part in falls short
+by far more; the features hold controls that show it.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Rounding in a batch of another width moved logits by up to 0.2 here; a token of another stream
+# is off by some whole units.
+TOLERANCE = 0.5
+_CONTEXT = 512
+_LONGEST_PIECE = 256
+
+
+class Teacher:
+    """llama.cpp in the harness's own process, one sequence at a time."""
+
+    def __init__(self, path: Path) -> None:
+        # Late: only these scenarios need it, and it takes a while.
+        from llama_cpp import Llama, llama_cpp
+
+        self._c: Any = llama_cpp
+        self._model: Any = Llama(
+            str(path), n_ctx=_CONTEXT, n_batch=_CONTEXT, logits_all=True, verbose=False
+        )
+        self._vocabulary = self._c.llama_model_get_vocab(self._model.model)
+
+    def close(self) -> None:
+        self._model.close()
+
+    def tokens(self, text: str) -> list[int]:
+        return list(self._model.tokenize(text.encode(), add_bos=True, special=True))
+
+    @property
+    def model_bytes(self) -> int:
+        """What llama.cpp says of the model's size."""
+        return int(self._c.llama_model_size(self._model.model))
+
+    def next_token(self, prompt: str, pieces: Sequence[str]) -> int:
+        """What the model would go on with, be it the end."""
+        self._model.reset()
+        self._model.eval(self.tokens(prompt) + [self._token(piece) for piece in pieces])
+        return int(self._model.scores[self._model.n_tokens - 1].argmax())
+
+    def shortfalls(self, prompt: str, pieces: Sequence[str]) -> list[float]:
+        """For each token of the answer by how much its logit is below the best at its place.
+
+        Tokens that would end the answer don't count: the answer was asked to go on.
+        """
+        read = self.tokens(prompt)
+        answer = [self._token(piece) for piece in pieces]
+        self._model.reset()
+        self._model.eval(read + answer)
+        first = len(read) - 1
+        logits: npt.NDArray[np.float32] = self._model.scores[first : first + len(answer)].copy()
+        logits[:, self._ends] = -np.inf
+        of_answer = logits[np.arange(len(answer)), answer]
+        return [float(short) for short in logits.max(axis=1) - of_answer]
+
+    def _token(self, piece: str) -> int:
+        """The only token with this text: in this vocabulary no two have the same."""
+        assert piece in self._by_piece, f"no token is {piece!r}: this stream can't be judged"
+        return self._by_piece[piece]
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        count = self._c.llama_vocab_n_tokens(self._vocabulary)
+        return [
+            token for token in range(count) if self._c.llama_vocab_is_eog(self._vocabulary, token)
+        ]
+
+    @cached_property
+    def _by_piece(self) -> dict[str, int]:
+        """Every token that is text by itself: no control token, and no half of a character."""
+        found: dict[str, int] = {}
+        buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
+        for token in range(self._c.llama_vocab_n_tokens(self._vocabulary)):
+            length = self._c.llama_token_to_piece(
+                self._vocabulary, token, buffer, _LONGEST_PIECE, 0, False
+            )
+            piece = buffer.raw[: max(length, 0)].decode(errors="ignore")
+            if piece.encode() == buffer.raw[:length] and piece:
+                assert piece not in found, f"{piece!r} is two tokens"
+                found[piece] = token
+        return found
