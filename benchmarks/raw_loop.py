@@ -1,0 +1,74 @@
+"""llama.cpp's low-level API in a bare loop, without HTTP, text or streams: the ceiling."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+from llama_cpp import llama_cpp as C
+
+from benchmarks.main_job import bundled
+from benchmarks.peers import THREADS
+
+
+class RawLoop:
+    """Greedy decoding of several prompts in one batch."""
+
+    def __init__(self, slots: int, context: int) -> None:
+        self._silence = C.llama_log_callback(lambda *_: None)
+        C.llama_log_set(self._silence, ctypes.c_void_p(0))
+        C.llama_backend_init()
+        self._model = C.llama_model_load_from_file(
+            str(bundled()).encode(), C.llama_model_default_params()
+        )
+        params = C.llama_context_default_params()
+        params.n_ctx, params.n_seq_max, params.kv_unified = context, slots, True
+        params.n_batch = params.n_ubatch = 512
+        params.n_threads = params.n_threads_batch = THREADS
+        self._context = C.llama_init_from_model(self._model, params)
+        self._batch = C.llama_batch_init(512, 0, 1)
+        self._greedy = C.llama_sampler_init_greedy()
+
+    def tokens(self, prompt: str) -> list[int]:
+        """The prompt as token ids."""
+        vocab = C.llama_model_get_vocab(self._model)
+        data = prompt.encode()
+        buffer = (C.llama_token * (len(data) + 8))()
+        count = C.llama_tokenize(vocab, data, len(data), buffer, len(buffer), True, True)
+        return list(buffer[:count])
+
+    def rate(self, prompts: list[str], tokens: int, with_reading: bool) -> float:
+        """Tokens per second in all; `with_reading` counts the time of the prompts too, and the
+        first token, as a client does that sends several requests at once."""
+        C.llama_memory_clear(C.llama_get_memory(self._context), True)
+        began = time.perf_counter()
+        positions: list[int] = []
+        latest: list[int] = []
+        for sequence, prompt in enumerate(prompts):
+            read = self.tokens(prompt)
+            self._decode([(sequence, at, token) for at, token in enumerate(read)])
+            positions.append(len(read))
+            latest.append(C.llama_sampler_sample(self._greedy, self._context, len(read) - 1))
+        if not with_reading:
+            began = time.perf_counter()
+        for _ in range(tokens - 1):
+            rows = zip(range(len(prompts)), positions, latest, strict=True)
+            self._decode(list(rows))
+            positions = [at + 1 for at in positions]
+            latest = [
+                C.llama_sampler_sample(self._greedy, self._context, index)
+                for index in range(len(prompts))
+            ]
+        made = (tokens if with_reading else tokens - 1) * len(prompts)
+        return made / (time.perf_counter() - began)
+
+    def _decode(self, rows: list[tuple[int, int, int]]) -> None:
+        batch = self._batch
+        batch.n_tokens = len(rows)
+        for index, (sequence, position, token) in enumerate(rows):
+            batch.token[index], batch.pos[index] = token, position
+            batch.n_seq_id[index], batch.seq_id[index][0] = 1, sequence
+            # One of a prompt, each of a step: all of them is too much for a prompt's reading.
+            batch.logits[index] = index == len(rows) - 1 or rows[0][0] != rows[-1][0]
+        if C.llama_decode(self._context, batch) != 0:
+            raise SystemExit("llama.cpp could not compute")

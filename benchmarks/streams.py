@@ -1,0 +1,75 @@
+"""The one client of all servers: a request, and when each of its tokens arrived.
+
+Bare sockets on an event loop: the client shares the machine with the server, so it must cost little
+and the same for everyone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from benchmarks.peers import KINDS, Peer
+
+
+@dataclass
+class Answer:
+    """Moments in seconds of one monotonic clock."""
+
+    sent: float
+    arrivals: list[float] = field(default_factory=list)
+    ended: float = 0.0
+
+    @property
+    def first_ms(self) -> float:
+        """Time to first token, milliseconds."""
+        return (self.arrivals[0] - self.sent) * 1000
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second of the decode, without the prompt's reading."""
+        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
+
+    def gaps_ms(self, begin: float, end: float) -> list[float]:
+        """Milliseconds between its tokens, for those that ended between two moments."""
+        pairs = zip(self.arrivals, self.arrivals[1:], strict=False)
+        return [(late - early) * 1000 for early, late in pairs if begin <= late <= end]
+
+
+async def ask(
+    peer: Peer, prompt: str, tokens: int, cache: bool = False, answer: Answer | None = None
+) -> Answer:
+    """One answer, read to its end; `answer` is filled as the tokens come."""
+    kind = KINDS[peer.name]
+    parts = urlsplit(peer.url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 24)
+    body = json.dumps(peer.body(prompt, tokens, cache)).encode()
+    head = (
+        f"POST {kind.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    answer = answer or Answer(0.0)
+    answer.sent = time.perf_counter()
+    writer.write(head.encode() + body)
+    last = b""
+    try:
+        while line := await reader.readline():
+            if kind.mark in line:
+                answer.arrivals.append(time.perf_counter())
+            last = line if len(line) > 2 else last
+    finally:
+        answer.ended = time.perf_counter()
+        writer.close()
+    if len(answer.arrivals) < min(tokens, 2):
+        raise SystemExit(f"{peer.name} did not answer: {last!r}")
+    return answer
+
+
+async def together(peer: Peer, prompts: list[str], tokens: int) -> float:
+    """Tokens per second in all of answers made at once, from the first request to the last end."""
+    answers = await asyncio.gather(*(ask(peer, prompt, tokens) for prompt in prompts))
+    span = max(a.ended for a in answers) - min(a.sent for a in answers)
+    return sum(len(a.arrivals) for a in answers) / span
