@@ -62,9 +62,10 @@ class Inference:
             raise InvalidRequest.of("model", "a model with embeddings", told)
         async with self._requests.admitted(None) as running:
             texts = await self._read(lambda: [loaded.model.tokenize(t) for t in request.texts])
-            most = loaded.header.context_length
+            # Not what the model was trained for: the memory of that may not be there.
+            most = loaded.context.tokens
             for text in texts:
-                check_length("input", len(text), most, f"the model was trained for {most}")
+                check_length("input", len(text), most, f"the context holds {most}")
                 if not text:
                     told = "A text has no tokens"
                     raise InvalidRequest.of("input", "at least one token", told)

@@ -46,7 +46,7 @@ class Letters:
 def loaded(house: Any) -> Any:
     """What is loaded in the house; tests change it."""
     found = house.requests.loaded
-    found.header = SimpleNamespace(causal=True, pooling="mean", context_length=50)
+    found.header = SimpleNamespace(causal=True, pooling="mean")
     found.model = Letters()
     found.chat = SimpleNamespace(render=lambda said: "".join(m.content for m in said) + ">")
     return found
@@ -172,14 +172,15 @@ async def test_vectors_come_in_the_order_of_their_texts_and_tokens_are_counted(
     assert house.requests.status().state == "idle"
 
 
-async def test_a_text_may_be_as_long_as_the_model_was_trained_for(
-    house: Any, inference: Inference
+async def test_a_text_may_be_as_long_as_the_context(
+    house: Any, loaded: Any, inference: Inference
 ) -> None:
+    loaded.context = SimpleNamespace(tokens=50)
     reply = asyncio.create_task(inference.embed(EmbeddingRequest("a" * 50)))
     order = await house.ordered()
     house.requests.take([(order.name, [[1.0]])])
     await reply
-    with pytest.raises(PromptTooLong, match=r"input has 51 tokens.* trained for 50"):
+    with pytest.raises(PromptTooLong, match=r"input has 51 tokens.* context holds 50"):
         await inference.embed(EmbeddingRequest(["a", "a" * 51]))
     assert len(house.engine.orders) == 1
 
