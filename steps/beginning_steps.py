@@ -44,8 +44,7 @@ def all_there(context: Context) -> None:
 
 @then("each token is still one that the model would have chosen")
 def still_good(context: Context) -> None:
-    pieces = by_hand.pieces_of(context.answers[-1])
-    assert max(context.shelf.teacher.shortfalls(context.prompt, pieces)) <= TOLERANCE, pieces
+    _the_model_would_say_so(context, context.prompt)
 
 
 @then("its first token came in less than half the time")
@@ -100,8 +99,12 @@ def words_there(context: Context, words: int) -> None:
 
 @then("the answer is that of the second prompt")
 def answer_of_second(context: Context) -> None:
+    _the_model_would_say_so(context, context.other)
+
+
+def _the_model_would_say_so(context: Context, prompt: str) -> None:
     pieces = by_hand.pieces_of(context.answers[-1])
-    assert max(context.shelf.teacher.shortfalls(context.other, pieces)) <= TOLERANCE, pieces
+    assert max(context.shelf.teacher.shortfalls(prompt, pieces)) <= TOLERANCE, pieces
 
 
 @then("the long answer goes on as if nothing had been")

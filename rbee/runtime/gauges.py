@@ -17,10 +17,14 @@ class Gauge(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
+def resident_bytes() -> int:
+    """The memory that this process really holds."""
+    return int(psutil.Process().memory_info().rss)
+
+
 def memory() -> Gauge:
-    """What this process holds."""
-    resident = psutil.Process().memory_info().rss
-    return Gauge("rbee_memory_bytes", "Resident memory of the process.", resident)
+    """The same, as every daemon tells it."""
+    return Gauge("rbee_memory_bytes", "Resident memory of the process.", resident_bytes())
 
 
 def text(gauges: Iterable[Gauge]) -> str:

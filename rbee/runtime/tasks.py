@@ -1,4 +1,5 @@
-"""Stopping a task of one's own without losing a cancellation that is meant for oneself."""
+"""Tasks of one's own: stopped without losing a cancellation that is meant for oneself, or finished
+in spite of one."""
 
 from __future__ import annotations
 

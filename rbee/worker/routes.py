@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import psutil
 from aiohttp import web
 
 from rbee.contract import endpoints as ep
@@ -12,7 +11,7 @@ from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
 from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
-from rbee.runtime import server
+from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.services.inference import Inference
 from rbee.worker.services.loading import facts
@@ -42,7 +41,7 @@ def add(app: web.Application) -> None:
 
 async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
     loaded = request.app[REQUESTS].status().state != "loading"
-    return WorkerHealth("healthy", loaded, psutil.Process().memory_info().rss)
+    return WorkerHealth("healthy", loaded, gauges.resident_bytes())
 
 
 async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
-import psutil
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from rbee.contract.workers import WorkerStatus
+from rbee.runtime import gauges
 from rbee.worker.services.engine import Counts
 
 Outcome: TypeAlias = Literal["done", "canceled", "failed", "refused"]
@@ -58,12 +58,12 @@ class Metrics:
         ):
             yield CounterMetricFamily(f"rbee_tokens_{name}", words, tokens)
         busy = status.slots_total - status.slots_available if status.state != "loading" else 0
-        memory = psutil.Process().memory_info().rss
+        memory = gauges.memory()
         for name, words, value in (
             ("rbee_slots", "Requests that can run at once.", status.slots_total),
             ("rbee_slots_busy", "Requests that run now.", busy),
             ("rbee_kv_cache_tokens", "Tokens that the KV cache holds.", counts.held),
-            ("rbee_memory_bytes", "Resident memory of the process.", memory),
+            (memory.name, memory.help, memory.value),
         ):
             yield GaugeMetricFamily(name, words, value)
 
