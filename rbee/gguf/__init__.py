@@ -1,1 +1,1 @@
-"""A GGUF file's header, read and checked before anything is loaded: `reading.read`."""
+"""A GGUF model's header, read and checked before anything is loaded or fetched: `reading`."""

@@ -20,7 +20,8 @@ _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """`start` and `end` are bytes from the beginning of the file."""
+    """`start` and `end` are bytes from the beginning of the file; of a split model from the first
+    part's, as if the parts stood one after another."""
 
     name: str
     start: int
@@ -30,14 +31,21 @@ class Tensor(msgspec.Struct, frozen=True):
 class Header(msgspec.Struct, frozen=True):
     """What a model says of itself. Sizes in bytes; None where the file does not say.
 
-    `fields` holds the scalars and texts by key; `lengths` how many elements each array has.
+    `files` are the parts of a split model in their order, or the one file; `size_bytes` and
+    `tensors` are those of all of them. `fields` holds the scalars and texts by key; `lengths` how
+    many elements each array has.
     """
 
-    file: Path
+    files: tuple[Path, ...]
     size_bytes: int
     fields: Mapping[str, Value]
     lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...]
+
+    @property
+    def file(self) -> Path:
+        """What a model is loaded by: its only file, or its first."""
+        return self.files[0]
 
     @property
     def architecture(self) -> str:
@@ -85,7 +93,7 @@ class Header(msgspec.Struct, frozen=True):
         return 2 * context * self.layers * kv_heads * (keys + values)
 
     def layer_ends(self) -> list[int]:
-        """How much of the file must be read before each layer is whole, in bytes, rising."""
+        """How much of the files must be read before each layer is whole, in bytes, rising."""
         ends: dict[int, int] = {}
         for tensor in self.tensors:
             if found := _LAYER.match(tensor.name):

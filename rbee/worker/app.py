@@ -17,13 +17,13 @@ from rbee.runtime.client import Client
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
 from rbee.runtime.narration import Narrator
+from rbee.runtime.progress import Progress
 from rbee.runtime.tasks import stop
 from rbee.worker import routes
 from rbee.worker.services.announce import announce
 from rbee.worker.services.engine import Engine
 from rbee.worker.services.inference import Inference
 from rbee.worker.services.loading import Load, Loaded
-from rbee.worker.services.progress import Progress
 from rbee.worker.services.requests import Requests
 from rbee.worker.settings import WorkerSettings
 
@@ -50,7 +50,7 @@ def main(settings: WorkerSettings) -> int:
 def _build(life: Life, settings: WorkerSettings) -> web.Application:
     app = server.application(life)
     app[routes.EVENTS] = Broadcast()
-    app[routes.PROGRESS] = Progress()
+    app[routes.PROGRESS] = Progress(lambda news: news.stage == "ready")
     app[routes.REQUESTS] = Requests(settings.slots, app[routes.EVENTS])
     app[routes.INFERENCE] = Inference(app[routes.REQUESTS], settings.model_ref)
     routes.add(app)

@@ -8,19 +8,19 @@ from aiohttp import web
 
 from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
-from rbee.contract.events import Event
+from rbee.contract.events import Event, Loading
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.progress import Progress
 from rbee.worker.services.inference import Inference
 from rbee.worker.services.loading import facts
-from rbee.worker.services.progress import Progress
 from rbee.worker.services.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 INFERENCE: web.AppKey[Inference] = web.AppKey("inference", Inference)
-PROGRESS: web.AppKey[Progress] = web.AppKey("progress", Progress)
+PROGRESS: web.AppKey[Progress[Loading]] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
 

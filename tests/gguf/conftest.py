@@ -17,17 +17,22 @@ WORDS = ["<s>", "</s>", "ein", "wort", "größer"]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Write a small model. `fields` replace the ordinary ones; None leaves one out."""
+    """Write a small model. `fields` replace the ordinary ones; None leaves one out. With `each` it
+    is split, so many of its seven tensors in a part, and with `bare_first` none in the first."""
 
     def write(
         name: str = "m.gguf",
         alignment: int | None = None,
         causal: bool | None = None,
         eos: int | None = None,
+        each: int = 0,
+        bare_first: bool = False,
         **fields: int | None,
     ) -> Path:
         path = tmp_path / name
-        writer = gguf.GGUFWriter(path, "llama")
+        writer = gguf.GGUFWriter(
+            path, "llama", split_max_tensors=each, small_first_shard=bare_first
+        )
         if alignment is not None:
             writer.add_custom_alignment(alignment)
         numbers: dict[str, int | None] = {
@@ -59,7 +64,8 @@ def make(tmp_path: Path) -> Make:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-        return path
+        first: Path = writer.format_shard_names(path)[0]
+        return first
 
     return write
 

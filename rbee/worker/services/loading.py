@@ -2,7 +2,8 @@
 
 llama.cpp tells no progress while it maps a file: all its calls come at the end. So the file is read
 through first, in order, which is what the load would wait for anyway, and each layer counts as
-loaded when its last tensor has been read. Without mmap llama.cpp's own progress is told.
+loaded when its last tensor has been read. Of a split model that is every part, one after another:
+llama.cpp finds them by the first one's name. Without mmap llama.cpp's own progress is told.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Load:
     def __call__(self) -> Loaded:
         """Check the header, read the file, load the model, make its context.
 
-        Raises MODEL_NOT_FOUND, UNSUPPORTED_MODEL_FORMAT, MODEL_CORRUPT, BACKEND_UNAVAILABLE.
+        Raises what `read` raises, MODEL_CORRUPT and BACKEND_UNAVAILABLE.
         """
         # Late, and here on the engine's thread: the worker listens before llama.cpp is there.
         from rbee.worker.adapters.chat import ChatTemplate
@@ -114,10 +115,11 @@ class Load:
     def _read_through(self, header: Header) -> None:
         buffer = bytearray(_CHUNK)
         done = 0
-        with self._settings.model.open("rb", buffering=0) as file:
-            while (count := file.readinto(buffer)) and not self._stopped:
-                done += count
-                self._step(header, done)
+        for part in header.files:
+            with part.open("rb", buffering=0) as file:
+                while (count := file.readinto(buffer)) and not self._stopped:
+                    done += count
+                    self._step(header, done)
 
     def _native(self, header: Header, part: float) -> bool:
         if not self._settings.mmap:
@@ -141,9 +143,12 @@ class Load:
 
 def _described(header: Header) -> str:
     end = "none" if header.eos_token_id is None else header.eos_token_id
+    size = f"{header.size_bytes / _MB:.0f} MB"
+    if len(header.files) > 1:
+        size += f" in {len(header.files)} files"
     return (
         f"GGUF for llama.cpp: {header.architecture}, {header.layers} layers, "
-        f"{header.quantization or 'unknown quantization'}, {header.size_bytes / _MB:.0f} MB, "
+        f"{header.quantization or 'unknown quantization'}, {size}, "
         f"vocabulary of {header.vocabulary_size}, end-of-sequence token {end}, "
         f"trained for {header.context_length} tokens"
     )

@@ -37,8 +37,9 @@ Load = Callable[..., Loaded]
 Open = Callable[..., "Desk"]
 
 
-def write_model(path: Path, noise: bool, **more: int) -> None:
-    writer = gguf.GGUFWriter(path, "llama")
+def write_model(path: Path, noise: bool, each: int = 0, **more: int) -> None:
+    """With `each` the model is split, so many tensors in a part."""
+    writer = gguf.GGUFWriter(path, "llama", split_max_tensors=each)
     writer.add_block_count(1)
     writer.add_context_length(TRAINED)
     writer.add_embedding_length(WIDTH)
@@ -96,6 +97,17 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "noise.gguf"
     write_model(path, noise=True)
     return path
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Callable[[int], list[Path]]:
+    """Write the random model, so many tensors in a part, and give all parts in order."""
+
+    def parts(each: int) -> list[Path]:
+        write_model(tmp_path / "noise.gguf", noise=True, each=each)
+        return sorted(tmp_path.glob("noise-*.gguf"))
+
+    return parts
 
 
 class Stepped(Context):

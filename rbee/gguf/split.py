@@ -1,0 +1,59 @@
+"""The names of a model that is split over several files: `NAME-00001-of-00003.gguf` and so on.
+
+So llama.cpp and the `gguf` package write them, and llama.cpp finds the other parts by them. Numbers
+count from 1 and have five digits. A name that only looks like one (part 0, part 4 of 3, six digits)
+is an ordinary file's. Folders before the name stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PART = re.compile(
+    r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<ending>\.gguf)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ENDING = ".gguf"
+
+
+def place(name: str) -> tuple[int, int]:
+    """Which part `name` is and of how many, from 1; (1, 1) for a file that is not split."""
+    found = _found(name)
+    return (int(found["number"]), int(found["count"])) if found else (1, 1)
+
+
+def is_first(name: str) -> bool:
+    """Whether a model is loaded by this name: its only file, or the first of its parts."""
+    return place(name)[0] == 1
+
+
+def parts(name: str) -> list[str]:
+    """The names of the whole set that `name` belongs to, in order; [name] where it is not split.
+
+    The ending stays in the letters in which it is written, since so the files are found.
+    """
+    found = _found(name)
+    if found is None:
+        return [name]
+    stem, count, ending = found["stem"], int(found["count"]), found["ending"]
+    return [f"{stem}{suffix(number, count, ending)}" for number in range(1, count + 1)]
+
+
+def stem(name: str) -> str:
+    """What the names of all parts share: `name` without number and ending.
+
+    Of an ordinary file it is the name without `.gguf`, of a file of another kind the name.
+    """
+    if found := _found(name):
+        return found["stem"]
+    return name[: -len(_ENDING)] if name.lower().endswith(_ENDING) else name
+
+
+def suffix(number: int, count: int, ending: str = _ENDING) -> str:
+    """How the name of part `number` (from 1) of `count` ends. llama.cpp asks for small letters."""
+    return f"-{number:05d}-of-{count:05d}{ending}"
+
+
+def _found(name: str) -> re.Match[str] | None:
+    found = _PART.fullmatch(name)
+    return found if found and 1 <= int(found["number"]) <= int(found["count"]) else None
