@@ -56,10 +56,14 @@ class WorkerSection(_Section, frozen=True):
 
 
 class ModelsSection(_Section, frozen=True):
-    """`default` is what runs where no model is named; `aliases` are short names for references."""
+    """`dir` is where models are kept; unset, ~/.local/share/rbee/models. `default` is what runs
+    where no model is named; `aliases` are short names for references. A download that brings no
+    byte for `download_stall_s` is tried again."""
 
+    dir: str | None = None
     default: str | None = None
     aliases: dict[str, str] = {}
+    download_stall_s: Seconds = 30
 
 
 class TimesSection(_Section, frozen=True):
@@ -71,6 +75,12 @@ class TimesSection(_Section, frozen=True):
     lifeline_lease_s: Seconds = 30
     grace_s: Seconds = 5
     stream_silence_s: Seconds = 30
+
+
+class PathsSection(_Section, frozen=True):
+    """Unset, the catalog of models is in ~/.rbee/models.db."""
+
+    catalog_db: str | None = None
 
 
 class AuthSection(_Section, frozen=True):
@@ -92,5 +102,6 @@ class Config(_Section, frozen=True):
     worker: WorkerSection = WorkerSection()
     models: ModelsSection = ModelsSection()
     times: TimesSection = TimesSection()
+    paths: PathsSection = PathsSection()
     auth: AuthSection = AuthSection()
     log: LogSection = LogSection()

@@ -13,7 +13,19 @@ from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
 from rbee.contract.errors import ErrorEnvelope
-from rbee.contract.nodes import DownloadReply, DownloadRequest, HiveHealth, NodeInfo
+from rbee.contract.models import (
+    Deleted,
+    DownloadReply,
+    DownloadRequest,
+    ModelDetails,
+    ModelName,
+    ModelRows,
+    NodeDownload,
+    NodeModel,
+    NodeModelRows,
+    Resolved,
+)
+from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.workers import (
     ModelFacts,
@@ -35,7 +47,8 @@ ReplyT = TypeVar("ReplyT")
 
 
 class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
-    """A route. `{name}` in `path` is a parameter; `open` routes want no API key."""
+    """A route. `{name}` in `path` is a parameter; so are the names in `query`, each of which may be
+    left out. `open` routes want no API key."""
 
     method: str
     path: str
@@ -44,6 +57,7 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     events: tuple[type, ...] = ()
     status: int = 200
     open: bool = False
+    query: tuple[str, ...] = ()
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -90,6 +104,19 @@ QUEEN_TASKS = Endpoint(
 )
 QUEEN_CANCEL = Endpoint("DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204)
 QUEEN_WORKERS = _get("/v2/workers/list", NodeWorkerRows)
+QUEEN_MODELS = Endpoint("GET", "/v2/models", Nothing, NodeModelRows, query=("node",))
+QUEEN_DOWNLOAD = Endpoint(
+    "POST",
+    "/v2/models/download",
+    NodeDownload,
+    Nothing,
+    (ev.Narration, ev.Download, ErrorEnvelope),
+)
+QUEEN_MODEL_INFO = Endpoint("POST", "/v2/models/info", NodeModel, ModelDetails)
+QUEEN_MODEL_VERIFY = Endpoint(
+    "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
+)
+QUEEN_MODEL_DELETE = Endpoint("POST", "/v2/models/delete", NodeModel, Deleted)
 QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone)
 
 # hive
@@ -99,7 +126,22 @@ HIVE_WORKERS = _get("/v1/workers/list", WorkerRows)
 HIVE_SPAWN = Endpoint("POST", "/v1/workers/spawn", SpawnRequest, SpawnReply)
 HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
 HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
+HIVE_MODELS = _get("/v1/models", ModelRows)
+HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
 HIVE_DOWNLOAD = Endpoint("POST", "/v1/models/download", DownloadRequest, DownloadReply)
+HIVE_DOWNLOAD_PROGRESS = Endpoint(
+    "GET",
+    "/v1/models/download/progress",
+    Nothing,
+    Nothing,
+    (ev.Download, ErrorEnvelope),
+    query=("id",),
+)
+HIVE_MODEL_INFO = Endpoint("POST", "/v1/models/info", ModelName, ModelDetails)
+HIVE_MODEL_VERIFY = Endpoint(
+    "POST", "/v1/models/verify", ModelName, Nothing, (ev.Verify, ErrorEnvelope)
+)
+HIVE_MODEL_DELETE = Endpoint("POST", "/v1/models/delete", ModelName, Deleted)
 HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone)
 
 # worker

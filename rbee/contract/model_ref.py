@@ -39,7 +39,7 @@ _OTHER_FORMATS = (".safetensors", ".bin", ".pt", ".pth", ".onnx", ".ggml")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _HF = re.compile(
     rf"(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._-]{{0,95}}))?"
-    r"(?:/(?P<file>[^\s:@?#\\]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
+    r"(?:/(?P<file>[^\s:@?#\\\x00-\x1f\x7f]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
 )
 
 
@@ -105,13 +105,14 @@ def _hf(rest: str, written: str) -> ModelRef:
     if rest.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     match = _HF.fullmatch(rest)
-    if match is None or ".." in rest.split("/"):
+    # Any of them would make a file's place another one: `owner/repo//etc/m.gguf`.
+    if match is None or not {"", ".", ".."}.isdisjoint(rest.split("/")):
         raise InvalidModelRef(value=written, forms=list(FORMS))
     quantization = match["quantization"]
     return ModelRef(
         "hf",
         match["repo"],
-        match["revision"],
+        match["revision"] if match["revision"] != "main" else None,
         match["file"],
         quantization.upper() if quantization else None,
     )

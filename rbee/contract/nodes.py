@@ -1,11 +1,10 @@
-"""Messages about a node: its hive, its hardware, its models."""
+"""Messages about a node: its hive and its hardware."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import Meta
 
 
 class HiveHealth(msgspec.Struct, frozen=True):
@@ -44,14 +43,3 @@ class NodeInfo(msgspec.Struct, frozen=True):
     disk_free_bytes: int
     state: Literal["running", "draining"]
     owner: Owner | None
-
-
-class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    model: Annotated[str, Meta(min_length=1, max_length=4096)]
-
-
-class DownloadReply(msgspec.Struct, frozen=True):
-    """`local_path` is set where nothing has to be fetched."""
-
-    download_id: str
-    local_path: str | None

@@ -61,7 +61,8 @@ class Client:
         within_s: float = 30.0,
         **names: str,
     ) -> R:
-        """Ask once. `names` fill the path's parameters; `within_s` bounds the whole exchange."""
+        """Ask once. `names` fill the path's parameters and the query; `within_s` bounds the whole
+        exchange."""
         timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
         async with self._ask(endpoint, message, timeout, names) as response:
             try:
@@ -111,6 +112,7 @@ class Client:
             response = await self._session.request(
                 endpoint.method,
                 self.url + endpoint.path.format(**names),
+                params={name: names[name] for name in endpoint.query if name in names},
                 data=None if message is None else msgspec.json.encode(message),
                 headers=headers,
                 timeout=timeout,

@@ -10,6 +10,8 @@ from rbee.contract.events import Narration
 from rbee.runtime.log import correlation_id
 
 Tell: TypeAlias = Callable[[Narration], None]
+# Actor, emoji, text.
+Say: TypeAlias = Callable[[str, str, str], None]
 
 
 class Narrator:

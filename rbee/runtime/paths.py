@@ -32,6 +32,19 @@ def pid_file(program: str) -> Path:
     return state_dir() / f"{program}.pid"
 
 
+def models_dir(configured: str | None = None) -> Path:
+    """The folder in which models are kept; it need not exist yet."""
+    if configured is not None:
+        return Path(configured).expanduser().absolute()
+    data = Path(os.environ.get("XDG_DATA_HOME") or home() / ".local" / "share")
+    return data / "rbee" / "models"
+
+
+def catalog_db(configured: str | None = None) -> Path:
+    """The catalog of models, `~/.rbee/models.db`. Raises STATE_NOT_WRITABLE."""
+    return Path(configured).expanduser() if configured is not None else state_dir() / "models.db"
+
+
 def config_candidates() -> list[Path]:
     """The config files in the order in which they are looked for; only the first one counts."""
     if named := os.environ.get("RBEE_CONFIG"):

@@ -23,6 +23,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "narration": NARRATION,
     "loading": ev.Loading("loading_to_vram", 3, 30, 12.5),
     "download": ev.Download("downloading", 5, 10, 0.5),
+    "verify": ev.Verify("hashing", "/m.gguf", 5, 10),
     "started": ev.Started("r-1", "hf:a/b", "worker-1", "localhost"),
     "token": ev.Token("é\r\n\u2028", 0),
     "done": DONE,
@@ -59,6 +60,10 @@ def test_an_event_comes_out_of_a_stream_as_it_went_in(name: str) -> None:
     [
         (ev.Loading("ready"), {"stage"}),
         (ev.Download("complete", local_path="/m"), {"stage", "local_path"}),
+        (ev.Download("retrying", attempt=2, attempts=6, delay_ms=100, reason="Connection reset"),
+         {"stage", "attempt", "attempts", "delay_ms", "reason"}),
+        (ev.Verify("hashing", "/m", 5, 10), {"stage", "file", "bytes_hashed", "bytes_total"}),
+        (ev.Verify("complete", sha256=["ab"], compared=False), {"stage", "sha256", "compared"}),
         (ev.Narration("a", "t", "c"), {"actor", "text", "correlation_id"}),
         (ONE_OF_EACH["token"], {"token", "index"}),
         (ONE_OF_EACH["started"], {"request_id", "model", "worker_id", "node"}),

@@ -18,8 +18,8 @@ from rbee.contract.model_ref import ModelRef, parse
         ("hf:owner/repo:Q8_0", ModelRef("hf", "owner/repo", quantization="Q8_0")),
         ("hf:owner/repo/dir/m.gguf", ModelRef("hf", "owner/repo", file="dir/m.gguf")),
         ("hf:owner/repo@v1.0", ModelRef("hf", "owner/repo", "v1.0")),
-        ("hf:owner/repo@main:Q4_K_M", ModelRef("hf", "owner/repo", "main", None, "Q4_K_M")),
-        ("hf:owner/repo@main/m.gguf", ModelRef("hf", "owner/repo", "main", "m.gguf")),
+        ("hf:owner/repo@main:Q4_K_M", ModelRef("hf", "owner/repo", None, None, "Q4_K_M")),
+        ("hf:owner/repo@main/m.gguf", ModelRef("hf", "owner/repo", None, "m.gguf")),
         ("owner/repo", ModelRef("hf", "owner/repo")),
         ("owner/repo:q8_0", ModelRef("hf", "owner/repo", quantization="Q8_0")),
         ("file:/models/a b.gguf", ModelRef("file", "/models/a b.gguf")),
@@ -28,6 +28,17 @@ from rbee.contract.model_ref import ModelRef, parse
 )
 def test_each_form_is_read(text: str, ref: ModelRef) -> None:
     assert parse(text) == ref
+
+
+@pytest.mark.parametrize("rest", ["", ":Q8_0", "/dir/m.gguf"])
+def test_the_main_revision_is_the_same_as_none(rest: str) -> None:
+    assert parse(f"hf:owner/repo@main{rest}") == parse(f"hf:owner/repo{rest}")
+    assert str(parse(f"hf:owner/repo@main{rest}")) == f"hf:owner/repo{rest}"
+
+
+def test_a_revision_that_only_begins_like_main_is_another_one() -> None:
+    assert parse("hf:owner/repo@main2").revision == "main2"
+    assert parse("hf:owner/repo@MAIN").revision == "MAIN"
 
 
 @pytest.mark.parametrize(

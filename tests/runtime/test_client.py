@@ -68,6 +68,25 @@ async def test_the_message_the_names_and_the_key_arrive(start: Start, connect: C
     }
 
 
+LIST = Endpoint("GET", "/list", Nothing, Ack, query=("node", "more"))
+
+
+@pytest.mark.parametrize(
+    "names", [{}, {"node": "a b&c=ü"}, {"node": "n", "more": "1"}, {"node": "n", "other": "x"}]
+)
+async def test_the_query_has_the_names_that_are_given_and_belong_to_it(
+    start: Start, connect: Connect, names: dict[str, Any]
+) -> None:
+    seen: dict[str, str] = {}
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.update(request.query)
+        return web.Response(body=b'{"message":"well"}')
+
+    await connect(await start(handler)).call(LIST, **names)
+    assert seen == {name: value for name, value in names.items() if name in LIST.query}
+
+
 async def test_without_a_key_none_is_sent(start: Start, connect: Connect) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response({"message": str("Authorization" in request.headers)})

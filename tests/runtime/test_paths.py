@@ -38,6 +38,25 @@ def test_workers_logs_are_told_apart(home: Path) -> None:
     assert paths.log_file("llm-worker-rbee", "worker-1").name == "llm-worker-rbee-worker-1.log"
 
 
+def test_models_are_kept_where_a_persons_data_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert paths.models_dir() == home / ".local" / "share" / "rbee" / "models"
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert paths.models_dir() == Path("/data/rbee/models")
+    assert not (home / ".local").exists()
+
+
+def test_a_folder_of_models_that_is_configured_goes_before(home: Path) -> None:
+    assert paths.models_dir("/disk/models") == Path("/disk/models")
+    assert paths.models_dir("~/models") == home / "models"
+
+
+def test_the_catalog_is_part_of_the_state(home: Path) -> None:
+    assert paths.catalog_db() == home / ".rbee" / "models.db"
+    assert paths.catalog_db("~/other.db") == home / "other.db"
+
+
 def test_a_home_that_can_not_be_written_is_told(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,64 @@
+"""Work on a thread that nobody has to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from rbee.runtime.threads import apart
+
+
+async def test_what_the_work_returns_comes_back() -> None:
+    assert await apart(lambda: 7) == 7
+    assert await apart(lambda: None) is None
+
+
+async def test_what_the_work_raises_comes_back() -> None:
+    def work() -> None:
+        raise KeyError("m")
+
+    with pytest.raises(KeyError, match="m"):
+        await apart(work)
+
+
+async def test_canceled_the_work_goes_on_unheard() -> None:
+    began, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        go.wait(5)
+        done.set()
+
+    task = asyncio.create_task(apart(work))
+    await asyncio.to_thread(began.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not done.is_set()
+    go.set()
+    assert await asyncio.to_thread(done.wait, 5)
+
+
+def test_the_program_ends_though_the_work_hangs() -> None:
+    """asyncio.run would wait for one of its own threads; the thread is a daemon."""
+    forever = threading.Event()
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(apart(forever.wait), 0.01)
+
+    asyncio.run(main())
+    left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    assert all(thread.daemon for thread in left if thread.name.startswith("apart"))
+    assert any(thread.name.startswith("apart") for thread in left)
+    forever.set()
+
+
+async def test_a_hundred_hanging_ones_keep_nobody_from_a_thread() -> None:
+    forever = threading.Event()
+    hanging = [asyncio.create_task(apart(forever.wait)) for _ in range(100)]
+    assert await asyncio.wait_for(apart(lambda: "at once"), 5) == "at once"
+    forever.set()
+    await asyncio.gather(*hanging)
