@@ -47,6 +47,20 @@ def test_the_megabytes_that_are_told_never_look_as_if_it_fitted() -> None:
     assert "1201 MB" in caught.value.message
 
 
+def test_a_model_that_would_fit_is_named() -> None:
+    with pytest.raises(VramExhausted) as caught:
+        check_memory(2 * MB, MB, "node-7", "cpu", "hf:owner/repo/m-Q2_K.gguf")
+    assert "hf:owner/repo/m-Q2_K.gguf would fit" in caught.value.message
+    assert "2 MB" in caught.value.message
+    assert set(caught.value.details) == {"node", "device", "required", "available"}
+
+
+def test_where_nothing_would_fit_nothing_is_named() -> None:
+    with pytest.raises(VramExhausted) as caught:
+        check_memory(2 * MB, MB, "node-7", "cpu")
+    assert "would fit" not in caught.value.message
+
+
 def test_without_a_wish_the_nodes_best_backend_is_taken() -> None:
     assert choose_backend(None, ["cuda", "cpu"]) == "cuda"
 

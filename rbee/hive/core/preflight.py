@@ -24,12 +24,27 @@ def arithmetic(model_bytes: int, kv_bytes: int, available: int) -> str:
     return f"needs {round(required / _MB)} MB ({sum_of}), {available // _MB} MB are free"
 
 
-def check_memory(required: int, available: int, node: str, device: str) -> None:
-    """Bytes in; raises VRAM_EXHAUSTED with both amounts in MB."""
+def check_memory(
+    required: int,
+    available: int,
+    node: str,
+    device: str,
+    fitting: str | None = None,
+    in_all: bool = False,
+) -> None:
+    """Bytes in; raises VRAM_EXHAUSTED with both amounts in MB, and with what would fit by name.
+
+    `in_all`: what is available is all that the node has, and not only what is free.
+    """
     if required > available:
-        raise VramExhausted(
+        error = VramExhausted(
             node=node, device=device, required=-(-required // _MB), available=available // _MB
         )
+        if in_all:
+            error.message = error.message.replace("MB free on", "MB in all on")
+        if fitting is not None:
+            error.message += f" {fitting} would fit."
+        raise error
 
 
 def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
