@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from rbee.hive import routes
+from rbee.hive.adapters.folder import Folder
 from rbee.hive.adapters.hardware import Hardware
+from rbee.hive.adapters.hub import Hub
+from rbee.hive.services.models import Models
+from rbee.hive.services.provisioner import Provisioner
 from rbee.hive.services.workers import Workers, worker_command
 from rbee.hive.settings import HiveSettings
-from rbee.runtime import api_key, server
+from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
+from rbee.runtime.narration import Narrator
 
 PROGRAM = "rbee-hive"
 
@@ -37,11 +44,27 @@ def _build(life: Life, settings: HiveSettings) -> web.Application:
     # An insecure hive asks for no key, but its workers still do: one key opens both.
     key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)
     app = server.application(life)
-    app[routes.CONFIG] = config
     app[routes.EVENTS] = Broadcast()
     app[routes.HARDWARE] = Hardware(worker_command(config))
-    workers = Workers(config, life, key, app[routes.HARDWARE], app[routes.EVENTS])
-    app[routes.WORKERS] = workers
-    app[DRAIN] = workers.end_all
+    narrator = Narrator(app[routes.EVENTS].send)
+    folder = Folder(paths.models_dir(config.models.dir))
+    models = Models(paths.catalog_db(config.paths.catalog_db), folder, narrator)
+    hub = Hub(config.models.download_stall_s)
+    app[routes.PROVISIONER] = Provisioner(config, models, hub, narrator)
+    app[routes.WORKERS] = Workers(
+        config,
+        life,
+        key,
+        app[routes.HARDWARE],
+        app[routes.PROVISIONER],
+        app[routes.EVENTS],
+    )
+    app[DRAIN] = lambda: _drain(app)
+    app.on_cleanup.append(lambda _: models.close())
     routes.add(app)
     return app
+
+
+async def _drain(app: web.Application) -> None:
+    """Workers and downloads, at the same time."""
+    await asyncio.gather(app[routes.WORKERS].end_all(), app[routes.PROVISIONER].end_all())

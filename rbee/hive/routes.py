@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import get_args
@@ -11,11 +10,18 @@ from aiohttp import web
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.config import Config
 from rbee.contract.daemons import Ack
 from rbee.contract.events import Event
-from rbee.contract.model_ref import parse
-from rbee.contract.nodes import DownloadReply, DownloadRequest, HiveHealth, NodeInfo
+from rbee.contract.models import (
+    Deleted,
+    DownloadReply,
+    DownloadRequest,
+    ModelDetails,
+    ModelName,
+    ModelRows,
+    Resolved,
+)
+from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import (
     ReadyCallback,
     SpawnReply,
@@ -25,12 +31,14 @@ from rbee.contract.workers import (
     WorkerState,
 )
 from rbee.hive.adapters.hardware import Hardware, disk_free_bytes, memory
+from rbee.hive.services.provisioner import Provisioner
+from rbee.hive.services.verification import verify
 from rbee.hive.services.workers import Workers
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 
-CONFIG: web.AppKey[Config] = web.AppKey("config", Config)
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
+PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
@@ -43,7 +51,13 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_SPAWN, _spawn)
     server.answer(app, ep.HIVE_READY, _ready)
     server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
+    server.answer(app, ep.HIVE_MODELS, _models)
+    server.answer(app, ep.HIVE_RESOLVE, _resolve)
     server.answer(app, ep.HIVE_DOWNLOAD, _download)
+    server.stream(app, ep.HIVE_DOWNLOAD_PROGRESS, _progress)
+    server.answer(app, ep.HIVE_MODEL_INFO, _info)
+    server.stream(app, ep.HIVE_MODEL_VERIFY, _verify)
+    server.answer(app, ep.HIVE_MODEL_DELETE, _delete)
     server.stream(app, ep.HIVE_EVENTS, _events)
     server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
@@ -96,10 +110,35 @@ async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
     return Ack(f"{message.worker_id} has ended.")
 
 
+async def _models(request: web.Request, _: ep.Nothing) -> ModelRows:
+    return await request.app[PROVISIONER].listing()
+
+
+async def _resolve(request: web.Request, message: ModelName) -> Resolved:
+    provisioner = request.app[PROVISIONER]
+    here = await provisioner.models.find(provisioner.reference(message.model))
+    return Resolved(str(here.reference) if here is not None else None)
+
+
 async def _download(request: web.Request, message: DownloadRequest) -> DownloadReply:
-    ref = parse(message.model, request.app[CONFIG].models.aliases)
-    path = await request.app[WORKERS].provide(ref)
-    return DownloadReply(secrets.token_hex(8), str(path))
+    return await request.app[PROVISIONER].download(message)
+
+
+def _progress(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    return request.app[PROVISIONER].progress(request.query.get("id", ""))
+
+
+async def _info(request: web.Request, message: ModelName) -> ModelDetails:
+    return await request.app[PROVISIONER].info(message.model)
+
+
+def _verify(request: web.Request, message: ModelName) -> AsyncIterator[Event | None]:
+    provisioner = request.app[PROVISIONER]
+    return verify(provisioner.models, provisioner.reference(message.model))
+
+
+async def _delete(request: web.Request, message: ModelName) -> Deleted:
+    return await request.app[PROVISIONER].delete(message.model, request.app[WORKERS].holding)
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -6,17 +6,17 @@ import asyncio
 import logging
 import socket
 import uuid
+from collections import Counter
 from pathlib import Path
 
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello
-from rbee.contract.errors import AddressInUse, Internal, NotFound, ShuttingDown
+from rbee.contract.errors import AddressInUse, Internal, ModelCorrupt, NotFound, ShuttingDown
 from rbee.contract.events import Event
-from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reading import read
-from rbee.hive.adapters import local_models, logs
+from rbee.hive.adapters import logs
 from rbee.hive.adapters.hardware import Hardware, memory
 from rbee.hive.core.preflight import (
     arithmetic,
@@ -25,6 +25,8 @@ from rbee.hive.core.preflight import (
     choose_backend,
     required_bytes,
 )
+from rbee.hive.services.provisioner import Provisioner
+from rbee.hive.services.rows import OnDisk
 from rbee.hive.services.supervised import Plan, Supervised
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
@@ -40,17 +42,26 @@ class Workers:
     """Starts workers, knows them, and ends them all."""
 
     def __init__(
-        self, config: Config, life: Life, key: str, hardware: Hardware, events: Broadcast[Event]
+        self,
+        config: Config,
+        life: Life,
+        key: str,
+        hardware: Hardware,
+        provisioner: Provisioner,
+        events: Broadcast[Event],
     ) -> None:
         self._config = config
         self._life = life
         self._key = key
         self._hardware = hardware
+        self._provisioner = provisioner
         self._events = events
         self._workers: dict[str, Supervised] = {}
         self._ports: set[int] = set()
         # Workers that are being started, by whether they have called back already.
         self._starting: dict[str, bool] = {}
+        # Files of workers that are being started.
+        self._wanted: Counter[Path] = Counter()
         self._say = Narrator(events.send).say
         self._command = worker_command(config)
 
@@ -58,21 +69,34 @@ class Workers:
         """Every worker that listens and has not begun to end."""
         return [worker.row() for worker in self._workers.values() if not worker.is_ending]
 
-    async def provide(self, ref: ModelRef) -> Path:
-        """The model's file on this node. Raises MODEL_NOT_FOUND."""
-        path = await asyncio.to_thread(local_models.find, ref)
-        self._say("model-provisioner", "📦", f"model provisioning: {ref} is on disk")
-        return path
+    def holding(self, path: Path) -> list[str]:
+        """The workers that have this file in memory, or are about to load it."""
+        holding = [name for name, worker in self._workers.items() if worker.plan.file == str(path)]
+        return holding or (["a worker that is just starting"] if self._wanted[path] else [])
 
     async def spawn(self, request: SpawnRequest) -> SpawnReply:
-        """Check, start, and reply when the worker listens; it loads behind that."""
-        ref = parse(request.model, self._config.models.aliases)
-        path = await asyncio.to_thread(local_models.find, ref)
-        header = await asyncio.to_thread(read, path)
+        """Check, start, and reply when the worker listens; it loads behind that. A model that is
+        not here is fetched first."""
+        model = await self._provisioner.provide(self._provisioner.reference(request.model))
+        self._wanted[model.path] += 1
+        try:
+            return await self._spawn(request, model)
+        finally:
+            self._wanted[model.path] -= 1
+
+    async def _spawn(self, request: SpawnRequest, model: OnDisk) -> SpawnReply:
+        path = model.path
+        try:
+            header = await asyncio.to_thread(read, path)
+        except ModelCorrupt as error:
+            known = self._provisioner.models.folder.reference(path)
+            if known.scheme == "hf":
+                error.details["model"] = str(known)
+            raise
         backend = await self._preflight(request, header)
         plan = Plan(
             worker_id=f"worker-{uuid.uuid4()}",
-            model_ref=str(ref),
+            model_ref=str(model.reference),
             file=str(path),
             backend=backend,
             device=request.device or 0,

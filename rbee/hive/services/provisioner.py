@@ -1,0 +1,273 @@
+"""From a reference to a file on this node: found, or fetched from the Hub after all is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from rbee.contract.config import Config
+from rbee.contract.errors import DiskFull, DownloadFailed, ModelCorrupt, NotFound, RequestCanceled
+from rbee.contract.events import Download as DownloadNews
+from rbee.contract.model_ref import ModelRef, parse
+from rbee.contract.models import (
+    Deleted,
+    DownloadReply,
+    DownloadRequest,
+    ModelDetails,
+    ModelRows,
+    Offered,
+)
+from rbee.gguf.header import Header, context_length
+from rbee.gguf.reading import read, read_beginning
+from rbee.hive.adapters.folder import Folder
+from rbee.hive.adapters.hardware import memory
+from rbee.hive.adapters.hub import Hub
+from rbee.hive.adapters.transfer import there_of
+from rbee.hive.core import repository
+from rbee.hive.core.preflight import check_memory, required_bytes
+from rbee.hive.core.repository import Listing, RemoteModel
+from rbee.hive.services.downloads import Download, Downloads
+from rbee.hive.services.models import Models
+from rbee.hive.services.persistence import persist
+from rbee.hive.services.rows import OnDisk
+from rbee.runtime.narration import Narrator
+from rbee.runtime.present import retrying
+from rbee.runtime.threads import apart
+
+T = TypeVar("T")
+
+_PROVISIONER = "model-provisioner"
+_HEADER_PIECE = 4 << 20
+_LONGEST_HEADER = 256 << 20
+# Less than the queen waits, so that she hears what is wrong.
+_ASKING_S = 150.0
+_MB = 1_000_000
+
+
+class Provisioner:
+    """What others ask for models."""
+
+    def __init__(self, config: Config, models: Models, hub: Hub, narrator: Narrator) -> None:
+        self.models = models
+        self._config = config
+        self._hub = hub
+        self._say = narrator.say
+        self._downloads = Downloads(hub, models.folder, models.arrived)
+
+    async def end_all(self) -> None:
+        """Stop what runs; partial files stay."""
+        await self._downloads.end_all()
+
+    def reference(self, text: str) -> ModelRef:
+        """As a person writes it, with this node's aliases."""
+        return parse(text, self._config.models.aliases)
+
+    async def download(self, request: DownloadRequest) -> DownloadReply:
+        """Find the model here, or begin to fetch it; an other asker's download is joined.
+
+        What can be known before the first byte is checked first. Raises MODEL_NOT_FOUND,
+        MODEL_GATED, VRAM_EXHAUSTED, DISK_FULL, DOWNLOAD_FAILED.
+        """
+        ref = self.reference(request.model)
+        here = await self.models.find(ref)
+        if here is not None:
+            done = self._downloads.done(here.reference, here.path)
+            return DownloadReply(done.id, str(here.reference), str(here.path))
+        async with self._in_time(ref):
+            download = await self._fetch(ref, request.detach, request.to_run)
+        return DownloadReply(download.id, str(download.reference), None)
+
+    async def provide(self, ref: ModelRef) -> OnDisk:
+        """The model on this node, fetched and waited for where need be."""
+        here = await self.models.find(ref)
+        if here is None:
+            async with self._in_time(ref):
+                download = await self._fetch(ref, detach=False, to_run=True)
+            async for _ in download.watch():
+                pass
+            here = await self.models.find(download.reference)
+            if here is None:
+                raise RequestCanceled(f"{ref} was taken away as soon as it was there.")
+        return here
+
+    def progress(self, download_id: str) -> AsyncIterator[DownloadNews | None]:
+        """The progress of a download. Raises INVALID_REQUEST (404) for an unknown id."""
+        found = self._downloads.find(download_id)
+        if found is None:
+            told = f"This hive knows no download {download_id!r}"
+            raise NotFound.of("id", "a download of this hive", told, download_id)
+        return found.watch()
+
+    async def listing(self) -> ModelRows:
+        return await self.models.listing(self._downloads.sizes())
+
+    async def delete(self, text: str, holding: Callable[[Path], list[str]]) -> Deleted:
+        """Delete a model, and end its download. `holding` names the workers that have a file."""
+        ref = self.reference(text)
+        path = await self.models.path_of(ref)
+        running = self._downloads.of(path)
+        if running is not None:
+            running.end(RequestCanceled(f"{running.reference} is being deleted."))
+            await running.ended()
+        return await self.models.delete(path, holding)
+
+    async def info(self, text: str) -> ModelDetails:
+        """What is known of a model, which need not be here. Raises what `download` raises."""
+        ref = self.reference(text)
+        here = await self.models.find(ref)
+        if here is not None:
+            header = await asyncio.to_thread(read, here.path)
+            sums = here.row.sha256 if here.row else None
+            return self._details(str(here.reference), header, header.size_bytes, sums, here.path)
+        async with self._in_time(ref):
+            listing, model = await self._ask(ref)
+            header = await self._header(model)
+        sums = ",".join(file.sha256 or "unknown" for file in model.files)
+        details = self._details(str(model.reference), header, model.size_bytes, sums, None)
+        return msgspec.structs.replace(details, offered=self._offered(listing, ref, header))
+
+    async def _fetch(self, ref: ModelRef, detach: bool, to_run: bool) -> Download:
+        listing, model = await self._ask(ref)
+        path = self.models.folder.target(model.reference, model.files[0].path)
+        quantization = None
+        if self._downloads.of(path) is None:
+            header = await self._header(model)
+            quantization = header.quantization
+            self._check_memory(listing, model, header, to_run)
+            await self._check_disk(model, path)
+            size = round(model.size_bytes / _MB)
+            told = f"model provisioning: fetching {model.reference} ({size} MB)"
+            self._say(_PROVISIONER, "⬇️", told)
+        else:
+            told = f"model provisioning: {model.reference} is being fetched already"
+            self._say(_PROVISIONER, "⬇️", told)
+        return self._downloads.begin(model, detach, quantization)
+
+    async def _ask(self, ref: ModelRef) -> tuple[Listing, RemoteModel]:
+        """The repository, and the model in it that is meant."""
+        listing = await self._persist(ref, lambda: self._hub.listing(ref))
+        model = repository.pick(listing, ref)
+        there = repository.quantizations(repository.models(listing, ref))
+        if ref.file is None and ref.quantization is None and len(there) > 1:
+            told = f"{model.quantization} is chosen of {', '.join(there)}"
+            self._say(_PROVISIONER, "🎯", f"model provisioning: {told}")
+        return listing, model
+
+    async def _header(self, model: RemoteModel) -> Header:
+        """The model's header, and nothing more of its file."""
+        size, name = model.files[0].size_bytes, str(model.reference)
+        data = b""
+        while (header := await asyncio.to_thread(read_beginning, data, size, name)) is None:
+            if len(data) >= _LONGEST_HEADER:
+                reason = f"its header does not end within {_LONGEST_HEADER // _MB} MB"
+                raise ModelCorrupt(file=name, reason=reason)
+            data += await self._piece(model, len(data), max(len(data), _HEADER_PIECE))
+        return header
+
+    async def _piece(self, model: RemoteModel, start: int, length: int) -> bytes:
+        """Bytes of the model's first file, as many as there are."""
+        length = min(length, model.files[0].size_bytes - start)
+        return await self._persist(model.reference, lambda: self._hub.piece(model, start, length))
+
+    def _check_memory(
+        self, listing: Listing, model: RemoteModel, header: Header, to_run: bool
+    ) -> None:
+        now = memory()
+        available = now.memory_free_bytes if to_run else now.memory_total_bytes
+        kv = self._kv_bytes(header)
+        required = required_bytes(model.size_bytes, kv)
+        others = repository.models(listing, model.reference)
+        smaller = [other for other in others if required_bytes(other.size_bytes, kv) <= available]
+        best = max(smaller, key=lambda other: other.size_bytes, default=None)
+        name = str(best.reference) if best else None
+        check_memory(required, available, socket.gethostname(), "cpu", name, in_all=not to_run)
+
+    async def _check_disk(self, model: RemoteModel, path: Path) -> None:
+        """What is still to come must have room, beside what others still bring."""
+        folder = self.models.folder
+        await asyncio.to_thread(folder.make)
+        missing = await asyncio.to_thread(_missing_bytes, folder, model)
+        free = await asyncio.to_thread(folder.free_bytes) - self._downloads.missing_bytes(path)
+        if missing > free:
+            there = [row for row in await self.models.rows() if folder.holds(row.local_path)]
+            there.sort(key=lambda row: -row.size_bytes)
+            named = (f"{row.reference} ({round(row.size_bytes / _MB)} MB)" for row in there[:3])
+            told = f" The largest there: {', '.join(named)}." if there else ""
+            required, available = -(-missing // _MB), max(0, free) // _MB
+            raise DiskFull(
+                f"{folder.root} has {available} MB free, and {required} MB are needed.{told}",
+                required=required,
+                available=available,
+                path=str(folder.root),
+            )
+
+    def _kv_bytes(self, header: Header) -> int:
+        asked = self._config.worker.context
+        return header.kv_bytes(context_length(asked, header.context_length))
+
+    def _details(
+        self, reference: str, header: Header, size: int, sums: str | None, path: Path | None
+    ) -> ModelDetails:
+        now = memory()
+        return ModelDetails(
+            reference=reference,
+            state="ready" if path is not None else "not on this node",
+            size_bytes=size,
+            local_path=str(path) if path is not None else None,
+            sha256=sums,
+            architecture=header.architecture,
+            quantization=header.quantization,
+            layers=header.layers,
+            context_length=header.context_length,
+            vocabulary_size=header.vocabulary_size,
+            required_bytes=required_bytes(size, self._kv_bytes(header)),
+            memory_total_bytes=now.memory_total_bytes,
+            memory_free_bytes=now.memory_free_bytes,
+            offered=[],
+        )
+
+    def _offered(self, listing: Listing, ref: ModelRef, header: Header) -> list[Offered]:
+        total, kv = memory().memory_total_bytes, self._kv_bytes(header)
+        offered = sorted(repository.models(listing, ref), key=lambda model: model.size_bytes)
+        return [
+            Offered(
+                str(model.reference),
+                model.quantization,
+                model.size_bytes,
+                required_bytes(model.size_bytes, kv) <= total,
+            )
+            for model in offered
+        ]
+
+    async def _persist(self, ref: ModelRef, ask: Callable[[], T]) -> T:
+        """Ask the Hub on a thread, again where that may help, and say so."""
+
+        def tell(news: DownloadNews) -> None:
+            self._say(_PROVISIONER, "🔁", retrying(news))
+
+        return await persist(ref, lambda: apart(ask), tell)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, ref: ModelRef) -> AsyncIterator[None]:
+        """What the Hub is asked before a download, all of it. Raises DOWNLOAD_FAILED."""
+        try:
+            async with asyncio.timeout(_ASKING_S):
+                yield
+        except TimeoutError:
+            reason = f"the Hub had not told what it has after {_ASKING_S:g} s"
+            raise DownloadFailed(
+                model=str(ref), attempts=1, bytes_downloaded=0, bytes_total=None, reason=reason
+            ) from None
+
+
+def _missing_bytes(folder: Folder, model: RemoteModel) -> int:
+    """What is still to come of a model of which a part may be there."""
+    targets = [folder.target(model.reference, file.path) for file in model.files]
+    there = sum(there_of(file, target) for file, target in zip(model.files, targets, strict=True))
+    return model.size_bytes - there
