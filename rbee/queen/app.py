@@ -8,6 +8,7 @@ from aiohttp import web
 
 from rbee.queen import routes
 from rbee.queen.services.holds import Holds
+from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
 from rbee.queen.settings import QueenSettings
@@ -45,6 +46,7 @@ def _build(life: Life, settings: QueenSettings) -> web.Application:
     app[routes.HOLDS] = Holds(life)
     app[routes.EVENTS] = Broadcast()
     app[routes.NODES] = Nodes(config, key, app[routes.EVENTS])
+    app[routes.MODELS] = NodeModels(app[routes.NODES])
     app[routes.TASKS] = Tasks(config, app[routes.NODES])
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)

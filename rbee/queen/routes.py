@@ -11,9 +11,17 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack, QueenHealth, Released
 from rbee.contract.events import Event
+from rbee.contract.models import (
+    Deleted,
+    ModelDetails,
+    NodeDownload,
+    NodeModel,
+    NodeModelRows,
+)
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRows
 from rbee.queen.services.holds import Holds
+from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
 from rbee.runtime import gauges, server
@@ -21,6 +29,7 @@ from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
+MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 TASKS: web.AppKey[Tasks] = web.AppKey("tasks", Tasks)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
@@ -34,6 +43,11 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.QUEEN_TASKS, _task)
     server.answer(app, ep.QUEEN_CANCEL, _cancel)
     server.answer(app, ep.QUEEN_WORKERS, _workers)
+    server.answer(app, ep.QUEEN_MODELS, _models)
+    server.stream(app, ep.QUEEN_DOWNLOAD, _download)
+    server.answer(app, ep.QUEEN_MODEL_INFO, _model_info)
+    server.stream(app, ep.QUEEN_MODEL_VERIFY, _verify)
+    server.answer(app, ep.QUEEN_MODEL_DELETE, _delete_model)
     server.stream(app, ep.QUEEN_EVENTS, _events)
     server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
@@ -72,6 +86,26 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
     return NodeWorkerRows(await request.app[NODES].workers())
+
+
+async def _models(request: web.Request, _: ep.Nothing) -> NodeModelRows:
+    return await request.app[MODELS].rows(request.query.get("node"))
+
+
+def _download(request: web.Request, message: NodeDownload) -> AsyncIterator[Event | None]:
+    return request.app[MODELS].download(message)
+
+
+async def _model_info(request: web.Request, message: NodeModel) -> ModelDetails:
+    return await request.app[MODELS].info(message)
+
+
+def _verify(request: web.Request, message: NodeModel) -> AsyncIterator[Event | None]:
+    return request.app[MODELS].verify(message)
+
+
+async def _delete_model(request: web.Request, message: NodeModel) -> Deleted:
+    return await request.app[MODELS].delete(message)
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -20,13 +20,15 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.model_ref import ModelRef
-from rbee.contract.nodes import DownloadRequest
+from rbee.contract.models import ModelName
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.queen.core.naming import named
 from rbee.queen.core.placement import match
 from rbee.queen.services.hive import Hive
 from rbee.queen.services.inference import Inference, crashed
 from rbee.queen.services.outlet import Outlet
+from rbee.queen.services.provision import provide
 from rbee.queen.services.queue import Queue
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
@@ -49,6 +51,7 @@ class Course:
         self._request_id = request_id
         self._request = request
         self._model = str(model)
+        self._of_repository = model.scheme == "hf"
         self._hive = hive
         self._queue = queue
         self._narrator = Narrator(self.outlet.tell, hive.node)
@@ -91,13 +94,12 @@ class Course:
         with self._hive.events.listen() as coming:
             relay = asyncio.create_task(self._relay(coming))
             try:
-                if self._hive.placing.locked():
-                    told = "waiting for a worker that another request starts"
-                    self._say(_QUEEN, "⏱️", told)
-                async with self._hive.placing:
-                    worker = await self._find()
-                    found = worker is not None
-                    worker = worker or await self._provision()
+                worker = await self._find()
+                found = worker is not None
+                if worker is None:
+                    # A download may take hours: it holds up nobody else.
+                    await self._provide()
+                    worker = await self._place()
                 if not found or worker.state == "loading":
                     await self._wait_until_loaded(worker)
                 if not found:
@@ -106,9 +108,17 @@ class Course:
             finally:
                 await stop(relay)
 
-    async def _find(self) -> WorkerRow | None:
+    async def _match(self) -> WorkerRow | None:
         rows = [row for row in await self._hive.rows() if row.id not in self._left]
-        worker = match(rows, self._model, self._request.backend, self._request.device)
+        if self._of_repository and rows:
+            # Workers have the name of the file; a repository or a quantization means one.
+            known = await self._hive.own.call(ep.HIVE_RESOLVE, ModelName(self._model))
+            self._model = known.reference or self._model
+        return match(rows, self._model, self._request.backend, self._request.device)
+
+    async def _find(self) -> WorkerRow | None:
+        """Phase 1."""
+        worker = await self._match()
         if worker is None:
             told = f"no worker on {self._hive.node} holds {self._model}"
             self._say(_QUEEN, "🔎", f"worker registry: {told}")
@@ -125,17 +135,32 @@ class Course:
         self._say(_QUEEN, "⏭️", f"skipped: {', '.join(skipped)}")
         return worker
 
-    async def _provision(self) -> WorkerRow:
-        """Phases 2 to 6, told by the hive where the hive does them."""
-        hive, request = self._hive.own, self._request
+    async def _provide(self) -> None:
+        """Phases 2 and 3, told by the hive where the hive does them."""
+        hive = self._hive.own
         version = await self._hive.check_version()
         self._say(_QUEEN, "🩺", f"pool preflight: rbee-hive {version} is alive at {hive.url}")
         try:
-            await hive.call(ep.HIVE_DOWNLOAD, DownloadRequest(self._model))
+            provided = await provide(hive, self._model, self.outlet.tell, self._say, to_run=True)
+        except RbeeError as error:
+            raise named(error, self._hive.node, self._model) from None
+        self._model = provided.reference
+
+    async def _place(self) -> WorkerRow:
+        """Phases 4 to 6, one request of a node after the other: two that want the same model get
+        one worker."""
+        if self._hive.placing.locked():
+            self._say(_QUEEN, "⏱️", "waiting for a worker that another request starts")
+        async with self._hive.placing:
+            return await self._match() or await self._spawn()
+
+    async def _spawn(self) -> WorkerRow:
+        hive, request = self._hive.own, self._request
+        try:
             wanted = SpawnRequest(self._model, request.backend, request.device)
             spawned = await hive.call(ep.HIVE_SPAWN, wanted, within_s=120.0)
         except RbeeError as error:
-            raise self._named(error) from None
+            raise named(error, self._hive.node, self._model) from None
         row = await self._hear_of(spawned.worker_id, loaded=False)
         if row is None:
             # It listens, or the hive would not have said so, but has not called back.
@@ -157,7 +182,7 @@ class Course:
             ):
                 async for event in events:
                     if isinstance(event, ErrorEnvelope):
-                        raise self._named(RbeeError.from_body(event.error))
+                        raise named(RbeeError.from_body(event.error), self._hive.node, self._model)
                     if isinstance(event, Loading):
                         last = event if event.stage == "loading_to_vram" else last
                         self.outlet.tell(event)
@@ -188,7 +213,8 @@ class Course:
     async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
         gone = await self._hive.gone(worker_id)
         if gone is not None and gone.error is not None:
-            return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
+            error = RbeeError.from_body(msgspec.convert(gone.error, ErrorBody))
+            return named(error, self._hive.node, self._model)
         if gone is not None and gone.stalled:
             return LoadingTimeout(
                 node=self._hive.node,
@@ -197,11 +223,3 @@ class Course:
                 layers_total=last.layers_total,
             )
         return crashed(gone, worker_id, self._hive.node, 0, self._request.max_tokens)
-
-    def _named(self, error: RbeeError) -> RbeeError:
-        """The hive's error under the name that the person knows the node by."""
-        if "node" in error.details:
-            known = error.details["node"]
-            error.message = error.message.replace(str(known), self._hive.node)
-            error.details["node"] = self._hive.node
-        return error

@@ -27,6 +27,10 @@ class Nodes:
             raise NodeNotFound(node=node)
         return found
 
+    def hives(self) -> list[Hive]:
+        """All of them."""
+        return list(self._hives.values())
+
     async def workers(self) -> list[NodeWorkerRow]:
         """The workers of all nodes, as their hives tell at this moment."""
         lists = await asyncio.gather(*(self._of(hive) for hive in self._hives.values()))

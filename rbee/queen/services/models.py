@@ -1,0 +1,117 @@
+"""What people do with the models of a node: relayed to its hive, with what the hive tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.contract.events import Download, Event, Narration
+from rbee.contract.models import (
+    Deleted,
+    Disk,
+    ModelDetails,
+    ModelName,
+    NodeDownload,
+    NodeModel,
+    NodeModelRow,
+    NodeModelRows,
+)
+from rbee.queen.core.naming import named
+from rbee.queen.services.hive import Hive
+from rbee.queen.services.nodes import LOCAL, Nodes
+from rbee.queen.services.outlet import Outlet
+from rbee.queen.services.provision import ASKED_WITHIN_S, provide
+from rbee.runtime.log import correlation_id
+from rbee.runtime.narration import Narrator
+from rbee.runtime.tasks import stop
+
+
+class NodeModels:
+    """Starts the node's hive where none runs."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+
+    async def rows(self, node: str | None) -> NodeModelRows:
+        """The models of one node; of all that the queen knows where none is named."""
+        hives = [self._nodes.hive(node)] if node else self._nodes.hives()
+        listed = await asyncio.gather(*(self._of(hive) for hive in hives))
+        return NodeModelRows(
+            [row for part in listed for row in part.models],
+            [disk for part in listed for disk in part.disks],
+            [note for part in listed for note in part.notes],
+        )
+
+    async def info(self, asked: NodeModel) -> ModelDetails:
+        hive = await self._up(asked.node, Outlet())
+        name = ModelName(asked.model)
+        return await hive.own.call(ep.HIVE_MODEL_INFO, name, within_s=ASKED_WITHIN_S)
+
+    async def delete(self, asked: NodeModel) -> Deleted:
+        hive = await self._up(asked.node, Outlet())
+        name = ModelName(asked.model)
+        return await hive.own.call(ep.HIVE_MODEL_DELETE, name, within_s=ASKED_WITHIN_S)
+
+    async def verify(self, asked: NodeModel) -> AsyncIterator[Event | None]:
+        """The hive's events. A reader that leaves ends the work."""
+        hive = await self._up(asked.node, Outlet())
+        async with hive.own.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
+            async for event in events:
+                if isinstance(event, ErrorEnvelope):
+                    raise RbeeError.from_body(event.error)
+                yield event
+
+    async def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:
+        """What the hive tells, up to the whole model. A reader that leaves ends the download,
+        unless others wait for it or it is detached."""
+        outlet = Outlet()
+        work = asyncio.create_task(self._download(asked, outlet))
+        try:
+            yield None
+            async for event in outlet.read():
+                yield event
+        finally:
+            await stop(work)
+
+    async def _download(self, asked: NodeDownload, outlet: Outlet) -> None:
+        try:
+            hive = await self._up(asked.node, outlet)
+            say = Narrator(outlet.tell, hive.node).say
+            with hive.events.listen() as coming:
+                relay = asyncio.create_task(_relay(hive.node, coming, outlet))
+                try:
+                    done = await provide(
+                        hive.own, asked.model, outlet.tell, say, detach=asked.detach
+                    )
+                    if done.local_path is not None:
+                        outlet.tell(Download("complete", local_path=done.local_path))
+                finally:
+                    await stop(relay)
+            outlet.end()
+        except RbeeError as error:
+            outlet.end(named(error, asked.node or LOCAL))
+
+    async def _of(self, hive: Hive) -> NodeModelRows:
+        await hive.up(Narrator(lambda _: None, hive.node))
+        listed = await hive.own.call(ep.HIVE_MODELS)
+        rows = [
+            NodeModelRow(node=hive.node, **msgspec.structs.asdict(row)) for row in listed.models
+        ]
+        sizes = listed.disk_total_bytes, listed.disk_free_bytes
+        return NodeModelRows(rows, [Disk(hive.node, listed.folder, *sizes)], listed.notes)
+
+    async def _up(self, node: str | None, outlet: Outlet) -> Hive:
+        hive = self._nodes.hive(node)
+        await hive.up(Narrator(outlet.tell, hive.node))
+        return hive
+
+
+async def _relay(node: str, coming: AsyncIterator[Event], outlet: Outlet) -> None:
+    """Pass on what the hive tells of this request."""
+    async for event in coming:
+        if isinstance(event, Narration) and event.correlation_id == correlation_id.get():
+            outlet.tell(msgspec.structs.replace(event, node=node))
