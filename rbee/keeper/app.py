@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 from rbee.contract.errors import Internal, InvalidRequest, RbeeError
+from rbee.contract.models import NodeDownload, NodeModel
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.validation import decode
 from rbee.keeper.adapters.screen import Screen
@@ -31,6 +32,8 @@ def run(command: Command, screen: Screen) -> int:
     except RbeeError as error:
         screen.error(error)
         code = error.exit_code
+    except BrokenPipeError:  # nobody reads any more: `| head -1`
+        code = 1
     except KeyboardInterrupt:
         screen.note("Canceled.")
         code = 130
@@ -69,6 +72,27 @@ def daemon(action: str) -> int:
 
     actions = {"start": commands.start, "stop": commands.stop, "status": commands.status}
     return run(actions[action], Screen())
+
+
+def models(action: str, fields: dict[str, object], screen: Screen) -> int:
+    """`rbee-keeper models …`. `fields` are what the queen is asked with."""
+    from rbee.keeper.commands import models as commands
+
+    given = {name: value for name, value in fields.items() if value is not None}
+    listings = {"list": commands.listing, "disk-usage": commands.disk_usage}
+    if action in listings:
+        node = str(given["node"]) if "node" in given else None
+        return run(lambda settings, shown: listings[action](settings, shown, node), screen)
+    try:
+        if action == "download":
+            wanted = decode(_text(given), NodeDownload)
+            return run(lambda settings, shown: commands.download(settings, shown, wanted), screen)
+        asked = decode(_text(given), NodeModel)
+    except InvalidRequest as error:
+        screen.error(error)
+        return 2
+    others = {"info": commands.info, "verify": commands.verify, "delete": commands.delete}
+    return run(lambda settings, shown: others[action](settings, shown, asked), screen)
 
 
 def _unexpected() -> Internal:

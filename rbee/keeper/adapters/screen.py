@@ -6,26 +6,27 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from rbee.contract.errors import InvalidApiKey, RbeeError
-from rbee.contract.events import NAMES, Event, Loading, Narration, Queued, Token
-from rbee.runtime.present import explain
+from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Queued, Token, Verify
+from rbee.keeper.adapters.bars import Bar
+from rbee.runtime.present import explain, retrying
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+_MB = 1_000_000
 
 
 class Screen:
     """Shows events as they come. `quiet` drops the narration; `as_json` sends every event to stdout
-    as one line of JSON in place of the text. A bar appears only on a terminal."""
+    as one line of JSON in place of the text. A bar appears only on a terminal; elsewhere a download
+    is told in tenths."""
 
     def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
         self._quiet = quiet
-        self._as_json = as_json
-        self._bar: tuple[Progress, TaskID] | None = None
+        self.as_json = as_json
+        self._bar = Bar()
+        self._tenths = 0
         self._in_line = False
         _open_what_is_closed()
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -34,15 +35,15 @@ class Screen:
 
     def show(self, event: Event) -> None:
         """One event. Raises BrokenPipeError where nobody reads stdout any more."""
-        if self._as_json:
+        if self.as_json:
             line = {"event": NAMES[type(event)], "data": event}
             self._write(msgspec.json.encode(line).decode() + "\n")
         elif isinstance(event, Token):
-            self._end_bar()
+            self._bar.end()
             self._write(event.token)
             self._in_line = not event.token.endswith("\n") if event.token else self._in_line
-        if isinstance(event, Loading) and sys.stderr.isatty() and not self._quiet:
-            self._load(event)
+        if isinstance(event, Loading | Download | Verify):
+            self._progress(event)
         elif isinstance(event, Narration) and not self._quiet:
             emoji = f"{event.emoji} " if event.emoji else ""
             self.note(f"[{event.actor}] {emoji}{event.text}")
@@ -54,10 +55,19 @@ class Screen:
         """A line of what was asked for, on stdout."""
         self._write(f"{line}\n")
 
+    def result(self, line: str) -> None:
+        """What a stream of events came to; in JSON the events have said it."""
+        if not self.as_json:
+            self.say(line)
+
+    def json(self, found: object) -> None:
+        """A listing as one JSON document."""
+        self.say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+
     def note(self, line: str) -> None:
         """A line on stderr, under whatever is on the screen."""
-        if self._bar is not None:
-            self._bar[0].console.print(line, markup=False, highlight=False, soft_wrap=True)
+        if self._bar.is_shown:
+            self._bar.print(line)
             return
         self.end_line()
         print(line, file=sys.stderr, flush=True)
@@ -80,28 +90,32 @@ class Screen:
 
     def close(self) -> None:
         """Take the bar away and finish the last line."""
-        self._end_bar()
+        self._bar.end()
         self.end_line()
 
     def _write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 
-    def _load(self, event: Loading) -> None:
-        if event.stage == "ready":
-            self._end_bar()
+    def _progress(self, event: Loading | Download | Verify) -> None:
+        if self._quiet:
             return
-        if self._bar is None:
-            self._bar = _bar()
-        progress, task = self._bar
-        memory = f"{event.vram_mb or 0:.0f} MB"
-        total, loaded = event.layers_total or 0, event.layers_loaded or 0
-        progress.update(task, total=total, completed=loaded, memory=memory)
+        if isinstance(event, Download) and event.stage == "retrying":
+            if self._bar.is_shown:
+                self._bar.show(event)  # it stands where the transfer broke
+            self.note(f"[model-provisioner] 🔁 {retrying(event)}")
+        elif sys.stderr.isatty():
+            self._bar.show(event)
+        elif isinstance(event, Download) and event.stage == "downloading":
+            self._tell_tenths(event)
 
-    def _end_bar(self) -> None:
-        if self._bar is not None:
-            self._bar[0].stop()
-            self._bar = None
+    def _tell_tenths(self, event: Download) -> None:
+        done, total = event.bytes_downloaded or 0, event.bytes_total or 0
+        tenths = 10 * done // total if total else 0
+        if tenths > self._tenths:
+            self._tenths = tenths
+            told = f"{10 * tenths} % of {total / _MB:.0f} MB, {event.speed_mbps or 0:.1f} MB/s"
+            self.note(f"[model-provisioner] ⬇️ {told}")
 
 
 def _open_what_is_closed() -> None:
@@ -111,20 +125,3 @@ def _open_what_is_closed() -> None:
     os.close(descriptor)
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  for good
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  for good
-
-
-def _bar() -> tuple[Progress, TaskID]:
-    # Late: only a terminal needs it, and the first token should not wait for it.
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    progress = Progress(
-        TextColumn("loading"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("layers, {task.fields[memory]}"),
-        console=Console(stderr=True, no_color="NO_COLOR" in os.environ),
-        transient=True,
-    )
-    progress.start()
-    return progress, progress.add_task("loading", total=None, memory="")

@@ -1,0 +1,117 @@
+"""What a person sees of a download: a bar on a terminal, tenths elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from rbee.contract.events import Download, Event, Narration, Verify
+from rbee.keeper.adapters.screen import Screen
+
+MB = 1_000_000
+AGAIN = Download("retrying", attempt=2, attempts=6, delay_ms=100, reason="Connection reset")
+Shown = Callable[..., tuple[list[str], list[str]]]
+
+
+def came(megabytes: float) -> Download:
+    return Download("downloading", int(megabytes * MB), 98 * MB, 12.34)
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Shown:
+    """Show events; gives the lines of stdout and of stderr."""
+
+    def show(*events: Event, **how: bool) -> tuple[list[str], list[str]]:
+        screen = Screen(**how)
+        for event in events:
+            screen.show(event)
+        screen.close()
+        out, err = capsys.readouterr()
+        return out.splitlines(), err.splitlines()
+
+    return show
+
+
+def test_without_a_terminal_a_download_is_told_in_tenths(shown: Shown) -> None:
+    out, err = shown(*(came(quarter / 4) for quarter in range(4 * 98 + 1)))
+    assert out == []
+    assert len(err) == 10
+    assert err[3] == "[model-provisioner] ⬇️ 40 % of 98 MB, 12.3 MB/s"
+    assert err[-1].startswith("[model-provisioner] ⬇️ 100 % of 98 MB")
+
+
+def test_each_tenth_is_told_once_and_not_before_it_is_there(shown: Shown) -> None:
+    assert shown(came(9.7))[1] == []
+    _, err = shown(came(9.8), came(10), came(19), came(5), came(9.8))
+    assert err == ["[model-provisioner] ⬇️ 10 % of 98 MB, 12.3 MB/s"]
+
+
+def test_a_download_that_goes_on_is_told_from_where_it_is(shown: Shown) -> None:
+    _, err = shown(came(50), came(60))
+    assert [line.split()[2] for line in err] == ["50", "60"]
+
+
+def test_a_download_of_unknown_size_is_not_told_in_tenths(shown: Shown) -> None:
+    assert shown(Download("downloading", 5, None, 1.0)) == ([], [])
+
+
+def test_a_retry_is_told_with_its_reason_and_its_pause(shown: Shown) -> None:
+    out, err = shown(AGAIN)
+    assert out == []
+    assert err == ["[model-provisioner] 🔁 Connection reset: attempt 2 of 6 in 100 ms"]
+
+
+def test_a_verification_is_told_by_its_bar_alone(shown: Shown) -> None:
+    assert shown(Verify("hashing", "/m", 5, 10), Verify("complete", compared=True)) == ([], [])
+
+
+def test_the_end_of_a_download_is_no_line(shown: Shown) -> None:
+    assert shown(Download("complete", local_path="/m.gguf")) == ([], [])
+
+
+def test_quiet_nothing_of_it_is_told(shown: Shown) -> None:
+    told = Narration("model-provisioner", "words", "c-1", "📦")
+    assert shown(told, came(50), AGAIN, quiet=True) == ([], [])
+
+
+def test_in_json_each_event_is_a_line_on_stdout(shown: Shown) -> None:
+    out, _ = shown(came(5), AGAIN, Verify("complete", compared=True), as_json=True)
+    told = [msgspec.json.decode(line) for line in out]
+    assert [line["event"] for line in told] == ["download", "download", "verify"]
+    assert told[0]["data"] == {
+        "stage": "downloading",
+        "bytes_downloaded": 5 * MB,
+        "bytes_total": 98 * MB,
+        "speed_mbps": 12.34,
+    }
+    assert told[2]["data"] == {"stage": "complete", "compared": True}
+
+
+def test_on_a_terminal_there_is_a_bar_and_no_tenths(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    screen = Screen()
+    screen.show(came(50))
+    assert screen._bar.is_shown
+    screen.show(AGAIN)
+    screen.show(Download("complete", local_path="/m.gguf"))
+    assert not screen._bar.is_shown
+    err = capsys.readouterr().err
+    assert "attempt 2 of 6 in 100 ms" in err
+    assert "[model-provisioner] ⬇️" not in err
+
+
+def test_a_result_is_said_where_no_json_has_said_it(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().result("/models/m.gguf")
+    assert capsys.readouterr().out == "/models/m.gguf\n"
+    Screen(as_json=True).result("/models/m.gguf")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_listing_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(as_json=True).json([{"a": 1}, {"a": 2}])
+    assert msgspec.json.decode(capsys.readouterr().out) == [{"a": 1}, {"a": 2}]
