@@ -8,8 +8,12 @@ A scenario's world
     settings.py   the config file as a user would write it
     commands.py   which four programs are judged
     models.py     GGUF files: the bundled one, a large one made of holes, and those of
-    quantized.py  the bundled one in other quantizations
+    quantized.py  the bundled one in other quantizations    split_models.py  and in three parts
     broken_models.py  the bundled one with one thing wrong    prompts.py  prompts of a given length
+The Hub, in the place of huggingface.co
+    hub.py        its face                      hub_server.py  its HTTP
+    hub_repositories.py  what lies on it        hub_log.py     what it was asked
+    hub_faults.py what goes wrong with it       hub_sending.py  how fast, and how it breaks off
 Running and watching
     run.py        a program or a keeper, its output with arrival times
     terminal.py   a keeper on a terminal
@@ -23,6 +27,8 @@ Running and watching
     secrets.py    where the API key must not stand
     refusals.py   what a person is told about each of many broken files
     by_hand.py    a worker that a person started            crowd.py    many people at one worker
+    fetching.py   a model that a hive fetches
+    catalog.py    the catalog as SQLite has it, the models folder as the disk has it
     metrics.py    what Prometheus would read                vectors.py  what was embedded
 Second opinions
     headers.py    a model file, as the gguf package reads it
@@ -31,6 +37,7 @@ Breaking things
     wire.py       a relay that cuts, resets or goes silent at a chosen event, and notes requests
     callback.py   a stranger who listens for a worker's ready callback
     squatter.py   something that is no queen on the queen's port
+    small_disk.py a disk of a few megabytes, to be filled up
 The frame
     waiting.py    the one waiting function
     evidence.py   what each scenario leaves for whoever asks why it failed

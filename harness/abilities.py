@@ -1,8 +1,12 @@
 """Which tagged scenarios this machine can't run. They are switched off here, by tag, and said."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Collection
+from pathlib import Path
+
+_CAP_SYS_ADMIN = 21  # linux/capability.h
 
 
 def _has_gpu() -> bool:
@@ -17,9 +21,17 @@ def _has_namespaces() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
 
+def _has_tmpfs() -> bool:
+    """Root in a container often may not mount."""
+    status = Path("/proc/self/status").read_text()
+    (granted,) = re.findall(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(granted, 16) >> _CAP_SYS_ADMIN & 1)
+
+
 ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "gpu": (_has_gpu, "no NVIDIA card here"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
+    "tmpfs": (_has_tmpfs, "mounting a small disk wants root"),
     "netns": (_has_namespaces, "network namespaces want root and ip"),
 }
 

@@ -107,3 +107,5 @@ _EDITS: Mapping[str, Callable[[GGUFReader], Edits]] = {
     "a tensor turned around": _turned,
     "an unknown architecture": _other_architecture,
 }
+
+NAMES = frozenset([*_CONTENTS, *_EDITS])

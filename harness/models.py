@@ -1,18 +1,20 @@
-"""GGUF files: the bundled model, a large one made of holes, and broken ones.
+"""GGUF files: the bundled model, a large one made of holes, small ones of noise, and broken ones.
 
 A file of holes has a true header (the bundled model's own keys and tokenizer, valid tensor infos)
-and no data: it takes some megabytes on disk, and a worker as long to load as a real one.
+and no data: it takes some megabytes on disk, and a worker as long to load as a real one. A small
+one has noise where the weights are: a piece that comes to lie at a wrong place changes its sha256.
 """
 
 import importlib.metadata
+import random
 import tempfile
 from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFReader, GGUFValueType, GGUFWriter
+from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
 
-from harness import broken_models, quantized
+from harness import broken_models, quantized, split_models
 from harness.teacher import Teacher
 
 BUNDLED = "bundled:smollm2-135m-instruct"
@@ -94,6 +96,22 @@ class Shelf:
             quantized.make(bundled_path(), path, quantization)
         return path
 
+    def small(self, variety: str = "F16") -> Path:
+        """16 MB that are quick to fetch and never asked for an answer.
+
+        A variety that is a quantization's name stands in the header. Each has its own content.
+        """
+        path = self._root / f"small-{variety.replace(' ', '-')}.gguf"
+        if not path.exists():
+            kind = getattr(LlamaFileType, f"MOSTLY_{variety}", LlamaFileType.MOSTLY_F16)
+            _made_of_holes(path, layers=1, width=128, hidden=512, kind=kind, noise=variety)
+        return path
+
+    @cached_property
+    def parts(self) -> list[Path]:
+        """The bundled model in three files."""
+        return split_models.make(bundled_reader(), self._root / "parts" / "smollm2.gguf")
+
     @cached_property
     def teacher(self) -> Teacher:
         """The bundled model in the harness's own hands."""
@@ -101,8 +119,12 @@ class Shelf:
 
     def named(self, name: str) -> Path:
         """The model that a feature calls `name`, as in `<large>` or `<no gguf>`."""
-        if name == "unbroken":
+        if name in broken_models.NAMES:
             return self.broken(name)
+        if name == "bundled":
+            return bundled_path()
+        if name.startswith("small"):
+            return self.small(name.removeprefix("small").strip() or "F16")
         if name.startswith("Q"):
             return self.quantized(name)
         path: Path = getattr(self, name.replace(" ", "_"))
@@ -114,7 +136,15 @@ class Shelf:
         self._folder.cleanup()
 
 
-def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
+def _made_of_holes(
+    path: Path,
+    layers: int,
+    width: int,
+    hidden: int,
+    kind: LlamaFileType = LlamaFileType.MOSTLY_F16,
+    noise: str = "",
+) -> Path:
+    """With `noise` the holes are filled, each word's in its own way."""
     heads = width // 64
     shape = {
         "llama.block_count": layers,
@@ -123,7 +153,7 @@ def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
         "llama.attention.head_count": heads,
         "llama.attention.head_count_kv": heads,
         "llama.rope.dimension_count": 64,
-        "general.file_type": 1,
+        "general.file_type": int(kind),
     }
     reader = bundled_reader()
     writer = GGUFWriter(path, "llama")
@@ -138,9 +168,9 @@ def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
     size = 0
     vocabulary = len(reader.fields["tokenizer.ggml.tokens"].data)
     for name, dimensions in _tensors(layers, width, hidden, vocabulary):
-        kind = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
-        length = int(np.prod(dimensions)) * kind.itemsize
-        writer.add_tensor_info(name, dimensions, kind, length)
+        number = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
+        length = int(np.prod(dimensions)) * number.itemsize
+        writer.add_tensor_info(name, dimensions, number, length)
         size += -(-length // _ALIGNMENT) * _ALIGNMENT
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -149,6 +179,9 @@ def _made_of_holes(path: Path, layers: int, width: int, hidden: int) -> Path:
     header = -(-path.stat().st_size // _ALIGNMENT) * _ALIGNMENT
     with path.open("r+b") as file:
         file.truncate(header + size)
+        if noise:
+            file.seek(header)
+            file.write(random.Random(noise).randbytes(size))
     return path
 
 

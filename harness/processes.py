@@ -57,6 +57,17 @@ def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psut
     return found
 
 
+def connected(processes: Iterable[psutil.Process], address: tuple[str, int]) -> bool:
+    """Whether one of these processes has a connection to that address."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            for connection in process.net_connections("tcp"):
+                established = connection.status == psutil.CONN_ESTABLISHED
+                if established and tuple(connection.raddr) == address:
+                    return True
+    return False
+
+
 def cpu_used_in(process: psutil.Process, seconds: float) -> float:
     """Processor time that it uses in the next `seconds` of the clock."""
     return float(process.cpu_percent(interval=seconds)) / 100 * seconds

@@ -42,8 +42,25 @@ class MuteServer:
         self._socket.close()
 
 
-def squat(what: str, address: str, port: int) -> WebSite | MuteServer:
-    """`what` is "a web site" or "a mute server"."""
+class Swallower:
+    """A port whose queue of connections is full: who asks for one more hears nothing at all."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((address, port))
+        self._socket.listen(0)
+        self._waiting = [socket.create_connection((address, port))]
+
+    def close(self) -> None:
+        for each in (*self._waiting, self._socket):
+            each.close()
+
+
+def squat(what: str, address: str, port: int) -> WebSite | MuteServer | Swallower:
+    """`what` is "a web site", "a mute server" or "a port that swallows connections"."""
+    if what == "a port that swallows connections":
+        return Swallower(address, port)
     if what == "a web site":
         return WebSite(address, port)
     assert what == "a mute server", what

@@ -18,6 +18,8 @@ _NEEDS = re.compile(
     r"|(?P<weights>\d+) MB and (?P<cache>\d+) MB of KV cache)\), (?P<free>\d+) MB are free"
 )
 
+_FETCHED = re.compile(r"(?P<percent>\d+) % of (?P<total>\d+) MB, (?P<speed>[\d.]+) MB/s")
+
 PHASES = [
     "worker registry",
     "pool preflight",
@@ -92,6 +94,14 @@ def needs(stderr: str) -> dict[str, int]:
     match = _NEEDS.search(line)
     assert match, f"no arithmetic in {line!r}"
     return {name: int(value) for name, value in match.groupdict().items() if value}
+
+
+def fetched(stderr: str) -> list[tuple[int, int, float]]:
+    """Each line that tells how a download goes on: percent, of how many MB, MB/s."""
+    found = [_FETCHED.search(line) for line in narration(stderr)]
+    return [
+        (int(told["percent"]), int(told["total"]), float(told["speed"])) for told in found if told
+    ]
 
 
 def error_codes(stderr: str) -> list[str]:

@@ -12,6 +12,7 @@ import pyte
 from harness.waiting import wait_until
 
 _COLUMNS, _LINES = 100, 40
+_FETCHED = re.compile(r"(\d+)/(\d+) MB, ([\d.]+) MB/s")
 _BAR = re.compile(r"(\d+) ?(?:%|/ ?\d+ layers)")
 
 
@@ -84,3 +85,24 @@ class Terminal:
             if found and (not positions or int(found[-1]) != positions[-1]):
                 positions.append(int(found[-1]))
         return positions
+
+    def fetched(self) -> list[tuple[int, int, float]]:
+        """Each new position of a download's bar: megabytes, of how many, and their speed."""
+        return _positions(list(self.screens))
+
+    def fetched_around(
+        self, words: str
+    ) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, float]]]:
+        """Those before these words came on the screen, and those from then on."""
+        screens = list(self.screens)
+        first = next(at for at, screen in enumerate(screens) if words in screen)
+        return _positions(screens[:first]), _positions(screens[first:])
+
+
+def _positions(screens: list[str]) -> list[tuple[int, int, float]]:
+    seen: list[tuple[int, int, float]] = []
+    for screen in screens:
+        for done, total, speed in _FETCHED.findall(screen)[-1:]:
+            if not seen or seen[-1][0] != int(done):
+                seen.append((int(done), int(total), float(speed)))
+    return seen

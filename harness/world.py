@@ -16,6 +16,7 @@ from harness.calls import Reply, call
 from harness.commands import SCRIPTS, Commands
 from harness.events import EventStream
 from harness.evidence import Evidence
+from harness.hub import Hub
 from harness.models import Shelf
 from harness.network import Network
 from harness.run import Run
@@ -88,6 +89,12 @@ class World:
         return self.home / ".rbee" / "api_key"
 
     @property
+    def models(self) -> Path:
+        """The models folder."""
+        chosen = self.settings.get("models", {}).get("dir")
+        return Path(str(chosen)) if chosen else self.home / ".local" / "share" / "rbee" / "models"
+
+    @property
     def key(self) -> str:
         return self.key_file.read_text().strip()
 
@@ -120,13 +127,25 @@ class World:
 
     def expand(self, text: str) -> str:
         """A feature's words for what is known only here: <large>, <queen address>, …"""
-        places = {"queen address": self.queen_address[0], "hive address": self.hive_address[0]}
+        places = {
+            "queen address": self.queen_address[0],
+            "hive address": self.hive_address[0],
+            "models folder": str(self.models),
+            "home": str(self.home),
+        }
         for name, value in places.items():
             text = text.replace(f"<{name}>", value)
         for name in _MODELS:
             if f"<{name}>" in text:
                 text = text.replace(f"<{name}>", f"file:{self.shelf.named(name)}")
         return text
+
+    def open_hub(self) -> Hub:
+        """From now on the world's programs ask this Hub, and no other."""
+        hub = Hub(self.network.address(3), 8000)
+        self.overrides["HF_ENDPOINT"] = hub.url
+        self.closes(hub.close)
+        return hub
 
     # What happens in it
 

@@ -163,8 +163,11 @@ def a_bar_moved(context: Context) -> None:
     assert positions == sorted(positions), positions
 
 
-@then("~/.rbee holds nothing but api_key, logs and the two pid files")
+@then("~/.rbee holds nothing but api_key, logs, models.db and the two pid files")
 def only_promised_files(context: Context) -> None:
+    """SQLite's own two files beside models.db go with the last program that has it open."""
     found = {path.name for path in (context.world.home / ".rbee").iterdir()}
-    promised = {"api_key", "logs", "queen-rbee.pid", "hive-rbee.pid"}
+    promised = {"api_key", "logs", "models.db", "queen-rbee.pid", "hive-rbee.pid"}
+    if context.world.processes():
+        promised |= {"models.db-wal", "models.db-shm"}
     assert "api_key" in found <= promised, found

@@ -15,4 +15,12 @@ Feature: The key opens everything, so it stands in one file only
   Scenario: Only the files that are promised
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And ~/.rbee holds nothing but api_key, logs and the two pid files
+    And ~/.rbee holds nothing but api_key, logs, models.db and the two pid files
+
+  @beyond
+  Scenario: Only the files that are promised, after a download too
+    Given the Hub has lab/small with small.gguf, the small model
+    When I run `rbee-keeper models download hf:lab/small`
+    Then it exits with 0
+    And nothing is running
+    And ~/.rbee holds nothing but api_key, logs, models.db and the two pid files

@@ -21,6 +21,65 @@ Feature: Every error has one shape
       | BACKEND_UNAVAILABLE      | hive  | POST /v1/workers/spawn   | {"model":"smollm2","backend":"metal","device":0}     | 409    | backend, available                |
       | VRAM_EXHAUSTED           | hive  | POST /v1/workers/spawn   | {"model":"<enormous>","backend":"cpu","device":0}    | 507    | node, device, required, available |
 
+  Scenario Outline: <code> of a model on the Hub
+    Given the Hub has lab/small with small.gguf, the small model
+    And <fault>
+    And a queen and a hive that an operator started
+    When the hive is sent POST /v1/models/download {"model":"<model>"}
+    Then the answer is <status> with the error <code>
+    And its details are exactly <details>
+    When the queen is sent POST /v2/models/download {"model":"<model>"}
+    Then the answer is the error <code>
+    And its details are exactly <details>
+
+    Examples:
+      | code            | fault                                           | model                  | status | details                                              |
+      | MODEL_NOT_FOUND | the Hub redirects files to another host         | hf:lab/small/smal.gguf | 404    | model, near                                          |
+      | MODEL_GATED     | who wants lab/small needs the token hf_open     | hf:lab/small           | 403    | model, url                                           |
+      | DOWNLOAD_FAILED | the Hub is down                                 | hf:lab/small           | 502    | model, attempts, bytes_downloaded, bytes_total, reason |
+
+    @tmpfs
+    Examples: on a small disk
+      | code            | fault                                           | model                  | status | details                                              |
+      | DISK_FULL       | the models folder is on a disk of 8 MB          | hf:lab/small           | 507    | required, available, path                            |
+
+  Scenario: CHECKSUM_MISMATCH
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub says another sha256 of small.gguf in lab/small than it has
+    And a queen and a hive that an operator started
+    When the hive is asked to fetch hf:lab/small
+    Then the stream ends with the error CHECKSUM_MISMATCH and [DONE]
+    And its details are exactly file, expected, actual
+    When the queen is sent POST /v2/models/download {"model":"hf:lab/small"}
+    Then the answer is the error CHECKSUM_MISMATCH
+    And its details are exactly file, expected, actual
+
+  Scenario: DOWNLOAD_FAILED in mid-download
+    Given the Hub has lab/small with small.gguf, the small model
+    And a transfer resets at 40 % of the file, each time
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small
+    Then the stream ends with the error DOWNLOAD_FAILED and [DONE]
+    And its details are exactly model, attempts, bytes_downloaded, bytes_total, reason
+    And the details say 6 attempts and 40 % of the bytes
+
+  Scenario: INVALID_REQUEST for a download that nobody asked for
+    Given a hive that an operator started
+    When somebody follows a download that there is not
+    Then the answer is 404 with the error INVALID_REQUEST
+    And its details are exactly errors
+
+  Scenario: MODEL_IN_USE
+    Given a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And a queen and a hive that an operator started
+    And a worker for hf:lab/smol/smol-Q4_1.gguf is ready
+    When the hive is sent POST /v1/models/delete {"model":"hf:lab/smol/smol-Q4_1.gguf"}
+    Then the answer is 409 with the error MODEL_IN_USE
+    And its details are exactly model, workers
+    When the queen is sent POST /v2/models/delete {"model":"hf:lab/smol/smol-Q4_1.gguf"}
+    Then the answer is the error MODEL_IN_USE
+    And its details are exactly model, workers
+
   Scenario Outline: <code> from the hive reaches who asked the queen
     Given a queen and a hive that an operator started
     When a task is sent <body>

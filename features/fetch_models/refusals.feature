@@ -1,0 +1,200 @@
+Feature: What can't be fetched is told, and nothing is left that looks like a model
+
+  @beyond
+  Scenario: A file that is not what the Hub says
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub says another sha256 of small.gguf in lab/small than it has
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And CHECKSUM_MISMATCH is told
+    And it is a clear message with a next step
+    And the models folder holds no model
+    And no partial file is left
+    And the catalog has no row of hf:lab/small/small.gguf
+
+  @beyond
+  Scenario: A gated model, without a token
+    Given the Hub has lab/small with small.gguf, the small model
+    And who wants lab/small needs the token hf_opensesame
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And MODEL_GATED is told
+    And standard error says "/lab/small"
+    And it is a clear message with a next step
+    And the Hub was asked for its header once, and for nothing else of it
+
+  @beyond
+  Scenario: A gated model, with the token in the usual place
+    Given the setting log.level is "debug"
+    And the Hub has lab/small with small.gguf, the small model
+    And who wants lab/small needs the token hf_opensesame
+    And the Hub redirects files to another host
+    And the token hf_opensesame is where huggingface_hub looks for it
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 0
+    And the file lab/small/small.gguf is the one on the Hub
+    And the token hf_opensesame was shown to the Hub, and never to the other host
+    And the token hf_opensesame is in no command line, environment, output or log
+
+  @beyond
+  Scenario: Offline, with the model on disk
+    Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
+    And the environment has HF_HUB_OFFLINE=1
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    When I run `rbee-keeper infer --model hf:lab/smol:Q4_1 --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And the Hub was asked for nothing
+
+  @beyond
+  Scenario: Offline, without it
+    Given the Hub has lab/small with small.gguf, the small model
+    And the environment has HF_HUB_OFFLINE=1
+    When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
+    Then it exits with 1
+    And DOWNLOAD_FAILED is told
+    And standard error says "offline"
+    And it is a clear message with a next step
+    And the Hub was asked for nothing
+
+  @beyond
+  Scenario: The Hub is down
+    Given the Hub is down
+    When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
+    Then it exits with 1
+    And DOWNLOAD_FAILED is told
+    And it took less than 8 s
+    And it is a clear message with a next step
+
+  @beyond
+  Scenario: Something that is no Hub in its place
+    Given a web site listens in the place of the Hub
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And DOWNLOAD_FAILED is told
+    And it is a clear message with a next step
+    And nothing is running
+
+  @beyond
+  Scenario: The Hub swallows connections
+    Given a port that swallows connections listens in the place of the Hub
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And DOWNLOAD_FAILED is told
+    And it took less than 18 s
+    And it is a clear message with a next step
+
+  @beyond
+  Scenario: Ctrl+C while the Hub keeps silent
+    Given a mute server listens in the place of the Hub
+    When I start `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
+    And somebody of this world is connected to the Hub
+    And the keeper gets SIGINT
+    Then it exits with 130
+    And standard error says "Canceled."
+    And it took less than 7 s
+    And nothing is running
+
+  @beyond
+  Scenario Outline: A file that is <what>
+    Given the Hub has lab/broken with broken-Q4_K_M.gguf, the <what> model
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/broken`
+    Then it exits with 1
+    And <code> is told
+    And it is a clear message with a next step
+    And nothing was sent of a file but its header
+
+    Examples:
+      | what                     | code                     |
+      | empty                    | MODEL_CORRUPT            |
+      | a shopping list          | UNSUPPORTED_MODEL_FORMAT |
+      | cut in its header        | MODEL_CORRUPT            |
+      | noise behind the magic   | MODEL_CORRUPT            |
+      | noise behind the version | MODEL_CORRUPT            |
+
+  @beyond
+  Scenario: The Hub is down, with the model on disk
+    Given a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And the Hub is down
+    When I run `rbee-keeper infer --model hf:lab/smol --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+
+  @beyond
+  Scenario Outline: A <what> that is not there
+    Given the Hub has lab/small with these files
+      | file              | content      |
+      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q8_0.gguf   | small Q8_0   |
+    When I run `rbee-keeper models download <reference>`
+    Then it exits with 1
+    And MODEL_NOT_FOUND is told
+    And standard error says "<words>"
+    And it is a clear message with a next step
+    And nothing was sent of a file but its header
+
+    Examples:
+      | what         | reference                        | words             |
+      | repository   | hf:lab/smal                      | lab/smal          |
+      | revision     | hf:lab/small@v9/small-Q8_0.gguf  | v9                |
+      | file         | hf:lab/small/small-Q8.gguf       | small-Q8_0.gguf   |
+      | quantization | hf:lab/small:Q4_K                | Q4_K_M            |
+
+  @beyond @tmpfs
+  Scenario: A disk with too little room
+    Given the Hub has lab/small with small.gguf, the small model
+    And the models folder is on a disk of 24 MB
+    And a person placed the small Q8_0 model at old/older/oldest.gguf in the models folder
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And DISK_FULL is told
+    And standard error says "15 MB"
+    And standard error says "old/older/oldest.gguf"
+    And it is a clear message with a next step
+    And nothing was sent of a file but its header
+
+  @beyond @tmpfs
+  Scenario: Two downloads that don't fit together
+    Given the Hub has lab/small with these files
+      | file              | content      |
+      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q8_0.gguf   | small Q8_0   |
+    And the Hub sends 4 MB a second
+    And the models folder is on a disk of 24 MB
+    And a queen and a hive that an operator started
+    When the hive is asked to fetch hf:lab/small:Q4_K_M
+    And 20 % of small-Q4_K_M.gguf has been sent
+    And I run `rbee-keeper models download hf:lab/small:Q8_0`
+    Then it exits with 1
+    And DISK_FULL is told
+    And the Hub was asked 0 times for small-Q8_0.gguf
+    When the Hub sends 100 MB a second
+    Then it is fetched
+
+  @beyond @tmpfs
+  Scenario: A disk that fills up in mid-download
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub sends 8 MB a second
+    And the models folder is on a disk of 24 MB
+    And a queen and a hive that an operator started
+    When I start `rbee-keeper models download hf:lab/small/small.gguf`
+    And 40 % of small.gguf has been sent
+    And the disk fills up
+    Then it exits with 1
+    And DISK_FULL is told
+    And it is a clear message with a next step
+    And the partial file is kept
+    And the models folder holds no model
+
+  @beyond
+  Scenario: A repository that wants to write where it must not
+    Given the Hub has lab/evil with ../../../../evil-Q4_K_M.gguf, the small model
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/evil`
+    Then it exits with 1
+    And it is a clear message with a next step
+    And nothing was sent of a file but its header
+    And nothing was written outside the models folder and ~/.rbee

@@ -1,0 +1,72 @@
+"""What is wrong with the Hub, as a scenario chose it. Counts and speed may change while it runs."""
+
+import threading
+from dataclasses import dataclass, field
+
+EACH_TIME = 1_000_000
+
+# How a transfer breaks off:
+#   resets     the connection is reset
+#   ends early it is closed in good order before Content-Length is reached
+#   stalls     nothing more comes, and nothing is closed
+#   truncated  the reply's own Content-Length is too small, and it ends there
+WAYS = ("resets", "ends early", "stalls", "truncated")
+
+
+@dataclass
+class Break:
+    how: str
+    share: float
+    left: int
+
+
+@dataclass
+class Refusal:
+    """`where` is "listing", "file", "header" (a range of a file with an end) or "any"."""
+
+    status: int
+    retry_after: int | None
+    where: str
+    left: int
+
+
+@dataclass
+class Faults:
+    bytes_per_second: float | None = None
+    ignores_ranges: bool = False
+    _breaks: list[Break] = field(default_factory=list)
+    _refusals: list[Refusal] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def break_off(self, how: str, share: float, times: int = 1) -> None:
+        """At that share of the file, counted from its beginning, whatever range was asked for."""
+        assert how in WAYS, how
+        self._breaks.append(Break(how, share, times))
+
+    def refuse(
+        self, status: int, times: int, retry_after: int | None = None, where: str = "file"
+    ) -> None:
+        self._refusals.append(Refusal(status, retry_after, where, times))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._breaks.clear()
+            self._refusals.clear()
+            self.bytes_per_second, self.ignores_ranges = None, False
+
+    def next_break(self) -> Break | None:
+        with self._lock:
+            found = next((fault for fault in self._breaks if fault.left), None)
+            if found:
+                found.left -= 1
+            return found
+
+    def next_refusal(self, where: str) -> Refusal | None:
+        with self._lock:
+            found = next(
+                (fault for fault in self._refusals if fault.left and fault.where in (where, "any")),
+                None,
+            )
+            if found:
+                found.left -= 1
+            return found
