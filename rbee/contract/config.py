@@ -11,9 +11,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.registry import NodeName, NodeSettings
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Host = Annotated[str, Meta(min_length=1, max_length=255)]
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+Path = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*\Z", max_length=4096)]
 Command = Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
@@ -32,11 +35,12 @@ class QueenSection(_Section, frozen=True):
 
 
 class HiveSection(_Section, frozen=True):
-    """Times in seconds; `health_misses` in a row remove a worker."""
+    """Times in seconds; `health_misses` in a row remove a worker. Unset, `worker_host` is where
+    the hive listens."""
 
     host: Host = "127.0.0.1"
     port: Port = 9200
-    worker_host: Host = "127.0.0.1"
+    worker_host: Host | None = None
     idle_timeout_s: Seconds = 300
     health_interval_s: Seconds = 30
     health_misses: Annotated[int, Meta(ge=1, le=100)] = 3
@@ -78,9 +82,19 @@ class TimesSection(_Section, frozen=True):
 
 
 class PathsSection(_Section, frozen=True):
-    """Unset, the catalog of models is in ~/.rbee/models.db."""
+    """Unset, the catalog of models is in ~/.rbee/models.db, the registry of nodes in
+    ~/.rbee/beehives.db."""
 
     catalog_db: str | None = None
+    beehives_db: str | None = None
+
+
+class RemoteSection(_Section, frozen=True):
+    """How every node that is reached by SSH is set up, before its own `install_path`: the rbee-hive
+    program there, and the folder that the repository is cloned into. `~/` is the home there."""
+
+    binary_path: Path | None = None
+    git_repo_dir: Path | None = None
 
 
 class AuthSection(_Section, frozen=True):
@@ -95,7 +109,7 @@ class LogSection(_Section, frozen=True):
 
 
 class Config(_Section, frozen=True):
-    """The whole file."""
+    """The whole file. `nodes` are the machines by their names, as in the registry."""
 
     queen: QueenSection = QueenSection()
     hive: HiveSection = HiveSection()
@@ -105,3 +119,5 @@ class Config(_Section, frozen=True):
     paths: PathsSection = PathsSection()
     auth: AuthSection = AuthSection()
     log: LogSection = LogSection()
+    remote: RemoteSection = RemoteSection()
+    nodes: dict[NodeName, NodeSettings] = {}

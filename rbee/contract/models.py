@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.workers import BackendName, DeviceIndex
+
 Reference = Annotated[str, Meta(min_length=1, max_length=4096)]
 Node = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -20,11 +22,15 @@ class ModelName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`detach`: go on though nobody watches. `to_run`: it is to be loaded as soon as it is there,
-    so it must fit into the memory that is free now, and not only into all that the node has."""
+    so it must fit into the memory that is free now, on that backend and device, and not only into
+    all that the node has; but with `force` it need not."""
 
     model: Reference
     detach: bool = False
     to_run: bool = False
+    backend: BackendName | None = None
+    device: DeviceIndex | None = None
+    force: bool = False
 
 
 class DownloadReply(msgspec.Struct, frozen=True):

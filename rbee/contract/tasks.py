@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 StopText = Annotated[str, Meta(min_length=1, max_length=256)]
-RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,12 +60,15 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
 
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
-    """POST /v2/tasks of the queen. No `node` and no `model` mean that the queen chooses."""
+    """POST /v2/tasks of the queen. No `node` and no `model` mean that the queen chooses; with
+    `explain` she tells why. `force`: load the model though the memory may not do."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     backend: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     device: Annotated[int, Meta(ge=0, le=255)] | None = None
+    force: bool = False
+    explain: bool = False
 
     def inference(self, request_id: str) -> InferenceRequest:
         """The same work as a worker is asked for it."""

@@ -14,6 +14,7 @@ T = TypeVar("T")
 _AT = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
 _NAMED = re.compile(r"^(?P<field>[a-z_]+): (?=Expected)")
+_USER = re.compile(r"(?<=://)[^/\s]+@")
 _LACKS = re.compile(r"missing required field `(?P<field>[^`]*)`")
 
 
@@ -61,4 +62,5 @@ def _value(body: bytes, path: str) -> Any:
     # A megabyte of prompt helps nobody in an error.
     if isinstance(data, list | dict) and len(written := msgspec.json.encode(data)) > 200:
         data = written.decode(errors="replace")
-    return data[:200] if isinstance(data, str) else data
+    # A password may be just what is wrong with an address.
+    return _USER.sub("…@", data)[:200] if isinstance(data, str) else data

@@ -16,13 +16,15 @@ ContextLength = Annotated[int, Meta(ge=64, le=16_777_216)]
 
 
 class SpawnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/workers/spawn. Without a backend the node's best one is used."""
+    """POST /v1/workers/spawn. Without a backend the node's best one is used. `force`: load
+    though the memory may not do."""
 
     model: Annotated[str, Meta(min_length=1, max_length=4096)]
     backend: BackendName | None = None
     device: DeviceIndex | None = None
     slots: SlotCount | None = None
     context: ContextLength | None = None
+    force: bool = False
 
 
 class SpawnReply(msgspec.Struct, frozen=True):

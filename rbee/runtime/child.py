@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import msgspec
 
@@ -38,6 +38,14 @@ def owner(program: str) -> Owner:
     return Owner(program, pid, pid_file.started(pid) or time.time(), socket.gethostname())
 
 
+class Lines(Protocol):
+    """A child's output, on this machine or from another."""
+
+    async def readline(self) -> bytes: ...
+
+    async def read(self, n: int = -1) -> bytes: ...
+
+
 class Child:
     """A running child in a process group of its own, made by `start`."""
 
@@ -55,6 +63,10 @@ class Child:
     async def wait(self) -> int:
         """The exit code, as soon as it has ended; negative for a signal."""
         return await asyncio.shield(self._ended)
+
+    def let_go(self) -> None:
+        """Close the lifeline: it ends at once, without grace."""
+        self.lifeline.close()
 
     async def end(self, within_s: float) -> int:
         """Wait `within_s` seconds for the end that was asked for, then TERM, then KILL the group.
@@ -110,12 +122,12 @@ async def start(
         stdout = await _reader(process.stdout, pipes)
         stderr = await _reader(process.stderr, pipes)
         try:
-            return child, await asyncio.wait_for(_ready(stdout), ready_s)
+            return child, await asyncio.wait_for(ready(stdout), ready_s)
         except (TimeoutError, EOFError) as error:
             slow = isinstance(error, TimeoutError)
             reason = f"no ready line came within {ready_s:g} s" if slow else ""
             code = await child.kill() if slow else await child.end(_LAST_WORDS_S)
-            words = (await _what_came(stderr))[-2000:]
+            words = (await what_came(stderr))[-2000:]
             raise ProgramFailed(
                 program=Path(command[0]).name,
                 reason=words or reason or f"it ended with code {code}",
@@ -146,7 +158,7 @@ async def _reader(pipe: IO[bytes], pipes: contextlib.AsyncExitStack) -> asyncio.
     return reader
 
 
-async def _ready(stdout: asyncio.StreamReader) -> Listening:
+async def ready(stdout: Lines) -> Listening:
     """The ready line, past whatever stands before it; EOFError where the child ends first."""
     while line := await stdout.readline():
         try:
@@ -159,7 +171,7 @@ async def _ready(stdout: asyncio.StreamReader) -> Listening:
     raise EOFError
 
 
-async def _what_came(stderr: asyncio.StreamReader) -> str:
+async def what_came(stderr: Lines) -> str:
     """What the child said last. Not up to the end: somebody below it may still hold the pipe."""
     came = b""
     with contextlib.suppress(TimeoutError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
@@ -39,6 +40,8 @@ class Client:
         self._connect_s = connect_s
         self._silence_s = silence_s
         self._session: aiohttp.ClientSession | None = None
+        self._open: set[aiohttp.ClientResponse] = set()
+        self._waiting: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Client:
         return self
@@ -52,6 +55,17 @@ class Client:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def cut(self) -> None:
+        """Break every exchange that is under way: the peer is known to be out of reach, which a
+        connection that is only silent would not tell for long."""
+        now = asyncio.get_running_loop().time()
+        for waiting in self._waiting:
+            if not waiting.expired():  # by a cut before
+                waiting.reschedule(now)
+        for response in self._open:
+            if response.connection is not None and response.connection.transport is not None:
+                response.connection.transport.abort()
 
     async def call(
         self,
@@ -109,21 +123,36 @@ class Client:
         if known := correlation_id.get():
             headers[CORRELATION_HEADER] = known
         try:
-            response = await self._session.request(
-                endpoint.method,
-                self.url + endpoint.path.format(**names),
-                params={name: names[name] for name in endpoint.query if name in names},
-                data=None if message is None else msgspec.json.encode(message),
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-            )
+            async with self._breakable():
+                response = await self._session.request(
+                    endpoint.method,
+                    self.url + endpoint.path.format(**names),
+                    params={name: names[name] for name in endpoint.query if name in names},
+                    data=None if message is None else msgspec.json.encode(message),
+                    headers=headers,
+                    timeout=timeout,
+                    allow_redirects=False,
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._unreachable(error) from None
-        async with response:
-            if response.status >= 300:
-                raise await self._error(response)
-            yield response
+        self._open.add(response)
+        try:
+            async with response:
+                if response.status >= 300:
+                    raise await self._error(response)
+                yield response
+        finally:
+            self._open.discard(response)
+
+    @contextlib.asynccontextmanager
+    async def _breakable(self) -> AsyncIterator[None]:
+        """An exchange whose answer has not begun: `cut` ends it with a TimeoutError."""
+        async with asyncio.timeout(None) as waiting:
+            self._waiting.add(waiting)
+            try:
+                yield
+            finally:
+                self._waiting.discard(waiting)
 
     async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
         parser = sse.Parser()

@@ -80,7 +80,8 @@ async def _run(daemon: Daemon) -> int:
         watch.start(lambda: _hand_over(loop, life), life.ending)
     with bind.listening_socket(host, daemon.port) as sock:
         life.host = (hello and hello.announce) or host
-        life.url = bind.url(life.host, sock.getsockname()[1])
+        port = sock.getsockname()[1]
+        life.url, life.own_url = bind.url(life.host, port), bind.url(host, port)
         await _serve(daemon, life, sock)
     if life.failure is not None:
         return _tell(daemon, life.failure)
@@ -126,11 +127,17 @@ def _on_signals(loop: asyncio.AbstractEventLoop, life: Life) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # nohup has SIGHUP ignored, and means it.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, life.stop)
+            loop.add_signal_handler(number, _on_signal, number, life)
+
+
+def _on_signal(number: signal.Signals, life: Life) -> None:
+    logging.getLogger(life.program).info("told to end: %s", number.name)
+    life.stop()
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, life: Life) -> None:
     """From the watch's thread to the loop, which may be blocked, or have ended already."""
+    logging.getLogger(life.program).info("the owner is gone: its lifeline has ended")
     if not life.is_held():
         life.ending.set()
     with contextlib.suppress(RuntimeError):

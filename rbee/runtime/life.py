@@ -16,7 +16,7 @@ class Life:
 
     `draining` is set once the end has begun: no new work. `cut` is set where there is no grace:
     running streams end now (`ending` is the same for threads). `over` is set when everything below
-    has ended: open streams close.
+    has ended: open streams close. `url` is how others reach it, `own_url` where it listens.
     """
 
     def __init__(self, program: str, hello: Hello | None, key: str | None) -> None:
@@ -24,6 +24,7 @@ class Life:
         self.hello = hello
         self.key = key
         self.url = ""
+        self.own_url = ""
         self.host = ""
         self.ending = threading.Event()
         self.draining = asyncio.Event()

@@ -45,6 +45,16 @@ def catalog_db(configured: str | None = None) -> Path:
     return Path(configured).expanduser() if configured is not None else state_dir() / "models.db"
 
 
+def beehives_db(configured: str | None = None) -> Path:
+    """The registry of nodes, `~/.rbee/beehives.db`. Raises STATE_NOT_WRITABLE."""
+    return Path(configured).expanduser() if configured is not None else state_dir() / "beehives.db"
+
+
+def known_hosts() -> Path:
+    """The SSH host keys that a person has accepted here. Raises STATE_NOT_WRITABLE."""
+    return state_dir() / "known_hosts"
+
+
 def config_candidates() -> list[Path]:
     """The config files in the order in which they are looked for; only the first one counts."""
     if named := os.environ.get("RBEE_CONFIG"):

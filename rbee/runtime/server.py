@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
@@ -99,6 +100,7 @@ def accept_shutdown(app: web.Application) -> None:
 
     async def handle(request: web.Request, _: Nothing) -> Ack:
         life = request.app[LIFE]
+        logging.getLogger(life.program).info("told to end: POST %s", SHUTDOWN.path)
         asyncio.get_running_loop().call_later(0.01, life.shut_down)
         return Ack(f"{life.program} ends.")
 

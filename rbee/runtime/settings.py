@@ -13,12 +13,16 @@ import msgspec
 
 from rbee.contract.config import Config
 from rbee.contract.errors import ConfigInvalid
+from rbee.contract.registry import NodeName, NodeSettings
 from rbee.contract.validation import explain
 from rbee.runtime import paths
 
+_NODES = "nodes"
+_NODE_KEYS = tuple(field.name for field in msgspec.structs.fields(NodeSettings))
 _SECTIONS: dict[str, tuple[str, ...]] = {
     field.name: tuple(inner.name for inner in msgspec.structs.fields(field.type))
     for field in msgspec.structs.fields(Config)
+    if field.name != _NODES
 }
 
 
@@ -30,7 +34,7 @@ def load(flags: Mapping[str, object] | None = None) -> Config:
     CONFIG_INVALID, which names the place, the key and the nearest known one.
     """
     file = config_file()
-    config = _convert(_read(file), str(file)) if file else Config()
+    config = parse(read(file), str(file)) if file else Config()
     for name, value in sorted(os.environ.items()):
         if key := _env_key(name):
             config = _convert(_with(config, key, value), name, key)
@@ -46,26 +50,12 @@ def config_file() -> Path | None:
     return next((path for path in paths.config_candidates() if path.is_file()), None)
 
 
-def show(config: Config) -> str:
-    """The effective settings as TOML; a key that is not set is left out."""
-    import tomlkit
-
-    document = tomlkit.document()
-    for section, values in msgspec.to_builtins(config).items():
-        document[section] = {key: value for key, value in values.items() if value is not None}
-    return tomlkit.dumps(document)
-
-
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> str:
+    """The text of a config file. Raises CONFIG_INVALID where it can't be read."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid(
-            f"{file} is no valid TOML: {error}.",
-            source=str(file),
-            key="",
-            hint="Correct that line, or move the file away to run with the defaults.",
-        ) from None
+        return file.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise _no_toml(str(file), error) from None
     except OSError as error:
         raise ConfigInvalid(
             f"{file} can't be read: {error.strerror}.",
@@ -73,6 +63,54 @@ def _read(file: Path) -> dict[str, Any]:
             key="",
             hint="Mend its permissions, or name another file in RBEE_CONFIG.",
         ) from None
+
+
+def parse(text: str, source: str) -> Config:
+    """What the text of a config file says. Raises CONFIG_INVALID."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(source, error) from None
+    return _convert(data, source)
+
+
+def nodes() -> dict[str, dict[str, Any]]:
+    """The sections [nodes.NAME] of the config file that counts: the keys that stand there, checked,
+    without the defaults. Raises CONFIG_INVALID."""
+    file = config_file()
+    if file is None:
+        return {}
+    text = read(file)
+    parse(text, str(file))
+    found: dict[str, dict[str, Any]] = tomllib.loads(text).get(_NODES, {})
+    return found
+
+
+def show(config: Config) -> str:
+    """The effective settings as TOML; a key that is not set is left out."""
+    import tomlkit
+
+    document = tomlkit.document()
+    for section, values in msgspec.to_builtins(config).items():
+        document[section] = _told(values)
+    return tomlkit.dumps(document)
+
+
+def _told(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _told(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _no_toml(source: str, error: ValueError) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{source} is no valid TOML: {error}.",
+        source=source,
+        key="",
+        hint="Correct that line, or move the file away to run with the defaults.",
+    )
 
 
 def _with(config: Config, key: str, value: object) -> dict[str, Any]:
@@ -99,6 +137,9 @@ def _env_key(variable: str) -> str | None:
 
 def _convert(data: dict[str, Any], source: str, key: str | None = None) -> Config:
     for section, values in data.items():
+        if section == _NODES:
+            _check_nodes(values, source)
+            continue
         if section not in _SECTIONS:
             raise _unknown(source, section)
         for name in values if isinstance(values, dict) else ():
@@ -109,16 +150,45 @@ def _convert(data: dict[str, Any], source: str, key: str | None = None) -> Confi
         return msgspec.convert(data, Config, strict=key is None)
     except msgspec.ValidationError as error:
         path, message = explain(error)
-        raise ConfigInvalid(
-            f"{source}: {path} is not valid: {message}.",
-            source=source,
-            key=path,
-            hint=f"Correct {path} in {source}." if key is None else f"Correct {source}.",
-        ) from None
+        raise _wrong(source, path, message, of_file=key is None) from None
+
+
+def _check_nodes(nodes: object, source: str) -> None:
+    for node, values in nodes.items() if isinstance(nodes, dict) else ():
+        for name in values if isinstance(values, dict) else ():
+            if name not in _NODE_KEYS:
+                near = difflib.get_close_matches(name, _NODE_KEYS, n=1, cutoff=0.4)
+                hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_NODE_KEYS)}."
+                key = f"{_NODES}.{node}.{name}"
+                raise ConfigInvalid(
+                    f"{source}: {key} is no setting.", source=source, key=key, hint=hint
+                )
+        try:
+            msgspec.convert(node, NodeName)
+            msgspec.convert(values, NodeSettings)
+        except msgspec.ValidationError as error:
+            # msgspec does not tell of which node it speaks.
+            path, message = explain(error)
+            raise _wrong(
+                source, f"{_NODES}.{node}" + f".{path}" * (path != "body"), message
+            ) from None
+
+
+def _wrong(source: str, key: str, message: str, of_file: bool = True) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{source}: {key} is not valid: {message}.",
+        source=source,
+        key=key,
+        hint=f"Correct {key} in {source}." if of_file else f"Correct {source}.",
+    )
 
 
 def _unknown(source: str, key: str) -> ConfigInvalid:
     known = [f"{section}.{name}" for section, names in _SECTIONS.items() for name in names]
     near = difflib.get_close_matches(key, [*_SECTIONS, *known], n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]}?" if near else f"The sections are {', '.join(_SECTIONS)}."
+    hint = (
+        f"Did you mean {near[0]}?"
+        if near
+        else f"The sections are {', '.join([*_SECTIONS, _NODES])}."
+    )
     return ConfigInvalid(f"{source}: {key} is no setting.", source=source, key=key, hint=hint)

@@ -32,3 +32,34 @@ async def finish(work: Coroutine[Any, Any, Any]) -> None:
             await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
+
+
+class Breakable:
+    """One piece of work at a time that somebody else may break off."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+        self._broken = False
+
+    async def do(self, work: Coroutine[None, None, None]) -> bool:
+        """Do it; whether it came to its end. Raises what it raises, and ends it where whoever waits
+        is canceled."""
+        task = self._task = asyncio.create_task(work)
+        self._broken = False
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not task.done():
+                await stop(task)
+            if not self._broken:
+                raise
+            return False
+        finally:
+            self._task = None
+        return True
+
+    def break_off(self) -> None:
+        """Cancel what is being done, if anything is."""
+        if self._task is not None:
+            self._broken = True
+            self._task.cancel()

@@ -10,6 +10,7 @@ import pytest
 from rbee.contract import events as ev
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ModelNotFound
+from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 from rbee.runtime import sse
 
@@ -29,6 +30,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "done": DONE,
     "error": ModelNotFound(model="m", near=[]).envelope(),
     "hold": Hold("h-1"),
+    "hive_gone": HiveGone("workstation", "ended", 2),
     "status": WorkerStatus("busy", 4, 3, 10.0),
     "worker": ROW,
     "worker_gone": WorkerGone("worker-1", "it crashed", -9, ["last words"], {"code": "X"}),

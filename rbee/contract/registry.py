@@ -1,0 +1,176 @@
+"""Messages about the registry of nodes: what the queen is told of a machine, and what she tells."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from rbee.contract.nodes import Detected, Owner
+from rbee.contract.workers import WorkerRow
+
+LOCAL = "localhost"
+
+# One line without control characters (`$` would let a last newline pass), and nothing that a
+# program would take for an option.
+_Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*\Z", max_length=4096)]
+_Word = Annotated[str, Meta(pattern=r"^[^\x00-\x20\x7f-][^\x00-\x20\x7f]*\Z", max_length=255)]
+
+_WITH_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.]*)://(?P<user>[^/?#]*)@")
+# Also `user:password@host/path`, unlike `git@host:path` and a folder.
+_WITHOUT_SCHEME = re.compile(r"[^/:@]+:[^/@]+@[^/@]+[/:]")
+
+NodeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
+PortNumber = Annotated[int, Meta(ge=1, le=65535)]
+NodeStatus = Literal["unknown", "reachable", "unreachable"]
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says of a node: the section [nodes.NAME] of the config file, and the registry.
+
+    With `hive_url` alone the node has a hive that somebody deployed by hand, and no SSH is used.
+    `ssh_user`, `ssh_port` and `ssh_key_path` left out are as ~/.ssh/config has them.
+    `api_key_file`, here on the queen's machine, holds the key of a hive that an operator started
+    there. `tunnel`: the hive and its workers are reached through SSH only.
+    """
+
+    ssh_host: _Word | None = None
+    ssh_port: PortNumber | None = None
+    ssh_user: _Word | None = None
+    ssh_key_path: _Line | None = None
+    git_repo_url: _Line | None = None
+    git_branch: _Word = "main"
+    install_path: _Line | None = None
+    hive_port: PortNumber = 9200
+    hive_url: _Word | None = None
+    api_key_file: _Line | None = None
+    tunnel: bool = False
+
+    def __post_init__(self) -> None:
+        if self.ssh_host is None and self.hive_url is None:
+            raise ValueError("ssh_host: Expected it, or hive_url for a hive deployed by hand")
+        if self.hive_url is not None and not _is_address(self.hive_url):
+            raise ValueError("hive_url: Expected http://HOST:PORT")
+        if self.git_repo_url is not None and _has_secret(self.git_repo_url):
+            raise ValueError(
+                "git_repo_url: Expected an address without a password or token, which others "
+                "could read there: use a deploy key (ssh), or git's credential helper on the node"
+            )
+        # `~` goes by the home there; whose `~somebody` is, nobody asks.
+        path = self.install_path
+        if path is not None and path.startswith("~") and not path.startswith("~/"):
+            raise ValueError("install_path: Expected a folder: ~/FOLDER, or one that begins with /")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False
+
+
+def _has_secret(url: str) -> bool:
+    """Over http a user alone may be a token already."""
+    if found := _WITH_USER.search(url):
+        user = found["user"].lower()
+        return found["scheme"].lower().startswith("http") or ":" in user or "%3a" in user
+    return _WITHOUT_SCHEME.match(url) is not None
+
+
+class AddNode(NodeSettings, frozen=True, kw_only=True):
+    """POST /v2/registry/beehives/add: tested first, then written over what was there.
+
+    `accept_host_key` is the fingerprint (`SHA256:…`) of a host key that is not known yet.
+    """
+
+    node_name: NodeName
+    accept_host_key: Annotated[str, Meta(pattern=r"^SHA256:[A-Za-z0-9+/]{43}=?\Z")] | None = None
+
+
+class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the registry. `last_connected_unix` in seconds, `backends` the best first, `devices`
+    counted by backend; None where nobody has asked yet."""
+
+    node_name: str
+    ssh_host: str | None = None
+    ssh_port: int | None = None
+    ssh_user: str | None = None
+    ssh_key_path: str | None = None
+    git_repo_url: str | None = None
+    git_branch: str = "main"
+    install_path: str | None = None
+    last_connected_unix: int | None = None
+    last_error: str | None = None
+    status: NodeStatus = "unknown"
+    backends: list[str] | None = None
+    devices: dict[str, int] | None = None
+    hive_port: int = 9200
+    hive_url: str | None = None
+    api_key_file: str | None = None
+    tunnel: bool = False
+
+
+class NodeAdded(msgspec.Struct, frozen=True):
+    """`installed` is the version of rbee on the node, None where there is none yet; `detected` what
+    it found there."""
+
+    success: bool
+    message: str
+    node_name: str
+    installed: str | None = None
+    detected: Detected | None = None
+
+
+class NodeNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request that names a node; its `ssh_host` will do as well."""
+
+    node_name: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class InstallNode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """POST /v2/registry/beehives/install. `wheel`: send this installation over SFTP instead of
+    cloning; `backend`: build llama-cpp-python for it."""
+
+    node_name: Annotated[str, Meta(min_length=1, max_length=255)]
+    wheel: bool = False
+    backend: Literal["cpu", "cuda", "metal", "vulkan"] | None = None
+
+
+class NodeChanged(msgspec.Struct, frozen=True):
+    success: bool
+    message: str
+
+
+class NodeRows(msgspec.Struct, frozen=True):
+    nodes: list[NodeRow]
+
+
+class HiveNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v2/hives/start and /v2/hives/stop."""
+
+    node: Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class HiveStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One node's hive. `ours`: this queen started it. `error` says why it can't be asked."""
+
+    node: str
+    state: Literal["running", "draining", "stopped", "unreachable"]
+    url: str | None = None
+    version: str | None = None
+    ours: bool = False
+    owner: Owner | None = None
+    backends: list[str] = []
+    devices: dict[str, int] = {}
+    ram_total_bytes: int | None = None
+    ram_free_bytes: int | None = None
+    workers: list[WorkerRow] = []
+    error: str | None = None
+
+
+class HiveStatuses(msgspec.Struct, frozen=True):
+    hives: list[HiveStatus]

@@ -1,0 +1,73 @@
+"""Listings as plain text, the same from every program: what can be read, and cut with awk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rbee.contract.models import ModelDetails, ModelRow, Offered
+
+_MB = 1_000_000
+
+MODEL_HEADS = ("REFERENCE", "QUANTIZATION", "SIZE", "STATE")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two spaces between them, no space at a line's end."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (heads, *rows)
+    ]
+    return "\n".join(lines)
+
+
+def megabytes(size: int) -> str:
+    """Bytes as people count them: MB of a million bytes, GB from ten thousand of those on."""
+    if size >= 10_000 * _MB:
+        return f"{size / 1000 / _MB:.1f} GB"
+    return f"{size / _MB:.1f} MB" if size < 10 * _MB else f"{size / _MB:.0f} MB"
+
+
+def model_cells(row: ModelRow) -> tuple[str, str, str, str]:
+    """A row below MODEL_HEADS."""
+    state: str = row.state
+    if row.state != "ready" and row.size_bytes:
+        state = f"{row.state}, {100 * row.bytes_downloaded // row.size_bytes} %"
+    size = megabytes(row.size_bytes) if row.size_bytes else "unknown"
+    return row.reference, row.quantization or "unknown", size, state
+
+
+def usage(models: Sequence[ModelRow]) -> str:
+    """What the models take, the largest first, and all of them together."""
+    rows = sorted(models, key=lambda row: -row.bytes_downloaded)
+    cells = [(megabytes(row.bytes_downloaded), row.reference) for row in rows]
+    taken = sum(row.bytes_downloaded for row in rows)
+    return table(("SIZE", "REFERENCE"), [*cells, (megabytes(taken), "in all")])
+
+
+def described(found: ModelDetails, verify: str) -> str:
+    """All that is known of a model, a line each; `verify` is the command that finds its hash."""
+    free, total = megabytes(found.memory_free_bytes), megabytes(found.memory_total_bytes)
+    lines = {
+        "reference": found.reference,
+        "state": found.state,
+        "path": found.local_path or "none",
+        "size": megabytes(found.size_bytes),
+        "sha256": found.sha256 or f"unknown; {verify} finds it",
+        "architecture": found.architecture,
+        "quantization": found.quantization or "unknown",
+        "layers": found.layers,
+        "trained context": f"{found.context_length} tokens",
+        "vocabulary": f"{found.vocabulary_size} tokens",
+        "memory needed": f"{megabytes(found.required_bytes)} ({free} of {total} are free)",
+    }
+    text = "\n".join(f"{name}: {value}" for name, value in lines.items())
+    if found.offered:
+        rows = [_offer(each) for each in found.offered]
+        text += "\n\nIn the same repository:\n" + table(("QUANTIZATION", "SIZE", "FITS"), rows)
+    return text
+
+
+def _offer(each: Offered) -> tuple[str, str, str]:
+    fits = "yes" if each.fits else "no"
+    return each.quantization or "unknown", megabytes(each.size_bytes), fits
