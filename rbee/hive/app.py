@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
@@ -11,6 +12,7 @@ from rbee.hive.adapters.folder import Folder
 from rbee.hive.adapters.hardware import Hardware
 from rbee.hive.adapters.hub import Hub
 from rbee.hive.services.models import Models
+from rbee.hive.services.preflight import Preflight
 from rbee.hive.services.provisioner import Provisioner
 from rbee.hive.services.workers import Workers, worker_command
 from rbee.hive.settings import HiveSettings
@@ -19,6 +21,7 @@ from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
 from rbee.runtime.narration import Narrator
+from rbee.runtime.tasks import stop
 
 PROGRAM = "rbee-hive"
 
@@ -49,20 +52,29 @@ def _build(life: Life, settings: HiveSettings) -> web.Application:
     narrator = Narrator(app[routes.EVENTS].send)
     folder = Folder(paths.models_dir(config.models.dir))
     models = Models(paths.catalog_db(config.paths.catalog_db), folder, narrator)
-    hub = Hub(config.models.download_stall_s)
-    app[routes.PROVISIONER] = Provisioner(config, models, hub, narrator)
+    hub = Hub(config.models.download_stall_s, life.hello.hf_token if life.hello else None)
+    preflight = Preflight(app[routes.HARDWARE], narrator.say)
+    app[routes.PROVISIONER] = Provisioner(config, models, hub, preflight, narrator)
     app[routes.WORKERS] = Workers(
         config,
         life,
         key,
-        app[routes.HARDWARE],
+        preflight,
         app[routes.PROVISIONER],
         app[routes.EVENTS],
     )
     app[DRAIN] = lambda: _drain(app)
     app.on_cleanup.append(lambda _: models.close())
+    app.cleanup_ctx.append(_learn)
     routes.add(app)
     return app
+
+
+async def _learn(app: web.Application) -> AsyncIterator[None]:
+    """What can be computed on is asked at once, so that the first worker need not wait for it."""
+    asking = asyncio.create_task(app[routes.HARDWARE].usable())
+    yield
+    await stop(asking)
 
 
 async def _drain(app: web.Application) -> None:

@@ -46,3 +46,99 @@ def daemon(addr: str | None, **flags: object) -> None:
         config=config,
     )
     sys.exit(run(settings))
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+_model = click.argument("model")
+
+
+@main.command()
+@_json
+def detect(as_json: bool) -> None:
+    """Tell what this machine has, beside what the installed llama.cpp can use of it.
+
+    \b
+        rbee-hive detect
+
+    Where they differ, the command that mends it.
+    """
+    from rbee.hive.services import by_hand
+
+    sys.exit(by_hand.run(by_hand.detect, settings_or_exit({}), as_json))
+
+
+@main.command()
+@_json
+def status(as_json: bool) -> None:
+    """Say whether a hive runs on this machine and what it has loaded; exit code 1 where none runs.
+
+    \b
+        rbee-hive status
+    """
+    from rbee.hive.services import by_hand
+
+    sys.exit(by_hand.run(by_hand.status, settings_or_exit({}), as_json))
+
+
+@main.group()
+def models() -> None:
+    """Fetch, list, check and delete this machine's models, with or without a hive.
+
+    From elsewhere: rbee-keeper models … --node NODE, which also says how a MODEL is written.
+    """
+
+
+@models.command("list")
+@_json
+def list_(as_json: bool) -> None:
+    """List the models, also those that are partly there."""
+    _models("list", as_json)
+
+
+@models.command()
+@_model
+@_json
+def download(model: str, as_json: bool) -> None:
+    """Fetch MODEL from Hugging Face; its path is printed.
+
+    \b
+        rbee-hive models download hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """
+    _models("download", as_json, model)
+
+
+@models.command()
+@_model
+@_json
+def info(model: str, as_json: bool) -> None:
+    """Tell what is known of MODEL, on this machine or on the Hub."""
+    _models("info", as_json, model)
+
+
+@models.command()
+@_model
+@_json
+def verify(model: str, as_json: bool) -> None:
+    """Hash MODEL again and compare."""
+    _models("verify", as_json, model)
+
+
+@models.command()
+@_model
+@_json
+def delete(model: str, as_json: bool) -> None:
+    """Delete MODEL, or what there is of it; refused while a worker holds it."""
+    _models("delete", as_json, model)
+
+
+@models.command("disk-usage")
+@_json
+def disk_usage(as_json: bool) -> None:
+    """Tell what the models take, and what is free."""
+    _models("disk-usage", as_json)
+
+
+def _models(action: str, as_json: bool, model: str = "") -> None:
+    from rbee.hive.services import by_hand
+
+    sys.exit(by_hand.run(by_hand.models(action, model), settings_or_exit({}), as_json))

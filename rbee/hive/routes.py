@@ -30,7 +30,7 @@ from rbee.contract.workers import (
     WorkerRows,
     WorkerState,
 )
-from rbee.hive.adapters.hardware import Hardware, disk_free_bytes, memory
+from rbee.hive.adapters.hardware import Hardware, disk_free_bytes
 from rbee.hive.services.provisioner import Provisioner
 from rbee.hive.services.verification import verify
 from rbee.hive.services.workers import Workers
@@ -41,6 +41,9 @@ WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+
+# Asking llama.cpp for it takes a second, and whoever places a request asks every node.
+_MEMORY_OLD_S = 10.0
 
 
 def add(app: web.Application) -> None:
@@ -69,14 +72,15 @@ async def _health(_: web.Request, __: ep.Nothing) -> HiveHealth:
 
 async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
     life = request.app[server.LIFE]
-    devices = await request.app[HARDWARE].devices()
-    ram = memory()
+    hardware = request.app[HARDWARE]
+    usable = await hardware.usable()
+    memory = await hardware.memory(_MEMORY_OLD_S)
     return NodeInfo(
-        backends=list(devices),
-        devices=devices,
-        memory=[ram],
-        ram_total_bytes=ram.memory_total_bytes,
-        ram_free_bytes=ram.memory_free_bytes,
+        backends=usable.backends,
+        devices=usable.devices,
+        memory=memory,
+        ram_total_bytes=memory[-1].memory_total_bytes,
+        ram_free_bytes=memory[-1].memory_free_bytes,
         disk_free_bytes=disk_free_bytes(),
         state=life.state,
         owner=life.hello.owner if life.hello else None,

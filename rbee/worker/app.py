@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Loading
+from rbee.contract.nodes import Usable
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast
@@ -120,8 +121,8 @@ async def _drain(app: web.Application, settings: WorkerSettings) -> None:
     await empty
 
 
-def detect_backends() -> list[str]:
-    """What the installed llama.cpp can compute on, the best first."""
-    from rbee.worker.adapters.llama import backends
+def detect() -> Usable:
+    """What the installed llama.cpp can compute on."""
+    from rbee.worker.adapters.llama import usable
 
-    return backends()
+    return usable()

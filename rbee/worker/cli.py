@@ -69,11 +69,22 @@ def main(ctx: click.Context, /, **flags: object) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
 def detect(as_json: bool) -> None:
-    """Say what the installed llama.cpp can compute on."""
-    from rbee.worker.app import detect_backends
+    """Say what the installed llama.cpp can compute on.
 
-    found = detect_backends()
-    click.echo(msgspec.json.encode({"backends": found}) if as_json else ", ".join(found))
+    \b
+        llm-worker-rbee detect --json
+    """
+    from rbee.worker import app
+
+    found = app.detect()
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    for name, count in found.devices.items():
+        click.echo(f"{name}: {count} {'device' if count == 1 else 'devices'}")
+    for each in found.memory:
+        free, total = each.memory_free_bytes // 1_000_000, each.memory_total_bytes // 1_000_000
+        click.echo(f"  {each.backend} {each.index}: {each.name}, {free} of {total} MB free")
 
 
 def _text(value: object) -> str | None:

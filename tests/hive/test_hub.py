@@ -116,6 +116,17 @@ def test_a_page_is_not_the_beginning_of_a_file(
         fetched(hub, model)
 
 
+def test_a_token_that_was_told_goes_before_the_machines_own(
+    hub: Hub, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_this_machine")
+    told = Hub(5.0, "hf_opensesame")
+    model = pick(told.listing(REF), REF)
+    assert hub_server.header("authorization") == "Bearer hf_opensesame"
+    fetched(told, model)
+    assert hub_server.header("authorization") == "Bearer hf_opensesame"
+
+
 def test_the_beginning_alone_is_asked_for(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:

@@ -19,6 +19,7 @@ from rbee.contract.workers import WorkerGone, WorkerStatus
 from rbee.hive.adapters import logs
 from rbee.hive.services.supervised import Plan, Supervised
 from rbee.runtime import paths
+from rbee.runtime.client import Client
 
 PLAN = Plan(
     worker_id="w-1",
@@ -61,7 +62,8 @@ async def end(home: Path) -> AsyncIterator[End]:
         told: list[Event] = []
         child = Ending()
         # Nothing listens at port 1 of a machine in its right mind: no events, no health.
-        worker = Supervised(PLAN, child, "http://127.0.0.1:1", "k", Config(), told.append)  # type: ignore[arg-type]
+        url = "http://127.0.0.1:1"
+        worker = Supervised(PLAN, child, url, Client(url, "k", 1, 1), Config(), told.append)  # type: ignore[arg-type]
         worker._hear(WorkerStatus(state, 2, 0 if state == "loading" else 2))  # type: ignore[arg-type]
         child.code.set_result(code)
         async with asyncio.timeout(5):

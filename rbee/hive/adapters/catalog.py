@@ -6,26 +6,19 @@ one is put aside, and its rows are made again from the files.
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import logging
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from rbee.contract.errors import StateNotWritable
 from rbee.contract.models import ModelRow
 from rbee.gguf import split
-from rbee.runtime.tasks import finish
+from rbee.runtime.database import Database
 
 if TYPE_CHECKING:
     import aiosqlite
-
-T = TypeVar("T")
 
 # Each brings the file from one `user_version` to the next.
 _MIGRATIONS = (
@@ -45,9 +38,6 @@ _MIGRATIONS = (
 _COLUMNS = (
     "id, provider, reference, local_path, size_bytes, downloaded_at_unix, quantization, sha256"
 )
-_BUSY_MS = 5_000
-_TURNS, _TURN_S = 50, 0.1
-_log = logging.getLogger("rbee-hive")
 
 
 class Catalog:
@@ -55,12 +45,7 @@ class Catalog:
     with the path under which it is kept."""
 
     def __init__(self, path: Path, on_damage: Callable[[Path], Awaitable[None]]) -> None:
-        self._path = path
-        self._on_damage = on_damage
-        self._opening = asyncio.Lock()
-        self._connection: aiosqlite.Connection | None = None
-        self._mended = 0
-        self._turn = asyncio.Lock()
+        self._database = Database(path, _MIGRATIONS, on_damage)
 
     async def rows(self) -> list[ModelRow]:
         """Every row, by reference."""
@@ -69,7 +54,7 @@ class Catalog:
             query = f"SELECT {_COLUMNS} FROM models ORDER BY reference"
             return [_row(values) for values in await connection.execute_fetchall(query)]
 
-        return await self._do(work)
+        return await self._database.do(work)
 
     async def put(self, *rows: ModelRow) -> None:
         """Insert rows, or replace those of the same reference, whose ids are kept; all or none."""
@@ -103,130 +88,17 @@ class Catalog:
             )
             await connection.commit()
 
-        await self._do(work)
+        await self._database.do(work)
 
     async def remove(self, reference: str) -> None:
         async def work(connection: aiosqlite.Connection) -> None:
             await connection.execute("DELETE FROM models WHERE reference = ?", [reference])
             await connection.commit()
 
-        await self._do(work)
+        await self._database.do(work)
 
     async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
-
-    async def _do(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """On a healthy file: a damaged one is replaced, and the work done on the new one."""
-        for again in (True, False):
-            seen = self._mended
-            try:
-                async with self._turn:
-                    return await self._whole(work, await self._open())
-            except (sqlite3.DatabaseError, msgspec.ValidationError) as error:
-                if not _is_damage(error):
-                    raise self._unusable(error) from None
-                if not again:
-                    raise
-                await self._put_aside(error, seen)
-            except OSError as error:
-                raise self._unusable(error) from None
-        raise AssertionError("unreachable")
-
-    async def _open(self) -> aiosqlite.Connection:
-        async with self._opening:
-            if self._connection is None:
-                # Late: most commands need no catalog.
-                import aiosqlite
-
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                connection = await aiosqlite.connect(self._path)
-                try:
-                    await self._prepare_in_turn(connection)
-                except BaseException:
-                    await connection.close()
-                    raise
-                self._connection = connection
-            return self._connection
-
-    async def _prepare_in_turn(self, connection: aiosqlite.Connection) -> None:
-        """Two hives that begin at once lock each other out when both switch to WAL, which SQLite
-        does not wait for."""
-        for _ in range(_TURNS):
-            try:
-                await self._prepare(connection)
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-            await connection.rollback()
-            await asyncio.sleep(_TURN_S)
-        await self._prepare(connection)
-
-    async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        await connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
-        await connection.execute("PRAGMA journal_mode = WAL")
-        # A power failure may take the last row, which the file brings back, and not the catalog.
-        await connection.execute("PRAGMA synchronous = NORMAL")
-        (checked,) = await connection.execute_fetchall("PRAGMA quick_check(1)")
-        if checked[0] != "ok":
-            raise sqlite3.DatabaseError(checked[0])
-        ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-        if version > len(_MIGRATIONS):
-            reason = "a newer version of rbee made it; update this one"
-            raise StateNotWritable(path=str(self._path), reason=reason)
-        for number, change in enumerate(_MIGRATIONS[version:], start=version + 1):
-            # In one transaction: two hives may begin at once, and one of them may be killed.
-            await connection.execute("BEGIN IMMEDIATE")
-            ((now,),) = await connection.execute_fetchall("PRAGMA user_version")
-            if now < number:
-                await connection.execute(change)
-                await connection.execute(f"PRAGMA user_version = {number}")
-            await connection.commit()
-
-    @staticmethod
-    async def _whole(
-        work: Callable[[aiosqlite.Connection], Awaitable[T]], connection: aiosqlite.Connection
-    ) -> T:
-        """All of `work` or nothing: what is begun and not committed would lock everybody out."""
-        try:
-            return await work(connection)
-        except BaseException:
-            await finish(connection.rollback())
-            raise
-
-    def _unusable(self, error: Exception) -> StateNotWritable:
-        reason = getattr(error, "strerror", None) or str(error)
-        return StateNotWritable(path=str(self._path), reason=reason)
-
-    async def _put_aside(self, error: Exception, seen: int) -> None:
-        async with self._opening:
-            if self._mended != seen:  # somebody else met the same damage
-                return
-            self._mended += 1
-            await self.close()
-            kept = self._rename(error)
-        await self._on_damage(kept)
-
-    def _rename(self, error: Exception) -> Path:
-        now = int(time.time())
-        names = (f"{self._path.name}.damaged-{now + later}" for later in itertools.count())
-        kept = next(path for name in names if not (path := self._path.with_name(name)).exists())
-        self._path.rename(kept)
-        for name in ("-wal", "-shm"):
-            beside = self._path.with_name(self._path.name + name)
-            if beside.exists():
-                beside.rename(kept.with_name(kept.name + name))
-        _log.error("the catalog %s is damaged (%s); it is kept as %s", self._path, error, kept)
-        return kept
-
-
-def _is_damage(error: Exception) -> bool:
-    """What another start would not mend: not a lock, a full disk or a bug of ours."""
-    if isinstance(error, sqlite3.OperationalError):
-        return str(error).startswith("no such")  # a table or a column
-    return type(error) in (sqlite3.DatabaseError, msgspec.ValidationError)
+        await self._database.close()
 
 
 def _row(values: sqlite3.Row | tuple[object, ...]) -> ModelRow:

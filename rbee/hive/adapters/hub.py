@@ -62,8 +62,10 @@ class Hub:
     """Every call blocks: not for the event loop. Raises MODEL_NOT_FOUND, MODEL_GATED,
     DOWNLOAD_FAILED, and PassingError for what is worth another attempt."""
 
-    def __init__(self, stall_s: float) -> None:
+    def __init__(self, stall_s: float, token: str | None = None) -> None:
+        """Without a `token` this machine's own is shown, where it has one."""
         self.stall_s = stall_s
+        self._token = token
         # Before the import. Its list of coding agents, for the user agent, is fetched otherwise.
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         # At INFO they log every URL, and that of a redirect is signed.
@@ -75,7 +77,7 @@ class Hub:
         from huggingface_hub import HfApi
 
         with _told(ref, _LISTING_S):
-            api = HfApi(library_name="rbee", library_version=__version__)
+            api = HfApi(token=self._token, library_name="rbee", library_version=__version__)
             info = api.model_info(
                 ref.name,
                 revision=ref.revision,
@@ -125,7 +127,7 @@ class Hub:
             end = start + length - 1 if length is not None else ""
             headers["Range"] = f"bytes={start}-{end}"
         headers = build_hf_headers(
-            library_name="rbee", library_version=__version__, headers=headers
+            token=self._token, library_name="rbee", library_version=__version__, headers=headers
         )
         with (
             _told(model.reference, self.stall_s),

@@ -47,6 +47,12 @@ def check_memory(
         raise error
 
 
+def largest_that_fits(sizes: Mapping[str, int], kv_bytes: int, available: int) -> str | None:
+    """Of models by their names, with their sizes in bytes; None where none fits."""
+    fitting = [name for name, size in sizes.items() if required_bytes(size, kv_bytes) <= available]
+    return max(fitting, key=lambda name: sizes[name], default=None)
+
+
 def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
     """Raises BACKEND_UNAVAILABLE for a device that the backend has not; `devices` counts them."""
     count = devices.get(backend, 0)
@@ -58,13 +64,16 @@ def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -
         )
 
 
-def choose_backend(wanted: str | None, available: Sequence[str]) -> str:
+def choose_backend(
+    wanted: str | None, available: Sequence[str], reinstall: str | None = None
+) -> str:
     """The backend that was asked for, else the node's best one, which stands first.
 
-    Raises BACKEND_UNAVAILABLE.
+    Raises BACKEND_UNAVAILABLE, with `reinstall`: the command that would bring it here.
     """
     if wanted is None and available:
         return available[0]
     if wanted is None or wanted not in available:
-        raise BackendUnavailable(backend=wanted, available=list(available))
+        more = {"reinstall": reinstall} if reinstall is not None else {}
+        raise BackendUnavailable(backend=wanted, available=list(available), **more)
     return wanted

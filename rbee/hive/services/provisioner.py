@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from rbee.contract.config import Config
-from rbee.contract.errors import DiskFull, DownloadFailed, ModelCorrupt, NotFound, RequestCanceled
+from rbee.contract.errors import DiskFull, NotFound, RequestCanceled
 from rbee.contract.events import Download as DownloadNews
 from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.models import (
@@ -23,41 +20,38 @@ from rbee.contract.models import (
     ModelRows,
     Offered,
 )
+from rbee.contract.workers import SpawnRequest
 from rbee.gguf.header import Header, context_length
-from rbee.gguf.reading import read, read_beginning
+from rbee.gguf.reading import read
 from rbee.hive.adapters.folder import Folder
-from rbee.hive.adapters.hardware import memory
+from rbee.hive.adapters.hardware import ram
 from rbee.hive.adapters.hub import Hub
 from rbee.hive.adapters.transfer import there_of
 from rbee.hive.core import repository
-from rbee.hive.core.preflight import check_memory, required_bytes
+from rbee.hive.core.preflight import largest_that_fits, required_bytes
 from rbee.hive.core.repository import Listing, RemoteModel
+from rbee.hive.services.asking import Asking
 from rbee.hive.services.downloads import Download, Downloads
 from rbee.hive.services.models import Models
-from rbee.hive.services.persistence import persist
-from rbee.hive.services.rows import OnDisk
+from rbee.hive.services.preflight import Preflight, Wish
+from rbee.hive.services.rows import OnDisk, on_disk, same_repository
 from rbee.runtime.narration import Narrator
-from rbee.runtime.present import retrying
-from rbee.runtime.threads import apart
-
-T = TypeVar("T")
 
 _PROVISIONER = "model-provisioner"
-_HEADER_PIECE = 4 << 20
-_LONGEST_HEADER = 256 << 20
-# Less than the queen waits, so that she hears what is wrong.
-_ASKING_S = 150.0
 _MB = 1_000_000
 
 
 class Provisioner:
     """What others ask for models."""
 
-    def __init__(self, config: Config, models: Models, hub: Hub, narrator: Narrator) -> None:
+    def __init__(
+        self, config: Config, models: Models, hub: Hub, preflight: Preflight, narrator: Narrator
+    ) -> None:
         self.models = models
         self._config = config
-        self._hub = hub
+        self._preflight = preflight
         self._say = narrator.say
+        self._asking = Asking(hub, narrator.say)
         self._downloads = Downloads(hub, models.folder, models.arrived)
 
     async def end_all(self) -> None:
@@ -79,16 +73,24 @@ class Provisioner:
         if here is not None:
             done = self._downloads.done(here.reference, here.path)
             return DownloadReply(done.id, str(here.reference), str(here.path))
-        async with self._in_time(ref):
-            download = await self._fetch(ref, request.detach, request.to_run)
+        async with self._asking.in_time(ref):
+            download = await self._fetch(ref, request)
         return DownloadReply(download.id, str(download.reference), None)
 
-    async def provide(self, ref: ModelRef) -> OnDisk:
+    async def provide(self, wanted: SpawnRequest) -> OnDisk:
         """The model on this node, fetched and waited for where need be."""
+        ref = self.reference(wanted.model)
         here = await self.models.find(ref)
         if here is None:
-            async with self._in_time(ref):
-                download = await self._fetch(ref, detach=False, to_run=True)
+            request = DownloadRequest(
+                wanted.model,
+                to_run=True,
+                backend=wanted.backend,
+                device=wanted.device,
+                force=wanted.force,
+            )
+            async with self._asking.in_time(ref):
+                download = await self._fetch(ref, request)
             async for _ in download.watch():
                 pass
             here = await self.models.find(download.reference)
@@ -125,21 +127,21 @@ class Provisioner:
             header = await asyncio.to_thread(read, here.path)
             sums = here.row.sha256 if here.row else None
             return self._details(str(here.reference), header, header.size_bytes, sums, here.path)
-        async with self._in_time(ref):
-            listing, model = await self._ask(ref)
-            header = await self._header(model)
+        async with self._asking.in_time(ref):
+            listing, model = await self._asking.model(ref)
+            header = await self._asking.header(model)
         sums = ",".join(file.sha256 or "unknown" for file in model.files)
         details = self._details(str(model.reference), header, model.size_bytes, sums, None)
         return msgspec.structs.replace(details, offered=self._offered(listing, ref, header))
 
-    async def _fetch(self, ref: ModelRef, detach: bool, to_run: bool) -> Download:
-        listing, model = await self._ask(ref)
+    async def _fetch(self, ref: ModelRef, request: DownloadRequest) -> Download:
+        listing, model = await self._asking.model(ref)
         path = self.models.folder.target(model.reference, model.files[0].path)
         quantization = None
         if self._downloads.of(path) is None:
-            header = await self._header(model)
+            header = await self._asking.header(model)
             quantization = header.quantization
-            self._check_memory(listing, model, header, to_run)
+            await self._check_memory(listing, model, header, request)
             await self._check_disk(model, path)
             size = round(model.size_bytes / _MB)
             told = f"model provisioning: fetching {model.reference} ({size} MB)"
@@ -147,46 +149,38 @@ class Provisioner:
         else:
             told = f"model provisioning: {model.reference} is being fetched already"
             self._say(_PROVISIONER, "⬇️", told)
-        return self._downloads.begin(model, detach, quantization)
+        return self._downloads.begin(model, request.detach, quantization)
 
-    async def _ask(self, ref: ModelRef) -> tuple[Listing, RemoteModel]:
-        """The repository, and the model in it that is meant."""
-        listing = await self._persist(ref, lambda: self._hub.listing(ref))
-        model = repository.pick(listing, ref)
-        there = repository.quantizations(repository.models(listing, ref))
-        if ref.file is None and ref.quantization is None and len(there) > 1:
-            told = f"{model.quantization} is chosen of {', '.join(there)}"
-            self._say(_PROVISIONER, "🎯", f"model provisioning: {told}")
-        return listing, model
+    async def smaller(self, model: OnDisk, kv: int, free: int) -> str | None:
+        """The largest model of the same repository that fits into `free` bytes, as far as that is
+        known without asking the Hub: what is here, and what its last listing had."""
+        ref = model.reference
+        if ref.scheme != "hf":
+            return None
+        there = [on_disk(row) for row in await self.models.rows()]
+        sizes = {
+            str(other.reference): other.row.size_bytes
+            for other in there
+            if other.row is not None and same_repository(other.reference, ref)
+        }
+        if (listing := self._asking.known(ref)) is not None:
+            offered = repository.models(listing, ref)
+            sizes |= {str(other.reference): other.size_bytes for other in offered}
+        return largest_that_fits(sizes, kv, free)
 
-    async def _header(self, model: RemoteModel) -> Header:
-        """The model's header, and nothing more of its file."""
-        size, name = model.files[0].size_bytes, str(model.reference)
-        data = b""
-        while (header := await asyncio.to_thread(read_beginning, data, size, name)) is None:
-            if len(data) >= _LONGEST_HEADER:
-                reason = f"its header does not end within {_LONGEST_HEADER // _MB} MB"
-                raise ModelCorrupt(file=name, reason=reason)
-            data += await self._piece(model, len(data), max(len(data), _HEADER_PIECE))
-        return header
-
-    async def _piece(self, model: RemoteModel, start: int, length: int) -> bytes:
-        """Bytes of the model's first file, as many as there are."""
-        length = min(length, model.files[0].size_bytes - start)
-        return await self._persist(model.reference, lambda: self._hub.piece(model, start, length))
-
-    def _check_memory(
-        self, listing: Listing, model: RemoteModel, header: Header, to_run: bool
+    async def _check_memory(
+        self, listing: Listing, model: RemoteModel, header: Header, request: DownloadRequest
     ) -> None:
-        now = memory()
-        available = now.memory_free_bytes if to_run else now.memory_total_bytes
+        """What would run must fit into what is free; what is only fetched, into what there is."""
         kv = self._kv_bytes(header)
-        required = required_bytes(model.size_bytes, kv)
         others = repository.models(listing, model.reference)
-        smaller = [other for other in others if required_bytes(other.size_bytes, kv) <= available]
-        best = max(smaller, key=lambda other: other.size_bytes, default=None)
-        name = str(best.reference) if best else None
-        check_memory(required, available, socket.gethostname(), "cpu", name, in_all=not to_run)
+        sizes = {str(other.reference): other.size_bytes for other in others}
+        wish = Wish(request.backend, request.device, request.force)
+        await self._preflight.check_download(
+            wish if request.to_run else None,
+            required_bytes(model.size_bytes, kv),
+            lambda room: largest_that_fits(sizes, kv, room),
+        )
 
     async def _check_disk(self, model: RemoteModel, path: Path) -> None:
         """What is still to come must have room, beside what others still bring."""
@@ -214,7 +208,7 @@ class Provisioner:
     def _details(
         self, reference: str, header: Header, size: int, sums: str | None, path: Path | None
     ) -> ModelDetails:
-        now = memory()
+        now = ram()
         return ModelDetails(
             reference=reference,
             state="ready" if path is not None else "not on this node",
@@ -233,7 +227,7 @@ class Provisioner:
         )
 
     def _offered(self, listing: Listing, ref: ModelRef, header: Header) -> list[Offered]:
-        total, kv = memory().memory_total_bytes, self._kv_bytes(header)
+        total, kv = ram().memory_total_bytes, self._kv_bytes(header)
         offered = sorted(repository.models(listing, ref), key=lambda model: model.size_bytes)
         return [
             Offered(
@@ -244,26 +238,6 @@ class Provisioner:
             )
             for model in offered
         ]
-
-    async def _persist(self, ref: ModelRef, ask: Callable[[], T]) -> T:
-        """Ask the Hub on a thread, again where that may help, and say so."""
-
-        def tell(news: DownloadNews) -> None:
-            self._say(_PROVISIONER, "🔁", retrying(news))
-
-        return await persist(ref, lambda: apart(ask), tell)
-
-    @contextlib.asynccontextmanager
-    async def _in_time(self, ref: ModelRef) -> AsyncIterator[None]:
-        """What the Hub is asked before a download, all of it. Raises DOWNLOAD_FAILED."""
-        try:
-            async with asyncio.timeout(_ASKING_S):
-                yield
-        except TimeoutError:
-            reason = f"the Hub had not told what it has after {_ASKING_S:g} s"
-            raise DownloadFailed(
-                model=str(ref), attempts=1, bytes_downloaded=0, bytes_total=None, reason=reason
-            ) from None
 
 
 def _missing_bytes(folder: Folder, model: RemoteModel) -> int:

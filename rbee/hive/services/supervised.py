@@ -51,7 +51,7 @@ class Supervised:
         plan: Plan,
         running: child.Child,
         url: str,
-        key: str,
+        client: Client,
         config: Config,
         tell: Callable[[Event], None],
     ) -> None:
@@ -65,7 +65,8 @@ class Supervised:
             config.hive.idle_timeout_s, config.hive.health_misses, config.hive.loading_stall_s
         )
         self._tell = tell
-        self._client = Client(url, key, config.times.connect_s, config.times.stream_silence_s)
+        self._url = url
+        self._client = client
         self._status = WorkerStatus("loading", plan.slots, 0)
         self._active_at = self._progress_at = time.monotonic()
         self._misses = 0
@@ -84,7 +85,7 @@ class Supervised:
         status = self._status
         return WorkerRow(
             id=self.plan.worker_id,
-            url=self._client.url,
+            url=self._url,
             model_ref=self.plan.model_ref,
             backend=self.plan.backend,
             device=self.plan.device,

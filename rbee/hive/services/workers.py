@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -17,19 +16,13 @@ from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, Worke
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reading import read
 from rbee.hive.adapters import logs
-from rbee.hive.adapters.hardware import Hardware, memory
-from rbee.hive.core.preflight import (
-    arithmetic,
-    check_device,
-    check_memory,
-    choose_backend,
-    required_bytes,
-)
+from rbee.hive.services.preflight import Preflight, Wish
 from rbee.hive.services.provisioner import Provisioner
 from rbee.hive.services.rows import OnDisk
 from rbee.hive.services.supervised import Plan, Supervised
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.client import Client, address
 from rbee.runtime.life import Life
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
@@ -46,20 +39,21 @@ class Workers:
         config: Config,
         life: Life,
         key: str,
-        hardware: Hardware,
+        preflight: Preflight,
         provisioner: Provisioner,
         events: Broadcast[Event],
     ) -> None:
         self._config = config
         self._life = life
         self._key = key
-        self._hardware = hardware
+        self._preflight = preflight
         self._provisioner = provisioner
         self._events = events
         self._workers: dict[str, Supervised] = {}
         self._ports: set[int] = set()
         # Workers that are being started, by whether they have called back already.
         self._starting: dict[str, bool] = {}
+        self._spawning: set[asyncio.Task[SpawnReply]] = set()
         # Files of workers that are being started.
         self._wanted: Counter[Path] = Counter()
         self._say = Narrator(events.send).say
@@ -77,11 +71,18 @@ class Workers:
     async def spawn(self, request: SpawnRequest) -> SpawnReply:
         """Check, start, and reply when the worker listens; it loads behind that. A model that is
         not here is fetched first."""
-        model = await self._provisioner.provide(self._provisioner.reference(request.model))
+        model = await self._provisioner.provide(request)
         self._wanted[model.path] += 1
+        work = asyncio.create_task(self._spawn(request, model))
+        self._spawning.add(work)
         try:
-            return await self._spawn(request, model)
+            return await work
+        except asyncio.CancelledError:
+            if self._life.draining.is_set():
+                raise ShuttingDown("The hive is shutting down.") from None
+            raise
         finally:
+            self._spawning.discard(work)
             self._wanted[model.path] -= 1
 
     async def _spawn(self, request: SpawnRequest, model: OnDisk) -> SpawnReply:
@@ -93,13 +94,13 @@ class Workers:
             if known.scheme == "hf":
                 error.details["model"] = str(known)
             raise
-        backend = await self._preflight(request, header)
+        backend, device = await self._check(request, model, header)
         plan = Plan(
             worker_id=f"worker-{uuid.uuid4()}",
             model_ref=str(model.reference),
             file=str(path),
             backend=backend,
-            device=request.device or 0,
+            device=device,
             slots=request.slots or self._config.worker.slots,
             correlation_id=correlation_id.get(),
         )
@@ -135,7 +136,12 @@ class Workers:
         await worker.gone
 
     async def end_all(self) -> None:
-        """End every worker, all at once; without grace as soon as the end is cut short."""
+        """End every worker, all at once; without grace as soon as the end is cut short. One that is
+        just starting has nothing to end in order."""
+        for work in self._spawning:
+            work.cancel()
+        if self._spawning:
+            await asyncio.wait(self._spawning)
         workers = list(self._workers.values())
         if workers:
             self._say("rbee-hive", "🛑", f"shutdown: ending {len(workers)} worker(s)")
@@ -156,23 +162,27 @@ class Workers:
         for worker in workers:
             worker.let_go()
 
-    async def _preflight(self, request: SpawnRequest, header: Header) -> str:
+    async def _check(self, request: SpawnRequest, model: OnDisk, header: Header) -> tuple[str, int]:
+        """Memory, then the backend; the backend and the device to start on."""
         asked = request.context or self._config.worker.context
-        context = context_length(asked, header.context_length)
-        size, kv = header.size_bytes, header.kv_bytes(context)
-        free = memory().memory_free_bytes
-        check_memory(required_bytes(size, kv), free, socket.gethostname(), request.backend or "cpu")
-        told = f"worker preflight: memory is enough, {arithmetic(size, kv, free)}"
-        self._say("device-manager", "🧮", told)
-        backend = choose_backend(request.backend, await self._hardware.backends())
-        check_device(backend, request.device, await self._hardware.devices())
-        self._say("device-manager", "🔌", f"worker preflight: the backend {backend} is there")
-        return backend
+        kv = header.kv_bytes(context_length(asked, header.context_length))
+
+        async def smaller(free: int) -> str | None:
+            return await self._provisioner.smaller(model, kv, free)
+
+        wish = Wish(request.backend, request.device, request.force)
+        place = await self._preflight.place(wish)
+        await self._preflight.check_memory(wish, place, header.size_bytes, kv, smaller)
+        return await self._preflight.choose(wish, place)
 
     async def _start(self, plan: Plan, path: Path, context: int | None) -> Supervised:
-        arguments = _arguments(plan, path, context, self._life.url)
-        hello = Hello(self._key, child.owner("rbee-hive"))
-        host = self._config.hive.worker_host
+        arguments = _arguments(plan, path, context, self._life.own_url)
+        told = self._life.hello
+        announce = told.announce if told else None
+        hello = Hello(self._key, child.owner("rbee-hive"), announce=announce)
+        host = self._config.hive.worker_host or address(self._life.own_url)[0]
+        if told and told.bind:
+            host = told.bind
         for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
             if port in self._ports or not bind.is_free(host, port):
                 continue
@@ -188,13 +198,18 @@ class Workers:
                 running.lifeline.close()
                 await running.end(self._config.times.grace_s)
                 raise ShuttingDown("The hive is shutting down.")
-            worker = Supervised(plan, running, listening.url, self._key, self._config, self._hear)
+            client = self._client(bind.url(host, address(listening.url)[1]))
+            worker = Supervised(plan, running, listening.url, client, self._config, self._hear)
             self._workers[plan.worker_id] = worker
             return worker
         raise Internal(
             f"No port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free on {host}.",
             correlation_id=plan.correlation_id,
         )
+
+    def _client(self, url: str) -> Client:
+        times = self._config.times
+        return Client(url, self._key, times.connect_s, times.stream_silence_s)
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, WorkerGone):

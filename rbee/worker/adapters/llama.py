@@ -17,6 +17,8 @@ from typing import Any
 
 # Else llama.cpp starts gdb on itself when it aborts.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+# Else CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 from llama_cpp import llama_cpp as C
 
@@ -27,6 +29,8 @@ from rbee.contract.errors import (
     UnsupportedModelFormat,
 )
 from rbee.contract.model_ref import FORMS
+from rbee.contract.nodes import Usable
+from rbee.worker.adapters import devices
 
 _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
@@ -60,15 +64,11 @@ def _words() -> _Words:
     return _Words()
 
 
-def backends() -> list[str]:
-    """What the installed llama.cpp can compute on, the best first: such as `["cuda", "cpu"]`."""
-    if not C.llama_supports_gpu_offload():
-        return ["cpu"]
-    told = C.llama_print_system_info().decode(errors="replace")
-    names = {part.partition(" :")[0].strip().lower() for part in told.split("|") if " : " in part}
-    aliases = {"mtl": "metal", "rocm": "rocm", "hip": "rocm"}
-    known = {aliases.get(name, name) for name in names}
-    return [*sorted(known & {"cuda", "metal", "rocm", "sycl", "vulkan"}), "cpu"]
+def usable() -> Usable:
+    """What can be computed on; llama.cpp's words about its search go to the log."""
+    _words()
+    C.llama_backend_init()
+    return devices.usable()
 
 
 class Model:
@@ -88,11 +88,15 @@ class Model:
         """
         words = _words()
         C.llama_backend_init()
-        if backend not in (available := backends()):
+        available = devices.usable().backends
+        if backend not in available:
             raise BackendUnavailable(backend=backend, available=available)
         params = C.llama_model_default_params()
         params.n_gpu_layers = 0 if backend == "cpu" else -1
         params.main_gpu = device
+        if (chosen := _chosen(backend, device)) is not None:
+            # Else the layers are spread over every device of every backend, asked for or not.
+            params.devices, params.main_gpu = ctypes.cast(chosen, ctypes.c_void_p), 0
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
         told = C.llama_progress_callback(lambda part, _: on_progress(part))
         params.progress_callback = told
@@ -172,6 +176,25 @@ class Model:
         if self._ends is None:
             self._ends = [t for t in range(self.vocabulary_size) if self.is_end(t)]
         return self._ends
+
+
+def _chosen(backend: str, device: int) -> Any:
+    """llama.cpp's list of devices, which ends with null: the one that is meant, none for the CPU.
+    None where it does not tell its devices. Raises BACKEND_UNAVAILABLE."""
+    try:
+        found = devices.devices()
+    except AttributeError:
+        return None
+    if backend == "cpu":
+        return (ctypes.c_void_p * 1)()
+    for each in found:
+        if (each.backend, each.index) == (backend, device):
+            return (ctypes.c_void_p * 2)(each.handle)
+    raise BackendUnavailable(
+        f"The backend {backend} has no device {device} here.",
+        backend=backend,
+        available=[f"{each.backend} {each.index}" for each in found],
+    )
 
 
 def _refusal(path: Path, why: str) -> RbeeError:
