@@ -7,12 +7,17 @@ import asyncio
 from aiohttp import web
 
 from rbee.queen import routes
+from rbee.queen.services.directory import Directory
+from rbee.queen.services.hives import Hives
 from rbee.queen.services.holds import Holds
+from rbee.queen.services.installs import Installs
+from rbee.queen.services.joining import Joining
 from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
 from rbee.queen.settings import QueenSettings
-from rbee.runtime import api_key, server
+from rbee.runtime import api_key, paths, server
+from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
@@ -45,9 +50,19 @@ def _build(life: Life, settings: QueenSettings) -> web.Application:
     app = server.application(life)
     app[routes.HOLDS] = Holds(life)
     app[routes.EVENTS] = Broadcast()
-    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS])
+    directory = Directory(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
+    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], directory)
+    app[routes.JOINING] = Joining(app[routes.NODES], config)
+    app[routes.INSTALLS] = Installs(app[routes.NODES], config)
+    app[routes.HIVES] = Hives(app[routes.NODES])
     app[routes.MODELS] = NodeModels(app[routes.NODES])
     app[routes.TASKS] = Tasks(config, app[routes.NODES])
+    app.on_startup.append(lambda _: directory.open())
+    if life.hello is None:
+        # A queen that lasts knows at once what runs on the nodes already.
+        app.on_startup.append(lambda _: app[routes.NODES].look(within_s=0))
+    # Not sooner: what answers until the end still writes.
+    app.on_cleanup.append(lambda _: directory.close())
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     return app

@@ -18,9 +18,22 @@ from rbee.contract.models import (
     NodeModel,
     NodeModelRows,
 )
+from rbee.contract.registry import (
+    AddNode,
+    HiveNode,
+    HiveStatuses,
+    InstallNode,
+    NodeAdded,
+    NodeChanged,
+    NodeNamed,
+    NodeRows,
+)
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRows
+from rbee.queen.services.hives import Hives
 from rbee.queen.services.holds import Holds
+from rbee.queen.services.installs import Installs
+from rbee.queen.services.joining import Joining
 from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
@@ -29,6 +42,9 @@ from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
+JOINING: web.AppKey[Joining] = web.AppKey("joining", Joining)
+INSTALLS: web.AppKey[Installs] = web.AppKey("installs", Installs)
+HIVES: web.AppKey[Hives] = web.AppKey("hives", Hives)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 TASKS: web.AppKey[Tasks] = web.AppKey("tasks", Tasks)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
@@ -48,6 +64,14 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_MODEL_INFO, _model_info)
     server.stream(app, ep.QUEEN_MODEL_VERIFY, _verify)
     server.answer(app, ep.QUEEN_MODEL_DELETE, _delete_model)
+    server.answer(app, ep.QUEEN_ADD_NODE, _add_node)
+    server.answer(app, ep.QUEEN_NODES, _nodes)
+    server.answer(app, ep.QUEEN_REMOVE_NODE, _remove_node)
+    server.stream(app, ep.QUEEN_INSTALL, _install)
+    server.answer(app, ep.QUEEN_RELOAD_NODES, _reload_nodes)
+    server.stream(app, ep.QUEEN_HIVE_START, _start_hive)
+    server.stream(app, ep.QUEEN_HIVE_STOP, _stop_hive)
+    server.answer(app, ep.QUEEN_HIVES, _hives)
     server.stream(app, ep.QUEEN_EVENTS, _events)
     server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
@@ -106,6 +130,38 @@ def _verify(request: web.Request, message: NodeModel) -> AsyncIterator[Event | N
 
 async def _delete_model(request: web.Request, message: NodeModel) -> Deleted:
     return await request.app[MODELS].delete(message)
+
+
+async def _add_node(request: web.Request, message: AddNode) -> NodeAdded:
+    return await request.app[JOINING].add(message)
+
+
+async def _nodes(request: web.Request, _: ep.Nothing) -> NodeRows:
+    return NodeRows(request.app[NODES].directory.rows())
+
+
+async def _remove_node(request: web.Request, message: NodeNamed) -> NodeChanged:
+    return await request.app[JOINING].remove(message.node_name)
+
+
+def _install(request: web.Request, message: InstallNode) -> AsyncIterator[Event | None]:
+    return request.app[INSTALLS].start(message)
+
+
+async def _reload_nodes(request: web.Request, _: ep.Nothing) -> NodeChanged:
+    return await request.app[JOINING].reload()
+
+
+def _start_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:
+    return request.app[HIVES].start(message.node)
+
+
+def _stop_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:
+    return request.app[HIVES].stop(message.node)
+
+
+async def _hives(request: web.Request, _: ep.Nothing) -> HiveStatuses:
+    return await request.app[HIVES].statuses(request.query.get("node"))
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -12,11 +12,12 @@ from aiohttp.test_utils import TestServer
 
 from rbee.contract.errors import DiskFull, ModelNotFound, StreamTruncated
 from rbee.contract.events import Download, Event
-from rbee.contract.models import DownloadReply
+from rbee.contract.models import DownloadReply, DownloadRequest
 from rbee.queen.services.provision import provide
 from rbee.runtime import sse
 from rbee.runtime.client import Client
 
+ASKED = {"model": "hf:owner/repo", "backend": "cuda", "device": 1, "force": False}
 REFERENCE = "hf:owner/repo/m-Q4_K_M.gguf"
 HALF = Download("downloading", 5, 10, 1.5)
 AGAIN = Download("retrying", attempt=2, attempts=6, delay_ms=100, reason="Connection reset")
@@ -62,11 +63,11 @@ class Made:
     async def provide(self, to_run: bool = False, detach: bool = False) -> str:
         provided = await provide(
             self._client,
-            "hf:owner/repo",
+            DownloadRequest(
+                "hf:owner/repo", to_run=to_run, detach=detach, backend="cuda", device=1
+            ),
             self.told.append,
             lambda actor, emoji, text: self.said.append(f"[{actor}] {emoji} {text}"),
-            to_run=to_run,
-            detach=detach,
         )
         return provided.reference
 
@@ -89,7 +90,7 @@ async def test_a_model_that_is_there_is_told_at_once(made: Made) -> None:
     assert await made.provide() == REFERENCE
     assert made.told == []
     assert made.said == [f"[model-provisioner] 📦 model provisioning: {REFERENCE} is on disk"]
-    assert made.hive.asked == [{"model": "hf:owner/repo", "detach": False, "to_run": False}]
+    assert made.hive.asked == [{**ASKED, "detach": False, "to_run": False}]
 
 
 async def test_a_model_that_is_fetched_is_told_step_by_step(made: Made) -> None:
@@ -100,7 +101,7 @@ async def test_a_model_that_is_fetched_is_told_step_by_step(made: Made) -> None:
     whole = "model provisioning: /m.gguf is whole (sha256 checked)"
     assert made.said == [f"[model-provisioner] ✅ {whole}"]
     assert made.hive.asked == [
-        {"model": "hf:owner/repo", "detach": False, "to_run": True},
+        {**ASKED, "detach": False, "to_run": True},
         {"id": "d-7"},
     ]
 
@@ -109,7 +110,7 @@ async def test_detached_it_is_not_waited_for(made: Made) -> None:
     made.hive.here(None)
     assert await made.provide(detach=True) == REFERENCE
     assert made.told == []
-    assert made.hive.asked == [{"model": "hf:owner/repo", "detach": True, "to_run": False}]
+    assert made.hive.asked == [{**ASKED, "detach": True, "to_run": False}]
 
 
 async def test_what_the_hive_refuses_is_raised(made: Made) -> None:

@@ -14,13 +14,15 @@ from rbee.contract.errors import (
     ErrorBody,
     ErrorEnvelope,
     LoadingTimeout,
+    PortBlocked,
     RbeeError,
     ShuttingDown,
     StreamTruncated,
 )
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.model_ref import ModelRef
-from rbee.contract.models import ModelName
+from rbee.contract.models import DownloadRequest, ModelName
+from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import SpawnRequest, WorkerRow
 from rbee.queen.core.naming import named
@@ -30,6 +32,7 @@ from rbee.queen.services.inference import Inference, crashed
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.provision import provide
 from rbee.queen.services.queue import Queue
+from rbee.runtime.client import address
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
@@ -45,9 +48,15 @@ class Course:
     """Runs once, as a task that can be canceled at any point."""
 
     def __init__(
-        self, request_id: str, request: TaskRequest, model: ModelRef, hive: Hive, queue: Queue
+        self,
+        request_id: str,
+        request: TaskRequest,
+        model: ModelRef,
+        hive: Hive,
+        queue: Queue,
+        outlet: Outlet,
     ) -> None:
-        self.outlet = Outlet()
+        self.outlet = outlet
         self._request_id = request_id
         self._request = request
         self._model = str(model)
@@ -65,8 +74,8 @@ class Course:
         or started, up to three times in all."""
         for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TRIES), start=1):
             await asyncio.sleep(pause)
+            await self._hive.up(self._narrator)
             try:
-                await self._hive.up(self._narrator)
                 worker = await self._worker()
             except ConnectionTimeout as error:
                 if turn == _TRIES:
@@ -82,6 +91,8 @@ class Course:
                 await inference.run()
                 return
             except (ConnectionTimeout, ShuttingDown) as error:
+                if isinstance(error, ConnectionTimeout):
+                    await self._check_port(worker)
                 if turn == _TRIES or inference.tokens:
                     node, wanted = self._hive.node, self._request.max_tokens
                     why = error.message.rstrip(".")
@@ -91,7 +102,7 @@ class Course:
 
     async def _worker(self) -> WorkerRow:
         """Phases 1 to 7: a worker that is loaded, found or started."""
-        with self._hive.events.listen() as coming:
+        with self._hive.news.events.listen() as coming:
             relay = asyncio.create_task(self._relay(coming))
             try:
                 worker = await self._find()
@@ -141,10 +152,21 @@ class Course:
         version = await self._hive.check_version()
         self._say(_QUEEN, "🩺", f"pool preflight: rbee-hive {version} is alive at {hive.url}")
         try:
-            provided = await provide(hive, self._model, self.outlet.tell, self._say, to_run=True)
+            provided = await provide(hive, self._wanted(), self.outlet.tell, self._say)
         except RbeeError as error:
-            raise named(error, self._hive.node, self._model) from None
+            raise await self._told_before(error) from None
         self._model = provided.reference
+
+    def _wanted(self) -> DownloadRequest:
+        """The model as it shall run, so that what can't fit is not fetched."""
+        request = self._request
+        return DownloadRequest(
+            self._model,
+            to_run=True,
+            backend=request.backend,
+            device=request.device,
+            force=request.force,
+        )
 
     async def _place(self) -> WorkerRow:
         """Phases 4 to 6, one request of a node after the other: two that want the same model get
@@ -154,13 +176,20 @@ class Course:
         async with self._hive.placing:
             return await self._match() or await self._spawn()
 
+    async def _told_before(self, error: RbeeError) -> RbeeError:
+        """The hive's refusal, once what it told before is here: that comes by another connection,
+        and not after the answer to a later question."""
+        with contextlib.suppress(RbeeError):
+            await self._hive.own.call(ep.HIVE_HEALTH, within_s=_HEARD_WITHIN_S)
+        return named(error, self._hive.node, self._model)
+
     async def _spawn(self) -> WorkerRow:
         hive, request = self._hive.own, self._request
         try:
-            wanted = SpawnRequest(self._model, request.backend, request.device)
+            wanted = SpawnRequest(self._model, request.backend, request.device, force=request.force)
             spawned = await hive.call(ep.HIVE_SPAWN, wanted, within_s=120.0)
         except RbeeError as error:
-            raise named(error, self._hive.node, self._model) from None
+            raise await self._told_before(error) from None
         row = await self._hear_of(spawned.worker_id, loaded=False)
         if row is None:
             # It listens, or the hive would not have said so, but has not called back.
@@ -177,7 +206,7 @@ class Course:
         last = Loading("loading_to_vram", 0, 0, 0.0)
         try:
             async with (
-                self._hive.client(worker.url) as client,
+                await self._hive.client(worker.url) as client,
                 client.stream(ep.WORKER_LOADING) as events,
             ):
                 async for event in events:
@@ -186,8 +215,26 @@ class Course:
                     if isinstance(event, Loading):
                         last = event if event.stage == "loading_to_vram" else last
                         self.outlet.tell(event)
-        except (StreamTruncated, ConnectionTimeout):
+        except (StreamTruncated, ConnectionTimeout) as error:
+            if isinstance(error, ConnectionTimeout):
+                await self._check_port(worker)
             raise await self._why_gone(worker.id, last) from None
+
+    async def _check_port(self, worker: WorkerRow) -> None:
+        """Raises PORT_BLOCKED for a worker of another machine that does not answer here, while its
+        hive has it."""
+        if self._hive.node == LOCAL:
+            return
+        rows = []
+        with contextlib.suppress(RbeeError):
+            rows = await self._hive.rows()
+        if any(row.id == worker.id and row.state != "unhealthy" for row in rows):
+            host, port = address(worker.url)
+            raise PortBlocked(
+                f"The worker on {self._hive.node} runs, but its port {port} can't be reached.",
+                host=host,
+                port=port,
+            )
 
     async def _relay(self, coming: AsyncIterator[Event]) -> None:
         """Pass on what the hive tells of this task, and keep what it says of its workers."""
@@ -211,7 +258,7 @@ class Course:
         return self._rows.get(worker_id)
 
     async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
-        gone = await self._hive.gone(worker_id)
+        gone = await self._hive.news.gone(worker_id)
         if gone is not None and gone.error is not None:
             error = RbeeError.from_body(msgspec.convert(gone.error, ErrorBody))
             return named(error, self._hive.node, self._model)

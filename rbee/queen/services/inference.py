@@ -48,7 +48,7 @@ class Inference:
     async def run(self) -> None:
         """Up to `done`. Raises ALL_SLOTS_BUSY where nobody may wait, QUEUE_FULL, WORKER_CRASHED,
         and what the worker itself raises."""
-        async with self._hive.client(self._worker.url) as client:
+        async with await self._hive.client(self._worker.url) as client:
             try:
                 if not self._queue.has_line(self._worker.id):
                     await self._relay(client)
@@ -100,7 +100,7 @@ class Inference:
                 )
                 raise
         if not done:
-            gone = await self._hive.gone(worker.id)
+            gone = await self._hive.news.gone(worker.id)
             node, wanted = self._hive.node, self._request.max_tokens
             raise crashed(gone, worker.id, node, self.tokens, wanted)
 

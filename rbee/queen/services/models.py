@@ -13,6 +13,7 @@ from rbee.contract.events import Download, Event, Narration
 from rbee.contract.models import (
     Deleted,
     Disk,
+    DownloadRequest,
     ModelDetails,
     ModelName,
     NodeDownload,
@@ -20,9 +21,11 @@ from rbee.contract.models import (
     NodeModelRow,
     NodeModelRows,
 )
+from rbee.contract.registry import LOCAL
 from rbee.queen.core.naming import named
 from rbee.queen.services.hive import Hive
-from rbee.queen.services.nodes import LOCAL, Nodes
+from rbee.queen.services.hives import told
+from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.provision import ASKED_WITHIN_S, provide
 from rbee.runtime.log import correlation_id
@@ -37,9 +40,12 @@ class NodeModels:
         self._nodes = nodes
 
     async def rows(self, node: str | None) -> NodeModelRows:
-        """The models of one node; of all that the queen knows where none is named."""
-        hives = [self._nodes.hive(node)] if node else self._nodes.hives()
-        listed = await asyncio.gather(*(self._of(hive) for hive in hives))
+        """The models of one node; where none is named, of this machine and of all nodes whose hive
+        runs. What can't be listed is noted."""
+        if node is not None:
+            return await self._of(self._nodes.hive(node))
+        await self._nodes.look()
+        listed = await asyncio.gather(*(self._noted(hive) for hive in self._nodes.hives()))
         return NodeModelRows(
             [row for part in listed for row in part.models],
             [disk for part in listed for disk in part.disks],
@@ -65,35 +71,37 @@ class NodeModels:
                     raise RbeeError.from_body(event.error)
                 yield event
 
-    async def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:
+    def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:
         """What the hive tells, up to the whole model. A reader that leaves ends the download,
         unless others wait for it or it is detached."""
-        outlet = Outlet()
-        work = asyncio.create_task(self._download(asked, outlet))
-        try:
-            yield None
-            async for event in outlet.read():
-                yield event
-        finally:
-            await stop(work)
+        return told(lambda outlet: self._download(asked, outlet))
 
     async def _download(self, asked: NodeDownload, outlet: Outlet) -> None:
         try:
             hive = await self._up(asked.node, outlet)
             say = Narrator(outlet.tell, hive.node).say
-            with hive.events.listen() as coming:
+            with hive.news.events.listen() as coming:
                 relay = asyncio.create_task(_relay(hive.node, coming, outlet))
                 try:
-                    done = await provide(
-                        hive.own, asked.model, outlet.tell, say, detach=asked.detach
-                    )
+                    wanted = DownloadRequest(asked.model, detach=asked.detach)
+                    done = await provide(hive.own, wanted, outlet.tell, say)
                     if done.local_path is not None:
                         outlet.tell(Download("complete", local_path=done.local_path))
                 finally:
                     await stop(relay)
-            outlet.end()
         except RbeeError as error:
-            outlet.end(named(error, asked.node or LOCAL))
+            raise named(error, asked.node or LOCAL) from None
+
+    async def _noted(self, hive: Hive) -> NodeModelRows:
+        if hive.node != LOCAL and not hive.is_up:
+            told = f"{hive.node} is not listed: no hive runs there. Ask it: --node {hive.node}"
+            return NodeModelRows([], [], [told])
+        try:
+            return await self._of(hive)
+        except RbeeError as error:
+            if hive.node == LOCAL:
+                raise
+            return NodeModelRows([], [], [f"{hive.node} is not listed: {error.message}"])
 
     async def _of(self, hive: Hive) -> NodeModelRows:
         await hive.up(Narrator(lambda _: None, hive.node))

@@ -1,43 +1,121 @@
-"""The nodes that the queen knows. In this version that is the machine it runs on."""
+"""The nodes that the queen knows, each with its hive. localhost is always one of them."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from functools import partial
 
+from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ConnectionTimeout, NodeNotFound
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
+from rbee.contract.registry import LOCAL, HiveStatus
 from rbee.contract.workers import NodeWorkerRow
+from rbee.queen.services.directory import Directory
 from rbee.queen.services.hive import Hive
+from rbee.queen.services.sites import LocalSite
+from rbee.queen.services.ssh_site import site
 from rbee.runtime.broadcast import Broadcast
 
-LOCAL = "localhost"
+_LIST_WITHIN_S = 5.0
+_LOOK_WITHIN_S, _LOOK_AGAIN_S = 2.5, 10.0
 
 
 class Nodes:
-    """Every node by its name, each with its hive."""
+    """Every node by its name."""
 
-    def __init__(self, config: Config, key: str, events: Broadcast[Event]) -> None:
-        self._hives = {LOCAL: Hive(LOCAL, config, key, events)}
+    def __init__(
+        self, config: Config, key: str, events: Broadcast[Event], directory: Directory
+    ) -> None:
+        self.directory = directory
+        self._config = config
+        self._events = events
+        self._hives = {LOCAL: Hive(LocalSite(config, key), config, events)}
+        self._looks: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def hive(self, node: str | None) -> Hive:
         """The node's hive; without a name, this machine's. Raises NODE_NOT_FOUND."""
-        found = self._hives.get(node or LOCAL)
+        if node is None or node == LOCAL:
+            return self._hives[LOCAL]
+        row = self.directory.find(node)
+        found = self._hives.get(row.node_name)
         if found is None:
-            raise NodeNotFound(node=node)
+            met = partial(self.directory.met, row.node_name)
+            found = Hive(site(row, self._config), self._config, self._events, met)
+            self._hives[row.node_name] = found
         return found
 
     def hives(self) -> list[Hive]:
-        """All of them."""
-        return list(self._hives.values())
+        """All of them, this machine's first."""
+        names = (row.node_name for row in self.directory.rows())
+        return [self._hives[LOCAL], *(self.hive(name) for name in names)]
+
+    async def forget(self, name: str) -> None:
+        """Let go of a node whose row changes: a hive that we started there ends."""
+        hive = self._hives.pop(name, None)
+        if hive is not None:
+            await hive.end()
+
+    async def look(self, within_s: float = _LOOK_WITHIN_S, away: bool = True) -> None:
+        """Find the hives that run on the nodes already: those that operators started, or that a
+        queen before her used. Waits `within_s` at most; without `away` not for nodes that did not
+        answer the last time, which are looked at all the same."""
+        now = time.monotonic()
+        looks = []
+        for hive in self.hives():
+            if hive.is_up:
+                continue
+            began, look = self._looks.get(hive.node, (-math.inf, None))
+            if look is None or (look.done() and now - began > _LOOK_AGAIN_S):
+                look = asyncio.create_task(hive.look())
+                self._looks[hive.node] = now, look
+            row = self.directory.known(hive.node)
+            if away or row is None or row.status != "unreachable":
+                looks.append(look)
+        if looks:
+            await asyncio.wait(looks, timeout=within_s)
 
     async def workers(self) -> list[NodeWorkerRow]:
         """The workers of all nodes, as their hives tell at this moment."""
+        await self.look()
         lists = await asyncio.gather(*(self._of(hive) for hive in self._hives.values()))
         return [row for rows in lists for row in rows]
 
+    async def status(self, hive: Hive) -> HiveStatus:
+        """What the node's hive says of itself, if one runs; none is started."""
+        if not hive.is_up and not await hive.look():
+            row = self.directory.known(hive.node)
+            away = row is not None and row.status == "unreachable"
+            return HiveStatus(
+                node=hive.node,
+                state="unreachable" if away else "stopped",
+                error=row.last_error if row else None,
+            )
+        try:
+            info = await hive.own.call(ep.HIVE_NODE, within_s=_LIST_WITHIN_S)
+            version = await hive.check_version()
+            return HiveStatus(
+                node=hive.node,
+                state=info.state,
+                url=hive.own.url,
+                version=version,
+                ours=hive.is_ours,
+                owner=info.owner,
+                backends=info.backends,
+                devices=info.devices,
+                ram_total_bytes=info.ram_total_bytes,
+                ram_free_bytes=info.ram_free_bytes,
+                workers=await hive.rows(),
+            )
+        except RbeeError as error:
+            return HiveStatus(node=hive.node, state="unreachable", error=error.message)
+
     async def end(self) -> None:
         """End the hives that this queen started, all at once."""
+        for _, look in self._looks.values():
+            look.cancel()
         await asyncio.gather(*(hive.end() for hive in self._hives.values()))
 
     def let_go(self) -> None:
@@ -48,7 +126,7 @@ class Nodes:
     async def _of(self, hive: Hive) -> list[NodeWorkerRow]:
         try:
             rows = await hive.rows()
-        except ConnectionTimeout:
+        except RbeeError:
             rows = []  # a hive that does not answer hides nobody else's workers
         return [
             NodeWorkerRow(

@@ -17,13 +17,7 @@ _PROVISIONER = "model-provisioner"
 
 
 async def provide(
-    hive: Client,
-    model: str,
-    tell: Callable[[Download], None],
-    say: Say,
-    *,
-    to_run: bool = False,
-    detach: bool = False,
+    hive: Client, request: DownloadRequest, tell: Callable[[Download], None], say: Say
 ) -> DownloadReply:
     """Wait until the model is on the node, telling each step. Detached, it is not waited for.
     Raises why it can't come.
@@ -31,11 +25,10 @@ async def provide(
     The hive tells on its own events what it does before; how it ended is said here, where it can't
     come too late.
     """
-    request = DownloadRequest(model, detach=detach, to_run=to_run)
     reply = await hive.call(ep.HIVE_DOWNLOAD, request, within_s=ASKED_WITHIN_S)
     if reply.local_path is not None:
         say(_PROVISIONER, "📦", f"model provisioning: {reply.reference} is on disk")
-    elif not detach:
+    elif not request.detach:
         done = await _watch(hive, reply.download_id, tell)
         told = f"{done.local_path} is whole ({done.checked} checked)"
         say(_PROVISIONER, "✅", f"model provisioning: {told}")

@@ -12,7 +12,7 @@ from rbee.contract.config import Config
 from rbee.contract.errors import Internal, RbeeError, RequestCanceled, ShuttingDown
 from rbee.contract.events import Accepted, Event
 from rbee.contract.tasks import TaskRequest
-from rbee.queen.services.course import Course
+from rbee.queen.services.errand import Errand
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.queue import Queue
 from rbee.runtime.gauges import Gauge
@@ -34,18 +34,19 @@ class Tasks:
     async def stream(self, request: TaskRequest) -> AsyncIterator[Event]:
         """The events of one task. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before the first;
         what goes wrong later is raised then. A reader that leaves cancels the task."""
-        hive = self._nodes.hive(request.node)
+        if request.node is not None:
+            self._nodes.hive(request.node)
         models = self._config.models
         name = request.model or models.default or model_ref.DEFAULT
         model = model_ref.parse(name, models.aliases)
         request_id = secrets.token_hex(8)
-        course = Course(request_id, request, model, hive, self._queue)
-        task = asyncio.create_task(course.run())
+        errand = Errand(request_id, request, model, self._nodes, self._queue)
+        task = asyncio.create_task(errand.run())
         self._running[request_id] = task
-        task.add_done_callback(lambda done: self._end(request_id, course, done))
+        task.add_done_callback(lambda done: self._end(request_id, errand, done))
         try:
             yield Accepted(request_id)
-            async for event in course.outlet.read():
+            async for event in errand.outlet.read():
                 yield event
         finally:
             await stop(task)
@@ -74,13 +75,13 @@ class Tasks:
         while self._running:
             await asyncio.wait(list(self._running.values()))
 
-    def _end(self, request_id: str, course: Course, task: asyncio.Task[None]) -> None:
+    def _end(self, request_id: str, errand: Errand, task: asyncio.Task[None]) -> None:
         """Tell the reader how the task ended; also one that was canceled before it began."""
         del self._running[request_id]
         why = self._why.pop(request_id, None)
         error = None if task.cancelled() else task.exception()
         if error is None or isinstance(error, RbeeError):
-            course.outlet.end(error or why)
+            errand.outlet.end(error or why)
         else:
             _log.error("the task %s failed", request_id, exc_info=error)
-            course.outlet.end(Internal(correlation_id=request_id))
+            errand.outlet.end(Internal(correlation_id=request_id))

@@ -1,0 +1,40 @@
+"""What the queen asks of the node, by name."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from .clone import fetch
+from .environment import build, room
+from .facts import facts
+from .running import FailedError
+
+
+def main(command: str, *words: str) -> int:
+    """The exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    commands: dict[str, Callable[..., dict[str, Any]]] = {
+        "facts": facts,
+        "fetch": fetch,
+        "room": room,
+        "build": build,
+    }
+    answer: dict[str, Any]
+    try:
+        answer = commands[command](*words)
+    except FailedError as error:
+        answer = {"failed": error.program, "code": error.code}
+    except OSError as error:
+        print(error, file=sys.stderr)
+        answer = {"failed": "python3", "code": 1}
+    print(json.dumps(answer))
+    return 1 if "failed" in answer else 0
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    sys.exit(128 + number)

@@ -1,0 +1,228 @@
+"""What is known of the nodes: the config file over the registry, and what contacts teach."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from rbee.contract.errors import ConnectionTimeout, NodeNotFound, StateNotWritable
+from rbee.contract.nodes import NodeInfo
+from rbee.contract.registry import NodeRow
+from rbee.queen.adapters.registry import Registry
+from rbee.queen.services.directory import Directory
+
+WORKSTATION = NodeRow(node_name="workstation", ssh_host="w.home.arpa", last_connected_unix=5)
+ATTIC = NodeRow(node_name="attic", ssh_host="a.home.arpa")
+INFO = NodeInfo(["cuda", "cpu"], {"cuda": 1, "cpu": 1}, [], 2, 1, 3, "running", None)
+AWAY = ConnectionTimeout("it is off", host="h", port=22, attempts=3)
+
+Open = Callable[[], Awaitable[Directory]]
+
+
+@pytest.fixture
+def configured() -> dict[str, dict[str, object]]:
+    """The config file's [nodes.NAME]."""
+    return {}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "beehives.db"
+
+
+@pytest.fixture
+async def opened(path: Path, configured: dict[str, dict[str, object]]) -> AsyncIterator[Open]:
+    async with AsyncExitStack() as stack:
+
+        async def make() -> Directory:
+            directory = Directory(path, lambda: configured)
+            stack.push_async_callback(directory.close)
+            await directory.open()
+            return directory
+
+        yield make
+
+
+async def stored(path: Path) -> dict[str, NodeRow]:
+    async def never(_: Path) -> None:
+        raise AssertionError
+
+    registry = Registry(path, never)
+    rows = await registry.rows()
+    await registry.close()
+    return {row.node_name: row for row in rows}
+
+
+async def test_it_begins_empty_and_makes_no_file(opened: Open, path: Path) -> None:
+    assert (await opened()).rows() == []
+    assert not path.exists()
+
+
+async def test_rows_last_and_are_told_by_name(opened: Open) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    await directory.put(ATTIC)
+    assert directory.rows() == [ATTIC, WORKSTATION]
+    assert (await opened()).rows() == [ATTIC, WORKSTATION]
+
+
+async def test_the_config_file_goes_over_the_rows_and_keeps_what_was_learned(
+    opened: Open, configured: dict[str, dict[str, object]], path: Path
+) -> None:
+    directory = await opened()
+    await directory.put(msgspec.structs.replace(WORKSTATION, ssh_user="marie", backends=["cpu"]))
+    configured["workstation"] = {"ssh_host": "w2", "hive_port": 9300}
+    configured["cellar"] = {"hive_url": "http://c:9200"}
+    assert sorted(await directory.reload()) == ["cellar", "workstation"]
+    expected = NodeRow(
+        node_name="workstation",
+        ssh_host="w2",
+        ssh_user="marie",  # of which the file says nothing
+        hive_port=9300,
+        last_connected_unix=5,
+        backends=["cpu"],
+    )
+    assert directory.find("workstation") == expected
+    assert directory.find("cellar") == NodeRow(node_name="cellar", hive_url="http://c:9200")
+    assert (await stored(path))["workstation"] == expected
+    assert await directory.reload() == []
+
+
+async def test_the_config_file_counts_from_the_start(
+    opened: Open, configured: dict[str, dict[str, object]]
+) -> None:
+    configured["cellar"] = {"ssh_host": "c"}
+    assert [row.node_name for row in (await opened()).rows()] == ["cellar"]
+
+
+async def test_this_machine_is_no_row(
+    opened: Open, configured: dict[str, dict[str, object]]
+) -> None:
+    configured["localhost"] = {"ssh_host": "127.0.0.1"}
+    directory = await opened()
+    assert directory.rows() == []
+    assert await directory.reload() == []
+
+
+async def test_whether_the_config_file_names_it_is_asked_afresh(
+    opened: Open, configured: dict[str, dict[str, object]]
+) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    assert not directory.configured("workstation")
+    configured["workstation"] = {"ssh_host": "w"}
+    assert directory.configured("workstation")
+
+
+async def test_a_node_is_found_by_its_name_and_by_its_host(opened: Open) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    await directory.put(NodeRow(node_name="w.home.arpa.backup", ssh_host="attic"))
+    await directory.put(ATTIC)
+    assert directory.find("w.home.arpa") == WORKSTATION
+    assert directory.find("attic") == ATTIC  # a name goes before another's host
+
+
+async def test_a_host_that_two_nodes_share_names_neither(opened: Open) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    await directory.put(msgspec.structs.replace(WORKSTATION, node_name="other"))
+    for name in ("w.home.arpa", "nobody"):
+        with pytest.raises(NodeNotFound) as caught:
+            directory.find(name)
+        assert caught.value.details["node"] == name
+
+
+async def test_a_removed_node_does_not_come_back(opened: Open) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    await directory.remove("workstation")
+    assert directory.rows() == []
+    assert (await opened()).rows() == []
+
+
+async def test_a_contact_is_noted_and_written_behind(opened: Open, path: Path) -> None:
+    directory = await opened()
+    await directory.put(msgspec.structs.replace(WORKSTATION, last_error="it was off"))
+    directory.met("workstation", INFO)
+    row = directory.find("workstation")
+    assert (row.status, row.last_error) == ("reachable", None)
+    assert (row.backends, row.devices) == (INFO.backends, INFO.devices)
+    assert abs(time.time() - (row.last_connected_unix or 0)) < 60
+    await directory.close()
+    assert (await stored(path))["workstation"] == row
+
+
+async def test_a_failed_contact_keeps_what_was_known(opened: Open, path: Path) -> None:
+    directory = await opened()
+    await directory.put(msgspec.structs.replace(WORKSTATION, backends=["cuda"]))
+    directory.met("workstation", AWAY)
+    directory.met("nobody", AWAY)
+    row = directory.find("workstation")
+    assert row == msgspec.structs.replace(
+        WORKSTATION, backends=["cuda"], status="unreachable", last_error="it is off"
+    )
+    await directory.close()
+    assert await stored(path) == {"workstation": row}
+
+
+async def test_a_contact_with_a_node_that_is_being_removed_does_not_bring_it_back(
+    opened: Open, path: Path
+) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    removing = asyncio.create_task(directory.remove("workstation"))
+    await asyncio.sleep(0)
+    directory.met("workstation", INFO)
+    await removing
+    await directory.close()
+    assert await stored(path) == {}
+
+
+async def test_a_contact_with_a_node_that_is_being_changed_does_not_undo_it(
+    opened: Open, path: Path
+) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    changed = msgspec.structs.replace(WORKSTATION, ssh_host="new")
+    changing = asyncio.create_task(directory.put(changed))
+    await asyncio.sleep(0)
+    directory.met("workstation", AWAY)
+    await changing
+    await directory.close()
+    assert (await stored(path))["workstation"].ssh_host == "new"
+    assert directory.find("workstation").ssh_host == "new"
+
+
+async def test_what_can_not_be_stored_is_not_known(opened: Open, path: Path) -> None:
+    path.mkdir()
+    directory = Directory(path, dict)
+    with pytest.raises(StateNotWritable):
+        await directory.put(WORKSTATION)
+    assert directory.rows() == []
+    directory._rows["workstation"] = WORKSTATION
+    for act in (directory.remove("workstation"), directory.put(ATTIC)):
+        with pytest.raises(StateNotWritable):
+            await act
+    assert directory.rows() == [WORKSTATION]
+    directory.met("workstation", INFO)  # nobody waits for it: only the log tells
+    await directory.close()
+
+
+async def test_a_registry_that_is_damaged_meanwhile_is_begun_anew_from_memory(
+    opened: Open, path: Path
+) -> None:
+    directory = await opened()
+    await directory.put(WORKSTATION)
+    await directory._registry._database._disconnect()
+    path.write_bytes(b"no database" * 1000)
+    await directory.put(ATTIC)
+    await directory.close()
+    assert sorted(await stored(path)) == ["attic", "workstation"]
+    assert len(list(path.parent.glob("beehives.db.damaged-*"))) == 1
