@@ -25,6 +25,7 @@ from rbee.contract.models import (
 )
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.commands import models
+from rbee.keeper.services import session
 from rbee.keeper.settings import KeeperSettings
 
 MB = 1_000_000
@@ -74,7 +75,7 @@ class FakeQueen:
 @pytest.fixture
 def queen(monkeypatch: pytest.MonkeyPatch) -> FakeQueen:
     one = FakeQueen()
-    monkeypatch.setattr(models, "Queen", lambda _: one)
+    monkeypatch.setattr(session, "Queen", lambda _: one)
     return one
 
 

@@ -112,6 +112,17 @@ def test_a_result_is_said_where_no_json_has_said_it(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == ""
 
 
-def test_a_listing_is_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
-    Screen(as_json=True).json([{"a": 1}, {"a": 2}])
+def test_an_answer_is_its_text_or_one_json_document(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen().answer([{"a": 1}], "A  1")
+    assert capsys.readouterr().out == "A  1\n"
+    Screen(as_json=True).answer([{"a": 1}, {"a": 2}], "A  1")
     assert msgspec.json.decode(capsys.readouterr().out) == [{"a": 1}, {"a": 2}]
+
+
+def test_an_answer_without_text_is_no_line_but_json_all_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Screen().answer([], "")
+    assert capsys.readouterr().out == ""
+    Screen(as_json=True).answer([], "")
+    assert capsys.readouterr().out == "[]\n"

@@ -60,9 +60,12 @@ class Screen:
         if not self.as_json:
             self.say(line)
 
-    def json(self, found: object) -> None:
-        """A listing as one JSON document."""
-        self.say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+    def answer(self, found: object, text: str) -> None:
+        """What was asked for: `found` as one JSON document, else `text`, where there is any."""
+        if self.as_json:
+            self.say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        elif text:
+            self.say(text)
 
     def note(self, line: str) -> None:
         """A line on stderr, under whatever is on the screen."""

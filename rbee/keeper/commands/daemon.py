@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import AddressInUse, RbeeError
+from rbee.contract.events import Event, Narration
+from rbee.contract.workers import NodeWorkerRow
 from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.services.queen import Queen
+from rbee.keeper.core.ending import Ending
+from rbee.keeper.services.hung import end_hung, find_hung
+from rbee.keeper.services.queen import PROGRAM, Queen
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.tasks import stop as end_task
 
 _LIST_WITHIN_S = 6.0
+_LAST_WORD_WITHIN_S = 1.0
 
 
 async def start(settings: KeeperSettings, screen: Screen) -> int:
@@ -27,20 +35,26 @@ async def start(settings: KeeperSettings, screen: Screen) -> int:
 
 
 async def stop(settings: KeeperSettings, screen: Screen) -> int:
-    """End the queen and all that she owns, and wait until she is gone."""
+    """End the queen and all that she owns, wait until she is gone, and say what was seen to end."""
     queen = Queen(settings)
     try:
-        health = await queen.find()
+        try:
+            health = await queen.find()
+        except AddressInUse as error:
+            return await _stop_hung(error, settings, screen)
         if health is None:
             screen.say(f"No queen-rbee runs at {settings.queen_url}.")
             return 0
-        loaded = "workers not known"
-        with contextlib.suppress(RbeeError):
-            listed = await queen.client.call(ep.QUEEN_WORKERS, within_s=_LIST_WITHIN_S)
-            loaded = f"{len(listed.workers)} worker(s) were loaded"
-        await queen.client.call(ep.SHUTDOWN)
-        await queen.wait_until_gone()
-        screen.say(f"queen-rbee stopped (pid {health.pid}); {loaded}")
+        ending = Ending(await _workers(queen))
+        async with contextlib.AsyncExitStack() as stream:
+            hearing = await _listen(queen, ending, screen, stream)
+            await queen.client.call(ep.SHUTDOWN)
+            await queen.wait_until_gone()
+            if hearing is not None:
+                await asyncio.wait({hearing}, timeout=_LAST_WORD_WITHIN_S)
+        for note in ending.notes:
+            screen.note(f"[{PROGRAM}] ⚠️ {note}")
+        screen.say(f"{PROGRAM} stopped (pid {health.pid}); {ending.told}")
         return 0
     finally:
         await queen.client.close()
@@ -64,3 +78,43 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
         return 0
     finally:
         await queen.client.close()
+
+
+async def _stop_hung(error: AddressInUse, settings: KeeperSettings, screen: Screen) -> int:
+    """End one that can't be asked any more; `error` is raised again where it is no queen."""
+    host, _, port = str(error.details["address"]).rpartition(":")
+    named = find_hung(PROGRAM, host, int(port))
+    if named is None:
+        raise error
+    screen.note(f"[{PROGRAM}] ⚠️ {error.message}")
+    await end_hung(named, settings.config.times.grace_s)
+    screen.say(f"{PROGRAM} (pid {named.pid}) was killed; its hives and workers end by themselves")
+    return 0
+
+
+async def _workers(queen: Queen) -> list[NodeWorkerRow]:
+    """What runs now; what can't be known in time is left to the events."""
+    with contextlib.suppress(RbeeError):
+        listed = await queen.client.call(ep.QUEEN_WORKERS, within_s=_LIST_WITHIN_S)
+        return listed.workers
+    return []
+
+
+async def _listen(
+    queen: Queen, ending: Ending, screen: Screen, stream: contextlib.AsyncExitStack
+) -> asyncio.Task[None] | None:
+    """Hear what the queen tells from now on; None for one who tells nothing."""
+    with contextlib.suppress(RbeeError):
+        events = await stream.enter_async_context(queen.client.stream(ep.QUEEN_EVENTS))
+        hearing = asyncio.create_task(_hear(events, ending, screen))
+        stream.push_async_callback(end_task, hearing)
+        return hearing
+    return None
+
+
+async def _hear(events: AsyncIterator[Event], ending: Ending, screen: Screen) -> None:
+    with contextlib.suppress(RbeeError):  # she may go before her stream's end mark
+        async for event in events:
+            ending.take(event)
+            if isinstance(event, Narration):
+                screen.show(event)

@@ -17,7 +17,7 @@ from rbee.keeper.settings import KeeperSettings
 _INTERRUPTED = 130
 
 
-async def infer(settings: KeeperSettings, request: TaskRequest, screen: Screen) -> int:
+async def infer(settings: KeeperSettings, screen: Screen, request: TaskRequest) -> int:
     """Ask, show, and leave nothing behind; returns the exit code.
 
     Ctrl+C cancels and waits for the word; a second time it ends at once.

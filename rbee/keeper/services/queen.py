@@ -18,6 +18,7 @@ from rbee.contract.errors import (
     StreamTruncated,
 )
 from rbee.contract.versions import check
+from rbee.keeper.services.hung import find_hung
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import api_key, bind, child, paths, pid_file
 from rbee.runtime.client import Client, address
@@ -26,6 +27,8 @@ from rbee.runtime.tasks import stop
 PROGRAM = "queen-rbee"
 _ASK_WITHIN_S = 5.0
 _LOOK_AGAIN_S = 0.05
+# What an orderly end may take beside the graces: asking a hive that hangs, and KILL after TERM.
+_BESIDE_GRACES_S = 10
 
 
 class Queen:
@@ -36,6 +39,7 @@ class Queen:
         self._key = api_key.load(settings.config.auth.api_key_file)
         self.client = self._connect(settings.queen_url)
         self.health: QueenHealth | None = None
+        self._began: float | None = None
         self._child: child.Child | None = None
         self._holding: asyncio.Task[None] | None = None
         self._hold_id: str | None = None
@@ -64,6 +68,7 @@ class Queen:
             raise self._held_by_another(host, port)
         check("rbee-keeper", __version__, PROGRAM, health.version)
         self.health = health
+        self._began = pid_file.started(health.pid)
         return health
 
     async def _ask(self, host: str, port: int) -> QueenHealth | None:
@@ -98,7 +103,7 @@ class Queen:
                 await self.wait_until_gone()
             except AddressInUse as error:
                 # Another command was faster, and its queen is the queen; or it is no queen at all.
-                if error.details.get("not_a_queen"):
+                if error.details.get("not_a_queen") or error.details.get("hangs"):
                     raise
 
     async def release(self) -> None:
@@ -122,9 +127,9 @@ class Queen:
     async def wait_until_gone(self) -> None:
         """Wait for the end of a queen that is ending, killing her if she was started here.
 
-        Raises PROGRAM_FAILED where she still runs after 3 × the grace period and 5 s.
+        Raises PROGRAM_FAILED where she still runs after 3 × the grace period and 10 s.
         """
-        patience = 3 * self._settings.config.times.grace_s + 5
+        patience = 3 * self._settings.config.times.grace_s + _BESIDE_GRACES_S
         if self._child is not None:
             await self._child.end(patience)
             self._child = None
@@ -188,7 +193,8 @@ class Queen:
     async def _is_there(self) -> bool:
         """Whether the queen's process still lives; by her address where that is all we know."""
         if self.health is not None and bind.is_local(self._address()[0]):
-            return pid_file.started(self.health.pid) is not None
+            # By its start time too: another process may get the pid while we wait.
+            return self._began is not None and pid_file.is_running(self.health.pid, self._began)
         try:
             await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
         except RbeeError:
@@ -211,6 +217,14 @@ class Queen:
 
     def _held_by_another(self, host: str, port: int) -> AddressInUse:
         where = f"{host}:{port}"
+        if (hung := find_hung(PROGRAM, host, port)) is not None:
+            return AddressInUse(
+                f"The queen-rbee at {where} (pid {hung.pid}) does not answer.",
+                address=where,
+                holder=f"queen-rbee (pid {hung.pid})",
+                hangs=hung.pid,
+                hint="End it with all that hangs on it: rbee-keeper daemon stop",
+            )
         return AddressInUse(
             f"{where} is held by something that is no queen-rbee.",
             address=where,

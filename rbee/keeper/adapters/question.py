@@ -1,0 +1,45 @@
+"""A question to the person at the terminal, which Ctrl+C ends as it ends everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+_YES = ("y", "yes")
+_NO = ("", "n", "no")
+
+
+def can_ask() -> bool:
+    """Whether somebody is there: to read the question, and to answer it."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def confirm(question: str) -> bool:
+    """Ask until the answer is yes or no. No is what Enter and Ctrl+D say."""
+    while True:
+        print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+        try:
+            line = await _line()
+        except asyncio.CancelledError:
+            print(file=sys.stderr)
+            raise
+        if not line:
+            print(file=sys.stderr)
+        answer = line.strip().lower()
+        if answer in _YES or answer in _NO:
+            return answer in _YES
+
+
+async def _line() -> str:
+    """One line of standard input, empty at its end. No thread: one that reads can't be canceled."""
+    loop = asyncio.get_running_loop()
+    descriptor = sys.stdin.fileno()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    # A terminal gives a line as a whole.
+    return os.read(descriptor, 1024).decode(errors="replace")

@@ -1,0 +1,125 @@
+"""The config file's text with a node more, changed or gone, and everything else as it was.
+
+tomlkit keeps comments and order, but it counts what stands between two tables to the first of
+them: a comment above `[hive]` would go with the node that stands before it. So a new table is
+written at the end, a table is cut out of the text itself, and what follows a table's last key is
+put aside while a key is added. What comes of it is held against what was meant, key by key.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Comment, Table, Whitespace
+
+_NODES = "nodes"
+
+
+class NotEditable(Exception):
+    """The file is written in a way that can't be changed without changing more."""
+
+
+def with_node(text: str, name: str, values: Mapping[str, object]) -> str:
+    """`text` with the keys `values` in [nodes.NAME]; other keys of the node stay.
+
+    Raises tomllib.TOMLDecodeError for what is no TOML, and NotEditable.
+    """
+    meant = tomllib.loads(text)
+    nodes = meant.setdefault(_NODES, {})
+    ways = (_put,) if name in nodes else (_appended, _put)
+    nodes[name] = {**nodes.get(name, {}), **values}
+    return _as_meant(meant, (partial(way, text, name, values) for way in ways))
+
+
+def without_node(text: str, name: str) -> str | None:
+    """`text` without [nodes.NAME]; None where it has none. Raises as `with_node` does."""
+    meant = tomllib.loads(text)
+    if name not in meant.get(_NODES, {}):
+        return None
+    del meant[_NODES][name]
+    return _as_meant(meant, (partial(way, text, name) for way in (_cut_out, _deleted)))
+
+
+def _as_meant(meant: dict[str, Any], ways: Iterable[Callable[[], str]]) -> str:
+    """The text of the first way that says what is meant. No nodes are as good as no section."""
+    for way in ways:
+        try:
+            text = way()
+            if _said(tomllib.loads(text)) == _said(meant):
+                return text
+        except (tomllib.TOMLDecodeError, TOMLKitError, NotEditable):
+            continue
+    raise NotEditable
+
+
+def _said(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if (key, value) != (_NODES, {})}
+
+
+def _appended(text: str, name: str, values: Mapping[str, object]) -> str:
+    table = tomlkit.dumps({_NODES: {name: dict(values)}}).removeprefix(f"[{_NODES}]\n")
+    end = "" if not text or text.endswith("\n") else "\n"
+    between = "\n" if text.strip() else ""
+    return text + end + between + table
+
+
+def _put(text: str, name: str, values: Mapping[str, object]) -> str:
+    document = tomlkit.parse(text)
+    nodes: Any = document[_NODES]
+    if name not in nodes:
+        nodes[name] = {}
+    node = nodes[name]
+    after = _tail(node)
+    node.update(values)
+    if after:
+        node.value.body.extend(after)
+    return tomlkit.dumps(document)
+
+
+def _cut_out(text: str, name: str) -> str:
+    nodes: Any = tomlkit.parse(text)[_NODES]
+    node = nodes[name]
+    if not isinstance(node, Table):
+        raise NotEditable
+    _tail(node)
+    words = node.as_string()
+    quoted = "|".join(re.escape(f"{quote}{name}{quote}") for quote in ("", '"', "'"))
+    head = re.compile(rf"^[ \t]*\[[ \t]*{_NODES}[ \t]*\.[ \t]*(?:{quoted})[ \t]*\][^\n]*\n?", re.M)
+    for found in head.finditer(text):
+        if text.startswith(words, found.end()):
+            before, after = text[: found.start()], text[found.end() + len(words) :]
+            return before + after if after.strip() else _ended(before)
+    raise NotEditable
+
+
+def _ended(text: str) -> str:
+    return f"{text.rstrip()}\n" if text.strip() else ""
+
+
+def _deleted(text: str, name: str) -> str:
+    document = tomlkit.parse(text)
+    nodes: Any = document[_NODES]
+    del nodes[name]
+    return tomlkit.dumps(document)
+
+
+def _tail(node: Any) -> list[Any]:
+    """Take off, and give, what stands behind the last key: from the first empty line on, or from
+    the first comment where there is none."""
+    if not isinstance(node, Table):
+        return []
+    body = node.value.body
+    first = len(body)
+    while first and isinstance(body[first - 1][1], Comment | Whitespace):
+        first -= 1
+    blank = (at for at in range(first, len(body)) if isinstance(body[at][1], Whitespace))
+    first = next(blank, first)
+    after = body[first:]
+    del body[first:]
+    return after
