@@ -5,8 +5,9 @@ It never imports the product: it is the second opinion on what the programs say.
 A scenario's world
     world.py      HOME, network, settings, programs: what one scenario has for itself
     network.py    a loopback /24 of its own
+    leaks.py      that nothing of it is left at its end
     settings.py   the config file as a user would write it
-    commands.py   which four programs are judged
+    commands.py   which four programs are judged          words.py  <large>, <queen address> …
     models.py     GGUF files: the bundled one, a large one made of holes, and those of
     quantized.py  the bundled one in other quantizations    split_models.py  and in three parts
     broken_models.py  the bundled one with one thing wrong    prompts.py  prompts of a given length
@@ -14,6 +15,15 @@ The Hub, in the place of huggingface.co
     hub.py        its face                      hub_server.py  its HTTP
     hub_repositories.py  what lies on it        hub_log.py     what it was asked
     hub_faults.py what goes wrong with it       hub_sending.py  how fast, and how it breaks off
+Other machines, reached over SSH
+    node.py       one of them: address, HOME, SSH server      person.py  who may log in, their agent
+    ssh_server.py an SSH server of asyncssh, which breaks as told       ssh_session.py  its sessions
+    openssh.py    OpenSSH's own, behind the same face         ssh_log.py what a server saw
+    registry.py   what the queen keeps of nodes, as SQLite has it
+    installation.py  what a node is installed from, and what is there then
+    second_installation.py  the programs in other places and in another version
+    injection.py  whether a word was run as a command
+    partition.py  a cable to be cut, to a node behind it      namespaces.py  network namespaces
 Running and watching
     run.py        a program or a keeper, its output with arrival times
     terminal.py   a keeper on a terminal
@@ -27,6 +37,9 @@ Running and watching
     secrets.py    where the API key must not stand
     refusals.py   what a person is told about each of many broken files
     by_hand.py    a worker that a person started            crowd.py    many people at one worker
+    operators.py  a hive that a person started on another node
+    memory.py     how much processes hold                   signals.py  which signal waits for one
+    roles.py      which process is queen, hive or worker
     fetching.py   a model that a hive fetches
     catalog.py    the catalog as SQLite has it, the models folder as the disk has it
     metrics.py    what Prometheus would read                vectors.py  what was embedded
@@ -36,12 +49,17 @@ Second opinions
 Breaking things
     wire.py       a relay that cuts, resets or goes silent at a chosen event, and notes requests
     callback.py   a stranger who listens for a worker's ready callback
+    router.py     lets chosen ports through to a node
     squatter.py   something that is no queen on the queen's port
+    stubborn.py   a worker with a child that ignores signals
+    pid_files.py  a pid that was given to somebody else since
+    kill_matrix.py  one program killed in a chosen phase    aftermath.py  what that left behind
     small_disk.py a disk of a few megabytes, to be filled up
 The frame
     waiting.py    the one waiting function
     evidence.py   what each scenario leaves for whoever asks why it failed
     abilities.py  which tagged scenarios this machine can't run
+    shards.py     the whole specification in two halves at once
     hooks.py      behave's hooks            verdicts.py  the count at the end
     __main__.py   python -m harness
 """

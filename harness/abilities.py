@@ -17,6 +17,10 @@ def _has_sshd() -> bool:
     return any(os.access(path, os.X_OK) for path in ("/usr/sbin/sshd", "/usr/bin/sshd"))
 
 
+def _has_agent() -> bool:
+    return bool(shutil.which("ssh-agent") and shutil.which("ssh-keygen"))
+
+
 def _has_namespaces() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
@@ -31,6 +35,7 @@ def _has_tmpfs() -> bool:
 ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "gpu": (_has_gpu, "no NVIDIA card here"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
+    "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),
     "tmpfs": (_has_tmpfs, "mounting a small disk wants root"),
     "netns": (_has_namespaces, "network namespaces want root and ip"),
 }

@@ -6,7 +6,7 @@ import random
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness.world import World
 
@@ -22,28 +22,43 @@ COLUMNS = {
 }
 
 
-def file_of(world: World) -> Path:
+class Place(Protocol):
+    """A world, or another node of it."""
+
+    @property
+    def models(self) -> Path: ...
+
+    home: Path
+
+
+def file_of(world: Place) -> Path:
     return world.home / ".rbee" / "models.db"
 
 
-def rows(world: World) -> list[dict[str, Any]]:
+def rows(world: Place) -> list[dict[str, Any]]:
     return _select(world, "SELECT * FROM models ORDER BY reference")
 
 
-def find(world: World, provider: str, reference: str) -> list[dict[str, Any]]:
+def verdict_on(database: Path) -> str:
+    """What SQLite says of a file as a whole: "ok", or what is wrong with it."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
+        return str(found.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def find(world: Place, provider: str, reference: str) -> list[dict[str, Any]]:
     """By the two columns that name a model."""
     query = "SELECT * FROM models WHERE provider = ? AND reference = ?"
     return _select(world, query, provider, reference)
 
 
-def row(world: World, reference: str) -> dict[str, Any]:
+def row(world: Place, reference: str) -> dict[str, Any]:
     """The only one, of a model from the Hub."""
     found = find(world, "hf", reference)
     assert len(found) == 1, f"one row for {reference} was expected: {rows(world)}"
     return found[0]
 
 
-def _select(world: World, query: str, *values: str) -> list[dict[str, Any]]:
+def _select(world: Place, query: str, *values: str) -> list[dict[str, Any]]:
     with contextlib.closing(sqlite3.connect(f"file:{file_of(world)}?mode=ro", uri=True)) as found:
         found.row_factory = sqlite3.Row
         return [dict(row) for row in found.execute(query, values)]
@@ -77,7 +92,7 @@ def partial(world: World) -> Path:
     return found[0]
 
 
-def models_on_disk(world: World) -> list[str]:
+def models_on_disk(world: Place) -> list[str]:
     """Every finished file below the models folder, by its path in there."""
     found = world.models.rglob("*.gguf")
     return sorted(str(path.relative_to(world.models)) for path in found)
@@ -88,6 +103,14 @@ def place(world: World, content: Path, name: str) -> Path:
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(content, path)
+    return path
+
+
+def link(world: World, content: Path, name: str) -> Path:
+    """For what is too large to be copied."""
+    path = world.models / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(content)
     return path
 
 

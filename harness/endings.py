@@ -31,6 +31,11 @@ class Ending:
         """True only where the kernel says that a signal ended it."""
         return self.status is not None and os.WIFSIGNALED(self.status)
 
+    @property
+    def exit_code(self) -> int | None:
+        """Minus the signal's number if it was killed; None where the kernel does not tell."""
+        return None if self.status is None else os.waitstatus_to_exitcode(self.status)
+
 
 class Endings:
     """Watches from its creation on; `pids` by the name under which each is told."""

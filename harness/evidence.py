@@ -21,10 +21,10 @@ class Evidence:
     def note(self, what: str) -> None:
         self._time_line.append(f"{time.monotonic() - self._began:8.3f} s  {what}")
 
-    def keep_logs(self, home: Path) -> None:
+    def keep_logs(self, home: Path, name: str = "logs") -> None:
         logs = home / ".rbee" / "logs"
         if logs.is_dir():
-            shutil.copytree(logs, self.folder / "logs", dirs_exist_ok=True)
+            shutil.copytree(logs, self.folder / name, dirs_exist_ok=True)
 
     def report(self) -> str:
         parts = []

@@ -11,6 +11,7 @@ from behave.model import Scenario, Step
 from behave.model_type import Status
 from behave.runner import Context
 
+from harness import leaks
 from harness.abilities import missing_ability
 from harness.commands import Commands
 from harness.evidence import Evidence
@@ -36,7 +37,7 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         return
     evidence = Evidence(context.evidence_root, scenario.name)
     context.world = World(context.commands, context.shelf, evidence)
-    atexit.register(context.world.kill)
+    atexit.register(leaks.kill, context.world)
 
 
 def before_step(context: Context, step: Step) -> None:
@@ -55,7 +56,7 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
         passed = False
         raise
     finally:
-        atexit.unregister(world.kill)
+        atexit.unregister(leaks.kill)
         if passed:
             world.evidence.discard()
         else:

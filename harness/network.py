@@ -4,7 +4,24 @@ import contextlib
 import random
 import socket
 
+SSH_PORT = 22
 _CLAIM_PORT = 47_474
+
+
+def can_bind(address: str, port: int) -> bool:
+    """Low ports are root's, unless the machine is set otherwise."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((address, port))
+        except PermissionError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as trial:
+        return int(trial.getsockname()[1])
 
 
 class Network:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 import psutil
 
 MARK = "HARNESS_WORLD"
+NODE_MARK = "HARNESS_NODE"
 
 
 def alive(process: psutil.Process) -> bool:
@@ -28,6 +29,16 @@ def of_world(world_id: str, sessions: Collection[int]) -> list[psutil.Process]:
         for process in psutil.process_iter()
         if _belongs(process, world_id, sessions) and alive(process)
     ]
+
+
+def of_node(world_id: str, name: str) -> list[psutil.Process]:
+    """Those of a world that were started on one of its other machines."""
+    found = []
+    for process in of_world(world_id, ()):
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(NODE_MARK) == name:
+                found.append(process)
+    return found
 
 
 def _belongs(process: psutil.Process, world_id: str, sessions: Collection[int]) -> bool:

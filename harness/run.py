@@ -48,7 +48,9 @@ class Run:
         folder: Path,
         name: str,
         stdin: str | None = None,
+        held: bool = False,
     ) -> None:
+        """`held`: standard input stays open after `stdin`, as a lifeline does."""
         self.name = name
         self.argv = list(argv)
         self.began = time.monotonic()
@@ -68,7 +70,9 @@ class Run:
         self.stderr = Output(self._process.stderr, folder / f"{name}.stderr")
         if self._process.stdin:
             self._process.stdin.write((stdin or "").encode())
-            self._process.stdin.close()
+            self._process.stdin.flush()
+            if not held:
+                self.let_go()
 
     @property
     def pid(self) -> int:
@@ -77,6 +81,11 @@ class Run:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    def let_go(self) -> None:
+        """Close its standard input."""
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def wait(self, within: float) -> int:
         """The exit code, once it has ended and all that it wrote has been read."""

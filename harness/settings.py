@@ -1,6 +1,7 @@
 """Writes the config file of a world: the settings that users have too, and no others."""
 
 import json
+import tomllib
 from pathlib import Path
 
 Value = str | int | float | bool
@@ -18,6 +19,11 @@ def as_toml(sections: Sections) -> str:
 def write(path: Path, sections: Sections) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(as_toml(sections), encoding="utf-8")
+
+
+def read(text: str) -> Sections:
+    """What a program shows as its settings."""
+    return dict(tomllib.loads(text))
 
 
 def value_of(text: str) -> Value:

@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from harness.run import Run
+from harness.waiting import wait_until
+
 _NARRATION = re.compile(r"^\[[a-z-]+\] ")
 _SUMMARY = re.compile(
     r"^(?P<tokens>\d+) tokens? · (?P<first_ms>\d+) ms to first token · (?P<rate>[\d.]+) tokens/s$"
@@ -17,6 +20,8 @@ _NEEDS = re.compile(
     r"needs (?P<required>\d+) MB \((?:1\.2 × (?P<size>\d+) MB"
     r"|(?P<weights>\d+) MB and (?P<cache>\d+) MB of KV cache)\), (?P<free>\d+) MB are free"
 )
+
+_AMOUNTS = re.compile(r"has (\d+) MB free on (\S+), and the model needs (\d+) MB")
 
 _FETCHED = re.compile(r"(?P<percent>\d+) % of (?P<total>\d+) MB, (?P<speed>[\d.]+) MB/s")
 
@@ -96,12 +101,46 @@ def needs(stderr: str) -> dict[str, int]:
     return {name: int(value) for name, value in match.groupdict().items() if value}
 
 
+def amounts(stderr: str) -> dict[str, int | str]:
+    """What VRAM_EXHAUSTED names: required and free in MB, and the device."""
+    match = _AMOUNTS.search(stderr)
+    assert match, f"no amounts in {stderr!r}"
+    free, device, required = match.groups()
+    return {"required": int(required), "free": int(free), "device": device}
+
+
+def wait_for_line(run: Run, words: str, within: float) -> list[str]:
+    """The lines of narration and errors, once one of them has these words."""
+    return wait_until(
+        f"{words!r} to be told",
+        lambda: [*narration(run.stderr.text), *_errors(run.stderr.text)],
+        within,
+        lambda lines: any(words in line for line in lines) or not run.running,
+    )
+
+
+def rows(stdout: str) -> dict[str, list[str]]:
+    """A table's rows by their first cell; columns are two spaces or more apart."""
+    cells = [re.split(r" {2,}", line) for line in stdout.splitlines() if "  " in line]
+    return {first: others for first, *others in cells}
+
+
+def _errors(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if _ERROR.match(line)]
+
+
 def fetched(stderr: str) -> list[tuple[int, int, float]]:
     """Each line that tells how a download goes on: percent, of how many MB, MB/s."""
     found = [_FETCHED.search(line) for line in narration(stderr)]
     return [
         (int(told["percent"]), int(told["total"]), float(told["speed"])) for told in found if told
     ]
+
+
+def error_line(stderr: str, code: str) -> str:
+    """The only line that tells this error; narration is none."""
+    (line,) = [line for line in _errors(stderr) if line.startswith(f"Error [{code}]: ")]
+    return line
 
 
 def error_codes(stderr: str) -> list[str]:

@@ -39,3 +39,8 @@ def wait_until(
         if time.monotonic() - began > within:
             raise NeverHappenedError(f"waited {within:g} s for {what}; the last value: {last!r}")
         pause.wait(_BETWEEN_LOOKS_S)
+
+
+def let_pass(seconds: float) -> None:
+    """For a moment that was drawn by lot, where there is nothing to wait for."""
+    threading.Event().wait(seconds)

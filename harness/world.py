@@ -1,9 +1,10 @@
 """What one scenario has for itself: HOME, network, settings, programs; and the check at its end."""
 
+import contextlib
+import functools
 import os
 import secrets
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness import processes, settings
+from harness import leaks, processes, settings, words
 from harness.calls import Reply, call
 from harness.commands import SCRIPTS, Commands
 from harness.events import EventStream
@@ -19,32 +20,19 @@ from harness.evidence import Evidence
 from harness.hub import Hub
 from harness.models import Shelf
 from harness.network import Network
+from harness.node import Node
+from harness.partition import Cable
+from harness.person import Person
 from harness.run import Run
 from harness.terminal import Terminal
-from harness.waiting import NeverHappenedError, wait_until
-
-_MODELS = (
-    "large",
-    "enormous",
-    "truncated",
-    "no gguf",
-    "safetensors",
-    "missing",
-    "unbroken",
-    "other name",
-    "Q4_K_M",
-    "Q5_K_M",
-    "Q8_0",
-)
-_SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some air
-
-
-class LeakError(AssertionError):
-    """A scenario left processes running."""
+from harness.waiting import wait_until
 
 
 class World:
-    """`runs` holds what the harness started, in order; `lasting` what may outlive its command."""
+    """`runs` holds what the harness started, in order; `lasting` what may outlive its command.
+
+    `places` are a scenario's own words, as <free port>, for what is known only when it runs.
+    """
 
     def __init__(self, commands: Commands, shelf: Shelf, evidence: Evidence) -> None:
         self.id = secrets.token_hex(6)
@@ -63,11 +51,16 @@ class World:
         self.lasting: set[int] = set()
         self._sessions: set[int] = set()
         self._closers: list[Callable[[], None]] = []
+        self._removals: list[Callable[[], None]] = []
+        self.nodes: dict[str, Node] = {}
+        self.places: dict[str, str] = {}
         self.queen_address = self.network.address(1), 8080
         self.hive_address = self.network.address(2), 9200
         self.settings: settings.Sections = {
             "queen": {"host": self.queen_address[0]},
             "hive": {"host": self.hive_address[0], "worker_host": self.hive_address[0]},
+            # Two of llama.cpp's threads that share a core with others wait for each other.
+            "worker": {"threads": 1},
         }
         for role, command in commands.replaced.items():
             if role != "keeper":
@@ -98,6 +91,11 @@ class World:
     def key(self) -> str:
         return self.key_file.read_text().strip()
 
+    @functools.cached_property
+    def person(self) -> Person:
+        """From now on somebody with an SSH key lives in this HOME."""
+        return Person(self.home)
+
     def environment(self) -> dict[str, str]:
         """What a fresh login has, and the mark by which the world's processes are found."""
         return {
@@ -127,18 +125,7 @@ class World:
 
     def expand(self, text: str) -> str:
         """A feature's words for what is known only here: <large>, <queen address>, …"""
-        places = {
-            "queen address": self.queen_address[0],
-            "hive address": self.hive_address[0],
-            "models folder": str(self.models),
-            "home": str(self.home),
-        }
-        for name, value in places.items():
-            text = text.replace(f"<{name}>", value)
-        for name in _MODELS:
-            if f"<{name}>" in text:
-                text = text.replace(f"<{name}>", f"file:{self.shelf.named(name)}")
-        return text
+        return words.expand(text, self.shelf, {**words.places_of(self), **self.places})
 
     def open_hub(self) -> Hub:
         """From now on the world's programs ask this Hub, and no other."""
@@ -147,13 +134,29 @@ class World:
         self.closes(hub.close)
         return hub
 
+    def add_node(self, name: str, kind: str = "embedded", cable: Cable | None = None) -> Node:
+        """Another machine with an SSH server, into which this world's person may log in.
+
+        `kind` is embedded or sshd. With a `cable` it hangs on that, else on the world's network.
+        """
+        address = cable.far if cable else self.network.address(21 + len(self.nodes))
+        namespace = cable.namespace if cable else None
+        root = self.root / "nodes" / name
+        node = Node(name, address, root, self.id, self.commands, self.person, kind, namespace)
+        self.nodes[name] = node
+        self.evidence.note(f"node {name} at {address}:{node.port}")
+        return node
+
     # What happens in it
 
-    def start(self, line: str, stdin: str | None = None, more: Sequence[str] = ()) -> Run:
-        """Start one of the programs as a person would type it; `more` are arguments as they are."""
+    def start(
+        self, line: str, stdin: str | None = None, more: Sequence[str] = (), held: bool = False
+    ) -> Run:
+        """Start one of the programs as a person would type it; `more` are arguments as they are.
+        `held`: its standard input stays open."""
         argv = [*self.commands.resolve(self.expand(line)), *more]
         name = f"{len(self.runs) + 1:02}-{line.split()[0]}"
-        run = Run(argv, self.environment(), self.evidence.folder, name, stdin)
+        run = Run(argv, self.environment(), self.evidence.folder, name, stdin, held)
         self.runs.append(run)
         self._sessions.add(run.pid)
         self.evidence.note(f"started {line} as pid {run.pid}")
@@ -186,6 +189,10 @@ class World:
     def closes(self, closer: Callable[[], None]) -> None:
         """To be closed when the scenario ends, the last first."""
         self._closers.append(closer)
+
+    def when_empty(self, removal: Callable[[], None]) -> None:
+        """To be done when the scenario has ended and nothing of it lives any more."""
+        self._removals.append(removal)
 
     def log_of(self, name: str) -> str:
         """The only log file with this in its name."""
@@ -224,32 +231,18 @@ class World:
             for close in reversed(self._closers):
                 close()
             if judge:
-                self._stop_lasting()
-                leaked = [processes.describe(process) for process in self.processes()]
-                if leaked:
-                    raise LeakError("the scenario left these running:\n  " + "\n  ".join(leaked))
+                leaks.check(self)
         finally:
-            self.kill()
-            self.evidence.keep_logs(self.home)
-            self.network.release()
-            shutil.rmtree(self.root, ignore_errors=True)
+            leaks.kill(self)
+            self._clear_away()
 
-    def _stop_lasting(self) -> None:
-        told = [process for process in self.processes() if process.pid in self.lasting]
-        for process in told:
-            process.send_signal(signal.SIGTERM)
-        if told:
-            try:
-                self.wait_until_empty(_SHUTDOWN_S)
-            except NeverHappenedError as error:
-                raise LeakError(f"after SIGTERM to every daemon: {error}") from error
-
-    def kill(self) -> None:
-        """Again until none is left: one may have started another in between."""
-
-        def left() -> list[psutil.Process]:
-            found = self.processes()
-            processes.kill(found)
-            return found
-
-        wait_until("killed processes to be gone", left, within=5, good=lambda found: not found)
+    def _clear_away(self) -> None:
+        with contextlib.ExitStack() as last:
+            last.callback(shutil.rmtree, self.root, ignore_errors=True)
+            last.callback(self.network.release)
+            last.callback(self.evidence.keep_logs, self.home)
+            for removal in self._removals:
+                last.callback(removal)
+            for node in self.nodes.values():
+                last.callback(node.close)
+                last.callback(self.evidence.keep_logs, node.home, f"logs-{node.name}")

@@ -1,6 +1,7 @@
 """A person at the command line: what they type, what they see, how it ends."""
 
 import signal
+from collections.abc import Sequence
 from itertools import pairwise
 
 from behave import then, when
@@ -8,6 +9,7 @@ from behave.runner import Context
 
 from harness import story
 from harness.waiting import wait_until
+from harness.wire import Asked
 
 _LONGEST_S = 60
 
@@ -63,6 +65,19 @@ def exits_with(context: Context, code: int) -> None:
     assert found == code, f"exit code {found}; standard error:\n{context.run.stderr.text}"
 
 
+@then("it exits with {code:d} within {seconds:d} s")
+def exits_within(context: Context, code: int, seconds: int) -> None:
+    found = context.run.wait(seconds)
+    assert found == code, f"exit code {found}; standard error:\n{context.run.stderr.text}"
+
+
+@then("it exits with 1 or 2")
+def exits_with_an_error(context: Context) -> None:
+    """It is a matter of taste whether a word that can't be right is a wrong usage."""
+    found = context.run.wait(_LONGEST_S)
+    assert found in {1, 2}, f"exit code {found}; standard error:\n{context.run.stderr.text}"
+
+
 @then("it exits there with {code:d}")
 def exits_there_with(context: Context, code: int) -> None:
     found = context.terminal.wait(_LONGEST_S)
@@ -112,6 +127,28 @@ def a_clear_message(context: Context) -> None:
     assert story.next_steps(text), f"no next step: {text!r}"
 
 
+@then("the next step names {name:S}")
+def next_step_names(context: Context, name: str) -> None:
+    steps = story.next_steps(context.run.stderr.text)
+    assert any(name in step for step in steps), context.run.stderr.text
+
+
+@then('the next step says "{words}"')
+def next_step_says(context: Context, words: str) -> None:
+    steps = story.next_steps(context.run.stderr.text)
+    assert any(words in step for step in steps), context.run.stderr.text
+
+
+@then("standard output is empty")
+def nothing_on_stdout(context: Context) -> None:
+    assert context.run.stdout.text == "", context.run.stdout.text
+
+
+@then("it took at least {least:g} s and less than {most:g} s")
+def took_between(context: Context, least: float, most: float) -> None:
+    assert least <= context.run.took < most, f"it took {context.run.took:.2f} s"
+
+
 @then("it says how many of {count:d} tokens came")
 def tokens_of(context: Context, count: int) -> None:
     made = story.tokens_made(context.run.stderr.text, count)
@@ -130,7 +167,22 @@ def tokens_of_shown(context: Context, count: int) -> None:
 @then("it asked {times:d} times, with 1, 2 and 4 s in between")
 def asked_again(context: Context, times: int) -> None:
     """As the wire saw it. A pause begins when the answer is there, so it can only be longer."""
-    moments = [asked.at for asked in context.wire.asked_for("POST", "/v2/tasks")]
+    _paused(context.wire.asked_for("POST", "/v2/tasks"), times)
+
+
+@then(
+    "that worker was asked {times:d} times, with 1, 2 and 4 s in between, "
+    "and answered {status:d} each time"
+)
+def worker_asked_again(context: Context, times: int, status: int) -> None:
+    """Those that asked before it was full don't count."""
+    asked = context.wire.asked_for("POST", "/v1/inference")[context.asked_by_then :]
+    _paused(asked, times)
+    assert [each.status for each in asked] == [status] * times, asked
+
+
+def _paused(all_asked: Sequence[Asked], times: int) -> None:
+    moments = [asked.at for asked in all_asked]
     assert len(moments) == times, moments
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     for gap, pause in zip(gaps, (1, 2, 4), strict=True):
@@ -148,6 +200,24 @@ def the_text_is_saved(context: Context) -> None:
 @then('the terminal shows "{words}"')
 def the_terminal_shows(context: Context, words: str) -> None:
     assert words in context.terminal.screen, context.terminal.screen
+
+
+@when('the terminal asks "{words}"')
+def the_terminal_asks(context: Context, words: str) -> None:
+    terminal = context.terminal
+    wait_until(
+        f"the question {words!r}", lambda: terminal.screen, 20, lambda screen: words in screen
+    )
+
+
+@when('I type "{answer}" there')
+def answer(context: Context, answer: str) -> None:
+    context.terminal.press(f"{answer}\r")
+
+
+@when('I type "" there')
+def answer_nothing(context: Context) -> None:
+    context.terminal.press("\r")
 
 
 @then("the terminal showed the text growing in at least {count:d} steps")

@@ -56,6 +56,12 @@ def kill_one(context: Context, role: str) -> None:
         context.before[role].send_signal(signal.SIGKILL)
 
 
+@when("somebody kills the queen")
+def kill_the_queen(context: Context) -> None:
+    queen = cluster.process_at(context.world, context.world.queen_url)
+    queen.send_signal(signal.SIGKILL)
+
+
 @when("the {role} stands still")
 def stand_still(context: Context, role: str) -> None:
     """Stopped, not killed: it holds everything and answers nothing."""

@@ -178,3 +178,14 @@ def tokens_then_done(context: Context, count: int) -> None:
     names = [event.name for event in context.stream.events]
     wanted = ["accepted", *["token"] * count, "done", "[DONE]"]
     assert [name for name in names if name in wanted] == wanted, names
+
+
+@when("somebody else keeps the worker's slot busy")
+def keep_busy(context: Context) -> None:
+    """Not by way of the queen, who can't know of it."""
+    url = f"{context.worker['url']}/v1/inference"
+    body = {"prompt": "Once upon a time", "max_tokens": 4000, "ignore_eos": True}
+    context.stream = context.world.stream("POST", url, body)
+    assert context.stream.refused is None, context.stream.refused
+    context.stream.wait_for("token", within=20)
+    context.asked_by_then = len(context.wire.asked_for("POST", "/v1/inference"))

@@ -30,7 +30,7 @@ Feature: What has come is not fetched again
     And a partial file is kept
     And the models folder holds no model
 
-  @t001-37 @edge-case
+  @t001-37 @edge-case @alone
   Scenario: The connection is reset at 40 %, as the person sees it
     Given the Hub sends 10 MB a second
     And a transfer resets at 40 % of the file, once

@@ -19,6 +19,24 @@ Feature: Before the work starts, the queen looks at what is there
     And nothing was spawned
     And the hive told of no other worker and of no download
 
+  @t001-11
+  Scenario: A worker with the model has no free slot, and nobody may wait in line
+    Given the setting worker.slots is 1
+    And the setting queen.queue_limit is 0
+    And a hive and a queen that an operator started, with a wire between queen and node
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    When somebody notes the pids of queen, hive and worker
+    And somebody else keeps the worker's slot busy
+    And somebody watches the hive's events
+    And I run `rbee-keeper infer --prompt hi --max-tokens 1`
+    Then it exits with 1
+    And ALL_SLOTS_BUSY is told
+    And that worker was asked 4 times, with 1, 2 and 4 s in between, and answered 503 each time
+    And nothing was spawned
+    And the hive told of no other worker and of no download
+    And it is a clear message with a next step
+
   @t001-12
   Scenario: The hive says how it is
     Given a queen and a hive that an operator started

@@ -1,4 +1,4 @@
-@beyond
+@beyond @alone
 Feature: Many people share one worker
   A worker computes the next token of all its streams together. Nobody gets another's words, nobody
   waits for another's prompt, and who leaves makes room.

@@ -100,6 +100,29 @@ Feature: Every error has one shape
     Then the answer is 400 with the error INVALID_REQUEST
     And one of its errors has the field "max_tokens", a constraint, a message and the value -1
 
+  Scenario Outline: <code> of a node
+    Given the added node workstation
+    And the setting times.connect_s is 0.5
+    And <fault>
+    And a queen and a hive that an operator started
+    When a task is sent {"prompt":"hi","node":"workstation"}
+    Then the answer is the error <code>
+    And its details are exactly <details>
+
+    Examples:
+      | code                  | fault                                      | details                                           |
+      | CONNECTION_TIMEOUT    | workstation's SSH server is mute           | host, port, attempts, node                        |
+      | SSH_CONNECTION_FAILED | workstation's SSH server rejects every key | host, port, reason, agent                         |
+      | VERSION_MISMATCH      | version 0.2.0 is installed on workstation  | program, version, other_program, other_version, hint |
+
+  Scenario: PORT_BLOCKED
+    Given the node workstation behind a router that lets only SSH through
+    And somebody has added workstation
+    And a queen and a hive that an operator started
+    When a task is sent {"prompt":"hi","node":"workstation"}
+    Then the answer is the error PORT_BLOCKED
+    And its details are exactly host, port
+
   Scenario: PROMPT_TOO_LONG
     Given the setting worker.context is 256
     And a queen that lasts, with a worker that has answered once

@@ -1,0 +1,16 @@
+Feature: What is secret crosses the network on the lifeline only
+
+  @beyond
+  Scenario: No key on a node: not in a command line, an environment, an output or a log
+    Given the setting log.level is "debug"
+    And the environment has HF_TOKEN=hf_a-token-that-nobody-may-see
+    And the node workstation
+    And on workstation the setting log.level is "debug"
+    And somebody has added workstation
+    When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
+    And the story is arriving
+    Then hive and worker run on workstation
+    And no key and no token is in any command line, environment, output, log or command on workstation
+    And it exits with 0
+    And no key and no token is in any command line, environment, output, log or command on workstation
+    And ~/.rbee on workstation holds no key

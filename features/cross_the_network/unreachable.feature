@@ -1,0 +1,56 @@
+Feature: A node that does not answer is given up in good time
+
+  @t001-14 @alone
+  Scenario: Three tries, each with its limit, with growing pauses
+    When I run `queen-rbee daemon --show-settings`
+    Then it exits with 0
+    And it shows times.connect_s as 10
+    Given the added node workstation
+    And the setting times.connect_s is 0.5
+    And workstation's SSH server is mute
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And standard error says "[queen-rbee] 🔌 pool preflight: connecting to workstation.home.arpa:<workstation port>, attempt 1 of 3 (limit 0.5 s)"
+    And standard error says "attempt 2 of 3 in 200 ms (limit 0.5 s)"
+    And standard error says "attempt 3 of 3 in 400 ms (limit 0.5 s)"
+    And CONNECTION_TIMEOUT is told
+    And standard error says "after 3 attempts"
+    And it is a clear message with a next step
+    And the next step names workstation
+    And the SSH server of workstation saw 3 connections, open for 0.5 s, with 200 and 400 ms in between
+    And nothing is running
+
+  @beyond
+  Scenario: Connections are swallowed
+    Given the added node workstation
+    And the setting times.connect_s is 0.5
+    And workstation's SSH server swallows connections
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And CONNECTION_TIMEOUT is told
+    And standard error says "after 3 attempts"
+    And the next step names workstation
+    And it took at least 2.1 s and less than 6 s
+    And nothing is running
+
+  @beyond
+  Scenario: A node that comes back between two tries is used
+    Given the added node workstation
+    And the setting times.connect_s is 1
+    And workstation's SSH server is mute
+    When I start `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    And after its first connection the SSH server of workstation serves again
+    Then it exits with 0
+    And standard error says "attempt 2 of 3 in 200 ms (limit 1 s)"
+    And nothing is running
+
+  @beyond
+  Scenario: A node that went away is listed as unreachable
+    Given the added node workstation
+    And the setting times.connect_s is 0.5
+    And workstation's SSH server refuses connections
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    When I run `rbee-keeper setup list-nodes`
+    Then it exits with 0
+    And standard output says "unreachable"

@@ -1,0 +1,55 @@
+Feature: Programs that talk to each other are of one version
+
+  @t001-13
+  Scenario: The node has a newer version: this machine is brought up to it
+    Given the node workstation
+    And version 0.2.0 is installed on workstation
+    And somebody has added workstation
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And VERSION_MISMATCH is told
+    And the line of VERSION_MISMATCH names queen-rbee with its version, and rbee-hive with 0.2.0
+    And it is a clear message with a next step
+    And the next step says "this machine"
+    And the next step says "pip install 'rbee==0.2.0'"
+    And it advises nobody to run "rbee-keeper setup install"
+    And nothing is running
+
+  @t001-13
+  Scenario: The node has an older version: it is sent the one from here
+    Given the node workstation
+    And version 0.0.9 is installed on workstation
+    And somebody has added workstation
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And VERSION_MISMATCH is told
+    And the line of VERSION_MISMATCH names queen-rbee with its version, and rbee-hive with 0.0.9
+    And it is a clear message with a next step
+    And the next step says "rbee-keeper setup install --node workstation --wheel"
+    And it advises nobody to run "pip install"
+    And nothing is running
+
+  @beyond
+  Scenario Outline: Over HTTP both programs and versions are in the details: the node has <version>
+    Given the node workstation
+    And version <version> is installed on workstation
+    And somebody has added workstation
+    And a queen that lasts
+    When a task is sent {"prompt": "hi", "max_tokens": 5, "node": "workstation"}
+    Then the answer is the error VERSION_MISMATCH
+    And its details give queen-rbee its version, and rbee-hive <version>
+    And nothing is running on workstation after 5 s
+
+    Examples:
+      | version |
+      | 0.2.0   |
+      | 0.0.9   |
+
+  @beyond
+  Scenario: A version that differs in its last part only is a match
+    Given the node workstation
+    And a version with another last part is installed on workstation
+    And somebody has added workstation
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And nothing is running

@@ -1,0 +1,60 @@
+@beyond
+Feature: daemon stop ends what the queen owns, and says what it saw end
+
+  Scenario: A hive and two workers
+    Given a queen that lasts, with a worker that has answered once
+    And its hive has one more worker
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And it says that the queen of before stopped, with 1 hive and 2 workers
+    And nothing is running
+
+  Scenario: There is no queen
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And standard output says "No queen-rbee runs at"
+
+  Scenario: The hive is an operator's
+    Given a queen and a hive that an operator started
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    When somebody notes the pids of queen, hive and worker
+    And I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And it says that the queen of before stopped, with 0 hives and 0 workers
+    And standard error says "goes on"
+    And the queen is gone, and hive and worker are the same processes
+
+  Scenario: The hive hangs
+    Given the setting times.grace_s is 1
+    And a queen that lasts, with a worker that has answered once
+    When the hive stands still
+    And I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And standard error says "was killed"
+    And nothing is running after 5 s
+
+  Scenario: The queen hangs
+    She can't be asked any more: her pid file names her, and her lifelines do the rest.
+    Given the setting times.grace_s is 1
+    And a queen that lasts, with a worker that has answered once
+    When the queen stands still
+    And I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And standard error says "does not answer"
+    And it says that the queen of before was killed
+    And nothing is running after 10 s
+    When I run `rbee-keeper daemon start`
+    Then it exits with 0
+    And the queen that was started lasts
+
+  Scenario: Another command meets a queen that hangs
+    Given a queen that lasts, with a worker that has answered once
+    When the queen stands still
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5`
+    Then it exits with 1
+    And it is a clear message with a next step
+    And standard error says "rbee-keeper daemon stop"
+    When the queen goes on
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5`
+    Then it exits with 0

@@ -1,0 +1,129 @@
+@setup
+Feature: rbee comes to a node with one command
+
+  @t001-03
+  Scenario: Installing from a repository: cloned, built, and it answers
+    Given the node workstation
+    And workstation has no rbee
+    And workstation shares the packages that pip knows here
+    And a repository with this version of rbee on its branch release
+    And somebody has added workstation with --git-repo <repository> --git-branch release --install-path ~/rbee
+    When I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 0
+    And the steps cloning, building, complete were told, each naming workstation
+    And ~/rbee on workstation is a clone of the repository, at its branch release
+    And the rbee-hive in ~/rbee on workstation has the version of the repository
+    And the worker in ~/rbee on workstation can load llama.cpp
+    And the registry knows the backends of workstation
+    And nothing is running
+
+  @beyond
+  Scenario: A node without git and network is sent what is installed here, into any folder
+    Given the node workstation
+    And workstation has no git and reaches no package index
+    And somebody has added workstation with --install-path "~/my 'own' lab $(touch pwned)"
+    When I install with `rbee-keeper setup install --node workstation --wheel`
+    Then it exits with 0
+    And the steps sending, building, complete were told, each naming workstation
+    And the rbee-hive in ~/my 'own' lab $(touch pwned) on workstation has the version that runs here
+    And the worker in ~/my 'own' lab $(touch pwned) on workstation can load llama.cpp
+    And the registry knows the backends of workstation
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --model <Q8_0>`
+    Then it exits with 0
+    And nothing was touched
+
+  @beyond
+  Scenario: Running it again upgrades, and leaves a hive that runs alone
+    Given the node workstation
+    And workstation has no rbee
+    And workstation shares the packages that pip knows here
+    And a repository with this version of rbee on its branch release
+    And somebody has added workstation with --git-repo <repository> --git-branch release --install-path ~/rbee
+    When I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 0
+    When I run `rbee-keeper hive start --node workstation`
+    Then it exits with 0
+    When somebody notes the pid of the hive on workstation
+    And the repository has version 0.1.77
+    And I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 0
+    And ~/rbee on workstation is a clone of the repository, at its branch release
+    And the rbee-hive in ~/rbee on workstation has the version of the repository
+    And the hive on workstation is still the same process
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running
+
+  @beyond
+  Scenario: A repository that can't be cloned is told in git's own words
+    Given the node workstation
+    And somebody has added workstation with --git-repo /nowhere/rbee.git
+    When I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And PROGRAM_FAILED is told
+    And standard error says "cloning on workstation failed"
+    And standard error says "'/nowhere/rbee.git' does not appear to be a git repository"
+    And it is a clear message with a next step
+
+  @beyond
+  Scenario: What can't be built is told in pip's own words
+    Given the node workstation
+    And workstation shares the packages that pip knows here
+    And a repository with this version of rbee on its branch release
+    And the repository can't be built
+    And somebody has added workstation with --git-repo <repository> --git-branch release
+    When I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And PROGRAM_FAILED is told
+    And the steps cloning, building were told, each naming workstation
+    And standard error says "building on workstation failed"
+    And standard error says "click>=8888"
+    And it is a clear message with a next step
+
+  @beyond @sshd
+  Scenario: Ctrl+C in the middle ends what runs there, and nothing took the place of what was
+    Given the node workstation with OpenSSH
+    And workstation has no rbee
+    And workstation shares the packages that pip knows here
+    And a repository with this version of rbee on its branch release
+    And somebody has added workstation with --git-repo <repository> --git-branch release
+    When I start `rbee-keeper setup install --node workstation`
+    And pip is at work on workstation
+    And the keeper gets SIGINT
+    Then it exits with 130
+    And nothing is running on workstation after 10 s
+    And no environment counts in ~/rbee on workstation
+
+  @beyond
+  Scenario: A Python that is too old is told before anything is changed
+    Given the node workstation
+    And the only Python of workstation is 3.9.2
+    And somebody has added workstation with --git-repo /nowhere/rbee.git
+    When somebody notes what is in the home of workstation
+    And I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And PROGRAM_FAILED is told
+    And standard error says "3.9.2"
+    And standard error says "3.11"
+    And it is a clear message with a next step
+    And the home of workstation is as it was
+
+  @beyond
+  Scenario: A folder with something else in it is left alone
+    Given the node workstation
+    And somebody has a file in the folder ~/lab of workstation
+    And somebody has added workstation with --git-repo /nowhere/rbee.git --install-path ~/lab
+    When I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And INVALID_REQUEST is told
+    And standard error says "notes.txt"
+    And there is nothing but that file in ~/lab of workstation
+
+  @beyond
+  Scenario: Neither a repository nor --wheel: both are named
+    Given the added node workstation
+    When I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And INVALID_REQUEST is told
+    And standard error says "--git-repo"
+    And standard error says "--wheel"

@@ -1,0 +1,81 @@
+"""A cable that can be cut: a node in a network namespace of its own, behind a switch.
+
+The switch is a bridge in a second namespace, so that both ends of a cut cable see what they see in
+a house: their own link to the switch stays up, and the other one is silent.
+
+    this machine  near ── veth ──┐
+                                 switch
+    the node      far  ── veth ──┘   <- cut() and mend() take this port down and up
+"""
+
+import contextlib
+import random
+import shlex
+import subprocess
+
+_TOGETHER = "198.18"  # 198.18.0.0/15 is set aside for trials: no real network has it
+
+
+class Cable:
+    """Two namespaces, named after a /24 that nobody else on this machine has then."""
+
+    def __init__(self) -> None:
+        self._number = _claim()
+        self._switch = f"rbee-switch-{self._number}"
+        self.namespace = f"rbee-node-{self._number}"
+        self.near = f"{_TOGETHER}.{self._number}.1"
+        self.far = f"{_TOGETHER}.{self._number}.2"
+        try:
+            self._lay()
+        except BaseException:
+            self.close()
+            raise
+
+    def _lay(self) -> None:
+        near, far, number = self._near_device, "eth0", self._number
+        _ip(f"netns add {self.namespace}")
+        _ip(f"link add {near} type veth peer name near netns {self._switch}")
+        _ip(f"link add {far} netns {self.namespace} type veth peer name far netns {self._switch}")
+        _ip(f"-n {self._switch} link add switch type bridge")
+        for port in ("near", "far"):
+            _ip(f"-n {self._switch} link set {port} master switch up")
+        _ip(f"-n {self._switch} link set switch up")
+        _ip(f"addr add {_TOGETHER}.{number}.1/24 dev {near}")
+        _ip(f"link set {near} up")
+        _ip(f"-n {self.namespace} addr add {_TOGETHER}.{number}.2/24 dev {far}")
+        _ip(f"-n {self.namespace} link set {far} up")
+        _ip(f"-n {self.namespace} link set lo up")
+
+    @property
+    def _near_device(self) -> str:
+        return f"rbee{self._number}"
+
+    def cut(self) -> None:
+        _ip(f"-n {self._switch} link set far down")
+
+    def mend(self) -> None:
+        _ip(f"-n {self._switch} link set far up")
+
+    def close(self) -> None:
+        """A veth pair goes with either of its ends."""
+        for line in (
+            f"link del {self._near_device}",
+            f"netns del {self.namespace}",
+            f"netns del {self._switch}",
+        ):
+            with contextlib.suppress(subprocess.CalledProcessError):
+                _ip(line)
+
+
+def _claim() -> int:
+    """A number of which nobody has a switch: making one is what claims it."""
+    while True:
+        number = random.randint(1, 254)
+        with contextlib.suppress(subprocess.CalledProcessError):
+            _ip(f"netns add rbee-switch-{number}")
+            return number
+
+
+def _ip(line: str) -> None:
+    argv = ["ip", *shlex.split(line)]
+    subprocess.run(argv, check=True, capture_output=True, timeout=10)

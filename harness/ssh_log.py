@@ -1,0 +1,97 @@
+"""What a node's SSH server saw: who connected when, who they said they are, what they ran."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+
+@dataclass
+class Connection:
+    """A TCP connection; `closed_at` is None while it is open. Seconds of the monotonic clock."""
+
+    peer: str
+    opened_at: float = field(default_factory=time.monotonic)
+    closed_at: float | None = None
+
+    @property
+    def span(self) -> float:
+        """For how long it was open."""
+        assert self.closed_at is not None, "it is still open"
+        return self.closed_at - self.opened_at
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """A key was offered. `fingerprint` is the key's, as OpenSSH writes it."""
+
+    at: float
+    user: str
+    fingerprint: str
+    accepted: bool
+
+
+@dataclass
+class Command:
+    """`pid` is the session's first process; `code` its end, minus the number where a signal did.
+
+    `heard` begins as its standard input did; of a lifeline that is the hello, and with it what must
+    stand nowhere else. OpenSSH's server does not tell it.
+    """
+
+    at: float
+    text: str
+    pid: int
+    code: int | None = None
+    heard: bytearray = field(default_factory=bytearray)
+
+    @property
+    def hello(self) -> dict[str, Any] | None:
+        """The first line that it heard; None where that is no lifeline's."""
+        line, end, _ = bytes(self.heard).partition(b"\n")
+        if not end or not line.startswith(b"{"):
+            return None
+        return dict(json.loads(line))
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """Somebody asked to be connected on from here."""
+
+    at: float
+    host: str
+    port: int
+
+
+class SshLog:
+    """Written in the server's thread, read in the scenario's; only ever appended to."""
+
+    def __init__(self) -> None:
+        self.connections: list[Connection] = []
+        self.authentications: list[Authentication] = []
+        self.commands: list[Command] = []
+        self.forwardings: list[Forwarding] = []
+
+    @property
+    def accepted(self) -> list[Authentication]:
+        return [tried for tried in list(self.authentications) if tried.accepted]
+
+    @property
+    def hellos(self) -> list[dict[str, Any]]:
+        """What was said first on each lifeline."""
+        return [hello for command in list(self.commands) if (hello := command.hello)]
+
+    @property
+    def users(self) -> list[str]:
+        """Who was let in, each once for every time."""
+        return [tried.user for tried in self.accepted]
+
+
+def gaps(connections: Sequence[Connection]) -> list[float]:
+    """How long nobody was connected, from each connection's end to the next one's begin."""
+    return [
+        later.opened_at - earlier.opened_at - earlier.span
+        for earlier, later in pairwise(connections)
+    ]
