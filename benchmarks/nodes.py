@@ -1,0 +1,131 @@
+"""Another machine over SSH: how soon its first token is there, and what many nodes cost.
+
+    python -m benchmarks.nodes [--rounds 5] [--kind embedded|sshd]
+
+In a world of the harness, on the bundled model. First token: from Enter to the first byte of the
+story. "Only sshd is up": neither queen nor hive run. "Hive up, model on disk": both run, and the
+worker is to be started. Beside them the same on this machine, interleaved by round. Then 50 nodes,
+25 of which swallow what comes, beside the one node alone: the listing, and an answer elsewhere.
+Milliseconds, medians, the lowest and the highest; in brackets what the project wants.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.commands import Commands
+from harness.evidence import Evidence
+from harness.models import Shelf
+from harness.squatter import Swallower
+from harness.world import World
+
+ASK = 'rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --quiet'
+NODES, AWAY = 50, 25
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kind", choices=["embedded", "sshd"], default="embedded")
+    given = parser.parse_args()
+    shelf = Shelf()
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Commands({}), shelf, Evidence(Path(folder), "nodes"))
+        try:
+            measure(world, given.rounds, given.kind)
+        finally:
+            world.end(judge=False)
+            shelf.close()
+
+
+def measure(world: World, rounds: int, kind: str) -> None:
+    """One node first, then fifty."""
+    world.add_node("workstation", kind=kind)
+    key = world.nodes["workstation"].server.fingerprint
+    add = "rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa"
+    run(world, f"{add} --accept-host-key {key}")
+    run(world, f"{ASK} --node workstation")  # fills the caches of files and bytecode
+    row("only sshd is up", [first_token(world, "workstation") for _ in range(rounds)], 3000)
+    row("  the same on this machine", [first_token(world, "localhost") for _ in range(rounds)])
+    far, near = [], []
+    for _ in range(rounds):
+        with_hive(world, "workstation", far)
+        with_hive(world, "localhost", near)
+    row("hive up, model on disk", far, 1000)
+    row("  the same on this machine", near)
+
+    run(world, "rbee-keeper daemon start")
+    run(world, f"{ASK} --node workstation")
+    alone = listing_and_answer(world, rounds)
+    run(world, "rbee-keeper daemon stop")
+    many(world)
+    run(world, "rbee-keeper daemon start")
+    run(world, f"{ASK} --node workstation")
+    crowded = listing_and_answer(world, rounds)
+    run(world, "rbee-keeper daemon stop")
+    for what in alone:
+        row(f"{what}, 1 node", alone[what])
+        row(f"  with {NODES} nodes, {AWAY} of them away", crowded[what])
+
+
+def first_token(world: World, node: str) -> float:
+    """Milliseconds from Enter; what the command started is gone afterwards."""
+    asked = world.start(f"{ASK} --node {node}")
+    assert asked.wait(60) == 0, asked.stderr.text
+    return 1000 * (asked.stdout.pieces[0][0] - asked.began)
+
+
+def with_hive(world: World, node: str, times: list[float]) -> None:
+    """With a queen and a hive that last, and no worker."""
+    run(world, f"rbee-keeper hive start --node {node}")
+    times.append(first_token(world, node))
+    run(world, "rbee-keeper daemon stop")
+
+
+def many(world: World) -> None:
+    """Forty-nine more in the config file: some are other names of the one, the others swallow."""
+    here = world.nodes["workstation"].host
+    deaf = [world.network.address(100 + number) for number in range(AWAY)]
+    for address in deaf:
+        world.closes(Swallower(address, 22).close)
+        world.closes(Swallower(address, 9200).close)
+    for number in range(NODES - 1):
+        host = deaf[number] if number < AWAY else here
+        world.set(f"nodes.n{number:02}", "ssh_host", host)
+
+
+def listing_and_answer(world: World, rounds: int) -> dict[str, list[float]]:
+    """A warm worker on the one node."""
+    lines: dict[str, Callable[[], float]] = {
+        "setup list-nodes": lambda: run(world, "rbee-keeper setup list-nodes"),
+        "an answer from a named node": lambda: run(world, f"{ASK} --node workstation"),
+        "an answer from any node": lambda: run(world, ASK),
+    }
+    found: dict[str, list[float]] = {what: [] for what in lines}
+    for _ in range(rounds):
+        for what, line in lines.items():
+            found[what].append(line())
+    return found
+
+
+def run(world: World, line: str) -> float:
+    """To its end; milliseconds in all."""
+    command = world.start(line)
+    assert command.wait(90) == 0, command.stderr.text
+    return 1000 * command.took
+
+
+def row(what: str, times: list[float], wanted: float | None = None) -> None:
+    """Median and spread, and the target behind them."""
+    spread = f"{min(times):.0f}…{max(times):.0f}"
+    aim = f"  [{wanted:.0f}]" if wanted else ""
+    print(f"{what:42}{statistics.median(times):8.0f}   {spread:>12}{aim}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
