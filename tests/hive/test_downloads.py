@@ -30,6 +30,8 @@ HALF = len(DATA) // 2
 class FakeHub:
     """Sends half of a file, and the other half when `go` is set; `error` is raised in between."""
 
+    stall_s = 30.0
+
     def __init__(self) -> None:
         self.go = threading.Event()
         self.asked: list[tuple[str, int]] = []
@@ -104,9 +106,10 @@ async def heard(download: Download) -> list[News]:
 async def half_there(download: Download) -> AsyncIterator[News | None]:
     """Somebody who watches, and has heard that the first half has come."""
     watching = download.watch()
-    async for news in watching:
-        if news is not None and news.bytes_downloaded == HALF:
-            break
+    async with asyncio.timeout(10):
+        async for news in watching:
+            if news is not None and news.bytes_downloaded == HALF:
+                break
     return watching
 
 
@@ -348,7 +351,8 @@ async def test_a_file_that_another_hive_fetches_is_waited_for(made: Made) -> Non
     watching = await half_there(theirs)
     ours = await half_there(made.downloads.begin(MODEL, detach=False))
     other.hub.go.set()
-    told = [news async for news in ours if news is not None]
+    async with asyncio.timeout(10):
+        told = [news async for news in ours if news is not None]
     assert told[-1].stage == "complete"
     assert made.hub.asked == []
     assert len(made.arrived) == 1

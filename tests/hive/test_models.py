@@ -298,7 +298,7 @@ async def test_a_damaged_catalog_is_made_again_from_the_files(made: Made) -> Non
     made.put("owner/other/n-Q4_K_M.gguf")
     made.put(f"owner/other/x.gguf.9-{SUM[:16]}.part")
     await made.models.rows()
-    await made.models.close()
+    await made.models._catalog._database._disconnect()
     made.database.write_bytes(b"milk, bread\n" * 1000)
     rows = await made.models.rows()
     assert [(row.reference, row.sha256) for row in rows] == [
@@ -312,7 +312,7 @@ async def test_a_damaged_catalog_is_made_again_from_the_files(made: Made) -> Non
 
 async def test_the_catalog_may_be_lost(made: Made) -> None:
     await made.fetched()
-    await made.models.close()
+    await made.models._catalog._database._disconnect()
     for path in made.database.parent.glob("models.db*"):
         path.unlink()
     assert await made.references() == ["hf:owner/repo/m-Q8_0.gguf"]

@@ -522,3 +522,19 @@ def test_what_somebody_writes_is_held(made: Made, hub: FakeHub) -> None:
     made.attempt()
     assert set(seen) == {True}
     assert not is_held(made.part)
+
+
+def test_what_another_hive_finishes_meanwhile_is_not_fetched_again(
+    made: Made, hub: FakeHub, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look for the file and the lock on the partial one."""
+    forget = made.transfer._forget_other_contents
+
+    def done_meanwhile() -> None:
+        target.write_bytes(DATA)
+        forget()
+
+    monkeypatch.setattr(made.transfer, "_forget_other_contents", done_meanwhile)
+    assert made.attempt() == SUM
+    assert hub.starts == []
+    assert lying(target) == ["m.gguf"]

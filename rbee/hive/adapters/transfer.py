@@ -105,6 +105,11 @@ class Transfer:
         descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self._lock(descriptor)
+            # A new partial file: another hive may have been done since we looked.
+            is_new = not os.fstat(descriptor).st_size
+            if is_new and self._target.exists() and (known := self._adopted()) is not None:
+                self.part.unlink()
+                return known
             self._append(descriptor)
             found = self._follow(descriptor).result()
             self._follower = None
