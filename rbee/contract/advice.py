@@ -36,19 +36,50 @@ def of_ssh(details: Mapping[str, Any]) -> str:
 
 
 def of_api_key(details: Mapping[str, Any]) -> str:
-    """With `node` it is the key of a hive that somebody started there, else that of the queen; then
+    """With `node` it is the key of a hive that somebody started there, else that of the queen;
     `config_path` is the file that may name it."""
+    path = details.get("config_path")
+    where = f", {path}" if path else ""
     if (node := _text(details, "node")) is None:
-        path = details.get("config_path")
-        where = f", {path}" if path else ""
         return f"Check `api_key_file` in the section [auth] of your config file{where}."
     host = str(details["host"] or "http://HOST:PORT")
     url = host if "://" in host else f"http://{host}"
     add = ["rbee-keeper", "setup", "add-node", "--name", node, "--hive-url", url]
     return (
-        f"The key of the hive on {node} is another one: bring it over (~/.rbee/api_key there) and "
-        f"add the node again: {shlex.join(add)} --api-key-file FILE"
+        f"The key of the hive on {node} is another one: bring it over (~/.rbee/api_key there). If "
+        f"`api_key_file` stands in the section [nodes.{node}] of your config file{where}, name "
+        f"the new file there, else add the node again: {shlex.join(add)} --api-key-file FILE"
     )
+
+
+def of_model_in_use(details: Mapping[str, Any]) -> str:
+    """`workers` are those that hold it; one that is just starting has no name yet."""
+    workers = details["workers"] if isinstance(details["workers"], list) else []
+    named = [str(worker) for worker in workers if " " not in str(worker)]
+    wait = "Wait until its worker has been idle for long enough"
+    if not named:
+        return f"{wait}, then try again; see it with `rbee-keeper worker list`."
+    return (
+        f"{wait}, or end it, then try again: rbee-keeper worker stop --id {shlex.quote(named[0])}"
+    )
+
+
+def of_fetching_again(model: str, details: Mapping[str, Any]) -> str:
+    """For a file that is not what it should be."""
+    name = shlex.quote(model) + on_node(details)
+    again = f"rbee-keeper models delete {name} && rbee-keeper models download {name}"
+    return f"Fetch it again: {again}"
+
+
+def on_node(details: Mapping[str, Any]) -> str:
+    """The flag that a command needs for another node than this machine."""
+    node = _text(details, "node")
+    return "" if node is None else f" --node {shlex.quote(node)}"
+
+
+def logs_of(details: Mapping[str, Any]) -> str:
+    """The command that shows what a node's programs have logged."""
+    return f"rbee-keeper logs --node {shlex.quote(str(details['node']))}"
 
 
 def _accept(details: Mapping[str, Any]) -> str:

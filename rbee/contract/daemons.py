@@ -33,7 +33,8 @@ class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     """The first line of a lifeline: what must stand neither in argv nor in the environment.
 
-    `bind` is the address to listen on, `announce` the host to put in every URL.
+    `bind` is the address to listen on, `announce` the host to put in every URL, `correlation_id`
+    that of the request which starts the daemon: it logs its beginning under it.
     """
 
     api_key: str
@@ -42,6 +43,7 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     announce: str | None = None
     worker_api_key: str | None = None
     hf_token: str | None = None
+    correlation_id: str = ""
 
 
 class PidFile(msgspec.Struct, frozen=True):

@@ -1,18 +1,23 @@
 """Every route of every program, each once: method, path, what goes in, what comes out.
 
-A route that answers with events has the reply `Nothing`, and `events` names what it may send.
+A route that answers with events has the reply `Nothing`, and `events` names what it may send. The
+text below a route says what it is for: in the reference page and in the OpenAPI documents.
 """
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
+
+# The shape stands beside the routes only for its length: everybody imports it from here.
+from rbee.contract.endpoint import Endpoint as Endpoint
+from rbee.contract.endpoint import Nothing as Nothing
+from rbee.contract.endpoint import Text as Text
 from rbee.contract.errors import ErrorEnvelope
+from rbee.contract.logs import LogLine
 from rbee.contract.models import (
     Deleted,
     DownloadReply,
@@ -33,17 +38,21 @@ from rbee.contract.registry import (
     InstallNode,
     NodeAdded,
     NodeChanged,
+    NodeChecks,
     NodeNamed,
     NodeRows,
 )
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.workers import (
     ModelFacts,
+    NodeWorkerRow,
     NodeWorkerRows,
     Readiness,
     ReadyCallback,
     SpawnReply,
     SpawnRequest,
+    StartWorker,
+    WorkerChecks,
     WorkerGone,
     WorkerHealth,
     WorkerName,
@@ -52,26 +61,7 @@ from rbee.contract.workers import (
     WorkerStatus,
 )
 
-RequestT = TypeVar("RequestT")
 ReplyT = TypeVar("ReplyT")
-
-
-class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
-    """A route. `{name}` in `path` is a parameter; so are the names in `query`, each of which may be
-    left out. `open` routes want no API key."""
-
-    method: str
-    path: str
-    request: type[RequestT]
-    reply: type[ReplyT]
-    events: tuple[type, ...] = ()
-    status: int = 200
-    open: bool = False
-    query: tuple[str, ...] = ()
-
-
-class Nothing(msgspec.Struct, frozen=True):
-    """No body."""
 
 
 def _get(path: str, reply: type[ReplyT], open: bool = False) -> Endpoint[Nothing, ReplyT]:
@@ -82,19 +72,21 @@ def _stream(path: str, *events: type) -> Endpoint[Nothing, Nothing]:
     return Endpoint("GET", path, Nothing, Nothing, events)
 
 
-class Text(msgspec.Struct, frozen=True):
-    """A reply that is no JSON."""
-
-
 # On every daemon.
 METRICS = _get("/metrics", Text)
+"""Figures for Prometheus, as text."""
 SHUTDOWN = Endpoint("POST", "/v1/admin/shutdown", Nothing, Ack, status=202)
+"""The orderly end begins once the reply is out: no new work, then the workers, then the program."""
 
 # queen
 QUEEN_HEALTH = _get("/health", QueenHealth, open=True)
+"""Who answers here; it may be another program than a queen, so look at `program`."""
 QUEEN_HOLD = _stream("/v2/hold", Hold)
+"""While this stream is open, an ephemeral queen stays."""
 QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released)
+"""Let go of a hold; the answer says whether the queen goes on."""
 QUEEN_KEEP = Endpoint("POST", "/v1/admin/keep", Nothing, Ack)
+"""An ephemeral queen becomes persistent."""
 QUEEN_TASKS = Endpoint(
     "POST",
     "/v2/tasks",
@@ -112,9 +104,34 @@ QUEEN_TASKS = Endpoint(
         ErrorEnvelope,
     ),
 )
+"""Ask a model. The queen finds a node, provides model and worker, and relays the answer."""
 QUEEN_CANCEL = Endpoint("DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204)
+"""Cancel a task in any phase: queue, download, load or answer. Once more is no error."""
 QUEEN_WORKERS = _get("/v2/workers/list", NodeWorkerRows)
+"""The workers of all nodes."""
+QUEEN_WORKER_START = Endpoint(
+    "POST",
+    "/v2/workers/start",
+    StartWorker,
+    Nothing,
+    (ev.Narration, ev.Download, ev.Loading, NodeWorkerRow, ErrorEnvelope),
+)
+"""Start a worker on a node, its model downloaded first; `ready` says that it serves."""
+QUEEN_WORKER_HEALTH = Endpoint("GET", "/v2/workers/health", Nothing, WorkerChecks, query=("node",))
+"""Ask each worker now how it is; without a node, those of all."""
+QUEEN_WORKER_SHUTDOWN = Endpoint("POST", "/v2/workers/shutdown", WorkerName, Ack)
+"""End one worker, wherever it is."""
+QUEEN_LOGS = Endpoint(
+    "GET",
+    "/v2/logs",
+    Nothing,
+    Nothing,
+    (LogLine, ev.Narration, ErrorEnvelope),
+    query=("node", "follow", "lines"),
+)
+"""The last `lines` of a node's hive and workers; with `follow=true` also what comes after."""
 QUEEN_MODELS = Endpoint("GET", "/v2/models", Nothing, NodeModelRows, query=("node",))
+"""The models on a node; without a node, on all."""
 QUEEN_DOWNLOAD = Endpoint(
     "POST",
     "/v2/models/download",
@@ -122,14 +139,23 @@ QUEEN_DOWNLOAD = Endpoint(
     Nothing,
     (ev.Narration, ev.Download, ErrorEnvelope),
 )
+"""Fetch a model onto a node."""
 QUEEN_MODEL_INFO = Endpoint("POST", "/v2/models/info", NodeModel, ModelDetails)
+"""What is known of a model, on the node or on the Hub."""
 QUEEN_MODEL_VERIFY = Endpoint(
     "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
 )
+"""Hash a model's files again and compare."""
 QUEEN_MODEL_DELETE = Endpoint("POST", "/v2/models/delete", NodeModel, Deleted)
+"""Delete a model, or what there is of it; refused while a worker holds it."""
 QUEEN_ADD_NODE = Endpoint("POST", "/v2/registry/beehives/add", AddNode, NodeAdded)
+"""Test a node and keep it; what was known of that name is replaced."""
 QUEEN_NODES = _get("/v2/registry/beehives/list", NodeRows)
+"""The nodes, as the registry and the config file have them."""
+QUEEN_CHECK_NODES = _get("/v2/registry/beehives/check", NodeChecks)
+"""Look at every node: whether it can be reached, which rbee it has, and what time it is there."""
 QUEEN_REMOVE_NODE = Endpoint("POST", "/v2/registry/beehives/remove", NodeNamed, NodeChanged)
+"""Forget a node. A hive that the queen has started there ends."""
 QUEEN_INSTALL = Endpoint(
     "POST",
     "/v2/registry/beehives/install",
@@ -137,26 +163,41 @@ QUEEN_INSTALL = Endpoint(
     Nothing,
     (ev.Narration, ErrorEnvelope),
 )
+"""Install rbee on a node, or bring it up to date."""
 QUEEN_RELOAD_NODES = Endpoint("POST", "/v2/registry/reload", Nothing, NodeChanged)
+"""Take up the sections [nodes.NAME] of the config file as they are now."""
 QUEEN_HIVE_START = Endpoint(
     "POST", "/v2/hives/start", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
 )
+"""Start the hive of a node, or meet one that runs there."""
 QUEEN_HIVE_STOP = Endpoint(
     "POST", "/v2/hives/stop", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
 )
+"""End the hive of a node, and its workers."""
 QUEEN_HIVES = Endpoint("GET", "/v2/hives/status", Nothing, HiveStatuses, query=("node",))
+"""Whether the hive of a node runs, and what it has; without a node, of all."""
 QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone, HiveGone)
+"""What happens on all nodes, until the reader goes."""
 
 # hive
 HIVE_HEALTH = _get("/v1/health", HiveHealth)
+"""Whether the hive lives, and its version."""
 HIVE_NODE = _get("/v1/node", NodeInfo)
+"""What the machine has and what can be computed on."""
 HIVE_WORKERS = _get("/v1/workers/list", WorkerRows)
+"""The registry of workers, which lives in memory."""
 HIVE_SPAWN = Endpoint("POST", "/v1/workers/spawn", SpawnRequest, SpawnReply)
+"""Start a worker, its model downloaded first; answered when the worker listens."""
 HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
+"""The callback of a worker that listens; 404 for one that this hive did not start."""
 HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
+"""End one worker."""
 HIVE_MODELS = _get("/v1/models", ModelRows)
+"""The models on this machine, partial ones too, and the disk."""
 HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
+"""Which model on the disk a reference means, asking nobody."""
 HIVE_DOWNLOAD = Endpoint("POST", "/v1/models/download", DownloadRequest, DownloadReply)
+"""Begin a download, or join one that runs."""
 HIVE_DOWNLOAD_PROGRESS = Endpoint(
     "GET",
     "/v1/models/download/progress",
@@ -165,19 +206,33 @@ HIVE_DOWNLOAD_PROGRESS = Endpoint(
     (ev.Download, ErrorEnvelope),
     query=("id",),
 )
+"""How the download `id` goes; 404 for one that is not known."""
 HIVE_MODEL_INFO = Endpoint("POST", "/v1/models/info", ModelName, ModelDetails)
+"""What is known of a model, on this machine or on the Hub."""
 HIVE_MODEL_VERIFY = Endpoint(
     "POST", "/v1/models/verify", ModelName, Nothing, (ev.Verify, ErrorEnvelope)
 )
+"""Hash a model's files again and compare."""
 HIVE_MODEL_DELETE = Endpoint("POST", "/v1/models/delete", ModelName, Deleted)
+"""Delete a model, or what there is of it; refused while a worker holds it."""
+HIVE_LOGS = Endpoint(
+    "GET", "/v1/logs", Nothing, Nothing, (LogLine, ErrorEnvelope), query=("follow", "lines")
+)
+"""The last `lines` of the hive and its workers; with `follow=true` also what comes after."""
 HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone)
+"""Each worker as it is, at once, then every change and what is narrated."""
 
 # worker
 WORKER_HEALTH = _get("/v1/health", WorkerHealth)
+"""Whether the worker is well, and the memory that it holds."""
 WORKER_HEALTH_OPEN = _get("/health", WorkerHealth, open=True)
+"""The same, for whoever has no key."""
 WORKER_READY = _get("/v1/ready", Readiness)
+"""Whether the model is loaded; while it is not, where to watch."""
 WORKER_MODEL = _get("/v1/model", ModelFacts)
+"""What the file's header and llama.cpp say of the model; 503 while it loads."""
 WORKER_LOADING = _stream("/v1/loading/progress", ev.Loading, ErrorEnvelope)
+"""Progress of the load; a late reader gets the latest at once."""
 WORKER_INFERENCE = Endpoint(
     "POST",
     "/v1/inference",
@@ -185,6 +240,10 @@ WORKER_INFERENCE = Endpoint(
     Nothing,
     (ev.Accepted, ev.Narration, ev.Token, ev.Done, ErrorEnvelope),
 )
+"""Ask the model; 503 where no slot is free."""
 WORKER_CANCEL = Endpoint("DELETE", "/v1/inference/{request_id}", Nothing, Nothing, status=204)
+"""Cancel a request. Once more is no error."""
 WORKER_EMBEDDINGS = Endpoint("POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply)
+"""Vectors for texts, as OpenAI's API has them. It takes a slot while it runs."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)
+"""What the worker does, as it changes."""

@@ -11,8 +11,9 @@ import msgspec
 
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ErrorEnvelope
+from rbee.contract.logs import LogLine
 from rbee.contract.nodes import HiveGone
-from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 
 DONE = "[DONE]"
 
@@ -82,6 +83,8 @@ class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Started(msgspec.Struct, frozen=True):
+    """The worker has the request: which one, where, and with which model."""
+
     request_id: str
     model: str
     worker_id: str
@@ -89,14 +92,24 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """`token` is text and never half a UTF-8 character; `index` counts from 0."""
+    """One for each token that was made. `token` is text and never half a UTF-8 character; `index`
+    counts from 0.
+
+    The text is empty where a token is part of a character, or might begin a stop sequence; it comes
+    with a later one. If an answer ends while text is held back, one more event brings it.
+    """
 
     token: str
     index: int
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The proof that an answer is whole. Milliseconds; tokens per second of the decode."""
+    """The proof that an answer is whole.
+
+    `time_to_first_token_ms` counts from the request's arrival at the worker; `tokens_per_second` is
+    that of the decode, from the first token to the last. `cached_tokens` of the prompt were in the
+    KV cache already. `total_tokens` does not count the end-of-sequence token.
+    """
 
     done: Literal[True]
     total_tokens: int
@@ -124,6 +137,8 @@ Event = (
     | WorkerRow
     | WorkerGone
     | HiveGone
+    | LogLine
+    | NodeWorkerRow
 )
 
 NAMES: dict[type[Event], str] = {
@@ -142,5 +157,7 @@ NAMES: dict[type[Event], str] = {
     WorkerRow: "worker",
     WorkerGone: "worker_gone",
     HiveGone: "hive_gone",
+    LogLine: "log",
+    NodeWorkerRow: "ready",
 }
 TYPES: dict[str, type[Event]] = {name: kind for kind, name in NAMES.items()}

@@ -62,7 +62,7 @@ class Detected(msgspec.Struct, frozen=True, kw_only=True):
 
     `hardware` is what is there, in bytes; `backends`, the best first, and `devices` are what can be
     computed on now; `advice` are the commands that mend a difference between the two; `notes` what
-    could not be asked, and why.
+    could not be asked, and why. `time_unix` is what the machine's clock says at the end of it.
     """
 
     version: str
@@ -71,10 +71,12 @@ class Detected(msgspec.Struct, frozen=True, kw_only=True):
     devices: dict[str, int]
     advice: list[str] = []
     notes: list[str] = []
+    time_unix: float | None = None
 
 
 class NodeInfo(msgspec.Struct, frozen=True):
-    """GET /v1/node. Bytes everywhere; `devices` counts them by backend."""
+    """GET /v1/node. Bytes everywhere; `devices` counts them by backend; `time_unix` is what the
+    node's clock says."""
 
     backends: list[str]
     devices: dict[str, int]
@@ -84,3 +86,4 @@ class NodeInfo(msgspec.Struct, frozen=True):
     disk_free_bytes: int
     state: Literal["running", "draining"]
     owner: Owner | None
+    time_unix: float | None = None

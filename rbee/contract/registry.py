@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from rbee.contract.nodes import Detected, Owner
+from rbee.contract.nodes import Detected, NodeInfo, Owner
 from rbee.contract.workers import WorkerRow
 
 LOCAL = "localhost"
@@ -32,22 +32,47 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What a person says of a node: the section [nodes.NAME] of the config file, and the registry.
 
     With `hive_url` alone the node has a hive that somebody deployed by hand, and no SSH is used.
-    `ssh_user`, `ssh_port` and `ssh_key_path` left out are as ~/.ssh/config has them.
-    `api_key_file`, here on the queen's machine, holds the key of a hive that an operator started
-    there. `tunnel`: the hive and its workers are reached through SSH only.
     """
 
-    ssh_host: _Word | None = None
-    ssh_port: PortNumber | None = None
-    ssh_user: _Word | None = None
-    ssh_key_path: _Line | None = None
-    git_repo_url: _Line | None = None
-    git_branch: _Word = "main"
-    install_path: _Line | None = None
-    hive_port: PortNumber = 9200
-    hive_url: _Word | None = None
-    api_key_file: _Line | None = None
-    tunnel: bool = False
+    ssh_host: Annotated[
+        _Word | None,
+        Meta(description="Its name or address, or a host of ~/.ssh/config."),
+    ] = None
+    ssh_port: Annotated[
+        PortNumber | None, Meta(description="Unset, as ~/.ssh/config has it, else 22.")
+    ] = None
+    ssh_user: Annotated[
+        _Word | None, Meta(description="Unset, as ~/.ssh/config has it, else your own name.")
+    ] = None
+    ssh_key_path: Annotated[
+        _Line | None,
+        Meta(
+            description="A private key on the queen's machine; unset, those of ~/.ssh/config and "
+            "the agent."
+        ),
+    ] = None
+    git_repo_url: Annotated[
+        _Line | None, Meta(description="The repository that rbee is installed from there.")
+    ] = None
+    git_branch: Annotated[_Word, Meta(description="Its branch, or a tag or a commit.")] = "main"
+    install_path: Annotated[
+        _Line | None,
+        Meta(description="The folder that rbee is installed into there; unset, ~/rbee."),
+    ] = None
+    hive_port: Annotated[PortNumber, Meta(description="The port of its hive.")] = 9200
+    hive_url: Annotated[
+        _Word | None, Meta(description="The address of a hive that somebody started there by hand.")
+    ] = None
+    api_key_file: Annotated[
+        _Line | None,
+        Meta(
+            description="A file on the queen's machine with the key of a hive that somebody "
+            "started there by hand."
+        ),
+    ] = None
+    tunnel: Annotated[
+        bool, Meta(description="Reach its hive and its workers through SSH only.")
+    ] = False
 
     def __post_init__(self) -> None:
         if self.ssh_host is None and self.hive_url is None:
@@ -140,6 +165,26 @@ class InstallNode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     backend: Literal["cpu", "cuda", "metal", "vulkan"] | None = None
 
 
+class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as it is at this moment. `version` is that of its hive, or of the program there;
+    `clock_ahead_s` is by how much its clock is before the queen's, behind her where it is negative.
+    `error` says what is wrong with it, with its `code`, and `advice` what helps."""
+
+    node: str
+    hive: Literal["running", "draining", "stopped", "unreachable"]
+    version: str | None = None
+    clock_ahead_s: float | None = None
+    code: str | None = None
+    error: str | None = None
+    advice: str | None = None
+
+
+class NodeChecks(msgspec.Struct, frozen=True):
+    """GET /v2/registry/beehives/check: all that are known, but for the queen's own machine."""
+
+    nodes: list[NodeCheck]
+
+
 class NodeChanged(msgspec.Struct, frozen=True):
     success: bool
     message: str
@@ -170,6 +215,25 @@ class HiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     ram_free_bytes: int | None = None
     workers: list[WorkerRow] = []
     error: str | None = None
+
+    @classmethod
+    def of(
+        cls, node: str, url: str, version: str, info: NodeInfo, workers: list[WorkerRow], ours: bool
+    ) -> HiveStatus:
+        """Of a hive that answers, as it says itself."""
+        return cls(
+            node=node,
+            state=info.state,
+            url=url,
+            version=version,
+            ours=ours,
+            owner=info.owner,
+            backends=info.backends,
+            devices=info.devices,
+            ram_total_bytes=info.ram_total_bytes,
+            ram_free_bytes=info.ram_free_bytes,
+            workers=workers,
+        )
 
 
 class HiveStatuses(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +27,15 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise _explain(str(error), body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest.of("body", "json", f"This is no JSON: {error}") from None
+
+
+def decode_query(query: Mapping[str, str], kind: type[T]) -> T:
+    """The same of an address's query, in which everything is text."""
+    given = dict(query)
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), msgspec.json.encode(given)) from None
 
 
 def explain(error: msgspec.ValidationError) -> tuple[str, str]:

@@ -75,6 +75,47 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
     slots_total: int
     slots_available: int
 
+    @classmethod
+    def of(cls, node: str, row: WorkerRow) -> NodeWorkerRow:
+        """As the hive of `node` tells it."""
+        return cls(
+            worker_id=row.id,
+            node=node,
+            state=row.state,
+            model_ref=row.model_ref,
+            url=row.url,
+            backend=row.backend,
+            device=row.device,
+            slots_total=row.slots_total,
+            slots_available=row.slots_available,
+        )
+
+
+class StartWorker(SpawnRequest, frozen=True, kw_only=True):
+    """POST /v2/workers/start. Without a node, this machine."""
+
+    node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+
+
+class WorkerCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker as it answers at this moment, asked by the queen.
+
+    `status` is `unreachable` where it does not answer in time; then there is no `memory_bytes`
+    (resident). `last_health` is when its hive last had an answer, in seconds since the epoch.
+    """
+
+    worker_id: str
+    node: str
+    model_ref: str
+    state: WorkerState
+    status: Literal["healthy", "unhealthy", "unreachable"]
+    memory_bytes: int | None = None
+    last_health: float | None = None
+
+
+class WorkerChecks(msgspec.Struct, frozen=True):
+    workers: list[WorkerCheck]
+
 
 class NodeWorkerRows(msgspec.Struct, frozen=True):
     workers: list[NodeWorkerRow]
