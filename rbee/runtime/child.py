@@ -119,9 +119,9 @@ async def start(
     process.stdin.close()
     child = Child(process, lifeline)
     async with contextlib.AsyncExitStack() as pipes:
-        stdout = await _reader(process.stdout, pipes)
-        stderr = await _reader(process.stderr, pipes)
-        try:
+        try:  # from the first wait on: whoever is canceled there leaves no child behind
+            stderr = await _reader(process.stderr, pipes)
+            stdout = await _reader(process.stdout, pipes)
             return child, await asyncio.wait_for(ready(stdout), ready_s)
         except (TimeoutError, EOFError) as error:
             slow = isinstance(error, TimeoutError)

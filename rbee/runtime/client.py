@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import aiohttp
 import msgspec
 
 from rbee.contract.endpoints import Endpoint, Nothing
@@ -20,8 +19,12 @@ from rbee.contract.errors import (
     StreamTruncated,
 )
 from rbee.contract.events import DONE, Event
-from rbee.runtime import sse
+from rbee.runtime import sse, trail
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+from rbee.runtime.system_words import strerror
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -77,12 +80,7 @@ class Client:
     ) -> R:
         """Ask once. `names` fill the path's parameters and the query; `within_s` bounds the whole
         exchange."""
-        timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
-        async with self._ask(endpoint, message, timeout, names) as response:
-            try:
-                body = await response.read()
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise self._unreachable(error) from None
+        body = await self._read(endpoint, message, within_s, names)
         if endpoint.status == 204 or endpoint.reply is Nothing:
             return endpoint.reply()
         try:
@@ -90,11 +88,26 @@ class Client:
         except msgspec.MsgspecError as error:
             raise self._not_ours(str(error)) from None
 
+    async def _read(
+        self, endpoint: Endpoint[Q, R], message: Q | None, within_s: float, names: Mapping[str, str]
+    ) -> bytes:
+        """The body of an answer that is none of an error."""
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
+        async with self._ask(endpoint, message, timeout, names) as response:
+            try:
+                return await response.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise self._unreachable(error) from None
+
     @contextlib.asynccontextmanager
     async def stream(
         self, endpoint: Endpoint[Q, Nothing], message: Q | None = None, **names: str
     ) -> AsyncIterator[AsyncIterator[Event]]:
         """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection."""
+        import aiohttp
+
         timeout = aiohttp.ClientTimeout(sock_connect=self._connect_s, sock_read=self._silence_s)
         async with self._ask(endpoint, message, timeout, names) as response:
             try:
@@ -110,36 +123,32 @@ class Client:
         timeout: aiohttp.ClientTimeout,
         names: Mapping[str, str],
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        try:
-            address(self.url)
-        except ValueError as error:
-            raise self._not_ours(str(error)) from None
+        import aiohttp
+
+        self._check_address()
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        headers = {"Content-Type": "application/json"}
-        if self._key is not None and not endpoint.open:
-            # What answers on an open route may be anybody: the key is not for it.
-            headers["Authorization"] = f"Bearer {self._key}"
-        if known := correlation_id.get():
-            headers[CORRELATION_HEADER] = known
+        exchange = self._exchange(endpoint, names)
         try:
             async with self._breakable():
                 response = await self._session.request(
                     endpoint.method,
                     self.url + endpoint.path.format(**names),
-                    params={name: names[name] for name in endpoint.query if name in names},
+                    params=query(endpoint, names),
                     data=None if message is None else msgspec.json.encode(message),
-                    headers=headers,
+                    headers=self._headers(endpoint),
                     timeout=timeout,
                     allow_redirects=False,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            exchange.failed(reason(error))
             raise self._unreachable(error) from None
+        exchange.answered(response.status, response.headers.get(CORRELATION_HEADER))
         self._open.add(response)
         try:
             async with response:
                 if response.status >= 300:
-                    raise await self._error(response)
+                    raise self._error(response.status, await _body(response))
                 yield response
         finally:
             self._open.discard(response)
@@ -155,36 +164,62 @@ class Client:
                 self._waiting.discard(waiting)
 
     async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+        import aiohttp
+
         parser = sse.Parser()
+        hearing = trail.Hearing()
         try:
             async for chunk in response.content.iter_any():
                 for raw in parser.feed(chunk):
                     if raw.data == DONE:
+                        hearing.end()
                         return
                     event = sse.decode(raw)
                     if event is not None:
+                        hearing.take(event)
                         yield event
         except TimeoutError:
             said = f"The stream said nothing for {self._silence_s:g} s."
             raise StreamTruncated(said, tokens=0) from None
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError is aiohttp's word for a session that was closed meanwhile.
-            raise StreamTruncated(f"The stream broke: {_reason(error)}.", tokens=0) from None
+            raise StreamTruncated(f"The stream broke: {reason(error)}.", tokens=0) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._not_ours(str(error)) from None
         raise StreamTruncated("The stream ended without its end mark.", tokens=0)
 
-    async def _error(self, response: aiohttp.ClientResponse) -> RbeeError:
+    def _check_address(self) -> None:
         try:
-            body = await response.read()
-            envelope = msgspec.json.decode(body, type=ErrorEnvelope)
-        except (aiohttp.ClientError, msgspec.MsgspecError, TimeoutError):
-            return self._not_ours(f"HTTP {response.status}")
+            address(self.url)
+        except ValueError as error:
+            raise self._not_ours(str(error)) from None
+
+    def _exchange(self, endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> trail.Exchange:
+        """What the trail of a command has of it."""
+        exchange = trail.Exchange(f"{endpoint.method} {endpoint.path.format(**names)}")
+        if self._key is not None and not endpoint.open:
+            exchange.hide(self._key)
+        return exchange
+
+    def _headers(self, endpoint: Endpoint[Q, R]) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        if self._key is not None and not endpoint.open:
+            # What answers on an open route may be anybody: the key is not for it.
+            headers["Authorization"] = f"Bearer {self._key}"
+        if known := correlation_id.get():
+            headers[CORRELATION_HEADER] = known
+        return headers
+
+    def _error(self, status: int, body: bytes | None) -> RbeeError:
+        try:
+            envelope = msgspec.json.decode(body or b"", type=ErrorEnvelope)
+        except msgspec.MsgspecError:
+            return self._not_ours(f"HTTP {status}")
         return RbeeError.from_body(envelope.error)
 
     def _unreachable(self, error: Exception) -> ConnectionTimeout:
         host, port = address(self.url)
-        told = f"Nothing answers at {self.url}: {_reason(error)}."
+        told = f"Nothing answers at {self.url}: {reason(error)}."
         return ConnectionTimeout(told, host=host, port=port, attempts=1)
 
     def _not_ours(self, reason: str) -> Internal:
@@ -192,6 +227,19 @@ class Client:
             f"What answers at {self.url} does not speak as a program of rbee: {reason}.",
             correlation_id=correlation_id.get(),
         )
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes | None:
+    import aiohttp
+
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        return await response.read()
+    return None
+
+
+def query(endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> dict[str, str]:
+    """What stands behind the `?`."""
+    return {name: names[name] for name in endpoint.query if name in names}
 
 
 def address(url: str) -> tuple[str, int]:
@@ -202,10 +250,11 @@ def address(url: str) -> tuple[str, int]:
     return parts.hostname, parts.port or 80
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientPayloadError):
+def reason(error: Exception) -> str:
+    """Why an exchange failed, in a few words."""
+    if type(error).__name__ == "ClientPayloadError":  # aiohttp's, which may not be there
         return "the connection was lost"
     if isinstance(error, TimeoutError):
         return "no answer in time"
     cause = getattr(error, "os_error", error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return strerror(cause) if isinstance(cause, OSError) else str(cause) or type(cause).__name__

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -22,6 +23,7 @@ from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import bind, log, paths, pid_file
 from rbee.runtime.life import Life
 from rbee.runtime.lifeline import Watch, die_with_parent
+from rbee.runtime.log_file import LogFile
 from rbee.runtime.present import explain
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
@@ -57,8 +59,9 @@ def run(daemon: Daemon) -> int:
     except RbeeError as error:
         return _tell(daemon, error)
     except Exception:
+        log.correlation_id.set(mark := secrets.token_hex(8))
         logging.getLogger(daemon.program).exception("the program failed")
-        return _tell(daemon, Internal(correlation_id=daemon.program))
+        return _tell(daemon, Internal(correlation_id=mark))
 
 
 async def _run(daemon: Daemon) -> int:
@@ -67,6 +70,7 @@ async def _run(daemon: Daemon) -> int:
     if daemon.lifeline:
         watch = Watch(times.lifeline_lease_s, times.grace_s)
         hello = watch.hello()
+        log.correlation_id.set(hello.correlation_id)
         if daemon.dies_with_parent:
             die_with_parent()
     host = (hello and hello.bind) or daemon.host
@@ -99,6 +103,7 @@ async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
     file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
     try:
         _announce(daemon, life, file)
+        log.correlation_id.set("")  # it has begun: what follows belongs to whoever asks for it
         await life.draining.wait()
         await site.stop()
         if DRAIN in app:
@@ -119,7 +124,8 @@ def _announce(daemon: Daemon, life: Life, file: Path | None) -> None:
     target = paths.log_file(daemon.program, daemon.log_name) if daemon.lifeline else None
     _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, life.url)))
     if target is not None:
-        log.redirect_output(target)
+        rotation = daemon.config.log
+        LogFile(target, rotation.max_mb, rotation.files).redirect()
     logging.getLogger(daemon.program).info("listening on %s, pid %d", life.url, pid)
 
 

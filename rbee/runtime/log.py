@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import os
+import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,14 @@ import msgspec
 CORRELATION_HEADER = "X-Correlation-ID"
 
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="")
+
+_A_LINE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
+_LARGEST = 4 << 20
+
+
+_TAB = 9
+# Of C0 and C1 and DEL, but for the tab.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != _TAB}
 
 
 class _Text(logging.Formatter):
@@ -50,24 +59,44 @@ def set_up(level: str, form: str) -> None:
     root.setLevel(level.upper())
 
 
-def redirect_output(file: Path) -> None:
-    """Point both output descriptors at `file` (0600), for good.
-
-    A parent that reads no more, or is gone, can then neither block this program nor end it.
-    """
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
-
-
-def tail(file: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log file; empty where there is none."""
+def tail(file: Path, lines: int = 20, within: int = 65_536) -> list[str]:
+    """The last lines of a log file, or with 0 all, of its last `within` bytes; empty where there
+    is none."""
     try:
         with file.open("rb") as log:
-            log.seek(max(0, file.stat().st_size - 65_536))
+            log.seek(max(0, file.stat().st_size - within))
             return log.read().decode(errors="replace").splitlines()[-lines:]
     except OSError:
         return []
+
+
+def of_mark(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
+    """The lines under a correlation id in all log files of `folder`, each with its file's name; a
+    traceback belongs to the line above it. Of a large file its end is read."""
+    for file in sorted(folder.glob("*.log*"), key=_oldest_first):
+        belongs = False
+        for line in tail(file, 0, _LARGEST):
+            if _A_LINE.match(line):
+                belongs = mark in line
+            if belongs:
+                yield file.name, line
+
+
+def harmless(line: str) -> str:
+    """A line for somebody's terminal, with its control characters written out: llama.cpp logs what
+    stands in a model's file, and that must not move anybody's cursor."""
+    return line.translate(_CONTROLS)
+
+
+def unmarked() -> contextvars.Context:
+    """A context without a correlation id, for a task that outlives the request which begins it:
+    what it logs in an hour is no part of that request."""
+    context = contextvars.copy_context()
+    context.run(correlation_id.set, "")
+    return context
+
+
+def _oldest_first(file: Path) -> tuple[str, int]:
+    """A program's files together: NAME.log.2 was written before NAME.log.1."""
+    name, _, number = file.name.partition(".log.")
+    return name.removesuffix(".log"), -int(number) if number.isdigit() else 0

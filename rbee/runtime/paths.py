@@ -21,6 +21,11 @@ def state_dir() -> Path:
     return _made(home() / ".rbee")
 
 
+def logs_dir() -> Path:
+    """Where the daemons of this machine log; it need not exist yet."""
+    return home() / ".rbee" / "logs"
+
+
 def log_file(program: str, name: str | None = None) -> Path:
     """Where a daemon under a lifeline logs; `name` tells workers apart."""
     stem = f"{program}-{name}" if name else program
@@ -66,8 +71,17 @@ def config_candidates() -> list[Path]:
                 hint="Correct the path, or unset RBEE_CONFIG.",
             )
         return [Path(named)]
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
-    return [user / "rbee" / "config.toml", Path("/etc/rbee/config.toml")]
+    return [config_home() / "rbee" / "config.toml", system_config()]
+
+
+def config_home() -> Path:
+    """The folder of a person's settings for all their programs."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or home() / ".config")
+
+
+def system_config() -> Path:
+    """The config file of the whole machine."""
+    return Path("/etc/rbee/config.toml")
 
 
 def program(name: str, configured: str | None = None) -> list[str]:

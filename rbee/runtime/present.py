@@ -2,16 +2,74 @@
 
 from __future__ import annotations
 
-from rbee.contract.errors import RbeeError
+import contextlib
+import os
+import re
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Download
+from rbee.runtime import log, paths, trail
+
+_LAST_WORDS = 5
+_MB = 1_000_000
+# What a daemon logs while all is well says nothing of why it ended.
+_ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
 
 
-def explain(error: RbeeError) -> str:
-    """What happened, and below it what to do next."""
-    lines = [f"Error [{error.code}]: {error.message}"]
+def explain(error: RbeeError, mark: str = "") -> str:
+    """What happened; below it what to do next, and why, where the details tell more than the
+    message; at the end the mark under which the logs have it."""
+    message = "\n".join(_without_traceback(error.message.splitlines()))
+    lines = [f"Error [{error.code}]: {message}"]
     if advice := error.advice:
         lines.append(f"→ {advice}")
-    return "\n".join(lines)
+    lines += [f"  {line}" for line in _more(error.details, said="\n".join(lines))]
+    if mark := str(error.details.get("correlation_id") or mark):
+        lines.append(f"  correlation id: {mark}")
+    # Models, other programs and other machines have put words into it.
+    return "\n".join(log.harmless(line) for line in "\n".join(lines).split("\n"))
+
+
+def told_under() -> str:
+    """The mark to show with an error; none where no daemon has logged anything under it."""
+    of_command = trail.current()
+    return of_command.mark if of_command is not None and of_command.heard else ""
+
+
+def show_trail(error: RbeeError, logs: Path) -> None:
+    """What `--debug` adds to an error: what this machine's logs have of it, and its causes."""
+    of_command = trail.current()
+    if of_command is None or not of_command.is_told:
+        return
+    of_command.note(f"the command failed; correlation id {of_command.mark}")
+    for name, line in log.of_mark(logs, of_command.mark):
+        of_command.add(f"{name}: {line}")
+    for link in _chain(error):
+        of_command.add(
+            "".join(traceback.format_exception(type(link), link, link.__traceback__, chain=False))
+        )
+
+
+def unexpected(program: str, fault: Exception) -> Internal:
+    """A fault of ours in a command: the trail goes to a log, and its mark to the person."""
+    mark = log.correlation_id.get()
+    with (
+        contextlib.suppress(RbeeError, OSError),
+        open(paths.log_file(program), "a", encoding="utf-8", opener=_private) as file,
+    ):
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
+        trace = "".join(traceback.format_exception(fault))
+        file.write(f"{stamp}.000 ERROR   {program} [{mark}] the command failed\n{trace}")
+    return Internal(correlation_id=mark)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def retrying(news: Download) -> str:
@@ -19,3 +77,50 @@ def retrying(news: Download) -> str:
     delay = news.delay_ms or 0
     when = f"{delay} ms" if delay < 10_000 else f"{delay / 1000:.0f} s"
     return f"{news.reason}: attempt {news.attempt} of {news.attempts} in {when}"
+
+
+def _more(details: Mapping[str, Any], said: str) -> Iterator[str]:
+    """Why, in lines, but for what was said already. The details may lack anything, and be anything:
+    they came over the wire."""
+    tail = _without_traceback(_texts(details, "log_tail"))
+    words = [line for line in tail if not _ROUTINE.search(line)]
+    if words:
+        yield "the last words in its log:"
+        yield from (f"  {line.strip()}" for line in words[-_LAST_WORDS:])
+    workers = _texts(details, "workers")
+    if any(worker not in said for worker in workers):
+        yield f"held by {', '.join(workers)}"
+    done, total = details.get("bytes_downloaded"), details.get("bytes_total")
+    if isinstance(done, int) and isinstance(total, int) and total:
+        yield f"{done / _MB:.0f} of {total / _MB:.0f} MB are here"
+    forms = _texts(details, "forms")
+    if any(form not in said for form in forms):
+        yield "a model is written as one of:"
+        yield from (f"  {form}" for form in forms)
+
+
+def _without_traceback(lines: Sequence[str]) -> list[str]:
+    """Of a traceback that a program left as its last words its last line, which says what it was;
+    `--debug` has the rest."""
+    left: list[str] = []
+    inside = False
+    for line in lines:
+        inside = line.startswith("Traceback (") or (inside and line.startswith(" "))
+        if not inside:
+            left.append(line)
+    return left
+
+
+def _texts(details: Mapping[str, Any], name: str) -> list[str]:
+    found = details.get(name)
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, the first cause first; also what a person is else spared."""
+    causes: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in causes:
+        causes.append(link)
+        link = link.__cause__ or link.__context__
+    yield from reversed(causes)

@@ -87,6 +87,7 @@ class _Relay:
         try:
             return await anext(self._source, _END)
         except RbeeError as error:
+            log_refusal(self._request, error)
             return error.envelope()
         except Exception:
             return internal(self._request).envelope()
@@ -101,5 +102,12 @@ async def _abandon(running: asyncio.Task[Any], source: AsyncIterator[Event | Non
 
 def internal(request: web.Request) -> Internal:
     """The error for what nobody expected: told without a trace, and logged with one."""
-    _log.exception("%s %s failed", request.method, request.path)
+    _log.exception("%s %s failed", request.method, request.rel_url.raw_path)
     return Internal(correlation_id=correlation_id.get())
+
+
+def log_refusal(request: web.Request, error: RbeeError) -> None:
+    """What was answered in place of what was asked for: in one line, whatever stands in it."""
+    message = " ".join(error.message.split())
+    told = request.method, request.rel_url.raw_path, error.code, message
+    _log.info("%s %s failed: %s: %s", *told)

@@ -25,7 +25,7 @@ from rbee.contract.events import Event
 from rbee.contract.validation import decode
 from rbee.runtime.life import Life
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-from rbee.runtime.pump import internal, pump
+from rbee.runtime.pump import internal, log_refusal, pump
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -35,6 +35,7 @@ LIFE: web.AppKey[Life] = web.AppKey("life", Life)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
 
 LARGEST_BODY = 16 << 20
+_log = logging.getLogger("http-server")
 
 
 def application(life: Life) -> web.Application:
@@ -123,6 +124,9 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
     given = request.headers.get(CORRELATION_HEADER, "")
     known = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else ""
     correlation_id.set(known or secrets.token_hex(8))
+    # To look at something is no event: who reads the logs would find himself in them.
+    level = logging.DEBUG if request.method == "GET" else logging.INFO
+    _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
     return await handler(request)
 
 
@@ -135,16 +139,16 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     try:
         return await handler(request)
     except RbeeError as error:
-        return _error_response(error, error.status or 500)
+        return _refused(request, error, error.status or 500)
     except web.HTTPRequestEntityTooLarge:
         limit = f"a body of at most {LARGEST_BODY} bytes"
-        return _error_response(InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
+        return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
         told = f"There is no {request.method} {request.path} here"
         not_there = NotFound.of("path", "a route of this program", told, request.path)
-        return _error_response(not_there, error.status)
+        return _refused(request, not_there, error.status)
     except Exception:
-        return _error_response(internal(request), 500)
+        return _refused(request, internal(request), 500)
 
 
 @web.middleware
@@ -159,7 +163,8 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     return await handler(request)
 
 
-def _error_response(error: RbeeError, status: int) -> web.Response:
+def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:
+    log_refusal(request, error)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
     body = msgspec.json.encode(error.envelope())
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)

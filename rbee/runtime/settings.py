@@ -67,11 +67,7 @@ def read(file: Path) -> str:
 
 def parse(text: str, source: str) -> Config:
     """What the text of a config file says. Raises CONFIG_INVALID."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _no_toml(source, error) from None
-    return _convert(data, source)
+    return _convert(_toml(text, source), source)
 
 
 def nodes() -> dict[str, dict[str, Any]]:
@@ -80,9 +76,9 @@ def nodes() -> dict[str, dict[str, Any]]:
     file = config_file()
     if file is None:
         return {}
-    text = read(file)
-    parse(text, str(file))
-    found: dict[str, dict[str, Any]] = tomllib.loads(text).get(_NODES, {})
+    data = _toml(read(file), str(file))
+    _convert(data, str(file))
+    found: dict[str, dict[str, Any]] = data.get(_NODES, {})
     return found
 
 
@@ -102,6 +98,13 @@ def _told(values: dict[str, Any]) -> dict[str, Any]:
         for key, value in values.items()
         if value is not None
     }
+
+
+def _toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _no_toml(source, error) from None
 
 
 def _no_toml(source: str, error: ValueError) -> ConfigInvalid:

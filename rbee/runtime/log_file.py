@@ -1,0 +1,97 @@
+"""The log file of a daemon under a lifeline: both outputs go there, and it never grows too large.
+
+llama.cpp writes to descriptor 2 by itself, so it is the descriptors that move on to a new file. The
+files before it are FILE.1, the newest, FILE.2 and so on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sys
+import threading
+from pathlib import Path
+
+_LOOK_EVERY_S = 1.0
+_MB = 1_000_000
+
+
+class LogFile:
+    """One daemon's. `files` counts them all, the one that is written included."""
+
+    def __init__(self, path: Path, max_mb: float, files: int) -> None:
+        self._path = path
+        self._max_bytes = int(max_mb * _MB)
+        self._files = files
+
+    def redirect(self) -> None:
+        """Point both output descriptors at the file (0600), for good, and look after its size.
+
+        A parent that reads no more, or is gone, can then neither block this program nor end it.
+        """
+        self._open()
+        self.look()
+        # A thread: neither a blocked event loop nor a long native call holds it up.
+        threading.Thread(target=self._look_again, name="log-file", daemon=True).start()
+
+    def look(self) -> None:
+        """Begin a new file where this one is full, or where somebody else has moved it away."""
+        with contextlib.suppress(OSError):
+            if os.fstat(1).st_size >= self._max_bytes:
+                self._rotate()
+            if not self._is_ours():
+                self._open()
+
+    def _look_again(self) -> None:
+        never = threading.Event()
+        while not never.wait(_LOOK_EVERY_S):
+            self.look()
+
+    def _is_ours(self) -> bool:
+        ours = os.fstat(1)
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
+    def _rotate(self) -> None:
+        """Rename, under a lock on the very file: two daemons of one HOME may write to it."""
+        fcntl.flock(1, fcntl.LOCK_EX)
+        try:
+            if self._is_ours():
+                for number in range(self._files - 1, 0, -1):
+                    if (older := rotated(self._path, number - 1)).exists():
+                        older.replace(rotated(self._path, number))
+                if self._files == 1:
+                    self._path.unlink()
+                aside = all_of(self._path)
+                for older in aside[: max(0, len(aside) - self._files + 1)]:
+                    older.unlink()  # of a time when more were kept
+        finally:
+            fcntl.flock(1, fcntl.LOCK_UN)
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def rotated(path: Path, number: int) -> Path:
+    """The file that was written `number` files before; 0 is the one that is written."""
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def all_of(path: Path) -> list[Path]:
+    """The files of a log that there are, the oldest first."""
+    found = [path] if path.exists() else []
+    number = 1
+    while (older := rotated(path, number)).exists():
+        found.insert(0, older)
+        number += 1
+    return found
