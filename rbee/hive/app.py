@@ -11,6 +11,7 @@ from rbee.hive import routes
 from rbee.hive.adapters.folder import Folder
 from rbee.hive.adapters.hardware import Hardware
 from rbee.hive.adapters.hub import Hub
+from rbee.hive.adapters.own_lines import OwnLines
 from rbee.hive.services.models import Models
 from rbee.hive.services.preflight import Preflight
 from rbee.hive.services.provisioner import Provisioner
@@ -48,6 +49,9 @@ def _build(life: Life, settings: HiveSettings) -> web.Application:
     key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)
     app = server.application(life)
     app[routes.EVENTS] = Broadcast()
+    if life.hello is None:  # its log is standard error
+        app[routes.OWN_LINES] = OwnLines()
+        app[routes.OWN_LINES].install()
     app[routes.HARDWARE] = Hardware(worker_command(config))
     narrator = Narrator(app[routes.EVENTS].send)
     folder = Folder(paths.models_dir(config.models.dir))

@@ -14,7 +14,11 @@ from rbee.runtime.flags import daemon_flags, settings_or_exit, show_settings
 @click.group()
 @click.version_option(__version__, prog_name="rbee-hive")
 def main() -> None:
-    """Own the models and workers of this machine. The queen starts hives by itself."""
+    """Own the models and workers of this machine. The queen starts hives by itself.
+
+    \b
+        rbee-hive daemon
+    """
 
 
 @main.command()
@@ -84,6 +88,9 @@ def status(as_json: bool) -> None:
 def models() -> None:
     """Fetch, list, check and delete this machine's models, with or without a hive.
 
+    \b
+        rbee-hive models list
+
     From elsewhere: rbee-keeper models … --node NODE, which also says how a MODEL is written.
     """
 
@@ -91,7 +98,11 @@ def models() -> None:
 @models.command("list")
 @_json
 def list_(as_json: bool) -> None:
-    """List the models, also those that are partly there."""
+    """List the models, also those that are partly there.
+
+    \b
+        rbee-hive models list
+    """
     _models("list", as_json)
 
 
@@ -111,7 +122,11 @@ def download(model: str, as_json: bool) -> None:
 @_model
 @_json
 def info(model: str, as_json: bool) -> None:
-    """Tell what is known of MODEL, on this machine or on the Hub."""
+    """Tell what is known of MODEL, on this machine or on the Hub.
+
+    \b
+        rbee-hive models info hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF
+    """
     _models("info", as_json, model)
 
 
@@ -119,7 +134,11 @@ def info(model: str, as_json: bool) -> None:
 @_model
 @_json
 def verify(model: str, as_json: bool) -> None:
-    """Hash MODEL again and compare."""
+    """Hash MODEL again and compare.
+
+    \b
+        rbee-hive models verify hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """
     _models("verify", as_json, model)
 
 
@@ -127,14 +146,22 @@ def verify(model: str, as_json: bool) -> None:
 @_model
 @_json
 def delete(model: str, as_json: bool) -> None:
-    """Delete MODEL, or what there is of it; refused while a worker holds it."""
+    """Delete MODEL, or what there is of it; refused while a worker holds it.
+
+    \b
+        rbee-hive models delete hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """
     _models("delete", as_json, model)
 
 
 @models.command("disk-usage")
 @_json
 def disk_usage(as_json: bool) -> None:
-    """Tell what the models take, and what is free."""
+    """Tell what the models take, and what is free.
+
+    \b
+        rbee-hive models disk-usage
+    """
     _models("disk-usage", as_json)
 
 

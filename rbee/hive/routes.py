@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import get_args
@@ -12,6 +13,7 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack
 from rbee.contract.events import Event
+from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
     DownloadReply,
@@ -31,6 +33,8 @@ from rbee.contract.workers import (
     WorkerState,
 )
 from rbee.hive.adapters.hardware import Hardware, disk_free_bytes
+from rbee.hive.adapters.own_lines import OwnLines
+from rbee.hive.services import logs
 from rbee.hive.services.provisioner import Provisioner
 from rbee.hive.services.verification import verify
 from rbee.hive.services.workers import Workers
@@ -40,6 +44,7 @@ from rbee.runtime.broadcast import Broadcast
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
+OWN_LINES: web.AppKey[OwnLines] = web.AppKey("own_lines", OwnLines)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
 # Asking llama.cpp for it takes a second, and whoever places a request asks every node.
@@ -61,6 +66,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_MODEL_INFO, _info)
     server.stream(app, ep.HIVE_MODEL_VERIFY, _verify)
     server.answer(app, ep.HIVE_MODEL_DELETE, _delete)
+    server.stream(app, ep.HIVE_LOGS, _logs)
     server.stream(app, ep.HIVE_EVENTS, _events)
     server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
@@ -84,6 +90,7 @@ async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
         disk_free_bytes=disk_free_bytes(),
         state=life.state,
         owner=life.hello.owner if life.hello else None,
+        time_unix=time.time(),
     )
 
 
@@ -143,6 +150,11 @@ def _verify(request: web.Request, message: ModelName) -> AsyncIterator[Event | N
 
 async def _delete(request: web.Request, message: ModelName) -> Deleted:
     return await request.app[PROVISIONER].delete(message.model, request.app[WORKERS].holding)
+
+
+def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    asked = LogQuery.of(request.query)
+    return logs.read(request.app.get(OWN_LINES), asked.lines, asked.follow)
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -7,14 +7,17 @@ import asyncio
 from aiohttp import web
 
 from rbee.queen import routes
+from rbee.queen.services.checking import Checking
 from rbee.queen.services.directory import Directory
 from rbee.queen.services.hives import Hives
 from rbee.queen.services.holds import Holds
 from rbee.queen.services.installs import Installs
 from rbee.queen.services.joining import Joining
+from rbee.queen.services.logs import NodeLogs
 from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
+from rbee.queen.services.workers import NodeWorkers
 from rbee.queen.settings import QueenSettings
 from rbee.runtime import api_key, paths, server
 from rbee.runtime import settings as configuration
@@ -52,10 +55,13 @@ def _build(life: Life, settings: QueenSettings) -> web.Application:
     app[routes.EVENTS] = Broadcast()
     directory = Directory(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
     app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], directory)
+    app[routes.CHECKING] = Checking(app[routes.NODES], config)
     app[routes.JOINING] = Joining(app[routes.NODES], config)
     app[routes.INSTALLS] = Installs(app[routes.NODES], config)
     app[routes.HIVES] = Hives(app[routes.NODES])
     app[routes.MODELS] = NodeModels(app[routes.NODES])
+    app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES])
+    app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app[routes.TASKS] = Tasks(config, app[routes.NODES])
     app.on_startup.append(lambda _: directory.open())
     if life.hello is None:

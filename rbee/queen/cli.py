@@ -14,7 +14,11 @@ from rbee.runtime.flags import daemon_flags, settings_or_exit, show_settings
 @click.group()
 @click.version_option(__version__, prog_name="queen-rbee")
 def main() -> None:
-    """Decide where work goes and relay the answers. rbee-keeper starts a queen by itself."""
+    """Decide where work goes and relay the answers. rbee-keeper starts a queen by itself.
+
+    \b
+        queen-rbee daemon
+    """
 
 
 @main.command()

@@ -11,6 +11,7 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack, QueenHealth, Released
 from rbee.contract.events import Event
+from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
     ModelDetails,
@@ -25,27 +26,34 @@ from rbee.contract.registry import (
     InstallNode,
     NodeAdded,
     NodeChanged,
+    NodeChecks,
     NodeNamed,
     NodeRows,
 )
 from rbee.contract.tasks import TaskRequest
-from rbee.contract.workers import NodeWorkerRows
+from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, WorkerName
+from rbee.queen.services.checking import Checking
 from rbee.queen.services.hives import Hives
 from rbee.queen.services.holds import Holds
 from rbee.queen.services.installs import Installs
 from rbee.queen.services.joining import Joining
+from rbee.queen.services.logs import NodeLogs
 from rbee.queen.services.models import NodeModels
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
+from rbee.queen.services.workers import NodeWorkers
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
+CHECKING: web.AppKey[Checking] = web.AppKey("checking", Checking)
 JOINING: web.AppKey[Joining] = web.AppKey("joining", Joining)
 INSTALLS: web.AppKey[Installs] = web.AppKey("installs", Installs)
 HIVES: web.AppKey[Hives] = web.AppKey("hives", Hives)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
+WORKERS: web.AppKey[NodeWorkers] = web.AppKey("workers", NodeWorkers)
+LOGS: web.AppKey[NodeLogs] = web.AppKey("logs", NodeLogs)
 TASKS: web.AppKey[Tasks] = web.AppKey("tasks", Tasks)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
@@ -59,6 +67,9 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.QUEEN_TASKS, _task)
     server.answer(app, ep.QUEEN_CANCEL, _cancel)
     server.answer(app, ep.QUEEN_WORKERS, _workers)
+    server.stream(app, ep.QUEEN_WORKER_START, _start_worker)
+    server.answer(app, ep.QUEEN_WORKER_HEALTH, _worker_health)
+    server.answer(app, ep.QUEEN_WORKER_SHUTDOWN, _end_worker)
     server.answer(app, ep.QUEEN_MODELS, _models)
     server.stream(app, ep.QUEEN_DOWNLOAD, _download)
     server.answer(app, ep.QUEEN_MODEL_INFO, _model_info)
@@ -66,12 +77,14 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_MODEL_DELETE, _delete_model)
     server.answer(app, ep.QUEEN_ADD_NODE, _add_node)
     server.answer(app, ep.QUEEN_NODES, _nodes)
+    server.answer(app, ep.QUEEN_CHECK_NODES, _check_nodes)
     server.answer(app, ep.QUEEN_REMOVE_NODE, _remove_node)
     server.stream(app, ep.QUEEN_INSTALL, _install)
     server.answer(app, ep.QUEEN_RELOAD_NODES, _reload_nodes)
     server.stream(app, ep.QUEEN_HIVE_START, _start_hive)
     server.stream(app, ep.QUEEN_HIVE_STOP, _stop_hive)
     server.answer(app, ep.QUEEN_HIVES, _hives)
+    server.stream(app, ep.QUEEN_LOGS, _logs)
     server.stream(app, ep.QUEEN_EVENTS, _events)
     server.text(app, ep.METRICS, _metrics)
     server.accept_shutdown(app)
@@ -112,6 +125,18 @@ async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
     return NodeWorkerRows(await request.app[NODES].workers())
 
 
+def _start_worker(request: web.Request, message: StartWorker) -> AsyncIterator[Event | None]:
+    return request.app[WORKERS].start(message)
+
+
+async def _worker_health(request: web.Request, _: ep.Nothing) -> WorkerChecks:
+    return await request.app[WORKERS].health(request.query.get("node"))
+
+
+async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
+    return await request.app[WORKERS].shutdown(message.worker_id)
+
+
 async def _models(request: web.Request, _: ep.Nothing) -> NodeModelRows:
     return await request.app[MODELS].rows(request.query.get("node"))
 
@@ -140,6 +165,10 @@ async def _nodes(request: web.Request, _: ep.Nothing) -> NodeRows:
     return NodeRows(request.app[NODES].directory.rows())
 
 
+async def _check_nodes(request: web.Request, _: ep.Nothing) -> NodeChecks:
+    return await request.app[CHECKING].all()
+
+
 async def _remove_node(request: web.Request, message: NodeNamed) -> NodeChanged:
     return await request.app[JOINING].remove(message.node_name)
 
@@ -162,6 +191,10 @@ def _stop_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event |
 
 async def _hives(request: web.Request, _: ep.Nothing) -> HiveStatuses:
     return await request.app[HIVES].statuses(request.query.get("node"))
+
+
+def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    return request.app[LOGS].read(LogQuery.of(request.query))
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -14,7 +14,7 @@ from rbee.contract.registry import HiveStatus
 from rbee.hive.core import room
 from rbee.runtime import listings
 from rbee.runtime.listings import megabytes, table
-from rbee.runtime.present import explain, retrying
+from rbee.runtime.present import explain, retrying, told_under
 
 
 class Console:
@@ -34,7 +34,7 @@ class Console:
         print(line, file=sys.stderr, flush=True)
 
     def error(self, error: RbeeError) -> None:
-        self.note(explain(error))
+        self.note(explain(error, told_under()))
 
     def narrate(self, said: Narration) -> None:
         self.note(f"[{said.actor}] {said.emoji} {said.text}")

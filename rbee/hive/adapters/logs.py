@@ -10,6 +10,7 @@ import msgspec
 from rbee.contract.daemons import Failed
 from rbee.contract.errors import ErrorBody, RbeeError
 from rbee.runtime import log, paths
+from rbee.runtime.log_file import all_of
 
 WORKER = "llm-worker-rbee"
 _KEPT = 20
@@ -25,12 +26,19 @@ def last_words(worker_id: str) -> tuple[list[str], RbeeError | None]:
     return lines, None
 
 
+def files_of_workers() -> dict[str, Path]:
+    """The logs of workers, those that run and those that ran last, by the workers' ids."""
+    folder = paths.log_file(WORKER).parent
+    found = folder.glob(f"{WORKER}-*.log")
+    return {path.stem.removeprefix(f"{WORKER}-"): path for path in found}
+
+
 def prune() -> None:
     """Keep the newest twenty logs of workers."""
-    folder = paths.log_file(WORKER).parent
-    found = sorted(folder.glob(f"{WORKER}-*.log"), key=_age)
+    found = sorted(files_of_workers().values(), key=_age)
     for old in found[_KEPT:]:
-        old.unlink(missing_ok=True)
+        for file in all_of(old):
+            file.unlink(missing_ok=True)
 
 
 def _age(file: Path) -> float:

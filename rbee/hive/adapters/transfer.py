@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rbee.contract.errors import ChecksumMismatch, DiskFull, StateNotWritable
-from rbee.hive.adapters import digest
+from rbee.hive.adapters import digest, shared
 from rbee.hive.adapters.hub import Flow, Hub, PassingError
 from rbee.hive.core.repository import RemoteFile, RemoteModel
 
@@ -100,7 +100,7 @@ class Transfer:
         return found if self._file.sha256 in (None, found) else None
 
     def _fetch(self) -> str:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        shared.folder(self._target.parent)
         self._forget_other_contents()
         descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

@@ -37,8 +37,13 @@ def check_memory(
     `in_all`: what is available is all that the node has, and not only what is free.
     """
     if required > available:
+        more = {} if fitting is None else {"fitting": fitting}
         error = VramExhausted(
-            node=node, device=device, required=-(-required // _MB), available=available // _MB
+            node=node,
+            device=device,
+            required=-(-required // _MB),
+            available=available // _MB,
+            **more,
         )
         if in_all:
             error.message = error.message.replace("MB free on", "MB in all on")

@@ -17,7 +17,9 @@ from rbee.hive.services import detection
 from rbee.hive.services import status as hives
 from rbee.hive.services.here import Here, reach
 from rbee.hive.services.workers import worker_command
+from rbee.runtime import trail
 from rbee.runtime.narration import Narrator
+from rbee.runtime.present import unexpected
 
 _INTERRUPTED = 130
 Work: TypeAlias = Callable[[Config, Console], Awaitable[int]]
@@ -33,16 +35,20 @@ def run(work: Work, config: Config, as_json: bool) -> int:
     async def working() -> int:
         return await work(config, shown)
 
-    try:
-        return asyncio.run(working())
-    except RbeeError as error:
-        shown.error(error)
-        return error.exit_code
-    except BrokenPipeError:  # nobody reads any more: `| head -1`
-        return 1
-    except KeyboardInterrupt:
-        shown.note("Canceled.")
-        return _INTERRUPTED
+    with trail.followed(shown.note):
+        try:
+            return asyncio.run(working())
+        except RbeeError as error:
+            shown.error(error)
+            return error.exit_code
+        except BrokenPipeError:  # nobody reads any more: `| head -1`
+            return 1
+        except KeyboardInterrupt:
+            shown.note("Canceled.")
+            return _INTERRUPTED
+        except Exception as fault:
+            shown.error(unexpected("rbee-hive", fault))
+            return 1
 
 
 async def detect(config: Config, shown: Console) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rbee import __version__
 from rbee.contract.errors import RbeeError
 from rbee.contract.nodes import Detected, Usable
@@ -29,4 +31,5 @@ async def detect(hardware: Hardware) -> Detected:
         devices=usable.devices,
         advice=[reinstall(backend) for backend in advice.missing(usable, cards.devices)],
         notes=notes,
+        time_unix=time.time(),
     )

@@ -31,7 +31,8 @@ from rbee.hive.core import repository
 from rbee.hive.core.preflight import largest_that_fits, required_bytes
 from rbee.hive.core.repository import Listing, RemoteModel
 from rbee.hive.services.asking import Asking
-from rbee.hive.services.downloads import Download, Downloads
+from rbee.hive.services.download import Download
+from rbee.hive.services.downloads import Downloads
 from rbee.hive.services.models import Models
 from rbee.hive.services.preflight import Preflight, Wish
 from rbee.hive.services.rows import OnDisk, on_disk, same_repository

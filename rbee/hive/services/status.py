@@ -48,14 +48,4 @@ async def status(config: Config, hive: PidFile | None) -> HiveStatus:
             return msgspec.structs.replace(found, error=told)
         except RbeeError as error:
             return msgspec.structs.replace(found, state="unreachable", error=error.message)
-    return msgspec.structs.replace(
-        found,
-        state=node.state,
-        version=health.version,
-        owner=node.owner,
-        backends=node.backends,
-        devices=node.devices,
-        ram_total_bytes=node.ram_total_bytes,
-        ram_free_bytes=node.ram_free_bytes,
-        workers=rows.workers,
-    )
+    return HiveStatus.of(LOCAL, hive.url, health.version, node, rows.workers, ours=False)

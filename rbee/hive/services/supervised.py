@@ -18,6 +18,7 @@ from rbee.hive.adapters import logs
 from rbee.hive.core.condition import Condition, Limits, Verdict, broke_on_its_model, judge
 from rbee.runtime import child
 from rbee.runtime.client import Client
+from rbee.runtime.log import correlation_id, unmarked
 
 _TICK_S = 1.0
 _AGAIN_S = 0.5
@@ -27,7 +28,7 @@ _ASK_WITHIN_S = 2.0
 _REASONS: dict[Verdict, str] = {
     "idle": "it was idle for too long",
     "unhealthy": "it did not answer its health checks",
-    "stalled": "loading made no progress",
+    "stalled": "loading made no progress for {limits.loading_stall_s:g} s",
 }
 
 
@@ -75,9 +76,10 @@ class Supervised:
         self._reason: str | None = None
         self._stalled = False
         self._ending: asyncio.Task[int] | None = None
+        # Health is asked for as long as the worker lives: that is no part of what started it.
         self._tasks = [
-            asyncio.create_task(work())
-            for work in (self._listen, self._check_health, self._judge, self._notice_exit)
+            asyncio.create_task(self._check_health(), context=unmarked()),
+            *(asyncio.create_task(do()) for do in (self._listen, self._judge, self._notice_exit)),
         ]
 
     def row(self) -> WorkerRow:
@@ -173,9 +175,10 @@ class Supervised:
             verdict = judge(condition, self._limits, time.monotonic())
             if verdict == "leave":
                 continue
-            self._reason = _REASONS[verdict]
+            self._reason = _REASONS[verdict].format(limits=self._limits)
             self._stalled = verdict == "stalled"
             if verdict == "idle":
+                correlation_id.set("")  # nobody asked for this end
                 await self.end(self._reason)
             else:
                 await self._child.end(0)

@@ -179,7 +179,8 @@ class Workers:
         arguments = _arguments(plan, path, context, self._life.own_url)
         told = self._life.hello
         announce = told.announce if told else None
-        hello = Hello(self._key, child.owner("rbee-hive"), announce=announce)
+        mark = plan.correlation_id
+        hello = Hello(self._key, child.owner("rbee-hive"), announce=announce, correlation_id=mark)
         host = self._config.hive.worker_host or address(self._life.own_url)[0]
         if told and told.bind:
             host = told.bind

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from rbee.contract.errors import SshConnectionFailed
 from rbee.queen.adapters.host_keys import HostKeys, Stranger
 from rbee.runtime.paths import home
+from rbee.runtime.system_words import strerror
 
 if TYPE_CHECKING:
     import asyncssh
@@ -148,5 +149,5 @@ def reason_of(error: Exception) -> str:
         return "its name is not known here"
     if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
         return "the connection was reset"
-    told = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(told).rstrip(".")
+    told = strerror(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+    return told.rstrip(".")

@@ -124,7 +124,7 @@ async def start(
     reading, writing = os.pipe()
     # A file knows whether it is closed. Its number alone may be somebody else's by then.
     source, sink = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
-    async with contextlib.AsyncExitStack() as undo:
+    with contextlib.ExitStack() as undo:
         undo.callback(sink.close)
         process: asyncssh.SSHClientProcess[bytes] | None = None
         pid, lifeline = None, None

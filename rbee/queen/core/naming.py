@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from rbee.contract.errors import ModelCorrupt, RbeeError
+from rbee.contract.errors import (
+    ChecksumMismatch,
+    DiskFull,
+    ModelCorrupt,
+    ModelNotFound,
+    RbeeError,
+)
+from rbee.contract.registry import LOCAL
+
+# What is mended by a command that has to say on which node.
+_MENDED_THERE = (ChecksumMismatch, DiskFull, ModelCorrupt, ModelNotFound)
 
 
 def named(error: RbeeError, node: str, model: str | None = None) -> RbeeError:
@@ -10,7 +20,9 @@ def named(error: RbeeError, node: str, model: str | None = None) -> RbeeError:
     which model it is, if it can be fetched again."""
     if isinstance(error, ModelCorrupt) and model is not None and model.startswith("hf:"):
         error.details["model"] = model
-    if "node" in error.details:
+    if isinstance(error, _MENDED_THERE) and node != LOCAL:
+        error.details["node"] = node
+    elif "node" in error.details:
         known = error.details["node"]
         error.message = error.message.replace(str(known), node)
         error.details["node"] = node

@@ -76,6 +76,8 @@ class Errand:
                 await course.run()
                 return
             except _OTHERS_MAY as error:
+                if isinstance(error, InvalidApiKey) and node != LOCAL:
+                    error.details.setdefault("node", node)  # it is not the queen's own
                 first = first or error
         assert first is not None  # there is always this machine
         raise first

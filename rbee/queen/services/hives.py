@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
-from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Event
 from rbee.contract.registry import HiveStatuses
 from rbee.queen.services.hive import Hive
 from rbee.queen.services.nodes import Nodes
-from rbee.queen.services.outlet import Outlet
-from rbee.runtime.log import correlation_id
+from rbee.queen.services.outlet import Outlet, told
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import stop
-
-_log = logging.getLogger("queen-rbee")
 
 
 class Hives:
@@ -48,28 +42,3 @@ class Hives:
         there = await hive.stop(narrator)
         said = f"the hive on {hive.node} has ended" if there else f"no hive runs on {hive.node}"
         narrator.say("queen-rbee", "🛑", said)
-
-
-async def told(work: Callable[[Outlet], Awaitable[None]]) -> AsyncIterator[Event | None]:
-    """What `work` tells, up to its end or its error. A reader that leaves cancels it."""
-    outlet = Outlet()
-
-    async def run() -> None:
-        try:
-            await work(outlet)
-            outlet.end()
-        except RbeeError as error:
-            outlet.end(error)
-        except Exception:
-            mark = correlation_id.get()
-            _log.exception("[%s] it failed", mark)
-            outlet.end(Internal(correlation_id=mark))
-
-    task = asyncio.create_task(run())
-    try:
-        yield None
-        async for event in outlet.read():
-            yield event
-        await task
-    finally:
-        await stop(task)

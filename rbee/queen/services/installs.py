@@ -15,10 +15,9 @@ from rbee.contract.errors import InvalidRequest
 from rbee.contract.events import Event
 from rbee.contract.registry import InstallNode
 from rbee.queen.core.installing import Installation, folder_of
-from rbee.queen.services.hives import told
 from rbee.queen.services.install import install
 from rbee.queen.services.nodes import Nodes
-from rbee.queen.services.outlet import Outlet
+from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.ssh_site import SshSite, site
 from rbee.runtime.narration import Narrator
 

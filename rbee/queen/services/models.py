@@ -24,9 +24,8 @@ from rbee.contract.models import (
 from rbee.contract.registry import LOCAL
 from rbee.queen.core.naming import named
 from rbee.queen.services.hive import Hive
-from rbee.queen.services.hives import told
 from rbee.queen.services.nodes import Nodes
-from rbee.queen.services.outlet import Outlet
+from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.provision import ASKED_WITHIN_S, provide
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator

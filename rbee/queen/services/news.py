@@ -13,6 +13,7 @@ from rbee.contract.events import Event
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
+from rbee.runtime.log import unmarked
 from rbee.runtime.tasks import stop
 
 _WORD_OF_END_WITHIN_S = 3.0
@@ -39,7 +40,7 @@ class News:
     async def follow(self, client: Client, within_s: float) -> None:
         """Begin to hear what the hive tells. Raises CONNECTION_TIMEOUT."""
         begun = asyncio.Event()
-        self._following = asyncio.create_task(self._follow(client, begun))
+        self._following = asyncio.create_task(self._follow(client, begun), context=unmarked())
         waiting = asyncio.create_task(begun.wait())
         try:
             await asyncio.wait(

@@ -96,19 +96,8 @@ class Nodes:
         try:
             info = await hive.own.call(ep.HIVE_NODE, within_s=_LIST_WITHIN_S)
             version = await hive.check_version()
-            return HiveStatus(
-                node=hive.node,
-                state=info.state,
-                url=hive.own.url,
-                version=version,
-                ours=hive.is_ours,
-                owner=info.owner,
-                backends=info.backends,
-                devices=info.devices,
-                ram_total_bytes=info.ram_total_bytes,
-                ram_free_bytes=info.ram_free_bytes,
-                workers=await hive.rows(),
-            )
+            rows = await hive.rows()
+            return HiveStatus.of(hive.node, hive.own.url, version, info, rows, hive.is_ours)
         except RbeeError as error:
             return HiveStatus(node=hive.node, state="unreachable", error=error.message)
 
@@ -128,17 +117,4 @@ class Nodes:
             rows = await hive.rows()
         except RbeeError:
             rows = []  # a hive that does not answer hides nobody else's workers
-        return [
-            NodeWorkerRow(
-                worker_id=row.id,
-                node=hive.node,
-                state=row.state,
-                model_ref=row.model_ref,
-                url=row.url,
-                backend=row.backend,
-                device=row.device,
-                slots_total=row.slots_total,
-                slots_available=row.slots_available,
-            )
-            for row in rows
-        ]
+        return [NodeWorkerRow.of(hive.node, row) for row in rows]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Event
+from rbee.runtime.log import correlation_id
+from rbee.runtime.tasks import stop
 
 _AHEAD = 256
+_log = logging.getLogger("queen-rbee")
 
 
 class Outlet:
@@ -41,3 +45,27 @@ class Outlet:
             yield event
             if counted:
                 self._room.release()
+
+
+async def told(work: Callable[[Outlet], Awaitable[None]]) -> AsyncIterator[Event | None]:
+    """What `work` tells, up to its end or its error. A reader that leaves cancels it."""
+    outlet = Outlet()
+
+    async def run() -> None:
+        try:
+            await work(outlet)
+            outlet.end()
+        except RbeeError as error:
+            outlet.end(error)
+        except Exception:
+            _log.exception("the task failed")
+            outlet.end(Internal(correlation_id=correlation_id.get()))
+
+    task = asyncio.create_task(run())
+    try:
+        yield None
+        async for event in outlet.read():
+            yield event
+        await task
+    finally:
+        await stop(task)

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from rbee import __version__
 from rbee.contract.config import Config
@@ -17,6 +16,7 @@ from rbee.contract.registry import LOCAL, NodeRow
 from rbee.queen.adapters.dialing import NobodyAnswersError, reason_of
 from rbee.runtime import api_key, bind, child, paths
 from rbee.runtime.client import address
+from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
 from rbee.runtime.retry import doubling
 
@@ -117,7 +117,7 @@ class LocalSite:
         command = paths.program(_PROGRAM, hive.command)
         say(_QUEEN, "🐝", f"starting rbee-hive on {self.node}")
         arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]
-        hello = Hello(self._key, child.owner(_QUEEN))
+        hello = Hello(self._key, child.owner(_QUEEN), correlation_id=correlation_id.get())
         running, listening = await child.start([*command, *arguments], hello)
         return running, listening, self._key
 
@@ -134,20 +134,19 @@ class GivenSite:
         assert row.hive_url is not None
         self.node = row.node_name
         self.url = row.hive_url.rstrip("/")
+        self._address = address(self.url)
         self._file = row.api_key_file
         self._config = config
         self.update = f"Install rbee {__version__} on {self.node}, and start its hive again there."
 
     async def ready(self, say: Say) -> str:
-        parts = urlsplit(self.url)
-        host, port = parts.hostname or self.url, parts.port or 80
-
+        host, port = self._address
         limit = self._config.times.connect_s
         await three_times(partial(dial, host, port), self.node, host, port, limit, say)
         return self.url
 
     async def glance(self) -> str:
-        host, port = address(self.url)
+        host, port = self._address
         try:
             await dial(host, port)
         except NobodyAnswersError as error:
@@ -162,13 +161,9 @@ class GivenSite:
         return at_the_same_host(url, self.url)
 
     async def start(self, say: Say) -> tuple[Running, Listening, str]:
-        parts = urlsplit(self.url)
-        raise ConnectionTimeout(
-            f"No hive answers on {self.node} at {self.url}: it is to be started there.",
-            host=parts.hostname,
-            port=parts.port,
-            attempts=1,
-        )
+        host, port = self._address
+        told = f"No hive answers on {self.node} at {self.url}: it is to be started there."
+        raise ConnectionTimeout(told, host=host, port=port, attempts=1)
 
     async def close(self) -> None:
         """Nothing is open."""

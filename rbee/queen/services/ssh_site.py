@@ -17,6 +17,7 @@ from rbee.queen.adapters.dialing import NobodyAnswersError
 from rbee.queen.adapters.ssh import Ssh
 from rbee.queen.services.sites import GivenSite, NothingThereError, Running, dial, three_times
 from rbee.runtime import api_key, bind, child
+from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
 
 _PROGRAM = "rbee-hive"
@@ -119,6 +120,7 @@ class SshSite:
             child.owner(_QUEEN),
             bind=None if self.ssh.is_direct else "127.0.0.1",
             hf_token=hub_token.load(),
+            correlation_id=correlation_id.get(),
         )
         command = [self.program, "daemon", "--lifeline", "--port", str(port)]
         heartbeat_s = self._config.times.lifeline_heartbeat_s

@@ -16,6 +16,7 @@ from rbee.queen.services.errand import Errand
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.queue import Queue
 from rbee.runtime.gauges import Gauge
+from rbee.runtime.log import correlation_id
 from rbee.runtime.tasks import stop
 
 _log = logging.getLogger("queen-rbee")
@@ -84,4 +85,4 @@ class Tasks:
             errand.outlet.end(error or why)
         else:
             _log.error("the task %s failed", request_id, exc_info=error)
-            errand.outlet.end(Internal(correlation_id=request_id))
+            errand.outlet.end(Internal(correlation_id=correlation_id.get()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import queue
 import threading
@@ -91,6 +92,8 @@ class Engine:
         self._running: dict[str, Sequence] = {}
         self._embedding: dict[str, Embedding] = {}
         self._broken = False
+        # Of what starts the worker: its load is logged under that correlation id.
+        self._beginning = contextvars.copy_context()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -110,19 +113,13 @@ class Engine:
             await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
-        try:
-            loaded = self._load()
-        except RbeeError as error:
-            self._tell(self._on_ready, error)
-            return
-        except Exception:
-            _log.exception("loading failed")
-            self._tell(self._on_ready, ModelCorrupt(file="", reason="the load failed; see the log"))
+        loaded = self._beginning.run(self._load_or_tell)
+        if loaded is None:
             return
         pace = Pace(loaded.token_s, loaded.model.doubled_at(), loaded.context.batch_size)
         parts = loaded.model.keeps_parts()
         slots = Slots(loaded.context, self._slot_count, parts, pace.border)
-        self._tell(self._on_ready, loaded)
+        self._beginning.run(self._tell, self._on_ready, loaded)
         try:
             while self._obey(loaded, slots):
                 if self._running:
@@ -149,6 +146,17 @@ class Engine:
                 names.add(order.name)
         self._tell(self._on_yields, [(name, _BROKEN) for name in names])
         self._tell(self._on_ready, _BROKEN)
+
+    def _load_or_tell(self) -> Loaded | None:
+        """The load; None where it failed, which has been told then."""
+        try:
+            return self._load()
+        except RbeeError as error:
+            self._tell(self._on_ready, error)
+        except Exception:
+            _log.exception("loading failed")
+            self._tell(self._on_ready, ModelCorrupt(file="", reason="the load failed; see the log"))
+        return None
 
     def _obey(self, loaded: Loaded, slots: Slots) -> bool:
         """Carry out the orders that wait; sleeps where there is nothing to compute."""

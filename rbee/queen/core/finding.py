@@ -1,0 +1,42 @@
+"""Which worker a person means who names one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rbee.contract.errors import InvalidRequest, NotFound
+from rbee.contract.workers import NodeWorkerRow
+
+_PREFIX = "worker-"
+# Fewer characters of an id are a slip of the finger.
+_LEAST = 4
+_LIST = "See which there are: rbee-keeper worker list"
+
+
+def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
+    """By the whole id, else by the beginning of one alone, with `worker-` or without: at least four
+    characters of it.
+
+    Raises INVALID_REQUEST, with status 404 where there is none.
+    """
+    for row in rows:
+        if row.worker_id == name:
+            return row
+    found = [
+        row
+        for row in rows
+        if row.worker_id.startswith(name) or row.worker_id.removeprefix(_PREFIX).startswith(name)
+    ]
+    if not found:
+        told = f"There is no worker {name} on any node"
+        raise NotFound.of("worker_id", "a worker that runs", told, name, hint=_LIST)
+    if len(found) > 1 or len(name.removeprefix(_PREFIX)) < _LEAST:
+        which = ", ".join(f"{row.worker_id} on {row.node}" for row in found)
+        raise InvalidRequest.of(
+            "worker_id",
+            "the beginning of one worker's id",
+            f"{name} may be any of {which}",
+            name,
+            hint="Say more of its id.",
+        )
+    return found[0]

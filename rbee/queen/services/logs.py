@@ -1,0 +1,137 @@
+"""The logs of nodes: their hives' words, for as long as somebody reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from functools import partial
+
+import msgspec
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    ErrorEnvelope,
+    ProgramFailed,
+    RbeeError,
+    ShuttingDown,
+    StreamTruncated,
+)
+from rbee.contract.events import Event
+from rbee.contract.logs import MOST_LINES, LogLine, LogQuery
+from rbee.contract.registry import LOCAL
+from rbee.queen.core.log_place import LogPlace
+from rbee.queen.services.hive import Hive
+from rbee.queen.services.nodes import Nodes
+from rbee.queen.services.outlet import Outlet, told
+from rbee.runtime.narration import Narrator
+
+_QUEEN = "queen-rbee"
+_AGAIN_S = 0.2
+# A hive that an operator starts again is looked for: here, and on other machines, where it is a
+# connection each time.
+_LOOK_HERE_EVERY_S, _LOOK_THERE_EVERY_S = 1.0, 5.0
+_BROKEN = ConnectionTimeout, ShuttingDown, StreamTruncated
+
+
+class NodeLogs:
+    """Of one node, or of all that a hive runs on."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+
+    def read(self, asked: LogQuery) -> AsyncIterator[Event | None]:
+        """The last lines, and with `follow` those that are written, until the reader leaves: also
+        those of the hive that comes after this one. Raises NODE_NOT_FOUND before the first event,
+        and as an event PROGRAM_FAILED where no hive runs, or why a named node's can't be asked,
+        unless it is followed."""
+        hives = self._nodes.hives() if asked.node is None else [self._nodes.hive(asked.node)]
+        return told(partial(self._read, hives, asked))
+
+    async def _read(self, hives: Sequence[Hive], asked: LogQuery, outlet: Outlet) -> None:
+        if asked.node is None:
+            await self._nodes.look()
+        else:
+            await _is_there(hives[0])
+        there = [hive for hive in hives if hive.is_up]
+        if not there and not asked.follow:
+            trouble = hives[0].trouble if asked.node is not None else None
+            raise trouble or _nobody(asked.node)
+        if asked.follow:
+            # Of a node that has none this machine's hive at least is waited for.
+            await _together([_follow(hive, asked.lines, outlet) for hive in there or hives[:1]])
+        for hive in there:
+            await _relay(hive, LogPlace(), asked.lines, False, outlet)
+
+
+async def _follow(hive: Hive, lines: int, outlet: Outlet) -> None:
+    """Without an end: from one hive of the node to the next."""
+    say = Narrator(outlet.tell, hive.node).say
+    place = LogPlace()
+    there = True
+    while True:
+        if await _is_there(hive):
+            if not there:
+                say(_QUEEN, "📜", f"a hive runs on {hive.node}: its log goes on")
+            there = True
+            with contextlib.suppress(*_BROKEN):
+                await _relay(hive, place, lines, True, outlet)
+            await asyncio.sleep(_AGAIN_S)
+        elif there:
+            told = f"no hive runs on {hive.node} now: its log goes on when one does"
+            say(_QUEEN, "📜", told)
+            there = False
+        else:
+            await _wait_for(hive)
+
+
+async def _relay(hive: Hive, place: LogPlace, lines: int, follow: bool, outlet: Outlet) -> None:
+    """One hive's log. A reader that is slow holds it up."""
+    wanted = MOST_LINES if place.has_begun else max(lines, 1)
+    # Also of somebody who wants none of the past the place must be known.
+    silent = lines == 0 and not place.has_begun
+    names = {"follow": str(follow).lower(), "lines": str(wanted)}
+    place.begin_again()
+    # A client of its own: those that the hive is asked with may be closed meanwhile.
+    async with hive.apart() as client, client.stream(ep.HIVE_LOGS, None, **names) as events:
+        async for event in events:
+            if isinstance(event, ErrorEnvelope):
+                raise RbeeError.from_body(event.error)
+            if isinstance(event, LogLine) and place.is_news(event) and not silent:
+                await outlet.send(msgspec.structs.replace(event, node=hive.node))
+            silent = False
+
+
+async def _is_there(hive: Hive) -> bool:
+    return hive.is_up or await hive.look()
+
+
+async def _wait_for(hive: Hive) -> None:
+    """A while, or until somebody has started it."""
+    pause = _LOOK_HERE_EVERY_S if hive.node == LOCAL else _LOOK_THERE_EVERY_S
+    waited = 0.0
+    while waited < pause and not hive.is_up:
+        await asyncio.sleep(_AGAIN_S)
+        waited += _AGAIN_S
+
+
+async def _together(works: Sequence[Coroutine[None, None, None]]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except* RbeeError as errors:
+        raise errors.exceptions[0] from None
+
+
+def _nobody(node: str | None) -> ProgramFailed:
+    flag = "NODE" if node is None else node
+    told = f"No hive runs on {node or 'any node'}, and it is the hive that tells its log."
+    return ProgramFailed(
+        told,
+        program="rbee-hive",
+        reason="none runs",
+        hint=f"Start one: rbee-keeper hive start --node {flag}; "
+        "what was logged before is in ~/.rbee/logs there.",
+    )
