@@ -1,6 +1,42 @@
 """`python -m rbee.keeper` and the console script."""
 
-from rbee.keeper.cli import main
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+_COMPLETE = "_RBEE_KEEPER_COMPLETE"
+
+
+def main() -> None:
+    """What was typed; or, where a shell asks what could be, that.
+
+    Ctrl+C ends it in order from here on, also before the command has begun, which has it then, and
+    after its end.
+    """
+    signal.signal(signal.SIGINT, _interrupted)
+    from rbee.keeper.cli import main as command_line
+
+    if _COMPLETE in os.environ:
+        from rbee.keeper.cli import shells
+
+        shells.register()
+    try:
+        command_line(prog_name="rbee-keeper")
+    except OSError as error:  # what click writes itself, as --help
+        print(f"Standard output can't be written: {error.strerror}.", file=sys.stderr)
+        os._exit(1)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    # Not by an exception: in the middle of an import it would be told as that import's failure.
+    print("Canceled.", file=sys.stderr, flush=True)
+    os._exit(130)
+
 
 if __name__ == "__main__":
-    main(prog_name="rbee-keeper")
+    main()

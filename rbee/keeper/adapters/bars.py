@@ -1,105 +1,80 @@
-"""The bar at the foot of a terminal: one at a time, gone when its work is."""
+"""The bar at the foot of a terminal: one at a time, gone when its work is.
+
+Drawn with every event and by nothing else: no thread of its own stands in the way of the first
+token, and nothing is drawn over what comes after.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
-
-import msgspec
+import sys
+import time
 
 from rbee.contract.events import Download, Loading, Verify
+from rbee.keeper.adapters import outputs
+from rbee.keeper.core.bars import Position, line, position
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
+_BETWEEN_S = 0.05
+_WIPE = "\r\x1b[K"
+_COLUMNS = 80
 
-_MB = 1_000_000
 
-
-class _Position(msgspec.Struct, frozen=True):
-    """What a bar shows: its name, how far it is, and the same in words. `now`: it is drawn at once,
-    and not at the next tenth of a second."""
-
-    name: str
-    done: float
-    total: float
-    words: str
-    now: bool = False
+def can_be_shown() -> bool:
+    """Whether standard error is a terminal on which a line can be drawn again."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Bar:
-    """Shown while there is something to show; drawn by rich on standard error."""
+    """Shown while there is something to show, on standard error."""
 
     def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._name = ""
+        self._position: Position | None = None
+        self._drawn_at = 0.0
 
     @property
     def is_shown(self) -> bool:
-        return self._progress is not None
+        return self._position is not None
 
     def show(self, event: Download | Loading | Verify) -> None:
         """Move the bar; the last event of a work takes it away."""
-        position = _position(event)
-        if position is None:
+        place = position(event)
+        if place is None:
             self.end()
             return
-        if self._progress is None or self._name != position.name:
-            self.end()
-            self._name = position.name
-            self._progress = _drawn(position.name)
-        task = self._progress.task_ids[0]
-        total, done = position.total, position.done
-        self._progress.update(
-            task, total=total, completed=done, words=position.words, refresh=position.now
-        )
+        now = time.monotonic()
+        is_new = self._position is None or self._position.name != place.name
+        self._position = place
+        if is_new or place.now or now - self._drawn_at >= _BETWEEN_S:
+            self._drawn_at = now
+            self._draw()
 
-    def print(self, line: str) -> None:
+    def print(self, text: str) -> None:
         """A line above the bar. Only while it is shown."""
-        assert self._progress is not None
-        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        outputs.tell(f"{_WIPE}{text}\n")
+        self._draw()
 
     def end(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        """Wipe it away."""
+        if self._position is not None:
+            self._position = None
+            outputs.tell(_WIPE)
+
+    def _draw(self) -> None:
+        assert self._position is not None
+        # Each time: the terminal may have another width by now.
+        outputs.tell(f"\r{line(self._position, _columns(), *_characters())}\x1b[K")
 
 
-def _position(event: Download | Loading | Verify) -> _Position | None:
-    if isinstance(event, Loading):
-        if event.stage == "ready":
-            return None
-        done, total = event.layers_loaded or 0, event.layers_total or 0
-        return _Position(
-            "loading", done, total, f"{done}/{total} layers, {event.vram_mb or 0:.0f} MB"
-        )
-    if event.stage == "complete":
-        return None
-    if isinstance(event, Verify):
-        done, total = event.bytes_hashed or 0, event.bytes_total or 0
-        return _Position("verifying", done, total, _of(done, total))
-    done, total = event.bytes_downloaded or 0, event.bytes_total or 0
-    words = f"{_of(done, total)}, {event.speed_mbps or 0:.1f} MB/s"
-    return _Position("downloading", done, total, words, now=event.stage == "retrying")
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
 
 
-def _of(done: int, total: int) -> str:
-    percent = 100 * done // total if total else 0
-    return f"{percent} %  {done / _MB:.0f}/{total / _MB:.0f} MB"
-
-
-def _drawn(name: str) -> Progress:
-    # Late: only a terminal needs it, and the first token should not wait for it.
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None if name != "loading" else 40),
-        TextColumn("{task.fields[words]}"),
-        *([TimeRemainingColumn()] if name != "loading" else []),
-        console=Console(stderr=True, no_color="NO_COLOR" in os.environ),
-        transient=True,
-    )
-    progress.start()
-    progress.add_task(name, total=None, words="")
-    return progress
+def _characters() -> tuple[str, str]:
+    try:
+        "━─".encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "#", "-"
+    return "━", "─"

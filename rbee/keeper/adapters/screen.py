@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import os
+import contextlib
 import sys
-from pathlib import Path
 
 import msgspec
 
-from rbee.contract.errors import InvalidApiKey, RbeeError
+from rbee.contract.errors import InvalidApiKey, RbeeError, StateNotWritable
 from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Queued, Token, Verify
-from rbee.keeper.adapters.bars import Bar
-from rbee.runtime.present import explain, retrying
+from rbee.keeper.adapters import outputs
+from rbee.keeper.adapters.bars import Bar, can_be_shown
+from rbee.runtime import paths
+from rbee.runtime.present import explain, retrying, show_trail, told_under
 
 _MB = 1_000_000
 
@@ -20,40 +20,41 @@ _MB = 1_000_000
 class Screen:
     """Shows events as they come. `quiet` drops the narration; `as_json` sends every event to stdout
     as one line of JSON in place of the text. A bar appears only on a terminal; elsewhere a download
-    is told in tenths."""
+    is told in tenths.
+
+    Raises BrokenPipeError where nobody reads stdout any more, and STATE_NOT_WRITABLE where it can't
+    be written."""
 
     def __init__(self, quiet: bool = False, as_json: bool = False) -> None:
-        self._quiet = quiet
+        self.quiet = quiet
+        self.narrates = not quiet
         self.as_json = as_json
         self._bar = Bar()
         self._tenths = 0
         self._in_line = False
-        _open_what_is_closed()
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            # A terminal that can't show a character shows a substitute, and the story goes on.
-            sys.stdout.reconfigure(errors="replace")
+        outputs.prepare()
 
     def show(self, event: Event) -> None:
-        """One event. Raises BrokenPipeError where nobody reads stdout any more."""
+        """One event."""
         if self.as_json:
             line = {"event": NAMES[type(event)], "data": event}
-            self._write(msgspec.json.encode(line).decode() + "\n")
+            outputs.write(msgspec.json.encode(line).decode() + "\n")
         elif isinstance(event, Token):
             self._bar.end()
-            self._write(event.token)
+            outputs.write(event.token)
             self._in_line = not event.token.endswith("\n") if event.token else self._in_line
         if isinstance(event, Loading | Download | Verify):
             self._progress(event)
-        elif isinstance(event, Narration) and not self._quiet:
+        elif isinstance(event, Narration) and self.narrates:
             emoji = f"{event.emoji} " if event.emoji else ""
             self.note(f"[{event.actor}] {emoji}{event.text}")
-        elif isinstance(event, Queued) and not self._quiet:
+        elif isinstance(event, Queued) and not self.quiet:
             place = f"{event.position} of {event.waiting}"
             self.note(f"[queen-rbee] ⏱️ waiting for a free slot: {place}")
 
     def say(self, line: str) -> None:
         """A line of what was asked for, on stdout."""
-        self._write(f"{line}\n")
+        outputs.write(f"{line}\n")
 
     def result(self, line: str) -> None:
         """What a stream of events came to; in JSON the events have said it."""
@@ -72,42 +73,41 @@ class Screen:
         if self._bar.is_shown:
             self._bar.print(line)
             return
-        self.end_line()
-        print(line, file=sys.stderr, flush=True)
+        if sys.stdout.isatty():  # elsewhere it would break the story, which goes on
+            self.end_line()
+        outputs.tell(f"{line}\n")
 
     def error(self, error: RbeeError) -> None:
-        """What happened, and what to do next; for a refused key also the file that names it."""
+        """What happened, and what to do next; for a refused key also the file that names it. With
+        `--debug` the whole trail of it."""
         self.close()
         if isinstance(error, InvalidApiKey):
-            from rbee.runtime import paths, settings
+            from rbee.runtime import settings
 
             known = settings.config_file() or paths.config_candidates()[0]
             error.details["config_path"] = str(known)
-        self.note(explain(error))
+        self.note(explain(error, told_under()))
+        show_trail(error, paths.logs_dir())
 
     def end_line(self) -> None:
         """Finish the story's last line, so that what follows starts on its own."""
         if self._in_line:
             self._in_line = False
-            self._write("\n")
+            outputs.write("\n")
 
     def close(self) -> None:
         """Take the bar away and finish the last line."""
         self._bar.end()
         self.end_line()
 
-    def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
     def _progress(self, event: Loading | Download | Verify) -> None:
-        if self._quiet:
+        if self.quiet:
             return
         if isinstance(event, Download) and event.stage == "retrying":
             if self._bar.is_shown:
                 self._bar.show(event)  # it stands where the transfer broke
             self.note(f"[model-provisioner] 🔁 {retrying(event)}")
-        elif sys.stderr.isatty():
+        elif can_be_shown():
             self._bar.show(event)
         elif isinstance(event, Download) and event.stage == "downloading":
             self._tell_tenths(event)
@@ -121,10 +121,12 @@ class Screen:
             self.note(f"[model-provisioner] ⬇️ {told}")
 
 
-def _open_what_is_closed() -> None:
-    """Started with `>&-` or `2>&-`: what is said there goes nowhere, and not into the next file."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  for good
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  for good
+class EventScreen(Screen):
+    """Of a command whose `--json` is a stream of events: one that fails ends with an `error` event,
+    whoever it was that failed."""
+
+    def error(self, error: RbeeError) -> None:
+        if self.as_json:
+            with contextlib.suppress(BrokenPipeError, StateNotWritable):
+                self.show(error.envelope())
+        super().error(error)

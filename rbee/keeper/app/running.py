@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import math
 import os
-import secrets
+import signal
 import sys
-import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from rbee.contract.errors import Internal, InvalidRequest, RbeeError
+from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.validation import decode
 from rbee.keeper.adapters.screen import Screen
+from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS
 from rbee.keeper.settings import KeeperSettings, of
-from rbee.runtime import paths
 from rbee.runtime import settings as configuration
+from rbee.runtime import trail
+from rbee.runtime.present import unexpected
 
 M = TypeVar("M")
 
@@ -28,20 +29,30 @@ WRONG_USAGE = 2
 
 def run(command: Command, screen: Screen) -> int:
     """Run a command with the effective settings; returns the exit code."""
-    try:
-        settings = of(configuration.load())
-        code = asyncio.run(command(settings, screen))
-    except RbeeError as error:
-        screen.error(error)
-        code = error.exit_code
-    except BrokenPipeError:  # nobody reads any more: `| head -1`
-        code = 1
-    except KeyboardInterrupt:
-        screen.note("Canceled.")
-        code = 130
-    except Exception:
-        screen.error(_unexpected())
-        code = 1
+
+    async def configured() -> int:
+        return await command(of(configuration.load()), screen)
+
+    return unconfigured(configured, screen)
+
+
+def unconfigured(work: Callable[[], Coroutine[Any, Any, int]], screen: Screen) -> int:
+    """Run what can be done with a config file that can't be read, too; returns the exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which asyncio takes over
+    with trail.followed(screen.note):
+        try:
+            code = asyncio.run(work())
+        except RbeeError as error:
+            screen.error(error)
+            code = error.exit_code
+        except BrokenPipeError:  # nobody reads any more: `| head -1`
+            code = NOBODY_READS
+        except KeyboardInterrupt:
+            screen.note("Canceled.")
+            code = INTERRUPTED
+        except Exception as fault:
+            screen.error(unexpected("rbee-keeper", fault))
+            code = 1
     return _flush(code)
 
 
@@ -50,31 +61,32 @@ def ask(command: Asking[M], kind: type[M], fields: Mapping[str, object], screen:
     try:
         asked = message(kind, fields)
     except InvalidRequest as error:
-        screen.error(error)
+        screen.error(_of_flag(error, fields))
         return WRONG_USAGE
     return run(lambda settings, shown: command(settings, shown, asked), screen)
 
 
 def message(kind: type[M], fields: Mapping[str, object]) -> M:
     """The message that `fields` make. Raises INVALID_REQUEST."""
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequest.of(name, "number", "Expected a number", str(value))
     return decode(_text({key: value for key, value in fields.items() if value is not None}), kind)
+
+
+def _of_flag(error: InvalidRequest, fields: Mapping[str, object]) -> InvalidRequest:
+    """The same of the flag, where a field is one."""
+    [wrong] = error.details["errors"]
+    if wrong["field"] not in fields:
+        return error
+    flag = "--" + wrong["field"].replace("_", "-")
+    return InvalidRequest.of(flag, wrong["constraint"], wrong["message"], wrong["value"])
 
 
 def _text(fields: object) -> bytes:
     """As JSON. Bytes of argv that are no UTF-8 become a substitute, as they do on a terminal."""
     text = json.dumps(fields, ensure_ascii=False)
     return text.encode(errors="surrogateescape").decode(errors="replace").encode()
-
-
-def _unexpected() -> Internal:
-    """A fault of ours: the trail goes to the log, and its mark to the person."""
-    mark = secrets.token_hex(8)
-    with (
-        contextlib.suppress(RbeeError, OSError),
-        paths.log_file("rbee-keeper").open("a", encoding="utf-8") as log,
-    ):
-        log.write(f"[{mark}] {traceback.format_exc()}\n")
-    return Internal(correlation_id=mark)
 
 
 def _flush(code: int) -> int:

@@ -1,29 +1,18 @@
-"""Models and answers: `infer`, `models …`, and the daemon that keeps them."""
+"""Models, and the daemon that keeps them: `models …` and `daemon …`."""
 
 from __future__ import annotations
 
 from rbee.contract.models import NodeDownload, NodeModel
-from rbee.contract.tasks import TaskRequest
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import ask, run
 
 
-def infer(fields: dict[str, object], prompt: str, raw: bool, screen: Screen) -> int:
-    """`rbee-keeper infer`. `fields` are the task's, None where the flag was not given."""
-    from rbee.keeper.commands.infer import infer as command
-
-    content: dict[str, object] = (
-        {"prompt": prompt} if raw else {"messages": [{"role": "user", "content": prompt}]}
-    )
-    return ask(command, TaskRequest, content | fields, screen)
-
-
-def daemon(action: str) -> int:
+def daemon(action: str, screen: Screen) -> int:
     """`rbee-keeper daemon start|stop|status`."""
     from rbee.keeper.commands import daemon as commands
 
     actions = {"start": commands.start, "stop": commands.stop, "status": commands.status}
-    return run(actions[action], Screen())
+    return run(actions[action], screen)
 
 
 def models(action: str, fields: dict[str, object], screen: Screen) -> int:

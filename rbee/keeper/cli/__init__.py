@@ -5,13 +5,20 @@ from __future__ import annotations
 import click
 
 from rbee import __version__
+from rbee.keeper.cli import debug
+from rbee.keeper.cli.completion import completion
 from rbee.keeper.cli.config import config
 from rbee.keeper.cli.daemon import daemon
+from rbee.keeper.cli.detect import detect
+from rbee.keeper.cli.doctor import doctor
 from rbee.keeper.cli.hive import hive
 from rbee.keeper.cli.infer import infer
+from rbee.keeper.cli.install import install
+from rbee.keeper.cli.logs import logs
 from rbee.keeper.cli.models import models
 from rbee.keeper.cli.pool import pool
 from rbee.keeper.cli.setup import setup
+from rbee.keeper.cli.worker import worker, workers
 
 
 @click.group()
@@ -30,5 +37,21 @@ def main() -> None:
     """
 
 
-for _command in (infer, models, setup, config, hive, daemon, pool):
+for _command in (
+    infer,
+    models,
+    worker,
+    workers,
+    logs,
+    setup,
+    config,
+    hive,
+    daemon,
+    detect,
+    install,
+    doctor,
+    completion,
+    pool,
+):
     main.add_command(_command)
+debug.offer(main)

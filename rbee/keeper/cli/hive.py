@@ -11,7 +11,11 @@ from rbee.keeper.cli import flags
 
 @click.group()
 def hive() -> None:
-    """Start, stop and look at the hives, one on each node."""
+    """Start, stop and look at the hives, one on each node.
+
+    \b
+        rbee-keeper hive start --node workstation
+    """
 
 
 @hive.command()
@@ -30,15 +34,23 @@ def start(**fields: object) -> None:
 @hive.command()
 @flags.one_node
 def stop(**fields: object) -> None:
-    """End the hive of a node, and its workers."""
+    """End the hive of a node, and its workers.
+
+    \b
+        rbee-keeper hive stop --node workstation
+    """
     _hive("stop", fields)
 
 
 @hive.command()
-@click.option("--node", help="Of this node; exit code 1 unless its hive runs.")
+@flags.node_option(help="Of this node; exit code 1 unless its hive runs.")
 @flags.as_json
 def status(**fields: object) -> None:
-    """Tell which hives run, and how many workers they have."""
+    """Tell which hives run, and how many workers they have.
+
+    \b
+        rbee-keeper hive status --node workstation
+    """
     _hive("status", fields)
 
 

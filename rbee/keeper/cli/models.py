@@ -19,14 +19,14 @@ def models() -> None:
         hf:owner/repo:Q8_0            this quantization
         hf:owner/repo/path/file.gguf  this file
     or as an alias of the config file.
+
+    \b
+        rbee-keeper models download hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF
     """
 
 
-_model = click.argument("model")
-
-
 @models.command()
-@_model
+@flags.one_model
 @flags.some_node
 @click.option("--detach", is_flag=True, help="Do not wait: the download goes on by itself.")
 @flags.as_json
@@ -45,12 +45,16 @@ def download(**fields: object) -> None:
 @flags.some_node
 @flags.as_json
 def list_(**fields: object) -> None:
-    """List the models, also those that are partly there."""
+    """List the models, also those that are partly there.
+
+    \b
+        rbee-keeper models list --node workstation
+    """
     _models("list", fields)
 
 
 @models.command()
-@_model
+@flags.one_model
 @flags.some_node
 @flags.as_json
 def info(**fields: object) -> None:
@@ -65,20 +69,28 @@ def info(**fields: object) -> None:
 
 
 @models.command()
-@_model
+@flags.one_model
 @flags.some_node
 @flags.as_json
 def verify(**fields: object) -> None:
-    """Hash MODEL again and compare."""
+    """Hash MODEL again and compare.
+
+    \b
+        rbee-keeper models verify hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """
     _models("verify", fields)
 
 
 @models.command()
-@_model
+@flags.one_model
 @flags.some_node
 @flags.as_json
 def delete(**fields: object) -> None:
-    """Delete MODEL, or what there is of it; refused while a worker holds it."""
+    """Delete MODEL, or what there is of it; refused while a worker holds it.
+
+    \b
+        rbee-keeper models delete hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """
     _models("delete", fields)
 
 
@@ -86,13 +98,18 @@ def delete(**fields: object) -> None:
 @flags.some_node
 @flags.as_json
 def disk_usage(**fields: object) -> None:
-    """Tell what the models take, and what is free."""
+    """Tell what the models take, and what is free.
+
+    \b
+        rbee-keeper models disk-usage
+    """
     _models("disk-usage", fields)
 
 
 def _models(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.adapters.screen import Screen
+    from rbee.keeper.adapters.screen import EventScreen, Screen
     from rbee.keeper.app import work
 
+    shown = EventScreen if action in ("download", "verify") else Screen
     as_json = bool(fields.pop("as_json"))
-    sys.exit(work.models(action, fields, Screen(as_json=as_json)))
+    sys.exit(work.models(action, fields, shown(as_json=as_json)))

@@ -8,7 +8,7 @@ import click
 
 from rbee.keeper.cli import flags
 
-_host = click.option("--host", required=True, help="The node's name, or its address.")
+_host = flags.node_option("--host", required=True, help="The node's name, or its address.")
 
 
 @click.group()
@@ -24,7 +24,11 @@ def pool() -> None:
 @_host
 @flags.as_json
 def health(host: str, as_json: bool) -> None:
-    """As rbee-keeper hive status --node."""
+    """As rbee-keeper hive status --node.
+
+    \b
+        rbee-keeper pool health --host workstation.home.arpa
+    """
     _pool("health", host, as_json)
 
 
@@ -32,7 +36,11 @@ def health(host: str, as_json: bool) -> None:
 @_host
 @flags.as_json
 def status(host: str, as_json: bool) -> None:
-    """As rbee-keeper hive status --node."""
+    """As rbee-keeper hive status --node.
+
+    \b
+        rbee-keeper pool status --host workstation.home.arpa
+    """
     _pool("status", host, as_json)
 
 
@@ -40,7 +48,11 @@ def status(host: str, as_json: bool) -> None:
 @_host
 @flags.as_json
 def models(host: str, as_json: bool) -> None:
-    """As rbee-keeper models list --node."""
+    """As rbee-keeper models list --node.
+
+    \b
+        rbee-keeper pool models --host workstation.home.arpa
+    """
     _pool("models", host, as_json)
 
 
@@ -48,14 +60,22 @@ def models(host: str, as_json: bool) -> None:
 @_host
 @flags.as_json
 def worker(host: str, as_json: bool) -> None:
-    """List the workers of a node."""
+    """List the workers of a node.
+
+    \b
+        rbee-keeper pool worker --host workstation.home.arpa
+    """
     _pool("worker", host, as_json)
 
 
 @pool.command()
 @_host
 def git(host: str) -> None:
-    """As rbee-keeper setup install --node."""
+    """As rbee-keeper setup install --node.
+
+    \b
+        rbee-keeper pool git --host workstation.home.arpa
+    """
     _pool("git", host)
 
 

@@ -25,13 +25,15 @@ def setup() -> None:
 @click.option("--ssh-host", help="Its address, or its name in ~/.ssh/config.")
 @click.option("--ssh-port", type=flags.port, help="[default: ~/.ssh/config, else 22]")
 @click.option("--ssh-user", help="[default: ~/.ssh/config, else your own name]")
-@click.option("--ssh-key", "ssh_key_path", help="A private key [default: ~/.ssh/config, agent].")
+@flags.file_option(
+    "--ssh-key", "ssh_key_path", help="A private key [default: ~/.ssh/config, agent]."
+)
 @click.option("--git-repo", "git_repo_url", help="Where setup install clones rbee from.")
 @click.option("--git-branch", help="Which branch of it [default: main].")
 @click.option("--install-path", help="The folder of rbee there; ~/ is the home there.")
 @click.option("--hive-url", help="A hive that somebody started there: http://HOST:PORT.")
 @click.option("--hive-port", type=flags.port, help="The port of its hive [default: 9200].")
-@click.option("--api-key-file", help="The file, here, with the key of a hive that runs there.")
+@flags.file_option("--api-key-file", help="The file, here, with the key of a hive that runs there.")
 @click.option("--tunnel", is_flag=True, help="Reach its hive and workers through SSH only.")
 @click.option("--accept-host-key", help="Trust this fingerprint, SHA256:…, of its host key.")
 def add_node(**fields: object) -> None:
@@ -53,14 +55,21 @@ def add_node(**fields: object) -> None:
 @setup.command("list-nodes")
 @flags.as_json
 def list_nodes(**fields: object) -> None:
-    """List the computers, and when each was last reached."""
+    """List the computers, and when each was last reached.
+
+    \b
+        rbee-keeper setup list-nodes
+    """
     _setup("list-nodes", fields)
 
 
 @setup.command("remove-node")
-@click.option("--name", "node_name", required=True, help="The node's name.")
+@flags.node_option("--name", "node_name", other=True, required=True, help="The node's name.")
 def remove_node(**fields: object) -> None:
     """Forget a computer.
+
+    \b
+        rbee-keeper setup remove-node --name workstation
 
     A hive that the queen has started there ends, all else there stays.
     """
@@ -68,7 +77,7 @@ def remove_node(**fields: object) -> None:
 
 
 @setup.command()
-@click.option("--node", "node_name", required=True, help="The node's name.")
+@flags.node_option("--node", "node_name", other=True, required=True, help="The node's name.")
 @click.option("--wheel", is_flag=True, help="Send this installation; needs no git there.")
 @click.option(
     "--backend",

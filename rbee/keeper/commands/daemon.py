@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import msgspec
+
 from rbee.contract import endpoints as ep
+from rbee.contract.daemons import QueenHealth
 from rbee.contract.errors import AddressInUse, RbeeError
 from rbee.contract.events import Event, Narration
 from rbee.contract.workers import NodeWorkerRow
@@ -19,6 +22,14 @@ from rbee.runtime.tasks import stop as end_task
 
 _LIST_WITHIN_S = 6.0
 _LAST_WORD_WITHIN_S = 1.0
+
+
+class QueenStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What `daemon status --json` prints; `queen` is null where none runs."""
+
+    url: str
+    queen: QueenHealth | None = None
+    workers: list[NodeWorkerRow] = []
 
 
 async def start(settings: KeeperSettings, screen: Screen) -> int:
@@ -66,15 +77,23 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
     try:
         health = await queen.find()
         if health is None:
-            screen.say(f"No queen-rbee runs at {settings.queen_url}.")
+            told = f"No queen-rbee runs at {settings.queen_url}."
+            screen.answer(QueenStatus(url=settings.queen_url), told)
             screen.note("→ Start one that lasts: rbee-keeper daemon start")
             return 1
-        life = "until told to stop" if health.lifetime == "persistent" else "with its command"
+        life = (
+            "lasts until told to stop"
+            if health.lifetime == "persistent"
+            else "ends with its command"
+        )
         where = f"{settings.queen_url}, pid {health.pid}"
-        screen.say(f"queen-rbee {health.version} runs at {where}; it ends {life}")
-        for worker in (await queen.client.call(ep.QUEEN_WORKERS)).workers:
+        workers = (await queen.client.call(ep.QUEEN_WORKERS)).workers
+        lines = [f"queen-rbee {health.version} runs at {where}; it {life}"]
+        for worker in workers:
             slots = f"{worker.slots_available} of {worker.slots_total} slots free"
-            screen.say(f"  {worker.node}  {worker.model_ref}  {worker.state}, {slots}")
+            lines.append(f"  {worker.node}  {worker.model_ref}  {worker.state}, {slots}")
+        found = QueenStatus(url=queen.client.url, queen=health, workers=workers)
+        screen.answer(found, "\n".join(lines))
         return 0
     finally:
         await queen.client.close()

@@ -4,72 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import RbeeError, RequestCanceled
 from rbee.contract.tasks import TaskRequest
+from rbee.keeper.adapters.outputs import when_reader_leaves
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.core.answer import summary
 from rbee.keeper.services.asking import Asking
+from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS, Interrupts
 from rbee.keeper.services.queen import Queen
+from rbee.keeper.services.session import canceled, leave
 from rbee.keeper.settings import KeeperSettings
 
-_INTERRUPTED = 130
+_KEEP_WARM = "→ To keep the model warm between commands: rbee-keeper daemon start"
 
 
 async def infer(settings: KeeperSettings, screen: Screen, request: TaskRequest) -> int:
     """Ask, show, and leave nothing behind; returns the exit code.
 
-    Ctrl+C cancels and waits for the word; a second time it ends at once.
+    Ctrl+C cancels and waits for the word; a second time it ends at once. Where nobody reads the
+    answer any more it is canceled too, and nothing is said of it.
     """
     queen = Queen(settings)
-    work = asyncio.current_task()
-    interrupts = 0
-
-    def interrupt() -> None:
-        nonlocal interrupts
-        interrupts += 1
-        if work is not None:
-            work.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, interrupt)
+    interrupts = Interrupts()
     asking = Asking(queen, request, screen)
     try:
-        return await _ask(queen, asking, screen)
-    except asyncio.CancelledError:
-        if interrupts == 1:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking.cancel()
-        screen.close()
-        screen.note("Canceled.")
-        return _INTERRUPTED
-    except BrokenPipeError:
-        return 1
-    finally:
-        await _leave(queen, at_once=interrupts > 1)
+        with when_reader_leaves(interrupts.reader_leaves):
+            code = await _ask(queen, asking, screen)
+    except (asyncio.CancelledError, BrokenPipeError) as error:
+        quietly = interrupts.nobody_reads or isinstance(error, BrokenPipeError)
+        code = NOBODY_READS if quietly else INTERRUPTED
+        await _cancel(asking, interrupts)
+    if code == INTERRUPTED:
+        _tell_program(screen, asking)
+        canceled(screen)
+    return await leave(queen, interrupts, screen, code)
+
+
+def hint(queen: Queen, screen: Screen) -> None:
+    """How to be quicker the next time, to a person who has waited for everything to start."""
+    if queen.started_here and not screen.quiet and not screen.as_json:
+        screen.note(_KEEP_WARM)
+
+
+def _tell_program(screen: Screen, asking: Asking) -> None:
+    """By the last event; an answer that is whole has had it."""
+    if screen.as_json and asking.answer.done is None:
+        with contextlib.suppress(RbeeError, BrokenPipeError):
+            screen.show(RequestCanceled().envelope())
 
 
 async def _ask(queen: Queen, asking: Asking, screen: Screen) -> int:
     try:
         await queen.reach()
         done = await asking.run()
-    except RbeeError as error:
         screen.close()
+    except RbeeError as error:
+        with contextlib.suppress(RbeeError):
+            screen.close()
         asking.save()
         screen.error(error)
         return error.exit_code
-    screen.close()
     screen.note(summary(done))
+    hint(queen, screen)
     return 0
 
 
-async def _leave(queen: Queen, at_once: bool) -> None:
-    """Wait for the end of what this command started; interrupted, cut it short."""
-    if at_once:
-        queen.let_go()
-        return
-    try:
-        await queen.release()
-    except asyncio.CancelledError:
-        queen.let_go()
+async def _cancel(asking: Asking, interrupts: Interrupts) -> None:
+    """Wait for the word, unless it is wanted at once."""
+    if interrupts.count < 2:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asking.cancel()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import functools
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
@@ -18,8 +18,9 @@ from rbee.contract.errors import (
 from rbee.contract.events import Done
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.adapters import partial
+from rbee.keeper.adapters.countdown import count_down
 from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.answer import BUSY_PAUSES_S, Answer
+from rbee.keeper.core.answer import BUSY_PAUSES_S, Answer, waiting
 from rbee.keeper.services.queen import Queen
 
 _CANCELED_WITHIN_S = 5.0
@@ -35,20 +36,24 @@ class Asking:
         self._screen = screen
         self._answer = Answer()
 
+    @property
+    def answer(self) -> Answer:
+        """What has come so far."""
+        return self._answer
+
     async def run(self) -> Done:
         """The proof of the whole answer. What came of one that broke off is saved and named."""
-        pauses = list(BUSY_PAUSES_S)
-        fresh = 0
+        retries = fresh = 0
         while True:
             try:
                 return await self._once()
             except (AllSlotsBusy, QueueFull) as busy:
-                if not pauses:
-                    tried = f"{busy.message} Given up after {len(BUSY_PAUSES_S)} retries."
+                if retries == len(BUSY_PAUSES_S):
+                    tried = f"{busy.message} Given up after {retries} retries."
                     raise type(busy)(tried, **busy.details) from None
-                pause = pauses.pop(0)
-                self._screen.note(f"⏳ {busy.message} Trying again in {pause} s.")
-                await asyncio.sleep(pause)
+                retries += 1
+                self._screen.close()
+                await count_down(BUSY_PAUSES_S[retries - 1], functools.partial(waiting, retries))
             except (ShuttingDown, ConnectionTimeout) as ending:
                 fresh += 1
                 if self._answer.request_id is not None or fresh > _FRESH_STARTS:
@@ -81,10 +86,11 @@ class Asking:
         async with self._queen.client.stream(ep.QUEEN_TASKS, self._request) as events:
             try:
                 async for event in events:
+                    if isinstance(event, ErrorEnvelope):
+                        # Not shown yet: it may not be the last word.
+                        raise RbeeError.from_body(event.error)
                     answer.take(event)
                     self._screen.show(event)
-                    if isinstance(event, ErrorEnvelope):
-                        raise RbeeError.from_body(event.error)
             except StreamTruncated as error:
                 told = f"{error.message} {answer.tokens} tokens had come."
                 raise StreamTruncated(told, tokens=answer.tokens) from None

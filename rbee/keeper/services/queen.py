@@ -10,7 +10,6 @@ from rbee.contract import endpoints as ep
 from rbee.contract.daemons import OWNER, Hello, Hold, QueenHealth
 from rbee.contract.errors import (
     AddressInUse,
-    ConfigInvalid,
     ConnectionTimeout,
     ProgramFailed,
     RbeeError,
@@ -19,9 +18,11 @@ from rbee.contract.errors import (
 )
 from rbee.contract.versions import check
 from rbee.keeper.services.hung import find_hung
-from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import api_key, bind, child, paths, pid_file
-from rbee.runtime.client import Client, address
+from rbee.runtime.client import Client
+from rbee.runtime.log import correlation_id
+from rbee.runtime.plain import PlainClient
 from rbee.runtime.tasks import stop
 
 PROGRAM = "queen-rbee"
@@ -46,7 +47,7 @@ class Queen:
 
     def _connect(self, url: str) -> Client:
         times = self._settings.config.times
-        return Client(url, self._key, times.connect_s, times.stream_silence_s)
+        return PlainClient(url, self._key, times.connect_s, times.stream_silence_s)
 
     @property
     def started_here(self) -> bool:
@@ -57,7 +58,7 @@ class Queen:
 
         Raises ADDRESS_IN_USE where something else does, and VERSION_MISMATCH.
         """
-        host, port = self._address()
+        host, port = address_of(self._settings)
         try:
             health = await self._ask(host, port)
         except RbeeError:
@@ -152,7 +153,7 @@ class Queen:
             self._child.lifeline.close()
 
     async def _start(self) -> None:
-        host, port = self._address()
+        host, port = address_of(self._settings)
         if not bind.is_local(host):
             url = self._settings.queen_url
             raise ConnectionTimeout(
@@ -163,7 +164,7 @@ class Queen:
             )
         words = paths.program(PROGRAM, self._settings.config.queen.command)
         words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
-        hello = Hello(self._key, child.owner("rbee-keeper"))
+        hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
         self._child, listening = await child.start(words, hello)
         self._hold_id = OWNER
         if listening.url != self.client.url:  # port 0: she took a free one
@@ -192,7 +193,7 @@ class Queen:
 
     async def _is_there(self) -> bool:
         """Whether the queen's process still lives; by her address where that is all we know."""
-        if self.health is not None and bind.is_local(self._address()[0]):
+        if self.health is not None and bind.is_local(address_of(self._settings)[0]):
             # By its start time too: another process may get the pid while we wait.
             return self._began is not None and pid_file.is_running(self.health.pid, self._began)
         try:
@@ -200,20 +201,6 @@ class Queen:
         except RbeeError:
             return False
         return True
-
-    def _address(self) -> tuple[str, int]:
-        queen = self._settings.config.queen
-        if queen.url is None:
-            return queen.host, queen.port
-        try:
-            return address(queen.url)
-        except ValueError:
-            raise ConfigInvalid(
-                f"{queen.url!r} is no address of a queen.",
-                source="config",
-                key="queen.url",
-                hint="Write [queen] url as http://HOST:PORT.",
-            ) from None
 
     def _held_by_another(self, host: str, port: int) -> AddressInUse:
         where = f"{host}:{port}"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.keeper.adapters.outputs import when_reader_leaves
 from rbee.keeper.adapters.screen import Screen
+from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS, Interrupts
 from rbee.keeper.services.queen import Queen
 from rbee.keeper.settings import KeeperSettings
 
 Q = TypeVar("Q")
-
-_INTERRUPTED = 130
 
 
 async def with_queen(
@@ -30,25 +29,50 @@ async def with_queen(
     Gives the exit code: the error's, else what `work` returns, else 0.
     """
     queen = Queen(settings)
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    code: int | None = 0
+    interrupts = Interrupts()
     try:
-        await queen.reach(keep=keep)
-        code = await work(queen)
+        with when_reader_leaves(interrupts.reader_leaves):
+            await queen.reach(keep=keep)
+            code = await work(queen) or 0
+        if interrupts.nobody_reads:
+            code = NOBODY_READS
     except RbeeError as error:
         screen.error(error)
         code = error.exit_code
+    except BrokenPipeError:
+        code = NOBODY_READS
     except asyncio.CancelledError:
-        screen.close()
-        screen.note("Canceled.")
-        code = _INTERRUPTED
-    finally:
-        with contextlib.suppress(asyncio.CancelledError):
+        code = NOBODY_READS if interrupts.nobody_reads else INTERRUPTED
+        if code == INTERRUPTED:
+            canceled(screen)
+    except BaseException:
+        await queen.release()
+        raise
+    return await leave(queen, interrupts, screen, code)
+
+
+async def leave(queen: Queen, interrupts: Interrupts, screen: Screen, code: int) -> int:
+    """Wait for the end of what this command started; interrupted once more, cut it short. Gives the
+    exit code, which was `code` so far."""
+    interrupts.instead = None
+    if code != INTERRUPTED or interrupts.count < 2:
+        try:
             await queen.release()
-    return code or 0
+            return code
+        except asyncio.CancelledError:
+            if code not in (INTERRUPTED, NOBODY_READS):
+                code = INTERRUPTED
+                canceled(screen)
+    queen.let_go()
+    await queen.client.close()
+    return code
+
+
+def canceled(screen: Screen) -> None:
+    """Say so."""
+    with contextlib.suppress(RbeeError, BrokenPipeError):
+        screen.close()
+    screen.note("Canceled.")
 
 
 async def told(

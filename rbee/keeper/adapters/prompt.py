@@ -1,0 +1,56 @@
+"""Where a prompt comes from: the command line, a file, or standard input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# Whatever its characters are, the contract takes no more than 8,000,000 of them.
+_LONGEST = 32_000_000
+
+
+def find(text: str | None, file: str | None, exact: bool) -> str | None:
+    """The prompt: `text`, and below it what stands in `file`; "-" is standard input, and so is
+    nothing at all where that is no terminal. None where nobody said anything.
+
+    The line end with which a file ends is no part of it, unless `exact`. Raises ValueError, which
+    says what is wrong with the file.
+    """
+    if text is None and file is None:
+        if sys.stdin is None or sys.stdin.isatty():
+            return None
+        return _read("-", exact) or None
+    if text == "-":
+        text = _read("-", exact)
+    if file is None:
+        return text
+    content = _read(file, exact)
+    if not content.strip():
+        raise ValueError(f"{_name(file)} is empty.")
+    return content if text is None else f"{text}\n\n{content}"
+
+
+def _read(file: str, exact: bool) -> str:
+    try:
+        if file == "-":
+            data = b"" if sys.stdin is None else sys.stdin.buffer.read(_LONGEST + 1)
+        else:
+            with Path(file).open("rb") as content:
+                data = content.read(_LONGEST + 1)
+    except OSError as error:
+        raise ValueError(f"{_name(file)} can't be read: {error.strerror}.") from None
+    if len(data) > _LONGEST:
+        raise ValueError(f"{_name(file)} is larger than {_LONGEST // 1_000_000} MB.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{_name(file)} is no text in UTF-8: see its byte {error.start}."
+        ) from None
+    if "\0" in text:
+        raise ValueError(f"{_name(file)} is no text: there is a NUL in it.")
+    return text if exact else text.removesuffix("\n").removesuffix("\r")
+
+
+def _name(file: str) -> str:
+    return "Standard input" if file == "-" else file
