@@ -26,7 +26,8 @@ Other machines, reached over SSH
     partition.py  a cable to be cut, to a node behind it      namespaces.py  network namespaces
 Running and watching
     run.py        a program or a keeper, its output with arrival times
-    terminal.py   a keeper on a terminal
+    terminal.py   a keeper on a terminal                bars.py      the bar that it showed there
+    pipeline.py   a keeper with another program behind it
     processes.py  what /proc says: who lives, who listens where
     endings.py    in which order processes ended, and how
     calls.py      plain HTTP calls          events.py   event streams, with arrival times
@@ -37,16 +38,29 @@ Running and watching
     secrets.py    where the API key must not stand
     refusals.py   what a person is told about each of many broken files
     by_hand.py    a worker that a person started            crowd.py    many people at one worker
+    logs.py       log files as the disk has them, beside what is shown of them
     operators.py  a hive that a person started on another node
+    on_screen.py  a screen read as a person does      docs.py     a page, and what it shows
+    log_lines.py  which lines of which log carry a mark
     memory.py     how much processes hold                   signals.py  which signal waits for one
     roles.py      which process is queen, hive or worker
     fetching.py   a model that a hive fetches
     catalog.py    the catalog as SQLite has it, the models folder as the disk has it
+    whole.py      databases, files and connections while everything runs
+    open_connection.py  one that somebody keeps open    limited_files.py  no file more to be opened
     metrics.py    what Prometheus would read                vectors.py  what was embedded
 Second opinions
     headers.py    a model file, as the gguf package reads it
     teacher.py    an answer, computed again alone
+Installed on this machine
+    own_installation.py  what install leaves, and who typed it
+    shells.py     a person's shell, in which Tab completes
+    systemd.py    units, started and stopped as systemd would
+    diagnosis.py  what the doctor says
 Breaking things
+    graphics_card.py  cards of which there is only the word   nvidia_smi.py  its program
+    owner.py      somebody else's queen, as a hive sees her
+    faults.py     what goes wrong with an installation, for the doctor to find
     wire.py       a relay that cuts, resets or goes silent at a chosen event, and notes requests
     callback.py   a stranger who listens for a worker's ready callback
     router.py     lets chosen ports through to a node
@@ -59,7 +73,7 @@ The frame
     waiting.py    the one waiting function
     evidence.py   what each scenario leaves for whoever asks why it failed
     abilities.py  which tagged scenarios this machine can't run
-    shards.py     the whole specification in two halves at once
+    shards.py     the whole specification in three parts at once
     hooks.py      behave's hooks            verdicts.py  the count at the end
     __main__.py   python -m harness
 """

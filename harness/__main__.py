@@ -1,6 +1,6 @@
 """`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
 
-Without arguments it is the whole specification, in two halves at once (shards.py).
+Without arguments it is the whole specification, in three parts at once (shards.py).
 
 Exit code 1 if a scenario failed, and also if none ran: a tag that selects nothing proves nothing.
 """

@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from harness import faults
+
 _CAP_SYS_ADMIN = 21  # linux/capability.h
 
 
@@ -37,6 +39,12 @@ ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
     "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),
     "tmpfs": (_has_tmpfs, "mounting a small disk wants root"),
+    "mounts": (_has_tmpfs, "an /etc that only the scenario sees wants root"),
+    "systemd": (lambda: shutil.which("systemd-analyze") is not None, "systemd is not installed"),
+    "root": (lambda: os.geteuid() == 0, "what belongs to somebody else wants root"),
+    "faketime": (lambda: faults.faketime() is not None, "libfaketime is not installed"),
+    "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
+    "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
     "netns": (_has_namespaces, "network namespaces want root and ip"),
 }
 

@@ -32,10 +32,17 @@ class Commands:
         return [str(SCRIPTS / INSTALLED[role])]
 
     def resolve(self, line: str) -> list[str]:
-        """A command line of a feature, its first word turned into the program that is judged."""
+        """A command line of a feature, its first word turned into the program that is judged; a
+        program of the system's stays itself."""
         name, *arguments = shlex.split(line)
         roles = {program: role for role, program in INSTALLED.items()}
-        return [*self.argv(roles[name]), *arguments]
+        program = self.argv(roles[name]) if name in roles else [name]
+        return [*program, *arguments]
+
+    def in_shell(self, line: str) -> str:
+        """The line for a shell, in which the programs' names stand for those that are judged."""
+        names = {name: shlex.join(self.argv(role)) for role, name in INSTALLED.items()}
+        return "\n".join([*(f'{name}() {{ {argv} "$@"; }}' for name, argv in names.items()), line])
 
     def missing(self) -> list[str]:
         return [

@@ -29,11 +29,6 @@ class Fetch:
     def told(self, stage: str) -> list[dict[str, Any]]:
         return [e.data for e in self.stream.named("download") if e.data["stage"] == stage]
 
-    def wait_for_bytes(self, count: int, within: float) -> None:
-        self.stream.wait_for(
-            "download", within, lambda data: data.get("bytes_downloaded", 0) >= count
-        )
-
     def wait_for_end(self, within: float) -> None:
         self.stream.wait_for_end(within)
         assert not self.stream.named("error"), self.stream.events[-3:]

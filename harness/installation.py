@@ -16,6 +16,7 @@ _TREE = Path(__file__).parent.parent
 _PARTS = ("pyproject.toml", "rbee", "README.md", "LICENSE", "CHANGELOG.md")
 _PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
 _VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
+_CLICK = re.compile('"click>=[^"]+"')
 _STEPS = ("cloning", "sending", "building", "complete")
 _ENVIRONMENT = ".venv"
 
@@ -46,7 +47,7 @@ class Repository:
     def spoil(self) -> None:
         """What is on its branch needs something that is nowhere."""
         file = self.folder / "pyproject.toml"
-        file.write_text(file.read_text().replace('"click>=8.1"', '"click>=8888"'))
+        file.write_text(_CLICK.sub('"click>=8888"', file.read_text()))
         self.commit = self._commit()
 
     @property

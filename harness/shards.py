@@ -1,7 +1,7 @@
-"""The whole specification in two halves at once: most scenarios wait more than they compute.
+"""The whole specification in three parts at once: most scenarios wait more than they compute.
 
 Scenarios tagged @alone measure times that a neighbour would disturb. They run afterwards, by
-themselves. Each half is a behave of its own, whose output is shown when it has ended.
+themselves. Each part is a behave of its own, whose output is shown when it has ended.
 """
 
 import json
@@ -15,14 +15,14 @@ from pathlib import Path
 
 from behave.parser import parse_file
 
-HALVES = 2
+PARTS = 3
 _LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 
 
 def run_all(folder: Path) -> int:
     """Everything below `folder`; the exit code, after one line that counts all."""
-    halves = [["--tags", "not @alone", *files] for files in split(folder)]
-    results = [*_together(halves, 1), *_together([["--tags", "@alone"]], 1 + len(halves))]
+    parts = [["--tags", "not @alone", *files] for files in split(folder)]
+    results = [*_together(parts, 1), *_together([["--tags", "@alone"]], 1 + len(parts))]
     reports = [json.loads(file.read_text() or "[]") for _, _, file in results if file.exists()]
     merged = [feature for report in reports for feature in report]
     (Path(".evidence") / "report.json").write_text(json.dumps(merged))
@@ -35,8 +35,8 @@ def run_all(folder: Path) -> int:
 
 def split(folder: Path) -> list[list[str]]:
     """The feature files in as many parts as run at once, with about as many scenarios in each."""
-    parts: list[list[str]] = [[] for _ in range(HALVES)]
-    weights = [0] * HALVES
+    parts: list[list[str]] = [[] for _ in range(PARTS)]
+    weights = [0] * PARTS
     sizes = {file: _scenarios(file) for file in folder.rglob("*.feature")}
     for file in sorted(sizes, key=lambda file: (-sizes[file], str(file))):
         lightest = weights.index(min(weights))
@@ -68,13 +68,12 @@ def _together(parts: Sequence[Sequence[str]], first: int) -> list[tuple[int, str
                 )
             stack.callback(_end, process)
             running.append((process, said, report))
-        for process, said, _ in running:
-            process.wait()
-            print(said.read_text(errors="replace"), flush=True)
-    return [
-        (process.returncode, said.read_text(errors="replace"), report)
-        for process, said, report in running
-    ]
+        ended = []
+        for process, said, report in running:
+            code, output = process.wait(), said.read_text(errors="replace")
+            print(output, flush=True)
+            ended.append((code, output, report))
+    return ended
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -86,8 +86,9 @@ def foreign_to_a_story(stdout: str) -> list[str]:
 
 
 def summary(stderr: str) -> dict[str, float]:
-    """tokens, first_ms and rate, from the last line."""
-    last = stderr.rstrip().splitlines()[-1] if stderr.strip() else ""
+    """tokens, first_ms and rate, from the last line; a hint for the next time may stand below."""
+    told = [line for line in stderr.splitlines() if line.strip() and not line.startswith("→ ")]
+    last = told[-1] if told else ""
     match = _SUMMARY.match(last)
     assert match, f"the last line is no summary: {last!r}"
     return {name: float(value) for name, value in match.groupdict().items()}

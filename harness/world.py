@@ -47,6 +47,7 @@ class World:
         self.tmp.mkdir()
         self.config = self.home / ".config" / "rbee" / "config.toml"
         self.overrides: dict[str, str] = {}
+        self.prefix: list[str] = []  # the words of another user, or of a mount namespace
         self.runs: list[Run] = []
         self.lasting: set[int] = set()
         self._sessions: set[int] = set()
@@ -154,7 +155,17 @@ class World:
     ) -> Run:
         """Start one of the programs as a person would type it; `more` are arguments as they are.
         `held`: its standard input stays open."""
-        argv = [*self.commands.resolve(self.expand(line)), *more]
+        return self._run(
+            [*self.prefix, *self.commands.resolve(self.expand(line)), *more], line, stdin, held
+        )
+
+    def start_in_shell(self, line: str) -> Run:
+        """A line with pipes and redirections, as bash takes it."""
+        return self._run(["/bin/bash", "-c", self.commands.in_shell(self.expand(line))], line)
+
+    def _run(
+        self, argv: Sequence[str], line: str, stdin: str | None = None, held: bool = False
+    ) -> Run:
         name = f"{len(self.runs) + 1:02}-{line.split()[0]}"
         run = Run(argv, self.environment(), self.evidence.folder, name, stdin, held)
         self.runs.append(run)
@@ -171,9 +182,10 @@ class World:
         self.evidence.note(f"listening: {ready}")
         return run
 
-    def open_terminal(self, line: str) -> Terminal:
+    def open_terminal(self, line: str, columns: int = 100) -> Terminal:
         copy = self.evidence.folder / f"terminal-{line.split()[0]}"
-        terminal = Terminal(self.commands.resolve(self.expand(line)), self.environment(), copy)
+        argv = self.commands.resolve(self.expand(line))
+        terminal = Terminal(argv, self.environment(), copy, columns)
         self._sessions.add(terminal.pid)
         self.evidence.note(f"typed {line} on a terminal, pid {terminal.pid}")
         return terminal

@@ -13,7 +13,7 @@ from harness.waiting import wait_until
 
 @given("the environment has {name}={value}")
 def environment_has(context: Context, name: str, value: str) -> None:
-    context.world.overrides[name] = value
+    context.world.overrides[name] = context.world.expand(value)
 
 
 @given("the token {token} is where huggingface_hub looks for it")
@@ -199,6 +199,11 @@ def worker_ends(context: Context) -> None:
     reply = world.call("POST", f"{world.hive_url}/v1/workers/shutdown", body)
     assert reply.status < 300, (reply.status, reply.body)
     wait_until("no worker to be listed", lambda: not cluster.workers(world), 10)
+
+
+@then("there is no catalog yet")
+def no_catalog(context: Context) -> None:
+    assert not catalog.file_of(context.world).exists()
 
 
 @then("the only worker is idle, with the model {model}, on {backend:w} {device:d}")

@@ -44,10 +44,10 @@ def worker_prompt(context: Context) -> None:
 @when("the {who:w} is asked for its state with {which} key")
 def ask_with_key(context: Context, who: str, which: str) -> None:
     url = {
-        "queen": f"{context.world.queen_url}/v2/workers/list",
-        "hive": f"{context.world.hive_url}/v1/health",
-        "worker": f"{context.worker['url']}/v1/ready",
-    }[who]
+        "queen": lambda: f"{context.world.queen_url}/v2/workers/list",
+        "hive": lambda: f"{context.world.hive_url}/v1/health",
+        "worker": lambda: f"{context.worker['url']}/v1/ready",
+    }[who]()
     key = {"a wrong": "0" * len(context.world.key), "no": None}[which]
     context.answer = failures.of_reply(call("GET", url, key=key))
 

@@ -31,14 +31,9 @@ def type_on_a_terminal(context: Context, line: str) -> None:
     context.terminal = context.world.open_terminal(line)
 
 
-@when("I press Ctrl+C there")
-def press_ctrl_c(context: Context) -> None:
-    context.terminal.press("\x03")
-
-
-@when("the keeper gets SIGINT")
-def interrupt(context: Context) -> None:
-    context.run.send(signal.SIGINT)
+@when("the keeper gets {name:w}")
+def get_signal(context: Context, name: str) -> None:
+    context.run.send(signal.Signals[name])
 
 
 @when("the story is arriving")
@@ -94,6 +89,11 @@ def only_the_story(context: Context) -> None:
     text = context.run.stdout.text
     assert len(text.split()) >= 5, f"this is no story: {text!r}"
     assert not story.foreign_to_a_story(text), story.foreign_to_a_story(text)
+
+
+@then("standard error is empty")
+def nothing_on_stderr(context: Context) -> None:
+    assert context.run.stderr.text == "", context.run.stderr.text
 
 
 @then("standard error ends with a summary of {count:d} tokens")

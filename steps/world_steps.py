@@ -15,7 +15,7 @@ def nothing_runs_yet(context: Context) -> None:
 
 @given("the setting {section:w}.{key:w} is {value}")
 def a_setting(context: Context, section: str, key: str, value: str) -> None:
-    context.world.set(section, key, settings.value_of(value))
+    context.world.set(section, key, settings.value_of(context.world.expand(value)))
 
 
 @given("a config file with the line `{line}`")

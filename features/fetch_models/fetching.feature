@@ -2,7 +2,7 @@ Feature: A model is fetched when it is first wanted
   Named by its place on the Hub, it is looked up in the node's catalog, and fetched where it is not
   there: told in bytes and speed, checked by its sha256, and only then under its name.
 
-  @t001-07 @happy
+  @t001-07 @happy @B11.2
   Scenario: From nothing to the answer, with the model still on the Hub
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And the Hub sends 80 MB a second
@@ -20,7 +20,7 @@ Feature: A model is fetched when it is first wanted
     And SQLite finds one row by provider hf and reference hf:lab/smol/smol-Q4_1.gguf, with the contract's columns
     And the only worker is idle, with the model hf:lab/smol/smol-Q4_1.gguf, on cpu 0
 
-  @t001-15
+  @t001-15 @B4.4
   Scenario: What is in the catalog is not asked for
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And a queen and a hive that an operator started
@@ -62,7 +62,7 @@ Feature: A model is fetched when it is first wanted
     And standard output is the path of lab/small/small.gguf in the models folder
     And nothing is running
 
-  @t001-18
+  @t001-18 @B4.2 @B4.3
   Scenario: The catalog's row, as SQLite itself reads it
     Given the Hub has lab/small with small-Q4_K_M.gguf, the small Q4_K_M model
     And a hive that an operator started

@@ -1,11 +1,12 @@
 @beyond
 Feature: What the documentation shows is what happens
 
+  @B10.3
   Scenario: The page about models
     Given the Hub has bartowski/SmolLM2-135M-Instruct-GGUF with these files
       | file                               | content |
       | SmolLM2-135M-Instruct-Q4_K_M.gguf  | Q4_K_M  |
       | SmolLM2-135M-Instruct-Q5_K_M.gguf  | Q5_K_M  |
       | SmolLM2-135M-Instruct-Q8_0.gguf    | Q8_0    |
-    When each command of the page how-to/models.md is typed
+    When each command of the page docs/how-to/models.md is typed
     Then each of the 9 shows what the page says, but for figures

@@ -2,7 +2,7 @@ Feature: A person asks and the answer streams back
   One command starts whatever is missing, prints the answer as it is made, and tells the work on
   standard error, so that `rbee-keeper infer … > story.txt` holds the story alone.
 
-  @t001-58 @cli @happy
+  @t001-58 @cli @happy @B11.3
   Scenario: One command does the whole job from nothing
     Given nothing is running
     When I run `rbee-keeper infer --node localhost --model bundled:smollm2-135m-instruct --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu`

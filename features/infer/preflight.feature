@@ -37,7 +37,7 @@ Feature: Before the work starts, the queen looks at what is there
     And the hive told of no other worker and of no download
     And it is a clear message with a next step
 
-  @t001-12
+  @t001-12 @B5.2
   Scenario: The hive says how it is
     Given a queen and a hive that an operator started
     When the hive is asked for its health

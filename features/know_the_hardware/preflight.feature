@@ -2,7 +2,7 @@ Feature: Before a worker starts, the node looks whether the model can run there
   Memory first, of the device that is meant, then the backend. Sizes are in proportion to what the
   machine has; a graphics card is there as far as nvidia-smi tells of one.
 
-  @t001-23
+  @t001-23 @B11.1
   Scenario: A model that needs three quarters of what is free passes
     Given the setting worker.context is 512
     And a model called big that needs 75 % of the free memory
@@ -46,7 +46,7 @@ Feature: Before a worker starts, the node looks whether the model can run there
     And standard error says "smaller quantization"
     And it is a clear message with a next step
 
-  @t001-25
+  @t001-25 @B11.1
   Scenario: A backend that is there passes
     When I run `rbee-keeper infer --backend cpu --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0

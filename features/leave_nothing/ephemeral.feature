@@ -1,6 +1,6 @@
 Feature: When the person is done, the machine is as before
 
-  @t001-51 @lifecycle @critical
+  @t001-51 @lifecycle @critical @B11.4
   Scenario: Queen, hive and worker end with the command that started them
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
     And the story is arriving

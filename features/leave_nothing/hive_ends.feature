@@ -1,6 +1,6 @@
 Feature: A hive that is told to end takes its workers with it, in order
 
-  @t001-49 @lifecycle @critical
+  @t001-49 @lifecycle @critical @B5.5 @B8.1 @B8.2 @B8.3
   Scenario: SIGTERM to a hive with three workers
     Given the Hub has lab/small with small.gguf, the small model
     And a hive that an operator started

@@ -1,6 +1,6 @@
 Feature: What nobody uses leaves the memory
 
-  @t001-45 @edge-case
+  @t001-45 @edge-case @B11.5
   Scenario: EC10: A worker that nobody asks for is told to go, and its memory is free again
     When I run `rbee-hive daemon --show-settings`
     Then it exits with 0

@@ -11,7 +11,7 @@ Feature: The key opens everything, so it stands in one file only
     And it exits with 0
     And no secret is in any command line, environment, output or log
 
-  @beyond
+  @beyond @B9.1
   Scenario: Only the files that are promised
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0

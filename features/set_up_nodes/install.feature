@@ -1,7 +1,7 @@
 @setup
 Feature: rbee comes to a node with one command
 
-  @t001-03
+  @t001-03 @B1.1
   Scenario: Installing from a repository: cloned, built, and it answers
     Given the node workstation
     And workstation has no rbee

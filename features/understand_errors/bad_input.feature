@@ -15,6 +15,9 @@ Feature: A mistake is told with the way out of it
       | no prompt at all                    | rbee-keeper infer                                       | 2    | --prompt          |
       | an unknown option                   | rbee-keeper infer --prompt hi --max-token 5             | 2    | --max-tokens      |
       | an unknown command                  | rbee-keeper inver                                       | 2    | infer             |
+      | an unknown command of a group       | rbee-keeper models lst                                  | 2    | 'list'            |
+      | an unknown option of the group      | rbee-keeper --debgu infer --prompt hi                   | 2    | '--debug'         |
+      | a missing option                    | rbee-keeper hive start                                  | 2    | --node            |
       | a number that is none               | rbee-keeper infer --prompt hi --max-tokens many         | 2    | --max-tokens      |
       | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
       | an unknown model                    | rbee-keeper infer --prompt hi --model smolm2            | 1    | smollm2           |

@@ -4,7 +4,7 @@ Feature: A hive starts a worker and knows it from then on
     Given the setting worker.mmap is false
     And a hive that an operator started
 
-  @t001-27
+  @t001-27 @B6.5
   Scenario: The process, its port and what the hive answers
     When the hive is asked to spawn a worker for <large> on cpu 0
     Then the hive answers with a worker's id, its url and the state "loading"
@@ -19,7 +19,7 @@ Feature: A hive starts a worker and knows it from then on
     Then the stranger receives worker_id, url, model_ref, backend and device, and nothing else
     And at that moment the worker answered at its url that it is loading
 
-  @t001-28
+  @t001-28 @B3.3 @B3.4
   Scenario: The callback is acknowledged and the registry updated
     When the hive is asked to spawn a worker for bundled:smollm2-135m-instruct on cpu 0
     And the worker becomes idle
@@ -29,7 +29,7 @@ Feature: A hive starts a worker and knows it from then on
     When the ready callback of a worker that nobody started comes
     Then the callback is refused with 404
 
-  @t001-29
+  @t001-29 @B3.5 @B6.4 @B6.5
   Scenario: The registry's row lives in memory only
     When the hive is asked to spawn a worker for <large> on cpu 0 with 1 slot
     Then the hive lists it as loading, with 1 slot in all and 0 free

@@ -1,0 +1,58 @@
+@beyond
+Feature: The doctor finds daemons that don't answer, ports that are held, nodes out of reach
+
+  Scenario Outline: It finds what is wrong: <fault>
+    Given <fault>
+    When I run `rbee-keeper doctor`
+    Then it exits with 1
+    And the doctor says that <where> is a problem: "<said>"
+    And it says what to type: "<type>"
+    And all else was looked at
+    And nothing is running that was not before
+
+    Examples: in daemons and ports
+      | fault                                          | where | said                             | type                    |
+      | a web site listens at the queen's address      | queen | which is no queen-rbee           | [queen] port            |
+      | a queen that stands still                      | queen | but does not answer              | rbee-keeper daemon stop |
+      | a hive that belongs to another machine's queen | hive  | does not take this machine's key | kill                    |
+      | a queen with another key                       | queen | does not take this machine's key | kill                    |
+
+    Examples: on nodes
+      | fault                                          | where            | said               | type                                         |
+      | an added node workstation with version 0.0.9   | node workstation | rbee-hive is 0.0.9 | rbee-keeper setup install --node workstation |
+      | an added node workstation that is switched off | node workstation | refused            | ssh -p                                       |
+      | an added node workstation without rbee         | node workstation | not installed      | rbee-keeper setup install --node workstation |
+
+    @faketime
+    Examples: in clocks
+      | fault                                                  | where                | said                   | type        |
+      | an added node workstation whose clock is 2 hours ahead | clock of workstation | s ahead of the queen's | timedatectl |
+
+    @tmpfs
+    Examples: on disks
+      | fault                                  | where         | said        | type                          |
+      | the models folder is on a disk of 9 MB | models folder | only 0.0 GB | rbee-keeper models disk-usage |
+
+  Scenario: A graphics card that llama.cpp can't use is a warning
+    Given a graphics card with 24000 MiB free
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And the doctor says that backends is a warning: "not on all that is here"
+    And it says what to type: "CMAKE_ARGS=-DGGML_CUDA=on"
+
+  Scenario: What a daemon left behind that was killed is a warning
+    Given a hive that an operator started
+    And that hive was killed
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And the doctor says that pid files is a warning: "hive-rbee.pid"
+    And it says what to type: "rm "
+    And the doctor counts 0 problems and 1 warning
+
+  Scenario: A download that broke off is a warning
+    Given the Hub has lab/small with small.gguf, the small model
+    And a transfer resets at 40 % of the file, each time
+    And a download of hf:lab/small that broke off
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And the doctor says that downloads is a warning: "small.gguf"

@@ -1,0 +1,72 @@
+@beyond
+Feature: One command looks at everything, and says what is wrong and what to type
+
+  Scenario: All is well, on a machine that is just installed
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And every line of the doctor's is fine
+    And config, programs, state folder, API key, catalog, registry, models folder, backends, memory, queen, hive, worker ports, pid files, nodes and terminal were looked at
+    And the doctor counts 0 problems and 0 warnings
+    And nothing was written in the home
+    And nothing is running
+
+  Scenario: All is well, with daemons that run and a node
+    Given the added node workstation
+    And a queen that lasts, with a worker that has answered once
+    When I run `rbee-keeper doctor --json`
+    Then it exits with 0
+    And the doctor's JSON has the same lines, all fine, and one of node workstation
+    And queen, hive and worker are still the same as before the doctor came
+
+  Scenario: A queen who was started for the doctor goes with it
+    Given the added node workstation
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And the doctor says that node workstation is fine: "it can be reached; rbee 0.1.0"
+    And nothing is running
+
+  Scenario Outline: It finds what is wrong: <fault>
+    Given <fault>
+    When I run `rbee-keeper doctor`
+    Then it exits with 1
+    And the doctor says that <where> is a problem: "<said>"
+    And it says what to type: "<type>"
+    And all else was looked at
+    And nothing is running that was not before
+
+    Examples: in what a person has written
+      | fault                                            | where         | said                          | type                   |
+      | a config file with the line `[hive] prot = 9300` | config        | hive.prot is no setting       | Did you mean hive.port |
+      | a config file with the line `[hive`              | config        | is no valid TOML              | Correct that line      |
+      | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is no file    | unset RBEE_CONFIG      |
+      | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file | [worker] command       |
+      | the setting queen.url is "https://q.home.arpa"   | queen         | is no address of a queen      | http://HOST:PORT       |
+      | the setting hive.host is "256.1.1.1"             | hive          | is no address of this machine | [hive] host            |
+      | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w | [worker] command       |
+      | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                   | [models] default       |
+      | the setting models.dir is "/proc/models"         | models folder | /proc/models can't be written | [models] dir           |
+
+    Examples: in files and permissions
+      | fault                                  | where        | said              | type                         |
+      | a key that others can read             | API key      | others may read   | chmod 600                    |
+      | a key file that holds no key           | API key      | holds no key      | Remove                       |
+      | a state folder that is open to others  | state folder | is open to others | chmod 700                    |
+      | HOME is a folder that can't be written | state folder | can't be written  | ls -ld                       |
+      | there is a catalog, and it is damaged  | catalog      | is damaged        | rbee-keeper models list      |
+      | there is a registry, and it is damaged | registry     | is damaged        | rbee-keeper setup list-nodes |
+
+  @root
+  Scenario: A state folder of somebody else
+    Given a person without root
+    And a state folder that only its owner may write, who is somebody else
+    When I run `rbee-keeper doctor`
+    Then it exits with 1
+    And the doctor says that state folder is a problem: "can't be written: Permission denied"
+    And it says what to type: "sudo chown"
+
+  Scenario: A terminal that takes no letter but those of English
+    Given the environment has PYTHONIOENCODING=ascii
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And standard output says "it is set to ascii"
+    And standard output says "0 problems, 1 warning"

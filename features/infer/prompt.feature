@@ -1,0 +1,52 @@
+@beyond
+Feature: The prompt comes from where it is
+  From the command line, from a file, or from standard input; and what is written is what is asked.
+
+  Scenario Outline: <how>
+    Given a queen that lasts
+    And a wire between keeper and queen
+    And the file letter.txt has the text "Dear bee, @home -- $HOME 'a' "b" 🐝"
+    When I run in a shell `<command>`
+    Then it exits with 0
+    And the queen was asked "<asked>"
+
+    Examples:
+      | how                          | command                                                                    | asked |
+      | A file                       | rbee-keeper infer --max-tokens 1 --prompt-file letter.txt                  | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A word with an at sign       | rbee-keeper infer --max-tokens 1 --prompt @letter.txt                      | @letter.txt |
+      | A question and a file        | rbee-keeper infer --max-tokens 1 -p "Shorter:" -f letter.txt               | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
+      | Standard input by a dash     | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt                   | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A pipe, and nothing else     | cat letter.txt \| rbee-keeper infer --max-tokens 1                         | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A prompt beside a pipe       | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes                   | yes |
+
+  Scenario Outline: What is no prompt: <what>
+    When I run in a shell `<command>`
+    Then it exits with 2
+    And standard error says "<words>"
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | what                 | command                                                      | words                  |
+      | a file that is not   | rbee-keeper infer --prompt-file nowhere.txt                  | nowhere.txt            |
+      | a folder             | rbee-keeper infer --prompt-file /tmp                         | /tmp                   |
+      | a program            | rbee-keeper infer --prompt-file /bin/true                    | /bin/true is no text   |
+      | an empty file        | rbee-keeper infer --prompt-file /dev/null                    | /dev/null is empty     |
+      | an empty input       | rbee-keeper infer < /dev/null                                | --prompt-file          |
+      | only space           | echo \| rbee-keeper infer                                    | --prompt               |
+      | an endless file      | rbee-keeper infer --prompt-file /dev/zero                    | larger than 32 MB      |
+
+  Scenario: On a terminal without a prompt it is said what to type
+    When I type `rbee-keeper infer` on a terminal
+    Then it exits there with 2
+    And the terminal shows "--prompt"
+    And the terminal shows "--interactive"
+
+  Scenario: A prompt too large for a command line
+    Given a queen that lasts
+    And a wire between keeper and queen
+    And the file large.txt has 2000 KB of text
+    When I run in a shell `rbee-keeper infer --max-tokens 1 --prompt-file large.txt`
+    Then it exits with 1
+    And PROMPT_TOO_LONG is told
+    And the queen was asked all of it

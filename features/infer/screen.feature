@@ -1,0 +1,89 @@
+@beyond
+Feature: The screen while the work goes on, and after it
+  A bar tells how far a download and a load are. When the answer comes it is gone.
+
+  Scenario Outline: A download and a load on a terminal of <columns> columns
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub sends 4 MB a second
+    When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8` on a terminal of <columns> columns
+    Then it exits there with 0
+    And the terminal showed a bar that moved, with percentage, speed and time left
+    And no bar was ever wider than the terminal or left a piece behind
+    And no bar is left on the terminal
+    And the terminal was told no colour
+
+    Examples:
+      | columns |
+      | 100     |
+      | 40      |
+
+  Scenario: Layers on a terminal of 40 columns
+    Given the setting worker.mmap is false
+    When I type `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0` on a terminal of 40 columns
+    Then it exits there with 0
+    And the terminal showed a bar that moved while the model was loaded
+    And no bar was ever wider than the terminal or left a piece behind
+    And no bar is left on the terminal
+
+  Scenario: A terminal that is made narrower meanwhile
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub sends 3 MB a second
+    When I type `rbee-keeper models download hf:lab/small/small.gguf` on a terminal of 100 columns
+    And the terminal shows "MB/s"
+    And the terminal is made 40 columns wide
+    Then it exits there with 0
+    And from then on no bar was wider than 39 columns
+    And no bar is left on the terminal
+
+  Scenario: On a terminal that can do nothing there is no control sequence
+    Given the environment has TERM=dumb
+    And the Hub has lab/small with small.gguf, the small model
+    When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8` on a terminal
+    Then it exits there with 0
+    And the terminal was sent no control sequence
+    And the terminal shows "% of 15 MB"
+
+  Scenario: Without a terminal there is none either
+    Given the Hub has lab/small with small.gguf, the small model
+    When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8`
+    Then it exits with 0
+    And neither output has a control character
+
+  Scenario: With NO_COLOR there is no colour in a chat either
+    Given the environment has NO_COLOR=1
+    When I type `rbee-keeper infer --interactive --quiet` on a terminal
+    And the prompt is there
+    And I press Ctrl+D there
+    Then it exits there with 0
+    And the terminal was told no colour
+
+  Scenario: Who had to wait for everything is told how to wait less
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And the last line on standard error names `rbee-keeper daemon start`, and no other does
+    When I run `rbee-keeper infer --quiet --prompt hi --max-tokens 2`
+    Then nothing names `rbee-keeper daemon start`
+    When I run `rbee-keeper infer --json --prompt hi --max-tokens 2`
+    Then nothing names `rbee-keeper daemon start`
+    And each line on standard output is an event, the first "accepted", the last "done"
+    When I run `rbee-keeper infer --node attic --prompt hi`
+    Then nothing names `rbee-keeper daemon start`
+
+  Scenario: Under a queen that lasts there is nothing to tell
+    Given a queen that lasts, with a worker that has answered once
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And nothing names `rbee-keeper daemon start`
+
+  Scenario Outline: An error is an event too: <mistake>
+    When I run `rbee-keeper infer --json --prompt hi <flags>`
+    Then it exits with <code>
+    And each line on standard output is an event, the first "<first>", the last "error"
+    And the stream ended with the error <error> and without "done"
+    And <error> is told
+
+    Examples:
+      | mistake            | flags             | code | first    | error           |
+      | an unknown node    | --node attic      | 1    | error    | NODE_NOT_FOUND  |
+      | a wrong number     | --max-tokens 0    | 2    | error    | INVALID_REQUEST |
+      | a missing file     | --model <missing> | 1    | accepted | MODEL_NOT_FOUND |

@@ -1,0 +1,120 @@
+@beyond
+Feature: Tab completes what a person types
+  In a real shell, on a terminal, with the script that rbee-keeper completion prints.
+
+  Scenario: In bash: commands, options, nodes, models and workers
+    Given the node attic stands in the config file
+    And the alias storyteller stands in the config file
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And a queen that lasts, with a worker that has answered once
+    And bash with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                                        | line                                                           |
+      | rbee-keeper inf                              | rbee-keeper infer                                              |
+      | rbee-keeper models down                      | rbee-keeper models download                                    |
+      | rbee-keeper infer --temp                     | rbee-keeper infer --temperature                                |
+      | rbee-keeper infer --node at                  | rbee-keeper infer --node attic                                 |
+      | rbee-keeper infer --node=at                  | rbee-keeper infer --node=attic                                 |
+      | rbee-keeper infer --model story              | rbee-keeper infer --model storyteller                          |
+      | rbee-keeper models info hf:la                | rbee-keeper models info hf:lab/smol/smol-Q4_1.gguf             |
+      | rbee-keeper worker start --model=hf:lab/s    | rbee-keeper worker start --model=hf:lab/smol/smol-Q4_1.gguf    |
+      | rbee-keeper worker start --model=bundled:smo | rbee-keeper worker start --model=bundled:smollm2-135m-instruct |
+      | rbee-keeper worker stop --id work            | rbee-keeper worker stop --id <worker>                          |
+
+  @zsh
+  Scenario: In zsh
+    Given the node attic stands in the config file
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And a queen that lasts, with a worker that has answered once
+    And zsh with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                             | line                                               |
+      | rbee-keeper inf                   | rbee-keeper infer                                  |
+      | rbee-keeper infer --node at       | rbee-keeper infer --node attic                     |
+      | rbee-keeper models info hf:la     | rbee-keeper models info hf:lab/smol/smol-Q4_1.gguf |
+      | rbee-keeper worker stop --id work | rbee-keeper worker stop --id <worker>              |
+
+  @fish
+  Scenario: In fish
+    Given the node attic stands in the config file
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And a queen that lasts, with a worker that has answered once
+    And fish with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                             | line                                               |
+      | rbee-keeper inf                   | rbee-keeper infer                                  |
+      | rbee-keeper infer --node at       | rbee-keeper infer --node attic                     |
+      | rbee-keeper models info hf:la     | rbee-keeper models info hf:lab/smol/smol-Q4_1.gguf |
+      | rbee-keeper worker stop --id work | rbee-keeper worker stop --id <worker>              |
+
+  Scenario Outline: Paths are the shell's own to complete: <shell>
+    Given the files letter.txt and keys/attic.pem in the home
+    And <shell> with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                                           | line                                                   |
+      | rbee-keeper infer --prompt-file ~/let           | rbee-keeper infer --prompt-file ~/letter.txt           |
+      | rbee-keeper infer -f ~/let                      | rbee-keeper infer -f ~/letter.txt                      |
+      | rbee-keeper setup add-node --ssh-key ~/keys/at  | rbee-keeper setup add-node --ssh-key ~/keys/attic.pem  |
+      | rbee-keeper setup add-node --api-key-file ~/let | rbee-keeper setup add-node --api-key-file ~/letter.txt |
+      | rbee-keeper install --system --root ~/ke        | rbee-keeper install --system --root ~/keys/            |
+
+    Examples:
+      | shell |
+      | bash  |
+
+    @zsh
+    Examples: zsh
+      | shell |
+      | zsh   |
+
+    @fish
+    Examples: fish
+      | shell |
+      | fish  |
+
+  Scenario: What this machine refuses to be is not offered
+    Given the node lodge stands in the config file
+    And bash with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                                    | line                                        |
+      | rbee-keeper setup install --node lo      | rbee-keeper setup install --node lodge      |
+      | rbee-keeper setup remove-node --name lo  | rbee-keeper setup remove-node --name lodge  |
+      | rbee-keeper config remove-node --node lo | rbee-keeper config remove-node --node lodge |
+
+  Scenario: The registry's nodes, from the queen that runs
+    Given the added node workstation
+    And a queen that lasts
+    And bash with completion on a terminal
+    When I type `rbee-keeper hive status --node work` and Tab
+    Then the line is `rbee-keeper hive status --node workstation`
+
+  Scenario: Without a queen none is started, and what the config file has is completed
+    Given the node attic stands in the config file
+    And bash with completion on a terminal
+    When I type `rbee-keeper infer --node at` and Tab
+    Then the line is `rbee-keeper infer --node attic`
+    When I type `rbee-keeper worker stop --id work` and Tab
+    Then the line is `rbee-keeper worker stop --id work`, and nothing else is on the screen
+    And nothing but the shell is running
+    And there is no key yet
+
+  Scenario Outline: What does not answer is not waited for, nor complained about: <what>
+    Given the node attic stands in the config file
+    And <what> listens at the queen's address
+    And a key of an earlier day
+    And bash with completion on a terminal
+    When I type `rbee-keeper infer --node at` and Tab
+    Then the line is `rbee-keeper infer --node attic`, and nothing else is on the screen
+    And it was there within 1.5 s
+
+    Examples:
+      | what                             |
+      | a mute server                    |
+      | a web site                       |
+      | a port that swallows connections |
+
+  Scenario: A config file that can't be read keeps nobody from typing
+    Given a config file with the line `[queen] prot = 1`
+    And bash with completion on a terminal
+    When I type `rbee-keeper infer --node local` and Tab
+    Then the line is `rbee-keeper infer --node localhost`, and nothing else is on the screen

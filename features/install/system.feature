@@ -1,0 +1,50 @@
+@install
+Feature: Somebody installs rbee for everybody on a machine
+
+  @t001-55
+  Scenario: Below another root
+    When I run `rbee-keeper install --system --root <home>/image`
+    Then it exits with 0
+    And the four programs in <home>/image/usr/local/bin answer with their version
+    And <home>/image/var/lib/rbee/models is a folder
+    And with <home>/image/etc/rbee/config.toml only models.dir has changed, to "/var/lib/rbee/models"
+    When somebody notes what is in the home
+    And I run `rbee-keeper install --system --root <home>/image`
+    Then it exits with 0
+    And the home is as it was
+
+  @t001-55 @mounts
+  Scenario: In its own place
+    Given root, on a machine <machine>
+    When I run `rbee-keeper install --system --systemd`
+    Then it exits with 0
+    And the four programs in <machine>/usr/local/bin answer with their version
+    And <machine>/var/lib/rbee/models is a folder
+    And with <machine>/etc/rbee/config.toml only models.dir has changed, to "/var/lib/rbee/models"
+    And <machine>/etc/systemd/system has the units of queen and hive
+    When I run `queen-rbee daemon --show-settings`
+    Then it exits with 0
+    And it shows models.dir as "/var/lib/rbee/models"
+
+  @t001-55
+  Scenario Outline: Without root it says so, with the command that does it: <flags>
+    Given a person without root
+    When I run `rbee-keeper install --system <flags>`
+    Then it exits with 1
+    And STATE_NOT_WRITABLE is told
+    And standard error says "--system needs root"
+    And the next step says "sudo "
+    And the next step says "rbee-keeper install --system <flags>"
+
+    Examples:
+      | flags                    |
+      | --systemd                |
+      | --root /usr/share/nobody |
+
+  @beyond
+  Scenario: Units come with it
+    When I run `rbee-keeper install --system --root <home>/image --systemd`
+    Then it exits with 0
+    And <home>/image/etc/systemd/system has the units of queen and hive
+    And standard error says "useradd --system"
+    And standard error says "sudo chgrp -R rbee /var/lib/rbee/models"

@@ -1,0 +1,34 @@
+Feature: Which workers there are
+
+  @t001-59 @cli
+  Scenario: Two nodes, each with its worker and its state
+    Given the nodes left and right, each with a hive that an operator started, are added
+    And a queen that lasts
+    And each of them has a worker that has answered once
+    When the worker on left is busy with a long answer
+    And I run `rbee-keeper workers list`
+    Then it exits with 0
+    And it lists the worker of left as busy and that of right as idle, and no other
+    When I run `rbee-keeper workers list --json`
+    Then it exits with 0
+    And the JSON on standard output is what the queen says of her workers
+
+  @beyond
+  Scenario: Of one node
+    Given the nodes left and right, each with a hive that an operator started, are added
+    And a queen that lasts
+    And each of them has a worker that has answered once
+    When I run `rbee-keeper worker list --node right`
+    Then it exits with 0
+    And it lists the worker of right as idle, and no other
+
+  @beyond
+  Scenario: None, and no queen
+    When I run `rbee-keeper worker list`
+    Then it exits with 0
+    And standard output is empty
+    And standard error says "rbee-keeper worker start"
+    And nothing is running
+    When I run `rbee-keeper worker list --json`
+    Then it exits with 0
+    And standard output is exactly []

@@ -1,0 +1,71 @@
+@beyond
+Feature: A model is in memory before anybody asks it
+
+  Scenario: A worker is started with everything told
+    Given the added node workstation
+    When I run `rbee-keeper worker start --node workstation --model smollm2 --backend cpu --device 0 --slots 2 --context 512`
+    Then it exits with 0
+    And this is told, in this order
+      | words                                                        |
+      | starting rbee-hive on workstation over SSH                   |
+      | skipped: worker registry                                     |
+      | pool preflight: rbee-hive <version> is alive at http://<workstation address> |
+      | model provisioning                                           |
+      | worker preflight: memory is enough                           |
+      | worker preflight: the backend cpu is there                   |
+      | worker startup: starting worker-                             |
+      | registration: worker-                                        |
+      | worker health: waiting until worker-                         |
+    And standard output names the only worker, workstation and bundled:smollm2-135m-instruct in one line
+    And the queen lists that worker as idle on workstation, with 2 slots
+    And the worker's command line has a context of 512 and 2 slots
+    And the queen lasts
+    When I run `rbee-keeper infer --node workstation --model smollm2 --prompt "write a short story" --max-tokens 5 --json`
+    Then it exits with 0
+    And "worker startup" is told as skipped
+
+  Scenario: A second worker of one model
+    Given a queen that lasts, with a worker that has answered once
+    When I run `rbee-keeper worker start --model smollm2 --quiet`
+    Then it exits with 0
+    And standard error is empty
+    And the queen lists two workers of that model, one of them the one of before
+
+  Scenario: For programs, every event is a line of JSON
+    Given a queen that lasts
+    When I run `rbee-keeper worker start --model smollm2 --json`
+    Then it exits with 0
+    And the events on standard output are narration, loading and at last one ready
+    And the ready worker is the one that the queen lists
+
+  Scenario: What does not fit is not started
+    When I run `rbee-keeper worker start --model <enormous>`
+    Then it exits with 1
+    And VRAM_EXHAUSTED is told
+    And it is a clear message with a next step
+    And standard output is empty
+    And nothing is running
+
+  Scenario Outline: What can't be is told, and nothing is left
+    When I run `rbee-keeper worker start <flags>`
+    Then it exits with <code>
+    And <error> is told
+    And it is a clear message with a next step
+    And nothing is running
+
+    Examples:
+      | flags                           | code | error               |
+      | --model smollm2 --node nowhere  | 1    | NODE_NOT_FOUND      |
+      | --model smollm2 --backend metal | 1    | BACKEND_UNAVAILABLE |
+      | --model smollm2 --slots 0       | 2    | INVALID_REQUEST     |
+      | --model nothing-of-that-name    | 1    | INVALID_MODEL_REF   |
+
+  Scenario: Ctrl+C while it loads
+    Given a queen that lasts
+    When I start `rbee-keeper worker start --model <large>`
+    And the hive lists a worker that loads
+    And the keeper gets SIGINT
+    Then it exits with 130
+    And standard error ends with "Canceled."
+    And the queen lists no worker after 10 s
+    And nothing but the queen and her hive is running
