@@ -102,7 +102,7 @@ def test_the_key_of_a_nodes_hive_is_not_the_queens() -> None:
     told = InvalidApiKey(host="http://attic:9200", node="attic", config_path="/c").advice
     add = "rbee-keeper setup add-node --name attic --hive-url http://attic:9200"
     assert told.endswith(f"{add} --api-key-file FILE")
-    assert "[auth]" not in told and "/c" not in told
+    assert "[auth]" not in told and "the section [nodes.attic] of your config file, /c," in told
     assert add in InvalidApiKey(host="attic:9200", node="attic").advice
     assert "[auth] of your config file, /c" in InvalidApiKey(host="h", config_path="/c").advice
     assert InvalidApiKey(host="h", node="attic", hint="so").advice == "so"

@@ -10,8 +10,9 @@ import pytest
 from rbee.contract import events as ev
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ModelNotFound
+from rbee.contract.logs import LogLine
 from rbee.contract.nodes import HiveGone
-from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 from rbee.runtime import sse
 
 NARRATION = ev.Narration("queen-rbee", "Zwölf\n🐝", "c1", "🐝", "localhost")
@@ -31,6 +32,8 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "error": ModelNotFound(model="m", near=[]).envelope(),
     "hold": Hold("h-1"),
     "hive_gone": HiveGone("workstation", "ended", 2),
+    "log": LogLine("rbee-hive", "listening on http://h:1", "workstation"),
+    "ready": NodeWorkerRow.of("workstation", ROW),
     "status": WorkerStatus("busy", 4, 3, 10.0),
     "worker": ROW,
     "worker_gone": WorkerGone("worker-1", "it crashed", -9, ["last words"], {"code": "X"}),

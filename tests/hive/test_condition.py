@@ -18,6 +18,7 @@ def but(condition: Condition, **changes: object) -> Condition:
     return msgspec.structs.replace(condition, **changes)
 
 
+@pytest.mark.behaviour("B2.1")
 def test_an_idle_worker_ends_at_its_limit_and_not_before() -> None:
     assert judge(IDLE, LIMITS, 1299.9) == "leave"
     assert judge(IDLE, LIMITS, 1300.0) == "idle"
@@ -45,6 +46,7 @@ def test_the_last_requests_wish_goes_before_the_limit(
     assert judge(but(IDLE, keep_alive_s=wish), LIMITS, now) == verdict
 
 
+@pytest.mark.behaviour("B2.1")
 @pytest.mark.parametrize("state", ["idle", "busy", "unhealthy"])
 def test_the_last_miss_that_is_allowed_ends_a_worker(state: WorkerState) -> None:
     condition = but(IDLE, state=state)
@@ -61,6 +63,7 @@ def test_misses_do_not_count_while_loading() -> None:
     assert judge(loading, LIMITS, 1001.0) == "leave"
 
 
+@pytest.mark.behaviour("B2.1")
 def test_loading_that_stands_still_ends_at_its_limit_and_not_before() -> None:
     loading = but(IDLE, state="loading", progress_at=1000.0)
     assert judge(loading, LIMITS, 1119.9) == "leave"

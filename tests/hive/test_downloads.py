@@ -20,8 +20,10 @@ from rbee.contract.model_ref import parse
 from rbee.hive.adapters.folder import Folder
 from rbee.hive.adapters.hub import Flow, Hub, PassingError
 from rbee.hive.core.repository import RemoteFile, RemoteModel
-from rbee.hive.services import downloads as module
-from rbee.hive.services.downloads import Download, Downloads
+from rbee.hive.services import download as of_one
+from rbee.hive.services import fetching
+from rbee.hive.services.download import Download
+from rbee.hive.services.downloads import Downloads
 
 DATA = b"GGUF and what follows"
 HALF = len(DATA) // 2
@@ -90,8 +92,8 @@ class Made:
 async def made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_at_once: None
 ) -> AsyncIterator[Made]:
-    monkeypatch.setattr(module, "_TELL_EVERY_S", 0.0)
-    monkeypatch.setattr(module, "_LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr(fetching, "_TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(fetching, "_LOOK_AGAIN_S", 0.001)
     one = Made(tmp_path / "models")
     async with asyncio.timeout(10):
         yield one
@@ -143,6 +145,7 @@ async def test_what_has_arrived_is_told_with_its_sum_before_anyone_hears_of_it(m
     assert sums == [hashlib.sha256(DATA).hexdigest()]
 
 
+@pytest.mark.behaviour("B2.3")
 async def test_two_who_ask_for_one_model_share_one_download(made: Made) -> None:
     one = made.downloads.begin(MODEL, detach=False)
     other = made.downloads.begin(MODEL, detach=False)
@@ -175,6 +178,7 @@ async def test_when_the_last_watcher_leaves_it_ends_and_what_came_stays(made: Ma
     assert made.arrived == []
 
 
+@pytest.mark.behaviour("B2.3")
 async def test_what_stayed_is_gone_on_with(made: Made) -> None:
     download = made.downloads.begin(MODEL, detach=False)
     await left(await half_there(download))
@@ -227,8 +231,8 @@ async def test_detached_by_a_later_asker_it_goes_on_too(made: Made) -> None:
 async def test_nobody_who_comes_within_the_time_ends_it(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert module._WATCHED_WITHIN_S == 10.0
-    monkeypatch.setattr(module, "_WATCHED_WITHIN_S", 0.01)
+    assert of_one._WATCHED_WITHIN_S == 10.0
+    monkeypatch.setattr(of_one, "_WATCHED_WITHIN_S", 0.01)
     download = made.downloads.begin(MODEL, detach=False)
     await download.ended()
     with pytest.raises(RequestCanceled, match="Nobody waited"):
@@ -238,7 +242,7 @@ async def test_nobody_who_comes_within_the_time_ends_it(
 async def test_a_watcher_who_comes_in_time_may_watch_for_longer(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_WATCHED_WITHIN_S", 0.01)
+    monkeypatch.setattr(of_one, "_WATCHED_WITHIN_S", 0.01)
     download = made.downloads.begin(MODEL, detach=False)
     watching = await half_there(download)
     await asyncio.sleep(0.03)
@@ -280,6 +284,7 @@ async def test_only_the_last_256_are_remembered(made: Made) -> None:
     assert made.downloads.find(first.id) is None
 
 
+@pytest.mark.behaviour("B2.3")
 async def test_a_model_that_is_there_is_complete_at_once(made: Made) -> None:
     done = made.downloads.done(MODEL.reference, Path("/m.gguf"))
     assert await heard(done) == [News("complete", local_path="/m.gguf")]

@@ -327,6 +327,7 @@ async def test_a_hash_that_is_found_is_kept(made: Made) -> None:
         ]
 
 
+@pytest.mark.behaviour("B2.3")
 async def test_a_restart_finds_what_was_there(made: Made) -> None:
     await made.fetched()
     again = made.again()

@@ -52,7 +52,9 @@ def test_a_model_that_would_fit_is_named() -> None:
         check_memory(2 * MB, MB, "node-7", "cpu", "hf:owner/repo/m-Q2_K.gguf")
     assert "hf:owner/repo/m-Q2_K.gguf would fit" in caught.value.message
     assert "2 MB" in caught.value.message
-    assert set(caught.value.details) == {"node", "device", "required", "available"}
+    told = {"node", "device", "required", "available", "fitting"}
+    assert set(caught.value.details) == told
+    assert "--model hf:owner/repo/m-Q2_K.gguf" in caught.value.advice
 
 
 def test_where_nothing_would_fit_nothing_is_named() -> None:

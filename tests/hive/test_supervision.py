@@ -167,6 +167,7 @@ async def test_a_reply_moves_the_last_health_and_no_activity(made: Made) -> None
     assert made.row.state == "idle"
 
 
+@pytest.mark.behaviour("B2.2")
 async def test_a_miss_is_shown_and_told_and_a_reply_takes_it_back(made: Made) -> None:
     made.worker.healthy = False
     await made.until(lambda: made.row.state == "unhealthy")
@@ -212,6 +213,7 @@ async def test_a_busy_worker_is_not_idle_for_too_long(made: Made) -> None:
     assert not made.supervised.gone.done()
 
 
+@pytest.mark.behaviour("B2.2")
 async def test_a_crash_is_told_at_once(made: Made) -> None:
     began = time.monotonic()
     made.process.ends(-signal.SIGKILL)

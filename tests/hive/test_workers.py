@@ -80,6 +80,7 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
 
 
+@pytest.mark.behaviour("B2.2")
 async def test_two_that_start_at_once_get_two_ports(made: Made) -> None:
     made.started.held.clear()
     starting = [asyncio.create_task(made.begin(name)) for name in ("one", "two")]
@@ -115,6 +116,7 @@ async def test_where_somebody_was_faster_the_next_port_is_taken(made: Made) -> N
     assert made.started.ports == [8001, 8002, 8003]
 
 
+@pytest.mark.behaviour("B2.2")
 async def test_one_that_is_gone_is_forgotten(made: Made) -> None:
     await made.begin("one")
     assert made.workers.holding(Path("/m.gguf")) == ["one"]

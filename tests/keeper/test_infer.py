@@ -53,5 +53,5 @@ def test_the_prompt_is_a_message_or_raw_as_it_is(lady: FakeQueen, keeper: Keeper
 def test_a_wrong_value_is_wrong_usage(lady: FakeQueen, keeper: Keeper) -> None:
     done = keeper("infer", "--prompt", "hi", "--max-tokens", "0")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "max_tokens" in done.stderr
+    assert "--max-tokens" in done.stderr
     assert lady.asked == []

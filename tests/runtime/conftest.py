@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rbee.runtime.client import Client
+from rbee.runtime.plain import PlainClient
 
 Serve = Callable[[web.Application], Awaitable[str]]
 Connect = Callable[..., Client]
@@ -49,9 +50,14 @@ async def connect() -> AsyncIterator[Connect]:
         clients: list[Client] = []
 
         def make(
-            url: str, key: str | None = None, connect_s: float = 5, silence_s: float = 5
+            url: str,
+            key: str | None = None,
+            connect_s: float = 5,
+            silence_s: float = 5,
+            plain: bool = False,
         ) -> Client:
-            clients.append(Client(url, key, connect_s, silence_s))
+            kind = PlainClient if plain else Client
+            clients.append(kind(url, key, connect_s, silence_s))
             stack.push_async_callback(clients[-1].close)
             return clients[-1]
 

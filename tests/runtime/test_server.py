@@ -103,6 +103,7 @@ async def ask(
         )
 
 
+@pytest.mark.behaviour("B2.4")
 async def test_a_message_comes_decoded_and_the_reply_goes_encoded(url: str) -> None:
     reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
     assert (reply.status, reply.body) == (201, {"message": "hello"})
@@ -130,6 +131,7 @@ async def test_a_204_has_no_body(url: str) -> None:
     assert (reply.status, reply.body) == (204, None)
 
 
+@pytest.mark.behaviour("B2.4")
 @pytest.mark.parametrize(
     "said",
     ["", "Bearer", "Bearer ", "Bearer wrong-key", "secret-key", "bearer secret-key",
@@ -171,6 +173,7 @@ async def test_a_wrong_method_is_405_with_an_envelope(url: str) -> None:
     assert "GET /say" in reply.error["message"]
 
 
+@pytest.mark.behaviour("B2.4")
 async def test_a_bad_message_is_400_and_names_the_field(url: str) -> None:
     reply = await ask("POST", f"{url}/say", b'{"word":7}', KEY)
     assert (reply.status, reply.error["code"]) == (400, "INVALID_REQUEST")

@@ -54,6 +54,7 @@ async def read(url: str) -> tuple[int, bytes]:
         return response.status, await response.read()
 
 
+@pytest.mark.behaviour("B2.4")
 async def test_events_come_in_order_and_are_closed_by_the_end_mark(stream: Stream) -> None:
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
         yield Accepted("r-1")

@@ -13,7 +13,7 @@ import pytest
 
 from rbee.contract.registry import NodeRow
 from rbee.queen.adapters.ssh import Ssh
-from rbee.queen.services.hive import Hive
+from rbee.queen.services.link import Link
 
 from .fake_hive import FakeHive
 from .lab import NAME, Lab
@@ -107,7 +107,7 @@ async def fake_hive() -> AsyncIterator[Start]:
 async def make(
     sshd: Sshd, home: Path, fake_hive: Start, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Make]:
-    monkeypatch.setattr(Hive, "_patience_s", 0.2)
+    monkeypatch.setattr(Link, "_patience_s", 0.2)
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
     fake = await fake_hive()
     async with AsyncExitStack() as stack:

@@ -17,7 +17,7 @@ from rbee.contract.errors import (
 from rbee.contract.nodes import HiveGone, NodeInfo
 from rbee.contract.workers import WorkerGone
 from rbee.queen.adapters import dialing, remote_hive
-from rbee.queen.services.hive import Hive
+from rbee.queen.services.link import Link
 from rbee.runtime.narration import Narrator
 
 from .conftest import NAME, Make, until
@@ -112,7 +112,7 @@ async def test_one_that_nothing_ends_is_given_up_in_the_end(
 ) -> None:
     monkeypatch.setattr(remote_hive, "_LAST_WORDS_S", 0.1)
     monkeypatch.setattr(remote_hive, "_STARTED", "true")
-    monkeypatch.setattr(Hive, "_patience_s", 0.1)
+    monkeypatch.setattr(Link, "_patience_s", 0.1)
     lab = make()
     lab.install()
     script = (lab.sshd.home / "rbee-hive").read_text()
@@ -188,10 +188,10 @@ async def test_a_look_at_a_hive_that_is_no_use_leaves_nothing_open(make: Make) -
 
     lab.fake.replies["/v1/events"] = fails
     times = msgspec.structs.replace(TIMES, connect_s=0.3)
-    lab.hive._config = Config(times=times)
+    lab.hive._link._config = Config(times=times)
     assert not await asyncio.wait_for(lab.hive.look(), 5)
     assert not lab.hive.is_up
-    assert lab.hive._client is None
+    assert lab.hive._link._client is None
 
 
 async def test_a_look_at_a_machine_that_is_off_takes_no_longer_than_a_look(

@@ -1,0 +1,43 @@
+"""What the system says of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+
+import pytest
+
+from rbee.runtime.client import Client, reason
+from rbee.runtime.system_words import strerror
+
+CALL = "Connect call failed ('127.0.91.9', 9999)"
+BOTH = f"Multiple exceptions: [Errno 111] {CALL}, [Errno 111] Connect call failed ('::1', 1)"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.EHOSTUNREACH, CALL), "No route to host"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, CALL), "Connection refused"),
+        (OSError(BOTH), "Connection refused"),
+        (OSError("Multiple exceptions: no numbers"), "no connection"),
+        (OSError(errno.EPIPE, "Broken pipe"), "Broken pipe"),
+        (OSError("a word of its own"), "a word of its own"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_it_is_told_in_the_systems_words(error: OSError, said: str) -> None:
+    assert strerror(error) == said
+    assert reason(error) == said
+
+
+def test_a_port_that_nobody_listens_at_refuses() -> None:
+    from rbee.contract import endpoints as ep
+    from rbee.contract.errors import ConnectionTimeout
+
+    async def ask() -> None:
+        async with Client("http://127.0.91.9:9", None, 1, 1) as client:
+            await client.call(ep.QUEEN_HEALTH)
+
+    with pytest.raises(ConnectionTimeout, match=r"9: Connection refused\.$"):
+        asyncio.run(ask())
