@@ -1,0 +1,58 @@
+"""Markdown as a code host and the site both read it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+
+_MADE = "<!-- Made by `python -m pages`: change the code, not this page. -->"
+
+
+def page(title: str, source: str, *parts: str) -> str:
+    """A whole page; `source` says what it is made from."""
+    made = f"Made from {source} by `python -m pages`."
+    return (
+        "\n\n".join([_MADE, f"# {title}", made, *(part.strip() for part in parts if part)]) + "\n"
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; empty where there are no rows."""
+    lines = [f"| {' | '.join(cell(value) for value in row)} |" for row in rows]
+    if not lines:
+        return ""
+    return "\n".join([f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |", *lines])
+
+
+def cell(text: str) -> str:
+    """In one line, its bars not taken for the table's."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def code(text: object) -> str:
+    """As code in a line; nothing for nothing."""
+    return f"`{text}`" if f"{text}" else ""
+
+
+def anchor(heading: str) -> str:
+    """What a heading is linked by, as code hosts make it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def prose(docstring: str | None) -> str:
+    """A docstring as Markdown: its paragraphs, and what it shows as code."""
+    blocks = inspect.cleandoc(docstring or "").split("\n\n")
+    return "\n\n".join(_block(block) for block in blocks)
+
+
+def _block(block: str) -> str:
+    lines = block.splitlines()
+    if lines and all(line.startswith("    ") for line in lines):
+        return "\n".join(["```", *(line[4:] for line in lines), "```"])
+    return _plain(block)
+
+
+def _plain(text: str) -> str:
+    """A word in angle brackets is no HTML, a star no emphasis."""
+    return re.sub(r"(?<![`\w])<(\w[^>`]*)>", r"`<\1>`", text)
