@@ -8,14 +8,14 @@ from rbee.contract.errors import InvalidRequest, NotFound
 from rbee.contract.workers import NodeWorkerRow
 
 _PREFIX = "worker-"
-# Fewer characters of an id are a slip of the finger.
+# Fewer characters, without `worker-`, are a slip of the finger.
 _LEAST = 4
 _LIST = "See which there are: rbee-keeper worker list"
 
 
 def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
-    """By the whole id, else by the beginning of one alone, with `worker-` or without: at least four
-    characters of it.
+    """By the whole id, else by the beginning of one alone, with `worker-` or without; without, at
+    least four characters of it.
 
     Raises INVALID_REQUEST, with status 404 where there is none.
     """
@@ -30,7 +30,7 @@ def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
     if not found:
         told = f"There is no worker {name} on any node"
         raise NotFound.of("worker_id", "a worker that runs", told, name, hint=_LIST)
-    if len(found) > 1 or len(name.removeprefix(_PREFIX)) < _LEAST:
+    if len(found) > 1 or (len(name) < _LEAST and not name.startswith(_PREFIX)):
         which = ", ".join(f"{row.worker_id} on {row.node}" for row in found)
         raise InvalidRequest.of(
             "worker_id",
