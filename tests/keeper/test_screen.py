@@ -94,6 +94,7 @@ def test_on_a_terminal_there_is_a_bar_and_no_tenths(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     screen = Screen()
     screen.show(came(50))
     assert screen._bar.is_shown
