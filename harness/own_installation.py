@@ -22,14 +22,16 @@ def empty_home(world: World) -> None:
 
 
 def without_root(world: World) -> None:
-    """All that is started from now on is started by somebody who may write in this HOME only."""
+    """All that is started from now on is started by somebody who may write in this HOME only; and
+    may read everything, since the programs may be where only root looks."""
     if os.geteuid() != 0:
         return
     world.root.chmod(0o755)
     for path in (world.home, world.tmp, *world.home.rglob("*")):
         os.chown(path, _NOBODY, _NOBODY)
     ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
-    world.prefix = ["setpriv", *ids]
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    world.prefix = ["setpriv", *ids, *reads]
 
 
 def with_config_files(world: World, names: list[str]) -> dict[str, int]:

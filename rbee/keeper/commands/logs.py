@@ -24,9 +24,9 @@ async def logs(settings: KeeperSettings, screen: Screen, asked: LogQuery) -> int
     async def show(queen: Queen) -> None:
         async with queen.client.stream(ep.QUEEN_LOGS, None, **names) as events:
             async for event in events:
-                screen.show(event)
                 if isinstance(event, ErrorEnvelope):
                     raise RbeeError.from_body(event.error)
+                screen.show(event)
                 if isinstance(event, LogLine):
                     screen.result(_told(event, of_one=asked.node is not None))
         if asked.follow:

@@ -81,9 +81,9 @@ async def told(
     """The events of a stream, each shown as it comes. Raises the error that one of them names."""
     async with queen.client.stream(endpoint, asked) as events:
         async for event in events:
-            screen.show(event)
-            if isinstance(event, ErrorEnvelope):
+            if isinstance(event, ErrorEnvelope):  # which is told at the command's end
                 raise RbeeError.from_body(event.error)
+            screen.show(event)
             yield event
 
 
