@@ -38,6 +38,7 @@ Feature: The screen while the work goes on, and after it
   Scenario: On a terminal that can do nothing there is no control sequence
     Given the environment has TERM=dumb
     And the Hub has lab/small with small.gguf, the small model
+    And the Hub sends 10 MB a second
     When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8` on a terminal
     Then it exits there with 0
     And the terminal was sent no control sequence
