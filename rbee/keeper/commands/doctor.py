@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ from rbee.keeper.core import layout, units
 from rbee.keeper.core.diagnosis import programs
 from rbee.keeper.core.diagnosis.finding import Diagnosis, Finding
 from rbee.keeper.services.examining import Examination
-from rbee.keeper.services.interrupts import INTERRUPTED
+from rbee.keeper.services.interrupts import INTERRUPTED, Interrupts
 from rbee.runtime import paths
 
 
@@ -25,10 +24,7 @@ async def doctor(screen: Screen) -> int:
     """Look at everything; 1 where anything is a problem."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without a tick has a ? for it
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    Interrupts()
     try:
         diagnosis = Diagnosis.of(await Examination(_units).run())
     except asyncio.CancelledError:
