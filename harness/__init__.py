@@ -73,7 +73,7 @@ The frame
     waiting.py    the one waiting function
     evidence.py   what each scenario leaves for whoever asks why it failed
     abilities.py  which tagged scenarios this machine can't run
-    shards.py     the whole specification in three parts at once
+    shards.py     the whole specification in three parts at once     turns.py  who runs what
     hooks.py      behave's hooks            verdicts.py  the count at the end
     __main__.py   python -m harness
 """

@@ -6,6 +6,8 @@ from behave.model import Feature
 from behave.model_type import Status
 from behave.reporter.base import Reporter
 
+NOTHING_RAN = 5  # the exit code, as pytest has it
+
 
 class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
     """Scenarios that the person deselected don't count; those switched off here do, as skipped."""
@@ -31,6 +33,8 @@ class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
         skipped = f", {len(self.switched_off)} skipped" if self.switched_off else ""
         return f"{self.passed} passed, {self.failed} failed{skipped}"
 
-    @property
-    def good(self) -> bool:
-        return self.passed > 0 and self.failed == 0
+    def code(self, of_behave: int) -> int:
+        """The exit code."""
+        if of_behave == 0 and not self.failed:
+            return 0 if self.passed else NOTHING_RAN
+        return 1

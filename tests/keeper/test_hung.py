@@ -111,6 +111,7 @@ async def test_one_that_can_not_be_ended_is_told(
     mute: Mute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     process, port = mute
-    monkeypatch.setattr("rbee.keeper.services.hung.os.kill", lambda pid, number: None)
-    with pytest.raises(ProgramFailed, match="still runs"):
-        await end_hung(named(process.pid, port), grace_s=0.1)
+    with monkeypatch.context() as patched:
+        patched.setattr("rbee.keeper.services.hung.os.kill", lambda pid, number: None)
+        with pytest.raises(ProgramFailed, match="still runs"):
+            await end_hung(named(process.pid, port), grace_s=0.1)

@@ -1,0 +1,92 @@
+"""The whole specification at once: what failed is told, and no accident passes for a proof."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STEPS = """
+import os
+from pathlib import Path
+from behave import step
+
+@step("it passes")
+def passes(context): pass
+
+@step("it fails")
+def fails(context): assert False, "it never passes"
+
+@step("it passes by itself")
+def by_itself(context):
+    folder = Path(str(context.config.userdata["evidence"]))
+    assert folder.name == "part-5", "disturbed"
+
+@step("it dies")
+def dies(context): os._exit(3)
+"""
+
+
+def run(folder: Path, **features: str) -> subprocess.CompletedProcess[str]:
+    (folder / "steps").mkdir()
+    (folder / "steps" / "all_steps.py").write_text(STEPS)
+    (folder / "behave.ini").write_text("[behave]\npaths = features\n")
+    (folder / "features").mkdir()
+    for name, lines in features.items():
+        scenarios = [
+            f"  Scenario: {name} {number}\n    Given it {line}\n"
+            for number, line in enumerate(lines.splitlines())
+        ]
+        text = f"Feature: {name}\n" + "".join(scenarios)
+        (folder / "features" / f"{name}.feature").write_text(text)
+    return subprocess.run(
+        [sys.executable, "-m", "harness"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    return done.stdout.splitlines()[-1]
+
+
+def test_each_feature_runs_once(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes", two="passes\npasses", three="passes", four="passes")
+    assert (done.returncode, last_line(done)) == (0, "5 passed, 0 failed"), done.stdout
+
+
+def test_what_fails_beside_others_is_run_by_itself_and_told(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes\npasses by itself", two="passes")
+    assert (done.returncode, last_line(done)) == (0, "3 passed, 0 failed"), done.stdout
+    assert "failed: features/one.feature:4  one 1\n    Given it passes by itself" in done.stdout
+    assert "disturbed" in done.stdout
+    assert "run again by itself: features/one.feature:4" in done.stdout
+
+
+def test_what_fails_by_itself_has_failed(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes\npasses by itself\nfails", two="passes")
+    assert (done.returncode, last_line(done)) == (1, "3 passed, 1 failed"), done.stdout
+
+
+def test_many_are_no_accident(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes by itself\n" * 4, two="passes")
+    assert (done.returncode, last_line(done)) == (1, "1 passed, 4 failed"), done.stdout
+    assert "run again" not in done.stdout
+
+
+def test_a_part_that_dies_has_failed(tmp_path: Path) -> None:
+    done = run(tmp_path, one="dies", two="passes", three="passes by itself")
+    assert done.returncode == 1
+    assert "run again" not in done.stdout
+
+
+@pytest.mark.parametrize("line", ["its part dies", "it fails"])
+def test_nothing_that_passed_is_no_proof(tmp_path: Path, line: str) -> None:
+    assert run(tmp_path, one=line.partition(" ")[2]).returncode == 1
