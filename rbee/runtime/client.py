@@ -105,7 +105,8 @@ class Client:
     async def stream(
         self, endpoint: Endpoint[Q, Nothing], message: Q | None = None, **names: str
     ) -> AsyncIterator[AsyncIterator[Event]]:
-        """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection."""
+        """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection. An error
+        event is raised as the error that it names."""
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(sock_connect=self._connect_s, sock_read=self._silence_s)
@@ -177,6 +178,8 @@ class Client:
                     event = sse.decode(raw)
                     if event is not None:
                         hearing.take(event)
+                        if isinstance(event, ErrorEnvelope):
+                            raise RbeeError.from_body(event.error)
                         yield event
         except TimeoutError:
             said = f"The stream said nothing for {self._silence_s:g} s."

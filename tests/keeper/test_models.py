@@ -68,6 +68,8 @@ class FakeQueen:
         async def told() -> AsyncIterator[Event]:
             for event in self.events:
                 yield event
+            if self.error is not None:
+                raise self.error
 
         yield told()
 
@@ -141,7 +143,7 @@ async def test_a_download_in_json_says_events_alone(queen: FakeQueen, ran: Any) 
 
 
 async def test_a_download_that_fails_says_why_and_what_to_do(queen: FakeQueen, ran: Any) -> None:
-    queen.events = [DiskFull(required=9, available=1, path="/models").envelope()]
+    queen.error = DiskFull(required=9, available=1, path="/models")
     done = await ran(models.download(SETTINGS, Screen(), NodeDownload("hf:owner/repo")))
     assert (done.code, done.out) == (1, "")
     assert "Error [DISK_FULL]: " in done.err
@@ -281,7 +283,7 @@ async def test_verify_says_the_sums(queen: FakeQueen, ran: Any, compared: bool, 
 
 async def test_a_file_that_is_not_what_it_was_is_an_error(queen: FakeQueen, ran: Any) -> None:
     kept = "hf:owner/repo/m.gguf"
-    queen.events = [ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept).envelope()]
+    queen.error = ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept)
     done = await ran(models.verify(SETTINGS, Screen(), MODEL))
     assert (done.code, done.out) == (1, "")
     assert "Error [CHECKSUM_MISMATCH]: /m has the sha256 b, expected was a." in done.err

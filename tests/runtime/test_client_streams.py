@@ -10,7 +10,13 @@ import pytest
 from aiohttp import web
 
 from rbee.contract.endpoints import Endpoint, Nothing
-from rbee.contract.errors import AllSlotsBusy, ConnectionTimeout, Internal, StreamTruncated
+from rbee.contract.errors import (
+    AllSlotsBusy,
+    ConnectionTimeout,
+    Internal,
+    StreamTruncated,
+    WorkerCrashed,
+)
 from rbee.contract.events import Accepted, Event, Token
 from rbee.runtime import bind, sse
 from rbee.runtime.client import Client
@@ -146,6 +152,17 @@ async def test_an_error_in_place_of_the_stream_is_raised(start: Start, connect: 
     with pytest.raises(AllSlotsBusy) as caught:
         await heard(connect(await start(handler)))
     assert caught.value.details == busy.details
+
+
+async def test_an_error_event_is_raised(start: Start, connect: Connect) -> None:
+    details = {"worker_id": "w", "node": "n", "tokens": 1, "max_tokens": 2, "log_tail": []}
+    crashed = WorkerCrashed("It went", **details)
+    client = connect(await start(streaming(TOKEN, sse.encode(crashed.envelope()), sse.LAST)))
+    with pytest.raises(WorkerCrashed, match="It went") as caught:
+        async with client.stream(TALK) as events:
+            assert await anext(events) == Token("a", 0)
+            await anext(events)
+    assert caught.value.details == details
 
 
 async def test_where_nothing_listens_there_is_no_stream(connect: Connect) -> None:

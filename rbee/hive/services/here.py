@@ -11,7 +11,7 @@ import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Download, Event
 from rbee.contract.models import (
     Deleted,
@@ -93,7 +93,7 @@ class Served:
             return
         async with self._client.stream(ep.HIVE_DOWNLOAD_PROGRESS, id=reply.download_id) as events:
             async for event in events:
-                yield _good(event)
+                yield event
 
     async def info(self, model: str) -> ModelDetails:
         return await self._client.call(ep.HIVE_MODEL_INFO, ModelName(model), within_s=_WITHIN_S)
@@ -101,7 +101,7 @@ class Served:
     async def verify(self, model: str) -> AsyncIterator[Event | None]:
         async with self._client.stream(ep.HIVE_MODEL_VERIFY, ModelName(model)) as events:
             async for event in events:
-                yield _good(event)
+                yield event
 
     async def delete(self, model: str) -> Deleted:
         return await self._client.call(ep.HIVE_MODEL_DELETE, ModelName(model), within_s=_WITHIN_S)
@@ -134,10 +134,3 @@ class Direct:
         if self._refusal is not None:
             raise self._refusal
         return await self._provisioner.delete(model, lambda _: [])
-
-
-def _good(event: Event) -> Event:
-    """The event; raises the error that it is."""
-    if isinstance(event, ErrorEnvelope):
-        raise RbeeError.from_body(event.error)
-    return event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ErrorEnvelope, RbeeError, ShuttingDown
+from rbee.contract.errors import ShuttingDown
 from rbee.contract.logs import LogLine, LogQuery
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.services.interrupts import INTERRUPTED
@@ -24,8 +24,6 @@ async def logs(settings: KeeperSettings, screen: Screen, asked: LogQuery) -> int
     async def show(queen: Queen) -> None:
         async with queen.client.stream(ep.QUEEN_LOGS, None, **names) as events:
             async for event in events:
-                if isinstance(event, ErrorEnvelope):
-                    raise RbeeError.from_body(event.error)
                 screen.show(event)
                 if isinstance(event, LogLine):
                     screen.result(_told(event, of_one=asked.node is not None))

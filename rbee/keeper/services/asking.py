@@ -9,7 +9,6 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     AllSlotsBusy,
     ConnectionTimeout,
-    ErrorEnvelope,
     QueueFull,
     RbeeError,
     ShuttingDown,
@@ -86,9 +85,6 @@ class Asking:
         async with self._queen.client.stream(ep.QUEEN_TASKS, self._request) as events:
             try:
                 async for event in events:
-                    if isinstance(event, ErrorEnvelope):
-                        # Not shown yet: it may not be the last word.
-                        raise RbeeError.from_body(event.error)
                     answer.take(event)
                     self._screen.show(event)
             except StreamTruncated as error:

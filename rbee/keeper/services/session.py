@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from rbee.contract.endpoints import Endpoint, Nothing
-from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.contract.errors import RbeeError
 from rbee.keeper.adapters.outputs import when_reader_leaves
 from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS, Interrupts
@@ -81,8 +81,6 @@ async def told(
     """The events of a stream, each shown as it comes. Raises the error that one of them names."""
     async with queen.client.stream(endpoint, asked) as events:
         async for event in events:
-            if isinstance(event, ErrorEnvelope):  # which is told at the command's end
-                raise RbeeError.from_body(event.error)
             screen.show(event)
             yield event
 

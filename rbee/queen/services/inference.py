@@ -8,8 +8,6 @@ from collections.abc import Callable
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     AllSlotsBusy,
-    ErrorEnvelope,
-    RbeeError,
     StreamTruncated,
     WorkerCrashed,
 )
@@ -84,8 +82,6 @@ class Inference:
                         node = self._hive.node
                         started = Started(self._request_id, worker.model_ref, worker.id, node)
                         self._outlet.tell(started)
-                    elif isinstance(event, ErrorEnvelope):
-                        raise RbeeError.from_body(event.error)
                     elif isinstance(event, Token | Done):
                         self.tokens += isinstance(event, Token)
                         done = isinstance(event, Done)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Download, Event, Narration
 from rbee.contract.models import (
     Deleted,
@@ -66,8 +66,6 @@ class NodeModels:
         hive = await self._up(asked.node, Outlet())
         async with hive.own.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
             async for event in events:
-                if isinstance(event, ErrorEnvelope):
-                    raise RbeeError.from_body(event.error)
                 yield event
 
     def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:

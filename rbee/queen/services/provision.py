@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ErrorEnvelope, RbeeError, StreamTruncated
+from rbee.contract.errors import StreamTruncated
 from rbee.contract.events import Download
 from rbee.contract.models import DownloadReply, DownloadRequest
 from rbee.runtime.client import Client
@@ -39,8 +39,6 @@ async def _watch(hive: Client, download_id: str, tell: Callable[[Download], None
     """The last word of a download: that it is complete. Without that, it is none."""
     async with hive.stream(ep.HIVE_DOWNLOAD_PROGRESS, id=download_id) as events:
         async for event in events:
-            if isinstance(event, ErrorEnvelope):
-                raise RbeeError.from_body(event.error)
             if isinstance(event, Download):
                 tell(event)
                 if event.stage == "complete":

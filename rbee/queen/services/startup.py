@@ -12,7 +12,6 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     ConnectionTimeout,
     ErrorBody,
-    ErrorEnvelope,
     LoadingTimeout,
     PortBlocked,
     RbeeError,
@@ -120,8 +119,6 @@ class Startup:
                 client.stream(ep.WORKER_LOADING) as events,
             ):
                 async for event in events:
-                    if isinstance(event, ErrorEnvelope):
-                        raise self._named(RbeeError.from_body(event.error))
                     if isinstance(event, Loading):
                         last = event if event.stage == "loading_to_vram" else last
                         self._outlet.tell(event)
@@ -129,6 +126,8 @@ class Startup:
             if isinstance(error, ConnectionTimeout):
                 await check_port(self._hive, worker)
             raise await self._why_gone(worker.id, last) from None
+        except RbeeError as error:
+            raise self._named(error) from None
 
     def _named(self, error: RbeeError) -> RbeeError:
         return named(error, self._hive.node, self.wanted.model)
