@@ -19,13 +19,14 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
     `source` is the program that wrote it: `rbee-hive`, or a worker by its id. `node` is filled in
     by the queen. `at` is when, in seconds since the epoch by the node's clock; it never falls from
     a source's line to its next. A line that has no time of its own, as llama.cpp's, has that of the
-    line before it.
+    line before it. `past` lines were there before the hive was asked.
     """
 
     source: str
     line: str
     node: str | None = None
     at: float | None = None
+    past: bool = False
 
 
 class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -54,6 +54,18 @@ async def test_the_last_lines_are_those_of_all_together(home: Path) -> None:
     assert await all_of(0) == []
 
 
+async def test_what_was_there_before_is_of_the_past(home: Path) -> None:
+    write("rbee-hive", at(1, "a"))
+    stream = read(None, 10, True)
+    before = await anext(stream)
+    assert await anext(stream) is None
+    write("rbee-hive", at(2, "b"))
+    after = await anext(stream)
+    assert before is not None
+    assert after is not None
+    assert (before.past, after.past) == (True, False)
+
+
 async def test_no_log_is_no_line(home: Path) -> None:
     assert await all_of(10) == []
 

@@ -50,7 +50,8 @@ class _Reader:
         kept: deque[tuple[float, LogLine]] = deque(maxlen=count)
         parts = [(source, tail.last(count)) for source, tail in self._tails.items()]
         for source, lines in [*parts, (HIVE, self._new_own())]:
-            kept = deque(_merged([kept, _named(source, lines)]), maxlen=count)
+            past = _named(source, lines, past=True)
+            kept = deque(_merged([kept, past]), maxlen=count)
         return [line for _, line in kept]
 
     def more(self) -> list[LogLine]:
@@ -82,8 +83,8 @@ class _Reader:
         return lines
 
 
-def _named(source: str, lines: Iterable[Timed]) -> list[tuple[float, LogLine]]:
-    return [(at, LogLine(source, line, at=at)) for at, line in lines]
+def _named(source: str, lines: Iterable[Timed], past: bool = False) -> list[tuple[float, LogLine]]:
+    return [(at, LogLine(source, line, at=at, past=past)) for at, line in lines]
 
 
 def _merged(

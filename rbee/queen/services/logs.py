@@ -12,7 +12,6 @@ import msgspec
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     ConnectionTimeout,
-    ErrorEnvelope,
     ProgramFailed,
     RbeeError,
     ShuttingDown,
@@ -89,18 +88,17 @@ async def _follow(hive: Hive, lines: int, outlet: Outlet) -> None:
 async def _relay(hive: Hive, place: LogPlace, lines: int, follow: bool, outlet: Outlet) -> None:
     """One hive's log. A reader that is slow holds it up."""
     wanted = MOST_LINES if place.has_begun else max(lines, 1)
-    # Also of somebody who wants none of the past the place must be known.
+    # Also for somebody who wants none of the past the place must be known.
     silent = lines == 0 and not place.has_begun
     names = {"follow": str(follow).lower(), "lines": str(wanted)}
     place.begin_again()
     # A client of its own: those that the hive is asked with may be closed meanwhile.
     async with hive.apart() as client, client.stream(ep.HIVE_LOGS, None, **names) as events:
         async for event in events:
-            if isinstance(event, ErrorEnvelope):
-                raise RbeeError.from_body(event.error)
-            if isinstance(event, LogLine) and place.is_news(event) and not silent:
+            if not isinstance(event, LogLine) or not place.is_news(event):
+                continue
+            if not (silent and event.past):
                 await outlet.send(msgspec.structs.replace(event, node=hive.node))
-            silent = False
 
 
 async def _is_there(hive: Hive) -> bool:
