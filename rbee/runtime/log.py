@@ -23,6 +23,7 @@ _LARGEST = 4 << 20
 _TAB = 9
 # Of C0 and C1 and DEL, but for the tab.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != _TAB}
+_CONTROLS_IN_TEXT = {**_CONTROLS, ord("\n"): "\n", ord("\r"): ""}
 
 
 class _Text(logging.Formatter):
@@ -86,6 +87,11 @@ def harmless(line: str) -> str:
     """A line for somebody's terminal, with its control characters written out: llama.cpp logs what
     stands in a model's file, and that must not move anybody's cursor."""
     return line.translate(_CONTROLS)
+
+
+def harmless_text(text: str) -> str:
+    """The same for a text of several lines, whose ends they keep."""
+    return text.translate(_CONTROLS_IN_TEXT)
 
 
 def unmarked() -> contextvars.Context:

@@ -1,4 +1,4 @@
-"""What a person sees of a download: a bar on a terminal, tenths elsewhere."""
+"""What a person sees: of a download a bar on a terminal, tenths elsewhere; of a story its text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from rbee.contract.events import Download, Event, Narration, Verify
+from rbee.contract.events import Download, Event, Narration, Token, Verify
 from rbee.keeper.adapters.screen import Screen
 
 MB = 1_000_000
@@ -127,3 +127,21 @@ def test_an_answer_without_text_is_no_line_but_json_all_the_same(
     assert capsys.readouterr().out == ""
     Screen(as_json=True).answer([], "")
     assert capsys.readouterr().out == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "story"),
+    [(True, "a\\x1b[2Jb\\x9b\tc\nd\n"), (False, "a\x1b[2Jb\x9b\tc\r\nd\r\n")],
+)
+def test_a_model_moves_nobodys_cursor(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: bool,
+    story: str,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    screen = Screen()
+    for part in ("a\x1b[2J", "b\x9b\tc\r\n", "d\r\n"):
+        screen.show(Token(part, 0))
+    screen.close()
+    assert capsys.readouterr().out == story

@@ -12,6 +12,7 @@ from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Que
 from rbee.keeper.adapters import outputs
 from rbee.keeper.adapters.bars import Bar, can_be_shown
 from rbee.runtime import paths
+from rbee.runtime.log import harmless_text
 from rbee.runtime.present import explain, retrying, show_trail, told_under
 
 _MB = 1_000_000
@@ -41,7 +42,9 @@ class Screen:
             outputs.write(msgspec.json.encode(line).decode() + "\n")
         elif isinstance(event, Token):
             self._bar.end()
-            outputs.write(event.token)
+            # Who pipes it gets it as it came; a terminal would do what a model's controls tell it.
+            shown = harmless_text(event.token) if sys.stdout.isatty() else event.token
+            outputs.write(shown)
             self._in_line = not event.token.endswith("\n") if event.token else self._in_line
         if isinstance(event, Loading | Download | Verify):
             self._progress(event)
