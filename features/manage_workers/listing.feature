@@ -23,6 +23,27 @@ Feature: Which workers there are
     And it lists the worker of right as idle, and no other
 
   @beyond
+  Scenario Outline: A node whose hive refuses the key has no empty list
+    Given the node workstation
+    And a hive that an operator started on workstation
+    And workstation has been added by its hive's address, with a copy of its key
+    And the hive of workstation gets another key, and is started again
+    When I run `rbee-keeper <command> --node workstation`
+    Then it exits with 1
+    And INVALID_API_KEY is told
+    And standard error says "add-node --name workstation"
+    And standard output is empty
+    When I run `rbee-keeper hive status --node workstation`
+    Then it exits with 1
+    And standard output says "unreachable"
+    And standard error says "key"
+
+    Examples:
+      | command       |
+      | worker list   |
+      | worker health |
+
+  @beyond
   Scenario: None, and no queen
     When I run `rbee-keeper worker list`
     Then it exits with 0

@@ -107,8 +107,8 @@ QUEEN_TASKS = Endpoint(
 """Ask a model. The queen finds a node, provides model and worker, and relays the answer."""
 QUEEN_CANCEL = Endpoint("DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204)
 """Cancel a task in any phase: queue, download, load or answer. Once more is no error."""
-QUEEN_WORKERS = _get("/v2/workers/list", NodeWorkerRows)
-"""The workers of all nodes."""
+QUEEN_WORKERS = Endpoint("GET", "/v2/workers/list", Nothing, NodeWorkerRows, query=("node",))
+"""The workers of a node; without one, those of all."""
 QUEEN_WORKER_START = Endpoint(
     "POST",
     "/v2/workers/start",

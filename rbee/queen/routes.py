@@ -122,7 +122,7 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 
 async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
-    return NodeWorkerRows(await request.app[NODES].workers())
+    return NodeWorkerRows(await request.app[NODES].workers(request.query.get("node")))
 
 
 def _start_worker(request: web.Request, message: StartWorker) -> AsyncIterator[Event | None]:

@@ -12,13 +12,11 @@ from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack
 from rbee.contract.errors import NotFound, VramExhausted
 from rbee.contract.events import Loading, Narration
-from rbee.contract.registry import HiveStatus, HiveStatuses
 from rbee.contract.workers import (
     NodeWorkerRow,
     NodeWorkerRows,
     WorkerCheck,
     WorkerChecks,
-    WorkerRow,
 )
 
 FakeQueen = Any
@@ -119,21 +117,11 @@ def test_none_are_told_with_what_starts_one(lady: FakeQueen, keeper: Keeper) -> 
     assert json.loads(keeper("worker", "list", "--json").stdout) == []
 
 
-def test_those_of_one_node_are_asked_of_its_hive(lady: FakeQueen, keeper: Keeper) -> None:
-    row = WorkerRow("worker-1", "http://10.0.0.2:8001", "hf:a/b", "cuda", 1, "busy", 1, 1, 4, 3)
-    found = HiveStatus(node="workstation", state="running", workers=[row])
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([found]))
+def test_those_of_one_node_are_asked_of_it(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([ROW]))
     done = keeper("worker", "list", "--node", "workstation", "--json")
     assert json.loads(done.stdout)[0]["worker_id"] == "worker-1"
     assert lady.asked[-1][1] == {"node": "workstation"}
-
-
-def test_a_node_that_does_not_answer_has_no_empty_list(lady: FakeQueen, keeper: Keeper) -> None:
-    away = HiveStatus(node="mac", state="unreachable", error="SSH to mac:22 failed: timeout.")
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([away]))
-    done = keeper("worker", "list", "--node", "mac")
-    assert (done.exit_code, done.stdout) == (1, "")
-    assert "Error [CONNECTION_TIMEOUT]: SSH to mac:22 failed: timeout." in done.stderr
 
 
 def test_healthy_workers_are_a_success(lady: FakeQueen, keeper: Keeper) -> None:

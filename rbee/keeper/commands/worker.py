@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, StreamTruncated
+from rbee.contract.errors import StreamTruncated
 from rbee.contract.workers import NodeWorkerRow, StartWorker, WorkerName
 from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.commands.hive import of_node
 from rbee.keeper.core.workers import (
     HEALTH_HEADS,
     LIST_HEADS,
@@ -59,7 +58,8 @@ async def listing(settings: KeeperSettings, screen: Screen, node: str | None) ->
     """The workers of all nodes, or of one."""
 
     async def work(queen: Queen) -> None:
-        rows = await _rows(queen, node)
+        call = queen.client.call(ep.QUEEN_WORKERS, None, within_s=_LIST_WITHIN_S, **_named(node))
+        rows = (await call).workers
         screen.answer(rows, table(LIST_HEADS, [list_cells(row) for row in rows]) if rows else "")
         if not rows:
             screen.note(_none(node))
@@ -71,8 +71,8 @@ async def health(settings: KeeperSettings, screen: Screen, node: str | None) -> 
     """Every worker as it answers now; 1 unless all of them are healthy."""
 
     async def work(queen: Queen) -> int:
-        names = {} if node is None else {"node": node}
-        call = queen.client.call(ep.QUEEN_WORKER_HEALTH, None, within_s=_LIST_WITHIN_S, **names)
+        asked = ep.QUEEN_WORKER_HEALTH
+        call = queen.client.call(asked, None, within_s=_LIST_WITHIN_S, **_named(node))
         found = (await call).workers
         rows = [health_cells(check) for check in found]
         screen.answer(found, table(HEALTH_HEADS, rows) if rows else "")
@@ -83,14 +83,8 @@ async def health(settings: KeeperSettings, screen: Screen, node: str | None) -> 
     return await with_queen(settings, screen, work)
 
 
-async def _rows(queen: Queen, node: str | None) -> list[NodeWorkerRow]:
-    if node is None:
-        return (await queen.client.call(ep.QUEEN_WORKERS, within_s=_LIST_WITHIN_S)).workers
-    hive = await of_node(queen, node)
-    if hive.state == "unreachable":
-        told = hive.error or f"The hive on {hive.node} does not answer."
-        raise ConnectionTimeout(told, host=hive.node, port=None, attempts=1, node=hive.node)
-    return [NodeWorkerRow.of(hive.node, row) for row in hive.workers]
+def _named(node: str | None) -> dict[str, str]:
+    return {} if node is None else {"node": node}
 
 
 def _none(node: str | None) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import ConnectionTimeout, RbeeError
 from rbee.contract.events import Event
 from rbee.contract.registry import LOCAL, HiveStatus
 from rbee.contract.workers import NodeWorkerRow
@@ -77,23 +77,41 @@ class Nodes:
         if looks:
             await asyncio.wait(looks, timeout=within_s)
 
-    async def workers(self) -> list[NodeWorkerRow]:
-        """The workers of all nodes, as their hives tell at this moment."""
+    async def look_at(self, hive: Hive) -> None:
+        """Find the hive if it runs; raises why it can't be asked, nothing where there is none."""
+        if hive.is_up or await hive.look():
+            return
+        if hive.trouble is not None:
+            raise hive.trouble
+        row = self.directory.known(hive.node)
+        if row is not None and row.status == "unreachable":
+            raise ConnectionTimeout(
+                row.last_error or f"{hive.node} does not answer.",
+                host=row.ssh_host or row.hive_url,
+                port=row.ssh_port or row.hive_port,
+                attempts=1,
+                node=hive.node,
+            )
+
+    async def workers(self, node: str | None = None) -> list[NodeWorkerRow]:
+        """The workers of the node, or of all, as the hives tell at this moment. Raises
+        NODE_NOT_FOUND, and for a node that was named why its hive can't be asked."""
+        if node is not None:
+            hive = self.hive(node)
+            await self.look_at(hive)
+            return [NodeWorkerRow.of(hive.node, row) for row in await hive.rows()]
         await self.look()
         lists = await asyncio.gather(*(self._of(hive) for hive in self._hives.values()))
         return [row for rows in lists for row in rows]
 
     async def status(self, hive: Hive) -> HiveStatus:
         """What the node's hive says of itself, if one runs; none is started."""
-        if not hive.is_up and not await hive.look():
-            row = self.directory.known(hive.node)
-            away = row is not None and row.status == "unreachable"
-            return HiveStatus(
-                node=hive.node,
-                state="unreachable" if away else "stopped",
-                error=row.last_error if row else None,
-            )
         try:
+            await self.look_at(hive)
+            if not hive.is_up:
+                row = self.directory.known(hive.node)
+                error = row.last_error if row else None
+                return HiveStatus(node=hive.node, state="stopped", error=error)
             info = await hive.own.call(ep.HIVE_NODE, within_s=_LIST_WITHIN_S)
             version = await hive.check_version()
             rows = await hive.rows()

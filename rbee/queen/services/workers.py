@@ -12,7 +12,7 @@ from rbee.contract import endpoints as ep
 from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.daemons import Ack
-from rbee.contract.errors import ConnectionTimeout, RbeeError
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.workers import (
     NodeWorkerRow,
@@ -61,7 +61,7 @@ class NodeWorkers:
         for a node that was named why its hive can't be asked."""
         if node is not None:
             hive = self._nodes.hive(node)
-            await self._look_at(hive)
+            await self._nodes.look_at(hive)
             return WorkerChecks(await _checks(hive))
         await self._nodes.look()
         found = await asyncio.gather(
@@ -81,21 +81,6 @@ class NodeWorkers:
         asked = WorkerName(row.worker_id)
         await hive.own.call(ep.HIVE_WORKER_SHUTDOWN, asked, within_s=self._end_within_s)
         return Ack(f"{row.worker_id} on {row.node} has ended.")
-
-    async def _look_at(self, hive: Hive) -> None:
-        if hive.is_up or await hive.look():
-            return
-        if hive.trouble is not None:
-            raise hive.trouble
-        row = self._nodes.directory.known(hive.node)
-        if row is not None and row.status == "unreachable":
-            raise ConnectionTimeout(
-                row.last_error or f"{hive.node} does not answer.",
-                host=row.ssh_host or row.hive_url,
-                port=row.ssh_port or row.hive_port,
-                attempts=1,
-                node=hive.node,
-            )
 
 
 async def _start(hive: Hive, wanted: SpawnRequest, outlet: Outlet) -> None:
