@@ -39,6 +39,8 @@ class Shell:
         if name == "fish":
             home.mkdir(parents=True)
             (home / "config.fish").write_text(_FISH)
+            # Who has none gets them at the first start, from a process that outlives the shell.
+            (world.home / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True)
             self._write_fish(world, home / "completions")
         environment = {**world.environment(), "INPUTRC": "/dev/null"}
         copy = world.evidence.folder / f"terminal-{name}"

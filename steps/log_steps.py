@@ -78,6 +78,11 @@ def says_in_time(context: Context, words: str) -> None:
     wait_until(f"{words!r}", lambda: context.run.stderr.text, 15, lambda text: words in text)
 
 
+@then('standard output says in time "{words}"')
+def shows_in_time(context: Context, words: str) -> None:
+    wait_until(f"{words!r}", lambda: context.run.stdout.text, 15, lambda text: words in text)
+
+
 @then("what both hives said on standard error is shown, and each line once")
 def both_hives(context: Context) -> None:
     """The second one's words are the last run's; the first one said all of its own before."""

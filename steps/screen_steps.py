@@ -103,6 +103,13 @@ def waiting_lines(context: Context) -> None:
     assert found == wanted, context.run.stderr.text
 
 
+@then("no line of standard error comes twice")
+def each_once(context: Context) -> None:
+    lines = context.run.stderr.text.splitlines()
+    assert len(lines) > 3, lines
+    assert len(set(lines)) == len(lines), lines
+
+
 @then("the screen says at how many of how many layers, as the worker told them last")
 def layers_on_screen(context: Context) -> None:
     last = context.progress.named("loading")[-1].data

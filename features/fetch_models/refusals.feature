@@ -83,7 +83,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
     And DOWNLOAD_FAILED is told
-    And it took less than 18 s
+    And it took less than 20 s
     And it is a clear message with a next step
 
   @beyond

@@ -41,6 +41,19 @@ Feature: What hives and workers log, as they log it
     And it shows the log of rbee-hive whole, and each line once
 
   @beyond
+  Scenario: Of all nodes, also of one whose hive is started later
+    Given the added node workstation
+    And a queen that lasts, with a worker that has answered once
+    When I start `rbee-keeper logs --follow`
+    And its first lines are there
+    And somebody else runs `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5`
+    Then standard output says in time "workstation/rbee-hive | "
+    And standard output says in time "workstation/worker-"
+    When the keeper gets SIGINT
+    Then it exits with 130
+    And every line of standard output says who wrote it
+
+  @beyond
   Scenario: An operator starts a hive again
     Given a queen and a hive that an operator started
     When I start `rbee-keeper logs --node localhost --follow`

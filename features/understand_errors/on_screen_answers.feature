@@ -56,8 +56,9 @@ Feature: What goes wrong with an answer, as a person at a terminal sees it
     And the setting queen.queue_limit is 0
     And a queen that lasts, with a worker that has answered once
     When a task for 4000 tokens streams
-    And I run `rbee-keeper infer --quiet --prompt hi --max-tokens 1`
+    And I run `rbee-keeper infer --prompt hi --max-tokens 1`
     Then it exits with 1
+    And no line of standard error comes twice
     And standard error has these lines and no other of waiting
       | line                                    |
       | ⏳ busy: trying again in 1 s (1 of 3)   |

@@ -138,3 +138,15 @@ def test_the_log_of_a_worker_goes_with_all_its_files(home: Path) -> None:
     left = {path.name.split(".log")[0] for path in path.parent.iterdir()}
     assert len(left) == 20
     assert len(list(path.parent.iterdir())) == 40
+
+
+async def test_lines_that_were_not_kept_are_counted(home: Path, own: OwnLines) -> None:
+    logger = logging.getLogger("rbee-hive")
+    logger.info("first")
+    reader = Reader(read(own, 10, True))
+    assert [await reader.next(), await reader.next()] == [("rbee-hive", "first"), None]
+    for number in range(5000):
+        logger.info("%d", number)
+    told = await reader.next()
+    assert told == ("rbee-hive", "(904 lines that came faster than they were read are not kept)")
+    assert await reader.next() == ("rbee-hive", "904")

@@ -79,7 +79,12 @@ class _Reader:
     def _new_own(self) -> list[Timed]:
         if self._own is None:
             return []
-        self._had, lines = self._own.since(self._had)
+        before = self._had
+        self._had, lines = self._own.since(before)
+        lost = self._had - before - len(lines)
+        if before and lost:
+            told = f"({lost} lines that came faster than they were read are not kept)"
+            lines.insert(0, (lines[0][0], told))
         return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Set
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
@@ -14,7 +15,7 @@ from rbee.contract.errors import (
     ShuttingDown,
     StreamTruncated,
 )
-from rbee.contract.events import Done
+from rbee.contract.events import Done, Event, Narration
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.adapters import partial
 from rbee.keeper.adapters.countdown import count_down
@@ -34,6 +35,7 @@ class Asking:
         self._request = request
         self._screen = screen
         self._answer = Answer()
+        self._told: set[tuple[str, str]] = set()
 
     @property
     def answer(self) -> Answer:
@@ -82,12 +84,21 @@ class Asking:
 
     async def _once(self) -> Done:
         answer = self._answer = Answer()
+        before = frozenset(self._told)
         async with self._queen.client.stream(ep.QUEEN_TASKS, self._request) as events:
             try:
                 async for event in events:
                     answer.take(event)
-                    self._screen.show(event)
+                    if not _is_of(before, event) or self._screen.as_json:
+                        self._screen.show(event)
+                    if isinstance(event, Narration):
+                        self._told.add((event.actor, event.text))
             except StreamTruncated as error:
                 told = f"{error.message} {answer.tokens} tokens had come."
                 raise StreamTruncated(told, tokens=answer.tokens) from None
         return answer.proof()
+
+
+def _is_of(told: Set[tuple[str, str]], event: Event) -> bool:
+    """Whether a try before this one has told the very same."""
+    return isinstance(event, Narration) and (event.actor, event.text) in told

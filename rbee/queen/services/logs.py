@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import msgspec
@@ -13,7 +13,6 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     ConnectionTimeout,
     ProgramFailed,
-    RbeeError,
     ShuttingDown,
     StreamTruncated,
 )
@@ -25,6 +24,7 @@ from rbee.queen.services.hive import Hive
 from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.runtime.narration import Narrator
+from rbee.runtime.tasks import stop
 
 _QUEEN = "queen-rbee"
 _AGAIN_S = 0.2
@@ -57,18 +57,38 @@ class NodeLogs:
         if not there and not asked.follow:
             trouble = hives[0].trouble if asked.node is not None else None
             raise trouble or _nobody(asked.node)
-        if asked.follow:
-            # Of a node that has none this machine's hive at least is waited for.
-            await _together([_follow(hive, asked.lines, outlet) for hive in there or hives[:1]])
+        if asked.follow and asked.node is None:
+            await self._follow_all(asked.lines, not there, outlet)
+        elif asked.follow:
+            await _follow(hives[0], asked.lines, True, outlet)
         for hive in there:
             await _relay(hive, LogPlace(), asked.lines, False, outlet)
 
+    async def _follow_all(self, lines: int, nobody: bool, outlet: Outlet) -> None:
+        """Each hive that runs now or is used later, and this machine's, which is waited for."""
+        followed: dict[Hive, asyncio.Task[None]] = {}
+        try:
+            while True:
+                hives = self._nodes.hives()
+                for hive in hives:
+                    if hive not in followed and (hive.is_up or hive.node == LOCAL):
+                        follow = _follow(hive, lines, hive.is_up or nobody, outlet)
+                        followed[hive] = asyncio.create_task(follow)
+                for removed in followed.keys() - set(hives):
+                    await stop(followed.pop(removed))
+                ended, _ = await asyncio.wait(followed.values(), timeout=_LOOK_HERE_EVERY_S)
+                for task in ended:
+                    task.result()
+        finally:
+            for task in followed.values():
+                await stop(task)
 
-async def _follow(hive: Hive, lines: int, outlet: Outlet) -> None:
-    """Without an end: from one hive of the node to the next."""
+
+async def _follow(hive: Hive, lines: int, there: bool, outlet: Outlet) -> None:
+    """Without an end: from one hive of the node to the next. Unless it was thought to be `there`,
+    nothing is said of its not being there."""
     say = Narrator(outlet.tell, hive.node).say
     place = LogPlace()
-    there = True
     while True:
         if await _is_there(hive):
             if not there:
@@ -112,15 +132,6 @@ async def _wait_for(hive: Hive) -> None:
     while waited < pause and not hive.is_up:
         await asyncio.sleep(_AGAIN_S)
         waited += _AGAIN_S
-
-
-async def _together(works: Sequence[Coroutine[None, None, None]]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except* RbeeError as errors:
-        raise errors.exceptions[0] from None
 
 
 def _nobody(node: str | None) -> ProgramFailed:
