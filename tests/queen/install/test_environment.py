@@ -60,8 +60,12 @@ def folder(tmp_path: Path, programs: Programs) -> Path:
 @pytest.fixture
 def running(folder: Path) -> Iterator[None]:
     """Something runs in the old one."""
-    words = [folder / ".venvs" / "old" / "bin" / "python", "-c", "input()"]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    words = [folder / ".venvs" / "old" / "bin" / "python", "-c", "input('it runs')"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    # A moment after its start it has no command line yet.
+    assert process.stdout.read(1) == b"i"
     yield
     process.communicate()
 
