@@ -80,8 +80,7 @@ class NodeLogs:
                 for task in ended:
                     task.result()
         finally:
-            for task in followed.values():
-                await stop(task)
+            await asyncio.gather(*(stop(task) for task in followed.values()))
 
 
 async def _follow(hive: Hive, lines: int, there: bool, outlet: Outlet) -> None:
