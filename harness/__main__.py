@@ -2,7 +2,8 @@
 
 Without arguments it is the whole specification, in three parts at once (shards.py).
 
-Exit code 1 if a scenario failed, and 5 if none ran: a tag that selects nothing proves nothing.
+Exit code 1 if a scenario failed, also if a whole specification has none. With arguments 5 if none
+ran: a tag that selects nothing proves nothing.
 """
 
 import os

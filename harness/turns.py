@@ -11,15 +11,18 @@ from behave.runner import Runner
 class Turns(Runner):  # type: ignore[misc]  # behave has no types
     """Runs, of the features that every part is given, those that no other part has taken yet.
 
-    `-D taken=FOLDER`: where a feature that somebody took has a file.
+    `-D taken=FOLDER`: where a feature that somebody took has a file. Afterwards `config.broken`
+    says whether more went wrong than steps: a hook did, or it was broken off.
     """
 
     def run_model(self, features: Any = None) -> bool:
-        return bool(super().run_model(self._taken(Path(self.config.userdata["taken"]))))
+        failed = super().run_model(self._taken(Path(self.config.userdata["taken"])))
+        self.config.broken = self.aborted or self.hook_failures > 0
+        return bool(failed)
 
     def _taken(self, folder: Path) -> Iterator[Feature]:
-        for feature in self.features:
-            if not self.aborted and _take(folder / feature.filename.replace("/", "-")):
+        for number, feature in enumerate(self.features):
+            if not self.aborted and _take(folder / str(number)):
                 yield feature
 
 

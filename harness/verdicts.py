@@ -6,7 +6,9 @@ from behave.model import Feature
 from behave.model_type import Status
 from behave.reporter.base import Reporter
 
-NOTHING_RAN = 5  # the exit code, as pytest has it
+# Exit codes, as pytest has them.
+BROKEN = 3
+NOTHING_RAN = 5
 
 
 class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
@@ -25,7 +27,7 @@ class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
             elif scenario.status == Status.skipped:
                 if scenario.skip_reason:
                     self.switched_off.append(scenario.skip_reason)
-            elif scenario.status != Status.untested:
+            elif not self.config.dry_run:  # untested too: behave was broken off
                 self.failed += 1
 
     @property
@@ -35,6 +37,8 @@ class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
 
     def code(self, of_behave: int) -> int:
         """The exit code."""
+        if getattr(self.config, "broken", False):
+            return BROKEN
         if of_behave == 0 and not self.failed:
             return 0 if self.passed else NOTHING_RAN
         return 1

@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 STEPS = """
 import os
+import signal
 from pathlib import Path
 from behave import step
 
@@ -28,12 +29,32 @@ def by_itself(context):
 
 @step("it dies")
 def dies(context): os._exit(3)
+
+@step("it is broken off")
+def broken_off(context): os.kill(os.getpid(), signal.SIGINT)
+
+@step("it raises")
+def raises(context): raise ValueError("never seen")
+
+@step("it leaves something")
+def leaves(context): context.left = True
+
+@step("it spoils the end")
+def spoils(context): context.config.userdata["spoiled"] = "yes"
+"""
+ENVIRONMENT = """
+def after_scenario(context, scenario):
+    assert not hasattr(context, "left"), "a leak"
+
+def after_all(context):
+    assert "spoiled" not in context.config.userdata, "spoiled"
 """
 
 
 def run(folder: Path, **features: str) -> subprocess.CompletedProcess[str]:
     (folder / "steps").mkdir()
     (folder / "steps" / "all_steps.py").write_text(STEPS)
+    (folder / "environment.py").write_text(ENVIRONMENT)
     (folder / "behave.ini").write_text("[behave]\npaths = features\n")
     (folder / "features").mkdir()
     for name, lines in features.items():
@@ -65,14 +86,16 @@ def test_each_feature_runs_once(tmp_path: Path) -> None:
 def test_what_fails_beside_others_is_run_by_itself_and_told(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\npasses by itself", two="passes")
     assert (done.returncode, last_line(done)) == (0, "3 passed, 0 failed"), done.stdout
-    assert "failed: features/one.feature:4  one 1\n    Given it passes by itself" in done.stdout
-    assert "disturbed" in done.stdout
-    assert "run again by itself: features/one.feature:4" in done.stdout
+    assert "failed: features/one.feature:4  one 1 " in done.stdout
+    assert "    Given it passes by itself\n    ASSERT FAILED: disturbed" in done.stdout
+    assert "run again by itself, it passed: features/one.feature:4" in done.stdout
+    assert "1 of those that passed did so by itself" in done.stdout
 
 
 def test_what_fails_by_itself_has_failed(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\npasses by itself\nfails", two="passes")
     assert (done.returncode, last_line(done)) == (1, "3 passed, 1 failed"), done.stdout
+    assert "run again by itself, it failed: features/one.feature:6" in done.stdout
 
 
 def test_many_are_no_accident(tmp_path: Path) -> None:
@@ -87,6 +110,33 @@ def test_a_part_that_dies_has_failed(tmp_path: Path) -> None:
     assert "run again" not in done.stdout
 
 
-@pytest.mark.parametrize("line", ["its part dies", "it fails"])
-def test_nothing_that_passed_is_no_proof(tmp_path: Path, line: str) -> None:
-    assert run(tmp_path, one=line.partition(" ")[2]).returncode == 1
+def test_a_part_that_is_broken_off_has_failed(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes\nis broken off\npasses")
+    assert (done.returncode, last_line(done)) == (1, "1 passed, 2 failed"), done.stdout
+    assert "run again" not in done.stdout
+
+
+@pytest.mark.parametrize("line", ["raises", "leaves something", "is nowhere defined"])
+def test_what_is_no_failed_assertion_is_not_run_again(tmp_path: Path, line: str) -> None:
+    done = run(tmp_path, one=f"passes\n{line}", two="passes")
+    assert (done.returncode, last_line(done)) == (1, "2 passed, 1 failed"), done.stdout
+    assert "features/one.feature:4" in done.stdout
+    assert "run again" not in done.stdout
+
+
+def test_what_leaves_something_at_the_end_has_failed(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes by itself\nspoils the end", two="passes")
+    assert done.returncode == 1, done.stdout
+    assert "run again" not in done.stdout
+
+
+def test_nothing_that_failed_is_no_proof(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert (done.returncode, last_line(done)) == (1, "0 passed, 0 failed"), done.stdout
+
+
+def test_no_trace_of_an_earlier_run_is_left(tmp_path: Path) -> None:
+    old = tmp_path / ".evidence" / "part-5"
+    old.mkdir(parents=True)
+    run(tmp_path, one="passes")
+    assert not old.exists()
