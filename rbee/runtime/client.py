@@ -14,7 +14,7 @@ from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import (
     ConnectionTimeout,
     ErrorEnvelope,
-    Internal,
+    NotOurs,
     RbeeError,
     StreamTruncated,
 )
@@ -225,8 +225,8 @@ class Client:
         told = f"Nothing answers at {self.url}: {reason(error)}."
         return ConnectionTimeout(told, host=host, port=port, attempts=1)
 
-    def _not_ours(self, reason: str) -> Internal:
-        return Internal(
+    def _not_ours(self, reason: str) -> NotOurs:
+        return NotOurs(
             f"What answers at {self.url} does not speak as a program of rbee: {reason}.",
             correlation_id=correlation_id.get(),
         )

@@ -10,7 +10,8 @@ turns HTTP back into it, and the keeper shows `message` and `advice` to the pers
     ├── VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed             (workers)
     ├── InvalidRequest, PromptTooLong, InvalidApiKey, NotFound                       (requests)
     ├── AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled, StreamTruncated       (streams)
-    └── AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed, Internal       (programs)
+    └── AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed, Internal,      (programs)
+        NotOurs
 
 On the wire: `{"error": {"code", "message", "details": {…}}}`. The keys of the details are the
 class's `keys`; a raise that forgets one is a TypeError, so that no caller has to look before use.
@@ -38,6 +39,7 @@ from rbee.contract.errors.nodes import VersionMismatch as VersionMismatch
 from rbee.contract.errors.programs import AddressInUse as AddressInUse
 from rbee.contract.errors.programs import ConfigInvalid as ConfigInvalid
 from rbee.contract.errors.programs import Internal as Internal
+from rbee.contract.errors.programs import NotOurs as NotOurs
 from rbee.contract.errors.programs import ProgramFailed as ProgramFailed
 from rbee.contract.errors.programs import StateNotWritable as StateNotWritable
 from rbee.contract.errors.requests import InvalidApiKey as InvalidApiKey

@@ -71,3 +71,7 @@ class Internal(RbeeError):
             f"Look for it in the logs: grep -rF {shlex.quote(str(found))} ~/.rbee/logs; or run "
             "the command again with --debug."
         )
+
+
+class NotOurs(Internal):
+    """What answers is no program of rbee, or one that speaks otherwise."""

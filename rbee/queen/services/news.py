@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, Internal, InvalidApiKey, RbeeError
+from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, NotOurs, RbeeError
 from rbee.contract.events import Event
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.runtime.broadcast import Broadcast
@@ -80,7 +80,7 @@ class News:
                     begun.set()
                     async for event in events:
                         self._hear(event)
-            except (ConnectionTimeout, InvalidApiKey, Internal) as error:  # or another is there now
+            except (ConnectionTimeout, InvalidApiKey, NotOurs) as error:  # or another is there now
                 _log.warning("the hive on %s is gone: %s", self._node, error)
                 return
             except RbeeError as error:
