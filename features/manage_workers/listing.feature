@@ -44,6 +44,17 @@ Feature: Which workers there are
       | worker health |
 
   @beyond
+  Scenario: A node that does not answer has no empty list
+    Given the added node workstation
+    And the setting times.connect_s is 0.5
+    And workstation's SSH server is mute
+    When I run `rbee-keeper worker list --node workstation`
+    Then it exits with 1
+    And SSH_CONNECTION_FAILED is told
+    And standard error says "workstation.home.arpa"
+    And standard output is empty
+
+  @beyond
   Scenario: None, and no queen
     When I run `rbee-keeper worker list`
     Then it exits with 0

@@ -13,7 +13,7 @@ _MOST_LINES = 10_000
 
 
 @click.command()
-@flags.node_option(help="Of this node [default: of all whose hive runs].")
+@flags.node_option(help="Of this node [default: of all whose hive runs, or comes to run].")
 @click.option("--follow", is_flag=True, help="Go on with what is written, until Ctrl+C.")
 @click.option(
     "--lines",

@@ -68,8 +68,11 @@ class Checking:
         try:
             if isinstance(place, SshSite):
                 version, ahead = await self._by_ssh(place)
-                status = await self._nodes.status(self._nodes.hive(row.node_name))
+                hive = self._nodes.hive(row.node_name)
+                status = await self._nodes.status(hive)
                 version = status.version or version
+                if hive.trouble is not None and not hive.is_up:
+                    raise hive.trouble
             else:
                 info, version, ahead = await self._by_hive(place)
                 status = HiveStatus(node=row.node_name, state=info.state)

@@ -65,10 +65,11 @@ class NodeLogs:
             await _relay(hive, LogPlace(), asked.lines, False, outlet)
 
     async def _follow_all(self, lines: int, nobody: bool, outlet: Outlet) -> None:
-        """Each hive that runs now or is used later, and this machine's, which is waited for."""
+        """Each hive that runs now or later, and this machine's, which is waited for."""
         followed: dict[Hive, asyncio.Task[None]] = {}
         try:
             while True:
+                await self._nodes.look(_LOOK_HERE_EVERY_S, away=False)
                 hives = self._nodes.hives()
                 for hive in hives:
                     if hive not in followed and (hive.is_up or hive.node == LOCAL):
@@ -76,7 +77,11 @@ class NodeLogs:
                         followed[hive] = asyncio.create_task(follow)
                 for removed in followed.keys() - set(hives):
                     await stop(followed.pop(removed))
-                ended, _ = await asyncio.wait(followed.values(), timeout=_LOOK_HERE_EVERY_S)
+                ended, _ = await asyncio.wait(
+                    followed.values(),
+                    timeout=_LOOK_HERE_EVERY_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
                 for task in ended:
                     task.result()
         finally:

@@ -9,7 +9,7 @@ from functools import partial
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ConnectionTimeout, RbeeError
+from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.registry import LOCAL, HiveStatus
 from rbee.contract.workers import NodeWorkerRow
@@ -116,6 +116,8 @@ class Nodes:
             version = await hive.check_version()
             rows = await hive.rows()
             return HiveStatus.of(hive.node, hive.own.url, version, info, rows, hive.is_ours)
+        except ShuttingDown:
+            raise
         except RbeeError as error:
             return HiveStatus(node=hive.node, state="unreachable", error=error.message)
 
