@@ -83,6 +83,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
     And DOWNLOAD_FAILED is told
+    # Six tries of 2 s, 3.1 s of pauses between them, and two programs that start and end.
     And it took less than 20 s
     And it is a clear message with a next step
 

@@ -90,7 +90,7 @@ def harmless(line: str) -> str:
 
 
 def harmless_text(text: str) -> str:
-    """The same for a text of several lines, whose ends they keep."""
+    """The same for a text that may have several lines; a carriage return is left out."""
     return text.translate(_CONTROLS_IN_TEXT)
 
 

@@ -145,3 +145,8 @@ def test_a_model_moves_nobodys_cursor(
         screen.show(Token(part, 0))
     screen.close()
     assert capsys.readouterr().out == story
+
+
+def test_nor_does_what_is_told_of_one(shown: Shown) -> None:
+    told = Narration("model-loader", "a model by \x1b[2Jnobody\r", "")
+    assert shown(told) == ([], ["[model-loader] a model by \\x1b[2Jnobody\\x0d"])

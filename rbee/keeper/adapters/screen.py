@@ -12,7 +12,7 @@ from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Que
 from rbee.keeper.adapters import outputs
 from rbee.keeper.adapters.bars import Bar, can_be_shown
 from rbee.runtime import paths
-from rbee.runtime.log import harmless_text
+from rbee.runtime.log import harmless, harmless_text
 from rbee.runtime.present import explain, retrying, show_trail, told_under
 
 _MB = 1_000_000
@@ -45,12 +45,12 @@ class Screen:
             # Who pipes it gets it as it came; a terminal would do what a model's controls tell it.
             shown = harmless_text(event.token) if sys.stdout.isatty() else event.token
             outputs.write(shown)
-            self._in_line = not event.token.endswith("\n") if event.token else self._in_line
+            self._in_line = not shown.endswith("\n") if shown else self._in_line
         if isinstance(event, Loading | Download | Verify):
             self._progress(event)
         elif isinstance(event, Narration) and self.narrates:
             emoji = f"{event.emoji} " if event.emoji else ""
-            self.note(f"[{event.actor}] {emoji}{event.text}")
+            self.note(f"[{event.actor}] {emoji}{harmless(event.text)}")
         elif isinstance(event, Queued) and not self.quiet:
             place = f"{event.position} of {event.waiting}"
             self.note(f"[queen-rbee] ⏱️ waiting for a free slot: {place}")
