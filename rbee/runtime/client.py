@@ -75,12 +75,13 @@ class Client:
         endpoint: Endpoint[Q, R],
         message: Q | None = None,
         *,
-        within_s: float = 30.0,
+        within_s: float | None = None,
         **names: str,
     ) -> R:
-        """Ask once. `names` fill the path's parameters and the query; `within_s` bounds the whole
-        exchange."""
-        body = await self._read(endpoint, message, within_s, names)
+        """Ask once. `names` fill the path's parameters and the query. The whole exchange ends
+        within the endpoint's own deadline, or `within_s` if the caller has another."""
+        deadline_s = endpoint.within_s if within_s is None else within_s
+        body = await self._read(endpoint, message, deadline_s, names)
         if endpoint.status == 204 or endpoint.reply is Nothing:
             return endpoint.reply()
         try:

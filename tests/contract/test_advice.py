@@ -35,7 +35,7 @@ def mismatch(**details: Any) -> VersionMismatch:
 
 def test_an_unknown_key_of_a_node_that_is_being_added_is_accepted_by_a_flag() -> None:
     told = ssh(fingerprint=FINGERPRINT)
-    assert told.endswith(f"say so: --accept-host-key {FINGERPRINT}")
+    assert told.endswith(f"accept it: --accept-host-key {FINGERPRINT}")
 
 
 @pytest.mark.parametrize(

@@ -286,7 +286,7 @@ async def test_a_file_that_is_not_what_it_was_is_an_error(queen: FakeQueen, ran:
     queen.error = ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept)
     done = await ran(models.verify(SETTINGS, Screen(), MODEL))
     assert (done.code, done.out) == (1, "")
-    assert "Error [CHECKSUM_MISMATCH]: /m has the sha256 b, expected was a." in done.err
+    assert "Error [CHECKSUM_MISMATCH]: The sha256 of /m is b; expected a." in done.err
     assert f"→ Fetch it again: rbee-keeper models delete {kept}" in done.err
 
 

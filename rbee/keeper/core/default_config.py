@@ -10,8 +10,8 @@ import json
 import textwrap
 from collections.abc import Mapping
 
-from rbee.contract import meanings
-from rbee.contract.meanings import Setting
+from rbee.contract import setting_docs
+from rbee.contract.setting_docs import Setting
 
 _HEAD = """\
 # The settings of rbee, for all four programs.
@@ -38,15 +38,16 @@ def text(in_force: Mapping[str, object] | None = None) -> str:
     `{"models.dir": "/var/lib/rbee/models"}`."""
     sections = [
         _section(name, about, in_force or {})
-        for name, about in meanings.sections().items()
-        if name != meanings.NODES
+        for name, about in setting_docs.sections().items()
+        if name != setting_docs.NODES
     ]
     return "\n".join([_HEAD, *sections, _NODES])
 
 
 def _section(name: str, about: str, in_force: Mapping[str, object]) -> str:
     keys = [
-        _key(setting, in_force.get(f"{name}.{setting.key}")) for setting in meanings.settings(name)
+        _key(setting, in_force.get(f"{name}.{setting.key}"))
+        for setting in setting_docs.settings(name)
     ]
     return "\n".join([*_comment(about), f"[{name}]", *keys])
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from rbee.contract.config import Config
-from rbee.contract.meanings import NODES, Setting, sections, settings
+from rbee.contract.setting_docs import NODES, Setting, sections, settings
 from rbee.runtime import settings as reading
 
 ALL = [setting for section in sections() for setting in settings(section)]
