@@ -36,9 +36,9 @@ Feature: One command looks at everything, and says what is wrong and what to typ
 
     Examples: in what a person has written
       | fault                                            | where         | said                          | type                   |
-      | a config file with the line `[hive] prot = 9300` | config        | hive.prot is no setting       | Did you mean hive.port |
-      | a config file with the line `[hive`              | config        | is no valid TOML              | Correct that line      |
-      | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is no file    | unset RBEE_CONFIG      |
+      | a config file with the line `[hive] prot = 9300` | config        | unknown setting hive.prot     | Did you mean hive.port |
+      | a config file with the line `[hive`              | config        | is not valid TOML             | Correct that line      |
+      | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file | unset RBEE_CONFIG      |
       | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file | [worker] command       |
       | the setting queen.url is "https://q.home.arpa"   | queen         | is no address of a queen      | http://HOST:PORT       |
       | the setting hive.host is "256.1.1.1"             | hive          | is no address of this machine | [hive] host            |
@@ -49,7 +49,7 @@ Feature: One command looks at everything, and says what is wrong and what to typ
     Examples: in files and permissions
       | fault                                  | where        | said              | type                         |
       | a key that others can read             | API key      | others may read   | chmod 600                    |
-      | a key file that holds no key           | API key      | holds no key      | Remove                       |
+      | a key file that holds no key           | API key      | does not hold a key | Remove                       |
       | a state folder that is open to others  | state folder | is open to others | chmod 700                    |
       | HOME is a folder that can't be written | state folder | can't be written  | ls -ld                       |
       | there is a catalog, and it is damaged  | catalog      | is damaged        | rbee-keeper models list      |

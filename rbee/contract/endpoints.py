@@ -98,19 +98,19 @@ def _stream(path: str, *events: type) -> Endpoint[Nothing, Nothing]:
 
 # On every daemon.
 METRICS = _get("/metrics", Text)
-"""Figures for Prometheus, as text."""
+"""Metrics for Prometheus, as text."""
 SHUTDOWN = Endpoint("POST", "/v1/admin/shutdown", Nothing, Ack, status=202, within_s=2)
-"""The orderly end begins once the reply is out: no new work, then the workers, then the program."""
+"""Shut down in order, once the reply is sent: refuse new work, stop the workers, then exit."""
 
 # queen
 QUEEN_HEALTH = _get("/health", QueenHealth, open=True, within_s=5)
-"""Who answers here; it may be another program than a queen, so look at `program`."""
+"""Which program answers here; it may not be a queen, so check `program`."""
 QUEEN_HOLD = _stream("/v2/hold", Hold)
-"""While this stream is open, an ephemeral queen stays."""
+"""Keep an ephemeral queen running for as long as this stream is open."""
 QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released, within_s=5)
-"""Let go of a hold; the answer says whether the queen goes on."""
+"""Release a hold; the answer says whether the queen keeps running."""
 QUEEN_KEEP = Endpoint("POST", "/v1/admin/keep", Nothing, Ack, within_s=5)
-"""An ephemeral queen becomes persistent."""
+"""Make an ephemeral queen persistent."""
 QUEEN_TASKS = Endpoint(
     "POST",
     "/v2/tasks",
@@ -128,15 +128,15 @@ QUEEN_TASKS = Endpoint(
         ErrorEnvelope,
     ),
 )
-"""Ask a model. The queen finds a node, provides model and worker, and relays the answer."""
+"""Ask a model. The queen chooses a node, provides the model and a worker, and relays the answer."""
 QUEEN_CANCEL = Endpoint(
     "DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204, within_s=5
 )
-"""Cancel a task in any phase: queue, download, load or answer. Once more is no error."""
+"""Cancel a task in any phase: queue, download, load or answer. Repeating it is not an error."""
 QUEEN_WORKERS = Endpoint(
     "GET", "/v2/workers/list", Nothing, NodeWorkerRows, query=("node",), within_s=20
 )
-"""The workers of a node; without one, those of all."""
+"""The workers of a node; without a node, of all nodes."""
 QUEEN_WORKER_START = Endpoint(
     "POST",
     "/v2/workers/start",
@@ -144,13 +144,13 @@ QUEEN_WORKER_START = Endpoint(
     Nothing,
     (ev.Narration, ev.Download, ev.Loading, NodeWorkerRow, ErrorEnvelope),
 )
-"""Start a worker on a node, its model downloaded first; `ready` says that it serves."""
+"""Start a worker on a node, after downloading its model; `ready` means that it can answer."""
 QUEEN_WORKER_HEALTH = Endpoint(
     "GET", "/v2/workers/health", Nothing, WorkerChecks, query=("node",), within_s=20
 )
-"""Ask each worker now how it is; without a node, those of all."""
+"""Check each worker of a node now; without a node, of all nodes."""
 QUEEN_WORKER_SHUTDOWN = Endpoint("POST", "/v2/workers/shutdown", WorkerName, Ack, within_s=60)
-"""End one worker, wherever it is."""
+"""Stop one worker, on whichever node it is."""
 QUEEN_LOGS = Endpoint(
     "GET",
     "/v2/logs",
@@ -159,9 +159,9 @@ QUEEN_LOGS = Endpoint(
     (LogLine, ev.Narration, ErrorEnvelope),
     query=("node", "follow", "lines"),
 )
-"""The last `lines` of a node's hive and workers; with `follow=true` also what comes after."""
+"""The last `lines` of a node's hive and workers; with `follow=true`, every new line as well."""
 QUEEN_MODELS = Endpoint("GET", "/v2/models", Nothing, NodeModelRows, query=("node",), within_s=200)
-"""The models on a node; without a node, on all."""
+"""The models on a node; without a node, on all nodes."""
 QUEEN_DOWNLOAD = Endpoint(
     "POST",
     "/v2/models/download",
@@ -169,23 +169,23 @@ QUEEN_DOWNLOAD = Endpoint(
     Nothing,
     (ev.Narration, ev.Download, ErrorEnvelope),
 )
-"""Fetch a model onto a node."""
+"""Download a model to a node."""
 QUEEN_MODEL_INFO = Endpoint("POST", "/v2/models/info", NodeModel, ModelDetails, within_s=200)
-"""What is known of a model, on the node or on the Hub."""
+"""What is known about a model, on the node or on the Hub."""
 QUEEN_MODEL_VERIFY = Endpoint(
     "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
 )
-"""Hash a model's files again and compare."""
+"""Hash a model's files again, and compare with the known sha256."""
 QUEEN_MODEL_DELETE = Endpoint("POST", "/v2/models/delete", NodeModel, Deleted, within_s=200)
-"""Delete a model, or what there is of it; refused while a worker holds it."""
+"""Delete a model, or its partial download; refused while a worker uses it."""
 QUEEN_ADD_NODE = Endpoint("POST", "/v2/registry/beehives/add", AddNode, NodeAdded, within_s=120)
-"""Test a node and keep it; what was known of that name is replaced."""
+"""Test a node and save it, replacing any node of that name."""
 QUEEN_NODES = _get("/v2/registry/beehives/list", NodeRows)
-"""The nodes, as the registry and the config file have them."""
+"""The nodes in the registry and the config file."""
 QUEEN_CHECK_NODES = _get("/v2/registry/beehives/check", NodeChecks, within_s=120)
-"""Look at every node: whether it can be reached, which rbee it has, and what time it is there."""
+"""Check every node: whether it can be reached, its version of rbee, and its clock."""
 QUEEN_REMOVE_NODE = Endpoint("POST", "/v2/registry/beehives/remove", NodeNamed, NodeChanged)
-"""Forget a node. A hive that the queen has started there ends."""
+"""Forget a node. If the queen started its hive, the hive is stopped."""
 QUEEN_INSTALL = Endpoint(
     "POST",
     "/v2/registry/beehives/install",
@@ -193,45 +193,45 @@ QUEEN_INSTALL = Endpoint(
     Nothing,
     (ev.Narration, ErrorEnvelope),
 )
-"""Install rbee on a node, or bring it up to date."""
+"""Install rbee on a node, or update it."""
 QUEEN_RELOAD_NODES = Endpoint("POST", "/v2/registry/reload", Nothing, NodeChanged)
-"""Take up the sections [nodes.NAME] of the config file as they are now."""
+"""Reload the [nodes.NAME] sections of the config file."""
 QUEEN_HIVE_START = Endpoint(
     "POST", "/v2/hives/start", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
 )
-"""Start the hive of a node, or meet one that runs there."""
+"""Start the hive of a node, or connect to one that is running there."""
 QUEEN_HIVE_STOP = Endpoint(
     "POST", "/v2/hives/stop", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
 )
-"""End the hive of a node, and its workers."""
+"""Stop the hive of a node, and its workers."""
 QUEEN_HIVES = Endpoint(
     "GET", "/v2/hives/status", Nothing, HiveStatuses, query=("node",), within_s=60
 )
-"""Whether the hive of a node runs, and what it has; without a node, of all."""
+"""Whether the hive of a node is running, and what it has; without a node, of all nodes."""
 QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone, HiveGone)
-"""What happens on all nodes, until the reader goes."""
+"""What happens on all nodes, for as long as the client reads."""
 
 # hive
 HIVE_HEALTH = _get("/v1/health", HiveHealth, within_s=5)
-"""Whether the hive lives, and its version."""
+"""Whether the hive is alive, and its version."""
 HIVE_NODE = _get("/v1/node", NodeInfo, within_s=10)
-"""What the machine has and what can be computed on."""
+"""The machine's hardware, and the backends that llama.cpp can use."""
 HIVE_WORKERS = _get("/v1/workers/list", WorkerRows, within_s=5)
-"""The registry of workers, which lives in memory."""
+"""The workers of this hive."""
 HIVE_SPAWN = Endpoint("POST", "/v1/workers/spawn", SpawnRequest, SpawnReply, within_s=120)
-"""Start a worker, its model downloaded first; answered when the worker listens."""
+"""Start a worker, after downloading its model; the reply comes once the worker listens."""
 HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
-"""The callback of a worker that listens; 404 for one that this hive did not start."""
+"""The callback of a worker that listens; 404 if this hive did not start it."""
 HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
-"""End one worker."""
+"""Stop one worker."""
 HIVE_MODELS = _get("/v1/models", ModelRows, within_s=180)
-"""The models on this machine, partial ones too, and the disk."""
+"""The models on this machine, including partial ones, and the free disk space."""
 HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
-"""Which model on the disk a reference means, asking nobody."""
+"""Which model on this machine a reference means; the Hub is not asked."""
 HIVE_DOWNLOAD = Endpoint(
     "POST", "/v1/models/download", DownloadRequest, DownloadReply, within_s=180
 )
-"""Begin a download, or join one that runs."""
+"""Start a download, or join one that is running."""
 HIVE_DOWNLOAD_PROGRESS = Endpoint(
     "GET",
     "/v1/models/download/progress",
@@ -240,33 +240,33 @@ HIVE_DOWNLOAD_PROGRESS = Endpoint(
     (ev.Download, ErrorEnvelope),
     query=("id",),
 )
-"""How the download `id` goes; 404 for one that is not known."""
+"""The progress of the download `id`; 404 if it is unknown."""
 HIVE_MODEL_INFO = Endpoint("POST", "/v1/models/info", ModelName, ModelDetails, within_s=180)
-"""What is known of a model, on this machine or on the Hub."""
+"""What is known about a model, on this machine or on the Hub."""
 HIVE_MODEL_VERIFY = Endpoint(
     "POST", "/v1/models/verify", ModelName, Nothing, (ev.Verify, ErrorEnvelope)
 )
-"""Hash a model's files again and compare."""
+"""Hash a model's files again, and compare with the known sha256."""
 HIVE_MODEL_DELETE = Endpoint("POST", "/v1/models/delete", ModelName, Deleted, within_s=180)
-"""Delete a model, or what there is of it; refused while a worker holds it."""
+"""Delete a model, or its partial download; refused while a worker uses it."""
 HIVE_LOGS = Endpoint(
     "GET", "/v1/logs", Nothing, Nothing, (LogLine, ErrorEnvelope), query=("follow", "lines")
 )
-"""The last `lines` of the hive and its workers; with `follow=true` also what comes after."""
+"""The last `lines` of the hive and its workers; with `follow=true`, every new line as well."""
 HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone)
-"""Each worker as it is, at once, then every change and what is narrated."""
+"""The current state of each worker, then every change and every narrated line."""
 
 # worker
 WORKER_HEALTH = _get("/v1/health", WorkerHealth, within_s=5)
-"""Whether the worker is well, and the memory that it holds."""
+"""Whether the worker is healthy, and the memory it uses."""
 WORKER_HEALTH_OPEN = _get("/health", WorkerHealth, open=True)
-"""The same, for whoever has no key."""
+"""The same, for clients without a key."""
 WORKER_READY = _get("/v1/ready", Readiness)
-"""Whether the model is loaded; while it is not, where to watch."""
+"""Whether the model is loaded; while it is loading, where to follow the progress."""
 WORKER_MODEL = _get("/v1/model", ModelFacts)
-"""What the file's header and llama.cpp say of the model; 503 while it loads."""
+"""What the file's header and llama.cpp say about the model; 503 while it is loading."""
 WORKER_LOADING = _stream("/v1/loading/progress", ev.Loading, ErrorEnvelope)
-"""Progress of the load; a late reader gets the latest at once."""
+"""The progress of loading; a client that connects late gets the latest event at once."""
 WORKER_INFERENCE = Endpoint(
     "POST",
     "/v1/inference",
@@ -274,12 +274,12 @@ WORKER_INFERENCE = Endpoint(
     Nothing,
     (ev.Accepted, ev.Narration, ev.Token, ev.Done, ErrorEnvelope),
 )
-"""Ask the model; 503 where no slot is free."""
+"""Ask the model; 503 if no slot is free."""
 WORKER_CANCEL = Endpoint(
     "DELETE", "/v1/inference/{request_id}", Nothing, Nothing, status=204, within_s=2
 )
-"""Cancel a request. Once more is no error."""
+"""Cancel a request. Repeating it is not an error."""
 WORKER_EMBEDDINGS = Endpoint("POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply)
-"""Vectors for texts, as OpenAI's API has them. It takes a slot while it runs."""
+"""Embeddings of texts, in the format of OpenAI's API. The request occupies a slot."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)
-"""What the worker does, as it changes."""
+"""What the worker is doing, whenever it changes."""

@@ -118,12 +118,12 @@ class SshConnectionFailed(RbeeError):
 
 class ConnectionTimeout(RbeeError):
     code, status, keys = "CONNECTION_TIMEOUT", 503, ("host", "port", "attempts")
-    says = "Nothing answers at {host}:{port} after {attempts} attempts."
+    says = "No answer from {host}:{port} after {attempts} attempts."
 
 
 class PortBlocked(RbeeError):
     code, status, keys = "PORT_BLOCKED", 502, ("host", "port")
-    says = "The hive on {host} runs, but its port {port} can't be reached."
+    says = "The hive on {host} is running, but its port {port} can't be reached."
 
 
 class VersionMismatch(RbeeError):
@@ -163,7 +163,7 @@ class ChecksumMismatch(RbeeError):
 
 class DiskFull(RbeeError):
     code, status, keys = "DISK_FULL", 507, ("required", "available", "path")
-    says = "{path} has {available} MB free, and {required} MB are needed."
+    says = "{path} has {available} MB free, but {required} MB are needed."
 
 
 class ModelCorrupt(RbeeError):
@@ -188,7 +188,7 @@ class VramExhausted(RbeeError):
     """A detail `fitting` names a model of the same repository that would fit, if one is known."""
 
     code, status, keys = "VRAM_EXHAUSTED", 507, ("node", "device", "required", "available")
-    says = "{node} has {available} MB free on {device}, and the model needs {required} MB."
+    says = "{node} has {available} MB free on {device}, but the model needs {required} MB."
 
 
 class BackendUnavailable(RbeeError):
@@ -200,7 +200,7 @@ class BackendUnavailable(RbeeError):
 
 class LoadingTimeout(RbeeError):
     code, status, keys = "LOADING_TIMEOUT", 504, ("node", "state", "layers_loaded", "layers_total")
-    says = "Loading is stuck at {layers_loaded} of {layers_total} layers."
+    says = "Loading stalled at {layers_loaded} of {layers_total} layers."
 
 
 class WorkerCrashed(RbeeError):
@@ -250,7 +250,7 @@ class InvalidApiKey(RbeeError):
 
 class AllSlotsBusy(RbeeError):
     code, status, keys = "ALL_SLOTS_BUSY", 503, ("slots_total", "slots_busy", "waiting")
-    says = "{slots_busy} of {slots_total} slots of the worker are busy."
+    says = "{slots_busy} of the worker's {slots_total} slots are busy."
 
     def envelope(self) -> ErrorEnvelope:
         body = super().envelope().error
@@ -262,7 +262,7 @@ class AllSlotsBusy(RbeeError):
 
 class QueueFull(RbeeError):
     code, status, keys = "QUEUE_FULL", 503, ("slots_total", "slots_busy", "waiting")
-    says = "All slots are busy, and the queue is full with {waiting} waiting."
+    says = "All slots are busy, and the queue is full: {waiting} requests are waiting."
 
 
 class ShuttingDown(RbeeError):
@@ -277,7 +277,7 @@ class RequestCanceled(RbeeError):
 
 class StreamTruncated(RbeeError):
     code, status, keys = "STREAM_TRUNCATED", None, ("tokens",)
-    says = "The answer broke off after {tokens} tokens, without its end."
+    says = "The answer broke off after {tokens} tokens, before its end."
 
 
 # Our own programs

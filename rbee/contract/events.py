@@ -1,4 +1,4 @@
-"""What streams carry. The kind of an event is its `event:` name; `data:` is one of these in JSON.
+"""What streams carry. The type of an event is its `event:` name; `data:` is one of these as JSON.
 
 `NAMES` ties the two: a type stands for exactly one name. A stream ends with `data: [DONE]`.
 """
@@ -21,20 +21,20 @@ StopReason = Literal["MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CONTEXT_FULL"]
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """First on /v2/tasks and /v1/inference, so that everything can be canceled."""
+    """The first event of /v2/tasks and /v1/inference, so that a request can be canceled early."""
 
     request_id: str
 
 
 class Queued(msgspec.Struct, frozen=True):
-    """`position` counts from 1; `waiting` is how many wait in all."""
+    """`position` counts from 1; `waiting` is the number of all waiting requests."""
 
     position: int
     waiting: int
 
 
 class Narration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of what a person sees of the work, shown as `[actor] emoji text`."""
+    """One line of progress for a person, shown as `[actor] emoji text`."""
 
     actor: str
     text: str
@@ -44,7 +44,7 @@ class Narration(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Loading(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Progress of a load: `vram_mb` is what is in memory so far, in MB (10⁶ bytes)."""
+    """Progress of loading a model. `vram_mb` is what is in memory so far, in MB (10⁶ bytes)."""
 
     stage: Literal["loading_to_vram", "ready"]
     layers_loaded: int | None = None
@@ -55,7 +55,7 @@ class Loading(msgspec.Struct, frozen=True, omit_defaults=True):
 class Download(msgspec.Struct, frozen=True, omit_defaults=True):
     """Progress of a download; which fields are set depends on `stage`. Bytes, and MB per second.
 
-    `checked`: against what of the Hub's the whole file was held.
+    `checked` says which of the Hub's values the whole file was compared with.
     """
 
     stage: Literal["downloading", "complete", "retrying"]
@@ -71,8 +71,8 @@ class Download(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Progress of a verification. `compared`: there was a sha256 to compare with, and it is the
-    same; otherwise it is kept for the next time."""
+    """Progress of a verification. `compared` is true if there was a sha256 to compare with, and it
+    matched; otherwise the new one is kept for next time."""
 
     stage: Literal["hashing", "complete"]
     file: str | None = None
@@ -83,7 +83,7 @@ class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Started(msgspec.Struct, frozen=True):
-    """The worker has the request: which one, where, and with which model."""
+    """The worker has the request: which worker, on which node, with which model."""
 
     request_id: str
     model: str
@@ -92,11 +92,11 @@ class Started(msgspec.Struct, frozen=True):
 
 
 class Token(msgspec.Struct, frozen=True):
-    """One for each token that was made. `token` is text and never half a UTF-8 character; `index`
+    """One event for each generated token. `token` is text, never half a UTF-8 character; `index`
     counts from 0.
 
-    The text is empty where a token is part of a character, or might begin a stop sequence; it comes
-    with a later one. If an answer ends while text is held back, one more event brings it.
+    The text is empty if the token is part of a character, or might begin a stop sequence; the text
+    then comes with a later token. If an answer ends while text is held back, one more event has it.
     """
 
     token: str
@@ -104,11 +104,11 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The proof that an answer is whole.
+    """The proof that an answer is complete.
 
     `time_to_first_token_ms` counts from the request's arrival at the worker; `tokens_per_second` is
-    that of the decode, from the first token to the last. `cached_tokens` of the prompt were in the
-    KV cache already. `total_tokens` does not count the end-of-sequence token.
+    the decode rate, from the first token to the last. `cached_tokens` of the prompt were already in
+    the KV cache. `total_tokens` does not count the end-of-sequence token.
     """
 
     done: Literal[True]

@@ -16,10 +16,10 @@ MOST_LINES = 10_000
 class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """The `log` event: one line, as it was written.
 
-    `source` is the program that wrote it: `rbee-hive`, or a worker by its id. `node` is filled in
-    by the queen. `at` is when, in seconds since the epoch by the node's clock; it never falls from
-    a source's line to its next. A line that has no time of its own, as llama.cpp's, has that of the
-    line before it. `past` lines were there before the hive was asked.
+    `source` is the program that wrote it: `rbee-hive`, or a worker by its id. The queen fills in
+    `node`. `at` is when, in seconds since the epoch by the node's clock; it never decreases within
+    a source. A line without a time of its own, such as llama.cpp's, has that of the line before.
+    `past` lines were written before the request.
     """
 
     source: str
@@ -31,7 +31,7 @@ class LogLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of GET /v1/logs and, with `node`, of /v2/logs: the last `lines` lines of all
-    sources together; with `follow` then those that are written."""
+    sources together, then, with `follow`, every new line."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     follow: bool = False
@@ -39,5 +39,5 @@ class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> LogQuery:
-        """From an address. Raises INVALID_REQUEST."""
+        """From the query of a URL. Raises INVALID_REQUEST."""
         return decode_query(query, cls)

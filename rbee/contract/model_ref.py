@@ -93,7 +93,7 @@ def _parse(text: str, known: Mapping[str, str], written: str) -> ModelRef:
 def _file(path: str, written: str) -> ModelRef:
     if not path.startswith("/") or "\0" in path:
         raise InvalidModelRef(
-            f"{written!r} names no model: a file is named by its absolute path.",
+            f"{written!r} is not a model reference: a file needs its absolute path.",
             value=written,
             forms=list(FORMS),
         )

@@ -1,4 +1,4 @@
-"""Messages about models: what is on a node, how it comes there, and whether it is whole."""
+"""Messages about models: what is on a node, how it gets there, and whether it is intact."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ModelName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`detach`: go on though nobody watches. `to_run`: it is to be loaded as soon as it is there,
-    so it must fit into the memory that is free now, on that backend and device, and not only into
-    all that the node has; but with `force` it need not."""
+    """`detach`: continue even if nobody is watching. `to_run`: the model is loaded right after the
+    download, so it must fit into the memory that is free now on that backend and device, not only
+    into the node's total memory. `force` skips this check."""
 
     model: Reference
     detach: bool = False
@@ -34,8 +34,8 @@ class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DownloadReply(msgspec.Struct, frozen=True):
-    """`local_path` is set where nothing has to be fetched; `reference` names the model in the form
-    in which the catalog and the workers have it."""
+    """`local_path` is set if nothing has to be downloaded; `reference` names the model in the form
+    that the catalog and the workers use."""
 
     download_id: str
     reference: str
@@ -43,7 +43,7 @@ class DownloadReply(msgspec.Struct, frozen=True):
 
 
 class Resolved(msgspec.Struct, frozen=True):
-    """What the catalog has for a reference, asking nobody; None where it is not on the node."""
+    """The model in the catalog that a reference means; None if it is not on the node."""
 
     reference: str | None
 
@@ -51,10 +51,10 @@ class Resolved(msgspec.Struct, frozen=True):
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
     """One model and quantization on a node.
 
-    `local_path` is its file, the first one of a split model, whose `files` are counted and whose
-    `sha256` are joined by commas in their order; None while nobody has hashed it. A `partial` one
-    has no id: it lies there to be gone on with. A `damaged` one has another size than it came with.
-    Bytes, and seconds since the epoch.
+    `local_path` is its file. For a split model it is the first file; `files` is their number, and
+    `sha256` has their hashes in order, joined by commas (None until they are hashed). A `partial`
+    model has no id: its download can be resumed. The size of a `damaged` model has changed since it
+    was downloaded. Sizes in bytes, times in seconds since the epoch.
     """
 
     id: int | None
@@ -71,8 +71,8 @@ class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRows(msgspec.Struct, frozen=True):
-    """GET /v1/models. `folder` is the models folder, on the disk that is meant; `notes` are what
-    has happened to the catalog since the last listing, for a person."""
+    """GET /v1/models. `folder` is the models folder; the disk figures are those of its disk.
+    `notes` say, for a person, what has happened to the catalog since the last listing."""
 
     models: list[ModelRow]
     folder: str
@@ -82,7 +82,7 @@ class ModelRows(msgspec.Struct, frozen=True):
 
 
 class Offered(msgspec.Struct, frozen=True):
-    """A quantization of a repository; `fits`: into all the memory that the node has."""
+    """A quantization of a repository; `fits`: it fits into the node's total memory."""
 
     reference: str
     quantization: str | None
@@ -91,10 +91,10 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class ModelDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a model, on disk or not: from its header, the catalog, and the Hub.
+    """What is known about a model, on disk or not: from its header, the catalog and the Hub.
 
-    `required_bytes` is what the memory rule asks for, with the cache of the configured context;
-    `offered` what else its repository has, where the Hub had to be asked anyway.
+    `required_bytes` is the memory it needs, including the KV cache of the configured context;
+    `offered` lists the repository's other quantizations, if the Hub had to be asked anyway.
     """
 
     reference: str
@@ -119,7 +119,7 @@ class Deleted(msgspec.Struct, frozen=True):
 
 
 class NodeModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model on a node, as the queen is asked for it; without a node, this machine's."""
+    """A model on a node, in a request to the queen; without a node, on this machine."""
 
     model: Reference
     node: Node | None = None
@@ -134,7 +134,7 @@ class NodeModelRow(ModelRow, frozen=True, kw_only=True):
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """The disk on which a node keeps its models."""
+    """The disk where a node keeps its models."""
 
     node: str
     folder: str

@@ -14,7 +14,7 @@ class HiveHealth(msgspec.Struct, frozen=True):
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Who holds a daemon's lifeline; `started` is seconds since the epoch."""
+    """The process that holds a daemon's lifeline; `started` is in seconds since the epoch."""
 
     program: str
     pid: int
@@ -23,10 +23,10 @@ class Owner(msgspec.Struct, frozen=True):
 
 
 class HiveGone(msgspec.Struct, frozen=True):
-    """The `hive_gone` event of the queen: one of her hives, and how it went.
+    """The `hive_gone` event of the queen: one of its hives is gone, and how.
 
-    `ended` in order, `killed` where it did not, `lost` where its connection broke; `left` is one
-    that she did not start, which lives on. `workers` is how many it had when she saw it last.
+    `ended`: it shut down in order; `killed`: it did not, and was killed; `lost`: its connection
+    broke; `left`: the queen did not start it, and it lives on. `workers` is how many it last had.
     """
 
     node: str
@@ -35,7 +35,7 @@ class HiveGone(msgspec.Struct, frozen=True):
 
 
 class DeviceMemory(msgspec.Struct, frozen=True):
-    """One device. For the CPU it is the machine's memory. A total of 0 is one that is not known."""
+    """The memory of one device; for the CPU, that of the machine. A total of 0 means unknown."""
 
     backend: str
     index: int
@@ -47,9 +47,8 @@ class DeviceMemory(msgspec.Struct, frozen=True):
 class Usable(msgspec.Struct, frozen=True, omit_defaults=True):
     """`llm-worker-rbee detect --json`: what the installed llama.cpp can compute on.
 
-    `backends`, the best first; `devices` counts them by backend; `memory` has each of them in the
-    order of its index, which is the one that a worker is started with. `memory` is empty where
-    llama.cpp does not tell.
+    `backends`, best first; `devices` counts them by backend; `memory` lists them in the order of
+    the index that a worker is started with. `memory` is empty if llama.cpp does not report it.
     """
 
     backends: list[str]
@@ -60,9 +59,9 @@ class Usable(msgspec.Struct, frozen=True, omit_defaults=True):
 class Detected(msgspec.Struct, frozen=True, kw_only=True):
     """`rbee-hive detect --json`: what the machine has beside what the installed llama.cpp can use.
 
-    `hardware` is what is there, in bytes; `backends`, the best first, and `devices` are what can be
-    computed on now; `advice` are the commands that mend a difference between the two; `notes` what
-    could not be asked, and why. `time_unix` is what the machine's clock says at the end of it.
+    `hardware` is what is there, in bytes. `backends`, best first, and `devices` are what is usable
+    now. `advice` holds the commands that fix a difference between the two; `notes` say what could
+    not be examined, and why. `time_unix` is the machine's clock when it finished.
     """
 
     version: str
@@ -75,8 +74,8 @@ class Detected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeInfo(msgspec.Struct, frozen=True):
-    """GET /v1/node. Bytes everywhere; `devices` counts them by backend; `time_unix` is what the
-    node's clock says."""
+    """GET /v1/node. All sizes in bytes; `devices` counts them by backend; `time_unix` is the node's
+    clock."""
 
     backends: list[str]
     devices: dict[str, int]

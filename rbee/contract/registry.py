@@ -1,4 +1,4 @@
-"""Messages about the registry of nodes: what the queen is told of a machine, and what she tells."""
+"""Messages about the registry of nodes: how a machine is described to the queen, and by it."""
 
 from __future__ import annotations
 
@@ -29,35 +29,35 @@ NodeStatus = Literal["unknown", "reachable", "unreachable"]
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person says of a node: the section [nodes.NAME] of the config file, and the registry.
+    """What is known about a node: the [nodes.NAME] section of the config file, and the registry.
 
-    With `hive_url` alone the node has a hive that somebody deployed by hand, and no SSH is used.
+    With `hive_url` alone, the node has a hive that somebody deployed by hand, and SSH is not used.
     """
 
     ssh_host: Annotated[
         _Word | None,
-        Meta(description="Its name or address, or a host of ~/.ssh/config."),
+        Meta(description="Its name or address, or a host from ~/.ssh/config."),
     ] = None
     ssh_port: Annotated[
-        PortNumber | None, Meta(description="Unset, as ~/.ssh/config has it, else 22.")
+        PortNumber | None, Meta(description="By default from ~/.ssh/config, else 22.")
     ] = None
     ssh_user: Annotated[
-        _Word | None, Meta(description="Unset, as ~/.ssh/config has it, else your own name.")
+        _Word | None, Meta(description="By default from ~/.ssh/config, else your own user name.")
     ] = None
     ssh_key_path: Annotated[
         _Line | None,
         Meta(
-            description="A private key on the queen's machine; unset, those of ~/.ssh/config and "
-            "the agent."
+            description="A private key on the queen's machine; by default those of ~/.ssh/config "
+            "and the agent."
         ),
     ] = None
     git_repo_url: Annotated[
-        _Line | None, Meta(description="The repository that rbee is installed from there.")
+        _Line | None, Meta(description="The repository from which rbee is installed there.")
     ] = None
     git_branch: Annotated[_Word, Meta(description="Its branch, or a tag or a commit.")] = "main"
     install_path: Annotated[
         _Line | None,
-        Meta(description="The folder that rbee is installed into there; unset, ~/rbee."),
+        Meta(description="The folder where rbee is installed there; by default ~/rbee."),
     ] = None
     hive_port: Annotated[PortNumber, Meta(description="The port of its hive.")] = 9200
     hive_url: Annotated[
@@ -81,25 +81,25 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("hive_url: Expected http://HOST:PORT")
         if self.git_repo_url is not None and _has_secret(self.git_repo_url):
             raise ValueError(
-                "git_repo_url: Expected an address without a password or token, which others "
-                "could read there: use a deploy key (ssh), or git's credential helper on the node"
+                "git_repo_url: Expected an address without a password or token, because others "
+                "could read it: use a deploy key (ssh), or git's credential helper on the node"
             )
-        # `~` goes by the home there; whose `~somebody` is, nobody asks.
+        # `~` is the home directory there; `~somebody` is not supported.
         path = self.install_path
         if path is not None and path.startswith("~") and not path.startswith("~/"):
-            raise ValueError("install_path: Expected a folder: ~/FOLDER, or one that begins with /")
+            raise ValueError("install_path: Expected ~/FOLDER, or a path that begins with /")
 
 
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is none
+    except ValueError:  # not a port number
         return False
 
 
 def _has_secret(url: str) -> bool:
-    """Over http a user alone may be a token already."""
+    """Over http, a user name alone may already be a token."""
     if found := _WITH_USER.search(url):
         user = found["user"].lower()
         return found["scheme"].lower().startswith("http") or ":" in user or "%3a" in user
@@ -107,9 +107,9 @@ def _has_secret(url: str) -> bool:
 
 
 class AddNode(NodeSettings, frozen=True, kw_only=True):
-    """POST /v2/registry/beehives/add: tested first, then written over what was there.
+    """POST /v2/registry/beehives/add: the node is tested first, then replaces any of the same name.
 
-    `accept_host_key` is the fingerprint (`SHA256:…`) of a host key that is not known yet.
+    `accept_host_key` is the fingerprint (`SHA256:…`) of a host key that is not yet known.
     """
 
     node_name: NodeName
@@ -117,8 +117,8 @@ class AddNode(NodeSettings, frozen=True, kw_only=True):
 
 
 class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the registry. `last_connected_unix` in seconds, `backends` the best first, `devices`
-    counted by backend; None where nobody has asked yet."""
+    """A row of the registry. `last_connected_unix` in seconds; `backends`, best first; `devices`,
+    counted by backend. They are None until the node has been asked."""
 
     node_name: str
     ssh_host: str | None = None
@@ -140,8 +140,8 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeAdded(msgspec.Struct, frozen=True):
-    """`installed` is the version of rbee on the node, None where there is none yet; `detected` what
-    it found there."""
+    """`installed` is the version of rbee on the node, or None if it is not installed; `detected` is
+    what it found there."""
 
     success: bool
     message: str
@@ -151,7 +151,7 @@ class NodeAdded(msgspec.Struct, frozen=True):
 
 
 class NodeNamed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request that names a node; its `ssh_host` will do as well."""
+    """A request that names a node, by its name or its `ssh_host`."""
 
     node_name: Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -166,9 +166,9 @@ class InstallNode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as it is at this moment. `version` is that of its hive, or of the program there;
-    `clock_ahead_s` is by how much its clock is before the queen's, behind her where it is negative.
-    `error` says what is wrong with it, with its `code`, and `advice` what helps."""
+    """A node as it is right now. `version` is that of its hive, or of the program installed there.
+    `clock_ahead_s` is how far its clock is ahead of the queen's; negative if it is behind. `error`
+    says what is wrong, with its `code`; `advice` says how to fix it."""
 
     node: str
     hive: Literal["running", "draining", "stopped", "unreachable"]
@@ -180,7 +180,7 @@ class NodeCheck(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeChecks(msgspec.Struct, frozen=True):
-    """GET /v2/registry/beehives/check: all that are known, but for the queen's own machine."""
+    """GET /v2/registry/beehives/check: all known nodes, except the queen's own machine."""
 
     nodes: list[NodeCheck]
 
@@ -201,7 +201,7 @@ class HiveNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HiveStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One node's hive. `ours`: this queen started it. `error` says why it can't be asked."""
+    """The hive of one node. `ours`: this queen started it. `error` says why it can't be reached."""
 
     node: str
     state: Literal["running", "draining", "stopped", "unreachable"]
@@ -220,7 +220,7 @@ class HiveStatus(msgspec.Struct, frozen=True, kw_only=True):
     def of(
         cls, node: str, url: str, version: str, info: NodeInfo, workers: list[WorkerRow], ours: bool
     ) -> HiveStatus:
-        """Of a hive that answers, as it says itself."""
+        """The status of a hive that answers, in its own words."""
         return cls(
             node=node,
             state=info.state,

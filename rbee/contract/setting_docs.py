@@ -1,6 +1,6 @@
-"""What each setting is for, read from the types that say it: `config` and `registry`.
+"""What each setting is for, read from the types that define it: `config` and `registry`.
 
-The reference page and the config file that `install` writes both tell it from here.
+The reference page and the config file that `install` writes are both made from this.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _WORDS: dict[object, str] = {str: "text", int: "integer", float: "number", bool:
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """A key of the config file. `default` None means that it is unset; `takes` says in words what
-    may stand there. `example` shows it where the default does not, else None. `variable` is None
-    where the environment can't say it."""
+    """A key of the config file. `default` is None if it is unset; `takes` describes the value.
+    `example` shows a value where the default does not, else None. `variable` is None for a setting
+    that has no environment variable."""
 
     section: str
     key: str

@@ -1,4 +1,4 @@
-"""What is asked of a model, and how: the queen's task and the worker's inference."""
+"""What a model is asked, and how: the queen's task and the worker's inference."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both kinds of request share. Exactly one of `prompt` and `messages` is given.
+    """What both kinds of request share. Give exactly one of `prompt` and `messages`.
 
-    `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory idle: seconds,
-    or a text such as "10m"; 0 ends the worker at once, a negative value keeps it.
+    `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory while idle:
+    seconds, or a text such as "10m"; 0 stops the worker at once, a negative value keeps it.
     """
 
     prompt: Annotated[str, Meta(min_length=1, max_length=8_000_000)] | None = None
@@ -56,12 +56,12 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.stream:
-            raise ValueError("stream: Expected true, since an answer is always a stream")
+            raise ValueError("stream: Expected true, because an answer is always a stream")
 
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
-    """POST /v2/tasks of the queen. No `node` and no `model` mean that the queen chooses; with
-    `explain` she tells why. `force`: load the model though the memory may not do."""
+    """POST /v2/tasks of the queen. Without `node` or `model` the queen chooses; with `explain` it
+    says why. `force`: load the model even if it may not fit in memory."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
@@ -71,7 +71,7 @@ class TaskRequest(Sampling, frozen=True, kw_only=True):
     explain: bool = False
 
     def inference(self, request_id: str) -> InferenceRequest:
-        """The same work as a worker is asked for it."""
+        """The same request, as the worker gets it."""
         shared = {name: getattr(self, name) for name in Sampling.__struct_fields__}
         return InferenceRequest(request_id=request_id, **shared)
 

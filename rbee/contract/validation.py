@@ -26,11 +26,11 @@ def decode(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         raise _explain(str(error), body) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest.of("body", "json", f"This is no JSON: {error}") from None
+        raise InvalidRequest.of("body", "json", f"This is not JSON: {error}") from None
 
 
 def decode_query(query: Mapping[str, str], kind: type[T]) -> T:
-    """The same of an address's query, in which everything is text."""
+    """The same for the query of a URL, in which everything is text."""
     given = dict(query)
     try:
         return msgspec.convert(given, kind, strict=False)

@@ -16,8 +16,8 @@ ContextLength = Annotated[int, Meta(ge=64, le=16_777_216)]
 
 
 class SpawnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/workers/spawn. Without a backend the node's best one is used. `force`: load
-    though the memory may not do."""
+    """POST /v1/workers/spawn. Without a backend, the node's best one is used. `force`: load the
+    model even if it may not fit in memory."""
 
     model: Annotated[str, Meta(min_length=1, max_length=4096)]
     backend: BackendName | None = None
@@ -34,7 +34,7 @@ class SpawnReply(msgspec.Struct, frozen=True):
 
 
 class ReadyCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/workers/ready: what a worker says when it listens."""
+    """POST /v1/workers/ready: sent by a worker once it listens."""
 
     worker_id: Annotated[str, Meta(min_length=1, max_length=64)]
     url: Annotated[str, Meta(min_length=1, max_length=2048)]
@@ -44,7 +44,7 @@ class ReadyCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """A row of the hive's registry. Times are seconds since the epoch, None where never."""
+    """A row of the hive's list of workers. Times are seconds since the epoch; None means never."""
 
     id: str
     url: str
@@ -77,7 +77,7 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, node: str, row: WorkerRow) -> NodeWorkerRow:
-        """As the hive of `node` tells it."""
+        """The row of a worker on `node`, from its hive's row."""
         return cls(
             worker_id=row.id,
             node=node,
@@ -92,16 +92,16 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
 
 
 class StartWorker(SpawnRequest, frozen=True, kw_only=True):
-    """POST /v2/workers/start. Without a node, this machine."""
+    """POST /v2/workers/start. Without a node, on this machine."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
 
 
 class WorkerCheck(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker as it answers at this moment, asked by the queen.
+    """How one worker is right now: the queen has just asked it.
 
-    `status` is `unreachable` where it does not answer in time; then there is no `memory_bytes`
-    (resident). `last_health` is when its hive last had an answer, in seconds since the epoch.
+    `status` is `unreachable` if it does not answer in time; then `memory_bytes` (resident) is not
+    known. `last_health` is when it last answered its hive, in seconds since the epoch.
     """
 
     worker_id: str
@@ -128,7 +128,7 @@ class WorkerName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WorkerHealth(msgspec.Struct, frozen=True):
-    """GET /health of a worker. `memory_bytes` is what the process holds resident."""
+    """GET /health of a worker. `memory_bytes` is the resident memory of the process."""
 
     status: Literal["healthy", "unhealthy"]
     model_loaded: bool
@@ -145,8 +145,8 @@ class Readiness(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True):
-    """GET /v1/model of a worker. Sizes in bytes: `size_bytes` on disk, `model_bytes` as llama.cpp
-    tells it. `context_length` is what the model was trained for, `context` what is in use."""
+    """GET /v1/model of a worker. Sizes in bytes: `size_bytes` on disk, `model_bytes` according to
+    llama.cpp. `context_length` is what the model was trained for; `context` is what is in use."""
 
     file: str
     size_bytes: int
@@ -163,9 +163,9 @@ class ModelFacts(msgspec.Struct, frozen=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """The `status` event of a worker's /v1/events: what it does now.
+    """The `status` event of a worker's /v1/events: what the worker is doing now.
 
-    `keep_alive_s` is the last request's own wish; None where it had none.
+    `keep_alive_s` is what the last request asked for; None if it asked for nothing.
     """
 
     state: WorkerState
@@ -175,9 +175,9 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class WorkerGone(msgspec.Struct, frozen=True):
-    """The `worker_gone` event of a hive. `exit_code` is negative for a signal; `log_tail` holds
-    the worker's last lines; `error` is the failure that the worker named itself, if it did;
-    `stalled` whether it was ended because loading stood still."""
+    """The `worker_gone` event of a hive. `exit_code` is negative for a signal; `log_tail` holds the
+    last lines of the worker's log; `error` is the error that the worker reported, if any; `stalled`
+    says whether the hive stopped it because loading made no progress."""
 
     worker_id: str
     reason: str

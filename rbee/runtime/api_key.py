@@ -1,4 +1,4 @@
-"""The API key of this machine: made once, kept in a file that only its owner can read."""
+"""The API key of this machine: created once, and kept in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rbee.runtime import paths
 
 
 def load(file: str | None) -> str:
-    """The key in `file`, or in `~/.rbee/api_key`, which is made at the first call.
+    """The key in `file`, or in `~/.rbee/api_key`, which is created at the first call.
 
     Two programs that start at once end up with one key: the file appears whole or not at all.
-    Raises STATE_NOT_WRITABLE, and CONFIG_INVALID for a named file that holds no key.
+    Raises STATE_NOT_WRITABLE, and CONFIG_INVALID for a named file without a key.
     """
     if file is not None:
         return _read(Path(file).expanduser())
@@ -46,7 +46,7 @@ def _read(path: Path) -> str:
     try:
         key = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
         raise ConfigInvalid(
             f"The API key file {path} can't be read: {reason}.",
             source=str(path),
@@ -55,9 +55,9 @@ def _read(path: Path) -> str:
         ) from None
     if len(key) < 8 or not key.isprintable() or " " in key:
         raise ConfigInvalid(
-            f"The API key file {path} holds no key: one word of 8 characters or more.",
+            f"The API key file {path} does not hold a key (one word of at least 8 characters).",
             source=str(path),
             key="auth.api_key_file",
-            hint=f"Remove {path} to have a new key made, then restart the daemons.",
+            hint=f"Remove {path} to create a new key, then restart the daemons.",
         )
     return key

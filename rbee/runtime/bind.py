@@ -1,4 +1,4 @@
-"""Listening sockets: bound before anything is announced, with an error that names the holder."""
+"""Listening sockets: bound before anything is announced, with an error that names who holds one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rbee.contract.errors import AddressInUse, ConfigInvalid
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A bound, listening TCP socket on `host`:`port`; port 0 is any free one.
+    """A bound, listening TCP socket on `host`:`port`; port 0 means any free port.
 
-    Raises CONFIG_INVALID for a host that is no address, ADDRESS_IN_USE for one that is taken or
-    that this machine does not have.
+    Raises CONFIG_INVALID for a host that is not an address, and ADDRESS_IN_USE for one that is
+    taken or that this machine does not have.
     """
     address = f"{host}:{port}"
     family, sockaddr = _resolve(host, port)
@@ -33,7 +33,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether `port` could be bound just now."""
+    """Whether `port` can be bound right now."""
     try:
         listening_socket(host, port).close()
     except AddressInUse:
@@ -58,7 +58,7 @@ def is_loopback(host: str) -> bool:
 
 
 def url(host: str, port: int) -> str:
-    """`http://host:port`, with the brackets that an IPv6 address wants."""
+    """`http://host:port`, with the brackets that an IPv6 address needs."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -67,7 +67,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise ConfigInvalid(
-            f"{host!r} is no address of a network interface.",
+            f"{host!r} is not the address of a network interface.",
             source="--host",
             key="host",
             hint="Name an address of this machine, such as 127.0.0.1.",
@@ -77,7 +77,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
 
 
 def holder(host: str, port: int) -> str | None:
-    """Who listens on `host`:`port`, where the system lets us see it."""
+    """The program that listens on `host`:`port`; None if the system does not tell."""
     import psutil
 
     try:

@@ -13,8 +13,8 @@ _BACKLOG = 1024
 
 
 class Broadcast(Generic[T]):
-    """Events to whoever listens at the moment. A listener that falls behind by more than 1024
-    events is cut off: its stream ends, and it can listen again and look at the state afresh."""
+    """Sends events to all current listeners. A listener that falls behind by more than 1024 events
+    is cut off: its stream ends, and it can listen again and read the state anew."""
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[T | None]] = set()

@@ -1,7 +1,7 @@
-"""A program of ours as a child: tied by a lifeline, watched, and ended for sure.
+"""One of our programs as a child: tied by a lifeline, watched, and certain to end.
 
-Not asyncio's own subprocesses: those kill the child when they are garbage collected, and a queen
-may outlive the command that started her.
+asyncio's own subprocesses kill the child when they are garbage collected, but a queen may outlive
+the command that started it.
 """
 
 from __future__ import annotations
@@ -61,18 +61,18 @@ class Child:
         return not self._ended.done()
 
     async def wait(self) -> int:
-        """The exit code, as soon as it has ended; negative for a signal."""
+        """The exit code, once the child has ended; negative for a signal."""
         return await asyncio.shield(self._ended)
 
     def let_go(self) -> None:
-        """Close the lifeline: it ends at once, without grace."""
+        """Close the lifeline: the child ends at once, without grace."""
         self.lifeline.close()
 
     async def end(self, within_s: float) -> int:
-        """Wait `within_s` seconds for the end that was asked for, then TERM, then KILL the group.
+        """Wait `within_s` seconds for the requested end, then send TERM, then KILL to the group.
 
-        Returns the exit code. The group is killed also when the leader has ended in order, so
-        that nothing that it started stays.
+        Returns the exit code. The group is killed even if its leader ended in order, so that
+        nothing that it started stays.
         """
         for patience, number in ((within_s, signal.SIGTERM), (_KILL_AFTER_TERM_S, signal.SIGKILL)):
             await asyncio.wait({self._ended}, timeout=patience)
@@ -85,7 +85,7 @@ class Child:
         return code
 
     async def kill(self) -> int:
-        """End it without asking; the exit code."""
+        """Kill the child. Returns the exit code."""
         self.lifeline.close()
         self._signal(signal.SIGKILL)
         return await self.wait()
@@ -96,7 +96,7 @@ class Child:
 
     def _reap(self) -> None:
         code = self._process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is waiting
             self._loop.call_soon_threadsafe(self._note, code)
 
     def _note(self, code: int) -> None:
@@ -110,7 +110,7 @@ async def start(
     """Start `command`, say `hello` on its standard input, and wait for its ready line.
 
     Call it on the main thread: PDEATHSIG is tied to the thread that spawns. Raises the error that
-    the child names itself, else PROGRAM_FAILED with its last words; then nothing is left running.
+    the child reports, else PROGRAM_FAILED with its last output; nothing is left running then.
     """
     process = _spawn(command)
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
@@ -119,7 +119,7 @@ async def start(
     process.stdin.close()
     child = Child(process, lifeline)
     async with contextlib.AsyncExitStack() as pipes:
-        try:  # from the first wait on: whoever is canceled there leaves no child behind
+        try:  # a cancellation during any of these waits leaves no child behind
             stderr = await _reader(process.stderr, pipes)
             stdout = await _reader(process.stdout, pipes)
             return child, await asyncio.wait_for(ready(stdout), ready_s)
@@ -159,7 +159,7 @@ async def _reader(pipe: IO[bytes], pipes: contextlib.AsyncExitStack) -> asyncio.
 
 
 async def ready(stdout: Lines) -> Listening:
-    """The ready line, past whatever stands before it; EOFError where the child ends first."""
+    """The ready line, whatever is printed before it. Raises EOFError if the child ends first."""
     while line := await stdout.readline():
         try:
             said = msgspec.json.decode(line, type=Listening | Failed)
@@ -172,7 +172,7 @@ async def ready(stdout: Lines) -> Listening:
 
 
 async def what_came(stderr: Lines) -> str:
-    """What the child said last. Not up to the end: somebody below it may still hold the pipe."""
+    """The child's last output. It does not wait for the end: a grandchild may hold the pipe."""
     came = b""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LAST_WORDS_S):

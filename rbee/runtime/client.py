@@ -183,7 +183,7 @@ class Client:
                             raise RbeeError.from_body(event.error)
                         yield event
         except TimeoutError:
-            said = f"The stream said nothing for {self._silence_s:g} s."
+            said = f"The stream was silent for {self._silence_s:g} s."
             raise StreamTruncated(said, tokens=0) from None
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError is aiohttp's word for a session that was closed meanwhile.
@@ -228,7 +228,7 @@ class Client:
 
     def _not_ours(self, reason: str) -> NotOurs:
         return NotOurs(
-            f"What answers at {self.url} does not speak as a program of rbee: {reason}.",
+            f"The program at {self.url} does not speak the protocol of rbee: {reason}.",
             correlation_id=correlation_id.get(),
         )
 
@@ -250,7 +250,7 @@ def address(url: str) -> tuple[str, int]:
     """Host and port of a program's URL. Raises ValueError for what is no such URL."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"{url!r} is no http://HOST:PORT")
+        raise ValueError(f"{url!r} is not http://HOST:PORT")
     return parts.hostname, parts.port or 80
 
 

@@ -32,10 +32,10 @@ _OPEN_STREAMS_S = 2.0
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
-    """What tells one daemon from another.
+    """What differs from daemon to daemon.
 
-    `key` reads the API key of a daemon that has no lifeline; None means that none is wanted.
-    `build` wires the application; its DRAIN, if any, ends in order what lives below it.
+    `key` reads the API key of a daemon without a lifeline; None means that it needs none. `build`
+    makes the application; its DRAIN, if there is one, shuts down the daemon's own children.
     """
 
     program: str
@@ -52,7 +52,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(daemon: Daemon) -> int:
-    """Run until told to stop; returns the exit code. Errors are told to parent or person."""
+    """Run until told to stop; returns the exit code. Errors go to the parent, or to the person."""
     log.set_up(daemon.config.log.level, daemon.config.log.format)
     try:
         return asyncio.run(_run(daemon))
@@ -103,7 +103,7 @@ async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
     file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
     try:
         _announce(daemon, life, file)
-        log.correlation_id.set("")  # it has begun: what follows belongs to whoever asks for it
+        log.correlation_id.set("")  # startup is over: what follows belongs to each request
         await life.draining.wait()
         await site.stop()
         if DRAIN in app:
@@ -131,7 +131,7 @@ def _announce(daemon: Daemon, life: Life, file: Path | None) -> None:
 
 def _on_signals(loop: asyncio.AbstractEventLoop, life: Life) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # nohup has SIGHUP ignored, and means it.
+        # nohup ignores SIGHUP on purpose.
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, _on_signal, number, life)
 
@@ -142,12 +142,12 @@ def _on_signal(number: signal.Signals, life: Life) -> None:
 
 
 def _hand_over(loop: asyncio.AbstractEventLoop, life: Life) -> None:
-    """From the watch's thread to the loop, which may be blocked, or have ended already."""
+    """Pass from the watch's thread to the loop, which may be blocked, or over already."""
     logging.getLogger(life.program).info("the owner is gone: its lifeline has ended")
     if not life.is_held():
         life.ending.set()
     with contextlib.suppress(RuntimeError):
-        # Looked up late: a program may replace the method while it is built.
+        # Looked up late: a program may replace the method while it is being built.
         loop.call_soon_threadsafe(lambda: life.on_owner_lost())
 
 
@@ -158,15 +158,15 @@ def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
                 f"{daemon.program} will not listen on {host} without an API key.",
                 source="--host",
                 key="host",
-                hint="Give it one with --api-key-file, or say --insecure if you mean it.",
+                hint="Set one with --api-key-file, or pass --insecure if you mean it.",
             )
         logging.getLogger(daemon.program).warning(
-            "INSECURE: everyone who reaches %s can use this program, it asks for no key", host
+            "INSECURE: anyone who can reach %s can use this program without a key", host
         )
 
 
 def _tell(daemon: Daemon, error: RbeeError) -> int:
-    """Name `error` to the parent, which reads our first line or the log, or to the person."""
+    """Report `error` to the parent, which reads our first line or the log, or to the person."""
     print(explain(error), file=sys.stderr, flush=True)
     if daemon.lifeline:
         body = msgspec.to_builtins(error.envelope().error)

@@ -1,7 +1,7 @@
-"""A SQLite file that other programs may read, that several of ours may open, and that may break.
+"""A SQLite file that several programs may open, and that may get damaged.
 
-It is opened when it is first needed, brought to the newest `user_version`, and kept in WAL mode. A
-damaged one is put aside, and a new one begun in its place.
+It is opened when it is first needed, migrated to the newest `user_version`, and kept in WAL mode. A
+damaged file is moved aside, and a new one takes its place.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _log = logging.getLogger("rbee")
 
 class Database:
     """One file. `migrations` bring it from one `user_version` to the next; `on_damage` is awaited
-    after a damaged file was put aside, with the path under which it is kept."""
+    after a damaged file was moved aside, with its new path."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class Database:
         self._opening = asyncio.Lock()
         self._connection: aiosqlite.Connection | None = None
         self._closed = False
-        self._mended = 0
+        self._replaced = 0
         self._turn = asyncio.Lock()
 
     async def do(self, work: Callable[[aiosqlite.Connection], Awaitable[T]]) -> T:
-        """On a healthy file: a damaged one is replaced, and the work done on the new one. A row
-        that can't be read (msgspec.ValidationError) counts as damage. Raises STATE_NOT_WRITABLE."""
+        """Do `work` on a healthy file: a damaged one is replaced first. A row that can't be read
+        (msgspec.ValidationError) counts as damage. Raises STATE_NOT_WRITABLE."""
         for again in (True, False):
-            seen = self._mended
+            seen = self._replaced
             try:
                 async with self._turn:
                     return await self._whole(work, await self._open())
@@ -63,7 +63,7 @@ class Database:
                 if not again:
                     raise self._unusable(error) from None
                 try:
-                    await self._put_aside(error, seen)
+                    await self._move_aside(error, seen)
                 except OSError as why:
                     raise self._unusable(why) from None
             except OSError as error:
@@ -71,7 +71,7 @@ class Database:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
-        """For good: whoever comes later is told that the program ends."""
+        """Close for good: later calls get SHUTTING_DOWN."""
         self._closed = True
         async with self._opening:
             await self._disconnect()
@@ -100,8 +100,8 @@ class Database:
             return self._connection
 
     async def _prepare_in_turn(self, connection: aiosqlite.Connection) -> None:
-        """Two programs that begin at once lock each other out when both switch to WAL, which SQLite
-        does not wait for."""
+        """Two programs that start at once lock each other out when both switch to WAL, and SQLite
+        does not wait for that."""
         for _ in range(_TURNS):
             try:
                 await self._prepare(connection)
@@ -116,17 +116,17 @@ class Database:
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
         await connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
         await connection.execute("PRAGMA journal_mode = WAL")
-        # A power failure may take the last row, which can be had again, and not the file.
+        # A power failure may cost the last row, which can be made again, but not the file.
         await connection.execute("PRAGMA synchronous = NORMAL")
         (checked,) = await connection.execute_fetchall("PRAGMA quick_check(1)")
         if checked[0] != "ok":
             raise sqlite3.DatabaseError(checked[0])
         ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
         if version > len(self._migrations):
-            reason = "a newer version of rbee made it; update this one"
+            reason = "it was made by a newer version of rbee; update this one"
             raise StateNotWritable(path=str(self._path), reason=reason)
         for number, change in enumerate(self._migrations[version:], start=version + 1):
-            # In one transaction: two programs may begin at once, and one of them may be killed.
+            # In one transaction: two programs may start at once, and one of them may be killed.
             await connection.execute("BEGIN IMMEDIATE")
             ((now,),) = await connection.execute_fetchall("PRAGMA user_version")
             if now < number:
@@ -138,7 +138,7 @@ class Database:
     async def _whole(
         work: Callable[[aiosqlite.Connection], Awaitable[T]], connection: aiosqlite.Connection
     ) -> T:
-        """All of `work` or nothing: what is begun and not committed would lock everybody out."""
+        """All of `work` or nothing: an open transaction would lock out everybody else."""
         try:
             return await work(connection)
         except BaseException:
@@ -149,11 +149,11 @@ class Database:
         reason = getattr(error, "strerror", None) or str(error)
         return StateNotWritable(path=str(self._path), reason=reason)
 
-    async def _put_aside(self, error: Exception, seen: int) -> None:
+    async def _move_aside(self, error: Exception, seen: int) -> None:
         async with self._opening:
-            if self._mended != seen:  # somebody else met the same damage
+            if self._replaced != seen:  # another caller found the same damage
                 return
-            self._mended += 1
+            self._replaced += 1
             await self._disconnect()
             kept = self._rename(error)
         await self._on_damage(kept)
@@ -172,7 +172,7 @@ class Database:
 
 
 def _is_damage(error: Exception) -> bool:
-    """What another start would not mend: not a lock, a full disk or a bug of ours."""
+    """Damage that a restart would not fix: not a lock, a full disk or a bug of ours."""
     if isinstance(error, sqlite3.OperationalError):
         return str(error).startswith("no such")  # a table or a column
     return type(error) in (sqlite3.DatabaseError, msgspec.ValidationError)

@@ -1,4 +1,4 @@
-"""The flags that all daemons share, and what becomes of bad ones."""
+"""The flags that all daemons share, and the exit on bad ones."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def daemon_flags(default_port: int | None) -> Callable[[F], F]:
     """--host, --port, --lifeline, --insecure and --show-settings."""
-    shown = "config" if default_port is None else "any free one"
+    shown = "config" if default_port is None else "any free port"
     options = (
         click.option("--host", help="The address to listen on [default: 127.0.0.1]."),
         click.option(
             "--port",
             type=click.IntRange(0, 65535),
             default=default_port,
-            help=f"The port; 0 is any free one [default: {shown}].",
+            help=f"The port; 0 means any free port [default: {shown}].",
         ),
-        click.option("--lifeline", is_flag=True, help="End when standard input does."),
-        click.option("--insecure", is_flag=True, help="Ask for no API key, on any address."),
+        click.option("--lifeline", is_flag=True, help="Shut down when standard input ends."),
+        click.option("--insecure", is_flag=True, help="Do not require an API key, on any address."),
         click.option("--show-settings", is_flag=True, help="Print the settings and exit."),
     )
 
@@ -40,7 +40,7 @@ def daemon_flags(default_port: int | None) -> Callable[[F], F]:
 
 
 def settings_or_exit(flags: Mapping[str, object]) -> Config:
-    """The effective configuration; what is wrong with it is told, and the program ends."""
+    """The effective configuration. If it is not valid, print why and exit."""
     from rbee.runtime import settings
 
     try:

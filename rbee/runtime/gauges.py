@@ -1,4 +1,4 @@
-"""What a daemon measures of itself, as Prometheus reads it."""
+"""Prometheus metrics that a daemon exports about itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A number of now; `labels` tell several of one name apart."""
+    """A current value; `labels` tell several of the same name apart."""
 
     name: str
     help: str
@@ -18,18 +18,18 @@ class Gauge(msgspec.Struct, frozen=True):
 
 
 def resident_bytes() -> int:
-    """The memory that this process really holds."""
+    """The resident memory of this process."""
     return int(psutil.Process().memory_info().rss)
 
 
 def memory() -> Gauge:
-    """The same, as every daemon tells it."""
+    """The resident memory as a metric; every daemon exports it."""
     return Gauge("rbee_memory_bytes", "Resident memory of the process.", resident_bytes())
 
 
 def text(gauges: Iterable[Gauge]) -> str:
     """Prometheus' text format."""
-    # Late: most daemons are never asked.
+    # Late: most daemons are never asked for metrics.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client import Gauge as Exported
 

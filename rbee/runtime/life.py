@@ -1,4 +1,4 @@
-"""A daemon's course: running, draining, over. One object, asked by every part of the program."""
+"""The lifecycle of a daemon: running, draining, over. One object, shared by the whole program."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rbee.contract.errors import RbeeError
 
 
 class Life:
-    """Whether this daemon still runs, and how it ends. Lives on the event loop's thread.
+    """Whether this daemon still runs, and how it ends. Belongs to the event loop's thread.
 
-    `draining` is set once the end has begun: no new work. `cut` is set where there is no grace:
-    running streams end now (`ending` is the same for threads). `over` is set when everything below
-    has ended: open streams close. `url` is how others reach it, `own_url` where it listens.
+    `draining` is set once shutdown has begun: no new work. `cut` is set if there is no grace:
+    running streams end now (`ending` is the same for threads). `over` is set once all children
+    have ended: open streams close. `url` is its address for others, `own_url` where it listens.
     """
 
     def __init__(self, program: str, hello: Hello | None, key: str | None) -> None:
@@ -31,7 +31,7 @@ class Life:
         self.cut = asyncio.Event()
         self.over = asyncio.Event()
         self.failure: RbeeError | None = None
-        # A program that something else than its owner may hold replaces these two.
+        # A program that others than its owner may hold replaces these two.
         self.on_owner_lost: Callable[[], None] = self.cut_short
         self.is_held: Callable[[], bool] = lambda: False
 
@@ -40,28 +40,28 @@ class Life:
         return "draining" if self.draining.is_set() else "running"
 
     def stop(self) -> None:
-        """Begin an orderly end; asked for a second time, cut it short."""
+        """Begin an orderly shutdown; a second call cuts it short."""
         if self.draining.is_set():
             self.cut.set()
         self.shut_down()
 
     def shut_down(self) -> None:
-        """Begin an orderly end; asking again changes nothing."""
+        """Begin an orderly shutdown; a second call changes nothing."""
         self.draining.set()
 
     def cut_short(self) -> None:
-        """End without grace: the owner is gone."""
+        """Shut down without grace: the owner is gone."""
         self.ending.set()
         self.shut_down()
         self.cut.set()
 
     def fail(self, error: RbeeError) -> None:
-        """End because of `error`; the exit code tells."""
+        """Shut down because of `error`, which sets the exit code."""
         self.failure = self.failure or error
         self.shut_down()
 
     async def grace(self, seconds: float) -> None:
-        """Wait for `seconds`, or until the end is cut short."""
+        """Wait for `seconds`, or until the shutdown is cut short."""
         try:
             await asyncio.wait_for(self.cut.wait(), seconds)
         except TimeoutError:

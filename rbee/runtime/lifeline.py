@@ -1,7 +1,7 @@
 """The one way in which a child is tied to its parent.
 
-The parent holds the child's standard input (`Lifeline`). The first line tells the child what must
-be told in secret; then, over SSH only, come heartbeats. End of file, or a silence longer than the
+The parent holds the child's standard input (`Lifeline`). The first line carries the child's
+secrets; then, over SSH only, come heartbeats. End of file, or a silence longer than the
 lease once heartbeats have come, means that the parent is gone (`Watch`).
 
 The watch is a thread of its own, so that a blocked event loop or a long native call can't stop it,
@@ -38,8 +38,8 @@ class Lifeline:
     def __init__(self, descriptor: int, hello: Hello, heartbeat_s: float | None = None) -> None:
         """Say `hello`; with `heartbeat_s`, a thread then sends a newline at that interval.
 
-        The descriptor is owned from here on. A child that is gone already is no error here: who
-        waits for its ready line learns it there.
+        The descriptor is owned from here on. A child that is already gone is not an error here: the
+        wait for its ready line reports it.
         """
         self._descriptor: int | None = descriptor
         self._lock = threading.Lock()
@@ -50,7 +50,7 @@ class Lifeline:
             threading.Thread(target=self._beat, args=(heartbeat_s,), daemon=True).start()
 
     def close(self) -> None:
-        """Let go: the child sees end of file and ends."""
+        """Close the descriptor: the child sees end of file and shuts down."""
         self._closed.set()
         with self._lock:
             if self._descriptor is not None:
@@ -81,27 +81,27 @@ class Watch:
         self._rest = b""
 
     def hello(self) -> Hello:
-        """The first line. Raises CONFIG_INVALID where none comes, or where it can't be read."""
+        """The first line. Raises CONFIG_INVALID if none comes, or if it can't be read."""
         deadline = time.monotonic() + _FIRST_LINE_S
         while b"\n" not in self._rest:
             left = deadline - time.monotonic()
             ready, _, _ = select.select([self._descriptor], [], [], max(left, 0))
             data = os.read(self._descriptor, 4096) if ready else b""
             if not data or len(self._rest) > _LONGEST_LINE:
-                raise _no_hello("its parent said nothing")
+                raise _no_hello("its parent sent nothing")
             self._rest += data
         line, _, self._rest = self._rest.partition(b"\n")
         try:
             return msgspec.json.decode(line, type=Hello)
         except msgspec.MsgspecError as error:
-            raise _no_hello(f"the line that came is no greeting: {error}") from None
+            raise _no_hello(f"the line that came is not valid: {error}") from None
 
     def start(self, on_end: Callable[[], None], ending: threading.Event) -> None:
         """Watch in a thread. At the end call `on_end` there, once.
 
-        `ending` is set when the process has to end without grace: at once, or later or never where
-        something else than the parent holds it. If it still runs a grace period after that, it is
-        ended hard.
+        `ending` is set when the process has to end without grace: at once, or, if something other
+        than the parent holds it, later or never. A process that still runs one grace period after
+        that is terminated.
         """
         threading.Thread(target=self._run, args=(on_end, ending), daemon=True).start()
 
@@ -131,8 +131,8 @@ class Watch:
 def die_with_parent() -> None:
     """On Linux, have the kernel send SIGTERM when the thread that started this process ends.
 
-    It stands behind the lifeline, for a parent whose pipe somebody else keeps open. The parent
-    must have spawned from its main thread.
+    It backs up the lifeline, for a parent whose pipe somebody else keeps open. The parent must
+    have spawned this process from its main thread.
     """
     if sys.platform != "linux":
         return
@@ -140,7 +140,7 @@ def die_with_parent() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
-        # It went between the two lines: nobody will send the signal any more.
+        # The parent ended between the two calls: nobody will send the signal any more.
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""Listings as plain text, the same from every program: what can be read, and cut with awk."""
+"""Listings as plain text, the same in every program: easy to read, and easy to cut with awk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def megabytes(size: int) -> str:
-    """Bytes as people count them: MB of a million bytes, GB from ten thousand of those on."""
+    """A size for people: MB are a million bytes; from 10,000 MB on, GB."""
     if size >= 10_000 * _MB:
         return f"{size / 1000 / _MB:.1f} GB"
     return f"{size / _MB:.1f} MB" if size < 10 * _MB else f"{size / _MB:.0f} MB"
@@ -38,15 +38,15 @@ def model_cells(row: ModelRow) -> tuple[str, str, str, str]:
 
 
 def usage(models: Sequence[ModelRow]) -> str:
-    """What the models take, the largest first, and all of them together."""
+    """The disk space of each model, largest first, and the total."""
     rows = sorted(models, key=lambda row: -row.bytes_downloaded)
     cells = [(megabytes(row.bytes_downloaded), row.reference) for row in rows]
     taken = sum(row.bytes_downloaded for row in rows)
-    return table(("SIZE", "REFERENCE"), [*cells, (megabytes(taken), "in all")])
+    return table(("SIZE", "REFERENCE"), [*cells, (megabytes(taken), "total")])
 
 
 def described(found: ModelDetails, verify: str) -> str:
-    """All that is known of a model, a line each; `verify` is the command that finds its hash."""
+    """Everything known about a model, a fact a line; `verify` is the command for its hash."""
     free, total = megabytes(found.memory_free_bytes), megabytes(found.memory_total_bytes)
     lines = {
         "reference": found.reference,

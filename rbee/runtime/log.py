@@ -21,7 +21,7 @@ _LARGEST = 4 << 20
 
 
 _TAB = 9
-# Of C0 and C1 and DEL, but for the tab.
+# C0, C1 and DEL, except for the tab.
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != _TAB}
 _CONTROLS_IN_TEXT = {**_CONTROLS, ord("\n"): "\n", ord("\r"): ""}
 
@@ -61,7 +61,7 @@ def set_up(level: str, form: str) -> None:
 
 
 def tail(file: Path, lines: int = 20, within: int = 65_536) -> list[str]:
-    """The last lines of a log file, or with 0 all, of its last `within` bytes; empty where there
+    """The last lines of a log file, or with 0 all, of its last `within` bytes; empty if there
     is none."""
     try:
         with file.open("rb") as log:
@@ -72,8 +72,8 @@ def tail(file: Path, lines: int = 20, within: int = 65_536) -> list[str]:
 
 
 def of_mark(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
-    """The lines under a correlation id in all log files of `folder`, each with its file's name; a
-    traceback belongs to the line above it. Of a large file its end is read."""
+    """The lines with a correlation id in all log files of `folder`, each with its file's name. A
+    traceback belongs to the line above it. Only the end of a large file is read."""
     for file in sorted(folder.glob("*.log*"), key=_oldest_first):
         belongs = False
         for line in tail(file, 0, _LARGEST):
@@ -84,25 +84,25 @@ def of_mark(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
 
 
 def harmless(line: str) -> str:
-    """A line for somebody's terminal, with its control characters written out: llama.cpp logs what
-    stands in a model's file, and that must not move anybody's cursor."""
+    """A line for a terminal, with its control characters written out: llama.cpp logs text from the
+    model's file, which must not move the cursor."""
     return line.translate(_CONTROLS)
 
 
 def harmless_text(text: str) -> str:
-    """The same for a text that may have several lines; a carriage return is left out."""
+    """The same for a text of several lines; carriage returns are dropped."""
     return text.translate(_CONTROLS_IN_TEXT)
 
 
 def unmarked() -> contextvars.Context:
-    """A context without a correlation id, for a task that outlives the request which begins it:
-    what it logs in an hour is no part of that request."""
+    """A context without a correlation id, for a task that outlives the request that starts it:
+    what it logs an hour later does not belong to that request."""
     context = contextvars.copy_context()
     context.run(correlation_id.set, "")
     return context
 
 
 def _oldest_first(file: Path) -> tuple[str, int]:
-    """A program's files together: NAME.log.2 was written before NAME.log.1."""
+    """Keep a program's files together: NAME.log.2 was written before NAME.log.1."""
     name, _, number = file.name.partition(".log.")
     return name.removesuffix(".log"), -int(number) if number.isdigit() else 0

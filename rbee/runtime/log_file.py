@@ -1,7 +1,7 @@
 """The log file of a daemon under a lifeline: both outputs go there, and it never grows too large.
 
-llama.cpp writes to descriptor 2 by itself, so it is the descriptors that move on to a new file. The
-files before it are FILE.1, the newest, FILE.2 and so on.
+llama.cpp writes to descriptor 2 by itself, so the descriptors themselves move to a new file. Older
+files are FILE.1 (the newest), FILE.2 and so on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MB = 1_000_000
 
 
 class LogFile:
-    """One daemon's. `files` counts them all, the one that is written included."""
+    """The log of one daemon. `files` is how many files to keep, including the current one."""
 
     def __init__(self, path: Path, max_mb: float, files: int) -> None:
         self._path = path
@@ -26,9 +26,9 @@ class LogFile:
         self._files = files
 
     def redirect(self) -> None:
-        """Point both output descriptors at the file (0600), for good, and look after its size.
+        """Point both output descriptors at the file (0600), for good, and keep its size in bounds.
 
-        A parent that reads no more, or is gone, can then neither block this program nor end it.
+        A parent that stops reading, or is gone, can then neither block nor end this program.
         """
         self._open()
         self.look()
@@ -36,7 +36,7 @@ class LogFile:
         threading.Thread(target=self._look_again, name="log-file", daemon=True).start()
 
     def look(self) -> None:
-        """Begin a new file where this one is full, or where somebody else has moved it away."""
+        """Start a new file if this one is full, or if somebody has moved it away."""
         with contextlib.suppress(OSError):
             if os.fstat(1).st_size >= self._max_bytes:
                 self._rotate()
@@ -68,7 +68,7 @@ class LogFile:
                     self._path.unlink()
                 aside = all_of(self._path)
                 for older in aside[: max(0, len(aside) - self._files + 1)]:
-                    older.unlink()  # of a time when more were kept
+                    older.unlink()  # left from a time when more were kept
         finally:
             fcntl.flock(1, fcntl.LOCK_UN)
 
@@ -83,12 +83,12 @@ class LogFile:
 
 
 def rotated(path: Path, number: int) -> Path:
-    """The file that was written `number` files before; 0 is the one that is written."""
+    """The file `number` rotations ago; 0 is the current one."""
     return path.with_name(f"{path.name}.{number}") if number else path
 
 
 def all_of(path: Path) -> list[Path]:
-    """The files of a log that there are, the oldest first."""
+    """The existing files of a log, oldest first."""
     found = [path] if path.exists() else []
     number = 1
     while (older := rotated(path, number)).exists():

@@ -1,4 +1,4 @@
-"""Telling a person what goes on: one line at a time, by a named actor."""
+"""Narration: what goes on, for a person, one line at a time, by a named actor."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Say: TypeAlias = Callable[[str, str, str], None]
 
 
 class Narrator:
-    """Says lines to `tell` and to the log. `node` is filled in where it is known."""
+    """Sends lines to `tell` and to the log; `node` is added to each if it is known."""
 
     def __init__(self, tell: Tell, node: str | None = None) -> None:
         self._tell = tell
         self._node = node
 
     def say(self, actor: str, emoji: str, text: str) -> None:
-        """Tell one line, under the correlation id of the request that is being served."""
+        """Narrate one line, under the correlation id of the current request."""
         logging.getLogger(actor).info("%s", text)
         self._tell(Narration(actor, text, correlation_id.get(), emoji, self._node))

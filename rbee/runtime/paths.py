@@ -1,4 +1,4 @@
-"""Where things are on this machine, each place named once."""
+"""Where files are kept on this machine, each place named once."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ def home() -> Path:
 
 
 def state_dir() -> Path:
-    """`~/.rbee`, made where it is missing (0700). Raises STATE_NOT_WRITABLE."""
+    """`~/.rbee`, created if it is missing (0700). Raises STATE_NOT_WRITABLE."""
     return _made(home() / ".rbee")
 
 
 def logs_dir() -> Path:
-    """Where the daemons of this machine log; it need not exist yet."""
+    """The folder of the daemons' log files; it need not exist yet."""
     return home() / ".rbee" / "logs"
 
 
 def log_file(program: str, name: str | None = None) -> Path:
-    """Where a daemon under a lifeline logs; `name` tells workers apart."""
+    """The log file of a daemon under a lifeline; `name` tells workers apart."""
     stem = f"{program}-{name}" if name else program
     return _made(state_dir() / "logs") / f"{stem}.log"
 
@@ -56,7 +56,7 @@ def beehives_db(configured: str | None = None) -> Path:
 
 
 def known_hosts() -> Path:
-    """The SSH host keys that a person has accepted here. Raises STATE_NOT_WRITABLE."""
+    """The SSH host keys that the user has accepted here. Raises STATE_NOT_WRITABLE."""
     return state_dir() / "known_hosts"
 
 
@@ -65,7 +65,7 @@ def config_candidates() -> list[Path]:
     if named := os.environ.get("RBEE_CONFIG"):
         if not Path(named).is_file():
             raise ConfigInvalid(
-                f"RBEE_CONFIG names {named}, which is no file.",
+                f"RBEE_CONFIG names {named}, which is not a file.",
                 source="RBEE_CONFIG",
                 key=named,
                 hint="Correct the path, or unset RBEE_CONFIG.",
@@ -85,8 +85,9 @@ def system_config() -> Path:
 
 
 def program(name: str, configured: str | None = None) -> list[str]:
-    """The command that starts a program of ours: the configured one, as a shell would split it,
-    else this installation's own, else the PATH's. Raises CONFIG_INVALID and PROGRAM_FAILED."""
+    """The command that starts one of our programs: the configured one, split as a shell would,
+    else the one of this installation, else the one on PATH. Raises CONFIG_INVALID and
+    PROGRAM_FAILED."""
     if configured is not None:
         return _split(name, configured)
     beside = Path(sys.executable).parent / name

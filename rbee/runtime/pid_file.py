@@ -1,4 +1,4 @@
-"""Who runs here: a file with pid and start time, so that a reused pid is seen through."""
+"""The pid file of a daemon. It also holds the start time, so that a reused pid is detected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rbee.contract.errors import StateNotWritable
 
 
 def started(pid: int) -> float | None:
-    """When the process began, in seconds since the epoch; None where there is none."""
+    """When the process began, in seconds since the epoch; None if there is no such process."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -1,7 +1,6 @@
-"""A client whose calls are made with what Python brings along.
+"""A client that makes its calls with Python's own http.client.
 
-For a command that asks and is done. It need not wait for aiohttp, whose import takes longer than
-all the rest of what such a command does.
+A short command then does not import aiohttp, which takes longer than the rest of its work.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ R = TypeVar("R")
 
 
 class PlainClient(Client):
-    """As a Client, but that each call is one by itself, which `cut` does not break. Streams are
-    aiohttp's here, too."""
+    """A Client whose calls each use a connection of their own, which `cut` does not break. Streams
+    still use aiohttp."""
 
     async def _read(
         self, endpoint: Endpoint[Q, R], message: Q | None, within_s: float, names: Mapping[str, str]
@@ -41,28 +40,28 @@ class PlainClient(Client):
         body = None if message is None else msgspec.json.encode(message)
         exchange = self._exchange(endpoint, names)
         try:
-            question = Question(endpoint.method, url, self._connect_s, within_s)
-            ask = partial(question.ask, body, self._headers(endpoint))
+            request = _Request(endpoint.method, url, self._connect_s, within_s)
+            ask = partial(request.ask, body, self._headers(endpoint))
             try:
                 async with asyncio.timeout(within_s):
                     status, mark, answer = await apart(ask)
             finally:
-                question.break_off()
+                request.abort()
         except OSError as error:
             exchange.failed(reason(error))
             raise self._unreachable(error) from None
         except (HTTPException, ValueError) as error:
-            told = type(error).__name__  # its words may hold what was sent
-            exchange.failed(told)
-            raise self._not_ours(told) from None
+            kind = type(error).__name__  # the message may hold what was sent
+            exchange.failed(kind)
+            raise self._not_ours(kind) from None
         exchange.answered(status, mark)
         if status >= 300:
             raise self._error(status, answer)
         return answer
 
 
-class Question:
-    """Asked once, on a thread that may wait. `break_off` ends that from another one."""
+class _Request:
+    """One HTTP request, sent on a thread that may block. `abort` ends it from another thread."""
 
     def __init__(self, method: str, url: str, connect_s: float, within_s: float) -> None:
         parts = urlsplit(url)
@@ -70,7 +69,7 @@ class Question:
         self._target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         self._within_s = within_s
         self._socket: socket.socket | None = None
-        self._broken_off = False
+        self._aborted = False
         limit = min(connect_s, within_s)
         self._peer = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=limit)
 
@@ -79,17 +78,17 @@ class Question:
         HTTPException."""
         with contextlib.closing(self._peer):
             self._peer.connect()
-            self._socket = self._peer.sock  # which the answer takes over
+            self._socket = self._peer.sock  # the response takes it over
             self._socket.settimeout(self._within_s)
-            if self._broken_off:
+            if self._aborted:
                 raise TimeoutError
             self._peer.request(self._method, self._target, body, {**headers, "Connection": "close"})
             with self._peer.getresponse() as answer:
                 return answer.status, answer.getheader(CORRELATION_HEADER), answer.read()
 
-    def break_off(self) -> None:
-        """Whoever waits for it gets an error, and the other side sees the end."""
-        self._broken_off = True
+    def abort(self) -> None:
+        """End the request: the thread gets an error, and the server sees the close."""
+        self._aborted = True
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)

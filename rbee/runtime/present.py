@@ -1,4 +1,4 @@
-"""What a person reads, where several programs say the same. One renderer for all four."""
+"""Errors as a person reads them. One renderer for all four programs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rbee.runtime import log, paths, trail
 
 _LAST_WORDS = 5
 _MB = 1_000_000
-# What a daemon logs while all is well says nothing of why it ended.
+# What a daemon logs while all is well does not explain why it ended.
 _ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
 
 
 def explain(error: RbeeError, mark: str = "") -> str:
-    """What happened; below it what to do next, and why, where the details tell more than the
-    message; at the end the mark under which the logs have it."""
+    """The message; below it what to do next, then the cause, if the details say more than the
+    message; at the end the correlation id with which the logs have it."""
     message = "\n".join(_without_traceback(error.message.splitlines()))
     lines = [f"Error [{error.code}]: {message}"]
     if advice := error.advice:
@@ -31,18 +31,18 @@ def explain(error: RbeeError, mark: str = "") -> str:
     lines += [f"  {line}" for line in _more(error.details, said="\n".join(lines))]
     if mark := str(error.details.get("correlation_id") or mark):
         lines.append(f"  correlation id: {mark}")
-    # Models, other programs and other machines have put words into it.
+    # It contains text from models, other programs and other machines.
     return "\n".join(log.harmless(line) for line in "\n".join(lines).split("\n"))
 
 
 def told_under() -> str:
-    """The mark to show with an error; none where no daemon has logged anything under it."""
+    """The correlation id to show with an error; empty if no daemon has logged anything with it."""
     of_command = trail.current()
     return of_command.mark if of_command is not None and of_command.heard else ""
 
 
 def show_trail(error: RbeeError, logs: Path) -> None:
-    """What `--debug` adds to an error: what this machine's logs have of it, and its causes."""
+    """What `--debug` adds to an error: its lines in this machine's logs, and its causes."""
     of_command = trail.current()
     if of_command is None or not of_command.is_told:
         return
@@ -56,7 +56,7 @@ def show_trail(error: RbeeError, logs: Path) -> None:
 
 
 def unexpected(program: str, fault: Exception) -> Internal:
-    """A fault of ours in a command: the trail goes to a log, and its mark to the person."""
+    """A bug of ours in a command: the traceback goes to a log, its correlation id to the person."""
     mark = log.correlation_id.get()
     with (
         contextlib.suppress(RbeeError, OSError),
@@ -73,19 +73,19 @@ def _private(path: str, flags: int) -> int:
 
 
 def retrying(news: Download) -> str:
-    """Why a download is tried again, and when."""
+    """Why a download is retried, and when."""
     delay = news.delay_ms or 0
     when = f"{delay} ms" if delay < 10_000 else f"{delay / 1000:.0f} s"
     return f"{news.reason}: attempt {news.attempt} of {news.attempts} in {when}"
 
 
 def _more(details: Mapping[str, Any], said: str) -> Iterator[str]:
-    """Why, in lines, but for what was said already. The details may lack anything, and be anything:
-    they came over the wire."""
+    """The cause, in lines, except for what `said` contains. Details may lack anything, and may be
+    anything: they come over the wire."""
     tail = _without_traceback(_texts(details, "log_tail"))
     words = [line for line in tail if not _ROUTINE.search(line)]
     if words:
-        yield "the last words in its log:"
+        yield "the end of its log:"
         yield from (f"  {line.strip()}" for line in words[-_LAST_WORDS:])
     workers = _texts(details, "workers")
     if any(worker not in said for worker in workers):
@@ -100,8 +100,8 @@ def _more(details: Mapping[str, Any], said: str) -> Iterator[str]:
 
 
 def _without_traceback(lines: Sequence[str]) -> list[str]:
-    """Of a traceback that a program left as its last words its last line, which says what it was;
-    `--debug` has the rest."""
+    """The lines, with each traceback reduced to its last line, which names the exception; `--debug`
+    shows the rest."""
     left: list[str] = []
     inside = False
     for line in lines:
@@ -117,7 +117,7 @@ def _texts(details: Mapping[str, Any], name: str) -> list[str]:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and what led to it, the first cause first; also what a person is else spared."""
+    """The error and its causes, the first cause first, including those usually hidden."""
     causes: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in causes:

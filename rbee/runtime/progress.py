@@ -1,4 +1,4 @@
-"""How far a long piece of work is, for whoever wants to hear of it."""
+"""The progress of a long piece of work, for any number of listeners."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class Progress(Generic[T]):
-    """The latest news, and everyone who wants to hear of the next. On the event loop."""
+    """The latest update, and the listeners for the next ones. Belongs to the event loop."""
 
     def __init__(self, is_last: Callable[[T], bool]) -> None:
-        """`is_last` knows the news with which the work is done."""
+        """`is_last` recognizes the update with which the work is done."""
         self._is_last = is_last
         self._latest: T | None = None
         self._failed: RbeeError | None = None
@@ -31,7 +31,7 @@ class Progress(Generic[T]):
         return done or self._failed is not None
 
     def tell(self, news: T) -> None:
-        """News; nothing is told after the end."""
+        """Send an update; after the end, nothing is sent."""
         if not self.is_over:
             self._latest = news
             self._listeners.send(news)
@@ -42,12 +42,12 @@ class Progress(Generic[T]):
             self._listeners.send(error)
 
     async def listen(self) -> AsyncIterator[T | None]:
-        """The latest at once, then all news up to the last; raises why the work failed, and
-        STREAM_TRUNCATED for who reads too slowly."""
+        """The latest update at once, then all others up to the last. Raises the error that
+        ended the work, and STREAM_TRUNCATED if the reader is too slow."""
         with self._listeners.listen() as coming:
             if self._failed is not None:
                 raise self._failed
-            over = self.is_over  # now: it may end while the latest is being read
+            over = self.is_over  # evaluated now: the work may end while the latest is being read
             yield self._latest
             if over:
                 return

@@ -1,4 +1,4 @@
-"""A stream of events on its way to one reader: told as SSE, kept alive, ended in order."""
+"""The response of a streaming route: events sent as SSE, kept alive, and closed in order."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def pump(
     """Send what `source` yields until it ends or `over` is set, then `[DONE]`.
 
     What is raised before the first event is raised here. The relay is a task of its own, so that an
-    event costs no more than its writing: the waiting for time and for the end is out of its way.
+    event costs no more than writing it; waiting for timers and for the end happens elsewhere.
     """
     relay = _Relay(request, source)
     closing = asyncio.ensure_future(over.wait())
@@ -43,14 +43,14 @@ async def pump(
             return await relay.end()
         return running.result()
     except ConnectionError:
-        raise asyncio.CancelledError from None  # The reader is gone: nobody to answer.
+        raise asyncio.CancelledError from None  # The reader is gone: there is nobody to answer.
     finally:
         closing.cancel()
         await _abandon(running, source)
 
 
 class _Relay:
-    """One source, one response."""
+    """Relays one source to one response."""
 
     def __init__(self, request: web.Request, source: AsyncIterator[Event | None]) -> None:
         self._request = request
@@ -59,7 +59,7 @@ class _Relay:
         self._response = web.StreamResponse(headers=headers)
 
     async def run(self) -> web.StreamResponse:
-        """To the source's end. A reader that is slow holds it up."""
+        """Relay until the source ends. A slow reader slows the source."""
         event = await anext(self._source, _END)
         await self._response.prepare(self._request)
         while event is not _END:
@@ -76,14 +76,14 @@ class _Relay:
             await self._response.write(sse.KEEP_ALIVE)
 
     async def end(self) -> web.StreamResponse:
-        """The stream's last words."""
+        """Close the stream with its end mark."""
         if not self._response.prepared:
             await self._response.prepare(self._request)
         await self._response.write(sse.LAST)
         return self._response
 
     async def _next(self) -> Event | None:
-        """The next event, or what went wrong as an event: the stream has begun."""
+        """The next event; an error becomes an event, because the stream has begun."""
         try:
             return await anext(self._source, _END)
         except RbeeError as error:
@@ -94,20 +94,20 @@ class _Relay:
 
 
 async def _abandon(running: asyncio.Task[Any], source: AsyncIterator[Event | None]) -> None:
-    """Stop the source, so that what it holds is free when the handler returns."""
+    """Stop the source, so that it has released everything when the handler returns."""
     await stop(running)
     if isinstance(source, AsyncGenerator):
         await source.aclose()
 
 
 def internal(request: web.Request) -> Internal:
-    """The error for what nobody expected: told without a trace, and logged with one."""
+    """The error for an unexpected exception: sent without a traceback, and logged with one."""
     _log.exception("%s %s failed", request.method, request.rel_url.raw_path)
     return Internal(correlation_id=correlation_id.get())
 
 
 def log_refusal(request: web.Request, error: RbeeError) -> None:
-    """What was answered in place of what was asked for: in one line, whatever stands in it."""
+    """Log a refused request in one line, whatever its message contains."""
     message = " ".join(error.message.split())
     told = request.method, request.rel_url.raw_path, error.code, message
     _log.info("%s %s failed: %s: %s", *told)

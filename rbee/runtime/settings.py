@@ -1,4 +1,4 @@
-"""The effective configuration: flags over environment over file over what is built in."""
+"""The effective configuration: flags over environment over file over built-in defaults."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def load(flags: Mapping[str, object] | None = None) -> Config:
 
 
 def config_file() -> Path | None:
-    """The config file that counts; None where there is none."""
+    """The config file in use; None if there is none."""
     return next((path for path in paths.config_candidates() if path.is_file()), None)
 
 
 def read(file: Path) -> str:
-    """The text of a config file. Raises CONFIG_INVALID where it can't be read."""
+    """The text of a config file. Raises CONFIG_INVALID if it can't be read."""
     try:
         return file.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -61,7 +61,7 @@ def read(file: Path) -> str:
             f"{file} can't be read: {error.strerror}.",
             source=str(file),
             key="",
-            hint="Mend its permissions, or name another file in RBEE_CONFIG.",
+            hint="Fix its permissions, or name another file in RBEE_CONFIG.",
         ) from None
 
 
@@ -71,8 +71,8 @@ def parse(text: str, source: str) -> Config:
 
 
 def nodes() -> dict[str, dict[str, Any]]:
-    """The sections [nodes.NAME] of the config file that counts: the keys that stand there, checked,
-    without the defaults. Raises CONFIG_INVALID."""
+    """The sections [nodes.NAME] of the config file in use: the keys that are set, checked, without
+    the defaults. Raises CONFIG_INVALID."""
     file = config_file()
     if file is None:
         return {}
@@ -109,7 +109,7 @@ def _toml(text: str, source: str) -> dict[str, Any]:
 
 def _no_toml(source: str, error: ValueError) -> ConfigInvalid:
     return ConfigInvalid(
-        f"{source} is no valid TOML: {error}.",
+        f"{source} is not valid TOML: {error}.",
         source=source,
         key="",
         hint="Correct that line, or move the file away to run with the defaults.",
@@ -123,13 +123,13 @@ def _with(config: Config, key: str, value: object) -> dict[str, Any]:
 
 
 def _env_key(variable: str) -> str | None:
-    """`RBEE_HIVE_PORT` is `hive.port`; None for a variable that is none of ours."""
+    """`RBEE_HIVE_PORT` is `hive.port`; None for a variable that is not ours."""
     prefix, _, rest = variable.partition("_")
     section, _, name = rest.lower().partition("_")
     if prefix != "RBEE" or variable == "RBEE_CONFIG":
         return None
     if section not in _SECTIONS:
-        # Somebody's own variable may begin with RBEE_; a typo is near to a section.
+        # Users may have variables that begin with RBEE_; a typo is close to a section's name.
         if difflib.get_close_matches(section, _SECTIONS, cutoff=0.7):
             raise _unknown(variable, f"{section}.{name}")
         return None
@@ -149,7 +149,7 @@ def _convert(data: dict[str, Any], source: str, key: str | None = None) -> Confi
             if name not in _SECTIONS[section]:
                 raise _unknown(source, f"{section}.{name}")
     try:
-        # Lax only for texts, which is all that an environment variable can be.
+        # Lax only for environment variables, which are always text.
         return msgspec.convert(data, Config, strict=key is None)
     except msgspec.ValidationError as error:
         path, message = explain(error)
@@ -161,16 +161,20 @@ def _check_nodes(nodes: object, source: str) -> None:
         for name in values if isinstance(values, dict) else ():
             if name not in _NODE_KEYS:
                 near = difflib.get_close_matches(name, _NODE_KEYS, n=1, cutoff=0.4)
-                hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(_NODE_KEYS)}."
+                hint = (
+                    f"Did you mean {near[0]}?"
+                    if near
+                    else f"Known settings: {', '.join(_NODE_KEYS)}."
+                )
                 key = f"{_NODES}.{node}.{name}"
                 raise ConfigInvalid(
-                    f"{source}: {key} is no setting.", source=source, key=key, hint=hint
+                    f"{source}: unknown setting {key}.", source=source, key=key, hint=hint
                 )
         try:
             msgspec.convert(node, NodeName)
             msgspec.convert(values, NodeSettings)
         except msgspec.ValidationError as error:
-            # msgspec does not tell of which node it speaks.
+            # msgspec does not say which node it means.
             path, message = explain(error)
             raise _wrong(
                 source, f"{_NODES}.{node}" + f".{path}" * (path != "body"), message
@@ -194,4 +198,4 @@ def _unknown(source: str, key: str) -> ConfigInvalid:
         if near
         else f"The sections are {', '.join([*_SECTIONS, _NODES])}."
     )
-    return ConfigInvalid(f"{source}: {key} is no setting.", source=source, key=key, hint=hint)
+    return ConfigInvalid(f"{source}: unknown setting {key}.", source=source, key=key, hint=hint)

@@ -1,4 +1,4 @@
-"""Server-sent events as text: written and read. The reading and writing of streams is elsewhere.
+"""Server-sent events as text, encoded and parsed.
 
 Follows the HTML standard's event stream format: fields `event` and `data`, lines that begin with a
 colon are comments, an empty line ends an event, and lines end with LF, CR or CRLF.
@@ -20,14 +20,14 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """One event as it stands in the stream; `event` is "" where none is named."""
+    """One event as it stands in the stream; `event` is "" if none is named."""
 
     event: str
     data: str
 
 
 class Parser:
-    """Bytes in, events out, however the bytes were cut up."""
+    """Bytes in, events out, however the bytes are split into chunks."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -72,9 +72,9 @@ def encode(event: Event) -> bytes:
 
 
 def decode(raw: Raw) -> Event | None:
-    """The event that `raw` stands for; None for a kind that this version does not know.
+    """The event that `raw` stands for; None for a kind unknown to this version.
 
-    Raises msgspec.MsgspecError where the data do not fit the kind.
+    Raises msgspec.MsgspecError if the data does not fit the kind.
     """
     kind = TYPES.get(raw.event)
     return msgspec.json.decode(raw.data, type=kind) if kind else None

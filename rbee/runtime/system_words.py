@@ -1,4 +1,4 @@
-"""What the system says of a failure, without what Python puts around it."""
+"""The operating system's own words for an error, without Python's additions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
 def strerror(error: OSError) -> str:
-    """The system's words; asyncio has its own, with an address in Python's writing."""
+    """The system's message; asyncio adds its own, with an address as a Python tuple."""
     told = error.strerror or str(error) or type(error).__name__
     if _ASYNCIO_S.match(told) is None:
         return told

@@ -1,5 +1,5 @@
-"""Tasks of one's own: stopped without losing a cancellation that is meant for oneself, or finished
-in spite of one."""
+"""Cancellation of asyncio tasks: stop one without losing a cancellation meant for the caller, or
+finish one in spite of a cancellation."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ async def stop(task: asyncio.Task[Any]) -> None:
     """Cancel `task` and wait until it has ended, however it ends.
 
     Awaiting the task itself and suppressing CancelledError would also swallow a cancellation of
-    whoever waits.
+    the caller.
     """
     task.cancel()
     await asyncio.wait({task})
     if not task.cancelled():
-        task.exception()  # looked at: it is not reported as never retrieved
+        task.exception()  # retrieved, so that asyncio does not report it as lost
 
 
 async def finish(work: Coroutine[Any, Any, Any]) -> None:
-    """Do `work` to its end, which must not be far, even if whoever waits is canceled meanwhile.
+    """Do `work` to its end, which must be near, even if the caller is canceled meanwhile.
 
-    For a last word in a handler of CancelledError that raises it again. Its outcome is dropped.
+    For clean-up in a handler of CancelledError that raises it again. The outcome is dropped.
     """
     task = asyncio.create_task(work)
     while not task.done():
@@ -35,15 +35,15 @@ async def finish(work: Coroutine[Any, Any, Any]) -> None:
 
 
 class Breakable:
-    """One piece of work at a time that somebody else may break off."""
+    """One piece of work at a time, which another task may interrupt."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._broken = False
 
     async def do(self, work: Coroutine[None, None, None]) -> bool:
-        """Do it; whether it came to its end. Raises what it raises, and ends it where whoever waits
-        is canceled."""
+        """Do `work`, and return whether it reached its end. Raises what `work` raises; if the
+        caller is canceled, so is `work`."""
         task = self._task = asyncio.create_task(work)
         self._broken = False
         try:
@@ -59,7 +59,7 @@ class Breakable:
         return True
 
     def break_off(self) -> None:
-        """Cancel what is being done, if anything is."""
+        """Cancel the current work, if there is any."""
         if self._task is not None:
             self._broken = True
             self._task.cancel()

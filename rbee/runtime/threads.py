@@ -1,4 +1,4 @@
-"""Work on a thread that nobody has to wait for."""
+"""Work on threads that do not hold up the end of the program."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 async def apart(work: Callable[[], T]) -> T:
-    """What `work` returns or raises, done on a thread of its own.
+    """Run `work` on a thread of its own, and return or raise its outcome.
 
-    Other than with `asyncio.to_thread` the program's end does not wait for that thread, nor does
-    work that hangs keep other work from a thread: for what waits for other machines. Canceled, the
-    work goes on without being heard.
+    Unlike with `asyncio.to_thread`, the program's end does not wait for that thread, and work that
+    hangs does not use up a pool: for calls that wait for other machines. If the caller is canceled,
+    the work goes on unheard.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -27,7 +27,7 @@ async def apart(work: Callable[[], T]) -> T:
         if error is not None:
             done.set_exception(error)
         else:
-            done.set_result(result)  # type: ignore[arg-type]  # None is a T where there is no error
+            done.set_result(result)  # type: ignore[arg-type]  # None is a T if there is no error
 
     def run() -> None:
         result, failed = None, None
@@ -35,7 +35,7 @@ async def apart(work: Callable[[], T]) -> T:
             result = work()
         except BaseException as error:
             failed = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is waiting
             loop.call_soon_threadsafe(settle, result, failed)
 
     threading.Thread(target=run, name="apart", daemon=True).start()

@@ -1,6 +1,6 @@
-"""What one command asks of the daemons: under which mark, when, and with what outcome.
+"""The trace of one command: its requests to the daemons, when, and with what outcome.
 
-The mark is the correlation id, which every program logs. The trail is what `--debug` shows of it.
+`--debug` shows it. Its correlation id is in the logs of every program that took part.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rbee.runtime.log import correlation_id, harmless
 HIDDEN = "…"
 _SECRETS = re.compile(r"(Bearer\s+|hf_)[\w.~+/=-]+")
 
-# Whether the person wants to see the trail: set by the command line, for the command that follows.
+# Whether the user wants to see the trace: set by the command line, for the command that follows.
 wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("wanted", default=False)
 _current: contextvars.ContextVar[Trail | None] = contextvars.ContextVar("trail", default=None)
 
 
 class Trail:
-    """Of one command. `heard` is set once a daemon has answered under the mark: then it stands in
-    that daemon's log, and is of use to a person."""
+    """The trace of one command. `heard` is set once a daemon has answered with the correlation id:
+    then that daemon's log has it too, and showing it helps."""
 
     def __init__(self, mark: str, tell: Callable[[str], None] | None) -> None:
         self.mark = mark
@@ -39,16 +39,16 @@ class Trail:
         return self._tell is not None
 
     def hide(self, secret: str | None) -> None:
-        """Never to be shown, wherever it may turn up."""
+        """Never show `secret`, wherever it turns up."""
         if secret:
             self._hidden.add(secret)
 
     def note(self, words: str) -> None:
-        """Something that happens now."""
+        """Add something that happens now."""
         self.add(f"{time.monotonic() - self._began:7.3f} s  {words}")
 
     def add(self, text: str) -> None:
-        """Something that belongs to the trail, whenever it happened; a line or more."""
+        """Add one or more lines, whenever they happened."""
         if self._tell is not None:
             for line in self._clean(text).splitlines():
                 self._tell(f"[debug] {harmless(line)}".rstrip())
@@ -60,14 +60,14 @@ class Trail:
 
 
 def current() -> Trail | None:
-    """The trail of the command that this is a part of; None in a daemon."""
+    """The trace of the running command; None in a daemon."""
     return _current.get()
 
 
 @contextlib.contextmanager
 def followed(tell: Callable[[str], None]) -> Iterator[Trail]:
-    """A command's time: everything that is asked within it is asked under one new mark. `tell`
-    shows a line of the trail, where one is wanted."""
+    """Trace a command: all its requests carry one new correlation id. `tell` shows a line of the
+    trace, if the user wants to see it."""
     trail = Trail(secrets.token_hex(8), tell if wanted.get() else None)
     marked, following = correlation_id.set(trail.mark), _current.set(trail)
     try:
@@ -78,7 +78,7 @@ def followed(tell: Callable[[str], None]) -> Iterator[Trail]:
 
 
 class Exchange:
-    """One request, as the trail has it; in a daemon, where there is none, it goes unnoted."""
+    """One request in the trace; in a daemon, which has no trace, it is not recorded."""
 
     def __init__(self, what: str) -> None:
         self._trail = current()
@@ -86,12 +86,12 @@ class Exchange:
         self._began = time.monotonic()
 
     def hide(self, key: str) -> None:
-        """A key that it carries."""
+        """Never show the key that it carries."""
         if self._trail is not None:
             self._trail.hide(key)
 
     def answered(self, status: int, mark: str | None) -> None:
-        """`mark` is the correlation id that came back."""
+        """`mark` is the correlation id in the response."""
         if self._trail is not None:
             self._trail.heard = self._trail.heard or mark == self._trail.mark
         self.failed(str(status))
@@ -103,8 +103,8 @@ class Exchange:
 
 
 class Hearing:
-    """A stream's events, as the trail has them: of several of a kind the first, and how many tokens
-    came in all. Narration is not told twice."""
+    """The events of a stream in the trace: the first of several of a kind, and a count of tokens.
+    Narration is shown anyway, so it is left out."""
 
     def __init__(self) -> None:
         self._trail = current()

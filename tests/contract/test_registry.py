@@ -157,7 +157,7 @@ def test_a_user_of_http_may_be_a_token(user: str, host: str, scheme: str) -> Non
 
 @pytest.mark.parametrize("path", ["~", "~me/rbee", "~root"])
 def test_a_home_that_is_not_the_own_one_is_no_place_to_install(path: str) -> None:
-    with pytest.raises(msgspec.ValidationError, match="install_path: Expected a folder: ~/"):
+    with pytest.raises(msgspec.ValidationError, match="install_path: Expected ~/FOLDER"):
         add(install_path=path)
 
 

@@ -99,7 +99,7 @@ def test_after_three_waits_it_is_given_up(
     assert lady.paths().count(ep.QUEEN_TASKS.path) == 4
     assert f"Error [{busy.code}]" in done.stderr
     assert "Given up after 3 retries." in done.stderr
-    assert "use another node: rbee-keeper setup list-nodes" in done.stderr
+    assert "use another node (--node NODE); rbee-keeper setup list-nodes" in done.stderr
 
 
 def test_a_slot_that_is_free_after_a_wait_is_taken(

@@ -147,7 +147,7 @@ async def test_a_download_that_fails_says_why_and_what_to_do(queen: FakeQueen, r
     done = await ran(models.download(SETTINGS, Screen(), NodeDownload("hf:owner/repo")))
     assert (done.code, done.out) == (1, "")
     assert "Error [DISK_FULL]: " in done.err
-    assert "→ See what is there with `rbee-keeper models disk-usage`" in done.err
+    assert "→ See what takes space with `rbee-keeper models disk-usage`" in done.err
 
 
 async def test_detached_a_queen_is_made_to_last_and_it_is_said_where_to_look(
@@ -218,7 +218,7 @@ async def test_disk_usage_counts_each_node_by_itself(queen: FakeQueen, ran: Any)
     other = msgspec.structs.replace(DISK, node="n1")
     queen.reply = NodeModelRows([SMALL, msgspec.structs.replace(HALF, node="n1")], [DISK, other])
     done = await ran(models.disk_usage(SETTINGS, Screen(), None))
-    sums = [line.split()[0] for line in done.out.splitlines() if line.endswith("in all")]
+    sums = [line.split()[0] for line in done.out.splitlines() if line.endswith("total")]
     assert sums == ["98", "99"]
 
 
@@ -287,7 +287,7 @@ async def test_a_file_that_is_not_what_it_was_is_an_error(queen: FakeQueen, ran:
     done = await ran(models.verify(SETTINGS, Screen(), MODEL))
     assert (done.code, done.out) == (1, "")
     assert "Error [CHECKSUM_MISMATCH]: The sha256 of /m is b; expected a." in done.err
-    assert f"→ Fetch it again: rbee-keeper models delete {kept}" in done.err
+    assert f"→ Download it again: rbee-keeper models delete {kept}" in done.err
 
 
 async def test_delete_says_what_is_free_again(queen: FakeQueen, ran: Any) -> None:

@@ -79,7 +79,7 @@ def test_disk_usage_has_the_largest_first_and_all_at_the_end() -> None:
         "REFERENCE",
         "large",
         "small",
-        "in all",
+        "total",
     ]
     assert lines[-1].startswith("50 MB")
 

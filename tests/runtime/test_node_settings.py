@@ -45,7 +45,7 @@ def test_an_unknown_key_is_told_with_the_nearest(file: Path, key: str, near: str
     error = refused(
         file, f'[nodes.attic]\nssh_host = "a"\n[nodes.w]\nssh_host = "w"\n{key} = "w"\n'
     )
-    assert error.message == f"{file}: nodes.w.{key} is no setting."
+    assert error.message == f"{file}: unknown setting nodes.w.{key}."
     assert error.details == {
         "source": str(file),
         "key": f"nodes.w.{key}",
@@ -55,7 +55,7 @@ def test_an_unknown_key_is_told_with_the_nearest(file: Path, key: str, near: str
 
 def test_a_key_that_is_near_to_none_is_told_with_all(file: Path) -> None:
     error = refused(file, '[nodes.w]\nssh_host = "w"\nqqqq = 1\n')
-    assert error.advice.startswith("There are ssh_host, ssh_port, ")
+    assert error.advice.startswith("Known settings: ssh_host, ssh_port, ")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_wrong_value_is_told_with_its_place(file: Path, text: str, key: str) -
 
 def test_a_section_that_is_near_to_nodes_is_no_section(file: Path) -> None:
     error = refused(file, '[node.w]\nssh_host = "w"\n')
-    assert error.message == f"{file}: node is no setting."
+    assert error.message == f"{file}: unknown setting node."
 
 
 def test_no_variable_of_the_environment_sets_a_node(
@@ -87,7 +87,7 @@ def test_no_variable_of_the_environment_sets_a_node(
 ) -> None:
     monkeypatch.setenv("RBEE_NODES_W", "x")
     error = refused(file, '[nodes.w]\nssh_host = "w"\n')
-    assert error.message == "RBEE_NODES_W: nodes.w is no setting."
+    assert error.message == "RBEE_NODES_W: unknown setting nodes.w."
 
 
 def test_the_nodes_are_shown_without_what_is_not_set(file: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_last_words_of_a_worker_are_told_and_its_routine_is_not() -> None:
         "",
     ).splitlines()
     assert told[2:] == [
-        "  the last words in its log:",
+        "  the end of its log:",
         "    2026-11-21T23:05:16.000 ERROR   llama-cpp out of memory",
         "    GGML_ASSERT(false) failed",
     ]
@@ -81,7 +81,7 @@ def test_of_a_traceback_only_its_last_line_is_told() -> None:
     assert told[0] == "Error [PROGRAM_FAILED]: queen-rbee did not start: before"
     assert told[1:3] == ["ZeroDivisionError: division by zero", "after"]
     assert told[3].startswith("→ ")
-    assert crashed(*TRACE, "MemoryError").endswith("in its log:\n    MemoryError")
+    assert crashed(*TRACE, "MemoryError").endswith("of its log:\n    MemoryError")
 
 
 def test_a_worker_that_said_nothing_is_quoted_with_nothing() -> None:

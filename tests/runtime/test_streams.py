@@ -97,7 +97,7 @@ async def test_an_unknown_error_before_the_first_event_is_500(stream: Stream) ->
     status, body = await read(await stream(handler))
     assert status == 500
     assert msgspec.json.decode(body)["error"]["code"] == "INTERNAL"
-    assert b"inside" not in body.replace(b"An error inside rbee", b"")
+    assert b"inside" not in body.replace(b"An error occurred inside rbee", b"")
 
 
 @pytest.mark.parametrize("first", [Accepted("r-1"), None], ids=["an event", "nothing yet"])

@@ -1,0 +1,177 @@
+"""What the progress bar shows of a download, a load and a verification, and that it fits."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rbee.contract.events import Download, Loading, Verify
+from rbee.runtime.progress_bar import ProgressBar, can_redraw, line, position
+
+MB = 1_000_000
+HALF = Download("downloading", 49 * MB, 98 * MB, 10.24)
+
+
+def words(event: Download | Loading | Verify) -> str:
+    place = position(event)
+    assert place is not None
+    return place.words[0]
+
+
+def test_a_download_shows_its_size_its_speed_and_the_time_left() -> None:
+    place = position(Download("downloading", 12 * MB, 98 * MB, 10.24))
+    assert place is not None
+    assert (place.name, place.done, place.total) == ("downloading", 12 * MB, 98 * MB)
+    assert place.words[0] == "12 %  12/98 MB, 10.2 MB/s, 0:08 left"
+
+
+@pytest.mark.parametrize(
+    ("size", "speed", "left"),
+    [(60, 1.0, "1:00 left"), (3600, 1.0, "1:00:00 left"), (45_296, 1.0, "12:34:56 left")],
+)
+def test_time_left_is_in_minutes_or_hours(size: int, speed: float, left: str) -> None:
+    assert words(Download("downloading", 0, size * MB, speed)).endswith(left)
+
+
+@pytest.mark.parametrize("speed", [None, 0.0, 0.01])
+def test_without_progress_no_time_left_is_shown(speed: float | None) -> None:
+    assert "left" not in words(Download("downloading", 1 * MB, 98 * MB, speed))
+
+
+def test_a_verification_shows_its_size() -> None:
+    place = position(Verify("hashing", "/m.gguf", 49 * MB, 98 * MB))
+    assert place is not None
+    assert (place.name, place.done, place.total) == ("verifying", 49 * MB, 98 * MB)
+    assert place.words[0] == "50 %  49/98 MB"
+
+
+def test_a_load_shows_its_layers_and_its_memory() -> None:
+    place = position(Loading("loading_to_vram", 3, 30, 12.5))
+    assert place is not None
+    assert (place.name, place.done, place.total) == ("loading", 3, 30)
+    assert place.words[0] == "3/30 layers, 12 MB"
+
+
+def test_a_download_of_unknown_size_is_at_0_percent() -> None:
+    assert words(Download("downloading")) == "0 %  0/0 MB, 0.0 MB/s"
+
+
+def test_a_bar_that_is_nearly_full_does_not_say_100_percent() -> None:
+    assert words(Download("downloading", 98 * MB - 1, 98 * MB, 1)).startswith("99 %")
+
+
+def test_a_wide_terminal_shows_everything_in_79_columns() -> None:
+    place = position(HALF)
+    assert place is not None
+    drawn = line(place, 200)
+    assert len(drawn) == 79
+    assert drawn.startswith("downloading ━")
+    assert drawn.endswith("─ 50 %  49/98 MB, 10.2 MB/s, 0:05 left")
+    assert drawn.count("━") in (drawn.count("─"), drawn.count("─") - 1)
+
+
+def test_40_columns_have_a_bar_percentage_speed_and_time_left() -> None:
+    place = position(Download("downloading", 20_000 * MB, 40_000 * MB, 110.2))
+    assert place is not None
+    drawn = line(place, 40)
+    assert len(drawn) == 39
+    assert drawn.startswith("━━━")
+    assert drawn.endswith("50 %, 110.2 MB/s, 3:01 left")
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(0, 10**13),
+    st.integers(0, 10**13),
+    st.floats(0, 10**5),
+    st.sampled_from(["downloading", "loading", "verifying"]),
+)
+def test_no_line_is_as_wide_as_the_terminal(
+    columns: int, done: int, total: int, speed: float, kind: str
+) -> None:
+    place = position(
+        {
+            "downloading": Download("downloading", done, total, speed),
+            "loading": Loading("loading_to_vram", done, total, speed),
+            "verifying": Verify("hashing", "/m", done, total),
+        }[kind]
+    )
+    assert place is not None
+    drawn = line(place, columns)
+    assert len(drawn) <= max(columns - 1, 0)
+    assert "\n" not in drawn
+
+
+@pytest.mark.parametrize("last", [Download("complete"), Loading("ready"), Verify("complete")])
+def test_the_last_event_of_the_work_removes_the_bar(last: Download | Loading | Verify) -> None:
+    assert position(last) is None
+    bar = ProgressBar()
+    bar.show(HALF)
+    assert bar.is_shown
+    bar.show(last)
+    assert not bar.is_shown
+
+
+def test_one_bar_replaces_another(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    bar.show(HALF)
+    bar.show(Loading("loading_to_vram", 3, 30, 12.5))
+    bar.close()
+    bar.close()
+    assert not bar.is_shown
+    drawn = capsys.readouterr().err.split("\r")
+    assert [text.split(" ")[0] for text in drawn[1:3]] == ["downloading", "loading"]
+    assert drawn[3:] == ["\x1b[K"]
+    assert all(text.endswith("\x1b[K") for text in drawn[1:])
+
+
+def test_few_of_many_events_at_once_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    for layers in range(200):
+        bar.show(Loading("loading_to_vram", layers, 200, 12.5))
+    assert 1 <= capsys.readouterr().err.count("loading") < 100
+
+
+def test_a_line_is_printed_above_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = ProgressBar()
+    bar.show(HALF)
+    bar.print_above("a line")
+    assert capsys.readouterr().err.split("\r\x1b[K")[1].startswith("a line\n\rdownloading ")
+
+
+def test_a_terminal_without_these_characters_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    err = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stderr", err)
+    ProgressBar().show(HALF)
+    drawn = err.buffer.getvalue()  # type: ignore[attr-defined]  # it is a BytesIO
+    assert b"downloading ####" in drawn
+
+
+def test_a_terminal_that_is_gone_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str, /) -> int:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    bar = ProgressBar()
+    bar.show(HALF)
+    bar.close()
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "term", "shown"),
+    [(True, "xterm", True), (True, "dumb", False), (True, None, False), (False, "xterm", False)],
+)
+def test_a_bar_needs_a_terminal_that_can_redraw(
+    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, term: str | None, shown: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    if term is None:
+        monkeypatch.delenv("TERM", raising=False)
+    else:
+        monkeypatch.setenv("TERM", term)
+    assert can_redraw() is shown
