@@ -21,10 +21,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.commands import Commands
-from harness.evidence import Evidence
-from harness.models import Shelf
-from harness.world import World
+from harness.model_files.shelf import Shelf
+from harness.world.commands import Commands
+from harness.world.evidence import Evidence
+from harness.world.world import World
 
 _LISTING = "rbee-keeper worker list"
 _QUESTION = "rbee-keeper infer --quiet --prompt hi --max-tokens 4 --ignore-eos"

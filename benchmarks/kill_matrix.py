@@ -2,7 +2,7 @@
 
     python -m benchmarks.kill_matrix --rounds 200 --seed 7 [--ssh] [--markdown FILE]
 
-Each round has a world of its own (harness/world.py), and with --ssh a node of its own behind the
+Each round has a world of its own (harness/world/), and with --ssh a node of its own behind the
 harness's SSH server, on which hive and worker run. After the kill: what hung on the victim is gone
 within 10 s and the rest lives, no port is held, no file is damaged, the next command works (a
 download goes on where it was and ends with the right bytes), and in the end nothing runs. The same
@@ -19,13 +19,13 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from harness import aftermath
-from harness.commands import Commands
-from harness.evidence import Evidence
-from harness.kill_matrix import PHASES, VICTIMS, Plan, Round, draw
-from harness.models import Shelf
-from harness.node import Node
-from harness.world import World
+from harness.breaking import after_kill
+from harness.breaking.kill_matrix import PHASES, VICTIMS, Plan, Round, draw
+from harness.model_files.shelf import Shelf
+from harness.ssh.node import Node
+from harness.world.commands import Commands
+from harness.world.evidence import Evidence
+from harness.world.world import World
 
 
 class Result(NamedTuple):
@@ -58,7 +58,7 @@ def play(plan: Plan, number: int, shelf: Shelf, folder: Path, ssh: bool) -> Resu
         played.begin()
         played.strike()
         played.settle()
-        aftermath.check(played)
+        after_kill.check(played)
     except (AssertionError, OSError) as error:
         failure = str(error) or repr(error)
     try:

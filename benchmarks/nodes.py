@@ -17,11 +17,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.commands import Commands
-from harness.evidence import Evidence
-from harness.models import Shelf
-from harness.squatter import Swallower
-from harness.world import World
+from harness.breaking.port_squatters import Swallower
+from harness.model_files.shelf import Shelf
+from harness.world.commands import Commands
+from harness.world.evidence import Evidence
+from harness.world.world import World
 
 ASK = 'rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --quiet'
 NODES, AWAY = 50, 25

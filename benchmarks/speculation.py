@@ -17,9 +17,9 @@ from collections.abc import Sequence
 
 from benchmarks.main_job import bundled
 from benchmarks.peers import THREADS
-from rbee.worker.adapters.context import Context
-from rbee.worker.adapters.llama import Model
-from rbee.worker.adapters.sampling import Sampler
+from rbee.worker.model.context import Context
+from rbee.worker.model.llama import Model
+from rbee.worker.model.sampling import Sampler
 
 TOKENS = 128
 LONGEST = 8

@@ -19,14 +19,14 @@ from benchmarks.worker import PROMPTS
 from rbee.contract.tasks import InferenceRequest
 from rbee.gguf.reading import read
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.adapters.chat import ChatTemplate
-from rbee.worker.adapters.context import Context
-from rbee.worker.adapters.llama import Model
-from rbee.worker.adapters.sampling import Sampler
-from rbee.worker.services.engine import Engine
-from rbee.worker.services.inference import Inference
-from rbee.worker.services.loading import Loaded
-from rbee.worker.services.requests import Requests
+from rbee.worker.engine.engine import Engine
+from rbee.worker.engine.load import Loaded
+from rbee.worker.model.chat_template import ChatTemplate
+from rbee.worker.model.context import Context
+from rbee.worker.model.llama import Model
+from rbee.worker.model.sampling import Sampler
+from rbee.worker.requests.inference import Inference
+from rbee.worker.requests.requests import Requests
 
 TOKENS = 128
 

@@ -1,6 +1,6 @@
 """`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
 
-Without arguments it is the whole specification, in three parts at once (shards.py).
+Without arguments it is the whole specification, in three parts at once (running/parallel_runner.py).
 
 Exit code 1 if a scenario failed, also if a whole specification has none. With arguments 5 if none
 ran: a tag that selects nothing proves nothing.
@@ -14,14 +14,14 @@ from pathlib import Path
 from behave.__main__ import run_behave
 from behave.configuration import Configuration
 
-from harness import shards
-from harness.verdicts import Verdicts
+from harness.running import parallel_runner
+from harness.running.scenario_counts import Verdicts
 
 
 def main(arguments: list[str]) -> int:
     if not arguments:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        return shards.run_all(Path("features"))
+        return parallel_runner.run_all(Path("features"))
     report = Path(os.environ.get("HARNESS_REPORT", ".evidence/report.json"))
     report.parent.mkdir(exist_ok=True)
     config = Configuration(["--format", "json", "--outfile", str(report), *arguments])

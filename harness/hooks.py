@@ -11,12 +11,12 @@ from behave.model import Scenario, Step
 from behave.model_type import Status
 from behave.runner import Context
 
-from harness import leaks
-from harness.abilities import missing_ability
-from harness.commands import Commands
-from harness.evidence import Evidence
-from harness.models import Shelf
-from harness.world import World
+from harness.model_files.shelf import Shelf
+from harness.running.tag_requirements import missing_ability
+from harness.world import leaks
+from harness.world.commands import Commands
+from harness.world.evidence import Evidence
+from harness.world.world import World
 
 
 def before_all(context: Context) -> None:

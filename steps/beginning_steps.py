@@ -3,9 +3,10 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand, prompts
-from harness.teacher import TOLERANCE
-from harness.waiting import wait_until
+from harness.model_files import prompts
+from harness.model_files.reference_decoder import TOLERANCE
+from harness.watching import standalone_worker
+from harness.world.waiting import wait_until
 
 # What may be read again: the last token, whose logits are wanted, and a few for whole blocks.
 _A_FEW = 16
@@ -31,13 +32,13 @@ def again_uncached(context: Context) -> None:
 
 @then("none of it was there already")
 def nothing_there(context: Context) -> None:
-    done = by_hand.done_of(context.answers[-1])
+    done = standalone_worker.done_of(context.answers[-1])
     assert done["cached_tokens"] == 0 < done["prompt_tokens"], done
 
 
 @then("all of it but a few tokens was there already")
 def all_there(context: Context) -> None:
-    done = by_hand.done_of(context.answers[-1])
+    done = standalone_worker.done_of(context.answers[-1])
     left = done["prompt_tokens"] - done["cached_tokens"]
     assert 0 < left <= _A_FEW, done
 
@@ -49,7 +50,7 @@ def still_good(context: Context) -> None:
 
 @then("its first token came in less than half the time")
 def sooner(context: Context) -> None:
-    first, second = (by_hand.done_of(answer) for answer in context.answers)
+    first, second = (standalone_worker.done_of(answer) for answer in context.answers)
     took, took_then = (done["time_to_first_token_ms"] for done in (second, first))
     assert took < took_then / 2, (took_then, took)
 
@@ -62,7 +63,7 @@ def a_message(context: Context, words: int) -> None:
 
 @when("the conversation goes on with another message")
 def conversation(context: Context) -> None:
-    said = by_hand.text_of(context.answers[0])
+    said = standalone_worker.text_of(context.answers[0])
     context.messages += [
         {"role": "assistant", "content": said},
         {"role": "user", "content": "Say that again, in other words."},
@@ -72,7 +73,7 @@ def conversation(context: Context) -> None:
 
 @then("all of the first message and its answer was there already")
 def conversation_there(context: Context) -> None:
-    first, second = (by_hand.done_of(answer) for answer in context.answers)
+    first, second = (standalone_worker.done_of(answer) for answer in context.answers)
     known = first["prompt_tokens"] + first["total_tokens"]
     assert known - _A_FEW <= second["cached_tokens"] < second["prompt_tokens"], (first, second)
 
@@ -81,7 +82,7 @@ def conversation_there(context: Context) -> None:
 def long_answer(context: Context, words: int) -> None:
     context.prompt = prompts.of_words(words)
     context.long = context.hand.ask(context.prompt + " And then", 150)
-    wait_until("tokens", lambda: len(by_hand.pieces_of(context.long)) >= 3, 60)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.long)) >= 3, 60)
 
 
 @when("another prompt with the same {words:d} words and other last words is answered")
@@ -93,7 +94,7 @@ def another_prompt(context: Context, words: int) -> None:
 
 @then("those {words:d} words were there already")
 def words_there(context: Context, words: int) -> None:
-    done = by_hand.done_of(context.answers[-1])
+    done = standalone_worker.done_of(context.answers[-1])
     assert words - _A_FEW <= done["cached_tokens"] < done["prompt_tokens"], done
 
 
@@ -103,14 +104,14 @@ def answer_of_second(context: Context) -> None:
 
 
 def _the_model_would_say_so(context: Context, prompt: str) -> None:
-    pieces = by_hand.pieces_of(context.answers[-1])
+    pieces = standalone_worker.pieces_of(context.answers[-1])
     assert max(context.shelf.teacher.shortfalls(prompt, pieces)) <= TOLERANCE, pieces
 
 
 @then("the long answer goes on as if nothing had been")
 def long_goes_on(context: Context) -> None:
     context.long.wait_for_end(within=60)
-    pieces = by_hand.pieces_of(context.long)
+    pieces = standalone_worker.pieces_of(context.long)
     assert len(pieces) == 150, len(pieces)
     prompt = context.prompt + " And then"
     assert max(context.shelf.teacher.shortfalls(prompt, pieces)) <= TOLERANCE, pieces

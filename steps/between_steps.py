@@ -3,10 +3,10 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import secrets
-from harness.partition import Cable
-from harness.router import Router
-from harness.waiting import let_pass
+from harness.breaking.partition import Cable
+from harness.breaking.router import Router
+from harness.watching import secrets
+from harness.world.waiting import let_pass
 
 
 @given("the node {name:S} behind a router that lets only SSH through")

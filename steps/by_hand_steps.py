@@ -7,18 +7,19 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, owner
+from harness.watching import held_hive
+from harness.world import cluster
 
 
 @given("a hive that is told the token {token} on its lifeline")
 def hive_with_token(context: Context, token: str) -> None:
-    context.hive_run = owner.start_hive(context.world, hf_token=token)
+    context.hive_run = held_hive.start_hive(context.world, hf_token=token)
 
 
 @given("a hive that belongs to another machine's queen")
 def foreign_hive(context: Context) -> None:
     """With her key: this machine's is another one."""
-    context.hive_run = owner.start_hive(context.world)
+    context.hive_run = held_hive.start_hive(context.world)
     context.world.key_file.write_text("another-key-than-hers\n")
 
 

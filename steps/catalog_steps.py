@@ -7,8 +7,9 @@ from typing import Any
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import catalog, cluster, secrets
-from harness.waiting import wait_until
+from harness.watching import catalog, secrets
+from harness.world import cluster
+from harness.world.waiting import wait_until
 
 
 @given("the environment has {name}={value}")

@@ -7,8 +7,8 @@ from typing import Any
 from behave import then, when
 from behave.runner import Context
 
-from harness import cluster
-from harness.metrics import Metrics
+from harness.watching.metrics import Metrics
+from harness.world import cluster
 
 _LINES = ["First line", "second, longer than forty columns are in all", "third"]
 

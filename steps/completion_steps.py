@@ -3,8 +3,8 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster
-from harness.shells import Shell
+from harness.watching.interactive_shell import Shell
+from harness.world import cluster
 
 
 @given("the node {name:S} stands in the config file")

@@ -3,7 +3,7 @@
 from behave import then
 from behave.runner import Context
 
-from harness import log_lines
+from harness.watching import log_lines
 
 
 @then("the last line of standard error is its correlation id")

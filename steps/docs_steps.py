@@ -3,26 +3,31 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness import docs
+from harness.watching import documentation
 
 _LONGEST_S = 150
 
 
 @when("each command of the page {page} is typed")
 def type_each(context: Context, page: str) -> None:
-    _type(context, docs.examples(page))
+    _type(context, documentation.examples(page))
 
 
 @when("each command of the page {page} is typed, but for those that begin with")
 def type_most(context: Context, page: str) -> None:
-    _type(context, docs.without(docs.examples(page), [row["words"] for row in context.table]))
+    _type(
+        context,
+        documentation.without(
+            documentation.examples(page), [row["words"] for row in context.table]
+        ),
+    )
 
 
-def _type(context: Context, examples: list[docs.Example]) -> None:
+def _type(context: Context, examples: list[documentation.Example]) -> None:
     context.examples = examples
     context.runs = []
     for example in examples:
-        run = docs.type_in_a_shell(context.world, example.command)
+        run = documentation.type_in_a_shell(context.world, example.command)
         run.wait(_LONGEST_S)
         context.runs.append(run)
 
@@ -39,7 +44,8 @@ def shown_as_said(context: Context) -> None:
     shown = [(example, run) for example, run in typed if example.shows]
     assert shown, "the page shows nothing"
     found = {
-        example.command: docs.differences(example, context.world, run) for example, run in shown
+        example.command: documentation.differences(example, context.world, run)
+        for example, run in shown
     }
     assert not any(found.values()), found
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, diagnosis, faults, own_installation
-from harness.diagnosis import Finding
+from harness.breaking import broken_installation
+from harness.watching import diagnosis, local_installation
+from harness.watching.diagnosis import Finding
+from harness.world import cluster
 
 _LOOKED_AT = {
     "config",
@@ -29,47 +31,47 @@ _LOOKED_AT = {
 
 @given("a key that others can read")
 def loose_key(context: Context) -> None:
-    faults.write_key(context.world, "k" * 43, mode=0o644)
+    broken_installation.write_key(context.world, "k" * 43, mode=0o644)
 
 
 @given("a key file that holds no key")
 def no_key(context: Context) -> None:
-    faults.write_key(context.world, "")
+    broken_installation.write_key(context.world, "")
 
 
 @given("a state folder that is open to others")
 def open_state(context: Context) -> None:
-    faults.open_state(context.world)
+    broken_installation.open_state(context.world)
 
 
 @given("a state folder that only its owner may write, who is somebody else")
 def state_of_somebody_else(context: Context) -> None:
-    faults.state_of_root(context.world)
+    broken_installation.state_of_root(context.world)
 
 
 @given("there is a registry, and it is damaged")
 def damaged_registry(context: Context) -> None:
-    faults.damage_registry(context.world)
+    broken_installation.damage_registry(context.world)
 
 
 @given("a queen that stands still")
 def still_queen(context: Context) -> None:
-    faults.stands_still(context.world, "queen-rbee")
+    broken_installation.stands_still(context.world, "queen-rbee")
 
 
 @given("a hive that stands still")
 def still_hive(context: Context) -> None:
-    faults.stands_still(context.world, "rbee-hive")
+    broken_installation.stands_still(context.world, "rbee-hive")
 
 
 @given("a queen with another key")
 def queen_of_another_key(context: Context) -> None:
-    faults.queen_with_another_key(context.world)
+    broken_installation.queen_with_another_key(context.world)
 
 
 @given("an added node workstation {how}")
 def bad_node(context: Context, how: str) -> None:
-    faults.spoil_node(context.world, "workstation", how)
+    broken_installation.spoil_node(context.world, "workstation", how)
 
 
 @given("that hive was killed")
@@ -88,7 +90,7 @@ def broken_off(context: Context, model: str) -> None:
 def type_advice(context: Context) -> None:
     for finding in _found(context):
         for line in finding.advice:
-            own_installation.type_into(context.world, "bash", line)
+            local_installation.type_into(context.world, "bash", line)
 
 
 @then("every line of the doctor's is fine")

@@ -5,8 +5,8 @@ import json
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand, failures, vectors
-from harness.teacher import TOLERANCE
+from harness.model_files.reference_decoder import TOLERANCE
+from harness.watching import embeddings, failures, standalone_worker
 
 _PATH = "/v1/embeddings"
 
@@ -14,7 +14,7 @@ _PATH = "/v1/embeddings"
 @when("these texts are embedded")
 def embed(context: Context) -> None:
     context.texts = [row["text"] for row in context.table]
-    context.vectors = vectors.of(context.hand.post(_PATH, {"input": context.texts}))
+    context.vectors = embeddings.of(context.hand.post(_PATH, {"input": context.texts}))
 
 
 @then("there is a vector of {width:d} numbers for each, in order, each of length 1")
@@ -44,7 +44,7 @@ def usage(context: Context) -> None:
 @when('the text "{text}" is embedded, alone and in a list')
 def alone(context: Context, text: str) -> None:
     replies = [context.hand.post(_PATH, {"input": given}) for given in (text, [text])]
-    context.both = [vectors.of(reply) for reply in replies]
+    context.both = [embeddings.of(reply) for reply in replies]
 
 
 @then("both times there is one vector, and it is the same")
@@ -73,21 +73,21 @@ def bad_answers(context: Context, status: int, code: str, field: str) -> None:
 
 @when("{count:d} texts are embedded, one after the other")
 def embed_many(context: Context, count: int) -> None:
-    context.began = by_hand.now()
+    context.began = standalone_worker.now()
     for number in range(count):
-        vectors.of(context.hand.post(_PATH, {"input": f"Text number {number} about bees."}))
-    context.ended = by_hand.now()
+        embeddings.of(context.hand.post(_PATH, {"input": f"Text number {number} about bees."}))
+    context.ended = standalone_worker.now()
     assert not context.stream.named("done"), "the answer was over already"
 
 
 @then("tokens came in between")
 def tokens_between(context: Context) -> None:
-    assert by_hand.between(context.stream, context.began, context.ended) >= 5
+    assert standalone_worker.between(context.stream, context.began, context.ended) >= 5
 
 
 @then("the answer is still that of its prompt")
 def still_its_own(context: Context) -> None:
     context.stream.wait_for_end(within=60)
-    pieces = by_hand.pieces_of(context.stream)
+    pieces = standalone_worker.pieces_of(context.stream)
     assert len(pieces) == 300, len(pieces)
     assert max(context.shelf.teacher.shortfalls(context.prompt, pieces)) <= TOLERANCE

@@ -7,12 +7,13 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, failures, log_lines
-from harness.calls import call
-from harness.limited_files import LimitedFiles
-from harness.open_connection import OpenConnection
-from harness.operators import NodeHive
-from harness.waiting import wait_until
+from harness.breaking.limited_files import LimitedFiles
+from harness.watching import failures, log_lines
+from harness.watching.standalone_hive import NodeHive
+from harness.world import cluster
+from harness.world.calls import call
+from harness.world.open_connection import OpenConnection
+from harness.world.waiting import wait_until
 
 
 @when("somebody sends a task {{{body}}}")

@@ -5,8 +5,8 @@ import json
 from behave import then, when
 from behave.runner import Context
 
-from harness import failures, story
-from harness.calls import call
+from harness.watching import failures, keeper_output
+from harness.world.calls import call
 
 _LONG_TASK = {"prompt": "write a long story", "temperature": 0, "ignore_eos": True}
 
@@ -76,7 +76,7 @@ def delete_task(context: Context) -> None:
 
 @when("somebody else cancels that request")
 def cancel_of_another(context: Context) -> None:
-    accepted = story.events(context.run.stdout.text)[0]
+    accepted = keeper_output.events(context.run.stdout.text)[0]
     _delete(context, accepted[1]["request_id"])
 
 

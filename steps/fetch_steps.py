@@ -5,8 +5,9 @@ import signal
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, failures, story
-from harness.fetching import Fetch
+from harness.watching import failures, keeper_output
+from harness.world import cluster
+from harness.world.fetching import Fetch
 
 
 @given("{model} has been fetched before")
@@ -156,7 +157,7 @@ def both_done(context: Context) -> None:
 
 @then("standard error told how it went on, in percent of {megabytes:d} MB and in MB/s")
 def told_percent(context: Context, megabytes: int) -> None:
-    told = story.fetched(context.run.stderr.text)
+    told = keeper_output.fetched(context.run.stderr.text)
     percents = [percent for percent, _, _ in told]
     assert len(set(percents)) >= 3, context.run.stderr.text
     assert percents == sorted(set(percents)), percents
@@ -206,7 +207,7 @@ def two_people(context: Context, line: str) -> None:
 def both_exit(context: Context, code: int) -> None:
     for run in context.two:
         assert run.wait(within=60) == code, run.stderr.text
-        assert len(story.fetched(run.stderr.text)) >= 2, run.stderr.text
+        assert len(keeper_output.fetched(run.stderr.text)) >= 2, run.stderr.text
 
 
 @when("one of the two gets SIGINT")

@@ -3,9 +3,9 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import catalog
-from harness.small_disk import SmallDisk
-from harness.waiting import wait_until
+from harness.breaking.small_disk import SmallDisk
+from harness.watching import catalog
+from harness.world.waiting import wait_until
 
 
 @given("the models folder is on a disk of {megabytes:d} MB")

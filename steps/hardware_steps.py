@@ -8,8 +8,8 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import catalog, failures, story
-from harness.graphics_card import Card, Cards
+from harness.breaking.graphics_card import Card, Cards
+from harness.watching import catalog, failures, keeper_output
 
 _MIB, _MB = 1 << 20, 1_000_000
 
@@ -55,34 +55,34 @@ def large_in_folder(context: Context, name: str, megabytes: int) -> None:
 @then("{first} is told, and right after it {second}")
 def right_after(context: Context, first: str, second: str) -> None:
     """Among the phases' lines; an error counts as one."""
-    lines = story.wait_for_line(context.run, second.strip('"'), within=40)
+    lines = keeper_output.wait_for_line(context.run, second.strip('"'), within=40)
     place = next(at for at, line in enumerate(lines) if first.strip('"') in line)
     assert second.strip('"') in lines[place + 1], lines[place : place + 2]
 
 
 @then("it is told that {required:d} MB are needed and {free:d} MB are free on {device}")
 def needs_told(context: Context, required: int, free: int, device: str) -> None:
-    told = story.needs(context.run.stderr.text)
+    told = keeper_output.needs(context.run.stderr.text)
     assert (told["required"], told["free"]) == (required, free), told
     assert f"{free} MB are free on {device}" in context.run.stderr.text, context.run.stderr.text
 
 
 @then("it is told that as much is needed, and about how much is free")
 def needs_in_proportion(context: Context) -> None:
-    told = story.needs(context.run.stderr.text)
+    told = keeper_output.needs(context.run.stderr.text)
     assert abs(told["required"] - context.needed) < 2, (told, context.needed)
     _about_free(told["free"])
 
 
 @then("the error names {required:d} MB needed and {free:d} MB free on {device}")
 def amounts(context: Context, required: int, free: int, device: str) -> None:
-    found = story.amounts(context.run.stderr.text)
+    found = keeper_output.amounts(context.run.stderr.text)
     assert found == {"required": required, "free": free, "device": device}, found
 
 
 @then("the error names as much, about what is free, and {device}")
 def amounts_in_proportion(context: Context, device: str) -> None:
-    found = story.amounts(context.run.stderr.text)
+    found = keeper_output.amounts(context.run.stderr.text)
     assert found["device"] == device, found
     assert abs(int(found["required"]) - context.needed) < 2, (found, context.needed)
     _about_free(int(found["free"]))
@@ -96,7 +96,7 @@ def _about_free(megabytes: float) -> None:
 
 @then("the next step is to build llama.cpp again, with {flag}")
 def reinstall(context: Context, flag: str) -> None:
-    (step,) = story.next_steps(context.run.stderr.text)
+    (step,) = keeper_output.next_steps(context.run.stderr.text)
     assert _reinstalls(step, flag), step
 
 
@@ -122,7 +122,7 @@ def _reinstalls(line: str, flag: str) -> bool:
 
 @then("each card stands in a row with its memory, and is not usable; the CPU is")
 def rows_of_cards(context: Context) -> None:
-    rows = story.rows(context.run.stdout.text)
+    rows = keeper_output.rows(context.run.stdout.text)
     for place, card in enumerate(context.made):
         row = rows[f"cuda:{place}"]
         memory = [f"{mib * _MIB / 1e9:.1f} GB" for mib in (card.total, card.free)]

@@ -5,9 +5,10 @@ import signal
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import catalog, cluster
-from harness.endings import Endings
-from harness.models import BUNDLED
+from harness.model_files.shelf import BUNDLED
+from harness.watching import catalog
+from harness.world import cluster
+from harness.world.process_exits import Endings
 
 _TOLD = "told to end: POST /v1/admin/shutdown"
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from behave import then, when
 from behave.runner import Context
 
-from harness import cluster
-from harness.models import BUNDLED
-from harness.waiting import wait_until
+from harness.model_files.shelf import BUNDLED
+from harness.world import cluster
+from harness.world.waiting import wait_until
 
 
 @when("the hive is asked for its workers")

@@ -5,11 +5,11 @@ from itertools import pairwise
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.hub_faults import EACH_TIME
-from harness.hub_log import Asked
-from harness.processes import connected
-from harness.squatter import squat
-from harness.waiting import wait_until
+from harness.breaking.port_squatters import squat
+from harness.hub.faults import EACH_TIME
+from harness.hub.request_log import Asked
+from harness.world.processes import connected
+from harness.world.waiting import wait_until
 
 _TWICE_AT_MOST = 2 << 20
 _SLOW_MACHINE_MS = 400

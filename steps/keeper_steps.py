@@ -7,9 +7,9 @@ from itertools import pairwise
 from behave import then, when
 from behave.runner import Context
 
-from harness import story
-from harness.waiting import wait_until
-from harness.wire import Asked
+from harness.breaking.proxy import Asked
+from harness.watching import keeper_output
+from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
 
@@ -50,7 +50,7 @@ def the_story_arrives(context: Context) -> None:
 
 @when("tokens are arriving")
 def tokens_arrive(context: Context) -> None:
-    wait_until("tokens", lambda: story.tokens(context.run.stdout.text), 30)
+    wait_until("tokens", lambda: keeper_output.tokens(context.run.stdout.text), 30)
     assert context.run.running, "it ended before anything could happen"
 
 
@@ -88,7 +88,7 @@ def took_less(context: Context, seconds: int) -> None:
 def only_the_story(context: Context) -> None:
     text = context.run.stdout.text
     assert len(text.split()) >= 5, f"this is no story: {text!r}"
-    assert not story.foreign_to_a_story(text), story.foreign_to_a_story(text)
+    assert not keeper_output.foreign_to_a_story(text), keeper_output.foreign_to_a_story(text)
 
 
 @then("standard error is empty")
@@ -98,7 +98,7 @@ def nothing_on_stderr(context: Context) -> None:
 
 @then("standard error ends with a summary of {count:d} tokens")
 def a_summary(context: Context, count: int) -> None:
-    told = story.summary(context.run.stderr.text)
+    told = keeper_output.summary(context.run.stderr.text)
     assert told["tokens"] == count, told
     assert 0 < told["first_ms"] < context.run.took * 1000, told
     assert told["rate"] > 0, told
@@ -117,25 +117,25 @@ def standard_error_says(context: Context, words: str) -> None:
 
 @then("{code:w} is told")
 def a_code_is_told(context: Context, code: str) -> None:
-    assert story.error_codes(context.run.stderr.text) == [code], context.run.stderr.text
+    assert keeper_output.error_codes(context.run.stderr.text) == [code], context.run.stderr.text
 
 
 @then("it is a clear message with a next step")
 def a_clear_message(context: Context) -> None:
     text = context.run.stderr.text
     assert "Traceback" not in text + context.run.stdout.text, text
-    assert story.next_steps(text), f"no next step: {text!r}"
+    assert keeper_output.next_steps(text), f"no next step: {text!r}"
 
 
 @then("the next step names {name:S}")
 def next_step_names(context: Context, name: str) -> None:
-    steps = story.next_steps(context.run.stderr.text)
+    steps = keeper_output.next_steps(context.run.stderr.text)
     assert any(name in step for step in steps), context.run.stderr.text
 
 
 @then('the next step says "{words}"')
 def next_step_says(context: Context, words: str) -> None:
-    steps = story.next_steps(context.run.stderr.text)
+    steps = keeper_output.next_steps(context.run.stderr.text)
     assert any(words in step for step in steps), context.run.stderr.text
 
 
@@ -151,7 +151,7 @@ def took_between(context: Context, least: float, most: float) -> None:
 
 @then("it says how many of {count:d} tokens came")
 def tokens_of(context: Context, count: int) -> None:
-    made = story.tokens_made(context.run.stderr.text, count)
+    made = keeper_output.tokens_made(context.run.stderr.text, count)
     assert 0 < made < count, context.run.stderr.text
 
 
@@ -159,7 +159,7 @@ def tokens_of(context: Context, count: int) -> None:
 def tokens_of_shown(context: Context, count: int) -> None:
     """A text cut into tokens again may be cut in other places, but here and there only."""
     tokens_of(context, count)
-    made = story.tokens_made(context.run.stderr.text, count)
+    made = keeper_output.tokens_made(context.run.stderr.text, count)
     shown = len(context.shelf.teacher.tokens(context.run.stdout.text.rstrip("\n")))
     assert abs(made - shown) <= 1 + made // 20, (made, shown)
 
@@ -191,7 +191,7 @@ def _paused(all_asked: Sequence[Asked], times: int) -> None:
 
 @then("the text so far is saved, for nobody else to read")
 def the_text_is_saved(context: Context) -> None:
-    saved = story.saved_text(context.run.stderr.text, context.world.tmp)
+    saved = keeper_output.saved_text(context.run.stderr.text, context.world.tmp)
     assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
     assert saved.read_text().strip() == context.run.stdout.text.strip(), saved.read_text()
     assert saved.read_text().strip(), "the saved text is empty"

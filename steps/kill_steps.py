@@ -3,8 +3,8 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import aftermath
-from harness.kill_matrix import Plan, Round
+from harness.breaking import after_kill
+from harness.breaking.kill_matrix import Plan, Round
 
 
 @given("under a {lifetime:w} queen, a {victim:w} while it is {phase:w}")
@@ -31,20 +31,20 @@ def exit_code(context: Context) -> None:
 
 @then("no port is held")
 def ports(context: Context) -> None:
-    aftermath.ports_are_free(context.world, context.round.node)
+    after_kill.ports_are_free(context.world, context.round.node)
 
 
 @then("no file is damaged")
 def files(context: Context) -> None:
-    aftermath.files_are_whole(context.world.home)
-    aftermath.settings_are_readable(context.world)
+    after_kill.files_are_whole(context.world.home)
+    after_kill.settings_are_readable(context.world)
 
 
 @then("the next command works, and goes on with what had been fetched")
 def next_command(context: Context) -> None:
-    aftermath.next_command_works(context.round)
+    after_kill.next_command_works(context.round)
 
 
 @then("nothing is running once the queen is told to stop")
 def stop(context: Context) -> None:
-    aftermath.stop(context.round)
+    after_kill.stop(context.round)

@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 from behave import then, when
 from behave.runner import Context
 
-from harness import cluster, secrets, story
-from harness.endings import Endings
-from harness.processes import alive
-from harness.waiting import wait_until
+from harness.watching import keeper_output, secrets
+from harness.world import cluster
+from harness.world.process_exits import Endings
+from harness.world.processes import alive
+from harness.world.waiting import wait_until
 
 
 @then("nothing is running")
@@ -169,7 +170,7 @@ def one_of_each(context: Context) -> None:
     runs = context.shorter, context.longer
     wait_until(
         "tokens at both",
-        lambda: [len(story.tokens(run.stdout.text)) for run in runs],
+        lambda: [len(keeper_output.tokens(run.stdout.text)) for run in runs],
         30,
         all,
     )
@@ -184,7 +185,7 @@ def one_of_each(context: Context) -> None:
 def one_exits(context: Context, which: str, code: int, count: int) -> None:
     run = {"shorter": context.shorter, "longer": context.longer}[which]
     assert run.wait(within=60) == code, run.stderr.text
-    assert len(story.tokens(run.stdout.text)) == count
+    assert len(keeper_output.tokens(run.stdout.text)) == count
 
 
 @then("no secret is in any command line, environment, output or log")

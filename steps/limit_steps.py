@@ -5,8 +5,8 @@ import json
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand, failures
-from harness.events import EventStream
+from harness.watching import failures, standalone_worker
+from harness.world.events import EventStream
 
 
 @when("it is asked for {tokens:d} tokens")
@@ -17,7 +17,7 @@ def ask_for(context: Context, tokens: int) -> None:
 @then("the answer fills the {tokens:d} tokens of the context and ends with {reason:w}")
 def fills(context: Context, tokens: int, reason: str) -> None:
     """The newest token needs no place before it is followed, so that one more may come."""
-    done = by_hand.done_of(context.stream)
+    done = standalone_worker.done_of(context.stream)
     assert done["stop_reason"] == reason, done
     assert done["prompt_tokens"] + done["total_tokens"] in (tokens, tokens + 1), done
     assert done["total_tokens"] == len(context.stream.named("token")), done

@@ -6,8 +6,9 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, logs, pipeline
-from harness.waiting import wait_until
+from harness.watching import logs, pipeline
+from harness.world import cluster
+from harness.world.waiting import wait_until
 
 _HIVE = "rbee-hive"
 

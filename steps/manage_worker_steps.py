@@ -6,9 +6,10 @@ from typing import Any
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import arguments, cluster, story
-from harness.processes import alive
-from harness.waiting import wait_until
+from harness.watching import keeper_output
+from harness.world import arguments, cluster
+from harness.world.processes import alive
+from harness.world.waiting import wait_until
 
 
 @then('standard error ends with "{words}"')
@@ -63,14 +64,14 @@ def two_of_a_model(context: Context) -> None:
 
 @then("the events on standard output are narration, loading and at last one ready")
 def events_are(context: Context) -> None:
-    names = [name for name, _ in story.events(context.run.stdout.text)]
+    names = [name for name, _ in keeper_output.events(context.run.stdout.text)]
     assert set(names) == {"narration", "loading", "ready"}, names
     assert names.index("ready") == len(names) - 1, names
 
 
 @then("the ready worker is the one that the queen lists")
 def ready_is_listed(context: Context) -> None:
-    ready = story.data_of(context.run.stdout.text, "ready")
+    ready = keeper_output.data_of(context.run.stdout.text, "ready")
     assert ready == _only(context), (ready, _only(context))
 
 
@@ -122,7 +123,7 @@ def lists_two(context: Context, one: str, first: str, other: str, second: str) -
 
 def _lists(context: Context, states: dict[str, str]) -> None:
     """Each row: worker, node, model, state, backend, slots."""
-    rows = story.rows(context.run.stdout.text)
+    rows = keeper_output.rows(context.run.stdout.text)
     head = rows.pop("WORKER")
     assert head[:3] == ["NODE", "MODEL", "STATE"], head
     wanted = {context.workers[node]["id"]: (node, state) for node, state in states.items()}
@@ -155,7 +156,7 @@ def one_more_there(context: Context, name: str) -> None:
 
 @then("it tells both workers of {name:w} as healthy, each with the memory that its process holds")
 def both_healthy(context: Context, name: str) -> None:
-    rows = story.rows(context.run.stdout.text)
+    rows = keeper_output.rows(context.run.stdout.text)
     rows.pop("WORKER")
     known = {row["id"]: row for row in context.hives[name].workers()}
     assert set(rows) == set(known), (rows, known)
@@ -187,7 +188,7 @@ def stands_still(context: Context, name: str) -> None:
 
 @then("it tells the worker of {one:w} as {first:w}, and that of {other:w} as {second:w}")
 def tells_health(context: Context, one: str, first: str, other: str, second: str) -> None:
-    rows = story.rows(context.run.stdout.text)
+    rows = keeper_output.rows(context.run.stdout.text)
     told = {node: rows[context.workers[node]["id"]][3] for node in (one, other)}
     assert told == {one: first, other: second}, rows
 

@@ -3,10 +3,10 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand, failures
-from harness.calls import call
-from harness.metrics import Metrics
-from harness.waiting import wait_until
+from harness.watching import failures, standalone_worker
+from harness.watching.metrics import Metrics
+from harness.world.calls import call
+from harness.world.waiting import wait_until
 
 
 @when("three answers are made, one is canceled, and one is refused")
@@ -14,7 +14,7 @@ def five_requests(context: Context) -> None:
     hand = context.hand
     context.streams = [hand.answer(f"Story {number}: once", 10 + number) for number in range(3)]
     canceled = hand.ask("Once upon a time", 1000)
-    wait_until("tokens", lambda: len(by_hand.pieces_of(canceled)) >= 3, 30)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(canceled)) >= 3, 30)
     refused = hand.ask("word " * 9000, 5).refused
     assert refused is not None
     assert refused.status == 400, refused
@@ -28,7 +28,7 @@ def five_requests(context: Context) -> None:
 def under_way(context: Context) -> None:
     context.prompt = "Once upon a time"
     context.stream = context.hand.ask(context.prompt, 300)
-    wait_until("tokens", lambda: len(by_hand.pieces_of(context.stream)) >= 3, 30)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.stream)) >= 3, 30)
 
 
 def _read(context: Context) -> Metrics:
@@ -41,8 +41,10 @@ def _read(context: Context) -> Metrics:
 @then("its counters of tokens are the sums of what the streams said")
 def token_counters(context: Context) -> None:
     """Of the canceled answer some tokens may have been made that its reader did not see."""
-    done = [by_hand.done_of(stream) for stream in context.streams]
-    made = sum(one["total_tokens"] for one in done) + len(by_hand.pieces_of(context.canceled))
+    done = [standalone_worker.done_of(stream) for stream in context.streams]
+    made = sum(one["total_tokens"] for one in done) + len(
+        standalone_worker.pieces_of(context.canceled)
+    )
     counted = context.metrics.value("rbee_tokens_generated_total")
     assert made <= counted <= made + 3, (made, counted)
     cached = sum(one["cached_tokens"] for one in done)
@@ -67,7 +69,9 @@ def histograms(context: Context) -> None:
     name = "rbee_time_to_first_token_seconds"
     assert context.metrics.value(f"{name}_count") == 4
     assert context.metrics.value(f"{name}_bucket", le="+Inf") == 4
-    told = [by_hand.done_of(stream)["time_to_first_token_ms"] for stream in context.streams]
+    told = [
+        standalone_worker.done_of(stream)["time_to_first_token_ms"] for stream in context.streams
+    ]
     assert context.metrics.value(f"{name}_sum") > sum(told) / 1000 * 0.99, told
     name = "rbee_time_per_token_seconds"
     assert context.metrics.value(f"{name}_count") > 0

@@ -7,10 +7,11 @@ import psutil
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand, cluster, refusals, story
-from harness.headers import facts
-from harness.models import bundled_path, bundled_reader
-from harness.waiting import wait_until
+from harness.model_files.headers import facts
+from harness.model_files.shelf import bundled_path, bundled_reader
+from harness.watching import keeper_output, refusals, standalone_worker
+from harness.world import cluster
+from harness.world.waiting import wait_until
 
 _CHAT = "<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\n"
 _MOST_TOKENS = 60
@@ -42,7 +43,11 @@ def hive_lives(context: Context) -> None:
 
 @then("the model-loader tells of {facts}")
 def loader_tells(context: Context, facts: str) -> None:
-    told = [line for line in story.narration(context.run.stderr.text) if "[model-loader]" in line]
+    told = [
+        line
+        for line in keeper_output.narration(context.run.stderr.text)
+        if "[model-loader]" in line
+    ]
     assert any(all(word in line for word in facts.split(", ")) for line in told), told
 
 
@@ -94,14 +99,14 @@ def ends_early(context: Context) -> None:
 
 @then("the first has fewer tokens and the reason {early}, the second all of them and {late}")
 def ended_early(context: Context, early: str, late: str) -> None:
-    first, second = (by_hand.done_of(answer) for answer in context.answers)
+    first, second = (standalone_worker.done_of(answer) for answer in context.answers)
     assert (first["stop_reason"], second["stop_reason"]) == (early, late), (first, second)
     assert 0 < first["total_tokens"] < second["total_tokens"] == _MOST_TOKENS, (first, second)
 
 
 @then("at the end of the first, the header's end-of-sequence token is the one to come")
 def end_to_come(context: Context) -> None:
-    pieces = by_hand.pieces_of(context.answers[0])
+    pieces = standalone_worker.pieces_of(context.answers[0])
     coming = context.shelf.teacher.next_token(_CHAT, pieces)
     assert coming == facts(bundled_reader()).eos_token_id, (coming, pieces)
 
@@ -118,9 +123,9 @@ def ask_each(context: Context, models: str) -> None:
 @then("each answered with {tokens:d} tokens")
 def each_answered(context: Context, tokens: int) -> None:
     for answer in context.answers:
-        assert len(by_hand.pieces_of(answer)) == tokens, answer.events
-        assert by_hand.done_of(answer)["total_tokens"] == tokens
-        assert len(by_hand.text_of(answer).split()) > 1, by_hand.text_of(answer)
+        assert len(standalone_worker.pieces_of(answer)) == tokens, answer.events
+        assert standalone_worker.done_of(answer)["total_tokens"] == tokens
+        assert len(standalone_worker.text_of(answer).split()) > 1, standalone_worker.text_of(answer)
 
 
 @then("each worker names its quantization as it was made: {names}")
@@ -139,7 +144,7 @@ def sizes_grow(context: Context) -> None:
 
 @then("the preflight tells that {model} needs 1.2 times its size, and what is free")
 def needs_a_fifth_more(context: Context, model: str) -> None:
-    told = story.needs(context.run.stderr.text)
+    told = keeper_output.needs(context.run.stderr.text)
     size = _size_mb(context, model)
     assert (told["size"], told["required"]) == (round(size), round(1.2 * size)), (told, size)
     _free_is_true(told)
@@ -148,7 +153,7 @@ def needs_a_fifth_more(context: Context, model: str) -> None:
 @then("the preflight tells that {model} needs its size and that of its cache, and what is free")
 def needs_its_cache(context: Context, model: str) -> None:
     """30 layers, 3 heads of 64 numbers for keys and for values, two bytes each."""
-    told = story.needs(context.run.stderr.text)
+    told = keeper_output.needs(context.run.stderr.text)
     cache = 8192 * 30 * 3 * 64 * 2 * 2 / 1_000_000
     size = _size_mb(context, model)
     wanted = round(size), round(cache), round(size + cache)

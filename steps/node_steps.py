@@ -5,9 +5,10 @@ import shlex
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import injection, processes, registry, settings
-from harness.network import free_port
-from harness.waiting import wait_until
+from harness.watching import injection, registry
+from harness.world import processes, settings
+from harness.world.network import free_port
+from harness.world.waiting import wait_until
 
 
 @given("the node {name:S}")

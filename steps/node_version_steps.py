@@ -5,7 +5,7 @@ import re
 from behave import given, then
 from behave.runner import Context
 
-from harness import second_installation, story
+from harness.watching import keeper_output, second_installation
 
 
 @given("{name:S} has no rbee")
@@ -46,7 +46,7 @@ def hive_is(context: Context, name: str, path: str) -> None:
 @then("the line of {code:w} names queen-rbee with its version, and rbee-hive with {version:S}")
 def names_both(context: Context, code: str, version: str) -> None:
     """In the error itself: each program, and after it, before any other number, its version."""
-    line = story.error_line(context.run.stderr.text, code)
+    line = keeper_output.error_line(context.run.stderr.text, code)
     for program, its in (("queen-rbee", second_installation.version()), ("rbee-hive", version)):
         assert re.search(rf"{program}\D*(?<![\d.]){re.escape(its)}(?![\d.]*\d)", line), line
 

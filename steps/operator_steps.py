@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, story
-from harness.operators import NodeHive
+from harness.watching import keeper_output
+from harness.watching.standalone_hive import NodeHive
+from harness.world import cluster
 
 
 @given("a hive that an operator started on {name:S}")
@@ -29,7 +30,7 @@ def another_key(context: Context, path: str) -> None:
 
 @then("{name:S} answered")
 def node_answered(context: Context, name: str) -> None:
-    started = story.data_of(context.run.stdout.text, "started")
+    started = keeper_output.data_of(context.run.stdout.text, "started")
     row = context.node_hive.only_worker()
     assert (started["node"], started["worker_id"]) == (name, row["id"]), (started, row)
 
@@ -52,7 +53,8 @@ def same_operators_hive(context: Context, name: str) -> None:
 @then("the worker of the run before answered")
 def worker_of_before(context: Context) -> None:
     before, now = (
-        story.data_of(run.stdout.text, "started") for run in (context.run_before, context.run)
+        keeper_output.data_of(run.stdout.text, "started")
+        for run in (context.run_before, context.run)
     )
     assert now["worker_id"] == before["worker_id"], (before, now)
 
@@ -90,7 +92,7 @@ def busy_there(context: Context, name: str) -> None:
 
 @then("{name:w} answered, with the worker of before")
 def idle_answered(context: Context, name: str) -> None:
-    started = story.data_of(context.run.stdout.text, "started")
+    started = keeper_output.data_of(context.run.stdout.text, "started")
     wanted = name, context.workers[name]["id"]
     assert (started["node"], started["worker_id"]) == wanted, (started, wanted)
 

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import arguments, catalog, cluster, registry, roles, story
-from harness.endings import Ending, Endings
-from harness.waiting import wait_until
+from harness.watching import catalog, keeper_output, registry
+from harness.world import arguments, cluster, roles
+from harness.world.process_exits import Ending, Endings
+from harness.world.waiting import wait_until
 
 
 @given("the Hub of the node {name:S} has {repository} with {filename}, the {content} model")
@@ -51,7 +52,7 @@ def told_in_order(context: Context) -> None:
     asked = context.world.start("rbee-hive --version")
     assert asked.wait(within=5) == 0, asked.stderr.text
     version = asked.stdout.text.split()[-1]
-    told = iter(story.narration(context.run.stderr.text))
+    told = iter(keeper_output.narration(context.run.stderr.text))
     for row in context.table:
         words = context.world.expand(row["words"]).replace("<version>", version)
         found = any(words in line for line in told)
@@ -62,13 +63,15 @@ def told_in_order(context: Context) -> None:
 def called_back(context: Context, name: str) -> None:
     row = _row_on(context, name)
     assert urlsplit(str(row["url"])).hostname == context.world.nodes[name].address, row
-    line = story.phase_line(context.run.stderr.text, "registration")
+    line = keeper_output.phase_line(context.run.stderr.text, "registration")
     assert f"{row['worker_id']} at {row['url']}" in line, (line, row)
 
 
 @then("the loading progress was told, layer by layer")
 def layers_told(context: Context) -> None:
-    told = [data for name, data in story.events(context.run.stdout.text) if name == "loading"]
+    told = [
+        data for name, data in keeper_output.events(context.run.stdout.text) if name == "loading"
+    ]
     layers = [data["layers_loaded"] for data in told if data["stage"] == "loading_to_vram"]
     assert layers == sorted(layers), layers
     assert len(set(layers)) >= 3, layers
@@ -105,7 +108,7 @@ def listed_on(context: Context, state: str, name: str) -> None:
         5,
         lambda rows: [row["state"] for row in rows] == [state],
     )
-    started = story.data_of(context.run.stdout.text, "started")
+    started = keeper_output.data_of(context.run.stdout.text, "started")
     assert (rows[0]["node"], rows[0]["worker_id"]) == (name, started["worker_id"]), rows
 
 

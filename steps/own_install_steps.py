@@ -6,25 +6,26 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import own_installation, settings
-from harness.commands import INSTALLED
+from harness.watching import local_installation
+from harness.world import settings
+from harness.world.commands import INSTALLED
 
 
 @given("a home with nothing in it")
 def empty_home(context: Context) -> None:
-    own_installation.empty_home(context.world)
+    local_installation.empty_home(context.world)
 
 
 @given("a person without root")
 def without_root(context: Context) -> None:
-    own_installation.without_root(context.world)
+    local_installation.without_root(context.world)
 
 
 @given("root, on a machine <machine>")
 def root_of_a_machine(context: Context) -> None:
     world = context.world
     world.config.unlink()
-    world.places["machine"] = str(own_installation.as_root_of_a_machine(world))
+    world.places["machine"] = str(local_installation.as_root_of_a_machine(world))
 
 
 @given("another program {path}")
@@ -38,12 +39,12 @@ def another_program(context: Context, path: str) -> None:
 @given("the config files {names}, each with another queen.queue_limit")
 def config_files(context: Context, names: str) -> None:
     there = names.replace(" and ", ", ").split(", ")
-    context.limits = own_installation.with_config_files(context.world, there)
+    context.limits = local_installation.with_config_files(context.world, there)
 
 
 @when("somebody notes what is in the home")
 def note_home(context: Context) -> None:
-    context.noted_home = own_installation.snapshot(context.world.home)
+    context.noted_home = local_installation.snapshot(context.world.home)
 
 
 @when("somebody notes what is in the config file")
@@ -53,25 +54,25 @@ def note_config(context: Context) -> None:
 
 @when("the command that it advises is typed")
 def type_advice(context: Context) -> None:
-    line = own_installation.advised(context.run.stderr.text, "install again")
-    own_installation.type_into(context.world, "bash", line)
+    line = local_installation.advised(context.run.stderr.text, "install again")
+    local_installation.type_into(context.world, "bash", line)
 
 
 @when("the line that it advises is typed in {shell:w}")
 def type_path_advice(context: Context, shell: str) -> None:
-    line = own_installation.advised(context.run.stderr.text, "open a new terminal")
-    own_installation.type_into(context.world, shell, line)
+    line = local_installation.advised(context.run.stderr.text, "open a new terminal")
+    local_installation.type_into(context.world, shell, line)
 
 
 @then("the four programs in {folder} answer with their version")
 def programs_answer(context: Context, folder: str) -> None:
-    own_installation.check_programs(context.world, Path(context.world.expand(folder)))
+    local_installation.check_programs(context.world, Path(context.world.expand(folder)))
 
 
 @then("{path} changes no setting")
 def changes_nothing(context: Context, path: str) -> None:
     world, config = context.world, Path(context.world.expand(path))
-    found, built_in = (own_installation.in_force(world, file) for file in (config, None))
+    found, built_in = (local_installation.in_force(world, file) for file in (config, None))
     assert found == built_in, (found, built_in)
     context.written = config
 
@@ -79,9 +80,9 @@ def changes_nothing(context: Context, path: str) -> None:
 @then("it names every setting; with all of them taken in, nothing has changed either")
 def names_all(context: Context) -> None:
     world = context.world
-    file, named = own_installation.taken_in(world, context.written)
-    built_in = own_installation.in_force(world, None)
-    assert own_installation.in_force(world, file) == built_in, file.read_text()
+    file, named = local_installation.taken_in(world, context.written)
+    built_in = local_installation.in_force(world, None)
+    assert local_installation.in_force(world, file) == built_in, file.read_text()
     shown = {(section, key) for section, keys in built_in.items() for key in keys}
     unset = {("queen", "url"), ("worker", "context"), ("models", "dir"), ("remote", "binary_path")}
     assert shown | unset <= named, (shown | unset) - named
@@ -90,8 +91,8 @@ def names_all(context: Context) -> None:
 @then("with {path} only {section:w}.{key:w} has changed, to {value}")
 def changes_one(context: Context, path: str, section: str, key: str, value: str) -> None:
     config = Path(context.world.expand(path))
-    found = own_installation.in_force(context.world, config)
-    wanted = own_installation.in_force(context.world, None)
+    found = local_installation.in_force(context.world, config)
+    wanted = local_installation.in_force(context.world, None)
     wanted[section][key] = settings.value_of(value)
     assert found == wanted, (found, wanted)
 
@@ -116,7 +117,7 @@ def a_folder(context: Context, path: str) -> None:
 
 @then("the home is as it was")
 def same_home(context: Context) -> None:
-    found = own_installation.snapshot(context.world.home)
+    found = local_installation.snapshot(context.world.home)
     assert found == context.noted_home, found.items() ^ context.noted_home.items()
 
 
@@ -148,5 +149,5 @@ def no_path_advice(context: Context) -> None:
 
 @then("a new {shell:w} finds {program} in {folder}")
 def shell_finds(context: Context, shell: str, program: str, folder: str) -> None:
-    found = own_installation.found_by(context.world, shell, program)
+    found = local_installation.found_by(context.world, shell, program)
     assert found == f"{context.world.expand(folder)}/{program}", found

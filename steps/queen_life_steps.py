@@ -6,10 +6,11 @@ import signal
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, pid_files
-from harness.models import BUNDLED
-from harness.pid_files import Innocent
-from harness.processes import alive
+from harness.breaking import reused_pid
+from harness.breaking.reused_pid import Innocent
+from harness.model_files.shelf import BUNDLED
+from harness.world import cluster
+from harness.world.processes import alive
 
 
 @given("a queen that an operator started")
@@ -89,7 +90,7 @@ def innocent_lives(context: Context) -> None:
 
 @then("the pid file of the queen names the process that listens at her address")
 def pid_file_true(context: Context) -> None:
-    found = pid_files.pid_in(context.world, "queen")
+    found = reused_pid.pid_in(context.world, "queen")
     assert found == cluster.process_at(context.world, context.world.queen_url).pid
 
 

@@ -3,12 +3,12 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import by_hand, failures
-from harness.by_hand import HandWorker
-from harness.crowd import Crowd, plans
-from harness.events import EventStream
-from harness.teacher import TOLERANCE
-from harness.waiting import wait_until
+from harness.model_files.reference_decoder import TOLERANCE
+from harness.watching import failures, standalone_worker
+from harness.watching.concurrent_clients import Crowd, plans
+from harness.watching.standalone_worker import HandWorker
+from harness.world.events import EventStream
+from harness.world.waiting import wait_until
 
 _PROMPTS = [
     "The history of bread begins",
@@ -44,7 +44,7 @@ def eight(context: Context, tokens: int) -> None:
     for stream in context.streams:
         assert stream.refused is None, stream.refused
         stream.wait_for_end(within=60)
-    context.pieces = [by_hand.pieces_of(stream) for stream in context.streams]
+    context.pieces = [standalone_worker.pieces_of(stream) for stream in context.streams]
     assert [len(pieces) for pieces in context.pieces] == [tokens] * 8, context.pieces
 
 
@@ -59,7 +59,7 @@ def at_the_same_time(context: Context) -> None:
 def judged_good(context: Context) -> None:
     teacher = context.shelf.teacher
     for prompt, pieces, stream in zip(_PROMPTS, context.pieces, context.streams, strict=True):
-        assert by_hand.done_of(stream)["prompt_tokens"] == len(teacher.tokens(prompt))
+        assert standalone_worker.done_of(stream)["prompt_tokens"] == len(teacher.tokens(prompt))
         worst = max(teacher.shortfalls(prompt, pieces))
         context.world.evidence.note(f"a shortfall of at most {worst:.3f}: {prompt!r}")
         assert worst <= TOLERANCE, (prompt, worst, pieces)
@@ -125,7 +125,7 @@ def goes_away(context: Context) -> None:
 @then("it is no worker that had died: it answers the next")
 def answers_the_next(context: Context) -> None:
     stream = context.hand.answer("Bees are", 5)
-    assert by_hand.done_of(stream)["total_tokens"] == 5
+    assert standalone_worker.done_of(stream)["total_tokens"] == 5
     assert context.hand.run.running
 
 
@@ -135,7 +135,7 @@ def delete_five(context: Context) -> None:
     for _ in range(5):
         stream = _under_way(context.hand, tokens=2000)
         context.streams.append(stream)
-        began = by_hand.now()
+        began = standalone_worker.now()
         assert context.hand.delete(_id_of(stream)).status == 204
         context.took.append(context.hand.wait_for_free(8, within=10) - began)
 
@@ -167,7 +167,7 @@ def delete_while_read(context: Context, words: int) -> None:
     request_id = stream.wait_for("accepted", within=10).data["request_id"]
     assert context.hand.free_slots() == 7, context.hand.status.events
     context.hand.wait_for_computing(cpu_s=1)
-    began = by_hand.now()
+    began = standalone_worker.now()
     assert context.hand.delete(request_id).status == 204
     context.took = [context.hand.wait_for_free(8, within=60) - began]
     context.streams = [stream]
@@ -192,7 +192,7 @@ def long_prompt_comes(context: Context, words: int) -> None:
 def tokens_meanwhile(context: Context, count: int) -> None:
     accepted = context.long.named("accepted")[0].at
     first = context.long.named("token")[0].at
-    came = [by_hand.between(stream, accepted, first) for stream in context.streams]
+    came = [standalone_worker.between(stream, accepted, first) for stream in context.streams]
     context.world.evidence.note(f"in {first - accepted:.2f} s they got {came} tokens")
     assert min(came) >= count, came
 
@@ -202,14 +202,14 @@ def shut_down(context: Context) -> None:
     context.long = _under_way(context.hand, tokens=4000)
     context.short = context.hand.ask("Bees are", _SHORT)
     context.short.wait_for("accepted", within=10)
-    context.told = by_hand.now()
+    context.told = standalone_worker.now()
     assert context.hand.post("/v1/admin/shutdown", None).status == 202
 
 
 @then("the short one is whole")
 def short_is_whole(context: Context) -> None:
     context.short.wait_for_end(within=10)
-    assert by_hand.done_of(context.short)["total_tokens"] == _SHORT
+    assert standalone_worker.done_of(context.short)["total_tokens"] == _SHORT
     assert context.short.events[-1].name == "[DONE]", context.short.events[-3:]
 
 
@@ -229,7 +229,7 @@ def worker_exited(context: Context, code: int) -> None:
 def _under_way(hand: HandWorker, tokens: int) -> EventStream:
     stream = hand.ask("Once upon a time", tokens)
     assert stream.refused is None, stream.refused
-    wait_until("tokens", lambda: len(by_hand.pieces_of(stream)) >= 3, 30)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(stream)) >= 3, 30)
     return stream
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import prompts, story
+from harness.model_files import prompts
+from harness.watching import keeper_output
 
 _LONGEST_S = 60
 
@@ -49,7 +50,7 @@ def queen_was_asked_all(context: Context) -> None:
 @then("standard error tells nothing but the work")
 def only_narration(context: Context) -> None:
     lines = context.run.stderr.text.splitlines()
-    assert lines == story.narration(context.run.stderr.text), lines
+    assert lines == keeper_output.narration(context.run.stderr.text), lines
 
 
 @then("standard output is one {what}")

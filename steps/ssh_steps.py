@@ -3,9 +3,9 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import ssh_log
-from harness.person import Agent
-from harness.waiting import wait_until
+from harness.ssh import connection_log
+from harness.world.user import Agent
+from harness.world.waiting import wait_until
 
 _SLOW_MACHINE_S = 0.5
 _FAULTS = {
@@ -137,7 +137,7 @@ def saw_tries(
     """A pause begins when the try before it is given up, so it can only be longer."""
     saw_one(context, name, count, seconds)
     seen = context.world.nodes[name].server.log.connections[context.seen_before :]
-    gaps = ssh_log.gaps(seen)
+    gaps = connection_log.gaps(seen)
     for gap, pause in zip(gaps, (first / 1000, second / 1000), strict=True):
         assert pause - 0.02 <= gap < pause + _SLOW_MACHINE_S, gaps
 

@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import cluster, memory, settings, signals, story, stubborn
-from harness.endings import Endings
-from harness.processes import alive
-from harness.waiting import wait_until
+from harness.breaking import ignored_signals
+from harness.watching import keeper_output
+from harness.world import cluster, memory, settings, signals
+from harness.world.process_exits import Endings
+from harness.world.processes import alive
+from harness.world.waiting import wait_until
 
 _TOLD = "told to end: POST /v1/admin/shutdown"
 
@@ -42,7 +44,7 @@ def told_unhealthy(context: Context) -> None:
 
 @then("another worker of the same hive answered")
 def another_worker(context: Context) -> None:
-    started = story.data_of(context.run.stdout.text, "started")
+    started = keeper_output.data_of(context.run.stdout.text, "started")
     row = cluster.only_worker(context.world)
     assert started["worker_id"] == row["id"] != context.worker["id"], (started, context.worker)
     process = cluster.process_at(context.world, row["url"])
@@ -72,12 +74,12 @@ def told_soon(context: Context, seconds: int) -> None:
 
 @given("a worker's command that starts a child which ignores signals")
 def stubborn_worker(context: Context) -> None:
-    stubborn.install(context.world)
+    ignored_signals.install(context.world)
 
 
 @then("the worker's child runs, in the worker's process group")
 def child_runs(context: Context) -> None:
-    context.before["child"] = stubborn.child_of(context.world, context.before["worker"])
+    context.before["child"] = ignored_signals.child_of(context.world, context.before["worker"])
 
 
 @when("the worker is told to shut down through its hive")
@@ -152,5 +154,5 @@ def hive_alive(context: Context) -> None:
 
 @then("the answer took longer than {seconds:d} s")
 def took_longer(context: Context, seconds: int) -> None:
-    done = story.data_of(context.run.stdout.text, "done")
+    done = keeper_output.data_of(context.run.stdout.text, "done")
     assert done["duration_ms"] > seconds * 1000, done

@@ -5,8 +5,8 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
-from harness import systemd
-from harness.systemd import Unit
+from harness.watching import systemd
+from harness.watching.systemd import Unit
 
 _SOMEBODY_ELSES = "[Service]\nExecStart=/opt/mine/rbee-hive daemon\n"
 

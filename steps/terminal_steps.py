@@ -5,9 +5,9 @@ import re
 from behave import then, when
 from behave.runner import Context
 
-from harness import bars
-from harness.processes import alive
-from harness.waiting import let_pass
+from harness.watching import bars
+from harness.world.processes import alive
+from harness.world.waiting import let_pass
 
 _LONGEST_S = 60
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

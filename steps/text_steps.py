@@ -3,7 +3,7 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness import by_hand
+from harness.watching import standalone_worker
 
 _PROMPT = "Once upon a time"
 _BEES = "🐝🦊"
@@ -21,8 +21,8 @@ def without_seed(context: Context, heat: float) -> None:
 
 def _by_chance(context: Context, heat: float, **fields: object) -> str:
     stream = context.hand.answer(_PROMPT, 40, temperature=heat, cache_prompt=False, **fields)
-    assert by_hand.done_of(stream)["cached_tokens"] == 0
-    return by_hand.text_of(stream)
+    assert standalone_worker.done_of(stream)["cached_tokens"] == 0
+    return standalone_worker.text_of(stream)
 
 
 @then("the first two texts are the same and the third is another")
@@ -39,7 +39,7 @@ def differ(context: Context) -> None:
 @when("a text is stopped at words that begin in one of its tokens and end in the next")
 def stop_across_tokens(context: Context) -> None:
     whole = context.hand.answer(_PROMPT, 40, cache_prompt=False)
-    pieces = by_hand.pieces_of(whole)
+    pieces = standalone_worker.pieces_of(whole)
     at = next(n for n in range(15, 30) if min(len(pieces[n]), len(pieces[n + 1])) >= 4)
     context.stop = pieces[at][-2:] + pieces[at + 1][:3]
     context.wanted = "".join(pieces).partition(context.stop)[0]
@@ -49,22 +49,25 @@ def stop_across_tokens(context: Context) -> None:
 
 @then("the text ends right before those words, with {reason:w}")
 def ends_before(context: Context, reason: str) -> None:
-    assert by_hand.text_of(context.stream) == context.wanted, (context.stop, context.wanted)
-    assert by_hand.done_of(context.stream)["stop_reason"] == reason
+    assert standalone_worker.text_of(context.stream) == context.wanted, (
+        context.stop,
+        context.wanted,
+    )
+    assert standalone_worker.done_of(context.stream)["stop_reason"] == reason
 
 
 @then("no event held a part of them")
 def held_back(context: Context) -> None:
     """All that was shown up to each event is the beginning of what may be shown."""
     shown = ""
-    for piece in by_hand.pieces_of(context.stream):
+    for piece in standalone_worker.pieces_of(context.stream):
         shown += piece
         assert context.wanted.startswith(shown), (shown, context.stop)
 
 
 @when("a text is made with a stop sequence that begins like it and goes on otherwise")
 def almost_stop(context: Context) -> None:
-    context.wanted = by_hand.text_of(context.hand.answer(_PROMPT, 40, cache_prompt=False))
+    context.wanted = standalone_worker.text_of(context.hand.answer(_PROMPT, 40, cache_prompt=False))
     last = context.wanted[-3:]
     context.stop = [context.wanted[20:25] + "§", last + "§"]
     context.stream = context.hand.answer(_PROMPT, 40, cache_prompt=False, stop=context.stop)
@@ -82,12 +85,12 @@ def emoji(context: Context, tokens: int) -> None:
 
 @then("fewer than half of the events hold text, as each emoji is several tokens")
 def few_hold_text(context: Context) -> None:
-    pieces = by_hand.pieces_of(context.stream)
+    pieces = standalone_worker.pieces_of(context.stream)
     assert 0 < len([piece for piece in pieces if piece]) < len(pieces) / 2, pieces
 
 
 @then("every event that holds text holds whole emoji")
 def whole_emoji(context: Context) -> None:
-    pieces = [piece for piece in by_hand.pieces_of(context.stream) if piece]
+    pieces = [piece for piece in standalone_worker.pieces_of(context.stream) if piece]
     assert set("".join(pieces)) <= set(_BEES), pieces
     assert len(pieces) >= 10, pieces

@@ -4,18 +4,18 @@ from behave import then, when
 from behave.runner import Context
 from psutil import Process
 
-from harness import whole
+from harness.watching import footprint
 
 
 @when("each of the four programs is asked for its version")
 def ask_versions(context: Context) -> None:
-    context.versions = whole.versions(context.world)
+    context.versions = footprint.versions(context.world)
 
 
 @then("each answers with its name and the package's version, and exits with 0")
 def as_pip_has_it(context: Context) -> None:
     wanted = {
-        name: (0, f"{name}, version {whole.installed_version()}\n") for name in context.versions
+        name: (0, f"{name}, version {footprint.installed_version()}\n") for name in context.versions
     }
     assert len(wanted) == 4, wanted
     assert context.versions == wanted, context.versions
@@ -39,25 +39,25 @@ def only_four(context: Context) -> None:
 @then("the keeper is connected to the queen, and to nobody else")
 def only_to_the_queen(context: Context) -> None:
     keeper = _keeper(context)
-    assert whole.peers(keeper) == {context.world.queen_address}, whole.peers(keeper)
+    assert footprint.peers(keeper) == {context.world.queen_address}, footprint.peers(keeper)
 
 
 @then("the keeper has no database open, and the hive has the catalog")
 def no_database(context: Context) -> None:
-    held = {path.name for path in whole.open_databases(context.before["hive"])}
+    held = {path.name for path in footprint.open_databases(context.before["hive"])}
     assert held == {"models.db"}, held
-    assert whole.open_databases(_keeper(context)) == []
+    assert footprint.open_databases(_keeper(context)) == []
 
 
 @then("every database, here and on {name:S}, has one table, of models or of nodes")
 def no_table_of_workers(context: Context, name: str) -> None:
     homes = [context.world.home, context.world.nodes[name].home]
-    found = [path for home in homes for path in whole.databases(home)]
-    tables = {str(path): whole.tables(path) for path in found}
+    found = [path for home in homes for path in footprint.databases(home)]
+    tables = {str(path): footprint.tables(path) for path in found}
     assert {path.name for path in found} == {"models.db", "beehives.db"}, tables
     for path in found:
         wanted = {"models.db": {"models"}, "beehives.db": {"beehives"}}[path.name]
-        assert whole.tables(path) - {"sqlite_sequence"} == wanted, tables
+        assert footprint.tables(path) - {"sqlite_sequence"} == wanted, tables
 
 
 @then("nowhere is a workers.db")
@@ -68,16 +68,16 @@ def no_workers_db(context: Context) -> None:
 
 @then("~/.rbee holds what the contract names, and has {names}")
 def state_here(context: Context, names: str) -> None:
-    found = whole.state(context.world.home)
+    found = footprint.state(context.world.home)
     wanted = set(names.replace(" and ", ", ").split(", "))
-    assert wanted <= found <= whole.STATE, found
+    assert wanted <= found <= footprint.STATE, found
 
 
 @then("~/.rbee on {name:S} holds what the contract names, and has {names}")
 def state_there(context: Context, name: str, names: str) -> None:
-    found = whole.state(context.world.nodes[name].home)
+    found = footprint.state(context.world.nodes[name].home)
     wanted = set(names.replace(" and ", ", ").split(", "))
-    assert wanted <= found <= whole.STATE, found
+    assert wanted <= found <= footprint.STATE, found
 
 
 def _keeper(context: Context) -> Process:

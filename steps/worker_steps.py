@@ -5,10 +5,11 @@ import json
 from behave import then, when
 from behave.runner import Context
 
-from harness import arguments, cluster, story
-from harness.callback import CallbackListener
-from harness.processes import cpu_used_in
-from harness.waiting import wait_until
+from harness.watching import keeper_output
+from harness.watching.ready_callback import CallbackListener
+from harness.world import arguments, cluster
+from harness.world.processes import cpu_used_in
+from harness.world.waiting import wait_until
 
 
 @then(
@@ -158,7 +159,7 @@ def layers_told(context: Context) -> None:
 
 @then('the next step names the worker\'s log and the node "{node}"')
 def next_step_names(context: Context, node: str) -> None:
-    (step,) = story.next_steps(context.run.stderr.text)
+    (step,) = keeper_output.next_steps(context.run.stderr.text)
     assert "worker" in step, step
     assert ".rbee/logs" in step, step
     assert node in step, step

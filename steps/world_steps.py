@@ -3,9 +3,9 @@
 from behave import given, when
 from behave.runner import Context
 
-from harness import cluster, settings
-from harness.squatter import squat
-from harness.wire import Wire
+from harness.breaking.port_squatters import squat
+from harness.breaking.proxy import Wire
+from harness.world import cluster, settings
 
 
 @given("nothing is running")

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from rbee.hive import routes
-from rbee.hive.adapters.folder import Folder
-from rbee.hive.adapters.hardware import Hardware
-from rbee.hive.adapters.hub import Hub
-from rbee.hive.adapters.own_lines import OwnLines
-from rbee.hive.services.models import Models
-from rbee.hive.services.preflight import Preflight
-from rbee.hive.services.provisioner import Provisioner
-from rbee.hive.services.workers import Workers, worker_command
+from rbee.hive.hardware.devices import Hardware
+from rbee.hive.hardware.preflight import Preflight
+from rbee.hive.logs.recent_log import OwnLines
+from rbee.hive.models.folder import Folder
+from rbee.hive.models.hub import Hub
+from rbee.hive.models.inventory import Models
+from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.settings import HiveSettings
+from rbee.hive.workers.registry import Workers, worker_command
 from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.daemon import DRAIN, Daemon, run

@@ -66,7 +66,7 @@ def detect(as_json: bool) -> None:
 
     Where they differ, the command that mends it.
     """
-    from rbee.hive.services import by_hand
+    from rbee.hive.local import commands as by_hand
 
     sys.exit(by_hand.run(by_hand.detect, settings_or_exit({}), as_json))
 
@@ -79,7 +79,7 @@ def status(as_json: bool) -> None:
     \b
         rbee-hive status
     """
-    from rbee.hive.services import by_hand
+    from rbee.hive.local import commands as by_hand
 
     sys.exit(by_hand.run(by_hand.status, settings_or_exit({}), as_json))
 
@@ -166,6 +166,6 @@ def disk_usage(as_json: bool) -> None:
 
 
 def _models(action: str, as_json: bool, model: str = "") -> None:
-    from rbee.hive.services import by_hand
+    from rbee.hive.local import commands as by_hand
 
     sys.exit(by_hand.run(by_hand.models(action, model), settings_or_exit({}), as_json))

@@ -32,12 +32,12 @@ from rbee.contract.workers import (
     WorkerRows,
     WorkerState,
 )
-from rbee.hive.adapters.hardware import Hardware, disk_free_bytes
-from rbee.hive.adapters.own_lines import OwnLines
-from rbee.hive.services import logs
-from rbee.hive.services.provisioner import Provisioner
-from rbee.hive.services.verification import verify
-from rbee.hive.services.workers import Workers
+from rbee.hive.hardware.devices import Hardware, disk_free_bytes
+from rbee.hive.logs import log_stream as logs
+from rbee.hive.logs.recent_log import OwnLines
+from rbee.hive.models.provisioner import Provisioner
+from rbee.hive.models.verification import verify
+from rbee.hive.workers.registry import Workers
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 

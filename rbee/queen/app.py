@@ -7,15 +7,15 @@ import asyncio
 from aiohttp import web
 
 from rbee.queen import routes
-from rbee.queen.services.checking import Checking
-from rbee.queen.services.directory import Directory
-from rbee.queen.services.hives import Hives
+from rbee.queen.install.installer import Installer
+from rbee.queen.nodes.health import Health
+from rbee.queen.nodes.hive_commands import Hives
+from rbee.queen.nodes.membership import Membership
+from rbee.queen.nodes.nodes import Nodes
+from rbee.queen.nodes.registry import Registry
 from rbee.queen.services.holds import Holds
-from rbee.queen.services.installs import Installs
-from rbee.queen.services.joining import Joining
 from rbee.queen.services.logs import NodeLogs
 from rbee.queen.services.models import NodeModels
-from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
 from rbee.queen.services.workers import NodeWorkers
 from rbee.queen.settings import QueenSettings
@@ -53,22 +53,22 @@ def _build(life: Life, settings: QueenSettings) -> web.Application:
     app = server.application(life)
     app[routes.HOLDS] = Holds(life)
     app[routes.EVENTS] = Broadcast()
-    directory = Directory(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
-    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], directory)
-    app[routes.CHECKING] = Checking(app[routes.NODES], config)
-    app[routes.JOINING] = Joining(app[routes.NODES], config)
-    app[routes.INSTALLS] = Installs(app[routes.NODES], config)
+    registry = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
+    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], registry)
+    app[routes.HEALTH] = Health(app[routes.NODES], config)
+    app[routes.MEMBERSHIP] = Membership(app[routes.NODES], config)
+    app[routes.INSTALLER] = Installer(app[routes.NODES], config)
     app[routes.HIVES] = Hives(app[routes.NODES])
     app[routes.MODELS] = NodeModels(app[routes.NODES])
     app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES])
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app[routes.TASKS] = Tasks(config, app[routes.NODES])
-    app.on_startup.append(lambda _: directory.open())
+    app.on_startup.append(lambda _: registry.open())
     if life.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
-        app.on_startup.append(lambda _: app[routes.NODES].look(within_s=0))
+        app.on_startup.append(lambda _: app[routes.NODES].discover(within_s=0))
     # Not sooner: what answers until the end still writes.
-    app.on_cleanup.append(lambda _: directory.close())
+    app.on_cleanup.append(lambda _: registry.close())
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     return app
@@ -78,7 +78,7 @@ async def _drain(app: web.Application, grace_s: float) -> None:
     """End the hives, whose workers let running streams end within the grace; then what is left."""
     life, nodes, tasks = app[server.LIFE], app[routes.NODES], app[routes.TASKS]
     cutting = asyncio.create_task(_cut(app))
-    ending = asyncio.create_task(nodes.end())
+    ending = asyncio.create_task(nodes.close())
     empty = asyncio.create_task(tasks.empty())
     grace = asyncio.create_task(life.grace(grace_s))
     await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
@@ -91,4 +91,4 @@ async def _drain(app: web.Application, grace_s: float) -> None:
 async def _cut(app: web.Application) -> None:
     await app[server.LIFE].cut.wait()
     app[routes.TASKS].end_all()
-    app[routes.NODES].let_go()
+    app[routes.NODES].cut_lifelines()

@@ -32,14 +32,14 @@ from rbee.contract.registry import (
 )
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, WorkerName
-from rbee.queen.services.checking import Checking
-from rbee.queen.services.hives import Hives
+from rbee.queen.install.installer import Installer
+from rbee.queen.nodes.health import Health
+from rbee.queen.nodes.hive_commands import Hives
+from rbee.queen.nodes.membership import Membership
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.holds import Holds
-from rbee.queen.services.installs import Installs
-from rbee.queen.services.joining import Joining
 from rbee.queen.services.logs import NodeLogs
 from rbee.queen.services.models import NodeModels
-from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.tasks import Tasks
 from rbee.queen.services.workers import NodeWorkers
 from rbee.runtime import gauges, server
@@ -47,9 +47,9 @@ from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
-CHECKING: web.AppKey[Checking] = web.AppKey("checking", Checking)
-JOINING: web.AppKey[Joining] = web.AppKey("joining", Joining)
-INSTALLS: web.AppKey[Installs] = web.AppKey("installs", Installs)
+HEALTH: web.AppKey[Health] = web.AppKey("checking", Health)
+MEMBERSHIP: web.AppKey[Membership] = web.AppKey("joining", Membership)
+INSTALLER: web.AppKey[Installer] = web.AppKey("installs", Installer)
 HIVES: web.AppKey[Hives] = web.AppKey("hives", Hives)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 WORKERS: web.AppKey[NodeWorkers] = web.AppKey("workers", NodeWorkers)
@@ -158,27 +158,27 @@ async def _delete_model(request: web.Request, message: NodeModel) -> Deleted:
 
 
 async def _add_node(request: web.Request, message: AddNode) -> NodeAdded:
-    return await request.app[JOINING].add(message)
+    return await request.app[MEMBERSHIP].add(message)
 
 
 async def _nodes(request: web.Request, _: ep.Nothing) -> NodeRows:
-    return NodeRows(request.app[NODES].directory.rows())
+    return NodeRows(request.app[NODES].registry.rows())
 
 
 async def _check_nodes(request: web.Request, _: ep.Nothing) -> NodeChecks:
-    return await request.app[CHECKING].all()
+    return await request.app[HEALTH].all()
 
 
 async def _remove_node(request: web.Request, message: NodeNamed) -> NodeChanged:
-    return await request.app[JOINING].remove(message.node_name)
+    return await request.app[MEMBERSHIP].remove(message.node_name)
 
 
 def _install(request: web.Request, message: InstallNode) -> AsyncIterator[Event | None]:
-    return request.app[INSTALLS].start(message)
+    return request.app[INSTALLER].start(message)
 
 
 async def _reload_nodes(request: web.Request, _: ep.Nothing) -> NodeChanged:
-    return await request.app[JOINING].reload()
+    return await request.app[MEMBERSHIP].reload()
 
 
 def _start_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from rbee.contract.endpoints import HIVE_READY
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Loading
 from rbee.contract.nodes import Usable
@@ -19,16 +21,19 @@ from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.life import Life
 from rbee.runtime.narration import Narrator
 from rbee.runtime.progress import Progress
+from rbee.runtime.retry import doubling
 from rbee.runtime.tasks import stop
 from rbee.worker import routes
-from rbee.worker.services.announce import announce
-from rbee.worker.services.engine import Engine
-from rbee.worker.services.inference import Inference
-from rbee.worker.services.loading import Load, Loaded
-from rbee.worker.services.requests import Requests
+from rbee.worker.engine.engine import Engine
+from rbee.worker.engine.load import Load, Loaded
+from rbee.worker.requests.inference import Inference
+from rbee.worker.requests.requests import Requests
 from rbee.worker.settings import WorkerSettings
 
 PROGRAM = "llm-worker-rbee"
+_ATTEMPTS = 6
+_FIRST_PAUSE_S = 0.2
+_log = logging.getLogger(PROGRAM)
 
 
 def main(settings: WorkerSettings) -> int:
@@ -103,11 +108,24 @@ async def _start(app: web.Application, settings: WorkerSettings, engine: Engine)
         settings.worker_id, life.url, settings.model_ref, settings.backend, settings.device
     )
     async with hive:
-        telling = asyncio.create_task(announce(hive, callback))
+        telling = asyncio.create_task(_announce(hive, callback))
         # One turn of the loop puts the callback on its way; the load does not wait for the answer.
         await asyncio.sleep(0)
         engine.start()
         await telling
+
+
+async def _announce(hive: Client, callback: ReadyCallback) -> None:
+    """Tell the hive that this worker listens, in up to six attempts. Without an answer it only
+    warns: the worker serves all the same."""
+    for attempt, pause in enumerate(doubling(_FIRST_PAUSE_S, _ATTEMPTS), start=1):
+        await asyncio.sleep(pause)
+        try:
+            await hive.call(HIVE_READY, callback)
+            return
+        except RbeeError as error:
+            _log.info("ready callback, attempt %d of %d: %s", attempt, _ATTEMPTS, error)
+    _log.warning("the hive at %s did not confirm that this worker listens", hive.url)
 
 
 async def _drain(app: web.Application, settings: WorkerSettings) -> None:
@@ -123,6 +141,6 @@ async def _drain(app: web.Application, settings: WorkerSettings) -> None:
 
 def detect() -> Usable:
     """What the installed llama.cpp can compute on."""
-    from rbee.worker.adapters.llama import usable
+    from rbee.worker.model.llama import usable
 
     return usable()

@@ -14,9 +14,9 @@ from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.progress import Progress
-from rbee.worker.services.inference import Inference
-from rbee.worker.services.loading import facts
-from rbee.worker.services.requests import Requests
+from rbee.worker.engine.load import facts
+from rbee.worker.requests.inference import Inference
+from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 INFERENCE: web.AppKey[Inference] = web.AppKey("inference", Inference)

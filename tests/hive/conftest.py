@@ -16,7 +16,7 @@ import gguf
 import numpy as np
 import pytest
 
-from rbee.hive.adapters import transfer
+from rbee.hive.models import transfer
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 

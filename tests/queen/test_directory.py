@@ -14,15 +14,15 @@ import pytest
 from rbee.contract.errors import ConnectionTimeout, NodeNotFound, StateNotWritable
 from rbee.contract.nodes import NodeInfo
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters.registry import Registry
-from rbee.queen.services.directory import Directory
+from rbee.queen.nodes.registry import Registry
+from rbee.queen.nodes.registry_file import RegistryFile
 
 WORKSTATION = NodeRow(node_name="workstation", ssh_host="w.home.arpa", last_connected_unix=5)
 ATTIC = NodeRow(node_name="attic", ssh_host="a.home.arpa")
 INFO = NodeInfo(["cuda", "cpu"], {"cuda": 1, "cpu": 1}, [], 2, 1, 3, "running", None)
 AWAY = ConnectionTimeout("it is off", host="h", port=22, attempts=3)
 
-Open = Callable[[], Awaitable[Directory]]
+Open = Callable[[], Awaitable[Registry]]
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def path(tmp_path: Path) -> Path:
 async def opened(path: Path, configured: dict[str, dict[str, object]]) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
-        async def make() -> Directory:
-            directory = Directory(path, lambda: configured)
+        async def make() -> Registry:
+            directory = Registry(path, lambda: configured)
             stack.push_async_callback(directory.close)
             await directory.open()
             return directory
@@ -53,7 +53,7 @@ async def stored(path: Path) -> dict[str, NodeRow]:
     async def never(_: Path) -> None:
         raise AssertionError
 
-    registry = Registry(path, never)
+    registry = RegistryFile(path, never)
     rows = await registry.rows()
     await registry.close()
     return {row.node_name: row for row in rows}
@@ -150,7 +150,7 @@ async def test_a_removed_node_does_not_come_back(opened: Open) -> None:
 async def test_a_contact_is_noted_and_written_behind(opened: Open, path: Path) -> None:
     directory = await opened()
     await directory.put(msgspec.structs.replace(WORKSTATION, last_error="it was off"))
-    directory.met("workstation", INFO)
+    directory.record_contact("workstation", INFO)
     row = directory.find("workstation")
     assert (row.status, row.last_error) == ("reachable", None)
     assert (row.backends, row.devices) == (INFO.backends, INFO.devices)
@@ -162,8 +162,8 @@ async def test_a_contact_is_noted_and_written_behind(opened: Open, path: Path) -
 async def test_a_failed_contact_keeps_what_was_known(opened: Open, path: Path) -> None:
     directory = await opened()
     await directory.put(msgspec.structs.replace(WORKSTATION, backends=["cuda"]))
-    directory.met("workstation", AWAY)
-    directory.met("nobody", AWAY)
+    directory.record_contact("workstation", AWAY)
+    directory.record_contact("nobody", AWAY)
     row = directory.find("workstation")
     assert row == msgspec.structs.replace(
         WORKSTATION, backends=["cuda"], status="unreachable", last_error="it is off"
@@ -179,7 +179,7 @@ async def test_a_contact_with_a_node_that_is_being_removed_does_not_bring_it_bac
     await directory.put(WORKSTATION)
     removing = asyncio.create_task(directory.remove("workstation"))
     await asyncio.sleep(0)
-    directory.met("workstation", INFO)
+    directory.record_contact("workstation", INFO)
     await removing
     await directory.close()
     assert await stored(path) == {}
@@ -193,7 +193,7 @@ async def test_a_contact_with_a_node_that_is_being_changed_does_not_undo_it(
     changed = msgspec.structs.replace(WORKSTATION, ssh_host="new")
     changing = asyncio.create_task(directory.put(changed))
     await asyncio.sleep(0)
-    directory.met("workstation", AWAY)
+    directory.record_contact("workstation", AWAY)
     await changing
     await directory.close()
     assert (await stored(path))["workstation"].ssh_host == "new"
@@ -202,7 +202,7 @@ async def test_a_contact_with_a_node_that_is_being_changed_does_not_undo_it(
 
 async def test_what_can_not_be_stored_is_not_known(opened: Open, path: Path) -> None:
     path.mkdir()
-    directory = Directory(path, dict)
+    directory = Registry(path, dict)
     with pytest.raises(StateNotWritable):
         await directory.put(WORKSTATION)
     assert directory.rows() == []
@@ -211,7 +211,7 @@ async def test_what_can_not_be_stored_is_not_known(opened: Open, path: Path) -> 
         with pytest.raises(StateNotWritable):
             await act
     assert directory.rows() == [WORKSTATION]
-    directory.met("workstation", INFO)  # nobody waits for it: only the log tells
+    directory.record_contact("workstation", INFO)  # nobody waits for it: only the log tells
     await directory.close()
 
 

@@ -49,7 +49,7 @@ class FakeNodes:
         self.errors: dict[str, RbeeError] = {}
         self.tried: list[str] = []
         self.known = ["a", "b", "c"]
-        self.directory = self
+        self.registry = self
 
     def rows(self) -> list[str]:
         return self.known

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.adapters import hub_token
+from rbee.queen.nodes import hub_token
 
 
 @pytest.fixture(autouse=True)

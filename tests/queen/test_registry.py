@@ -14,7 +14,7 @@ import pytest
 
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters.registry import Registry
+from rbee.queen.nodes.registry_file import RegistryFile
 
 FULL = NodeRow(
     node_name="workstation",
@@ -37,7 +37,7 @@ FULL = NodeRow(
 )
 BARE = NodeRow(node_name="attic", ssh_host="attic")
 
-Open = Callable[[], Registry]
+Open = Callable[[], RegistryFile]
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ async def opened(path: Path, kept: list[Path]) -> AsyncIterator[Open]:
         async def on_damage(where: Path) -> None:
             kept.append(where)
 
-        def make() -> Registry:
-            registry = Registry(path, on_damage)
+        def make() -> RegistryFile:
+            registry = RegistryFile(path, on_damage)
             stack.push_async_callback(registry.close)
             return registry
 

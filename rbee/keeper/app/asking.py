@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from rbee.contract.tasks import TaskRequest
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import ask
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.screen import Screen
 
 
 def infer(

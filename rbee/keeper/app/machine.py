@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import unconfigured
+from rbee.runtime.screen import Screen
 
 
 def install(system: bool, root: str | None, systemd: bool, screen: Screen) -> int:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.registry import LOCAL, AddNode, HiveNode, InstallNode, NodeNamed
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import WRONG_USAGE, Asking, ask, message, run
+from rbee.runtime.screen import Screen
 
 M = TypeVar("M")
 

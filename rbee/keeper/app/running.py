@@ -13,12 +13,12 @@ from typing import Any, TypeAlias, TypeVar
 
 from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.validation import decode
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS
 from rbee.keeper.settings import KeeperSettings, of
 from rbee.runtime import settings as configuration
 from rbee.runtime import trail
+from rbee.runtime.command import INTERRUPTED, READER_GONE
 from rbee.runtime.present import unexpected
+from rbee.runtime.screen import Screen
 
 M = TypeVar("M")
 
@@ -46,7 +46,7 @@ def unconfigured(work: Callable[[], Coroutine[Any, Any, int]], screen: Screen) -
             screen.error(error)
             code = error.exit_code
         except BrokenPipeError:  # nobody reads any more: `| head -1`
-            code = NOBODY_READS
+            code = READER_GONE
         except KeyboardInterrupt:
             screen.note("Canceled.")
             code = INTERRUPTED

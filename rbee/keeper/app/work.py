@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rbee.contract.models import NodeDownload, NodeModel
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import ask, run
+from rbee.runtime.screen import Screen
 
 
 def daemon(action: str, screen: Screen) -> int:

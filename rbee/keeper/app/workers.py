@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rbee.contract.logs import LogQuery
 from rbee.contract.workers import StartWorker, WorkerName
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.app.running import ask, run
+from rbee.runtime.screen import Screen
 
 
 def worker(action: str, fields: dict[str, object], screen: Screen) -> int:

@@ -74,8 +74,8 @@ def show(**fields: object) -> None:
 
 
 def _config(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import nodes
+    from rbee.runtime.screen import Screen
 
     as_json = bool(fields.pop("as_json", False))
     sys.exit(nodes.config(action, fields, Screen(as_json=as_json)))

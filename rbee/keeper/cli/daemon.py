@@ -50,7 +50,7 @@ def status(as_json: bool) -> None:
 
 
 def _daemon(action: str, as_json: bool = False) -> None:
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import work
+    from rbee.runtime.screen import Screen
 
     sys.exit(work.daemon(action, Screen(as_json=as_json)))

@@ -21,7 +21,7 @@ def detect(node: str | None, as_json: bool) -> None:
 
     Of this machine also what its llama.cpp can't use, and the command that mends it.
     """
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import workers
+    from rbee.runtime.screen import Screen
 
     sys.exit(workers.detect(node, Screen(as_json=as_json)))

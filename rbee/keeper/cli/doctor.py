@@ -22,7 +22,7 @@ def doctor(as_json: bool) -> None:
     running; a queen who is started to ask the nodes leaves in ~/.rbee what every queen does: a key,
     databases, logs. Exit code 1 where there is a problem, marked ✗; ! is only a warning.
     """
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import machine
+    from rbee.runtime.screen import Screen
 
     sys.exit(machine.doctor(Screen(as_json=as_json)))

@@ -21,10 +21,10 @@ def _known(kind: str, other: bool = False) -> _Complete:
     def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem[str]]:
         from click.shell_completion import CompletionItem
 
-        from rbee.keeper.app import completing
+        from rbee.keeper.commands import completion
 
-        found = completing.others(kind, typed) if other else completing.known(kind, typed)
-        return [CompletionItem(name, help=told) for name, told in found]
+        found = completion.suggest(kind, typed, local=not other)
+        return [CompletionItem(name, help=about) for name, about in found]
 
     return complete
 

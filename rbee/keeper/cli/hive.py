@@ -55,8 +55,8 @@ def status(**fields: object) -> None:
 
 
 def _hive(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import nodes
+    from rbee.runtime.screen import Screen
 
     as_json = bool(fields.pop("as_json", False))
     sys.exit(nodes.hive(action, fields, Screen(as_json=as_json)))

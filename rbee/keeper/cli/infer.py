@@ -57,8 +57,8 @@ def infer(
 
     Only the answer goes to standard output. Exit code 0 means that it is whole.
     """
-    from rbee.keeper.adapters.screen import EventScreen
     from rbee.keeper.app import asking
+    from rbee.runtime.screen import Screen
 
     fields["stop"] = list(stop) or None
     if raw and system is not None:
@@ -66,7 +66,7 @@ def infer(
     if interactive:
         _check_chat(raw, as_json)
         first = _prompt(prompt, prompt_file, raw) if prompt or prompt_file else None
-        sys.exit(asking.chat(fields, first, system, EventScreen(quiet)))
+        sys.exit(asking.chat(fields, first, system, Screen(quiet)))
     text = _prompt(prompt, prompt_file, raw)
     if text is None:
         raise click.UsageError(
@@ -75,11 +75,11 @@ def infer(
         )
     if not text.strip():
         raise click.UsageError('The prompt is empty. Say what to answer: --prompt "…"')
-    sys.exit(asking.infer(fields, text, system, raw, EventScreen(quiet, as_json)))
+    sys.exit(asking.infer(fields, text, system, raw, Screen(quiet, as_json, streams=True)))
 
 
 def _prompt(text: str | None, file: str | None, raw: bool) -> str | None:
-    from rbee.keeper.adapters import prompt
+    from rbee.keeper.terminal import prompt
 
     try:
         return prompt.find(text, file, exact=raw)

@@ -30,7 +30,7 @@ def install(user: bool, system: bool, root: str | None, systemd: bool) -> None:
         raise click.UsageError("--root goes with --system.")
     if root == "":
         raise click.UsageError("--root is empty: name a folder.")
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import machine
+    from rbee.runtime.screen import Screen
 
     sys.exit(machine.install(system, root, systemd, Screen()))

@@ -33,7 +33,7 @@ def logs(as_json: bool, quiet: bool, **fields: object) -> None:
     Each line says who wrote it: rbee-hive, or a worker by its id. Following goes on when the hive
     ends and another one comes.
     """
-    from rbee.keeper.adapters.screen import EventScreen
     from rbee.keeper.app import workers
+    from rbee.runtime.screen import Screen
 
-    sys.exit(workers.logs(fields, EventScreen(quiet, as_json)))
+    sys.exit(workers.logs(fields, Screen(quiet, as_json, streams=True)))

@@ -107,9 +107,12 @@ def disk_usage(**fields: object) -> None:
 
 
 def _models(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.adapters.screen import EventScreen, Screen
     from rbee.keeper.app import work
+    from rbee.runtime.screen import Screen
 
-    shown = EventScreen if action in ("download", "verify") else Screen
     as_json = bool(fields.pop("as_json"))
-    sys.exit(work.models(action, fields, shown(as_json=as_json)))
+    sys.exit(
+        work.models(
+            action, fields, Screen(as_json=as_json, streams=action in ("download", "verify"))
+        )
+    )

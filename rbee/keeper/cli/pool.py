@@ -80,7 +80,7 @@ def git(host: str) -> None:
 
 
 def _pool(action: str, host: str, as_json: bool = False) -> None:
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import nodes
+    from rbee.runtime.screen import Screen
 
     sys.exit(nodes.pool(action, host, Screen(as_json=as_json)))

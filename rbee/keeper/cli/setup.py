@@ -97,8 +97,8 @@ def install(**fields: object) -> None:
 
 
 def _setup(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.adapters.screen import Screen
     from rbee.keeper.app import nodes
+    from rbee.runtime.screen import Screen
 
     as_json = bool(fields.pop("as_json", False))
     sys.exit(nodes.setup(action, fields, Screen(as_json=as_json)))

@@ -91,9 +91,8 @@ for _command in (stop, list_, health):
 
 
 def _worker(action: str, fields: dict[str, object], quiet: bool = False) -> None:
-    from rbee.keeper.adapters.screen import EventScreen, Screen
     from rbee.keeper.app import workers
+    from rbee.runtime.screen import Screen
 
-    shown = EventScreen if action == "start" else Screen
     as_json = bool(fields.pop("as_json"))
-    sys.exit(workers.worker(action, fields, shown(quiet, as_json)))
+    sys.exit(workers.worker(action, fields, Screen(quiet, as_json, streams=action == "start")))

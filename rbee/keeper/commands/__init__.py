@@ -1,1 +1,1 @@
-"""A file for each command."""
+"""What each command does, one file per command."""

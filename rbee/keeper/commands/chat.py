@@ -6,16 +6,16 @@ import asyncio
 
 from rbee.contract.errors import RbeeError
 from rbee.contract.tasks import TaskRequest
-from rbee.keeper.adapters.line_editor import LineEditor
-from rbee.keeper.adapters.screen import Screen
+from rbee.keeper.chat.chat import Chat
+from rbee.keeper.chat.conversation import is_open
 from rbee.keeper.commands.infer import hint
-from rbee.keeper.core.conversation import is_open
-from rbee.keeper.services.chat import Chat
-from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS, Interrupts
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import canceled, leave
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import canceled, leave
 from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.terminal.line_editor import LineEditor
 from rbee.runtime import paths
+from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
+from rbee.runtime.screen import Screen
 
 
 async def chat(
@@ -37,5 +37,5 @@ async def chat(
         canceled(screen)
         code = INTERRUPTED
     except BrokenPipeError:  # the terminal is gone
-        code = NOBODY_READS
+        code = READER_GONE
     return await leave(queen, interrupts, screen, code)

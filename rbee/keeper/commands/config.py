@@ -8,12 +8,12 @@ from pathlib import Path
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import NodeNotFound, ProgramFailed
 from rbee.contract.registry import AddNode, NodeNamed
-from rbee.keeper.adapters import config_file
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.services.queen import PROGRAM, Queen
-from rbee.keeper.services.session import with_queen
+from rbee.keeper.config import config_file
+from rbee.keeper.session.queen import PROGRAM, Queen
+from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import settings as configuration
+from rbee.runtime.screen import Screen
 
 _WRITTEN = ("ssh_host", "ssh_user", "ssh_key_path", "ssh_port")
 

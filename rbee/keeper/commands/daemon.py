@@ -13,11 +13,11 @@ from rbee.contract.daemons import QueenHealth
 from rbee.contract.errors import AddressInUse, RbeeError
 from rbee.contract.events import Event, Narration
 from rbee.contract.workers import NodeWorkerRow
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.ending import Ending
-from rbee.keeper.services.hung import end_hung, find_hung
-from rbee.keeper.services.queen import PROGRAM, Queen
+from rbee.keeper.commands.daemon_end import Ending
+from rbee.keeper.session.queen import PROGRAM, Queen
+from rbee.keeper.session.unresponsive_queen import end_hung, find_hung
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.screen import Screen
 from rbee.runtime.tasks import stop as end_task
 
 _LIST_WITHIN_S = 6.0

@@ -8,13 +8,13 @@ import sys
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ProgramFailed
 from rbee.contract.registry import HiveNode, HiveStatus
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.commands.hive import of_node
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import follow, with_queen
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import follow, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import paths
 from rbee.runtime.listings import megabytes
+from rbee.runtime.screen import Screen
 
 _HIVE = "rbee-hive"
 

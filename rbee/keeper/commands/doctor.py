@@ -9,15 +9,16 @@ from collections.abc import Sequence
 
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
-from rbee.keeper.adapters import installation
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.commands.install import wanted_units
-from rbee.keeper.core import layout, units
-from rbee.keeper.core.diagnosis import programs
-from rbee.keeper.core.diagnosis.finding import Diagnosis, Finding
-from rbee.keeper.services.examining import Examination
-from rbee.keeper.services.interrupts import INTERRUPTED, Interrupts
+from rbee.keeper.doctor import check_programs as programs
+from rbee.keeper.doctor.checkup import Examination
+from rbee.keeper.doctor.findings import Diagnosis, Finding
+from rbee.keeper.install import files as installation
+from rbee.keeper.install import paths as layout
+from rbee.keeper.install import systemd as units
 from rbee.runtime import paths
+from rbee.runtime.command import INTERRUPTED, Interrupts
+from rbee.runtime.screen import Screen
 
 
 async def doctor(screen: Screen) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionTimeout, NodeNotFound, ProgramFailed
 from rbee.contract.registry import HiveNode, HiveStatus
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.nodes import HIVE_HEADS, hive_cells
-from rbee.keeper.services.queen import PROGRAM, Queen
-from rbee.keeper.services.session import follow, with_queen
+from rbee.keeper.commands.node_tables import HIVE_HEADS, hive_cells
+from rbee.keeper.session.queen import PROGRAM, Queen
+from rbee.keeper.session.session import follow, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.listings import table
+from rbee.runtime.screen import Screen
 
 _HIVE = "rbee-hive"
 _NOT_RUNNING = 1

@@ -7,14 +7,14 @@ import contextlib
 
 from rbee.contract.errors import RbeeError, RequestCanceled
 from rbee.contract.tasks import TaskRequest
-from rbee.keeper.adapters.outputs import when_reader_leaves
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.answer import summary
-from rbee.keeper.services.asking import Asking
-from rbee.keeper.services.interrupts import INTERRUPTED, NOBODY_READS, Interrupts
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import canceled, leave
+from rbee.keeper.chat.answer import summary
+from rbee.keeper.chat.task import Asking
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import canceled, leave
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
+from rbee.runtime.outputs import on_reader_gone
+from rbee.runtime.screen import Screen
 
 _KEEP_WARM = "→ To keep the model warm between commands: rbee-keeper daemon start"
 
@@ -29,11 +29,11 @@ async def infer(settings: KeeperSettings, screen: Screen, request: TaskRequest) 
     interrupts = Interrupts()
     asking = Asking(queen, request, screen)
     try:
-        with when_reader_leaves(interrupts.reader_leaves):
+        with on_reader_gone(interrupts.cancel_quietly):
             code = await _ask(queen, asking, screen)
     except (asyncio.CancelledError, BrokenPipeError) as error:
-        quietly = interrupts.nobody_reads or isinstance(error, BrokenPipeError)
-        code = NOBODY_READS if quietly else INTERRUPTED
+        quietly = interrupts.reader_is_gone or isinstance(error, BrokenPipeError)
+        code = READER_GONE if quietly else INTERRUPTED
         await _cancel(asking, interrupts)
     if code == INTERRUPTED:
         _tell_program(screen, asking)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError, StateNotWritable
-from rbee.keeper.adapters import installation
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core import default_config, layout, units
-from rbee.keeper.core.layout import Layout
+from rbee.keeper.config import default_config
+from rbee.keeper.install import files as installation
+from rbee.keeper.install import paths as layout
+from rbee.keeper.install import systemd as units
+from rbee.keeper.install.paths import Layout
 from rbee.runtime import paths
 from rbee.runtime import settings as configuration
+from rbee.runtime.screen import Screen
 
 _MODE = 0o644
 _PRIVATE_MODE = 0o600

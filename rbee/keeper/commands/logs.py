@@ -7,12 +7,12 @@ import asyncio
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ShuttingDown
 from rbee.contract.logs import LogLine, LogQuery
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.services.interrupts import INTERRUPTED
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import with_queen
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.command import INTERRUPTED
 from rbee.runtime.log import harmless
+from rbee.runtime.screen import Screen
 
 
 async def logs(settings: KeeperSettings, screen: Screen, asked: LogQuery) -> int:

@@ -11,11 +11,11 @@ from rbee.contract.models import (
     NodeModel,
     NodeModelRows,
 )
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import told, with_queen
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import told, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.listings import MODEL_HEADS, described, megabytes, model_cells, table, usage
+from rbee.runtime.screen import Screen
 
 # The Hub may be asked six times, and a large model be removed from a slow disk.
 _WITHIN_S = 200.0

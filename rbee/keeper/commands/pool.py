@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from rbee.contract import endpoints as ep
 from rbee.contract.registry import InstallNode
-from rbee.keeper.adapters.screen import Screen
 from rbee.keeper.commands import hive, models
-from rbee.keeper.core.nodes import WORKER_HEADS, named, worker_cells
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import follow, with_queen
+from rbee.keeper.commands.node_tables import WORKER_HEADS, named, worker_cells
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import follow, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.listings import table
+from rbee.runtime.screen import Screen
 
 
 async def health(settings: KeeperSettings, screen: Screen, host: str) -> int:

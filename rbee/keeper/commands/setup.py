@@ -8,13 +8,13 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import SshConnectionFailed
 from rbee.contract.events import Narration
 from rbee.contract.registry import AddNode, InstallNode, NodeAdded, NodeNamed, NodeRow
-from rbee.keeper.adapters import question
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.nodes import NODE_HEADS, host, node_cells, reachable
-from rbee.keeper.services.queen import PROGRAM, Queen
-from rbee.keeper.services.session import follow, with_queen
+from rbee.keeper.commands.node_tables import NODE_HEADS, host, node_cells, reachable
+from rbee.keeper.session.queen import PROGRAM, Queen
+from rbee.keeper.session.session import follow, with_queen
 from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.terminal import confirm as question
 from rbee.runtime.listings import table
+from rbee.runtime.screen import Screen
 
 # SSH's own limit, and then the node is asked for its hardware.
 _TESTED_WITHIN_S = 120.0

@@ -5,8 +5,7 @@ from __future__ import annotations
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import StreamTruncated
 from rbee.contract.workers import NodeWorkerRow, StartWorker, WorkerName
-from rbee.keeper.adapters.screen import Screen
-from rbee.keeper.core.workers import (
+from rbee.keeper.commands.worker_tables import (
     HEALTH_HEADS,
     LIST_HEADS,
     are_healthy,
@@ -14,10 +13,11 @@ from rbee.keeper.core.workers import (
     list_cells,
     started,
 )
-from rbee.keeper.services.queen import Queen
-from rbee.keeper.services.session import told, with_queen
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import told, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.listings import table
+from rbee.runtime.screen import Screen
 
 _UNHEALTHY = 1
 # The queen asks all nodes at once, and each of their workers.

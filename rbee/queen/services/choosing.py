@@ -12,8 +12,8 @@ from rbee.contract.models import ModelName
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.core.ranking import Candidate, Verdict, rank
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.nodes import Nodes
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
 
 _ASK_WITHIN_S = 2.0
 _LOOK_WITHIN_S = 1.0
@@ -24,7 +24,7 @@ async def choose(nodes: Nodes, request: TaskRequest, model: ModelRef) -> list[Ve
 
     Only hives that run are asked, and none for longer than two seconds.
     """
-    await nodes.look(_LOOK_WITHIN_S, away=False)
+    await nodes.discover(_LOOK_WITHIN_S, wait_for_unreachable=False)
     candidates = await asyncio.gather(*(_known(nodes, hive, model) for hive in nodes.hives()))
     return rank(candidates, str(model), request.backend, request.device)
 
@@ -32,11 +32,11 @@ async def choose(nodes: Nodes, request: TaskRequest, model: ModelRef) -> list[Ve
 async def _known(nodes: Nodes, hive: Hive, model: ModelRef) -> Candidate:
     away, backends = None, None
     if hive.node != LOCAL:
-        row = nodes.directory.find(hive.node)
+        row = nodes.registry.find(hive.node)
         backends = row.backends
         if row.status == "unreachable":
             away = row.last_error or "unreachable"
-    if hive.is_up:
+    if hive.is_running:
         with contextlib.suppress(RbeeError, TimeoutError):
             async with asyncio.timeout(_ASK_WITHIN_S):
                 return await _asked(hive, model)
@@ -44,13 +44,13 @@ async def _known(nodes: Nodes, hive: Hive, model: ModelRef) -> Candidate:
 
 
 async def _asked(hive: Hive, model: ModelRef) -> Candidate:
-    info, rows = await asyncio.gather(hive.own.call(ep.HIVE_NODE), hive.rows())
+    info, rows = await asyncio.gather(hive.http.call(ep.HIVE_NODE), hive.workers())
     reference, required, lacks = None, None, False
     try:
-        known = await hive.own.call(ep.HIVE_RESOLVE, ModelName(str(model)))
+        known = await hive.http.call(ep.HIVE_RESOLVE, ModelName(str(model)))
         reference = known.reference
         if reference is not None:
-            details = await hive.own.call(ep.HIVE_MODEL_INFO, ModelName(reference))
+            details = await hive.http.call(ep.HIVE_MODEL_INFO, ModelName(reference))
             required = details.required_bytes
     except RbeeError:
         lacks = model.scheme != "hf"

@@ -11,7 +11,7 @@ from rbee.contract.models import ModelName
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import SpawnRequest, WorkerRow
 from rbee.queen.core.placement import match
-from rbee.queen.services.hive import Hive
+from rbee.queen.nodes.hive import Hive
 from rbee.queen.services.inference import Inference, crashed
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
@@ -53,14 +53,14 @@ class Course:
         or started, up to three times in all."""
         for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TRIES), start=1):
             await asyncio.sleep(pause)
-            await self._hive.up(self._narrator)
+            await self._hive.ensure_running(self._narrator)
             try:
                 worker = await self._worker()
             except ConnectionTimeout as error:
                 if turn == _TRIES:
                     error.details["attempts"] = turn
                     raise
-                self._hive.doubt()
+                self._hive.suspect()
                 continue
             inference = Inference(
                 self._request_id, self._request, worker, self._hive, self._queue, self.outlet
@@ -96,10 +96,10 @@ class Course:
         return self._startup.wanted.model
 
     async def _match(self) -> WorkerRow | None:
-        rows = [row for row in await self._hive.rows() if row.id not in self._left]
+        rows = [row for row in await self._hive.workers() if row.id not in self._left]
         if self._of_repository and rows:
             # Workers have the name of the file; a repository or a quantization means one.
-            known = await self._hive.own.call(ep.HIVE_RESOLVE, ModelName(self._model))
+            known = await self._hive.http.call(ep.HIVE_RESOLVE, ModelName(self._model))
             self._startup.call_it(known.reference or self._model)
         return match(rows, self._model, self._request.backend, self._request.device)
 
@@ -125,7 +125,7 @@ class Course:
     async def _place(self) -> WorkerRow:
         """Phases 4 to 6, one request of a node after the other: two that want the same model get
         one worker."""
-        if self._hive.placing.locked():
+        if self._hive.worker_start_lock.locked():
             self._say(_QUEEN, "⏱️", "waiting for a worker that another request starts")
-        async with self._hive.placing:
+        async with self._hive.worker_start_lock:
             return await self._match() or await self._startup.spawn()

@@ -20,9 +20,9 @@ from rbee.contract.model_ref import ModelRef
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.core.ranking import Verdict
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.choosing import choose
 from rbee.queen.services.course import Course
-from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
 from rbee.runtime.narration import Narrator
@@ -85,7 +85,7 @@ class Errand:
     async def _order(self) -> list[str]:
         if self._request.node is not None:
             return [self._request.node]
-        if not self._nodes.directory.rows():
+        if not self._nodes.registry.rows():
             if self._request.explain:
                 self._tell(f"{LOCAL}, the only node there is")
             return [LOCAL]

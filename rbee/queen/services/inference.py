@@ -14,7 +14,7 @@ from rbee.contract.errors import (
 from rbee.contract.events import Accepted, Done, Started, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
-from rbee.queen.services.hive import Hive
+from rbee.queen.nodes.hive import Hive
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
 from rbee.runtime.client import Client
@@ -46,7 +46,7 @@ class Inference:
     async def run(self) -> None:
         """Up to `done`. Raises ALL_SLOTS_BUSY where nobody may wait, QUEUE_FULL, WORKER_CRASHED,
         and what the worker itself raises."""
-        async with await self._hive.client(self._worker.url) as client:
+        async with await self._hive.client_for(self._worker.url) as client:
             try:
                 if not self._queue.has_line(self._worker.id):
                     await self._relay(client)
@@ -96,7 +96,7 @@ class Inference:
                 )
                 raise
         if not done:
-            gone = await self._hive.news.gone(worker.id)
+            gone = await self._hive.worker_exit(worker.id)
             node, wanted = self._hive.node, self._request.max_tokens
             raise crashed(gone, worker.id, node, self.tokens, wanted)
 

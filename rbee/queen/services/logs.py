@@ -20,8 +20,8 @@ from rbee.contract.events import Event
 from rbee.contract.logs import MOST_LINES, LogLine, LogQuery
 from rbee.contract.registry import LOCAL
 from rbee.queen.core.log_place import LogPlace
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.nodes import Nodes
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.runtime.narration import Narrator
 from rbee.runtime.tasks import stop
@@ -50,12 +50,12 @@ class NodeLogs:
 
     async def _read(self, hives: Sequence[Hive], asked: LogQuery, outlet: Outlet) -> None:
         if asked.node is None:
-            await self._nodes.look()
+            await self._nodes.discover()
         else:
             await _is_there(hives[0])
-        there = [hive for hive in hives if hive.is_up]
+        there = [hive for hive in hives if hive.is_running]
         if not there and not asked.follow:
-            trouble = hives[0].trouble if asked.node is not None else None
+            trouble = hives[0].last_error if asked.node is not None else None
             raise trouble or _nobody(asked.node)
         if asked.follow and asked.node is None:
             await self._follow_all(asked.lines, not there, outlet)
@@ -69,11 +69,11 @@ class NodeLogs:
         followed: dict[Hive, asyncio.Task[None]] = {}
         try:
             while True:
-                await self._nodes.look(_LOOK_HERE_EVERY_S, away=False)
+                await self._nodes.discover(_LOOK_HERE_EVERY_S, wait_for_unreachable=False)
                 hives = self._nodes.hives()
                 for hive in hives:
-                    if hive not in followed and (hive.is_up or hive.node == LOCAL):
-                        follow = _follow(hive, lines, hive.is_up or nobody, outlet)
+                    if hive not in followed and (hive.is_running or hive.node == LOCAL):
+                        follow = _follow(hive, lines, hive.is_running or nobody, outlet)
                         followed[hive] = asyncio.create_task(follow)
                 for removed in followed.keys() - set(hives):
                     await stop(followed.pop(removed))
@@ -117,7 +117,10 @@ async def _relay(hive: Hive, place: LogPlace, lines: int, follow: bool, outlet: 
     names = {"follow": str(follow).lower(), "lines": str(wanted)}
     place.begin_again()
     # A client of its own: those that the hive is asked with may be closed meanwhile.
-    async with hive.apart() as client, client.stream(ep.HIVE_LOGS, None, **names) as events:
+    async with (
+        hive.separate_client() as client,
+        client.stream(ep.HIVE_LOGS, None, **names) as events,
+    ):
         async for event in events:
             if not isinstance(event, LogLine) or not place.is_news(event):
                 continue
@@ -126,14 +129,14 @@ async def _relay(hive: Hive, place: LogPlace, lines: int, follow: bool, outlet: 
 
 
 async def _is_there(hive: Hive) -> bool:
-    return hive.is_up or await hive.look()
+    return hive.is_running or await hive.discover()
 
 
 async def _wait_for(hive: Hive) -> None:
     """A while, or until somebody has started it."""
     pause = _LOOK_HERE_EVERY_S if hive.node == LOCAL else _LOOK_THERE_EVERY_S
     waited = 0.0
-    while waited < pause and not hive.is_up:
+    while waited < pause and not hive.is_running:
         await asyncio.sleep(_AGAIN_S)
         waited += _AGAIN_S
 

@@ -22,9 +22,9 @@ from rbee.contract.models import (
     NodeModelRows,
 )
 from rbee.contract.registry import LOCAL
-from rbee.queen.core.naming import named
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.nodes import Nodes
+from rbee.queen.nodes.error_names import with_node_name
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.provision import ASKED_WITHIN_S, provide
 from rbee.runtime.log import correlation_id
@@ -43,7 +43,7 @@ class NodeModels:
         runs. What can't be listed is noted."""
         if node is not None:
             return await self._of(self._nodes.hive(node))
-        await self._nodes.look()
+        await self._nodes.discover()
         listed = await asyncio.gather(*(self._noted(hive) for hive in self._nodes.hives()))
         return NodeModelRows(
             [row for part in listed for row in part.models],
@@ -54,17 +54,17 @@ class NodeModels:
     async def info(self, asked: NodeModel) -> ModelDetails:
         hive = await self._up(asked.node, Outlet())
         name = ModelName(asked.model)
-        return await hive.own.call(ep.HIVE_MODEL_INFO, name, within_s=ASKED_WITHIN_S)
+        return await hive.http.call(ep.HIVE_MODEL_INFO, name, within_s=ASKED_WITHIN_S)
 
     async def delete(self, asked: NodeModel) -> Deleted:
         hive = await self._up(asked.node, Outlet())
         name = ModelName(asked.model)
-        return await hive.own.call(ep.HIVE_MODEL_DELETE, name, within_s=ASKED_WITHIN_S)
+        return await hive.http.call(ep.HIVE_MODEL_DELETE, name, within_s=ASKED_WITHIN_S)
 
     async def verify(self, asked: NodeModel) -> AsyncIterator[Event | None]:
         """The hive's events. A reader that leaves ends the work."""
         hive = await self._up(asked.node, Outlet())
-        async with hive.own.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
+        async with hive.http.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
             async for event in events:
                 yield event
 
@@ -77,20 +77,20 @@ class NodeModels:
         try:
             hive = await self._up(asked.node, outlet)
             say = Narrator(outlet.tell, hive.node).say
-            with hive.news.events.listen() as coming:
+            with hive.events.listen() as coming:
                 relay = asyncio.create_task(_relay(hive.node, coming, outlet))
                 try:
                     wanted = DownloadRequest(asked.model, detach=asked.detach)
-                    done = await provide(hive.own, wanted, outlet.tell, say)
+                    done = await provide(hive.http, wanted, outlet.tell, say)
                     if done.local_path is not None:
                         outlet.tell(Download("complete", local_path=done.local_path))
                 finally:
                     await stop(relay)
         except RbeeError as error:
-            raise named(error, asked.node or LOCAL) from None
+            raise with_node_name(error, asked.node or LOCAL) from None
 
     async def _noted(self, hive: Hive) -> NodeModelRows:
-        if hive.node != LOCAL and not hive.is_up:
+        if hive.node != LOCAL and not hive.is_running:
             told = f"{hive.node} is not listed: no hive runs there. Ask it: --node {hive.node}"
             return NodeModelRows([], [], [told])
         try:
@@ -101,8 +101,8 @@ class NodeModels:
             return NodeModelRows([], [], [f"{hive.node} is not listed: {error.message}"])
 
     async def _of(self, hive: Hive) -> NodeModelRows:
-        await hive.up(Narrator(lambda _: None, hive.node))
-        listed = await hive.own.call(ep.HIVE_MODELS)
+        await hive.ensure_running(Narrator(lambda _: None, hive.node))
+        listed = await hive.http.call(ep.HIVE_MODELS)
         rows = [
             NodeModelRow(node=hive.node, **msgspec.structs.asdict(row)) for row in listed.models
         ]
@@ -111,7 +111,7 @@ class NodeModels:
 
     async def _up(self, node: str | None, outlet: Outlet) -> Hive:
         hive = self._nodes.hive(node)
-        await hive.up(Narrator(outlet.tell, hive.node))
+        await hive.ensure_running(Narrator(outlet.tell, hive.node))
         return hive
 
 

@@ -21,8 +21,8 @@ from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.models import DownloadRequest
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import SpawnRequest, WorkerRow
-from rbee.queen.core.naming import named
-from rbee.queen.services.hive import Hive
+from rbee.queen.nodes.error_names import with_node_name
+from rbee.queen.nodes.hive import Hive
 from rbee.queen.services.inference import crashed
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.provision import provide
@@ -60,7 +60,7 @@ class Startup:
     @contextlib.asynccontextmanager
     async def heard(self) -> AsyncIterator[None]:
         """What the hive tells of this is passed on."""
-        with self._hive.news.events.listen() as coming:
+        with self._hive.events.listen() as coming:
             relay = asyncio.create_task(self._relay(coming))
             try:
                 yield
@@ -69,7 +69,7 @@ class Startup:
 
     async def provide(self) -> None:
         """Phases 2 and 3, told by the hive where the hive does them."""
-        hive, wanted = self._hive.own, self.wanted
+        hive, wanted = self._hive.http, self.wanted
         version = await self._hive.check_version()
         self._say(_QUEEN, "🩺", f"pool preflight: rbee-hive {version} is alive at {hive.url}")
         # As it shall run, so that what can't fit is not fetched.
@@ -88,7 +88,7 @@ class Startup:
 
     async def spawn(self) -> WorkerRow:
         """Phases 4 to 6: a worker that listens."""
-        hive = self._hive.own
+        hive = self._hive.http
         try:
             spawned = await hive.call(ep.HIVE_SPAWN, self.wanted, within_s=_SPAWNED_WITHIN_S)
         except RbeeError as error:
@@ -97,7 +97,7 @@ class Startup:
         row = await self._hear_of(spawned.worker_id, loaded=False)
         if row is None:
             # It listens, or the hive would not have said so, but has not called back.
-            rows = await self._hive.rows()
+            rows = await self._hive.workers()
             row = next((found for found in rows if found.id == spawned.worker_id), None)
         if row is None:
             nothing = Loading("loading_to_vram", 0, 0)
@@ -115,7 +115,7 @@ class Startup:
         last = Loading("loading_to_vram", 0, 0, 0.0)
         try:
             async with (
-                await self._hive.client(worker.url) as client,
+                await self._hive.client_for(worker.url) as client,
                 client.stream(ep.WORKER_LOADING) as events,
             ):
                 async for event in events:
@@ -130,13 +130,13 @@ class Startup:
             raise self._named(error) from None
 
     def _named(self, error: RbeeError) -> RbeeError:
-        return named(error, self._hive.node, self.wanted.model)
+        return with_node_name(error, self._hive.node, self.wanted.model)
 
     async def _told_before(self, error: RbeeError) -> RbeeError:
         """The hive's refusal, once what it told before is here: that comes by another connection,
         and not after the answer to a later question."""
         with contextlib.suppress(RbeeError):
-            await self._hive.own.call(ep.HIVE_HEALTH, within_s=_HEARD_WITHIN_S)
+            await self._hive.http.call(ep.HIVE_HEALTH, within_s=_HEARD_WITHIN_S)
         return self._named(error)
 
     async def _relay(self, coming: AsyncIterator[Event]) -> None:
@@ -161,7 +161,7 @@ class Startup:
         return self._rows.get(worker_id)
 
     async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
-        gone = await self._hive.news.gone(worker_id)
+        gone = await self._hive.worker_exit(worker_id)
         if gone is not None and gone.error is not None:
             return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
         if gone is not None and gone.stalled:
@@ -189,7 +189,7 @@ async def check_port(hive: Hive, worker: WorkerRow) -> None:
         return
     rows = []
     with contextlib.suppress(RbeeError):
-        rows = await hive.rows()
+        rows = await hive.workers()
     if any(row.id == worker.id and row.state != "unhealthy" for row in rows):
         host, port = address(worker.url)
         raise PortBlocked(

@@ -12,8 +12,8 @@ from rbee.contract.config import Config
 from rbee.contract.errors import Internal, RbeeError, RequestCanceled, ShuttingDown
 from rbee.contract.events import Accepted, Event
 from rbee.contract.tasks import TaskRequest
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.errand import Errand
-from rbee.queen.services.nodes import Nodes
 from rbee.queen.services.queue import Queue
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.log import correlation_id

@@ -25,8 +25,8 @@ from rbee.contract.workers import (
     WorkerRow,
 )
 from rbee.queen.core.finding import find_worker
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.nodes import Nodes
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.startup import Startup
 from rbee.runtime.narration import Narrator
@@ -61,9 +61,9 @@ class NodeWorkers:
         for a node that was named why its hive can't be asked."""
         if node is not None:
             hive = self._nodes.hive(node)
-            await self._nodes.look_at(hive)
+            await self._nodes.find_running(hive)
             return WorkerChecks(await _checks(hive))
-        await self._nodes.look()
+        await self._nodes.discover()
         found = await asyncio.gather(
             *(_checks(hive) for hive in self._nodes.hives()), return_exceptions=True
         )
@@ -79,13 +79,13 @@ class NodeWorkers:
         row = find_worker(await self._nodes.workers(), name)
         hive = self._nodes.hive(row.node)
         asked = WorkerName(row.worker_id)
-        await hive.own.call(ep.HIVE_WORKER_SHUTDOWN, asked, within_s=self._end_within_s)
+        await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, asked, within_s=self._end_within_s)
         return Ack(f"{row.worker_id} on {row.node} has ended.")
 
 
 async def _start(hive: Hive, wanted: SpawnRequest, outlet: Outlet) -> None:
     narrator = Narrator(outlet.tell, hive.node)
-    await hive.up(narrator)
+    await hive.ensure_running(narrator)
     narrator.say(_QUEEN, "⏭️", "skipped: worker registry, since another worker is wanted")
     startup = Startup(wanted, hive, outlet)
     try:
@@ -101,11 +101,11 @@ async def _start(hive: Hive, wanted: SpawnRequest, outlet: Outlet) -> None:
 
 
 async def _end(hive: Hive, name: WorkerName) -> None:
-    await hive.own.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=_ANSWER_WITHIN_S)
+    await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=_ANSWER_WITHIN_S)
 
 
 async def _checks(hive: Hive) -> list[WorkerCheck]:
-    rows = await hive.rows()
+    rows = await hive.workers()
     answers = await asyncio.gather(*(_ask(hive, row) for row in rows))
     return [_check(hive.node, row, answer) for row, answer in zip(rows, answers, strict=True)]
 
@@ -113,7 +113,7 @@ async def _checks(hive: Hive) -> list[WorkerCheck]:
 async def _ask(hive: Hive, row: WorkerRow) -> WorkerHealth | None:
     """None where it does not answer in time."""
     try:
-        async with asyncio.timeout(_ANSWER_WITHIN_S), await hive.client(row.url) as client:
+        async with asyncio.timeout(_ANSWER_WITHIN_S), await hive.client_for(row.url) as client:
             return await client.call(ep.WORKER_HEALTH, within_s=_ANSWER_WITHIN_S)
     except (RbeeError, TimeoutError):
         return None

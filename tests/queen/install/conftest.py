@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.adapters.remote import Result
+from rbee.queen.ssh.remote import Result
 
 _BACKEND = """
 import zipfile

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.adapters.on_node.clone import fetch, standing
-from rbee.queen.adapters.on_node.facts import facts
-from rbee.queen.adapters.on_node.running import FailedError
+from rbee.queen.install.on_node.clone import fetch, standing
+from rbee.queen.install.on_node.facts import facts
+from rbee.queen.install.on_node.running import FailedError
 
 
 @pytest.fixture

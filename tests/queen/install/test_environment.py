@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.adapters.on_node import environment
-from rbee.queen.adapters.on_node.environment import build, room
-from rbee.queen.adapters.on_node.facts import facts
-from rbee.queen.adapters.on_node.running import FailedError
+from rbee.queen.install.on_node import environment
+from rbee.queen.install.on_node.environment import build, room
+from rbee.queen.install.on_node.facts import facts
+from rbee.queen.install.on_node.running import FailedError
 
 _EXEC = "#!/bin/sh\n'''exec' \"{}/bin/python\" \"$0\" \"$@\"\n' '''\n"
 

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed
-from rbee.queen.core.installing import Installation, Installed
-from rbee.queen.core.machine import Machine
-from rbee.queen.services import install as service
-from rbee.queen.services.packing import Packed
+from rbee.queen.install import installation as service
+from rbee.queen.install.compatibility import Machine
+from rbee.queen.install.packing import Packed
+from rbee.queen.install.plan import Installation, Installed
 
 
 class Told:
@@ -149,7 +149,7 @@ async def test_how_a_long_step_goes_on_is_told(node, repository, monkeypatch, tm
 
 
 def test_the_machine_is_described_as_the_packing_wants_it() -> None:
-    from rbee.queen.adapters.on_node.facts import machine
+    from rbee.queen.install.on_node.facts import machine
 
     assert set(machine()) == set(Machine.__struct_fields__)
 
@@ -157,7 +157,7 @@ def test_the_machine_is_described_as_the_packing_wants_it() -> None:
 def test_who_asks_and_goes_leaves_nothing_running(tmp_path) -> None:
     """A dropped connection closes the outputs, and that is all that the node sees of it."""
     script = (
-        "from pathlib import Path; from rbee.queen.adapters.on_node.running import run;"
+        "from pathlib import Path; from rbee.queen.install.on_node.running import run;"
         "run('sh', ['sh', '-c', 'echo $$ >&2; sleep 60 & wait'], Path('/'))"
     )
     asked = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE)

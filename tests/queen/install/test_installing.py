@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed
-from rbee.queen.adapters import on_node
-from rbee.queen.core import installing
-from rbee.queen.core.installing import Facts, FoundPython, Installation
-from rbee.queen.core.machine import Machine, difference
+from rbee.queen.install import on_node
+from rbee.queen.install import plan as installing
+from rbee.queen.install.compatibility import Machine, difference
+from rbee.queen.install.plan import Facts, FoundPython, Installation
 
 LINUX = Machine("linux", "cpython-311-x86_64-linux-gnu", "x86_64", [2, 36], ["avx", "avx2", "fpu"])
 PYTHON = FoundPython("/usr/bin/python3.11", (3, 11, 2))

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import ProgramFailed
-from rbee.queen.adapters import wheel
-from rbee.queen.adapters.on_node.facts import machine
-from rbee.queen.core.machine import Machine
-from rbee.queen.services import packing
+from rbee.queen.install import packing
+from rbee.queen.install import wheels as wheel
+from rbee.queen.install.compatibility import Machine
+from rbee.queen.install.on_node.facts import machine
 
 HERE = msgspec.convert(machine(), Machine)
 

@@ -14,7 +14,7 @@ import pytest
 from packaging.utils import parse_wheel_filename
 
 import rbee
-from rbee.queen.adapters import wheel
+from rbee.queen.install import wheels as wheel
 
 
 def contents(path: Path) -> dict[str, bytes]:

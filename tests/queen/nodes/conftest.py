@@ -12,15 +12,15 @@ import asyncssh
 import pytest
 
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters.ssh import Ssh
-from rbee.queen.services.link import Link
+from rbee.queen.nodes.hive_link import Link
+from rbee.queen.ssh.connection import SshConnection
 
 from .fake_hive import FakeHive
 from .lab import NAME, Lab
 from .sshd import Sshd
 from .sshd import until as until
 
-Add = Callable[..., Ssh]
+Add = Callable[..., SshConnection]
 Start = Callable[..., Awaitable[FakeHive]]
 Make = Callable[..., Lab]
 PROGRAM = "rbee-hive"
@@ -80,9 +80,9 @@ async def add(sshd: Sshd, home: Path) -> AsyncIterator[Add]:
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
     async with AsyncExitStack() as stack:
 
-        def make(connect_s: float = 5, **fields: object) -> Ssh:
+        def make(connect_s: float = 5, **fields: object) -> SshConnection:
             told = {"ssh_host": "127.0.0.1", "ssh_port": sshd.port, **fields}
-            ssh = Ssh(NodeRow(node_name=NAME, **told), connect_s)  # type: ignore[arg-type]
+            ssh = SshConnection(NodeRow(node_name=NAME, **told), connect_s)  # type: ignore[arg-type]
             stack.push_async_callback(ssh.close)
             return ssh
 
@@ -114,7 +114,7 @@ async def make(
 
         def begin(**fields: Any) -> Lab:
             lab = Lab(sshd, fake, **fields)
-            stack.push_async_callback(lab.hive.end)
+            stack.push_async_callback(lab.hive.close)
             return lab
 
         yield begin

@@ -14,8 +14,8 @@ from rbee.contract.errors import (
 from rbee.contract.events import Event
 from rbee.contract.nodes import NodeInfo
 from rbee.contract.registry import NodeRow
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.ssh_site import SshSite
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.narration import Narrator
 
@@ -37,10 +37,10 @@ class Lab:
         row = {"ssh_host": "127.0.0.1", "ssh_port": sshd.port, "hive_port": 1, **fields}
         self.row = NodeRow(node_name=NAME, **row)
         config = Config(times=TIMES, remote=RemoteSection(binary_path="~/rbee-hive"))
-        self.site = SshSite(self.row, config)
-        self.site._own_key = fake.key
-        self.site._make_key = lambda: fake.key  # type: ignore[assignment]
-        self.hive = Hive(self.site, config, self.events, self.met.append)
+        self.host = SshHost(self.row, config)
+        self.host._own_key = fake.key
+        self.host._make_key = lambda: fake.key  # type: ignore[assignment]
+        self.hive = Hive(self.host, config, self.events, self.met.append)
         self.said: list[str] = []
 
     def install(self, version: str = __version__, taken: bool = False) -> None:
@@ -60,7 +60,7 @@ class Lab:
 
     async def up(self) -> None:
         async with asyncio.timeout(10):
-            await self.hive.up(Narrator(lambda said: self.said.append(said.text), NAME))
+            await self.hive.ensure_running(Narrator(lambda said: self.said.append(said.text), NAME))
 
     async def hello(self) -> dict[str, Any]:
         """What the hive was told first."""

@@ -19,9 +19,9 @@ from rbee.contract.registry import NodeRow
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
 from rbee.queen.core.ranking import Verdict
+from rbee.queen.nodes.nodes import Nodes
+from rbee.queen.nodes.registry import Registry
 from rbee.queen.services import choosing
-from rbee.queen.services.directory import Directory
-from rbee.queen.services.nodes import Nodes
 from rbee.runtime.broadcast import Broadcast
 
 from .conftest import Start
@@ -36,18 +36,18 @@ GB = 1_000_000_000
 async def nodes(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Nodes]:
-    monkeypatch.setattr("rbee.queen.services.hive._LOOK_WITHIN_S", 0.3)
+    monkeypatch.setattr("rbee.queen.nodes.hive._LOOK_WITHIN_S", 0.3)
     (home / ".rbee").mkdir()
     (home / ".rbee" / "api_key").write_text("key-of-the-node")
     async with AsyncExitStack() as stack:
         config = Config(times=TimesSection(connect_s=1))
-        made = Nodes(config, "key", Broadcast(), Directory(tmp_path / "b.db", dict))
-        stack.push_async_callback(made.end)
+        made = Nodes(config, "key", Broadcast(), Registry(tmp_path / "b.db", dict))
+        stack.push_async_callback(made.close)
         yield made
 
 
 def know(nodes: Nodes, name: str, hive: FakeHive) -> None:
-    nodes.directory._rows[name] = NodeRow(node_name=name, hive_url=hive.url)
+    nodes.registry._rows[name] = NodeRow(node_name=name, hive_url=hive.url)
 
 
 async def chosen(
@@ -75,7 +75,7 @@ async def test_the_node_whose_worker_is_idle_is_the_first(nodes: Nodes, fake_hiv
     other.replies["/v1/models/resolve"] = unknown
     know(nodes, "z", idle)
     know(nodes, "a", other)
-    nodes.directory._rows["off"] = NodeRow(
+    nodes.registry._rows["off"] = NodeRow(
         node_name="off", ssh_host="127.0.0.1", hive_port=1, status="unreachable", last_error="off"
     )
     verdicts = await chosen(nodes)
@@ -113,7 +113,7 @@ async def test_a_hive_that_does_not_answer_is_not_waited_for(
     monkeypatch.setattr(choosing, "_ASK_WITHIN_S", 0.2)
     hive = await fake_hive()
     know(nodes, "a", hive)
-    await nodes.look()
+    await nodes.discover()
 
     async def never() -> object:
         return await asyncio.Event().wait()
@@ -125,7 +125,7 @@ async def test_a_hive_that_does_not_answer_is_not_waited_for(
 
 
 async def test_what_is_stored_of_a_node_that_is_down_counts(nodes: Nodes) -> None:
-    nodes.directory._rows["a"] = NodeRow(
+    nodes.registry._rows["a"] = NodeRow(
         node_name="a", ssh_host="127.0.0.1", hive_port=1, backends=["cpu"]
     )
     verdicts = await chosen(nodes, backend="cuda")
@@ -133,9 +133,9 @@ async def test_what_is_stored_of_a_node_that_is_down_counts(nodes: Nodes) -> Non
 
 
 async def test_who_does_not_answer_a_look_is_not_chosen(nodes: Nodes) -> None:
-    nodes.directory._rows["a"] = NodeRow(node_name="a", hive_url="http://127.0.0.1:1")
+    nodes.registry._rows["a"] = NodeRow(node_name="a", hive_url="http://127.0.0.1:1")
     verdict = (await chosen(nodes))["a"]
     assert not verdict.can
     told = "a does not answer at 127.0.0.1:1: refused."
     assert verdict.reasons == [f"it did not answer: {told}"]
-    assert nodes.directory.find("a").status == "unreachable"
+    assert nodes.registry.find("a").status == "unreachable"

@@ -13,8 +13,8 @@ import pytest
 
 from rbee.contract.errors import SshConnectionFailed
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters.dialing import NobodyAnswersError, jumps, options_of
-from rbee.queen.adapters.ssh import Ssh
+from rbee.queen.ssh.connection import SshConnection
+from rbee.queen.ssh.login import NoAnswerError, jumps, options_of
 
 from .conftest import NAME, Add, trust, until
 from .sshd import Sshd
@@ -56,7 +56,7 @@ async def test_a_host_of_the_config_is_dialled_as_it_says(
         "  IdentityFile ~/.ssh/lab\n",
     )
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
-    ssh = Ssh(NodeRow(node_name=NAME, ssh_host=NAME), 5)
+    ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME), 5)
     assert (await ssh.run("echo here")).out == "here\n"
     assert set(sshd.logins) == {"marie"}
     assert (ssh.peer, ssh.is_direct) == ("127.0.0.1", True)
@@ -121,7 +121,7 @@ async def test_a_jump_host_leads_to_the_machine(behind: tuple[Sshd, Sshd], home:
     outer, inner = behind
     for sshd in behind:
         trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
-    ssh = Ssh(NodeRow(node_name=NAME, ssh_host=NAME), 5)
+    ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME), 5)
     assert (await ssh.run("echo here")).out == "here\n"
     assert set(outer.logins) == {"walter"}
     assert outer.forwarded == [("127.0.0.1", inner.port)]
@@ -138,7 +138,7 @@ async def test_a_jump_host_leads_to_the_machine(behind: tuple[Sshd, Sshd], home:
 async def test_the_host_keys_of_the_way_are_accepted_one_after_the_other(
     behind: tuple[Sshd, Sshd], home: Path
 ) -> None:
-    ssh = Ssh(NodeRow(node_name=NAME, ssh_host=NAME), 5)
+    ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME), 5)
     for sshd, accept in zip(behind, (None, behind[0].fingerprint), strict=True):
         with pytest.raises(SshConnectionFailed) as caught:
             await ssh.connect(accept)
@@ -159,7 +159,7 @@ async def test_a_jump_host_for_all_is_no_way_to_itself(
     for each in (sshd, inner):
         trust(home, f"[127.0.0.1]:{each.port}", each.host_key)
     row = NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=inner.port)
-    ssh = Ssh(row, 5)
+    ssh = SshConnection(row, 5)
     assert (await ssh.run("echo here")).out == "here\n"
     assert sshd.forwarded == [("127.0.0.1", inner.port)]
     await ssh.close()
@@ -171,7 +171,7 @@ async def test_the_host_key_of_each_hop_is_checked(
 ) -> None:
     known = behind[1 - stranger]
     trust(home, f"[127.0.0.1]:{known.port}", known.host_key)
-    ssh = Ssh(NodeRow(node_name=NAME, ssh_host=NAME), 5)
+    ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME), 5)
     with pytest.raises(SshConnectionFailed) as caught:
         await ssh.connect()
     assert caught.value.details["fingerprint"] == behind[stranger].fingerprint
@@ -195,13 +195,13 @@ async def test_a_way_that_takes_too_long_leaves_nothing_open(
     server = await asyncio.start_server(mute, "127.0.0.1", port)
     async with server:
         for canceled in (False, True):
-            ssh = Ssh(NodeRow(node_name=NAME, ssh_host=NAME), 20 if canceled else 1)
+            ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME), 20 if canceled else 1)
             task = asyncio.create_task(ssh.connect())
             if canceled:
                 await until(lambda: len(outer.connections) == 2)
                 await asyncio.sleep(0.1)
                 task.cancel()
-            with pytest.raises(asyncio.CancelledError if canceled else NobodyAnswersError):
+            with pytest.raises(asyncio.CancelledError if canceled else NoAnswerError):
                 await task
             async with asyncio.timeout(5):
                 await outer.connections[-1].wait_closed()

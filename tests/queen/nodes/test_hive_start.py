@@ -18,8 +18,8 @@ from rbee.contract.errors import (
 )
 from rbee.contract.nodes import HiveGone, NodeInfo, Owner
 from rbee.contract.registry import NodeRow
-from rbee.queen.services import ssh_site
-from rbee.queen.services.ssh_site import SshSite
+from rbee.queen.nodes import ssh_host as ssh_site
+from rbee.queen.nodes.ssh_host import SshHost
 
 from .conftest import NAME, Make, until
 
@@ -28,12 +28,12 @@ async def test_where_none_runs_one_is_started(make: Make) -> None:
     lab = make(tunnel=False)
     lab.install()
     await lab.up()
-    assert lab.hive.is_up
+    assert lab.hive.is_running
     assert lab.hive.is_ours
     assert lab.args == ["daemon --lifeline --port 1"]
     assert lab.said[-1] == f"starting rbee-hive on {NAME} over SSH"
     assert [type(met) for met in lab.met] == [NodeInfo]
-    assert await lab.hive.rows() == []
+    assert await lab.hive.workers() == []
     await lab.up()
     assert len(lab.args) == 1
     hello = await lab.hello()
@@ -47,10 +47,10 @@ async def test_one_that_answers_with_the_nodes_key_is_used_and_left_alone(make: 
     lab.fake.key = "the-operators-own-key"
     lab.sshd.write(".rbee/api_key", "the-operators-own-key\n", 0o600)
     await lab.up()
-    assert lab.hive.is_up
+    assert lab.hive.is_running
     assert not lab.hive.is_ours
     with lab.events.listen() as coming:
-        await lab.hive.end()
+        await lab.hive.close()
         assert await asyncio.wait_for(anext(coming), 5) == HiveGone(NAME, "left", 0)
     assert "/v1/admin/shutdown" not in lab.fake.asked
 
@@ -72,7 +72,7 @@ async def test_a_key_file_of_the_row_is_the_only_key(make: Make, tmp_path: Path)
     file.write_text("the-key-of-the-file\n")
     lab = make(api_key_file=str(file))
     lab.fake.key = "the-key-of-the-file"
-    keys = lab.site.keys()
+    keys = lab.host.keys()
     assert [key async for key in keys] == ["the-key-of-the-file"]
     lab.install()
     await lab.up()
@@ -95,7 +95,7 @@ async def test_another_version_is_ended_again(make: Make) -> None:
     with pytest.raises(VersionMismatch, match=f"0.0.9 on {NAME}") as caught:
         await lab.up()
     assert f"setup install --node {NAME} --wheel" in caught.value.details["hint"]
-    assert not lab.hive.is_up
+    assert not lab.hive.is_running
     await until(lambda: lab.sshd.is_idle)
     assert isinstance(lab.met[-1], VersionMismatch)
 
@@ -117,11 +117,11 @@ async def test_through_a_tunnel_it_stays_on_its_own_loopback(make: Make) -> None
     hello = await lab.hello()
     assert hello["bind"] == "127.0.0.1"
     assert "announce" not in hello
-    assert lab.hive.own.url != lab.fake.url
+    assert lab.hive.http.url != lab.fake.url
     assert await lab.hive.check_version() == __version__
-    other = await lab.hive.client("http://127.0.0.1:8001")
-    assert other.url not in ("http://127.0.0.1:8001", lab.hive.own.url)
-    assert (await lab.hive.client("http://10.0.0.9:8001")).url == "http://10.0.0.9:8001"
+    other = await lab.hive.client_for("http://127.0.0.1:8001")
+    assert other.url not in ("http://127.0.0.1:8001", lab.hive.http.url)
+    assert (await lab.hive.client_for("http://10.0.0.9:8001")).url == "http://10.0.0.9:8001"
 
 
 async def test_a_connection_that_breaks_while_it_starts_is_an_error_for_a_person(
@@ -161,7 +161,7 @@ def test_where_its_program_is_follows_from_the_settings(
     remote: dict[str, str], install_path: str | None, program: str
 ) -> None:
     row = NodeRow(node_name=NAME, ssh_host="h", install_path=install_path)
-    assert SshSite(row, Config(remote=RemoteSection(**remote))).program == program
+    assert SshHost(row, Config(remote=RemoteSection(**remote))).program == program
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ async def test_it_is_looked_for_where_the_machine_was_reached(
     direct: bool, peer: str, url: str
 ) -> None:
     row = NodeRow(node_name=NAME, ssh_host="h", hive_port=9300)
-    place = SshSite(row, Config())
+    place = SshHost(row, Config())
     place.ssh = SimpleNamespace(is_connected=True, is_direct=direct, peer=peer)  # type: ignore[assignment]
     assert await place.ready(lambda *_: None) == url
-    place = SshSite(msgspec.structs.replace(row, hive_url="http://given:1/"), Config())
+    place = SshHost(msgspec.structs.replace(row, hive_url="http://given:1/"), Config())
     place.ssh = SimpleNamespace(is_connected=True)  # type: ignore[assignment]
     assert await place.ready(lambda *_: None) == "http://given:1"

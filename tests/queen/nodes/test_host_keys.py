@@ -10,8 +10,8 @@ import pytest
 
 from rbee.contract.errors import SshConnectionFailed, StateNotWritable
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters.host_keys import HostKeys
-from rbee.queen.adapters.ssh import Ssh
+from rbee.queen.ssh.connection import SshConnection
+from rbee.queen.ssh.host_keys import HostKeys
 
 from .conftest import NAME, trust
 from .sshd import Sshd
@@ -20,18 +20,18 @@ OTHER = "SHA256:" + "A" * 43
 
 
 @pytest.fixture
-def ssh(sshd: Sshd) -> Ssh:
-    return Ssh(NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=sshd.port), 5)
+def ssh(sshd: Sshd) -> SshConnection:
+    return SshConnection(NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=sshd.port), 5)
 
 
-async def refused(ssh: Ssh, accept: str | None = None) -> SshConnectionFailed:
+async def refused(ssh: SshConnection, accept: str | None = None) -> SshConnectionFailed:
     with pytest.raises(SshConnectionFailed) as caught:
         await ssh.connect(accept)
     assert not ssh.is_connected
     return caught.value
 
 
-async def works(ssh: Ssh, accept: str | None = None) -> None:
+async def works(ssh: SshConnection, accept: str | None = None) -> None:
     await ssh.connect(accept)
     assert (await ssh.run("echo here")).out == "here\n"
     await ssh.close()
@@ -42,7 +42,7 @@ def kept(home: Path) -> Path:
 
 
 async def test_an_unknown_key_is_refused_with_its_fingerprint(
-    ssh: Ssh, sshd: Sshd, home: Path
+    ssh: SshConnection, sshd: Sshd, home: Path
 ) -> None:
     error = await refused(ssh)
     assert error.details == {
@@ -59,7 +59,7 @@ async def test_an_unknown_key_is_refused_with_its_fingerprint(
 
 @pytest.mark.parametrize("padding", ["", "="])
 async def test_a_key_that_a_person_accepts_is_kept(
-    ssh: Ssh, sshd: Sshd, home: Path, padding: str
+    ssh: SshConnection, sshd: Sshd, home: Path, padding: str
 ) -> None:
     await works(ssh, sshd.fingerprint + padding)
     words = sshd.host_key.export_public_key().decode().split()[:2]
@@ -72,7 +72,7 @@ async def test_a_key_that_a_person_accepts_is_kept(
 
 
 async def test_another_fingerprint_than_the_accepted_one_is_refused(
-    ssh: Ssh, sshd: Sshd, home: Path
+    ssh: SshConnection, sshd: Sshd, home: Path
 ) -> None:
     error = await refused(ssh, OTHER)
     assert error.details["fingerprint"] == sshd.fingerprint
@@ -81,7 +81,7 @@ async def test_another_fingerprint_than_the_accepted_one_is_refused(
 
 @pytest.mark.parametrize("file", [".ssh/known_hosts", ".rbee/known_hosts"])
 async def test_a_key_that_changed_is_refused_even_if_it_is_accepted(
-    ssh: Ssh, sshd: Sshd, home: Path, file: str
+    ssh: SshConnection, sshd: Sshd, home: Path, file: str
 ) -> None:
     (home / ".rbee").mkdir()
     old = asyncssh.generate_private_key("ssh-ed25519")
@@ -97,13 +97,15 @@ async def test_a_key_that_changed_is_refused_even_if_it_is_accepted(
     assert (home / file).read_text() == before
 
 
-async def test_a_key_that_ssh_knows_is_known(ssh: Ssh, sshd: Sshd, home: Path) -> None:
+async def test_a_key_that_ssh_knows_is_known(ssh: SshConnection, sshd: Sshd, home: Path) -> None:
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
     await works(ssh)
     assert not kept(home).exists()
 
 
-async def test_the_file_that_the_ssh_config_names_counts(ssh: Ssh, sshd: Sshd, home: Path) -> None:
+async def test_the_file_that_the_ssh_config_names_counts(
+    ssh: SshConnection, sshd: Sshd, home: Path
+) -> None:
     (home / ".ssh" / "config").write_text("UserKnownHostsFile ~/.ssh/lab_hosts\n")
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)
     await refused(ssh)
@@ -112,19 +114,21 @@ async def test_the_file_that_the_ssh_config_names_counts(ssh: Ssh, sshd: Sshd, h
 
 
 async def test_beside_a_file_of_the_config_an_accepted_key_is_known(
-    ssh: Ssh, sshd: Sshd, home: Path
+    ssh: SshConnection, sshd: Sshd, home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text("UserKnownHostsFile /nowhere/known_hosts\n")
     await works(ssh, sshd.fingerprint)
     await works(ssh)
 
 
-async def test_a_file_that_can_not_be_read_is_told(ssh: Ssh, home: Path) -> None:
+async def test_a_file_that_can_not_be_read_is_told(ssh: SshConnection, home: Path) -> None:
     (home / ".ssh" / "known_hosts").write_text("this is no key file\n")
     assert (await refused(ssh)).details["reason"]
 
 
-async def test_where_it_can_not_be_kept_it_is_not_trusted(ssh: Ssh, sshd: Sshd, home: Path) -> None:
+async def test_where_it_can_not_be_kept_it_is_not_trusted(
+    ssh: SshConnection, sshd: Sshd, home: Path
+) -> None:
     kept(home).mkdir(parents=True)
     with pytest.raises(StateNotWritable) as caught:
         await ssh.connect(sshd.fingerprint)

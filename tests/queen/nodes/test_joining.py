@@ -22,12 +22,12 @@ from rbee.contract.errors import (
 )
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import AddNode, HiveStatus, NodeRow
-from rbee.queen.services.directory import Directory
-from rbee.queen.services.hive import Hive
-from rbee.queen.services.joining import Joining
-from rbee.queen.services.nodes import Nodes
-from rbee.queen.services.sites import GivenSite
-from rbee.queen.services.ssh_site import SshSite
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.hosts import UrlHost
+from rbee.queen.nodes.membership import Membership
+from rbee.queen.nodes.nodes import Nodes
+from rbee.queen.nodes.registry import Registry
+from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
 
 from .conftest import NAME, Start, trust, until
@@ -39,35 +39,35 @@ DETECTED = Detected(version="0.9.1", hardware=[], backends=["cuda", "cpu"], devi
 class Lab:
     def __init__(self, path: Path) -> None:
         self.configured: dict[str, dict[str, object]] = {}
-        self.directory = Directory(path, lambda: self.configured)
+        self.registry = Registry(path, lambda: self.configured)
         config = Config(times=TimesSection(connect_s=2))
-        self.nodes = Nodes(config, "key", Broadcast(), self.directory)
-        self.joining = Joining(self.nodes, config)
+        self.nodes = Nodes(config, "key", Broadcast(), self.registry)
+        self.membership = Membership(self.nodes, config)
         self.ended: list[str] = []
 
     def open(self, name: str = NAME) -> Hive:
         """The queen's end of a hive there, which only notes its end."""
         hive = self.nodes.hive(name)
-        plain = hive.end
+        plain = hive.close
 
         async def end() -> None:
             self.ended.append(name)
             await plain()
 
-        hive.end = end  # type: ignore[method-assign]
+        hive.close = end  # type: ignore[method-assign]
         return hive
 
     def rows(self) -> list[NodeRow]:
-        return self.directory.rows()
+        return self.registry.rows()
 
 
 @pytest.fixture
 async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
-    monkeypatch.setattr("rbee.queen.services.hive._LOOK_WITHIN_S", 0.5)
+    monkeypatch.setattr("rbee.queen.nodes.hive._LOOK_WITHIN_S", 0.5)
     async with AsyncExitStack() as stack:
         made = Lab(tmp_path / "beehives.db")
-        stack.push_async_callback(made.nodes.end)
-        await made.directory.open()
+        stack.push_async_callback(made.nodes.close)
+        await made.registry.open()
         yield made
 
 
@@ -83,7 +83,7 @@ def known(sshd: Sshd, home: Path) -> Sshd:
 
 
 async def test_a_node_without_rbee_is_stored_with_what_is_missing(lab: Lab, known: Sshd) -> None:
-    added = await lab.joining.add(asked(known, install_path="~/rbee it's", tunnel=True))
+    added = await lab.membership.add(asked(known, install_path="~/rbee it's", tunnel=True))
     assert (added.success, added.node_name) == (True, NAME)
     install = f"rbee-keeper setup install --node {NAME} --wheel"
     assert added.message == f"{NAME} is added. rbee is not installed there yet: {install}"
@@ -105,7 +105,7 @@ async def test_what_its_rbee_tells_is_stored(lab: Lab, known: Sshd) -> None:
     told = msgspec.json.encode(DETECTED).decode()
     script = f'#!/bin/sh\necho noise\necho "{{"\necho \'{told}\'\n[ "$*" = "detect --json" ]'
     known.write("rbee/.venv/bin/rbee-hive", script)
-    added = await lab.joining.add(asked(known, install_path="~/rbee"))
+    added = await lab.membership.add(asked(known, install_path="~/rbee"))
     assert added.message == f"{NAME} is added, with rbee 0.9.1."
     assert (added.installed, added.detected) == ("0.9.1", DETECTED)
     (row,) = lab.rows()
@@ -113,14 +113,14 @@ async def test_what_its_rbee_tells_is_stored(lab: Lab, known: Sshd) -> None:
 
 
 async def test_a_node_whose_key_is_not_known_is_not_stored(lab: Lab, sshd: Sshd) -> None:
-    lab.directory._rows["other"] = NodeRow(node_name="other", ssh_host="o")
+    lab.registry._rows["other"] = NodeRow(node_name="other", ssh_host="o")
     with pytest.raises(SshConnectionFailed) as caught:
-        await lab.joining.add(asked(sshd))
+        await lab.membership.add(asked(sshd))
     assert caught.value.status == 400
     assert caught.value.details["fingerprint"] == sshd.fingerprint
     assert caught.value.details["key_type"] == "ssh-ed25519"
     assert [row.node_name for row in lab.rows()] == ["other"]
-    await lab.joining.add(asked(sshd, accept_host_key=sshd.fingerprint))
+    await lab.membership.add(asked(sshd, accept_host_key=sshd.fingerprint))
     assert len(lab.rows()) == 2
 
 
@@ -129,7 +129,7 @@ async def test_a_node_that_does_not_answer_is_tried_once_and_not_stored(
 ) -> None:
     began = time.monotonic()
     with pytest.raises(SshConnectionFailed) as caught:
-        await lab.joining.add(asked(sshd, ssh_port=1))
+        await lab.membership.add(asked(sshd, ssh_port=1))
     assert time.monotonic() - began < 0.5
     assert caught.value.status == 400
     assert caught.value.details == {"host": "127.0.0.1", "port": 1, "reason": "refused"}
@@ -137,19 +137,19 @@ async def test_a_node_that_does_not_answer_is_tried_once_and_not_stored(
 
 
 async def test_what_fails_changes_nothing_of_what_was_there(lab: Lab, known: Sshd) -> None:
-    await lab.joining.add(asked(known, git_branch="old"))
+    await lab.membership.add(asked(known, git_branch="old"))
     before = lab.rows()
     lab.open()
     with pytest.raises(SshConnectionFailed):
-        await lab.joining.add(asked(known, ssh_port=1, git_branch="new"))
+        await lab.membership.add(asked(known, ssh_port=1, git_branch="new"))
     assert lab.rows() == before
     assert lab.ended == []
 
 
 async def test_told_of_anew_its_old_hive_ends(lab: Lab, known: Sshd) -> None:
-    await lab.joining.add(asked(known, git_branch="old", ssh_user="marie"))
+    await lab.membership.add(asked(known, git_branch="old", ssh_user="marie"))
     old = lab.open()
-    await lab.joining.add(asked(known, git_branch="new"))
+    await lab.membership.add(asked(known, git_branch="new"))
     assert lab.ended == [NAME]
     (row,) = lab.rows()
     assert (row.git_branch, row.ssh_user) == ("new", None)
@@ -157,30 +157,32 @@ async def test_told_of_anew_its_old_hive_ends(lab: Lab, known: Sshd) -> None:
 
 
 async def test_who_asks_for_a_node_that_changes_has_its_new_hive(lab: Lab, known: Sshd) -> None:
-    await lab.joining.add(asked(known))
-    plain = lab.directory.put
+    await lab.membership.add(asked(known))
+    plain = lab.registry.put
 
     async def slow(row: NodeRow) -> None:
         lab.nodes.hive(NAME)  # somebody asks in the middle
         await plain(row)
         lab.nodes.hive(NAME)
 
-    lab.directory.put = slow  # type: ignore[method-assign]
-    await lab.joining.add(asked(known, hive_port=9300))
-    place = lab.nodes.hive(NAME).site
-    assert isinstance(place, SshSite)
+    lab.registry.put = slow  # type: ignore[method-assign]
+    await lab.membership.add(asked(known, hive_port=9300))
+    place = lab.nodes.hive(NAME).host
+    assert isinstance(place, SshHost)
     assert place._row.hive_port == 9300
 
 
 async def test_this_machine_is_not_added(lab: Lab, sshd: Sshd) -> None:
     with pytest.raises(InvalidRequest, match="localhost is this machine"):
-        await lab.joining.add(asked(sshd, node_name="localhost"))
+        await lab.membership.add(asked(sshd, node_name="localhost"))
     assert sshd.connections == []
 
 
 async def test_paths_of_the_person_are_expanded_here(lab: Lab, known: Sshd, home: Path) -> None:
     (home / "key file").write_text("the-key-of-the-node\n")
-    await lab.joining.add(asked(known, ssh_key_path="~/.ssh/id_ed25519", api_key_file="~/key file"))
+    await lab.membership.add(
+        asked(known, ssh_key_path="~/.ssh/id_ed25519", api_key_file="~/key file")
+    )
     (row,) = lab.rows()
     assert row.ssh_key_path == str(home / ".ssh" / "id_ed25519")
     assert row.api_key_file == str(home / "key file")
@@ -194,14 +196,14 @@ async def test_a_hive_deployed_by_hand_is_asked_itself(
     file = tmp_path / "key"
     file.write_text(hive.key + "\n")
     wanted = AddNode(node_name=NAME, hive_url=hive.url + "/", api_key_file=str(file))
-    added = await lab.joining.add(wanted)
+    added = await lab.membership.add(wanted)
     assert added.message.startswith(f"{NAME} is added, with rbee ")
     assert added.detected is None
     (row,) = lab.rows()
     assert (row.status, row.backends, row.devices) == ("reachable", ["vulkan", "cpu"], {"cpu": 1})
-    place = lab.nodes.hive(NAME).site
-    assert isinstance(place, GivenSite)
-    assert await lab.nodes.hive(NAME).look()
+    place = lab.nodes.hive(NAME).host
+    assert isinstance(place, UrlHost)
+    assert await lab.nodes.hive(NAME).discover()
     status = await lab.nodes.status(lab.nodes.hive(NAME))
     assert (status.state, status.url, status.ours) == ("running", hive.url, False)
     await hive.close()
@@ -216,46 +218,46 @@ async def test_a_hive_that_refuses_the_key_is_not_stored(
     file = tmp_path / "key"
     file.write_text("another-key\n")
     with pytest.raises(InvalidApiKey):
-        await lab.joining.add(AddNode(node_name=NAME, hive_url=hive.url, api_key_file=str(file)))
+        await lab.membership.add(AddNode(node_name=NAME, hive_url=hive.url, api_key_file=str(file)))
     await hive.close()
     with pytest.raises(ConnectionTimeout):
-        await lab.joining.add(AddNode(node_name=NAME, hive_url=hive.url, api_key_file=str(file)))
+        await lab.membership.add(AddNode(node_name=NAME, hive_url=hive.url, api_key_file=str(file)))
     assert lab.rows() == []
 
 
 async def test_a_node_leaves_and_its_hive_ends(lab: Lab, known: Sshd) -> None:
-    await lab.joining.add(asked(known))
+    await lab.membership.add(asked(known))
     lab.open()
-    removed = await lab.joining.remove("127.0.0.1")
+    removed = await lab.membership.remove("127.0.0.1")
     assert removed.message == f"{NAME} is removed."
     assert lab.ended == [NAME]
     assert lab.rows() == []
     assert list(lab.nodes._hives) == ["localhost"]
     with pytest.raises(NodeNotFound):
-        await lab.joining.remove(NAME)
+        await lab.membership.remove(NAME)
 
 
 async def test_a_node_of_the_config_file_is_not_removed(lab: Lab) -> None:
     lab.configured[NAME] = {"ssh_host": "w"}
-    await lab.joining.reload()
+    await lab.membership.reload()
     with pytest.raises(InvalidRequest, match="stands in the config file") as caught:
-        await lab.joining.remove("w")
+        await lab.membership.remove("w")
     assert f"rbee-keeper config remove-node --node {NAME}" in caught.value.advice
     assert len(lab.rows()) == 1
 
 
 async def test_what_the_config_file_changes_ends_the_old_hive(lab: Lab) -> None:
     lab.configured.update({NAME: {"ssh_host": "w"}, "attic": {"ssh_host": "a"}})
-    assert (await lab.joining.reload()).message == "2 node(s) changed."
+    assert (await lab.membership.reload()).message == "2 node(s) changed."
     for name in (NAME, "attic"):
         lab.open(name)
     lab.configured[NAME] = {"ssh_host": "w2"}
-    assert (await lab.joining.reload()).message == "1 node(s) changed."
+    assert (await lab.membership.reload()).message == "1 node(s) changed."
     assert lab.ended == [NAME]
 
 
 async def test_a_node_is_one_hive_by_whatever_name(lab: Lab) -> None:
-    lab.directory._rows[NAME] = NodeRow(node_name=NAME, ssh_host="w.home.arpa")
+    lab.registry._rows[NAME] = NodeRow(node_name=NAME, ssh_host="w.home.arpa")
     known = lab.nodes.hive(NAME)
     assert lab.nodes.hive("w.home.arpa") is known
     assert lab.nodes.hive(None) is lab.nodes.hive("localhost")
@@ -266,11 +268,13 @@ async def test_a_node_is_one_hive_by_whatever_name(lab: Lab) -> None:
 
 async def test_a_node_that_is_off_has_a_status_all_the_same(lab: Lab, sshd: Sshd) -> None:
     off = NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=1)
-    lab.directory._rows[NAME] = off
+    lab.registry._rows[NAME] = off
     async with asyncio.timeout(5):
         status = await lab.nodes.status(lab.nodes.hive(NAME))
         assert status == HiveStatus(node=NAME, state="stopped")
-        lab.directory.met(NAME, ConnectionTimeout("it is off", host="h", port=1, attempts=3))
+        lab.registry.record_contact(
+            NAME, ConnectionTimeout("it is off", host="h", port=1, attempts=3)
+        )
         status = await lab.nodes.status(lab.nodes.hive(NAME))
         assert status == HiveStatus(node=NAME, state="unreachable", error="it is off")
 
@@ -283,14 +287,14 @@ async def test_the_nodes_are_looked_at_once_and_at_the_same_time(
     (home / ".rbee" / "api_key").write_text(hive.key)
     for turn in range(20):
         name = f"off-{turn}"
-        lab.directory._rows[name] = NodeRow(node_name=name, ssh_host="127.0.0.1", ssh_port=1)
-    lab.directory._rows[NAME] = NodeRow(node_name=NAME, hive_url=hive.url)
+        lab.registry._rows[name] = NodeRow(node_name=name, ssh_host="127.0.0.1", ssh_port=1)
+    lab.registry._rows[NAME] = NodeRow(node_name=NAME, hive_url=hive.url)
     began = time.monotonic()
-    await asyncio.gather(lab.nodes.look(), lab.nodes.look())
+    await asyncio.gather(lab.nodes.discover(), lab.nodes.discover())
     once = dict(lab.nodes._looks)
-    await lab.nodes.look()
+    await lab.nodes.discover()
     assert lab.nodes._looks == once
-    assert lab.nodes.hive(NAME).is_up
+    assert lab.nodes.hive(NAME).is_running
     assert time.monotonic() - began < 4
     assert await lab.nodes.workers() == []
     assert hive.asked.count("/v1/node") == 2  # found, and met

@@ -13,8 +13,8 @@ import pytest
 from rbee.contract.config import Config
 from rbee.contract.errors import VersionMismatch
 from rbee.contract.nodes import Owner
-from rbee.queen.services import meeting
-from rbee.queen.services.sites import LocalSite
+from rbee.queen.nodes import hive_discovery as meeting
+from rbee.queen.nodes.hosts import LocalHost
 from rbee.runtime.client import Client
 
 from .conftest import Start
@@ -167,7 +167,7 @@ async def test_another_version_is_told_with_what_mends_it(met: Met, version: str
 
 def test_on_this_machine_the_usual_advice_stands() -> None:
     with pytest.raises(VersionMismatch) as caught:
-        meeting.check_hive(LocalSite(Config(), "key"), "99.0.1")
+        meeting.check_hive(LocalHost(Config(), "key"), "99.0.1")
     assert "setup install" not in caught.value.message
     assert "pip install" in caught.value.advice
 

@@ -13,9 +13,9 @@ import pytest
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import AddressInUse, ProgramFailed, SshConnectionFailed
 from rbee.contract.nodes import Owner
-from rbee.queen.adapters import remote_hive
-from rbee.queen.adapters.remote_hive import RemoteHive, start
-from rbee.queen.adapters.ssh import Ssh
+from rbee.queen.ssh import hive_process as remote_hive
+from rbee.queen.ssh.connection import SshConnection
+from rbee.queen.ssh.hive_process import HiveProcess, start
 
 from .conftest import PROGRAM, Add, until
 from .sshd import Sshd
@@ -32,7 +32,7 @@ STUBBORN = UP + "trap '' TERM HUP PIPE; exec sleep 60"
 COMMAND = [f"~/{PROGRAM}", "daemon", "--lifeline", "--port", "9200"]
 
 
-async def begin(ssh: Ssh, heartbeat_s: float = 5, hello: Hello = HELLO) -> RemoteHive:
+async def begin(ssh: SshConnection, heartbeat_s: float = 5, hello: Hello = HELLO) -> HiveProcess:
     async with asyncio.timeout(10):
         running, listening = await start(ssh, COMMAND[:3] + COMMAND[3:], hello, heartbeat_s)
     assert listening.program == PROGRAM

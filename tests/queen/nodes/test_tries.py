@@ -12,9 +12,9 @@ import pytest
 from rbee.contract.config import Config, TimesSection
 from rbee.contract.errors import ConnectionTimeout, SshConnectionFailed
 from rbee.contract.registry import NodeRow
-from rbee.queen.adapters import dialing
-from rbee.queen.services.sites import Site
-from rbee.queen.services.ssh_site import site
+from rbee.queen.nodes.hosts import Host
+from rbee.queen.nodes.ssh_host import site
+from rbee.queen.ssh import login as dialing
 
 from .conftest import NAME, Add, trust, until
 from .sshd import Sshd
@@ -66,17 +66,17 @@ def swallowing() -> Iterator[int]:
             client.close()
 
 
-def ssh_site(port: int, limit_s: float = 5) -> Site:
+def ssh_site(port: int, limit_s: float = 5) -> Host:
     row = NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=port)
     return site(row, Config(times=TimesSection(connect_s=limit_s)))
 
 
-def given_site(port: int, limit_s: float = 5) -> Site:
+def given_site(port: int, limit_s: float = 5) -> Host:
     row = NodeRow(node_name=NAME, hive_url=f"http://127.0.0.1:{port}/")
     return site(row, Config(times=TimesSection(connect_s=limit_s)))
 
 
-async def given_up(place: Site, told: Told) -> ConnectionTimeout:
+async def given_up(place: Host, told: Told) -> ConnectionTimeout:
     with pytest.raises(ConnectionTimeout) as caught:
         async with asyncio.timeout(10):
             await place.ready(told.say)
@@ -86,7 +86,7 @@ async def given_up(place: Site, told: Told) -> ConnectionTimeout:
 
 @pytest.mark.parametrize("make", [ssh_site, given_site])
 async def test_a_refusal_is_tried_three_times_with_pauses(
-    told: Told, refusing: int, make: type[Site]
+    told: Told, refusing: int, make: type[Host]
 ) -> None:
     began = time.monotonic()
     error = await given_up(make(refusing), told)  # type: ignore[call-arg]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbee.contract.errors import SshConnectionFailed
-from rbee.queen.adapters.remote import Result
-from rbee.queen.adapters.remote_hive import RUN
+from rbee.queen.ssh.hive_process import RUN
+from rbee.queen.ssh.remote import Result
 
 from .conftest import Add, until
 from .sshd import Sshd

@@ -21,11 +21,11 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Token
 from rbee.contract.tasks import InferenceRequest
 from rbee.gguf.reading import read
-from rbee.worker.adapters.chat import ChatTemplate
-from rbee.worker.adapters.context import Context
-from rbee.worker.adapters.llama import Model
-from rbee.worker.services.engine import Begin, Cancel, Embed, Engine, Yield
-from rbee.worker.services.loading import Loaded
+from rbee.worker.engine.engine import Begin, Cancel, Embed, Engine, Yield
+from rbee.worker.engine.load import Loaded
+from rbee.worker.model.chat_template import ChatTemplate
+from rbee.worker.model.context import Context
+from rbee.worker.model.llama import Model
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["<unk>", "<s>", "</s>", *LETTERS, "▁", "<0x0A>", "!"]

@@ -14,8 +14,8 @@ from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.services.engine import Begin, Cancel, Counts, Embed
-from rbee.worker.services.requests import Requests, Running
+from rbee.worker.engine.engine import Begin, Cancel, Counts, Embed
+from rbee.worker.requests.requests import Requests, Running
 
 CONTEXT = 100
 

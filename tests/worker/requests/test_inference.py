@@ -19,8 +19,8 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Accepted, Done, Event, Token
 from rbee.contract.tasks import InferenceRequest, Message
-from rbee.worker.services.engine import Begin, Embed
-from rbee.worker.services.inference import Inference
+from rbee.worker.engine.engine import Begin, Embed
+from rbee.worker.requests.inference import Inference
 
 DONE = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "EOS")
 

@@ -1,0 +1,1 @@
+"""Everything that breaks things around the programs."""

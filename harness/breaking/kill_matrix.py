@@ -1,0 +1,238 @@
+"""One of the programs is killed with SIGKILL at a chosen moment: a round of the kill matrix.
+
+    round = Round(world, Plan("hive", "streaming", "ephemeral"), node=None)
+    round.begin()      # boots what is needed and waits for the phase
+    round.strike()     # SIGKILL
+    round.settle()     # what hung on it goes within 10 s, the rest lives
+    aftermath.check(round)
+
+The phases as an observer has them:
+    connecting   the victim's process is just there; for a keeper, it was just started
+    downloading  the Hub, which is slow, has sent a part of the file
+    loading      some layers are loaded, others are not
+    streaming    tokens arrive
+    idle         all is answered; for a keeper, it waits for the end of its own queen
+"""
+
+import signal
+import time
+from dataclasses import dataclass
+from random import Random
+
+import psutil
+
+from harness.hub.hub import Hub
+from harness.model_files.shelf import BUNDLED
+from harness.ssh.node import Node
+from harness.watching import keeper_output
+from harness.world import cluster, roles
+from harness.world.processes import alive
+from harness.world.run import Run
+from harness.world.waiting import let_pass, wait_until
+from harness.world.world import World
+
+VICTIMS = ("keeper", "queen", "hive", "worker")
+PHASES = ("connecting", "downloading", "loading", "streaming", "idle")
+LIMIT_S = 10
+FETCHED = "hf:lab/small/small.gguf"
+_FILE = "small.gguf"
+_SLOW = 4_000_000
+_LONGEST_S = 60
+# Enough for the phase; few where a command that asks again may come to its end.
+_TOKENS = {"connecting": 40, "downloading": 1, "loading": 2, "streaming": 2000, "idle": 5}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`lifetime` is that of the queen: ephemeral or lasting. `pause_s` goes by between the phase
+    and the kill; `share` of the file has been sent when the phase is downloading."""
+
+    victim: str
+    phase: str
+    lifetime: str
+    pause_s: float = 0.0
+    share: float = 0.3
+
+    def __str__(self) -> str:
+        return f"{self.victim} while {self.phase}, {self.lifetime} queen"
+
+
+def draw(random: Random, victim: str, phase: str) -> Plan:
+    """A plan for these two, whatever else is left open drawn by lot."""
+    pause_s = random.uniform(0, 0.3 if phase == "connecting" else 0.1)
+    return Plan(victim, phase, _lifetime(random, victim, phase), pause_s, random.uniform(0.1, 0.7))
+
+
+def _lifetime(random: Random, victim: str, phase: str) -> str:
+    if phase == "idle":
+        return "ephemeral" if victim == "keeper" else "lasting"
+    if (victim, phase) == ("worker", "downloading"):
+        return "lasting"  # the worker of another model
+    return random.choice(["ephemeral", "lasting"])
+
+
+class Round:
+    """`emptied_s` is how long it took until what had to go was gone, a task's work included."""
+
+    def __init__(self, world: World, plan: Plan, node: Node | None = None) -> None:
+        self.world = world
+        self.plan = plan
+        self.node = node
+        self.hub: Hub | None = None
+        self.emptied_s = 0.0
+        self.came = 0
+        self.keeper: Run | None = None
+        self._stays: list[psutil.Process] = []
+        self._goes: list[psutil.Process] = []
+        self._struck_at = 0.0
+
+    @property
+    def model(self) -> str:
+        if self.plan.phase == "loading":
+            return "<large>"
+        return FETCHED if self.plan.phase == "downloading" else BUNDLED
+
+    @property
+    def on_node(self) -> str:
+        return f" --node {self.node.name}" if self.node else ""
+
+    # Up to the phase
+
+    def begin(self) -> None:
+        (self.node or self.world).set("worker", "mmap", False)
+        if self.plan.phase == "downloading":
+            self._open_hub()
+        if self.plan.lifetime == "lasting":
+            self._run("rbee-keeper daemon start")
+            if self.plan.phase == "idle" or self.plan.victim == "worker":
+                self._a_worker_of_before()
+        if (self.plan.phase, self.plan.lifetime) != ("idle", "lasting"):
+            self._start_keeper()
+            self._wait_for_phase()
+        let_pass(self.plan.pause_s)
+
+    def _open_hub(self) -> None:
+        self.hub = self.world.open_hub()
+        if self.node:
+            self.node.more["HF_ENDPOINT"] = self.hub.url
+        self.hub.add_repository("lab/small", {_FILE: self.world.shelf.small()})
+        self.hub.faults.bytes_per_second = _SLOW
+
+    def _a_worker_of_before(self) -> None:
+        if self.plan.phase in ("idle", "downloading"):
+            self._run(f"rbee-keeper infer --prompt hi --max-tokens 2{self.on_node}")
+
+    def _start_keeper(self) -> None:
+        tokens = _TOKENS[self.plan.phase]
+        line = "rbee-keeper infer --json --temperature 0 --prompt 'write a long story'"
+        self.keeper = self.world.start(
+            f"{line} --max-tokens {tokens} --model {self.model}{self.on_node}"
+        )
+
+    def _wait_for_phase(self) -> None:
+        assert self.keeper
+        if self.plan.phase == "connecting":
+            if self.plan.victim != "keeper":
+                roles.first_of(self.world, self.plan.victim)
+        elif self.hub:
+            self.hub.wait_for_sent(_FILE, 100 * self.plan.share)
+        else:
+            wait_until(f"{self.plan.phase}", self._is_in_phase, 40, lambda seen: seen[0])
+
+    def _is_in_phase(self) -> tuple[bool, str]:
+        assert self.keeper
+        assert self.keeper.running or self.plan.phase == "idle", self.keeper.stderr.text
+        events = keeper_output.events(self.keeper.stdout.text)
+        names = [name for name, _ in events]
+        there = {
+            "loading": any(
+                0 < data.get("layers_loaded", 0) < data["layers_total"]
+                for name, data in events
+                if name == "loading" and "layers_total" in data
+            ),
+            "streaming": names.count("token") >= 3,
+            "idle": "done" in names,
+        }
+        return there[self.plan.phase], self.keeper.stderr.text[-500:]
+
+    # The kill, and what follows from it
+
+    def strike(self) -> None:
+        world = self.world
+        found = {role: roles.all_of(world, role) for role in roles.PROGRAMS}
+        if self.hub:
+            self.came = sum(asked.sent for asked in self.hub.log.transfers(_FILE))
+        victims = [self.keeper.pid] if self.keeper else []
+        if self.plan.victim != "keeper":
+            victims = [process.pid for process in found[self.plan.victim]]
+        assert victims, f"no {self.plan.victim} is there to be killed: {found}"
+        for role, processes in found.items():
+            (self._goes if self._must_go(role) else self._stays).extend(processes)
+        self._struck_at = time.monotonic()
+        psutil.Process(victims[0]).send_signal(signal.SIGKILL)
+        world.evidence.note(f"killed the {self.plan.victim}, pid {victims[0]}")
+
+    def _must_go(self, role: str) -> bool:
+        """Whether what plays this part hangs on the victim: all below it, and above it too unless
+        the queen lasts; but who asked may ask again, so an ephemeral queen goes with her keeper."""
+        order = ("queen", "hive", "worker")
+        if self.plan.victim == "keeper":
+            return self.plan.lifetime == "ephemeral"
+        return order.index(role) >= order.index(self.plan.victim)
+
+    def settle(self) -> None:
+        """What must go is gone within 10 s, and what must stay lives; raises otherwise."""
+        self._wait_gone()
+        if self.plan.lifetime == "lasting":
+            gone = [process for process in self._stays if not alive(process)]
+            assert not gone, f"these did not hang on the {self.plan.victim}: {gone}"
+            if self.plan.victim == "keeper":
+                self._wait_for_slots()
+        if self.keeper is None:
+            return
+        if self.hub:
+            self.hub.faults.clear()  # who goes on with the download need not be slow
+        self.keeper.wait(_LONGEST_S)
+        if self.plan.lifetime == "ephemeral":
+            retried = self.keeper.exit_code == 0
+            self.world.wait_until_empty(0 if retried else self._left_s())
+            if not retried:
+                self.emptied_s = time.monotonic() - self._struck_at
+
+    def _wait_gone(self) -> None:
+        wait_until(
+            f"all that hung on the {self.plan.victim} to be gone",
+            lambda: [process for process in self._goes if alive(process)],
+            LIMIT_S,
+            lambda left: not left,
+        )
+        self.emptied_s = time.monotonic() - self._struck_at
+
+    def _wait_for_slots(self) -> None:
+        """Nobody waits for the answer any more, so nobody computes it."""
+        wait_until(
+            "no worker to be at work",
+            lambda: [row for row in cluster.queens_workers(self.world) if row["state"] == "busy"],
+            LIMIT_S,
+            lambda busy: not busy,
+        )
+        self.emptied_s = time.monotonic() - self._struck_at
+
+    def _left_s(self) -> float:
+        return max(0.0, LIMIT_S - (time.monotonic() - self._struck_at))
+
+    def exit_code_is_true(self) -> None:
+        """0 is a proven success, and nothing else is; a victim has the signal's number."""
+        if self.keeper is None:
+            return
+        names = [name for name, _ in keeper_output.events(self.keeper.stdout.text)]
+        proven = "done" in names and "error" not in names
+        wanted = {-signal.SIGKILL} if self.plan.victim == "keeper" else {0} if proven else {1}
+        found = self.keeper.exit_code
+        assert found in wanted, f"exit code {found}, not {wanted}: {self.keeper.stderr.text}"
+
+    def _run(self, line: str) -> Run:
+        run = self.world.start(line)
+        code = run.wait(_LONGEST_S)
+        assert code == 0, f"{line}: {code}; {run.stderr.text}"
+        return run

@@ -1,0 +1,90 @@
+"""The Hub of a world: it speaks what the real huggingface_hub client asks, and breaks as told.
+
+    hub = Hub("127.0.0.1", 0)
+    hub.add_repository("lab/tiny", {"tiny-Q8_0.gguf": Path("…")})
+    os.environ["HF_ENDPOINT"] = hub.url
+    …
+    hub.close()
+
+How it answers is in hub_server.py and hub_sending.py, what lies on it in hub_repositories.py, what
+goes wrong in hub_faults.py, and what was asked in hub_log.py.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness.hub.faults import Faults
+from harness.hub.repositories import Blob, Repository
+from harness.hub.request_log import HubLog
+from harness.hub.server import HubServer, Library
+from harness.world.waiting import wait_until
+
+
+class Hub:
+    """Listens from its creation on. `down` and `up` take it off the network and back."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.log = HubLog()
+        self.faults = Faults()
+        self.repositories: dict[str, Repository] = {}
+        self._library = Library(self.repositories, self.faults, self.log)
+        self._server: HubServer | None = HubServer(address, port, "hub", self._library)
+        self._storage: HubServer | None = None
+        self._address, self._port = self._server.server_address[:2]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return str(self._address), int(self._port)
+
+    @property
+    def url(self) -> str:
+        return "http://{}:{}".format(*self.address)
+
+    def add_repository(
+        self, name: str, files: Mapping[str, Path], branch: str = "main", token: str | None = None
+    ) -> Repository:
+        """`name` as in owner/name; a second branch is added in the same way as the first."""
+        repository = self.repositories.setdefault(name, Repository(name))
+        repository.commit(branch, files)
+        repository.token = token or repository.token
+        return repository
+
+    def redirect_files_to(self, address: str) -> str:
+        """From now on files come from this host, as from the real Hub's storage; its url."""
+        self._storage = HubServer(address, self._port, "storage", self._library)
+        self._library.storage_url = f"http://{address}:{self._port}"
+        return self._library.storage_url
+
+    def blob(self, filename: str) -> Blob:
+        """The only one of that name, as it is now."""
+        mains = [repository.branches["main"].blobs for repository in self.repositories.values()]
+        (found,) = [blobs[filename] for blobs in mains if filename in blobs]
+        return found
+
+    def wait_for_sent(self, filename: str, percent: float, within: float = 20) -> None:
+        """Until so much of a file has gone out, and it still goes on."""
+        size = self.blob(filename).size
+        wait_until(
+            f"{percent:g} % of {filename} to be sent",
+            lambda: [asked.sent for asked in self.log.transfers(filename)],
+            within,
+            lambda sent: sum(sent) >= size * percent / 100,
+        )
+        last = self.log.transfers(filename)[-1]
+        assert last.ended_at is None, f"it is over already: {last}"
+
+    def down(self) -> None:
+        """Nothing listens any more, and what was under way is cut."""
+        if self._server:
+            self._server.stop()
+            self._server = None
+
+    def up(self) -> None:
+        assert self._server is None, "it is up"
+        self._server = HubServer(*self.address, "hub", self._library)
+
+    def close(self) -> None:
+        self.down()
+        if self._storage:
+            self._storage.stop()
+            self._storage = None

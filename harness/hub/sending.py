@@ -1,0 +1,83 @@
+"""How the Hub puts a file on the wire: at a speed, and with the end that a scenario wants."""
+
+import contextlib
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import time
+from io import BufferedIOBase
+
+from harness.hub.faults import Faults
+from harness.hub.repositories import Blob
+from harness.hub.request_log import Asked
+from harness.world.waiting import NeverHappenedError, wait_until
+
+_PIECE = 4 << 20
+_PIECES_PER_SECOND = 20
+_LONGEST_STALL_S = 120
+
+
+def send(
+    connection: socket.socket,
+    blob: Blob,
+    begin: int,
+    end: int,
+    asked: Asked,
+    faults: Faults,
+    closing: threading.Event,
+) -> None:
+    """Bytes `begin` to `end`, noted in `asked` as they go; the speed may change meanwhile.
+
+    Raises ConnectionAbortedError when the Hub goes down.
+    """
+    began = time.monotonic()
+    with blob.path.open("rb") as file:
+        while begin + asked.sent < end:
+            at = begin + asked.sent
+            speed = faults.bytes_per_second
+            piece = int(speed / _PIECES_PER_SECOND) if speed else _PIECE
+            try:
+                connection.sendfile(file, at, min(piece, end - at))
+            finally:
+                asked.sent = file.tell() - begin
+            if speed:
+                due = began + asked.sent / speed
+                closing.wait(max(0, due - time.monotonic()))
+            if closing.is_set():
+                raise ConnectionAbortedError
+
+
+def break_off(
+    connection: socket.socket, reader: BufferedIOBase, how: str, closing: threading.Event
+) -> None:
+    """All that was sent has arrived before: a reset would drop what has not."""
+    with contextlib.suppress(NeverHappenedError):
+        wait_until("all to be taken", lambda: _untaken(connection) == 0, within=2)
+    if how == "stalls":
+        wait_until(
+            "the client to go",
+            lambda: closing.is_set() or _hung_up(connection),
+            within=_LONGEST_STALL_S,
+        )
+    elif how == "resets":
+        linger = struct.pack("ii", 1, 0)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        reader.close()  # it holds the socket open
+        connection.close()
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _untaken(connection: socket.socket) -> int:
+    """Bytes that the far side's kernel has not acknowledged."""
+    content = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return int(struct.unpack("i", content)[0])

@@ -1,0 +1,1 @@
+"""How the whole specification is run: in parallel parts, counted at the end."""

@@ -1,0 +1,159 @@
+"""The whole specification in three parts at once: most scenarios wait more than they compute.
+
+Each part is a behave of its own that takes the next feature when it has ended one (turns.py).
+Its output is shown when it has ended. Scenarios tagged @alone measure times that a neighbour would
+disturb. They run afterwards, by themselves.
+
+What failed is told again at the end. A scenario that failed an assertion beside neighbours is run
+once more by itself, as it promises to pass; both results are told. Never run again is what left
+something running or raised an error, nor is anything where a part did not end in order, or where
+more than `DISTURBED` failed: that is no accident.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from behave.parser import parse_file
+
+from harness.running.scenario_counts import NOTHING_RAN
+
+PARTS = 3
+DISTURBED = 3
+_LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
+_EVIDENCE = Path(".evidence")
+_FINE = ("passed", "skipped", None)
+_DIED = -1  # before its last line
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a behave left: exit code, counts, its output, and the features of its JSON report."""
+
+    code: int
+    output: Path
+    features: list[dict[str, Any]]
+    passed: int
+    failed: int
+    skipped: int
+
+    @property
+    def scenarios(self) -> list[dict[str, Any]]:
+        return [each for feature in self.features for each in feature.get("elements", ())]
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        return [each for each in self.scenarios if each.get("status") not in _FINE]
+
+    @property
+    def in_order(self) -> bool:
+        """It passed, or had nothing to do, or nothing went wrong but assertions of scenarios."""
+        if self.code in (0, NOTHING_RAN):
+            return self.failed == 0
+        asserted = [each for each in self.failures if each["status"] == "failed"]
+        return self.code == 1 and 0 < self.failed == len(self.failures) == len(asserted)
+
+
+def run_all(folder: Path) -> int:
+    """Everything below `folder`; the exit code, after one line that counts all."""
+    shutil.rmtree(_EVIDENCE, ignore_errors=True)
+    beside = _beside_each_other(folder)
+    alone = _run([["--tags", "@alone", str(folder)]], PARTS + 1)
+    for part in (*beside, *alone):
+        for failure in part.failures:
+            print(_told(failure, part))
+    suspects = [failure["location"] for part in beside for failure in part.failures]
+    accident = 0 < len(suspects) <= DISTURBED and all(part.in_order for part in beside)
+    again = _run([suspects], PARTS + 2) if accident else []
+    for part in again:
+        for scenario in part.scenarios:
+            if scenario["location"] in suspects:
+                print(f"run again by itself, it {scenario['status']}: {scenario['location']}")
+    return _sum_up([*beside, *alone], again)
+
+
+def _sum_up(parts: Sequence[Part], again: Sequence[Part]) -> int:
+    features = [feature for part in (*parts, *again) for feature in part.features]
+    (_EVIDENCE / "report.json").write_text(json.dumps(features))
+    second = sum(part.passed for part in again)
+    passed = sum(part.passed for part in parts) + second
+    failed = sum(part.failed for part in parts) - second
+    skipped = sum(part.skipped for part in parts)
+    if second:
+        print(f"{second} of those that passed did so by itself, having failed beside others")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 0 if passed and not failed and all(part.in_order for part in (*parts, *again)) else 1
+
+
+def _beside_each_other(folder: Path) -> list[Part]:
+    """The features with the most scenarios first, so that the parts end together."""
+    sizes = {str(file): _scenarios(file) for file in folder.rglob("*.feature")}
+    files = sorted(sizes, key=lambda file: (-sizes[file], file))
+    with tempfile.TemporaryDirectory(prefix="taken-") as taken:
+        turns = ["--runner", "harness.running.turns:Turns", "-D", f"taken={taken}"]
+        return _run([[*turns, "--tags", "not @alone", *files]] * PARTS, 1)
+
+
+def _scenarios(file: Path) -> int:
+    feature = parse_file(str(file))
+    return len(list(feature.walk_scenarios())) if feature else 0
+
+
+def _run(parts: Sequence[Sequence[str]], first: int) -> list[Part]:
+    """Run each part in a process of its own, all at once; `first` is the first one's number."""
+    running = []
+    with ExitStack() as stack:
+        for number, arguments in enumerate(parts, start=first):
+            own = _EVIDENCE / f"part-{number}"
+            own.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "harness", "-D", f"evidence={own}", *arguments]
+            environment = {**os.environ, "HARNESS_REPORT": str(own / "report.json")}
+            with (own / "output.txt").open("wb") as out:
+                process = subprocess.Popen(
+                    command, env=environment, stdout=out, stderr=subprocess.STDOUT
+                )
+            stack.callback(_end, process)
+            running.append((process, own))
+        return [_ended(*each) for each in running]
+
+
+def _ended(process: subprocess.Popen[bytes], own: Path) -> Part:
+    code, said = process.wait(), own / "output.txt"
+    output = said.read_text(errors="replace")
+    print(output, flush=True)
+    try:
+        features = json.loads((own / "report.json").read_text())
+    except (OSError, ValueError):
+        features = []
+    counts = _LINE.findall(output)
+    if not counts:
+        return Part(_DIED, said, features, 0, 1, 0)
+    return Part(code, said, features, *(int(count or 0) for count in counts[-1]))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """In order, so that it cleans up: for whoever breaks this off."""
+    if process.poll() is None:
+        process.terminate()
+        process.wait()
+
+
+def _told(failure: dict[str, Any], part: Part) -> str:
+    """Where it is, what it is called, and the step that failed with the words it failed with."""
+    lines = [f"{failure['status']}: {failure['location']}  {failure['name']} ({part.output})"]
+    for step in failure.get("steps", ()):
+        result = step.get("result", {})
+        if result.get("status") not in (*_FINE, "untested"):
+            message = result.get("error_message", ())
+            reason = message.splitlines() if isinstance(message, str) else list(message)
+            lines += [f"    {step['keyword']} {step['name']}", *(f"    {x}" for x in reason[:12])]
+    return "\n".join(lines)

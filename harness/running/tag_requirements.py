@@ -1,0 +1,60 @@
+"""Which tagged scenarios this machine can't run. They are switched off here, by tag, and said."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from harness.breaking import broken_installation
+
+_CAP_SYS_ADMIN = 21  # linux/capability.h
+
+
+def _has_gpu() -> bool:
+    return shutil.which("nvidia-smi") is not None
+
+
+def _has_sshd() -> bool:
+    return any(os.access(path, os.X_OK) for path in ("/usr/sbin/sshd", "/usr/bin/sshd"))
+
+
+def _has_agent() -> bool:
+    return bool(shutil.which("ssh-agent") and shutil.which("ssh-keygen"))
+
+
+def _has_namespaces() -> bool:
+    return os.geteuid() == 0 and shutil.which("ip") is not None
+
+
+def _has_tmpfs() -> bool:
+    """Root in a container often may not mount."""
+    status = Path("/proc/self/status").read_text()
+    (granted,) = re.findall(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(granted, 16) >> _CAP_SYS_ADMIN & 1)
+
+
+ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
+    "gpu": (_has_gpu, "no NVIDIA card here"),
+    "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
+    "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),
+    "tmpfs": (_has_tmpfs, "mounting a small disk wants root"),
+    "mounts": (_has_tmpfs, "an /etc that only the scenario sees wants root"),
+    "systemd": (lambda: shutil.which("systemd-analyze") is not None, "systemd is not installed"),
+    "root": (lambda: os.geteuid() == 0, "what belongs to somebody else wants root"),
+    "faketime": (
+        lambda: broken_installation.faketime() is not None,
+        "libfaketime is not installed",
+    ),
+    "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
+    "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
+    "netns": (_has_namespaces, "network namespaces want root and ip"),
+}
+
+
+def missing_ability(tags: Collection[str]) -> str | None:
+    """Why a scenario with these tags can't run here, or None where it can."""
+    for tag, (present, reason) in ABILITIES.items():
+        if tag in tags and not present():
+            return f"@{tag}: {reason}"
+    return None

@@ -1,0 +1,1 @@
+"""The other machines of a world, reached over SSH."""

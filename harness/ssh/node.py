@@ -1,0 +1,138 @@
+"""Another machine of a world's home lab: an address, a HOME, an SSH server, nothing more.
+
+    node = world.add_node("workstation")
+    node.server.log          # who came, and what they ran
+    node.server.mute()       # … and what else can go wrong, in ssh_server.py
+    node.set("times", "lifeline_lease_s", 2)
+    node.processes()
+
+The world's person may log in, and their ~/.ssh/config knows `workstation.home.arpa`.
+"""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+
+from harness.ssh.embedded_server import EmbeddedServer, Server
+from harness.ssh.session import Account
+from harness.world import settings
+from harness.world.commands import INSTALLED, SCRIPTS, Commands
+from harness.world.network import SSH_PORT, can_bind
+from harness.world.processes import MARK, NODE_MARK, listeners, of_node
+from harness.world.user import Person
+
+
+class Node:
+    """`path` are the folders in which its logins find programs; whoever likes may change it."""
+
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        root: Path,
+        world_id: str,
+        commands: Commands,
+        person: Person,
+        kind: str,
+        namespace: str | None,
+    ) -> None:
+        self.name = name
+        self.host = f"{name}.home.arpa"
+        self.address = address
+        self.root = root
+        self.home = root / "home"
+        self.tmp = root / "tmp"
+        self.bin = root / "bin"
+        for folder in (self.home, self.tmp, self.bin):
+            folder.mkdir(parents=True)
+        self.config = self.home / ".config" / "rbee" / "config.toml"
+        self.settings: settings.Sections = {"worker": {"threads": 1}}  # as in world.py
+        settings.write(self.config, self.settings)
+        self.path = [str(self.bin), str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]
+        self.more: dict[str, str] = {}
+        self._world_id = world_id
+        self._replace_programs(commands)
+        port = SSH_PORT if namespace or can_bind(address, SSH_PORT) else 2222
+        account = Account(self.home, self.environment)
+        if kind == "sshd":
+            from harness.ssh.openssh import OpenSshServer
+
+            self.server: Server = OpenSshServer(address, port, account, person, root, namespace)
+        else:
+            allowed = {person.fingerprint}
+            self.server = EmbeddedServer(address, port, account, allowed, namespace)
+        person.configure(self.host, [f"HostName {address}", f"Port {port}"])
+
+    @property
+    def port(self) -> int:
+        """Of its SSH server."""
+        return self.server.port
+
+    @property
+    def hive_url(self) -> str:
+        return f"http://{self.address}:9200"
+
+    @property
+    def models(self) -> Path:
+        return self.home / ".local" / "share" / "rbee" / "models"
+
+    def environment(self) -> dict[str, str]:
+        """What a login has there, and the marks by which its processes are found."""
+        return {
+            "PATH": os.pathsep.join(self.path),
+            "HOME": str(self.home),
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self.tmp),
+            MARK: self._world_id,
+            NODE_MARK: self.name,
+            **self.more,
+        }
+
+    def set(self, section: str, key: str, value: settings.Value) -> None:
+        """In its own config file: what its hive and workers obey."""
+        self.settings.setdefault(section, {})[key] = value
+        settings.write(self.config, self.settings)
+
+    def processes(self) -> list[psutil.Process]:
+        """What lives on it."""
+        return of_node(self._world_id, self.name)
+
+    def hive(self) -> psutil.Process:
+        """Whoever listens at its hive's address."""
+        found = listeners(self.processes())
+        assert (self.address, 9200) in found, f"no hive on {self.name}: {found}"
+        return found[self.address, 9200]
+
+    def inside(self, folder: str) -> Path:
+        """A path of a feature, as /opt/rbee, below the folder that is all of its disk."""
+        return self.root / folder.lstrip("/")
+
+    def log_of(self, name: str) -> str:
+        """Its only log file with this in its name."""
+        (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
+        return file.read_text(encoding="utf-8", errors="replace")
+
+    def put_program(self, name: str, script: str, folder: Path | None = None) -> Path:
+        """A program of its own, a shell script, in a folder on its PATH unless told otherwise."""
+        folder = folder or self.bin
+        folder.mkdir(parents=True, exist_ok=True)
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        return program
+
+    def noise(self, lines: Sequence[str]) -> None:
+        """What its .bashrc says to everybody, on both outputs."""
+        said = " ".join(shlex.quote(line) for line in lines)
+        (self.home / ".bashrc").write_text(f"printf '%s\\n' {said}\nprintf '%s\\n' {said} >&2\n")
+
+    def close(self) -> None:
+        self.server.close()
+
+    def _replace_programs(self, commands: Commands) -> None:
+        """The same implementation is judged here as everywhere: `-D hive=…`."""
+        for role, command in commands.replaced.items():
+            self.put_program(INSTALLED[role], f'exec {command} "$@"')

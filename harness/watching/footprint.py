@@ -1,0 +1,68 @@
+"""What is left and what is held while everything runs: databases, files, connections."""
+
+import contextlib
+import sqlite3
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from harness.world.commands import INSTALLED
+from harness.world.world import World
+
+# Of ~/.rbee, as the contract names it; SQLite's own files go with the last program that has a
+# database open.
+STATE = {
+    "api_key",
+    "beehives.db",
+    "history",
+    "hive-rbee.pid",
+    "known_hosts",
+    "logs",
+    "models.db",
+    "queen-rbee.pid",
+}
+_MAGIC = b"SQLite format 3\0"
+
+
+def versions(world: World) -> dict[str, tuple[int, str]]:
+    """What each of the four programs answers, with its exit code."""
+    runs = {name: world.start(f"{name} --version") for name in INSTALLED.values()}
+    return {name: (run.wait(within=10), run.stdout.text) for name, run in runs.items()}
+
+
+def installed_version() -> str:
+    """The package's, as pip knows it."""
+    return version("rbee")
+
+
+def state(home: Path) -> set[str]:
+    return {path.name for path in (home / ".rbee").iterdir()}
+
+
+def databases(folder: Path) -> list[Path]:
+    """Every file below that SQLite wrote, whatever its name."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_database(path))
+
+
+def tables(database: Path) -> set[str]:
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
+        return {str(name) for (name,) in found.execute(query)}
+
+
+def open_databases(process: psutil.Process) -> list[Path]:
+    opened = [Path(file.path) for file in process.open_files()]
+    return [path for path in opened if path.is_file() and _is_database(path)]
+
+
+def peers(process: psutil.Process) -> set[tuple[str, int]]:
+    """Whom it is connected to."""
+    connections = process.net_connections(kind="inet")
+    return {(each.raddr.ip, each.raddr.port) for each in connections if each.raddr}
+
+
+def _is_database(path: Path) -> bool:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+    return False

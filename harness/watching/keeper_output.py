@@ -1,0 +1,169 @@
+"""Reads what a keeper printed: tokens, narration, the summary, errors, the saved text."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from harness.world.run import Run
+from harness.world.waiting import wait_until
+
+_NARRATION = re.compile(r"^\[[a-z-]+\] ")
+_SUMMARY = re.compile(
+    r"^(?P<tokens>\d+) tokens? · (?P<first_ms>\d+) ms to first token · (?P<rate>[\d.]+) tokens/s$"
+)
+_ERROR = re.compile(r"^Error \[(?P<code>[A-Z_]+)\]: (?P<message>.+)$", re.MULTILINE)
+_SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+_NEEDS = re.compile(
+    r"needs (?P<required>\d+) MB \((?:1\.2 × (?P<size>\d+) MB"
+    r"|(?P<weights>\d+) MB and (?P<cache>\d+) MB of KV cache)\), (?P<free>\d+) MB are free"
+)
+
+_AMOUNTS = re.compile(r"has (\d+) MB free on (\S+), and the model needs (\d+) MB")
+
+_FETCHED = re.compile(r"(?P<percent>\d+) % of (?P<total>\d+) MB, (?P<speed>[\d.]+) MB/s")
+
+PHASES = [
+    "worker registry",
+    "pool preflight",
+    "model provisioning",
+    "worker preflight",
+    "worker startup",
+    "registration",
+    "worker health",
+    "inference",
+]
+
+
+def events(stdout: str) -> list[tuple[str, Any]]:
+    """The stream's events as `--json` prints them, one a line; a half line is left out."""
+    whole = stdout[: stdout.rfind("\n") + 1]
+    lines = [json.loads(line) for line in whole.splitlines()]
+    return [(line["event"], line.get("data")) for line in lines]
+
+
+def tokens(stdout: str) -> list[dict[str, Any]]:
+    return [data for name, data in events(stdout) if name == "token"]
+
+
+def data_of(stdout: str, wanted: str) -> dict[str, Any]:
+    """The only event of that name."""
+    found = [data for name, data in events(stdout) if name == wanted]
+    assert len(found) == 1, f"one {wanted!r} event was expected: {found!r}"
+    return dict(found[0])
+
+
+def narration(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if _NARRATION.match(line)]
+
+
+def phases_told(stderr: str) -> list[str]:
+    """Each phase once, in the order in which it was first told."""
+    told: list[str] = []
+    for line in narration(stderr):
+        told += [phase for phase in PHASES if phase in line.lower() and phase not in told]
+    return told
+
+
+def phase_line(stderr: str, phase: str) -> str:
+    lines = [line for line in narration(stderr) if phase in line.lower()]
+    assert lines, f"{phase!r} was not told in {narration(stderr)!r}"
+    return lines[0]
+
+
+def foreign_to_a_story(stdout: str) -> list[str]:
+    """Lines which are narration, events or errors; control characters too."""
+    return [
+        line
+        for line in stdout.split("\n")
+        if _NARRATION.match(line)
+        or _CONTROL.search(line)
+        or line.startswith(("{", "Error ["))
+        or _SUMMARY.match(line)
+    ]
+
+
+def summary(stderr: str) -> dict[str, float]:
+    """tokens, first_ms and rate, from the last line; a hint for the next time may stand below."""
+    told = [line for line in stderr.splitlines() if line.strip() and not line.startswith("→ ")]
+    last = told[-1] if told else ""
+    match = _SUMMARY.match(last)
+    assert match, f"the last line is no summary: {last!r}"
+    return {name: float(value) for name, value in match.groupdict().items()}
+
+
+def needs(stderr: str) -> dict[str, int]:
+    """The arithmetic of the worker preflight: required, free, and size, or weights and cache."""
+    line = next(line for line in narration(stderr) if "worker preflight: memory" in line)
+    match = _NEEDS.search(line)
+    assert match, f"no arithmetic in {line!r}"
+    return {name: int(value) for name, value in match.groupdict().items() if value}
+
+
+def amounts(stderr: str) -> dict[str, int | str]:
+    """What VRAM_EXHAUSTED names: required and free in MB, and the device."""
+    match = _AMOUNTS.search(stderr)
+    assert match, f"no amounts in {stderr!r}"
+    free, device, required = match.groups()
+    return {"required": int(required), "free": int(free), "device": device}
+
+
+def wait_for_line(run: Run, words: str, within: float) -> list[str]:
+    """The lines of narration and errors, once one of them has these words."""
+    return wait_until(
+        f"{words!r} to be told",
+        lambda: [*narration(run.stderr.text), *_errors(run.stderr.text)],
+        within,
+        lambda lines: any(words in line for line in lines) or not run.running,
+    )
+
+
+def rows(stdout: str) -> dict[str, list[str]]:
+    """A table's rows by their first cell; columns are two spaces or more apart."""
+    cells = [re.split(r" {2,}", line) for line in stdout.splitlines() if "  " in line]
+    return {first: others for first, *others in cells}
+
+
+def _errors(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if _ERROR.match(line)]
+
+
+def fetched(stderr: str) -> list[tuple[int, int, float]]:
+    """Each line that tells how a download goes on: percent, of how many MB, MB/s."""
+    found = [_FETCHED.search(line) for line in narration(stderr)]
+    return [
+        (int(told["percent"]), int(told["total"]), float(told["speed"])) for told in found if told
+    ]
+
+
+def error_line(stderr: str, code: str) -> str:
+    """The only line that tells this error; narration is none."""
+    (line,) = [line for line in _errors(stderr) if line.startswith(f"Error [{code}]: ")]
+    return line
+
+
+def error_codes(stderr: str) -> list[str]:
+    return [match["code"] for match in _ERROR.finditer(stderr)]
+
+
+def next_steps(stderr: str) -> list[str]:
+    """What to do about an error; for a usage error that is where to read more."""
+    return [line for line in stderr.splitlines() if line.strip().startswith(("→ ", "Try '"))]
+
+
+def saved_text(stderr: str, folder: Path) -> Path:
+    """The file that standard error names and the only one of its kind in the folder."""
+    named = _SAVED.findall(stderr)
+    there = sorted(folder.glob("rbee-partial-*.txt"))
+    assert len(there) == 1, f"one saved text was expected in {folder}: {there}"
+    assert str(there[0]) in named, f"{there[0]} is not what was told: {named}"
+    return there[0]
+
+
+def tokens_made(stderr: str, wanted: int) -> int:
+    """n of "n of m tokens"."""
+    match = re.search(rf"(\d+) of {wanted} tokens", stderr)
+    assert match, stderr
+    return int(match[1])

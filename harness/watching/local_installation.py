@@ -1,0 +1,159 @@
+"""What `rbee-keeper install` leaves on this machine, and who types it."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from harness.world.commands import INSTALLED
+from harness.world.world import World
+
+_NOBODY = 65534
+_SETTING = re.compile(r"^#(?=\w+ = )", re.MULTILINE)
+_ADVICE = re.compile(r"^→ [^\n]*?(?:: )(.+)$", re.MULTILINE)
+
+
+def empty_home(world: World) -> None:
+    shutil.rmtree(world.home)
+    world.home.mkdir()
+
+
+def without_root(world: World) -> None:
+    """All that is started from now on is started by somebody who may write in this HOME only; and
+    may read everything, since the programs may be where only root looks."""
+    if os.geteuid() != 0:
+        return
+    world.root.chmod(0o755)
+    for path in (world.home, world.tmp, *world.home.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY)
+    ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+    reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    world.prefix = ["setpriv", *ids, *reads]
+
+
+def with_config_files(world: World, names: list[str]) -> dict[str, int]:
+    """Those of RBEE_CONFIG, user and system, each with a limit of the queue of its own.
+
+    For a system's, /etc is a copy of this machine's, which nobody but the world's programs sees.
+    """
+    limits = {"RBEE_CONFIG": 101, "user": 102, "system": 103}
+    etc = world.root / "etc"
+    places = {
+        "RBEE_CONFIG": world.root / "named.toml",
+        "user": world.config,
+        "system": etc / "rbee" / "config.toml",
+    }
+    if "system" in names:
+        shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True)
+        mount = 'mount --bind "$1" /etc && shift && exec "$@"'
+        world.prefix = ["unshare", "--mount", "sh", "-c", mount, "sh", str(etc)]
+    world.config.unlink()
+    for name in names:
+        places[name].parent.mkdir(parents=True, exist_ok=True)
+        places[name].write_text(f"[queen]\nqueue_limit = {limits[name]}\n")
+    if "RBEE_CONFIG" in names:
+        world.overrides["RBEE_CONFIG"] = str(places["RBEE_CONFIG"])
+    return limits
+
+
+def as_root_of_a_machine(world: World) -> Path:
+    """All that is started from now on sees /etc, /usr/local/bin and /var/lib below the folder that
+    is given, in place of this machine's; nobody else does."""
+    machine = world.root / "machine"
+    for name in ("etc", "usr/local/bin"):
+        shutil.copytree(f"/{name}", machine / name, symlinks=True, ignore_dangling_symlinks=True)
+    (machine / "var/lib").mkdir(parents=True)
+    places = ("/etc", "/usr/local/bin", "/var/lib")
+    mounts = " && ".join(f'mount --bind "$1{place}" {place}' for place in places)
+    command = f'{mounts} && shift && exec "$@"'
+    world.prefix = ["unshare", "--mount", "sh", "-c", command, "sh", str(machine)]
+    return machine
+
+
+def check_programs(world: World, folder: Path) -> None:
+    """Each says its name and a version, all of them the same."""
+    told = set()
+    for name in INSTALLED.values():
+        argv = [str(folder / name), "--version"]
+        ran = subprocess.run(
+            argv, env=world.environment(), capture_output=True, text=True, timeout=20
+        )
+        found = re.fullmatch(rf"{name}, version (\S+)\n", ran.stdout)
+        assert found, (ran.stdout, ran.stderr)
+        told.add(found[1])
+    assert len(told) == 1, told
+
+
+def in_force(world: World, config: Path | None) -> dict[str, Any]:
+    """The settings as a program shows them, with that config file, or with none."""
+    environment = {**world.environment(), "HOME": str(world.root / "nobody")}
+    environment |= {"RBEE_CONFIG": str(config)} if config else {}
+    environment.pop("XDG_CONFIG_HOME", None)
+    argv = [*world.commands.argv("queen"), "daemon", "--show-settings"]
+    ran = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=20)
+    assert ran.returncode == 0, ran.stderr
+    return tomllib.loads(ran.stdout)
+
+
+def taken_in(world: World, config: Path) -> tuple[Path, set[tuple[str, str]]]:
+    """The file with every setting in force that is commented out in it; and all settings that it
+    names, those without a default by their example."""
+    text = config.read_text()
+    file = world.root / "taken-in.toml"
+    file.write_text(_SETTING.sub("", text))
+    named, section = set(), ""
+    for line in text.splitlines():
+        if found := re.fullmatch(r"\[(\w+)\]", line):
+            section = found[1]
+        if found := re.match(r"#?(?: For example: )?(\w+) = ", line):
+            named.add((section, found[1]))
+    return file, named
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
+    """Every path below a folder, with its mode and what it holds."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        held = str(path.readlink()) if path.is_symlink() else ""
+        if not held and path.is_file():
+            held = path.read_text()
+        found[str(path)] = (path.lstat().st_mode, held)
+    return found
+
+
+def advised(text: str, about: str) -> str:
+    """What is to be typed, by the step that says `about`."""
+    (step,) = [line for line in text.splitlines() if line.startswith("→ ") and about in line]
+    found = _ADVICE.match(step)
+    assert found, step
+    return found[1]
+
+
+def type_into(world: World, shell: str, line: str) -> None:
+    """In an interactive shell, which reads what a person's own would."""
+    _shell(world, shell, line)
+
+
+def found_by(world: World, shell: str, program: str) -> str:
+    """Where a new shell finds a program."""
+    return _shell(world, shell, f"command -v {program}").splitlines()[-1]
+
+
+def _shell(world: World, shell: str, line: str) -> str:
+    argv = [shell, "-i", "-c", line]
+    environment = world.environment()
+    ran = subprocess.run(
+        argv,
+        env=environment,
+        cwd=world.tmp,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        start_new_session=True,
+    )
+    assert ran.returncode == 0, (ran.stdout, ran.stderr)
+    return ran.stdout

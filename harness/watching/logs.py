@@ -1,0 +1,81 @@
+"""Log files as the disk has them, beside what `rbee-keeper logs` shows of them."""
+
+import re
+import time
+from pathlib import Path
+
+import psutil
+
+from harness.world.processes import alive
+from harness.world.run import Run
+from harness.world.waiting import wait_until
+from harness.world.world import World
+
+_SHOWN = re.compile(r"^(?:[\w.-]+/)?(?P<source>rbee-hive|worker-[0-9a-f-]{36}) \| (?P<line>.*)$")
+
+
+def shown(stdout: str) -> list[tuple[str, str]]:
+    """Source and line, for each whole line of the output; ValueError where one has no source."""
+    found = []
+    for line in stdout[: stdout.rfind("\n") + 1].split("\n")[:-1]:
+        match = _SHOWN.match(line)
+        if match is None:
+            raise ValueError(f"nobody has written {line!r}")
+        found.append((match["source"], match["line"]))
+    return found
+
+
+def shown_of(stdout: str, source: str) -> list[str]:
+    return [line for name, line in shown(stdout) if name == source]
+
+
+def folder(home: Path) -> Path:
+    return home / ".rbee" / "logs"
+
+
+def files(home: Path, name: str) -> list[Path]:
+    """Those of one log, the newest first. `name` is that of its file without an ending."""
+    found = folder(home).glob(f"{name}.log*")
+    return sorted(found, key=lambda path: int(path.name.rpartition(".log")[2].strip(".") or 0))
+
+
+def written(home: Path, name: str) -> list[str]:
+    """All lines that are left of a log."""
+    text = "".join(path.read_text(errors="replace") for path in reversed(files(home, name)))
+    return text.splitlines()
+
+
+def file_of_worker(worker_id: str) -> str:
+    return f"llm-worker-rbee-{worker_id}"
+
+
+def wait_for_shown(run: Run, source: str, lines: list[str], within: float) -> None:
+    """Until exactly these lines of a source are shown."""
+    wait_until(
+        f"the {len(lines)} lines of {source}, each once",
+        lambda: shown_of(run.stdout.text, source),
+        within,
+        lambda seen: seen == lines,
+    )
+
+
+def move_away(home: Path, names: list[str]) -> None:
+    for name in names:
+        file = folder(home) / f"{name}.log"
+        file.rename(file.with_name(f"{name}.moved-{time.time_ns()}"))
+
+
+def outputs(process: psutil.Process) -> set[str]:
+    """The files that its descriptors 1 and 2 are, as the kernel has them."""
+    assert alive(process), process
+    return {str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in (1, 2)}
+
+
+def cycle_workers(world: World, times: int) -> None:
+    """Start a worker and end it, again and again, by the keeper."""
+    for _ in range(times):
+        started = world.start("rbee-keeper worker start --model smollm2 --quiet")
+        assert started.wait(within=40) == 0, started.stderr.text
+        worker = started.stdout.text.split()[0]
+        ended = world.start(f"rbee-keeper worker stop --id {worker}")
+        assert ended.wait(within=30) == 0, ended.stderr.text

@@ -1,0 +1,170 @@
+"""What rbee on a node is installed from, what the node lacks for it, and what is there then."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.ssh.node import Node
+from harness.watching import keeper_output
+from harness.world import processes
+from harness.world.world import World
+
+_TREE = Path(__file__).parents[2]
+_PARTS = ("pyproject.toml", "rbee", "README.md", "LICENSE", "CHANGELOG.md")
+_PYTHONS = ("python3.13", "python3.12", "python3.11", "python3")
+_VERSION = re.compile(r'^__version__ = "([^"]+)"', re.MULTILINE)
+_CLICK = re.compile('"click>=[^"]+"')
+_STEPS = ("cloning", "sending", "building", "complete")
+_ENVIRONMENT = ".venv"
+
+
+class Repository:
+    """This working tree, as it is now, on a branch of another name; features call it
+    <repository>."""
+
+    def __init__(self, world: World, branch: str) -> None:
+        self.folder = world.root / "repository.git"
+        self.folder.mkdir()
+        self._git("init", "--quiet", "--initial-branch", branch)
+        for name in _PARTS:
+            source, target = _TREE / name, self.folder / name
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, target)
+        self.commit = self._commit()
+        world.places["repository"] = str(self.folder)
+
+    def release(self, version: str) -> None:
+        """Another version on its branch."""
+        file = self.folder / "rbee" / "__init__.py"
+        file.write_text(_VERSION.sub(f'__version__ = "{version}"', file.read_text()))
+        self.commit = self._commit()
+
+    def spoil(self) -> None:
+        """What is on its branch needs something that is nowhere."""
+        file = self.folder / "pyproject.toml"
+        file.write_text(_CLICK.sub('"click>=8888"', file.read_text()))
+        self.commit = self._commit()
+
+    @property
+    def version(self) -> str:
+        found = _VERSION.search((self.folder / "rbee" / "__init__.py").read_text())
+        assert found
+        return found[1]
+
+    def _commit(self) -> str:
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--message", "rbee")
+        return git(self.folder, "rev-parse", "HEAD")
+
+    def _git(self, *words: str) -> None:
+        git(self.folder, "-c", "user.name=lab", "-c", "user.email=lab@home.arpa", *words)
+
+
+def git(folder: Path, *words: str) -> str:
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+    command = ["git", "-C", str(folder), *words]
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def share_pip(node: Node) -> None:
+    """The node's pip knows what the runner's does, so that llama.cpp is not compiled once more."""
+    words = [sys.executable, "-m", "pip", "cache", "dir"]
+    cache = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+    (node.home / ".cache").mkdir(exist_ok=True)
+    (node.home / ".cache" / "pip").symlink_to(cache)
+    node.more |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    node.more["PIP_NO_COMPILE"] = "1"  # a third of the time
+
+
+def cut_off(node: Node) -> None:
+    """No git, and no package index answers; whatever else this machine has is there."""
+    folder = node.root / "programs"
+    folder.mkdir()
+    for place in ("/usr/local/bin", "/usr/bin", "/bin"):
+        for program in Path(place).iterdir():
+            link = folder / program.name
+            if not program.name.startswith("git") and not link.is_symlink():
+                link.symlink_to(program)
+    python = folder / "python{}.{}".format(*sys.version_info)
+    python.unlink(missing_ok=True)
+    python.symlink_to(sys.executable)
+    node.path = [str(node.bin), str(folder)]
+    node.more |= {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": f"http://{node.address}:9/",
+        "PIP_NO_COMPILE": "1",
+    }
+
+
+def only_python(node: Node, version: str) -> None:
+    """Whatever Python is asked for there, it is of this version."""
+    for name in _PYTHONS:
+        node.put_program(name, f"echo {version}")
+
+
+def keep_a_file(node: Node, folder: str) -> Path:
+    file = node.home / folder / "notes.txt"
+    file.parent.mkdir()
+    file.write_text("mine")
+    return file
+
+
+def contents(node: Node, folder: str) -> list[str]:
+    return sorted(path.name for path in (node.home / folder).iterdir())
+
+
+def home_listing(node: Node) -> dict[str, str]:
+    """Everything in its home: a file by what is in it, a folder or link by what it is."""
+
+    def told(path: Path) -> str:
+        if path.is_symlink():
+            return f"link to {path.readlink()}"
+        return "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
+
+    return {str(path.relative_to(node.home)): told(path) for path in node.home.rglob("*")}
+
+
+def pips(node: Node) -> list[str]:
+    """The command lines of those that run there."""
+    lines = [processes.describe(process) for process in node.processes()]
+    return [line for line in lines if "-m pip install" in line]
+
+
+def hive_version(node: Node, folder: str) -> str:
+    """What the installed program says there when it is asked."""
+    program = node.home / folder / _ENVIRONMENT / "bin" / "rbee-hive"
+    done = subprocess.run(
+        [program, "--version"],
+        env=node.environment(),
+        cwd=node.home,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.split()[-1]
+
+
+def worker_detects(node: Node, folder: str) -> bool:
+    """Whether the installed worker loads llama.cpp and says what it can use."""
+    program = node.home / folder / _ENVIRONMENT / "bin" / "llm-worker-rbee"
+    done = subprocess.run(
+        [program, "detect", "--json"], env=node.environment(), cwd=node.home, capture_output=True
+    )
+    return done.returncode == 0 and b"cpu" in done.stdout
+
+
+def steps(stderr: str, node: str) -> list[str]:
+    """Which of the three steps were told, in order, in lines that name the node."""
+    told: list[str] = []
+    for line in keeper_output.narration(stderr):
+        step = line.split()[2].rstrip(":")
+        if step in _STEPS and node in line and step not in told:
+            told.append(step)
+    return told

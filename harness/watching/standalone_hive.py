@@ -1,0 +1,57 @@
+"""A hive that a person started by hand on another node: with a key of its own, and no queen."""
+
+from typing import Any
+
+import psutil
+
+from harness.ssh.node import Node
+from harness.world.calls import call
+from harness.world.run import Run
+from harness.world.world import World
+
+
+class NodeHive:
+    """Listens from its creation on; ends with the world."""
+
+    def __init__(self, world: World, node: Node) -> None:
+        self.node = node
+        node.set("hive", "host", node.address)
+        node.set("hive", "worker_host", node.address)
+        argv = [*world.commands.argv("hive"), "daemon"]
+        name = f"{len(world.runs) + 1:02}-hive-{node.name}"
+        self.run = Run(argv, node.environment(), world.evidence.folder, name)
+        world.runs.append(self.run)
+        world.lasting.add(self.run.pid)
+        ready = self.run.ready()
+        assert ready["pid"] == self.run.pid, f"{ready} is not from pid {self.run.pid}"
+
+    @property
+    def key_file(self) -> str:
+        return str(self.node.home / ".rbee" / "api_key")
+
+    @property
+    def key(self) -> str:
+        return (self.node.home / ".rbee" / "api_key").read_text().strip()
+
+    def workers(self) -> list[dict[str, Any]]:
+        """Its rows, as it tells them itself."""
+        reply = call("GET", f"{self.node.hive_url}/v1/workers/list", key=self.key)
+        assert reply.status == 200, (reply.status, reply.body)
+        return list(reply.json["workers"])
+
+    def only_worker(self) -> dict[str, Any]:
+        found = self.workers()
+        assert len(found) == 1, f"one worker was expected: {found}"
+        return found[0]
+
+    def process(self) -> psutil.Process:
+        """Who listens at its address, as /proc has it."""
+        return next(each for each in self.node.processes() if each.pid == self.run.pid)
+
+    def add(self, world: World) -> None:
+        """The queen is told of it."""
+        added = world.start(
+            f"rbee-keeper setup add-node --name {self.node.name}"
+            f" --hive-url {self.node.hive_url} --api-key-file {self.key_file}"
+        )
+        assert added.wait(within=30) == 0, added.stderr.text

@@ -1,0 +1,100 @@
+"""systemd, as far as two units need it: it starts what they say, and stops it as they say.
+
+A unit's processes are told by a mark in their environment, in place of a control group.
+"""
+
+import contextlib
+import re
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+
+from harness.world.processes import alive
+from harness.world.run import Run
+from harness.world.waiting import NeverHappenedError, wait_until
+from harness.world.world import World
+
+_MARK = "HARNESS_UNIT"
+
+
+class Unit:
+    """One of the person's units."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.name = name
+        self.file = world.home / ".config" / "systemd" / "user" / f"{name}.service"
+        self.killed: list[str] = []
+        self._world = world
+        self._run: Run | None = None
+
+    def _said(self, key: str) -> str:
+        (found,) = re.findall(rf"^{key}=(.*)$", self.file.read_text(), re.MULTILINE)
+        return str(found)
+
+    @property
+    def stop_s(self) -> float:
+        return float(self._said("TimeoutStopSec"))
+
+    def start(self) -> None:
+        """Type=exec, until it listens. It has no more of an environment than a service has."""
+        assert self._said("Type") == "exec", self._said("Type")
+        world = self._world
+        mark = {key: world.environment()[key] for key in ("HOME", "TMPDIR", "HARNESS_WORLD")}
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **mark}
+        argv = shlex.split(self._said("ExecStart"))
+        name = f"{len(world.runs) + 1:02}-{self.name}"
+        self._run = Run(argv, {**environment, _MARK: self.name}, world.evidence.folder, name)
+        world.runs.append(self._run)
+        world.lasting.add(self._run.pid)
+        ready = self._run.ready()
+        assert ready["pid"] == self._run.pid, ready
+
+    def stop(self) -> int:
+        """The exit code; `killed` are those that TERM to the first one did not end in time."""
+        assert self._said("KillMode") == "mixed", self._said("KillMode")
+        assert self._run
+        self._run.send(signal.SIGTERM)
+        deadline = time.monotonic() + self.stop_s
+        with contextlib.suppress(NeverHappenedError):
+            wait_until(f"{self.name} to end", lambda: not self._run_lives(), self.stop_s)
+        assert time.monotonic() < deadline or self._run_lives()
+        left = self._group()
+        self.killed = [" ".join(process.cmdline()) for process in left]
+        for process in left:
+            process.kill()
+        return self._run.wait(within=5)
+
+    def _run_lives(self) -> bool:
+        return self._run is not None and self._run.running
+
+    def _group(self) -> list[psutil.Process]:
+        found = []
+        for process in self._world.processes():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get(_MARK) == self.name and alive(process):
+                    found.append(process)
+        return found
+
+
+def verdict(folder: Path, kind: str) -> str:
+    """What systemd itself says of all units in a folder. Those of a system below another root are
+    looked at where their programs are in /usr/local/bin."""
+    units = [str(path) for path in sorted(folder.glob("*.service"))]
+    assert units, f"no units in {folder}"
+    prefix = []
+    if kind == "system":
+        mount = 'mount --bind "$1" /usr/local/bin && shift && exec "$@"'
+        programs = folder.parents[2] / "usr" / "local" / "bin"
+        prefix = ["unshare", "--mount", "sh", "-c", mount, "sh", str(programs)]
+    ran = subprocess.run(
+        [*prefix, "systemd-analyze", f"--{kind}", "--man=no", "verify", *units],
+        env={"XDG_RUNTIME_DIR": str(folder), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    return f"{ran.returncode}: {ran.stdout}{ran.stderr}"

@@ -1,0 +1,112 @@
+"""Queen, hive and workers of a world together: what they say of themselves, and their pids.
+
+A pid is never taken from what a program says: it is who listens at the address, told by /proc.
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+
+from harness.world.calls import call
+from harness.world.events import EventStream
+from harness.world.processes import listeners
+from harness.world.waiting import wait_until
+from harness.world.world import World
+
+
+def queen_health(world: World) -> dict[str, Any]:
+    return dict(call("GET", f"{world.queen_url}/health").json)
+
+
+def workers(world: World) -> list[dict[str, Any]]:
+    """The hive's rows."""
+    reply = world.call("GET", f"{world.hive_url}/v1/workers/list")
+    assert reply.status == 200, reply
+    return list(reply.json["workers"])
+
+
+def workers_or_none(world: World) -> list[dict[str, Any]]:
+    """Empty too while there is no hive yet, nor a key to ask it with."""
+    return workers(world) if world.key_file.exists() else []
+
+
+def queens_workers(world: World) -> list[dict[str, Any]]:
+    """The queen's rows."""
+    reply = world.call("GET", f"{world.queen_url}/v2/workers/list")
+    assert reply.status == 200, reply
+    return list(reply.json["workers"])
+
+
+def only_worker(world: World) -> dict[str, Any]:
+    rows = workers(world)
+    assert len(rows) == 1, f"one worker was expected: {rows}"
+    return rows[0]
+
+
+def spawn(world: World, model: str) -> str:
+    """The url of a new worker, once it is ready."""
+    body = {"model": model, "backend": "cpu", "device": 0}
+    reply = world.call("POST", f"{world.hive_url}/v1/workers/spawn", body, timeout=30)
+    assert reply.status < 300, (reply.status, reply.body)
+    url = str(reply.json["url"])
+    wait_until(
+        f"the worker for {model} to be ready",
+        lambda: world.call("GET", f"{url}/v1/ready").json,
+        60,
+        lambda seen: seen["ready"],
+    )
+    return url
+
+
+def model_of(world: World, url: str) -> dict[str, Any]:
+    """What a worker says of its model."""
+    reply = world.call("GET", f"{url}/v1/model")
+    assert reply.status == 200, (reply.status, reply.body)
+    return dict(reply.json)
+
+
+def infer(world: World, url: str, tokens: int) -> EventStream:
+    """A greedy answer of a worker, waited for."""
+    body = {"prompt": "Once upon a time", "max_tokens": tokens, "temperature": 0}
+    stream = world.stream("POST", f"{url}/v1/inference", {**body, "ignore_eos": True})
+    assert stream.refused is None, stream.refused
+    stream.wait_for_end(60)
+    return stream
+
+
+def process_at(world: World, url: str) -> psutil.Process:
+    parts = urlsplit(url)
+    process = world.listening((str(parts.hostname), parts.port or 80))
+    assert process, f"no process of this world listens at {url}"
+    return process
+
+
+def processes(world: World) -> dict[str, psutil.Process]:
+    """Queen, hive and the only worker."""
+    return {
+        "queen": process_at(world, world.queen_url),
+        "hive": process_at(world, world.hive_url),
+        "worker": process_at(world, only_worker(world)["url"]),
+    }
+
+
+def wait_for_state(world: World, state: str, within: float = 10) -> dict[str, Any]:
+    """Until the hive lists its only worker in that state."""
+    rows = wait_until(
+        f"one worker, and that {state}",
+        lambda: workers(world),
+        within,
+        lambda seen: [row["state"] for row in seen] == [state],
+    )
+    return rows[0]
+
+
+def queens(world: World) -> list[psutil.Process]:
+    """Every process of this world that answers as a queen, on whatever port."""
+    found = set()
+    for (host, port), process in listeners(world.processes()).items():
+        reply = call("GET", f"http://{host}:{port}/health")
+        if reply.status == 200 and reply.json.get("program") == "queen-rbee":
+            found.add(process)
+    return list(found)

@@ -1,1 +1,0 @@
-"""The node as it is: its hardware, its model files, its logs."""

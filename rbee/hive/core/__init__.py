@@ -1,1 +1,0 @@
-"""Decisions of the hive: whether a model fits, who is idle too long, who is ill."""

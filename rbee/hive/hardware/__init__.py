@@ -1,0 +1,1 @@
+"""The node's devices and memory, and which model fits on which."""

@@ -1,0 +1,1 @@
+"""What a person on the machine itself asks: detect, status and models."""

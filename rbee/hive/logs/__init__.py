@@ -1,0 +1,1 @@
+"""The logs of the hive and its workers, read and followed."""

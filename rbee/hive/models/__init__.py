@@ -1,0 +1,1 @@
+"""The models of this node: what is here, and what is fetched."""

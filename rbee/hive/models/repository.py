@@ -1,0 +1,170 @@
+"""What a repository on the Hub offers, and which of its models is meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from rbee.contract.errors import InvalidModelRef, ModelNotFound, UnsupportedModelFormat
+from rbee.contract.model_ref import FORMS, ModelRef, parse
+from rbee.gguf import split
+from rbee.hive.models import quantization
+
+# Parts of other models and tools, which are GGUF files too.
+_NO_MODELS = ("mmproj", "imatrix")
+
+
+class RemoteFile(msgspec.Struct, frozen=True):
+    """A file of a repository. `sha256` is None for the few that the Hub does not keep by it, but
+    only by git's `blob`."""
+
+    path: str
+    size_bytes: int
+    sha256: str | None
+    blob: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What a partial file is bound to: another content has another one."""
+        return f"{self.size_bytes}-{(self.sha256 or self.blob or 'unknown')[:16]}"
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """A repository at one commit."""
+
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+
+class RemoteModel(msgspec.Struct, frozen=True):
+    """One model of a repository: one file, or the parts of a split one in their order.
+
+    `reference` names it by its first file, which is how the catalog and the workers have it.
+    """
+
+    reference: ModelRef
+    commit: str
+    files: tuple[RemoteFile, ...]
+
+    @property
+    def quantization(self) -> str | None:
+        return quantization.of_file(self.files[0].path)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+class _Named(Protocol):
+    @property
+    def reference(self) -> ModelRef: ...
+    @property
+    def quantization(self) -> str | None: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
+    """Every model in the listing of `ref`'s repository. A split one that lacks a part is none."""
+    files = {file.path: file for file in listing.files}
+    found = []
+    for path in sorted(files):
+        name = PurePosixPath(path).name.lower()
+        if not name.endswith(".gguf") or not split.is_first(path):
+            continue
+        if any(other in name for other in _NO_MODELS):
+            continue
+        parts = split.parts(path)
+        reference = named(ref.name, ref.revision, path)
+        if reference is not None and all(part in files for part in parts):
+            whole = tuple(files[part] for part in parts)
+            found.append(RemoteModel(reference, listing.commit, whole))
+    return found
+
+
+def named(repository: str, revision: str | None, path: str) -> ModelRef | None:
+    """The reference of a file in a repository; None for a path that a reference can't name."""
+    at = f"@{revision}" if revision else ""
+    try:
+        ref = parse(f"hf:{repository}{at}/{path}")
+    except (InvalidModelRef, UnsupportedModelFormat):
+        return None
+    return ref if ref.file == path else None
+
+
+def pick(listing: Listing, ref: ModelRef) -> RemoteModel:
+    """The model that `ref` means. Raises MODEL_NOT_FOUND with near names, and
+    UNSUPPORTED_MODEL_FORMAT for a repository without GGUF files."""
+    offered = models(listing, ref)
+    if not offered:
+        if any(file.path.endswith((".safetensors", ".bin")) for file in listing.files):
+            told = f"{ref.name} holds no GGUF file."
+            raise UnsupportedModelFormat(told, value=str(ref), forms=list(FORMS))
+        raise ModelNotFound(f"{ref.name} holds no GGUF model.", model=str(ref), near=[])
+    found = choose(offered, ref)
+    if found is None:
+        told = f"{ref.name} has no {ref.file or ref.quantization}."
+        raise ModelNotFound(told, model=str(ref), near=_near(offered, ref))
+    return found
+
+
+def choose(offered: Sequence[N], ref: ModelRef) -> N | None:
+    """The one of `offered` that `ref` means; all are of its repository and revision.
+
+    A file is meant by its path, or any part of a split one; a quantization by its name; without
+    either Q4_K_M is taken, else the nearest to 4 bits.
+    """
+    if ref.file is not None:
+        first = split.parts(ref.file)[0]
+        return next((model for model in offered if model.reference.file == first), None)
+    wanted = quantization.canonical(ref.quantization) if ref.quantization else None
+    if wanted is None:
+        known = [model.quantization for model in offered if model.quantization is not None]
+        wanted = quantization.choose(known) if known else None
+    fitting = [model for model in offered if model.quantization == wanted]
+    # Of several the plainest: `model-Q4_K_M.gguf` before `extra/model-v2-Q4_K_M.gguf`.
+    return min(fitting, key=_plainness, default=None)
+
+
+def quantizations(offered: Iterable[N]) -> list[str]:
+    """Those that have a name, from few bits to many."""
+    return quantization.by_size({model.quantization for model in offered if model.quantization})
+
+
+def place(ref: ModelRef, path: str) -> PurePosixPath:
+    """Where a file of the repository of `ref` lies, below the models folder."""
+    at = f"@{ref.revision}" if ref.revision else ""
+    return PurePosixPath(f"{ref.name}{at}") / path
+
+
+def at_place(relative: PurePosixPath) -> ModelRef | None:
+    """The reference of what lies there: the reverse of `place`; None for any other place."""
+    if len(relative.parts) < 3:
+        return None
+    owner, repository = relative.parts[:2]
+    name, _, revision = repository.partition("@")
+    ref = named(f"{owner}/{name}", revision or None, str(PurePosixPath(*relative.parts[2:])))
+    # `REPO@main` and `REPO@` are folders that `place` never names.
+    return ref if ref and ref.file and place(ref, ref.file) == relative else None
+
+
+def _near(offered: Sequence[RemoteModel], ref: ModelRef) -> list[str]:
+    if ref.file is not None:
+        names = {model.reference.file or "": str(model.reference) for model in offered}
+        close = difflib.get_close_matches(ref.file, names, n=3, cutoff=0.3)
+        return [names[name] for name in close]
+    at = f"@{ref.revision}" if ref.revision else ""
+    there = quantizations(offered)
+    wanted = quantization.bits(ref.quantization or "")
+    there.sort(key=lambda name: abs(quantization.bits(name) - wanted))
+    return [f"hf:{ref.name}{at}:{name}" for name in there[:4]]
+
+
+def _plainness(model: _Named) -> tuple[int, str]:
+    name = str(model.reference)
+    return len(name), name

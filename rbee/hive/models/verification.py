@@ -1,0 +1,108 @@
+"""Reading a model's files through, to see whether they still are what they were."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+from rbee.contract.errors import (
+    ChecksumMismatch,
+    ModelCorrupt,
+    ModelNotFound,
+    RbeeError,
+    RequestCanceled,
+)
+from rbee.contract.events import Verify
+from rbee.contract.model_ref import ModelRef
+from rbee.gguf import split
+from rbee.hive.models import digest
+from rbee.hive.models.inventory import Models
+from rbee.hive.models.on_disk import OnDisk
+from rbee.runtime.progress import Progress
+from rbee.runtime.tasks import stop
+
+_TELL_EVERY_S = 0.1
+
+
+async def verify(models: Models, ref: ModelRef) -> AsyncIterator[Verify | None]:
+    """Hash every file, telling how far it is; at last whether they are what the catalog says.
+
+    A model without a known hash gets the one that is found. Raises MODEL_NOT_FOUND, and
+    CHECKSUM_MISMATCH, after which the file is still there. A reader that leaves ends it.
+    """
+    here = await models.known(ref)
+    if here is None:
+        raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
+    hashing = _Hashing(here)
+    work = asyncio.create_task(hashing.run(models))
+    try:
+        async for news in hashing.progress.listen():
+            yield news
+    finally:
+        hashing.stop()
+        await stop(work)
+
+
+class _Hashing:
+    def __init__(self, model: OnDisk) -> None:
+        self.progress: Progress[Verify] = Progress(lambda news: news.stage == "complete")
+        self._model = model
+        self._files = [model.path.with_name(name) for name in split.parts(model.path.name)]
+        self._loop = asyncio.get_running_loop()
+        self._stopped = False
+        self._told_at = 0.0
+        self._file = ""
+        self._done = 0
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    async def run(self, models: Models) -> None:
+        known = self._model.row.sha256 if self._model.row else None
+        try:
+            found = await asyncio.to_thread(self._hash)
+            self._compare(known, found)
+            if known is None:
+                await models.keep_sums(self._model, found)
+            self.progress.tell(Verify("complete", sha256=found, compared=known is not None))
+        except RbeeError as error:
+            self.progress.fail(error)
+        except OSError as error:
+            path, reason = str(self._model.path), error.strerror or str(error)
+            self.progress.fail(ModelCorrupt(file=path, reason=f"it can't be read: {reason}"))
+        except digest.StoppedError:
+            self.progress.fail(RequestCanceled())
+
+    def _compare(self, known: str | None, found: list[str]) -> None:
+        expected = known.split(",") if known is not None else found
+        reference = str(self._model.reference)
+        if len(expected) != len(found):
+            told = f"The catalog has {len(expected)} hashes of {reference} in {len(found)} files."
+            first = str(self._files[0])
+            raise ChecksumMismatch(
+                told, file=first, expected=known, actual=",".join(found), kept=reference
+            )
+        for file, wanted, actual in zip(self._files, expected, found, strict=True):
+            if wanted != actual:
+                raise ChecksumMismatch(
+                    file=str(file), expected=wanted, actual=actual, kept=reference
+                )
+
+    def _hash(self) -> list[str]:
+        total = sum(file.stat().st_size for file in self._files)
+        sums = []
+        for file in self._files:
+            self._file = str(file)
+            sums.append(digest.sha256(file, lambda size: self._tell(size, total)))
+            self._done += file.stat().st_size
+        return sums
+
+    def _tell(self, size: int, total: int) -> None:
+        if self._stopped:
+            raise digest.StoppedError
+        now = time.monotonic()
+        if now - self._told_at >= _TELL_EVERY_S:
+            self._told_at = now
+            news = Verify("hashing", self._file, self._done + size, total)
+            self._loop.call_soon_threadsafe(self.progress.tell, news)

@@ -1,1 +1,0 @@
-"""What goes on over time: the registry of workers, and each worker's life."""

@@ -1,0 +1,1 @@
+"""The workers of this node, from their start to their end."""

@@ -1,1 +1,0 @@
-"""The terminal, and files that are written for the person."""

@@ -1,0 +1,101 @@
+"""The names that Tab completes: at once or not at all, and never a word about what went wrong.
+
+Nodes, models and workers come from the config file and from the queen that runs, if it answers in
+time; none is started. It is asked without aiohttp, which takes longer to load than a person waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rbee.contract import endpoints as ep
+from rbee.contract.config import Config
+from rbee.contract.endpoints import Endpoint
+from rbee.contract.errors import RbeeError
+from rbee.contract.model_ref import ALIASES, DEFAULT
+from rbee.contract.registry import LOCAL
+
+_WITHIN_S = 0.4
+_PROGRAM = "queen-rbee"
+_LISTINGS: dict[str, Endpoint[Any, Any]] = {
+    "nodes": ep.QUEEN_NODES,
+    "models": ep.QUEEN_MODELS,
+    "workers": ep.QUEEN_WORKERS,
+}
+
+
+def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
+    """The names of `kind`, which is nodes, models or workers, that begin with `typed`, sorted, each
+    with its description; unless `local`, without this machine."""
+    from rbee.runtime import settings
+
+    try:
+        config = settings.load()
+    except RbeeError:
+        config = Config()
+    found = _from_config(kind, config)
+    query = threading.Thread(target=_add_from_queen, args=(kind, config, found), daemon=True)
+    query.start()
+    query.join(_WITHIN_S)
+    names = sorted(name for name in dict(found) if name.startswith(typed))
+    return [(name, found[name]) for name in names if local or name != LOCAL]
+
+
+def _from_config(kind: str, config: Config) -> dict[str, str]:
+    if kind == "nodes":
+        nodes = {name: str(each.ssh_host or each.hive_url) for name, each in config.nodes.items()}
+        return {LOCAL: "this machine", **nodes}
+    if kind == "models":
+        return {DEFAULT: "bundled", **ALIASES, **config.models.aliases}
+    return {}
+
+
+def _add_from_queen(kind: str, config: Config, found: dict[str, str]) -> None:
+    """Whatever answers there may answer anything."""
+    with contextlib.suppress(Exception):
+        from rbee.keeper.settings import of
+        from rbee.runtime import api_key, paths
+
+        # A missing key is not made: no queen knows it.
+        file = config.auth.api_key_file or str(Path(paths.home(), ".rbee", "api_key"))
+        key = api_key.load(file)
+        found.update(_descriptions(kind, _listing(of(config).queen_url, key, _LISTINGS[kind].path)))
+
+
+def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
+    rows: Sequence[Mapping[str, Any]] = reply[kind]
+    if kind == "nodes":
+        return {row["node_name"]: row["status"] for row in rows}
+    if kind == "models":
+        return {row["reference"]: row["state"] for row in rows}
+    return {row["worker_id"]: f"{row['model_ref']} on {row['node']}" for row in rows}
+
+
+def _listing(url: str, key: str, path: str) -> dict[str, Any]:
+    """The reply of the queen at `url` to GET `path`. Raises OSError, HTTPException, ValueError or
+    KeyError when there is none."""
+    health = _get(url, "/health", {})
+    if health["program"] != _PROGRAM:
+        raise ValueError(f"{url} is not a queen")  # which must not see the key
+    return _get(url, path, {"Authorization": f"Bearer {key}"})
+
+
+def _get(url: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    import http.client
+    import json
+    import urllib.parse
+
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=_WITHIN_S)
+    try:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        if response.status != http.HTTPStatus.OK:
+            raise ValueError(f"{url} answers {response.status}")
+        found: dict[str, Any] = json.load(response)
+        return found
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""The config file, written and changed for a person."""

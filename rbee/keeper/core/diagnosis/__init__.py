@@ -1,1 +1,0 @@
-"""What is wrong with an installation, from facts that others have gathered."""

@@ -1,0 +1,1 @@
+"""rbee on this computer: its programs, folders, config file and systemd units."""

@@ -1,0 +1,220 @@
+"""The queen behind a command: found, or started for as long as the command runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from rbee import __version__
+from rbee.contract import endpoints as ep
+from rbee.contract.daemons import OWNER, Hello, Hold, QueenHealth
+from rbee.contract.errors import (
+    AddressInUse,
+    ConnectionTimeout,
+    ProgramFailed,
+    RbeeError,
+    ShuttingDown,
+    StreamTruncated,
+)
+from rbee.contract.versions import check
+from rbee.keeper.session.unresponsive_queen import find_hung
+from rbee.keeper.settings import KeeperSettings, address_of
+from rbee.runtime import api_key, bind, child, paths, pid_file
+from rbee.runtime.client import Client
+from rbee.runtime.log import correlation_id
+from rbee.runtime.plain import PlainClient
+from rbee.runtime.tasks import stop
+
+PROGRAM = "queen-rbee"
+_ASK_WITHIN_S = 5.0
+_LOOK_AGAIN_S = 0.05
+# What an orderly end may take beside the graces: asking a hive that hangs, and KILL after TERM.
+_BESIDE_GRACES_S = 10
+
+
+class Queen:
+    """A queen that is up, and a hold on it. Made by `reach`; `release` lets go."""
+
+    def __init__(self, settings: KeeperSettings) -> None:
+        self._settings = settings
+        self._key = api_key.load(settings.config.auth.api_key_file)
+        self.client = self._connect(settings.queen_url)
+        self.health: QueenHealth | None = None
+        self._began: float | None = None
+        self._child: child.Child | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._hold_id: str | None = None
+
+    def _connect(self, url: str) -> Client:
+        times = self._settings.config.times
+        return PlainClient(url, self._key, times.connect_s, times.stream_silence_s)
+
+    @property
+    def started_here(self) -> bool:
+        return self._child is not None
+
+    async def find(self) -> QueenHealth | None:
+        """The queen at the configured address; None where nothing listens there.
+
+        Raises ADDRESS_IN_USE where something else does, and VERSION_MISMATCH.
+        """
+        host, port = address_of(self._settings)
+        try:
+            health = await self._ask(host, port)
+        except RbeeError:
+            raise self._held_by_another(host, port) from None
+        if health is None:
+            return None
+        if health.program != PROGRAM:
+            raise self._held_by_another(host, port)
+        check("rbee-keeper", __version__, PROGRAM, health.version)
+        self.health = health
+        self._began = pid_file.started(health.pid)
+        return health
+
+    async def _ask(self, host: str, port: int) -> QueenHealth | None:
+        """What answers there, asked again for 5 s where the port is taken and nobody answers yet:
+        another command may just be starting the queen. None where the port is free."""
+        now = asyncio.get_running_loop().time
+        deadline = now() + _ASK_WITHIN_S
+        while True:
+            try:
+                left = max(deadline - now(), _LOOK_AGAIN_S)
+                return await self.client.call(ep.QUEEN_HEALTH, within_s=left)
+            except ConnectionTimeout:
+                if not bind.is_local(host) or bind.is_free(host, port):
+                    return None
+                if now() >= deadline:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def reach(self, keep: bool = False) -> None:
+        """Find the queen and hold her, or start her if her address is this machine's; with `keep`,
+        make her last until she is told to stop."""
+        while True:
+            try:
+                if await self.find() is None:
+                    await self._start()
+                elif self.health is not None and self.health.lifetime == "ephemeral":
+                    await self._hold()
+                if keep:
+                    await self.client.call(ep.QUEEN_KEEP)
+                return
+            except ShuttingDown:
+                await self.wait_until_gone()
+            except AddressInUse as error:
+                # Another command was faster, and its queen is the queen; or it is no queen at all.
+                if error.details.get("not_a_queen") or error.details.get("hangs"):
+                    raise
+
+    async def release(self) -> None:
+        """Let go. When this was the last hold, wait until the queen and all below her are gone."""
+        if self._hold_id is not None:
+            stays = False
+            with contextlib.suppress(RbeeError):
+                released = await self.client.call(
+                    ep.QUEEN_RELEASE, within_s=_ASK_WITHIN_S, hold_id=self._hold_id
+                )
+                stays = released.stays
+            if not stays:
+                await self.wait_until_gone()
+            self._hold_id = None
+        if self._holding is not None:
+            await stop(self._holding)
+        if self._child is not None:
+            self._child.lifeline.close()
+        await self.client.close()
+
+    async def wait_until_gone(self) -> None:
+        """Wait for the end of a queen that is ending, killing her if she was started here.
+
+        Raises PROGRAM_FAILED where she still runs after 3 × the grace period and 10 s.
+        """
+        patience = 3 * self._settings.config.times.grace_s + _BESIDE_GRACES_S
+        if self._child is not None:
+            await self._child.end(patience)
+            self._child = None
+            return
+        try:
+            async with asyncio.timeout(patience):
+                while await self._is_there():  # noqa: ASYNC110  another process: no event to wait for
+                    await asyncio.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            pid = self.health.pid if self.health else "unknown"
+            raise ProgramFailed(
+                f"queen-rbee (pid {pid}) was told to end and still runs after {patience:g} s.",
+                program=PROGRAM,
+                reason="it does not end",
+            ) from None
+
+    def let_go(self) -> None:
+        """Close the lifeline without waiting: everything below ends by itself."""
+        if self._child is not None:
+            self._child.lifeline.close()
+
+    async def _start(self) -> None:
+        host, port = address_of(self._settings)
+        if not bind.is_local(host):
+            url = self._settings.queen_url
+            raise ConnectionTimeout(
+                f"No queen answers at {url}, and that is not this machine, so none is started.",
+                host=host,
+                port=port,
+                attempts=1,
+            )
+        words = paths.program(PROGRAM, self._settings.config.queen.command)
+        words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
+        hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
+        self._child, listening = await child.start(words, hello)
+        self._hold_id = OWNER
+        if listening.url != self.client.url:  # port 0: she took a free one
+            await self.client.close()
+            self.client = self._connect(listening.url)
+
+    async def _hold(self) -> None:
+        held = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.create_task(self._keep_holding(held))
+        self._hold_id = await held
+
+    async def _keep_holding(self, held: asyncio.Future[str]) -> None:
+        try:
+            async with self.client.stream(ep.QUEEN_HOLD) as events:
+                async for event in events:
+                    if isinstance(event, Hold) and not held.done():
+                        held.set_result(event.hold_id)
+        except RbeeError as error:
+            if not held.done():
+                # A hold that ends before it is given: the queen is just ending.
+                broken = isinstance(error, ConnectionTimeout | StreamTruncated)
+                held.set_exception(ShuttingDown() if broken else error)
+        else:
+            if not held.done():
+                held.set_exception(ShuttingDown())
+
+    async def _is_there(self) -> bool:
+        """Whether the queen's process still lives; by her address where that is all we know."""
+        if self.health is not None and bind.is_local(address_of(self._settings)[0]):
+            # By its start time too: another process may get the pid while we wait.
+            return self._began is not None and pid_file.is_running(self.health.pid, self._began)
+        try:
+            await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
+        except RbeeError:
+            return False
+        return True
+
+    def _held_by_another(self, host: str, port: int) -> AddressInUse:
+        where = f"{host}:{port}"
+        if (hung := find_hung(PROGRAM, host, port)) is not None:
+            return AddressInUse(
+                f"The queen-rbee at {where} (pid {hung.pid}) does not answer.",
+                address=where,
+                holder=f"queen-rbee (pid {hung.pid})",
+                hangs=hung.pid,
+                hint="End it with all that hangs on it: rbee-keeper daemon stop",
+            )
+        return AddressInUse(
+            f"{where} is held by something that is no queen-rbee.",
+            address=where,
+            holder=bind.holder(host, port),
+            not_a_queen=True,
+        )

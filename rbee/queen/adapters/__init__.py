@@ -1,1 +1,0 @@
-"""The I/O that only the queen does."""

@@ -1,0 +1,1 @@
+"""rbee put on a node."""

@@ -1,0 +1,1 @@
+"""The nodes that the queen knows, and the hive on each of them."""

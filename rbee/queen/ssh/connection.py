@@ -1,0 +1,241 @@
+"""One node's SSH connection: opened when it is needed, used by everything that needs it, and known
+to be dead within seconds.
+
+What the person's own ssh knows counts: ~/.ssh/config, keys, agent, jump hosts, known_hosts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NoReturn
+
+from rbee.contract.errors import RbeeError, SshConnectionFailed
+from rbee.contract.registry import NodeRow
+from rbee.queen.ssh.login import NoAnswerError, dial, options_of, way
+from rbee.queen.ssh.remote import Result
+
+if TYPE_CHECKING:
+    import asyncssh
+
+
+class SshConnection:
+    """The way to one node. `connect` may be called by many at once: they share one connection."""
+
+    def __init__(self, row: NodeRow, connect_s: float) -> None:
+        self.node = row.node_name
+        self._row = row
+        self._connect_s = connect_s
+        self._port = row.ssh_port or 22
+        self._opening = asyncio.Lock()
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._through = row.tunnel
+        self._forwards: dict[int, asyncssh.SSHListener] = {}
+
+    @property
+    def install_command(self) -> str:
+        """What a person types to have rbee there, as it is here or from the node's repository."""
+        wheel = "" if self._row.git_repo_url else " --wheel"
+        return f"rbee-keeper setup install --node {self.node}{wheel}"
+
+    @property
+    def host(self) -> str:
+        return self._row.ssh_host or self.node
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether other ports of the node can be reached as its SSH port is; known once connected.
+        Through a jump host or a proxy command they can't."""
+        return not self._through
+
+    @property
+    def peer(self) -> str:
+        """The address that was dialled. Only while connected."""
+        assert self._connection is not None
+        peer = self._connection.get_extra_info("peername")
+        return str(peer[0]) if peer else self.host
+
+    async def port(self) -> int:
+        """Of the SSH server: where the row has none, as ~/.ssh/config has it."""
+        with contextlib.suppress(ValueError):  # told when it is dialled
+            self._port = int((await self._options()).port)
+        return self._port
+
+    async def connect(self, accept: str | None = None) -> asyncssh.SSHClientConnection:
+        """The connection, opened where there is none, with one try. `accept` is the fingerprint of
+        a host key that may be trusted from now on.
+
+        Raises NoAnswerError, and SSH_CONNECTION_FAILED for whatever an SSH server, or our own
+        side, refuses.
+        """
+        async with self._opening:
+            if self._connection is None or not self.is_connected:
+                self._forwards.clear()
+                self._connection = await self._open(accept)
+            return self._connection
+
+    async def run(
+        self,
+        script: str,
+        *words: str,
+        within_s: float = 30.0,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Result:
+        """As `Remote.run`."""
+        with self.told():
+            try:
+                async with asyncio.timeout(within_s):
+                    process = await self.start(script, *words)
+                    try:
+                        out, err = await asyncio.gather(
+                            _all(process.stdout, on_line), _all(process.stderr, on_line)
+                        )
+                        await process.wait_closed()
+                    finally:
+                        process.close()
+            except TimeoutError:
+                self._fail(f"{self.node} did not end what it was asked for within {within_s:g} s")
+        code = process.returncode
+        if code is None:
+            self._fail("the connection was lost")
+        return Result(code, out, err)
+
+    async def put(self, source: Path | bytes, path: str) -> None:
+        """As `Remote.put`."""
+        with self.told(f"{path} could not be written: "):
+            connection = await self.connect()
+            async with connection.start_sftp_client() as sftp:
+                if isinstance(source, bytes):
+                    async with sftp.open(path, "wb") as file:
+                        await file.write(source)
+                else:
+                    await sftp.put(str(source), path)
+
+    async def start(
+        self, script: str, *words: str, stdin: IO[bytes] | None = None
+    ) -> asyncssh.SSHClientProcess[bytes]:
+        """A process that runs `script` with `words` as $1, $2 …; `stdin` is a pipe to read its
+        input from, which is taken over whatever happens. Raises as `connect` does."""
+        try:
+            connection = await self.connect()
+        except BaseException:
+            if stdin is not None:
+                stdin.close()
+            raise
+        # Not before: `connect` imports it on a thread.
+        import asyncssh
+
+        # The person's login shell may be any: it sees words in quotes only.
+        command = "exec " + shlex.join(["sh", "-c", script, "rbee", *words])
+        source = asyncssh.DEVNULL if stdin is None else stdin
+        opening = asyncio.ensure_future(
+            connection.create_process(command, stdin=source, encoding=None)
+        )
+        try:
+            # Canceled halfway it would run on there, with nobody who could close its input.
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
+        except (asyncssh.Error, OSError) as error:
+            if stdin is not None:
+                stdin.close()
+            self._fail(str(error) or type(error).__name__)
+
+    async def forward(self, port: int) -> int:
+        """The port on this machine's 127.0.0.1 that leads to `port` on the node's 127.0.0.1."""
+        with self.told(f"port {port} can't be forwarded: "):
+            connection = await self.connect()
+            known = self._forwards.get(port)
+            if known is None:
+                known = await connection.forward_local_port("127.0.0.1", 0, "127.0.0.1", port)
+                self._forwards[port] = known
+            return known.get_port()
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        self._forwards.clear()
+        if connection is not None:
+            connection.abort()
+            with contextlib.suppress(Exception):
+                await connection.wait_closed()
+
+    async def _options(self) -> asyncssh.SSHClientConnectionOptions:
+        # On a thread: the import takes a fifth of a second, in which others' tokens would wait.
+        await asyncio.to_thread(__import__, "asyncssh")
+        row = self._row
+        return options_of(
+            host=self.host,
+            port=row.ssh_port,
+            username=row.ssh_user,
+            client_keys=[row.ssh_key_path] if row.ssh_key_path else None,
+        )
+
+    async def _open(self, accept: str | None) -> asyncssh.SSHClientConnection:
+        try:
+            options = await self._options()
+            self._port = int(options.port)
+            async with asyncio.timeout(self._connect_s):
+                return await self._dial(options, accept)
+        except TimeoutError:
+            reason = f"timeout, no answer within {self._connect_s:g} s"
+            raise NoAnswerError(self.host, self._port, reason) from None
+        except NoAnswerError:
+            raise
+        except Exception as error:
+            self._translate(error)
+
+    async def _dial(
+        self, options: asyncssh.SSHClientConnectionOptions, accept: str | None
+    ) -> asyncssh.SSHClientConnection:
+        hop = await way(options, accept)
+        try:
+            self._through = self._row.tunnel or hop is not None or bool(options.proxy_command)
+            return await dial(options, accept, hop)
+        except BaseException:  # also a time limit, which cancels
+            if hop is not None:
+                hop.abort()
+            raise
+
+    @contextlib.contextmanager
+    def told(self, before: str = "") -> Iterator[None]:
+        """Whatever a connection raises comes out as SSH_CONNECTION_FAILED."""
+        try:
+            yield
+        except NoAnswerError as error:
+            raise error.told() from None
+        except Exception as error:
+            self._translate(error, before)
+
+    def _translate(self, error: Exception, before: str = "") -> NoReturn:
+        import asyncssh
+
+        if isinstance(error, RbeeError) or not isinstance(
+            error, asyncssh.Error | OSError | ValueError
+        ):
+            raise error
+        self._fail(before + (str(error) or type(error).__name__))
+
+    def _fail(self, reason: str) -> NoReturn:
+        raise SshConnectionFailed(host=self.host, port=self._port, reason=reason.rstrip("."))
+
+
+def _close(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+async def _all(reader: asyncssh.SSHReader[bytes], on_line: Callable[[str], None] | None) -> str:
+    said = b""
+    while line := await reader.readline():
+        said += line
+        if on_line is not None:
+            on_line(line.decode(errors="replace").rstrip())
+    return said.decode(errors="replace")

@@ -1,0 +1,208 @@
+"""A hive that the queen starts over SSH, tied to her by the same lifeline as a local one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rbee.contract.daemons import Hello, Listening
+from rbee.contract.errors import (
+    AddressInUse,
+    ConfigInvalid,
+    Internal,
+    ProgramFailed,
+    RbeeError,
+    StateNotWritable,
+)
+from rbee.queen.ssh.connection import SshConnection
+from rbee.runtime import child
+from rbee.runtime.lifeline import Lifeline
+
+if TYPE_CHECKING:
+    import asyncssh
+
+_READY_S = 30.0
+_LAST_WORDS_S = 2.0
+_KILLED_WITHIN_S = 5.0
+_NOT_FOUND = 127
+
+# $1 is a program, the rest are its arguments. A bare name is looked for where `setup install` puts
+# it, on PATH, and where a person installs programs, which the PATH over SSH mostly lacks.
+# On one line: csh takes no other in quotes.
+RUN = (
+    "program=$1; shift; case $program in "
+    '"~/"*) program=$HOME/${program#"~/"};; '
+    "/*) ;; "
+    "*/*) program=$HOME/$program;; "
+    "*) PATH=$HOME/rbee/.venv/bin:$PATH:$HOME/.local/bin;; "
+    'esac; exec "$program" "$@"'
+)
+# The pid, which stays, and the address under which the node was reached are told before the hive
+# starts, on a line of their own whatever the login shell says.
+_START = 'echo; echo "rbee-ssh $$ $SSH_CONNECTION"; ' + RUN
+_STARTED = 'echo; ps -o lstart= -p "$1"'
+# With all that is in its group.
+_KILL = 'kill -KILL -- "-$1" || kill -KILL "$1"'
+# A pid may have been given to another process meanwhile.
+_KILL_IF_SAME = f'[ "$(ps -o lstart= -p "$1")" = "$2" ] && {{ {_KILL}; }}'
+
+
+class HiveProcess:
+    """The process at the other end. It has the ways of `child.Child`; made by `start`."""
+
+    def __init__(
+        self,
+        ssh: SshConnection,
+        process: asyncssh.SSHClientProcess[bytes],
+        lifeline: Lifeline,
+        pid: str,
+    ) -> None:
+        self._ssh = ssh
+        self._process = process
+        self._lifeline = lifeline
+        self._pid = pid
+        self._ended = asyncio.create_task(self._wait())
+        self._began = asyncio.create_task(self._note_began())
+
+    @property
+    def is_running(self) -> bool:
+        return not self._ended.done()
+
+    async def wait(self) -> int | None:
+        """The exit code, as soon as it has ended; None where the connection was lost."""
+        return await asyncio.shield(self._ended)
+
+    def let_go(self) -> None:
+        """Close the lifeline: it ends at once, without grace."""
+        self._lifeline.close()
+
+    async def end(self, within_s: float) -> int | None:
+        """Wait `within_s` seconds for the end that was asked for, then end it."""
+        await asyncio.wait({self._ended}, timeout=within_s)
+        return await self.kill()
+
+    async def kill(self) -> int | None:
+        """Close the lifeline; one that does not end of that within the grace is killed by its pid,
+        if that is still its own. Behind a lost connection the lease does the same."""
+        self._lifeline.close()
+        if self.is_running:
+            await asyncio.wait({self._ended}, timeout=_LAST_WORDS_S)
+        if self.is_running and self._began.done() and (began := self._began.result()):
+            with contextlib.suppress(RbeeError):
+                await self._ssh.run(_KILL_IF_SAME, self._pid, began, within_s=_KILLED_WITHIN_S)
+            await asyncio.wait({self._ended}, timeout=_LAST_WORDS_S)
+        self._process.close()
+        self._began.cancel()
+        ended = self._ended.done() and not self._ended.cancelled()
+        code = self._ended.result() if ended else None
+        self._ended.cancel()
+        return code
+
+    async def _wait(self) -> int | None:
+        await self._process.wait_closed()
+        self._lifeline.close()
+        return self._process.returncode
+
+    async def _note_began(self) -> str | None:
+        """When the process began, in the words of its own machine."""
+        with contextlib.suppress(RbeeError):
+            lines = (await self._ssh.run(_STARTED, self._pid)).out.splitlines()
+            return lines[-1] if lines else None  # past what a login shell says
+        return None
+
+
+async def start(
+    ssh: SshConnection, command: Sequence[str], hello: Hello, heartbeat_s: float
+) -> tuple[HiveProcess, Listening]:
+    """Start `command` on the node, say `hello`, and wait for its ready line.
+
+    Where `hello` does not say what to bind, it is the address under which the node was reached.
+    Raises the error that the hive names itself, SSH_CONNECTION_FAILED, else PROGRAM_FAILED with its
+    last words; then nothing is left running.
+    """
+    reading, writing = os.pipe()
+    # A file knows whether it is closed. Its number alone may be somebody else's by then.
+    source, sink = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
+    with contextlib.ExitStack() as undo:
+        undo.callback(sink.close)
+        process: asyncssh.SSHClientProcess[bytes] | None = None
+        pid, lifeline = None, None
+        try:
+            async with asyncio.timeout(_READY_S):
+                with ssh.told():
+                    process = await ssh.start(_START, *command, stdin=source)
+                    undo.callback(process.close)
+                    pid, here = await _place(process.stdout)
+                    if hello.bind is None:
+                        hello = msgspec.structs.replace(hello, bind=here, announce=ssh.peer)
+                    lifeline = Lifeline(os.dup(sink.fileno()), hello, heartbeat_s)
+                    sink.close()
+                    undo.callback(lifeline.close)
+                    listening = await child.ready(process.stdout)
+        except AddressInUse:  # another port will do
+            raise
+        except (ConfigInvalid, StateNotWritable, Internal) as error:  # said by the hive, of itself
+            raise _said_there(ssh.node, error) from None
+        except (TimeoutError, EOFError) as error:
+            if process is not None and pid is not None and isinstance(error, TimeoutError):
+                if lifeline is not None:
+                    lifeline.close()
+                await _give_up(ssh, process, pid)
+            raise await _failed(ssh, command[0], process, error) from None
+        undo.pop_all()
+        return HiveProcess(ssh, process, lifeline, pid), listening
+
+
+def _said_there(node: str, error: RbeeError) -> ProgramFailed:
+    """What is wrong on the other machine must not be looked for on this one."""
+    told = f"rbee-hive did not start on {node}, where it says: {error.message}"
+    hint = f"On {node}: {error.advice}"
+    return ProgramFailed(told, program="rbee-hive", reason=error.message, hint=hint)
+
+
+async def _give_up(ssh: SshConnection, process: asyncssh.SSHClientProcess[bytes], pid: str) -> None:
+    """End one that does not get ready. Its lifeline is closed; it may not be watching that yet."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await process.wait_closed()
+    except TimeoutError:
+        with contextlib.suppress(RbeeError):
+            await ssh.run(_KILL, pid, within_s=_KILLED_WITHIN_S)
+
+
+async def _place(stdout: child.Lines) -> tuple[str, str]:
+    """The pid, and the server's address in SSH_CONNECTION, past whatever the login shell says
+    first. Raises EOFError."""
+    while line := await stdout.readline():
+        mark, *words = line.decode(errors="replace").split() or [""]
+        if mark == "rbee-ssh" and words:
+            return words[0], words[3] if len(words) == 5 else "127.0.0.1"
+    raise EOFError
+
+
+async def _failed(
+    ssh: SshConnection,
+    program: str,
+    process: asyncssh.SSHClientProcess[bytes] | None,
+    error: TimeoutError | EOFError,
+) -> ProgramFailed:
+    node, words, code = ssh.node, "", None
+    if process is not None and isinstance(error, EOFError):
+        with ssh.told():
+            words = await child.what_came(process.stderr)
+        with contextlib.suppress(TimeoutError):  # its end is told after the end of its outputs
+            await asyncio.wait_for(process.wait_closed(), _LAST_WORDS_S)
+        code = process.returncode
+    if code == _NOT_FOUND:
+        told = f"rbee is not installed on {node}: there is no {program} there."
+        hint = f"Install it: {ssh.install_command}"
+        return ProgramFailed(told, program="rbee-hive", reason="not installed", hint=hint)
+    said = words[-2000:] or ("no ready line came in time" if code is None else f"code {code}")
+    return ProgramFailed(
+        f"rbee-hive did not start on {node}: {said}", program="rbee-hive", reason=said
+    )

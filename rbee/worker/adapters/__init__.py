@@ -1,1 +1,0 @@
-"""llama.cpp, and the model's own chat template."""

@@ -1,1 +1,0 @@
-"""Decisions of the worker: pure, without I/O."""

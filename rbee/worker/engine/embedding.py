@@ -1,0 +1,69 @@
+"""Vectors of texts, computed a chunk at a time between the steps of the engine.
+
+In a context of its own, since the generating one has logits in place of embeddings. The vectors of
+a text's tokens are pooled here and not by llama.cpp, which wants a whole text in one batch for it.
+"""
+
+from __future__ import annotations
+
+import numpy
+
+from rbee.contract.errors import Internal
+from rbee.worker.engine.batching import Pace
+from rbee.worker.engine.load import Loaded
+from rbee.worker.model.context import Context
+
+
+class Embedding:
+    """One request of texts. Only the engine's thread touches it."""
+
+    def __init__(self, loaded: Loaded, texts: list[list[int]]) -> None:
+        """Each text has a token at least, and no more than the model can take."""
+        self._texts = texts
+        self._pooling = loaded.header.pooling
+        self._causal = loaded.header.causal
+        longest = max(len(text) for text in texts)
+        # A model that looks both ways must see the whole text at once.
+        batch = {} if self._causal else {"batch": longest}
+        self._context = Context(loaded.model, longest, 1, loaded.threads, vectors=True, **batch)
+        self._position = 0
+        self._rows: list[numpy.ndarray] = []
+        self._done: list[list[float]] = []
+
+    def step(self, pace: Pace, answering: int) -> list[list[float]] | None:
+        """Compute a chunk; all vectors, each of length 1, once there is nothing left to compute."""
+        text = self._texts[len(self._done)]
+        count = len(text)
+        if self._causal:
+            count = min(pace.chunk(self._position, answering), self._context.batch_size)
+        chunk = text[self._position : self._position + count]
+        self._context.clear_batch()
+        self._context.add(0, self._position, chunk, outputs=len(chunk))
+        if (code := self._context.decode()) != 0:
+            raise Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
+        self._keep(self._context.vectors())
+        self._position += len(chunk)
+        if self._position < len(text):
+            return None
+        self._finish()
+        return self._done if len(self._done) == len(self._texts) else None
+
+    def free(self) -> None:
+        self._context.free()
+
+    def _keep(self, rows: numpy.ndarray) -> None:
+        """What the pooling wants of these rows: for the mean their sum, else one of them."""
+        match self._pooling:
+            case "cls":
+                self._rows = self._rows or [rows[0].copy()]
+            case "last":
+                self._rows = [rows[-1].copy()]
+            case _:
+                self._rows.append(rows.sum(axis=0, dtype=numpy.float64))
+
+    def _finish(self) -> None:
+        vector = numpy.asarray(self._rows, dtype=numpy.float64).sum(axis=0)
+        size = float(numpy.linalg.norm(vector)) or 1.0
+        self._done.append([float(part) / size for part in vector])
+        self._context.forget(0)
+        self._position, self._rows = 0, []

@@ -1,0 +1,116 @@
+"""llama.cpp's context: the KV cache of all sequences, and the one batch filled again and again.
+
+Only the engine's thread calls it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from llama_cpp import llama_cpp as C
+
+from rbee.contract.errors import ModelCorrupt
+from rbee.worker.model.llama import Model
+
+_LARGEST_BATCH = 512
+_MEASURED = 8
+
+
+class Context:
+    """The KV cache, shared by all sequences, and a batch. `tokens` is the length in all."""
+
+    def __init__(
+        self,
+        model: Model,
+        tokens: int,
+        sequences: int,
+        threads: int,
+        vectors: bool = False,
+        batch: int = _LARGEST_BATCH,
+    ) -> None:
+        """With `vectors` it makes embeddings, one for each token. Raises MODEL_CORRUPT where
+        llama.cpp can't make it."""
+        params = C.llama_context_default_params()
+        params.n_ctx = tokens
+        # A batch beyond n_ubatch would be cut up inside llama.cpp, one beyond n_ctx ends it.
+        params.n_batch = params.n_ubatch = min(batch, tokens)
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        params.embeddings = vectors
+        if vectors:
+            params.pooling_type = C.LLAMA_POOLING_TYPE_NONE
+        handle = C.llama_init_from_model(model.handle, params)
+        if not handle:
+            raise ModelCorrupt(
+                "llama.cpp could not make a context for the model.",
+                file="",
+                reason=f"a context of {tokens} tokens could not be made",
+            )
+        self.handle: Any = handle
+        self.tokens: int = tokens
+        self.batch_size = int(C.llama_n_batch(handle))
+        self._width = int(C.llama_model_n_embd_out(model.handle))
+        self._memory = C.llama_get_memory(handle)
+        self._batch = C.llama_batch_init(self.batch_size, 0, 1)
+
+    def free(self) -> None:
+        C.llama_batch_free(self._batch)
+        C.llama_free(self.handle)
+
+    def clear_batch(self) -> None:
+        self._batch.n_tokens = 0
+
+    def add(self, sequence: int, position: int, tokens: Sequence[int], outputs: int = 0) -> range:
+        """Put `tokens` of a sequence into the batch, which has room for them. Of the last `outputs`
+        of them the logits, or the vector, are wanted: returns their indexes in the batch."""
+        batch = self._batch
+        at: int = batch.n_tokens
+        for offset, token in enumerate(tokens):
+            index = at + offset
+            batch.token[index] = token
+            batch.pos[index] = position + offset
+            batch.n_seq_id[index] = 1
+            batch.seq_id[index][0] = sequence
+            batch.logits[index] = offset >= len(tokens) - outputs
+        end = batch.n_tokens = at + len(tokens)
+        return range(end - outputs, end)
+
+    def decode(self) -> int:
+        """Compute the batch to its end; 0 is success, anything else llama.cpp's own code."""
+        code = int(C.llama_decode(self.handle, self._batch))
+        C.llama_synchronize(self.handle)
+        return code
+
+    def forget(self, sequence: int, keep: int = 0) -> bool:
+        """Take a sequence out of the cache, but for its first `keep` tokens. False where the model
+        can't give a part of its state back, as a recurrent one: then all of it stays."""
+        return bool(C.llama_memory_seq_rm(self._memory, sequence, keep, -1))
+
+    def share(self, source: int, sequence: int, count: int) -> None:
+        """Let `sequence`, which must hold nothing, begin with the first `count` tokens of `source`.
+        The cells are shared, not copied."""
+        C.llama_memory_seq_cp(self._memory, source, sequence, 0, count)
+
+    def vectors(self) -> numpy.ndarray:
+        """The embeddings of the batch that was decoded: one row a token; a view, until the next."""
+        found = C.llama_get_embeddings(self.handle)
+        return numpy.ctypeslib.as_array(found, shape=(self._batch.n_tokens, self._width))
+
+    def measure(self) -> float:
+        """Seconds that one token of a prompt takes here, at the beginning of an empty cache.
+
+        The first of two runs warms up what later requests need too.
+        """
+        fastest = float("inf")
+        for _ in range(2):
+            self.clear_batch()
+            self.add(0, 0, [0] * _MEASURED, outputs=1)
+            began = time.perf_counter()
+            self.decode()
+            fastest = min(fastest, time.perf_counter() - began)
+            self.forget(0)
+        return fastest / _MEASURED

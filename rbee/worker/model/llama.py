@@ -1,0 +1,209 @@
+"""llama.cpp through llama-cpp-python's low-level API: a model, its context, one batch at a time.
+
+Nothing here is thread-safe but `Model.tokenize` and `Model.chat`, which only read. Every native
+call lets go of the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Else llama.cpp starts gdb on itself when it aborts.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+# Else CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
+from llama_cpp import llama_cpp as C
+
+from rbee.contract.errors import (
+    BackendUnavailable,
+    ModelCorrupt,
+    RbeeError,
+    UnsupportedModelFormat,
+)
+from rbee.contract.model_ref import FORMS
+from rbee.contract.nodes import Usable
+from rbee.worker.model import devices
+
+_log = logging.getLogger("llama-cpp")
+_LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
+_ERROR = 4
+_PIECE = 512
+
+
+class _Words:
+    """What llama.cpp logs: into our log, and its last errors kept for who asks why it failed."""
+
+    def __init__(self) -> None:
+        self.errors: deque[str] = deque(maxlen=8)
+        self.callback = C.llama_log_callback(self._take)
+        C.llama_log_set(self.callback, ctypes.c_void_p(0))
+
+    def _take(self, level: int, text: bytes, _: Any) -> None:
+        line = text.decode(errors="replace").strip()
+        if level == _ERROR and line:
+            self.errors.append(line)
+        if line and _log.isEnabledFor(_LEVELS.get(level, logging.DEBUG)):
+            _log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+
+    def why(self) -> str:
+        """The first of the last errors, which is mostly the cause."""
+        return self.errors[0] if self.errors else "llama.cpp gave no reason"
+
+
+@functools.cache
+def _words() -> _Words:
+    """For as long as the process lives: llama.cpp keeps the pointer to the callback."""
+    return _Words()
+
+
+def usable() -> Usable:
+    """What can be computed on; llama.cpp's words about its search go to the log."""
+    _words()
+    C.llama_backend_init()
+    return devices.usable()
+
+
+class Model:
+    """A loaded model. `free` gives its memory back; after that nothing else may be called."""
+
+    def __init__(
+        self,
+        path: Path,
+        backend: str,
+        device: int,
+        mmap: bool,
+        on_progress: Callable[[float], bool],
+    ) -> None:
+        """Load `path`. `on_progress` is told 0…1, and stops the load by returning False.
+
+        Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
+        """
+        words = _words()
+        C.llama_backend_init()
+        available = devices.usable().backends
+        if backend not in available:
+            raise BackendUnavailable(backend=backend, available=available)
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = 0 if backend == "cpu" else -1
+        params.main_gpu = device
+        if (chosen := _chosen(backend, device)) is not None:
+            # Else the layers are spread over every device of every backend, asked for or not.
+            params.devices, params.main_gpu = ctypes.cast(chosen, ctypes.c_void_p), 0
+        params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
+        told = C.llama_progress_callback(lambda part, _: on_progress(part))
+        params.progress_callback = told
+        words.errors.clear()
+        handle = C.llama_model_load_from_file(os.fsencode(path), params)
+        if not handle:
+            raise _refusal(path, words.why())
+        self._handle = handle
+        self._vocab = C.llama_model_get_vocab(handle)
+        self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
+        self._piece = ctypes.create_string_buffer(_PIECE)
+        self._ends: list[int] | None = None
+
+    def free(self) -> None:
+        C.llama_model_free(self._handle)
+
+    def size_bytes(self) -> int:
+        """What the weights take, as llama.cpp tells it."""
+        return int(C.llama_model_size(self._handle))
+
+    def keeps_parts(self) -> bool:
+        """Whether a sequence can be cut back to its beginning; a recurrent state can't."""
+        recurrent = C.llama_model_is_recurrent(self._handle)
+        return not (recurrent or C.llama_model_is_hybrid(self._handle))
+
+    def doubled_at(self) -> int:
+        """The position at which a token takes twice as long to read as at the beginning: where
+        attention costs as many operations as the weights do, four for each position, element of
+        the embedding and layer against two for each weight."""
+        layers = C.llama_model_n_layer(self._handle)
+        width = C.llama_model_n_embd(self._handle)
+        return max(int(C.llama_model_n_params(self._handle) / (2 * width * layers)), 1)
+
+    @property
+    def handle(self) -> Any:
+        return self._handle
+
+    def chat_template(self) -> str | None:
+        """The model's own Jinja template; None where it has none."""
+        found = C.llama_model_chat_template(self._handle, None)
+        return found.decode(errors="replace") if found else None
+
+    def special_text(self, which: str) -> str:
+        """The text of the `bos` or `eos` token; empty where the model has none."""
+        token = {"bos": C.llama_vocab_bos, "eos": C.llama_vocab_eos}[which](self._vocab)
+        if not 0 <= token < self.vocabulary_size:
+            return ""
+        return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+
+    def adds_bos(self) -> bool:
+        """Whether tokenizing puts the beginning-of-sequence token first by itself."""
+        return bool(C.llama_vocab_get_add_bos(self._vocab))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids, with the special tokens that the model wants around a text."""
+        data = text.encode(errors="replace")
+        room = len(data) + 8
+        buffer = (C.llama_token * room)()
+        count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, True, True)
+        return list(buffer[: max(count, 0)])
+
+    def piece(self, token: int) -> bytes:
+        """The bytes of one token; empty for a control token."""
+        length = C.llama_token_to_piece(self._vocab, token, self._piece, _PIECE, 0, False)
+        if length < 0:
+            large = ctypes.create_string_buffer(-length)
+            length = C.llama_token_to_piece(self._vocab, token, large, -length, 0, False)
+            return large.raw[:length]
+        return self._piece.raw[:length]
+
+    def is_end(self, token: int) -> bool:
+        """Whether the token ends an answer."""
+        return bool(C.llama_vocab_is_eog(self._vocab, token))
+
+    def ends(self) -> list[int]:
+        """Every token that ends an answer."""
+        if self._ends is None:
+            self._ends = [t for t in range(self.vocabulary_size) if self.is_end(t)]
+        return self._ends
+
+
+def _chosen(backend: str, device: int) -> Any:
+    """llama.cpp's list of devices, which ends with null: the one that is meant, none for the CPU.
+    None where it does not tell its devices. Raises BACKEND_UNAVAILABLE."""
+    try:
+        found = devices.devices()
+    except AttributeError:
+        return None
+    if backend == "cpu":
+        return (ctypes.c_void_p * 1)()
+    for each in found:
+        if (each.backend, each.index) == (backend, device):
+            return (ctypes.c_void_p * 2)(each.handle)
+    raise BackendUnavailable(
+        f"The backend {backend} has no device {device} here.",
+        backend=backend,
+        available=[f"{each.backend} {each.index}" for each in found],
+    )
+
+
+def _refusal(path: Path, why: str) -> RbeeError:
+    """Why llama.cpp does not load a file, from its own words."""
+    why = why.removeprefix("llama_model_load: error loading model: ")
+    if "unknown model architecture" in why:
+        return UnsupportedModelFormat(
+            f"{path} has an {why}, for the installed llama.cpp.",
+            value=str(path),
+            forms=list(FORMS),
+        )
+    return ModelCorrupt(file=str(path), reason=why)

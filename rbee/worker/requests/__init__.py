@@ -1,0 +1,1 @@
+"""From an HTTP request to a slot: admission, running requests, their events and metrics."""

@@ -1,1 +1,0 @@
-"""What goes on over time: the engine, the load, the word to the hive."""

@@ -1,0 +1,114 @@
+"""The sha256 of files that are there, and of one that grows."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rbee.hive.models import digest
+from rbee.hive.models.digest import Follower, StoppedError, sha256
+
+DATA = bytes(range(256)) * 40_000  # ten megabytes, so in several pieces
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", DATA])
+def test_the_sum_is_the_files(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "m").write_bytes(data)
+    assert sha256(tmp_path / "m") == hashlib.sha256(data).hexdigest()
+
+
+def test_how_far_it_is_is_told_up_to_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(DATA)
+    told: list[int] = []
+    sha256(tmp_path / "m", told.append)
+    assert told == sorted(set(told))
+    assert len(told) > 1
+    assert told[-1] == len(DATA)
+
+
+def test_who_is_told_may_end_it(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(DATA)
+    told: list[int] = []
+
+    def enough(size: int) -> None:
+        told.append(size)
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        sha256(tmp_path / "m", enough)
+    assert len(told) == 1
+
+
+@settings(max_examples=25)
+@given(st.lists(st.binary(max_size=300), max_size=6))
+def test_a_growing_file_is_followed_piece_by_piece(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("growing") / "m"
+    path.touch()
+    follower = Follower(path)
+    with path.open("ab", buffering=0) as file:
+        for piece in pieces:
+            file.write(piece)
+            follower.grown(file.tell())
+    assert follower.result() == hashlib.sha256(b"".join(pieces)).hexdigest()
+
+
+def test_what_was_there_before_is_hashed_too(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(DATA)
+    follower = Follower(tmp_path / "m")
+    follower.grown(len(DATA))
+    assert follower.result() == hashlib.sha256(DATA).hexdigest()
+
+
+def test_only_what_is_told_of_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"abc and what is not told of")
+    follower = Follower(tmp_path / "m")
+    follower.grown(3)
+    assert follower.result() == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_given_up_it_ends(tmp_path: Path, size: int) -> None:
+    (tmp_path / "m").write_bytes(b"abc")
+    follower = Follower(tmp_path / "m")
+    follower.grown(size)
+    follower.close()
+    follower._thread.join(5)
+    assert not follower._thread.is_alive()
+
+
+def test_what_the_disk_refuses_is_told_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sum of half the file would throw away what is there, as if it were another content."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(digest, "_SETTLED_EVERY", 1)
+    monkeypatch.setattr(os, "fsync", full)
+    (tmp_path / "m").write_bytes(DATA)
+    follower = Follower(tmp_path / "m")
+    follower.grown(len(DATA))
+    with pytest.raises(OSError, match="No space"):
+        follower.result()
+
+
+def test_on_its_way_it_has_the_disk_take_what_is_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[int] = []
+    monkeypatch.setattr(digest, "_SETTLED_EVERY", 4 << 20)
+    monkeypatch.setattr(os, "fsync", settled.append)
+    (tmp_path / "m").write_bytes(DATA)
+    follower = Follower(tmp_path / "m")
+    follower.grown(len(DATA))
+    assert follower.result() == hashlib.sha256(DATA).hexdigest()
+    assert len(settled) == len(DATA) // (4 << 20)

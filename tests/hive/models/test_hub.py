@@ -1,0 +1,413 @@
+"""The Hub over HTTP: what it is asked, who gets the token, and what its refusals mean."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import huggingface_hub
+import pytest
+
+from rbee.contract.errors import DownloadFailed, ModelGated, ModelNotFound
+from rbee.contract.model_ref import parse
+from rbee.hive.models.hub import Flow, Hub, PassingError
+from rbee.hive.models.repository import RemoteModel, pick
+from rbee.runtime import bind
+from tests.hive.conftest import COMMIT, Answer, HubServer, ranged, refuse, reply, reset
+
+REF = parse("hf:owner/repo")
+LISTING = "/api/models/owner/repo?blobs=true"
+FILE = f"/owner/repo/resolve/{COMMIT}/sub/m.gguf"
+DATA = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def hub(hub_server: HubServer) -> Hub:
+    hub_server.holds({"sub/m.gguf": DATA, "README.md": b"words"})
+    return Hub(stall_s=5.0)
+
+
+@pytest.fixture
+def model(hub: Hub) -> RemoteModel:
+    return pick(hub.listing(REF), REF)
+
+
+def fetched(hub: Hub, model: RemoteModel, start: int = 0) -> tuple[int, bytes]:
+    with hub.flow(model, model.files[0], start) as flow:
+        return flow.start, b"".join(flow.pieces)
+
+
+def test_a_listing_names_every_file_with_its_size_and_sum(hub: Hub, hub_server: HubServer) -> None:
+    found = hub.listing(REF)
+    assert found.commit == COMMIT
+    assert [(file.path, file.size_bytes) for file in found.files] == [
+        ("sub/m.gguf", len(DATA)),
+        ("README.md", 5),
+    ]
+    assert found.files[0].sha256 == hashlib.sha256(DATA).hexdigest()
+    assert hub_server.paths == [LISTING]
+
+
+def test_a_revision_is_asked_for_by_its_name(hub: Hub, hub_server: HubServer) -> None:
+    hub.listing(parse("hf:owner/repo@v1"))
+    assert hub_server.paths == ["/api/models/owner/repo/revision/v1?blobs=true"]
+
+
+def test_a_file_that_the_hub_keeps_without_a_sum_has_none(hub_server: HubServer) -> None:
+    body = b'{"id":"owner/repo","sha":"c0ffee","siblings":[{"rfilename":"m.gguf","size":7}]}'
+    hub_server.answers[LISTING] = reply(body, headers={"Content-Type": "application/json"})
+    [file] = Hub(5.0).listing(REF).files
+    assert (file.size_bytes, file.sha256) == (7, None)
+
+
+def test_a_file_comes_from_the_commit_of_the_listing(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    assert fetched(hub, model) == (0, DATA)
+    assert hub_server.paths[-1] == FILE
+    assert hub_server.header("range") is None
+    assert hub_server.header("accept-encoding") == "identity"
+
+
+def test_it_goes_on_where_it_is_told_to(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    assert fetched(hub, model, 1000) == (1000, DATA[1000:])
+    assert hub_server.header("range") == "bytes=1000-"
+
+
+def test_a_server_without_ranges_begins_at_the_beginning(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(DATA)
+    assert fetched(hub, model, 1000) == (0, DATA)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(b"<html>Which room?</html>", headers={"Content-Type": "text/html"}),
+        reply(DATA[:-1]),  # it may be the file cut short; what is there is worth more
+        reply(DATA[1000:], 206, {"Content-Range": f"bytes 1000-1999/{len(DATA) - 1}"}),
+        reply(DATA[999:], 206, {"Content-Range": f"bytes 999-1999/{len(DATA)}"}),
+        reply(DATA[1000:], 206),
+    ],
+)
+def test_what_is_not_the_file_does_not_begin(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, answer: Answer
+) -> None:
+    hub_server.answers[FILE] = answer
+    with pytest.raises(PassingError, match=r"is not sub/m\.gguf"):
+        fetched(hub, model, 1000)
+
+
+def test_a_page_is_not_the_beginning_of_a_file(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(b"<html></html>", headers={"Content-Type": "text/html"})
+    with pytest.raises(PassingError, match="is not"):
+        fetched(hub, model)
+
+
+def test_a_token_that_was_told_goes_before_the_machines_own(
+    hub: Hub, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_of_this_machine")
+    told = Hub(5.0, "hf_opensesame")
+    model = pick(told.listing(REF), REF)
+    assert hub_server.header("authorization") == "Bearer hf_opensesame"
+    fetched(told, model)
+    assert hub_server.header("authorization") == "Bearer hf_opensesame"
+
+
+def test_the_beginning_alone_is_asked_for(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    assert hub.piece(model, 0, 100) == DATA[:100]
+    assert hub_server.header("range") == "bytes=0-99"
+    assert hub.piece(model, 100, 50) == DATA[100:150]
+    assert hub_server.header("range") == "bytes=100-149"
+
+
+def test_the_beginning_is_cut_out_of_more(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(DATA)
+    assert hub.piece(model, 100, 50) == DATA[100:150]
+
+
+def test_a_beginning_that_is_too_short_is_worth_another_attempt(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = ranged(DATA[:50])
+    with pytest.raises(PassingError, match="is not"):
+        hub.piece(model, 0, 100)
+
+
+def test_without_a_token_none_is_sent(hub: Hub, hub_server: HubServer) -> None:
+    hub.listing(REF)
+    assert hub_server.header("authorization") is None
+
+
+def test_the_token_of_the_environment_goes_to_the_hub(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.listing(REF)
+    assert hub_server.header("authorization") == "Bearer hf_secret"
+    fetched(hub, model)
+    assert hub_server.header("authorization") == "Bearer hf_secret"
+
+
+def test_the_token_of_the_file_goes_to_the_hub(
+    hub: Hub, hub_server: HubServer, tmp_path: Path
+) -> None:
+    (tmp_path / "no-token").write_text("hf_of_the_file\n")
+    hub.listing(REF)
+    assert hub_server.header("authorization") == "Bearer hf_of_the_file"
+
+
+@pytest.fixture
+def cdn() -> Iterator[HubServer]:
+    """Another host, to which the Hub sends people."""
+    server = HubServer()
+    yield server
+    server.close()
+
+
+def test_another_host_gets_the_range_and_never_the_token(
+    hub: Hub,
+    model: RemoteModel,
+    hub_server: HubServer,
+    cdn: HubServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    cdn.answers["/blob?signed=1"] = ranged(DATA)
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": f"{cdn.url}/blob?signed=1"})
+    assert fetched(hub, model, 1000) == (1000, DATA[1000:])
+    assert hub_server.header("authorization") == "Bearer hf_secret"
+    assert cdn.header("authorization") is None
+    assert cdn.header("range") == "bytes=1000-"
+    assert not any("hf_secret" in value for _, told in cdn.asked for value in told.values())
+
+
+def test_a_gated_model_is_told_with_the_page_to_ask_at(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    for status in (401, 403):
+        hub_server.answers[FILE] = refuse(status, "GatedRepo")
+        with pytest.raises(ModelGated) as caught:
+            fetched(hub, model)
+        assert caught.value.details == {
+            "model": "hf:owner/repo/sub/m.gguf",
+            "url": f"{hub_server.url}/owner/repo",
+        }
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("RepoNotFound", "no repository owner/repo"),
+        ("RevisionNotFound", "no revision v9"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_not_found(
+    hub: Hub, hub_server: HubServer, code: str, words: str
+) -> None:
+    path = "/api/models/owner/repo/revision/v9?blobs=true"
+    hub_server.answers[path] = refuse(404, code)
+    with pytest.raises(ModelNotFound, match=words) as caught:
+        hub.listing(parse("hf:owner/repo@v9"))
+    assert caught.value.details == {"model": "hf:owner/repo@v9", "near": []}
+
+
+def test_a_private_repository_looks_like_none(hub: Hub, hub_server: HubServer) -> None:
+    hub_server.answers[LISTING] = refuse(401, "RepoNotFound")
+    with pytest.raises(ModelNotFound, match="does not show it"):
+        hub.listing(REF)
+
+
+def test_a_file_that_has_gone_is_not_found(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = refuse(404, "EntryNotFound")
+    with pytest.raises(ModelNotFound):
+        fetched(hub, model)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_what_may_pass_is_worth_another_attempt(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, status: int
+) -> None:
+    hub_server.answers[FILE] = hub_server.answers[LISTING] = refuse(status)
+    for ask in (lambda: hub.listing(REF), lambda: fetched(hub, model)):
+        with pytest.raises(PassingError) as caught:
+            ask()
+        assert (caught.value.reason, caught.value.pause_s) == (f"HTTP {status}", 0.0)
+    assert len(hub_server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "pause"),
+    [("7", 7.0), ("0", 0.0), ("3600", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("-5", 0.0)],
+)
+def test_the_pause_that_the_hub_asks_for_is_told(
+    hub: Hub, hub_server: HubServer, asked: str, pause: float
+) -> None:
+    hub_server.answers[LISTING] = refuse(429, **{"Retry-After": asked})
+    with pytest.raises(PassingError) as caught:
+        hub.listing(REF)
+    assert caught.value.pause_s == pause
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "refuses the token"), (400, "HTTP 400"), (416, "HTTP 416")]
+)
+def test_what_does_not_pass_has_failed(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, status: int, words: str
+) -> None:
+    hub_server.answers[FILE] = refuse(status)
+    with pytest.raises(DownloadFailed, match=words) as caught:
+        fetched(hub, model)
+    assert caught.value.details["model"] == "hf:owner/repo/sub/m.gguf"
+    assert caught.value.details["attempts"] == 1
+
+
+def test_a_reset_connection_is_told_as_one(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reset()
+    with pytest.raises(PassingError) as caught:
+        fetched(hub, model)
+    assert caught.value.reason == "Connection reset"
+
+
+def test_what_came_before_the_end_that_was_too_early_has_come(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    length = {"Content-Length": "100", "Connection": "close"}
+    hub_server.answers[FILE] = reply(DATA[:50], headers=length)
+    came = bytearray()
+    with (
+        pytest.raises(PassingError) as caught,
+        hub.flow(model, model.files[0], 0) as flow,
+    ):
+        for piece in flow.pieces:
+            came += piece
+    assert bytes(came) == DATA[:50]
+    assert caught.value.reason == "Connection closed early"
+
+
+def test_a_server_that_says_nothing_is_told_with_the_time_that_was_waited(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.says_nothing(FILE)
+    with pytest.raises(PassingError) as caught:
+        fetched(Hub(stall_s=0.1), model)
+    assert caught.value.reason == "no byte for 0.1 s"
+
+
+def test_a_flow_that_dries_up_is_told_as_such(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.stalls(FILE, DATA[:50])
+    with pytest.raises(PassingError) as caught:
+        fetched(Hub(stall_s=0.1), model)
+    assert caught.value.reason == "no byte for 0.1 s"
+
+
+def test_where_nothing_listens_is_told(
+    hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    with bind.listening_socket("127.0.0.1", 0) as sock:
+        port = sock.getsockname()[1]
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
+    with pytest.raises(PassingError) as caught:
+        Hub(5.0).listing(REF)
+    assert caught.value.reason == "Connection refused"
+
+
+def test_a_reason_never_holds_the_address(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, cdn: HubServer
+) -> None:
+    cdn.answers["/blob?signature=s3cret"] = reset()
+    location = f"{cdn.url}/blob?signature=s3cret"
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": location})
+    with pytest.raises(PassingError) as caught:
+        fetched(hub, model)
+    assert "s3cret" not in caught.value.reason
+    assert caught.value.__cause__ is None
+    cdn.answers["/blob?signature=s3cret"] = refuse(400)
+    with pytest.raises(DownloadFailed) as refused:
+        fetched(hub, model)
+    assert "s3cret" not in refused.value.message + str(refused.value.details)
+
+
+def test_offline_nobody_is_asked(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    hub_server.asked.clear()
+    with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
+        hub.listing(REF)
+    with pytest.raises(DownloadFailed, match="HF_HUB_OFFLINE"):
+        fetched(hub, model)
+    assert hub_server.asked == []
+
+
+def test_a_flow_that_is_cut_ends_at_once(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.stalls(FILE, DATA[:50])
+    began = time.monotonic()
+    with (
+        pytest.raises(PassingError),
+        hub.flow(model, model.files[0], 0) as flow,
+    ):
+        for _ in flow.pieces:
+            threading.Thread(target=flow.cut).start()
+    assert time.monotonic() - began < 4
+
+
+def test_a_flow_may_be_cut_when_it_is_over(hub: Hub, model: RemoteModel) -> None:
+    with hub.flow(model, model.files[0], 0) as flow:
+        b"".join(flow.pieces)
+    flow.cut()
+
+
+def test_cutting_a_flow_leaves_its_encryption_alone() -> None:
+    """A TLS socket's own shutdown forgets the keys: its reader would get what is encrypted."""
+
+    class Tls(socket.socket):
+        def shutdown(self, _: int) -> None:
+            raise AssertionError("the keys are forgotten")
+
+    near, far = socket.socketpair()
+    with Tls(fileno=near.detach()) as tls, far:
+        Flow(0, iter(()), tls).cut()
+        assert far.recv(1) == b""
+
+
+def test_a_certificate_that_nobody_trusts_is_no_matter_of_trying_again(
+    hub: Hub, model: RemoteModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_message = "self-signed certificate"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise httpx2.ConnectError("in short") from cause
+
+    monkeypatch.setattr(huggingface_hub.utils.get_session(), "stream", refuse)
+    with pytest.raises(DownloadFailed, match="not trusted: self-signed certificate"):
+        fetched(hub, model)

@@ -1,0 +1,140 @@
+"""Whether a model's files still are what they were."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rbee.contract.errors import ChecksumMismatch, ModelNotFound
+from rbee.contract.events import Verify
+from rbee.contract.model_ref import parse
+from rbee.hive.models import digest, verification
+from rbee.hive.models.folder import Folder
+from rbee.hive.models.inventory import Models
+from rbee.runtime.narration import Narrator
+
+REF = parse("hf:owner/repo")
+DATA = [b"GGUF, the first part", b"GGUF, the second part, which is longer"]
+
+
+def total(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Made:
+    def __init__(self, home: Path) -> None:
+        self.root = home / "models"
+        self.models = Models(home / "models.db", Folder(self.root), Narrator(lambda _: None))
+
+    def put(self, *parts: bytes) -> list[Path]:
+        """A model of one file, or of several."""
+        names = [f"m-{n:05d}-of-{len(parts):05d}.gguf" for n in range(1, len(parts) + 1)]
+        (self.root / "owner/repo").mkdir(parents=True)
+        paths = [self.root / "owner/repo" / name for name in names]
+        for path, data in zip(paths, parts, strict=True):
+            path.write_bytes(data)
+        return paths
+
+    async def told(self) -> list[Verify]:
+        return [news async for news in verification.verify(self.models, REF) if news is not None]
+
+    async def known(self, *sums: str) -> None:
+        here = await self.models.find(REF)
+        assert here is not None
+        await self.models.keep_sums(here, list(sums))
+
+
+@pytest.fixture
+async def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Made]:
+    monkeypatch.setattr(verification, "_TELL_EVERY_S", 0.0)
+    one = Made(tmp_path)
+    async with asyncio.timeout(10):
+        yield one
+    await one.models.close()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_model_that_is_what_the_catalog_says_is_whole(made: Made, count: int) -> None:
+    parts = DATA[:count]
+    made.put(*parts)
+    sums = [total(part) for part in parts]
+    await made.known(*sums)
+    assert (await made.told())[-1] == Verify("complete", sha256=sums, compared=True)
+
+
+async def test_how_far_it_is_goes_over_all_parts(made: Made) -> None:
+    paths = made.put(*DATA)
+    sizes = [len(part) for part in DATA]
+    hashing = [news for news in await made.told() if news.stage == "hashing"]
+    assert [(news.file, news.bytes_hashed, news.bytes_total) for news in hashing] == [
+        (str(paths[0]), sizes[0], sum(sizes)),
+        (str(paths[1]), sum(sizes), sum(sizes)),
+    ]
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+async def test_one_flipped_bit_is_told_with_its_file_which_stays(made: Made, broken: int) -> None:
+    paths = made.put(*DATA)
+    sums = [total(part) for part in DATA]
+    await made.known(*sums)
+    flipped = bytearray(DATA[broken])
+    flipped[-1] ^= 1
+    paths[broken].write_bytes(flipped)
+    with pytest.raises(ChecksumMismatch) as caught:
+        await made.told()
+    assert caught.value.details == {
+        "file": str(paths[broken]),
+        "expected": sums[broken],
+        "actual": total(bytes(flipped)),
+        "kept": "hf:owner/repo/m-00001-of-00002.gguf",
+    }
+    assert "rbee-keeper models delete hf:owner/repo/m-00001-of-00002.gguf" in caught.value.advice
+    assert all(path.exists() for path in paths)
+    [row] = await made.models.rows()
+    assert row.sha256 == ",".join(sums)
+
+
+async def test_an_unknown_hash_is_kept_and_compared_the_next_time(made: Made) -> None:
+    [path] = made.put(DATA[0])
+    assert (await made.told())[-1] == Verify("complete", sha256=[total(DATA[0])], compared=False)
+    [row] = await made.models.rows()
+    assert row.sha256 == total(DATA[0])
+    assert (await made.told())[-1].compared is True
+    path.write_bytes(DATA[1])
+    with pytest.raises(ChecksumMismatch):
+        await made.told()
+
+
+async def test_a_model_that_is_not_here_is_told(made: Made) -> None:
+    with pytest.raises(ModelNotFound, match="not on this node"):
+        await made.told()
+
+
+async def test_a_reader_that_leaves_ends_it(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    made.put(DATA[0])
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def endless(_: Path, tell: object) -> str:
+        try:
+            for size in range(10**9):
+                tell(size)  # type: ignore[operator]
+        except digest.StoppedError:
+            loop.call_soon_threadsafe(stopped.set)
+            raise
+        raise AssertionError
+
+    monkeypatch.setattr(digest, "sha256", endless)
+    monkeypatch.setattr(verification, "_TELL_EVERY_S", 0.01)
+    watching = verification.verify(made.models, REF)
+    async for news in watching:
+        if news is not None:
+            break
+    await watching.aclose()  # type: ignore[attr-defined]
+    await stopped.wait()
+    [row] = await made.models.rows()
+    assert row.sha256 is None

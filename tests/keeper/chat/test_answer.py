@@ -1,0 +1,72 @@
+"""No success without proof: an answer is whole only with its `done`."""
+
+from __future__ import annotations
+
+import pytest
+
+from rbee.contract.errors import StreamTruncated
+from rbee.contract.events import Accepted, Done, Event, Narration, Queued, Started, Token
+from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, summary
+
+DONE = Done(True, 2, 1234.5, 9, 0, 321.6, 17.25, "EOS")
+
+
+def answer(*events: Event) -> Answer:
+    taken = Answer()
+    for event in events:
+        taken.take(event)
+    return taken
+
+
+def test_an_answer_with_its_done_is_proven() -> None:
+    assert answer(Token("a", 0), DONE).proof() == DONE
+
+
+def test_an_answer_without_its_done_is_truncated_and_says_how_much_came() -> None:
+    with pytest.raises(StreamTruncated) as caught:
+        answer(Token("a", 0), Token("b", 1)).proof()
+    assert caught.value.details == {"tokens": 2}
+    assert "2 tokens" in caught.value.message
+
+
+def test_no_answer_at_all_is_no_proof() -> None:
+    with pytest.raises(StreamTruncated):
+        answer().proof()
+
+
+def test_the_text_is_what_the_tokens_say_in_order() -> None:
+    taken = answer(Token("Es ", 0), Token("", 1), Token("war\n", 2), DONE)
+    assert taken.text == "Es war\n"
+    assert taken.tokens == 3
+
+
+def test_the_request_is_known_once_it_is_accepted() -> None:
+    assert answer().request_id is None
+    assert answer(Accepted("r-1"), Token("a", 0)).request_id == "r-1"
+
+
+def test_what_is_told_beside_the_answer_is_no_part_of_it() -> None:
+    taken = answer(
+        Accepted("r-1"),
+        Queued(1, 1),
+        Narration("a", "words", "c"),
+        Started("r-1", "m", "w", "n"),
+    )
+    assert (taken.text, taken.tokens, taken.done) == ("", 0, None)
+
+
+def test_the_summary_is_one_line_of_figures() -> None:
+    line = summary(DONE)
+    assert "\n" not in line
+    assert "2 tokens" in line
+    assert "322 ms" in line
+    assert "17.2 tokens/s" in line
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 tokens"), (1, "1 token ·"), (2, "2 tokens")])
+def test_the_summary_counts_as_a_person_does(count: int, words: str) -> None:
+    assert summary(Done(True, count, 1, 1, 0, 1, 1, "EOS")).startswith(words)
+
+
+def test_a_busy_worker_is_asked_again_after_1_2_and_4_seconds() -> None:
+    assert BUSY_PAUSES_S == (1, 2, 4)

@@ -1,0 +1,146 @@
+"""Names for who presses Tab."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.shell_completion import ShellComplete
+
+from rbee.contract import endpoints as ep
+from rbee.contract.models import NodeModelRow, NodeModelRows
+from rbee.contract.registry import NodeRow, NodeRows
+from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
+from rbee.keeper.cli import main, shells
+from rbee.keeper.commands import completion
+
+FakeQueen = Any
+WORKER = NodeWorkerRow("worker-1", "attic", "idle", "hf:a/b", "http://a:1", "cpu", 0, 4, 4)
+MODEL = NodeModelRow(
+    node="attic",
+    id=1,
+    provider="hf",
+    reference="hf:a/b/c.gguf",
+    local_path="/c.gguf",
+    size_bytes=1,
+    downloaded_at_unix=1,
+    quantization=None,
+    sha256=None,
+)
+
+
+@pytest.fixture
+def key(home: Path) -> Path:
+    folder = home / ".rbee"
+    folder.mkdir(mode=0o700)
+    (folder / "api_key").write_text("k" * 43 + "\n")
+    return folder / "api_key"
+
+
+def names(kind: str, typed: str = "") -> list[str]:
+    return [name for name, _ in completion.suggest(kind, typed)]
+
+
+def test_nodes_are_those_of_queen_and_config_file(lady: FakeQueen, key: Path, home: Path) -> None:
+    config = home / ".config" / "rbee" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('[nodes.cellar]\nssh_host = "c"\n')
+    lady.on(ep.QUEEN_NODES, NodeRows([NodeRow(node_name="attic", ssh_host="a")]))
+    assert names("nodes") == ["attic", "cellar", "localhost"]
+    assert names("nodes", "a") == ["attic"]
+
+
+def test_models_are_the_queens_and_the_aliases(lady: FakeQueen, key: Path) -> None:
+    lady.on(ep.QUEEN_MODELS, NodeModelRows([MODEL], []))
+    assert {"hf:a/b/c.gguf", "tinyllama", "bundled:smollm2-135m-instruct"} <= set(names("models"))
+
+
+def test_workers_are_told_with_their_model(lady: FakeQueen, key: Path) -> None:
+    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([WORKER]))
+    assert completion.suggest("workers", "w") == [("worker-1", "hf:a/b on attic")]
+
+
+def test_without_a_key_she_is_not_asked_and_none_is_made(lady: FakeQueen, home: Path) -> None:
+    assert names("workers") == []
+    assert lady.asked == []
+    assert not (home / ".rbee").exists()
+
+
+def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, key: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("RBEE_QUEEN_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        began = time.monotonic()
+        assert names("nodes") == ["localhost"]
+        assert time.monotonic() - began < 1
+
+
+def test_settings_that_can_not_be_read_keep_nobody_from_typing(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("RBEE_QUEEN_PROT", "1")
+    assert names("nodes") == ["localhost"]
+
+
+@pytest.mark.parametrize(
+    ("line", "args", "typed", "before"),
+    [
+        ("rbee-keeper inf", [], "inf", ""),
+        ("rbee-keeper infer ", ["infer"], "", ""),
+        ("rbee-keeper infer --model hf:a/b", ["infer", "--model"], "hf:a/b", "hf:"),
+        ("rbee-keeper infer --model=hf:a/b", ["infer"], "--model=hf:a/b", "hf:"),
+        ("rbee-keeper infer --node=at", ["infer"], "--node=at", ""),
+        ("rbee-keeper infer --prompt 'a b' --no", ["infer", "--prompt", "a b"], "--no", ""),
+    ],
+)
+def test_bash_hands_over_the_line_and_gets_what_belongs_behind_the_colon(
+    monkeypatch: pytest.MonkeyPatch, line: str, args: list[str], typed: str, before: str
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
+    bash = shells.Bash(main, {}, shells.PROGRAM, shells.VARIABLE)
+    assert bash.get_completion_args() == (args, typed)
+    item = shells.CompletionItem(f"{before}rest")
+    assert bash.format_completion(item) == "plain,rest"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_a_script(shell: str) -> None:
+    assert shells.VARIABLE in shells.script(main, shell)
+
+
+def suggested(words: str, typed: str = "") -> list[tuple[str, str]]:
+    args = words.split()
+    found = ShellComplete(main, {}, shells.PROGRAM, shells.VARIABLE).get_completions(args, typed)
+    return [(each.type, each.value) for each in found]
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("infer --prompt-file", "file"),
+        ("infer -f", "file"),
+        ("setup add-node --ssh-key", "file"),
+        ("setup add-node --api-key-file", "file"),
+        ("config set-ssh --key", "file"),
+        ("install --system --root", "dir"),
+    ],
+)
+def test_a_path_is_left_to_the_shell(home: Path, words: str, kind: str) -> None:
+    assert suggested(words, "let") == [(kind, "let")]
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        ("setup remove-node --name", False),
+        ("setup install --node", False),
+        ("config remove-node --node", False),
+        ("config set-ssh --node", False),
+        ("hive status --node", True),
+    ],
+)
+def test_this_machine_is_named_where_it_is_taken(home: Path, words: str, there: bool) -> None:
+    assert (("plain", "localhost") in suggested(words)) is there

@@ -1,0 +1,148 @@
+"""`rbee-keeper daemon stop`: what was seen to end, heard from before it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import Internal, ShuttingDown
+from rbee.contract.events import Narration
+from rbee.contract.nodes import HiveGone
+from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows, WorkerGone
+from rbee.keeper.commands.daemon_end import Ending
+
+FakeQueen = Any
+Keeper = Callable[..., Any]
+
+
+def row(worker: str, node: str) -> NodeWorkerRow:
+    return NodeWorkerRow(worker, node, "idle", "hf:a/b", "http://h:1", "cpu", 0, 4, 4)
+
+
+def gone(worker: str) -> WorkerGone:
+    return WorkerGone(worker, "it was told to end", 0, [])
+
+
+LISTED = NodeWorkerRows([row("w1", "n"), row("w2", "n")])
+
+
+def test_what_ended_is_counted_after_it_was_heard(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_WORKERS, LISTED)
+    lady.last_words = [
+        Narration("rbee-hive", "ending 2 workers", "c", "🛑", "n"),
+        gone("w1"),
+        gone("w2"),
+        HiveGone("n", "ended", 2),
+    ]
+    done = keeper("daemon", "stop")
+    assert done.exit_code == 0
+    pid = lady.process.pid
+    assert done.stdout == f"queen-rbee stopped (pid {pid}); 1 hive and 2 workers ended\n"
+    assert done.stderr == "[rbee-hive] 🛑 ending 2 workers\n"
+    lady.process.wait(5)
+    asked = lady.paths()
+    assert asked.index(ep.QUEEN_EVENTS.path) < asked.index(ep.SHUTDOWN.path)
+
+
+@pytest.mark.parametrize(
+    ("how", "words", "counted"),
+    [
+        ("killed", "did not end in time and was killed", "1 hive and 1 worker"),
+        ("lost", "connection to it was lost", "0 hives and 0 workers"),
+        ("left", "another one started it", "0 hives and 0 workers"),
+    ],
+)
+def test_a_hive_that_did_not_end_in_order_is_told(
+    lady: FakeQueen, keeper: Keeper, how: Any, words: str, counted: str
+) -> None:
+    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
+    lady.last_words = [HiveGone("n", how, 1)]
+    done = keeper("daemon", "stop")
+    assert done.exit_code == 0
+    assert f"; {counted} ended\n" in done.stdout
+    assert "The hive on n: " in done.stderr and words in done.stderr
+
+
+def test_a_queen_who_goes_without_the_end_of_her_stream_is_stopped(
+    lady: FakeQueen, keeper: Keeper
+) -> None:
+    lady.on(ep.QUEEN_WORKERS, LISTED)
+    lady.marks_the_end = False
+    lady.last_words = [HiveGone("n", "ended", 2)]
+    done = keeper("daemon", "stop")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("; 1 hive and 2 workers ended\n")
+    assert done.stderr == ""
+
+
+def test_words_that_are_still_on_their_way_when_she_is_gone_are_heard(
+    lady: FakeQueen, keeper: Keeper
+) -> None:
+    lady.on(ep.QUEEN_WORKERS, LISTED)
+    lady.dies_first = True
+    lady.last_words = [HiveGone("n", "ended", 2)]
+    assert keeper("daemon", "stop").stdout.endswith("; 1 hive and 2 workers ended\n")
+
+
+@pytest.mark.parametrize("endpoint", [ep.QUEEN_EVENTS, ep.QUEEN_WORKERS])
+def test_a_queen_who_does_not_tell_is_stopped_all_the_same(
+    lady: FakeQueen, keeper: Keeper, endpoint: Any
+) -> None:
+    lady.on(ep.QUEEN_WORKERS, LISTED)
+    lady.on(
+        endpoint, ShuttingDown() if endpoint is ep.QUEEN_EVENTS else Internal(correlation_id="")
+    )
+    done = keeper("daemon", "stop")
+    assert done.exit_code == 0
+    assert "0 hives and 0 workers ended" in done.stdout
+    lady.process.wait(5)
+
+
+def test_without_a_queen_there_is_nothing_to_stop(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RBEE_QUEEN_URL", "http://127.0.0.1:9")
+    done = keeper("daemon", "stop")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == "No queen-rbee runs at http://127.0.0.1:9.\n"
+
+
+def told(workers: list[NodeWorkerRow], *events: Any) -> str:
+    ending = Ending(workers)
+    for event in events:
+        ending.take(event)
+    return ending.told
+
+
+@pytest.mark.parametrize(
+    ("workers", "events", "words"),
+    [
+        ([], [], "0 hives and 0 workers ended"),
+        ([], [HiveGone("n", "ended", 0)], "1 hive and 0 workers ended"),
+        # Heard of twice, counted once.
+        ([row("w1", "n")], [gone("w1"), HiveGone("n", "ended", 1)], "1 hive and 1 worker ended"),
+        # Their own ends unheard: they went with their hive.
+        (
+            [row("w1", "n"), row("w2", "n")],
+            [HiveGone("n", "ended", 0)],
+            "1 hive and 2 workers ended",
+        ),
+        # One more than the list knew.
+        ([row("w1", "n")], [HiveGone("n", "ended", 2)], "1 hive and 2 workers ended"),
+        ([], [gone("w1"), gone("w1"), gone("w2")], "0 hives and 2 workers ended"),
+        # A hive that goes on keeps its workers.
+        ([row("w1", "n")], [HiveGone("n", "left", 1)], "0 hives and 0 workers ended"),
+        (
+            [row("w1", "n"), row("w2", "m")],
+            [HiveGone("n", "ended", 1), HiveGone("m", "killed", 1)],
+            "2 hives and 2 workers ended",
+        ),
+    ],
+)
+def test_each_end_is_counted_once(
+    workers: list[NodeWorkerRow], events: list[Any], words: str
+) -> None:
+    assert told(workers, *events) == words

@@ -1,0 +1,374 @@
+"""`rbee-keeper config …`: the file, written whole or not at all, and the queen who reads it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rbee.contract import endpoints as ep
+from rbee.contract.config import Config
+from rbee.contract.errors import ConfigInvalid, NodeNotFound, StateNotWritable
+from rbee.contract.registry import NodeChanged, NodeRow, NodeRows
+from rbee.keeper.config import config_file
+from rbee.runtime import paths, settings
+
+FakeQueen = Any
+Keeper = Callable[..., Any]
+
+SET = ("config", "set-ssh", "--node", "workstation", "--host", "w.home.arpa")
+TEXT = """# mine
+[queen]
+queue_limit = 8 # few
+
+# the big one
+[nodes.big]
+ssh_host = "b" # upstairs
+
+# about models
+[models]
+default = "smollm2"
+"""
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    """Where the person's config file is, or would be."""
+    return home / ".config" / "rbee" / "config.toml"
+
+
+@pytest.fixture
+def written(file: Path) -> Path:
+    file.parent.mkdir(parents=True)
+    file.write_text(TEXT)
+    return file
+
+
+@pytest.fixture
+def reloading(lady: FakeQueen) -> FakeQueen:
+    """A queen who has read the file that the keeper writes."""
+    lady.on(ep.QUEEN_RELOAD_NODES, NodeChanged(True, "read"))
+    lady.on(ep.QUEEN_NODES, NodeRows([NodeRow(node_name="workstation", ssh_host="w.home.arpa")]))
+    lady.on(ep.QUEEN_REMOVE_NODE, NodeChanged(True, "workstation is removed."))
+    return lady
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_set_ssh_writes_the_file_and_tells_the_queen(
+    reloading: FakeQueen, keeper: Keeper, file: Path, home: Path
+) -> None:
+    row = NodeRow(
+        node_name="workstation",
+        ssh_host="w.home.arpa",
+        ssh_user="me",
+        ssh_key_path=f"{home}/.ssh/k",
+        ssh_port=2222,
+    )
+    reloading.on(ep.QUEEN_NODES, NodeRows([row]))
+    done = keeper(*SET, "--user", "me", "--key", "~/.ssh/k", "--port", "2222")
+    assert done.exit_code == 0
+    assert done.stdout == f"workstation stands in {file}.\n"
+    assert file.read_text() == (
+        "[nodes.workstation]\n"
+        'ssh_host = "w.home.arpa"\n'
+        'ssh_user = "me"\n'
+        f'ssh_key_path = "{home}/.ssh/k"\n'
+        "ssh_port = 2222\n"
+    )
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert reloading.paths() == [ep.QUEEN_RELOAD_NODES.path, ep.QUEEN_NODES.path]
+    assert settings.load().nodes["workstation"].ssh_port == 2222
+
+
+def test_only_what_was_given_is_written(reloading: FakeQueen, keeper: Keeper, file: Path) -> None:
+    assert keeper(*SET).exit_code == 0
+    assert tomllib.loads(file.read_text()) == {
+        "nodes": {"workstation": {"ssh_host": "w.home.arpa"}}
+    }
+
+
+@pytest.mark.parametrize("status", ["unknown", "reachable", "unreachable"])
+def test_nothing_is_said_of_an_address_that_nobody_has_tried_but_how_to(
+    reloading: FakeQueen, keeper: Keeper, status: Any
+) -> None:
+    row = NodeRow(
+        node_name="workstation", ssh_host="w.home.arpa", status=status, last_error="timeout"
+    )
+    reloading.on(ep.QUEEN_NODES, NodeRows([row]))
+    done = keeper(*SET)
+    assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
+    again = "rbee-keeper hive status --node workstation"
+    assert done.stderr == f"It was not tried yet. To try it: {again}\n"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [NodeRow(node_name="other", ssh_host="w.home.arpa")],
+        [NodeRow(node_name="workstation", ssh_host="old.home.arpa", status="reachable")],
+    ],
+)
+def test_a_queen_who_reads_another_file_is_told_of(
+    reloading: FakeQueen, keeper: Keeper, file: Path, rows: list[NodeRow]
+) -> None:
+    reloading.on(ep.QUEEN_NODES, NodeRows(rows))
+    done = keeper(*SET)
+    assert (done.exit_code, done.stdout) == (1, f"workstation stands in {file}.\n")
+    told = f"{file} is written, but the queen at {reloading.url} does not know workstation so"
+    assert told in done.stderr
+    assert "rbee-keeper daemon stop" in done.stderr
+    assert f"RBEE_CONFIG={file}" in done.stderr
+
+
+def test_what_else_the_file_says_stays(reloading: FakeQueen, keeper: Keeper, written: Path) -> None:
+    written.chmod(0o640)
+    assert keeper(*SET).exit_code == 0
+    new = '\n[nodes.workstation]\nssh_host = "w.home.arpa"\n'
+    assert written.read_text() == TEXT + new
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+    assert keeper("config", "remove-node", "--node", "workstation").exit_code == 0
+    assert written.read_text() == TEXT
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+    assert entries(written.parent) == ["config.toml"]
+
+
+def test_a_node_is_removed_from_the_file_and_from_the_registry(
+    reloading: FakeQueen, keeper: Keeper, written: Path
+) -> None:
+    reloading.on(ep.QUEEN_REMOVE_NODE, NodeNotFound(node="big"))
+    done = keeper("config", "remove-node", "--node", "big")
+    assert (done.exit_code, done.stdout) == (0, "big is removed.\n")
+    assert "nodes" not in written.read_text()
+    assert "# the big one\n\n# about models\n[models]\n" in written.read_text()
+    assert reloading.paths() == [ep.QUEEN_RELOAD_NODES.path, ep.QUEEN_REMOVE_NODE.path]
+    assert reloading.body(ep.QUEEN_REMOVE_NODE) == {"node_name": "big"}
+
+
+def test_a_node_of_the_registry_alone_is_removed_too(
+    reloading: FakeQueen, keeper: Keeper, written: Path
+) -> None:
+    done = keeper("config", "remove-node", "--node", "w.home.arpa")
+    assert (done.exit_code, done.stdout) == (0, "workstation is removed.\n")
+    assert written.read_text() == TEXT
+
+
+def test_a_node_that_is_nowhere_is_an_error(
+    reloading: FakeQueen, keeper: Keeper, written: Path
+) -> None:
+    reloading.on(ep.QUEEN_REMOVE_NODE, NodeNotFound(node="attic"))
+    done = keeper("config", "remove-node", "--node", "attic")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Error [NODE_NOT_FOUND]" in done.stderr
+
+
+def test_removing_without_any_file_makes_none(
+    reloading: FakeQueen, keeper: Keeper, file: Path
+) -> None:
+    assert keeper("config", "remove-node", "--node", "attic").exit_code == 0
+    assert not file.parent.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (("--node", "n"), "--host"),
+        (("--host", "h"), "--node"),
+        (("--node", "localhost", "--host", "h"), "--node"),
+        (("--node", "a b", "--host", "h"), "--node"),
+        (("--node", "n", "--host", "a b"), "--host"),
+        (("--node", "n", "--host", "h", "--user", "-x"), "--user"),
+        (("--node", "n", "--host", "h", "--key", "~nobody-here/k"), "--key"),
+        (("--node", "n", "--host", "h", "--port", "0"), "--port"),
+    ],
+)
+def test_wrong_usage_names_the_flag_and_changes_nothing(
+    lady: FakeQueen, keeper: Keeper, written: Path, words: tuple[str, ...], flag: str
+) -> None:
+    done = keeper("config", "set-ssh", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    told = done.stderr.splitlines()[-2 if "Error [" in done.stderr else -1]
+    assert flag in told
+    assert written.read_text() == TEXT
+    assert lady.asked == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[queen\n", "[queen]\nport = 'x'\n", "[nodes.a]\ntunnel = true\n"]
+)
+@pytest.mark.parametrize("words", [SET, ("config", "remove-node", "--node", "a")])
+def test_a_file_that_is_wrong_already_is_left_alone(
+    lady: FakeQueen, keeper: Keeper, written: Path, text: str, words: tuple[str, ...]
+) -> None:
+    written.write_text(text)
+    done = keeper(*words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Error [CONFIG_INVALID]" in done.stderr
+    assert str(written) in done.stderr
+    assert written.read_text() == text
+    assert entries(written.parent) == ["config.toml"]
+
+
+@pytest.mark.parametrize("text", ["[queen\n", "[queen]\nport = 'x'\n", "[nodes]\na = 1\n"])
+def test_a_file_that_has_become_wrong_meanwhile_is_left_alone(written: Path, text: str) -> None:
+    written.write_text(text)
+    for change in (lambda: config_file.set_node("a", {"ssh_host": "h"}), remove_a):
+        with pytest.raises(ConfigInvalid) as caught:
+            change()
+        assert str(written) in caught.value.message
+    assert written.read_text() == text
+
+
+def remove_a() -> object:
+    return config_file.remove_node("a")
+
+
+def test_what_would_make_the_file_wrong_is_not_written(written: Path) -> None:
+    for name, values in (("n", {"ssh_port": 22}), ("a b", {"ssh_host": "h"})):
+        with pytest.raises(ConfigInvalid) as caught:
+            config_file.set_node(name, values)
+        assert str(written) in caught.value.message
+        assert written.read_text() == TEXT
+        assert entries(written.parent) == ["config.toml"]
+
+
+def test_the_file_that_rbee_config_names_is_the_one_that_is_written(
+    reloading: FakeQueen, keeper: Keeper, written: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = home / "other.toml"
+    named.write_text("")
+    monkeypatch.setenv("RBEE_CONFIG", str(named))
+    assert keeper(*SET).exit_code == 0
+    assert settings.parse(named.read_text(), "").nodes["workstation"].ssh_host == "w.home.arpa"
+    assert written.read_text() == TEXT
+    assert keeper("config", "remove-node", "--node", "workstation").exit_code == 0
+    assert settings.parse(named.read_text(), "") == Config()
+
+
+def test_the_file_that_xdg_names_is_made(
+    reloading: FakeQueen, keeper: Keeper, file: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "xdg"))
+    assert keeper(*SET).exit_code == 0
+    assert (home / "xdg" / "rbee" / "config.toml").is_file()
+    assert not file.exists()
+
+
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(
+    reloading: FakeQueen, keeper: Keeper, file: Path, home: Path
+) -> None:
+    target = home / "dotfiles" / "rbee.toml"
+    target.parent.mkdir()
+    target.write_text(TEXT)
+    file.parent.mkdir(parents=True)
+    file.symlink_to("../../dotfiles/rbee.toml")
+    assert keeper(*SET).exit_code == 0
+    assert file.is_symlink()
+    assert "[nodes.workstation]" in target.read_text()
+    assert entries(target.parent) == ["rbee.toml"]
+
+
+def test_a_write_that_fails_leaves_the_file_and_no_rest(
+    keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    done = keeper(*SET)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"Error [STATE_NOT_WRITABLE]: {written} can't be written: No space" in done.stderr
+    assert written.read_text() == TEXT
+    assert entries(written.parent) == ["config.toml"]
+
+
+def test_a_folder_that_may_not_be_written_is_said(
+    keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    done = keeper(*SET)
+    assert done.exit_code == 1
+    told = f"Error [STATE_NOT_WRITABLE]: {written} can't be written: Permission denied."
+    assert told in done.stderr
+    assert written.read_text() == TEXT
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write every file")
+def test_a_file_that_may_not_be_written_is_not_replaced(keeper: Keeper, written: Path) -> None:
+    written.chmod(0o400)
+    done = keeper(*SET)
+    assert done.exit_code == 1
+    assert "Error [STATE_NOT_WRITABLE]" in done.stderr
+    assert written.read_text() == TEXT
+
+
+def test_a_place_that_can_not_be_a_folder_is_said(keeper: Keeper, home: Path) -> None:
+    (home / ".config").write_text("no folder")
+    done = keeper(*SET)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Error [STATE_NOT_WRITABLE]" in done.stderr
+    assert "RBEE_CONFIG" in done.stderr
+
+
+@pytest.fixture
+def system(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config file of the whole machine, and none of the person's own."""
+    shared = home / "etc" / "config.toml"
+    shared.parent.mkdir()
+    shared.write_text(TEXT)
+    monkeypatch.setattr(paths, "config_candidates", lambda: [file, shared])
+    return shared
+
+
+def test_the_file_of_the_machine_is_written_by_its_owner(system: Path, file: Path) -> None:
+    assert config_file.set_node("n", {"ssh_host": "h"}) == system
+    assert "[nodes.n]" in system.read_text()
+    assert not file.exists()
+
+
+def test_the_file_of_the_machine_is_not_hidden_by_an_own_one(
+    system: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)
+    monkeypatch.setattr(config_file, "_owner", lambda _: (4711, 4711))
+    with pytest.raises(StateNotWritable) as caught:
+        config_file.set_node("n", {"ssh_host": "h"})
+    assert str(system) in caught.value.message
+    assert "sudo" in caught.value.advice and str(file) in caught.value.advice
+    assert system.read_text() == TEXT
+    assert not file.exists()
+
+
+def test_the_owner_of_a_file_stays(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+    monkeypatch.setattr(config_file, "_owner", lambda _: (4711, 4711))
+    config_file.set_node("n", {"ssh_host": "h"})
+    assert given == [(written.stat().st_uid, written.stat().st_gid)]
+
+
+def test_show_prints_what_is_in_force(
+    keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RBEE_HIVE_PORT", "9300")
+    done = keeper("config", "show")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert settings.parse(done.stdout, "stdout") == settings.load()
+    told = tomllib.loads(done.stdout)
+    assert (told["hive"]["port"], told["queen"]["queue_limit"]) == (9300, 8)
+    assert told["nodes"]["big"]["ssh_host"] == "b"

@@ -1,0 +1,75 @@
+"""Where an installation's parts belong."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rbee.keeper.install import paths as layout
+
+HOME = Path("/home/me")
+BIN = HOME / ".local" / "bin"
+
+
+def test_a_path_below_another_root_is_called_as_on_that_system() -> None:
+    where = layout.of_system(Path("/srv/image"))
+    assert where.programs == Path("/srv/image/usr/local/bin")
+    assert where.told(where.models) == "/var/lib/rbee/models"
+    assert where.told(Path("/opt/rbee")) == "/opt/rbee"
+
+
+def test_a_system_in_its_own_place_has_plain_paths() -> None:
+    where = layout.of_system(None)
+    assert (where.config, where.told(where.config)) == (
+        Path("/etc/rbee/config.toml"),
+        "/etc/rbee/config.toml",
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "there"),
+    [("/usr/bin:/home/me/.local/bin", True), ("/home/me/.local/bin/:/bin", True), ("/bin", False)],
+)
+def test_path_is_read_as_a_shell_reads_it(path: str, there: bool) -> None:
+    assert layout.is_on_path(BIN, path) is there
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"),
+    [
+        ("/bin/bash", "~/.bashrc"),
+        ("/usr/bin/zsh", "~/.zshrc"),
+        ("", "~/.profile"),
+        ("/bin/sh", "~/.profile"),
+    ],
+)
+def test_each_shell_has_its_file(shell: str, file: str) -> None:
+    assert layout.path_command(BIN, HOME, shell).endswith(f">> {file}")
+
+
+def test_fish_has_a_command_for_it() -> None:
+    assert layout.path_command(BIN, HOME, "/usr/bin/fish") == "fish_add_path /home/me/.local/bin"
+
+
+def test_the_line_is_written_as_it_is_meant(tmp_path: Path) -> None:
+    folder = tmp_path / "a b" / "bin"
+    line = layout.path_command(folder, tmp_path, "/bin/bash").replace("~/.bashrc", "rc")
+    subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
+    found = subprocess.run(
+        ["bash", "-c", '. ./rc; echo "$PATH"'],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == f"{folder}:/usr/bin:/bin"
+
+
+def test_the_command_for_root_is_whole() -> None:
+    command = layout.sudo_command(Path("/my venv/rbee-keeper"), ["--root", "/a b"])
+    words = ["sudo", "/my venv/rbee-keeper", "install", "--system", "--root", "/a b"]
+    assert shlex.split(command) == words

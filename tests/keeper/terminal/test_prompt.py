@@ -1,0 +1,150 @@
+"""Where a prompt comes from, and that it is not changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rbee.contract import endpoints as ep
+from rbee.contract.events import Accepted, Done, Token
+from rbee.keeper.cli import main
+from rbee.keeper.terminal import prompt
+
+FakeQueen = Any
+Asked = Callable[..., str]
+
+ANSWER = [Accepted("r-1"), Token("Once", 0), Done(True, 1, 5.0, 1, 0, 1.0, 9.0, "EOS")]
+
+
+def run(*words: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, ["infer", *words], input=stdin)
+
+
+@pytest.fixture
+def asked(lady: FakeQueen) -> Asked:
+    """Run `infer` and give the only message that the queen was asked with."""
+    lady.on(ep.QUEEN_TASKS, ANSWER)
+
+    def ask(*words: str, stdin: bytes | None = None) -> str:
+        done = run(*words, stdin=stdin)
+        assert done.exit_code == 0, done.stderr
+        [message] = lady.body(ep.QUEEN_TASKS)["messages"]
+        assert message["role"] == "user"
+        return str(message["content"])
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "text", ["hi", "@letter.txt", "-x", "--prompt", "file:/etc/passwd", " a\n"]
+)
+def test_a_literal_prompt_is_never_read_as_something_else(asked: Asked, text: str) -> None:
+    assert asked(f"--prompt={text}", stdin=b"not this") == text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"one\n", "one"),
+        (b"one", "one"),
+        (b"one\r\n", "one"),
+        (b"one\n\n", "one\n"),
+        (b" one\ntwo \n", " one\ntwo "),
+        ("\ufeffmärz 🐝\n".encode(), "märz 🐝"),
+    ],
+)
+def test_a_file_is_asked_without_its_last_line_end(
+    asked: Asked, tmp_path: Path, content: bytes, expected: str
+) -> None:
+    file = tmp_path / "letter.txt"
+    file.write_bytes(content)
+    assert asked("--prompt-file", str(file), stdin=b"not this") == expected
+    assert asked("--prompt", "-", stdin=content) == expected
+    assert asked("-f", "-", stdin=content) == expected
+    assert asked(stdin=content) == expected
+
+
+def test_a_question_stands_above_the_file(asked: Asked, tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("text\n")
+    assert asked("-p", "Shorter:", "-f", str(tmp_path / "f")) == "Shorter:\n\ntext"
+    assert asked("-p", "Shorter:", "-f", "-", stdin=b"text\n") == "Shorter:\n\ntext"
+
+
+def test_a_raw_prompt_is_as_it_is(lady: FakeQueen, tmp_path: Path) -> None:
+    lady.on(ep.QUEEN_TASKS, ANSWER)
+    (tmp_path / "f").write_text("text\n")
+    assert run("--raw", "-f", str(tmp_path / "f")).exit_code == 0
+    assert lady.body(ep.QUEEN_TASKS)["prompt"] == "text\n"
+
+
+def test_what_the_model_is_told_first_is_its_own_message(lady: FakeQueen) -> None:
+    lady.on(ep.QUEEN_TASKS, ANSWER)
+    assert run("-p", "hi", "--system", "Be brief.").exit_code == 0
+    assert lady.body(ep.QUEEN_TASKS)["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "hi"},
+    ]
+
+
+def test_sampling_is_asked_for_as_it_was_said_and_only_then(lady: FakeQueen) -> None:
+    lady.on(ep.QUEEN_TASKS, ANSWER)
+    flags = "--top-p 0.5 --top-k 7 --min-p 0.1 --repeat-penalty 1.2 --keep-alive 10m --ignore-eos"
+    assert run("-p", "hi", *flags.split()).exit_code == 0
+    body = lady.body(ep.QUEEN_TASKS)
+    names = ("top_p", "top_k", "min_p", "repeat_penalty", "keep_alive", "ignore_eos")
+    assert [body[name] for name in names] == [0.5, 7, 0.1, 1.2, "10m", True]
+    assert run("-p", "hi", "--keep-alive", "-1").exit_code == 0
+    body = lady.body(ep.QUEEN_TASKS)
+    assert [body[name] for name in names] == [0.95, 40, 0.05, 1.0, "-1", False]
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "told"),
+    [
+        (["-f", "{tmp}/none"], None, "none can't be read: No such file"),
+        (["-f", "{tmp}"], None, "can't be read: Is a directory"),
+        (["-f", "{tmp}/binary"], None, "binary is no text"),
+        (["-f", "{tmp}/latin"], None, "latin is no text in UTF-8: see its byte 1"),
+        (["-f", "{tmp}/empty"], None, "empty is empty"),
+        (["-f", "{tmp}/space"], None, "space is empty"),
+        (["-p", "hi", "-f", "{tmp}/empty"], None, "empty is empty"),
+        (["-p", "-"], b"\xff\xfe", "Standard input is no text"),
+        (["-p", "-"], b"\n", "The prompt is empty"),
+        (["-p", ""], None, "The prompt is empty"),
+        ([], b"", "--prompt"),
+        ([], b" ", "The prompt is empty"),
+        (["-p", "hi", "--raw", "--system", "s"], None, "--raw"),
+        (["--interactive"], None, "needs a terminal"),
+        (["--interactive", "--json"], None, "--json"),
+        (["--interactive", "--raw"], None, "--raw"),
+    ],
+)
+def test_what_can_not_be_asked_is_wrong_usage(
+    lady: FakeQueen, tmp_path: Path, words: list[str], stdin: bytes | None, told: str
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\x7fELF\0\0")
+    (tmp_path / "latin").write_bytes("käse".encode("latin-1"))
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "space").write_bytes(b"\n \n")
+    done = run(*(word.format(tmp=tmp_path) for word in words), stdin=stdin)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert told in done.stderr
+    assert "Try 'main infer --help'" in done.stderr
+    assert lady.paths() == []
+
+
+def test_ctrl_c_while_a_prompt_is_read_is_told_as_everywhere(
+    lady: FakeQueen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prompt, "find", interrupted)
+    done = run("--prompt", "-")
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Canceled.\n")
+    assert lady.paths() == []

@@ -1,0 +1,142 @@
+"""What llama.cpp can compute on, from ggml's list of devices."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import psutil
+import pytest
+from llama_cpp import llama_cpp as C
+
+from rbee.contract.errors import BackendUnavailable
+from rbee.contract.nodes import DeviceMemory
+from rbee.worker.model import devices, llama
+from rbee.worker.model.backends import best_first, canonical
+
+MB = 1_000_000
+CPU, GPU, INTEGRATED, ACCELERATOR = range(4)
+# Registry, type, description, free, total: as ggml lists them.
+LISTED = [
+    ("CUDA", GPU, "RTX 4090", 20 * MB, 24 * MB),
+    ("CUDA", GPU, "RTX 3070", 7 * MB, 8 * MB),
+    ("BLAS", ACCELERATOR, "OpenBLAS", 0, 0),
+    ("Vulkan", INTEGRATED, "Radeon Graphics", 1 * MB, 2 * MB),
+    ("CPU", CPU, "Ryzen", 30 * MB, 32 * MB),
+]
+
+
+class Function:
+    """As ctypes has them: it takes attributes, and can be called."""
+
+    def __init__(self, work: Any) -> None:
+        self._work = work
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._work(*arguments)
+
+
+class FakeGgml:
+    """A library with these devices, whose handles count from 1."""
+
+    def __init__(self, listed: list[tuple[str, int, str, int, int]]) -> None:
+        self._listed = listed
+        self.ggml_backend_dev_count = Function(lambda: len(listed))
+        self.ggml_backend_dev_get = Function(lambda number: number + 1)
+        self.ggml_backend_dev_type = Function(lambda handle: listed[handle - 1][1])
+        self.ggml_backend_dev_description = Function(lambda h: listed[h - 1][2].encode())
+        self.ggml_backend_dev_backend_reg = Function(lambda handle: handle)
+        self.ggml_backend_reg_name = Function(lambda handle: listed[handle - 1][0].encode())
+        self.ggml_backend_dev_memory = Function(self._memory)
+
+    def _memory(self, handle: int, free: Any, total: Any) -> None:
+        free._obj.value, total._obj.value = self._listed[handle - 1][3:]
+
+
+@pytest.fixture
+def listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices.C, "_lib", FakeGgml(LISTED))
+
+
+def test_backends_are_named_as_people_name_them() -> None:
+    assert [canonical(name) for name in ("CUDA", "MTL", "Metal", "HIP", "ROCm", "CPU")] == [
+        "cuda",
+        "metal",
+        "metal",
+        "rocm",
+        "rocm",
+        "cpu",
+    ]
+
+
+def test_the_best_stands_first_and_the_cpu_last() -> None:
+    assert best_first({"cpu", "vulkan", "opencl", "cuda"}) == ["cuda", "vulkan", "opencl", "cpu"]
+    assert best_first(set()) == ["cpu"]
+
+
+@pytest.mark.usefixtures("listed")
+def test_devices_are_counted_and_numbered_by_backend() -> None:
+    found = devices.usable()
+    assert found.backends == ["cuda", "vulkan", "cpu"]
+    assert found.devices == {"cuda": 2, "vulkan": 1, "cpu": 1}
+    assert found.memory == [
+        DeviceMemory("cuda", 0, "RTX 4090", 24 * MB, 20 * MB),
+        DeviceMemory("cuda", 1, "RTX 3070", 8 * MB, 7 * MB),
+        DeviceMemory("vulkan", 0, "Radeon Graphics", 2 * MB, 1 * MB),
+        DeviceMemory("cpu", 0, "Ryzen", 32 * MB, 30 * MB),
+    ]
+
+
+def test_a_build_for_cards_on_a_machine_without_one_has_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices.C, "_lib", FakeGgml(LISTED[-1:]))
+    monkeypatch.setattr(devices.C, "llama_supports_gpu_offload", lambda: True)
+    assert devices.usable().backends == ["cpu"]
+
+
+def test_a_library_without_the_list_says_by_its_build_what_it_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices.C, "_lib", object())
+    monkeypatch.setattr(devices.C, "llama_supports_gpu_offload", lambda: True)
+    told = b"CUDA : ARCHS = 890 | CPU : AVX = 1 | "
+    monkeypatch.setattr(devices.C, "llama_print_system_info", lambda: told)
+    found = devices.usable()
+    assert (found.backends, found.devices) == (["cuda", "cpu"], {"cuda": 1, "cpu": 1})
+    assert found.memory == []
+
+
+def test_the_installed_one_has_this_machines_memory() -> None:
+    found = llama.usable()
+    assert found.backends[-1] == "cpu"
+    own = found.memory[-1]
+    assert (own.backend, own.index) == ("cpu", 0)
+    assert own.memory_total_bytes == psutil.virtual_memory().total
+    assert 0 < own.memory_free_bytes <= own.memory_total_bytes
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_model_is_kept_to_the_device_that_was_chosen() -> None:
+    assert list(llama._chosen("cuda", 1)) == [2, None]
+    assert list(llama._chosen("vulkan", 0)) == [4, None]
+
+
+@pytest.mark.usefixtures("listed")
+def test_on_the_cpu_no_card_takes_part() -> None:
+    assert list(llama._chosen("cpu", 0)) == [None]
+
+
+@pytest.mark.usefixtures("listed")
+def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(BackendUnavailable) as caught:
+        llama._chosen("cuda", 2)
+    assert caught.value.details["available"] == ["cuda 0", "cuda 1", "vulkan 0", "cpu 0"]
+
+
+def test_llama_cpp_takes_the_list_where_it_is_read() -> None:
+    """The field that is set by `Model` is a pointer to pointers, which is what the list is."""
+    params = C.llama_model_default_params()
+    chosen = llama._chosen("cpu", 0)
+    params.devices = ctypes.cast(chosen, ctypes.c_void_p)
+    assert params.devices == ctypes.addressof(chosen)
