@@ -9,7 +9,7 @@ from typing import Any
 
 from pages import markdown
 from rbee.contract.errors import RbeeError
-from rbee.runtime.present import explain
+from rbee.runtime.error_text import explain
 
 _HOW = """
 Every error body, and the data of every `error` event, is

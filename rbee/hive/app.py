@@ -19,10 +19,10 @@ from rbee.hive.settings import HiveSettings
 from rbee.hive.workers.registry import Workers, worker_command
 from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import stop
 
 PROGRAM = "rbee-hive"
 
@@ -43,7 +43,7 @@ def main(settings: HiveSettings) -> int:
     return run(daemon)
 
 
-def _build(life: Life, settings: HiveSettings) -> web.Application:
+def _build(life: Lifecycle, settings: HiveSettings) -> web.Application:
     config = settings.config
     # An insecure hive asks for no key, but its workers still do: one key opens both.
     key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)

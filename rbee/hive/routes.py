@@ -77,7 +77,7 @@ async def _health(_: web.Request, __: ep.Nothing) -> HiveHealth:
 
 
 async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
-    life = request.app[server.LIFE]
+    life = request.app[server.LIFECYCLE]
     hardware = request.app[HARDWARE]
     usable = await hardware.usable()
     memory = await hardware.memory(_MEMORY_OLD_S)

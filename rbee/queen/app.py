@@ -22,9 +22,9 @@ from rbee.queen.settings import QueenSettings
 from rbee.runtime import api_key, paths, server
 from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
-from rbee.runtime.life import Life
-from rbee.runtime.tasks import stop
+from rbee.runtime.lifecycle import Lifecycle
 
 PROGRAM = "queen-rbee"
 
@@ -47,7 +47,7 @@ def main(settings: QueenSettings) -> int:
     return run(daemon)
 
 
-def _build(life: Life, settings: QueenSettings) -> web.Application:
+def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
     config = settings.config
     key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)
     app = server.application(life)
@@ -76,7 +76,7 @@ def _build(life: Life, settings: QueenSettings) -> web.Application:
 
 async def _drain(app: web.Application, grace_s: float) -> None:
     """End the hives, whose workers let running streams end within the grace; then what is left."""
-    life, nodes, tasks = app[server.LIFE], app[routes.NODES], app[routes.TASKS]
+    life, nodes, tasks = app[server.LIFECYCLE], app[routes.NODES], app[routes.TASKS]
     cutting = asyncio.create_task(_cut(app))
     ending = asyncio.create_task(nodes.close())
     empty = asyncio.create_task(tasks.empty())
@@ -89,6 +89,6 @@ async def _drain(app: web.Application, grace_s: float) -> None:
 
 
 async def _cut(app: web.Application) -> None:
-    await app[server.LIFE].cut.wait()
+    await app[server.LIFECYCLE].cut.wait()
     app[routes.TASKS].end_all()
     app[routes.NODES].cut_lifelines()

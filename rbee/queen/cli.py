@@ -8,7 +8,7 @@ import click
 
 from rbee import __version__
 from rbee.queen.settings import QueenSettings
-from rbee.runtime.flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
 
 
 @click.group()

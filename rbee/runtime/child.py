@@ -127,7 +127,7 @@ async def start(
             slow = isinstance(error, TimeoutError)
             reason = f"no ready line came within {ready_s:g} s" if slow else ""
             code = await child.kill() if slow else await child.end(_LAST_WORDS_S)
-            words = (await what_came(stderr))[-2000:]
+            words = (await last_output(stderr))[-2000:]
             raise ProgramFailed(
                 program=Path(command[0]).name,
                 reason=words or reason or f"it ended with code {code}",
@@ -171,7 +171,7 @@ async def ready(stdout: Lines) -> Listening:
     raise EOFError
 
 
-async def what_came(stderr: Lines) -> str:
+async def last_output(stderr: Lines) -> str:
     """The child's last output. It does not wait for the end: a grandchild may hold the pipe."""
     came = b""
     with contextlib.suppress(TimeoutError):

@@ -19,9 +19,9 @@ from rbee.contract.errors import (
     StreamTruncated,
 )
 from rbee.contract.events import DONE, Event
-from rbee.runtime import sse, trail
+from rbee.runtime import debug_trace, sse
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-from rbee.runtime.system_words import strerror
+from rbee.runtime.os_errors import strerror
 
 if TYPE_CHECKING:
     import aiohttp
@@ -130,7 +130,7 @@ class Client:
         self._check_address()
         if self._session is None:
             self._session = aiohttp.ClientSession()
-        exchange = self._exchange(endpoint, names)
+        traced = self._trace(endpoint, names)
         try:
             async with self._breakable():
                 response = await self._session.request(
@@ -143,9 +143,9 @@ class Client:
                     allow_redirects=False,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            exchange.failed(reason(error))
+            traced.failed(reason(error))
             raise self._unreachable(error) from None
-        exchange.answered(response.status, response.headers.get(CORRELATION_HEADER))
+        traced.answered(response.status, response.headers.get(CORRELATION_HEADER))
         self._open.add(response)
         try:
             async with response:
@@ -169,16 +169,16 @@ class Client:
         import aiohttp
 
         parser = sse.Parser()
-        hearing = trail.Hearing()
+        stream_trace = debug_trace.StreamTrace()
         try:
             async for chunk in response.content.iter_any():
                 for raw in parser.feed(chunk):
                     if raw.data == DONE:
-                        hearing.end()
+                        stream_trace.end()
                         return
                     event = sse.decode(raw)
                     if event is not None:
-                        hearing.take(event)
+                        stream_trace.take(event)
                         if isinstance(event, ErrorEnvelope):
                             raise RbeeError.from_body(event.error)
                         yield event
@@ -198,12 +198,14 @@ class Client:
         except ValueError as error:
             raise self._not_ours(str(error)) from None
 
-    def _exchange(self, endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> trail.Exchange:
-        """What the trail of a command has of it."""
-        exchange = trail.Exchange(f"{endpoint.method} {endpoint.path.format(**names)}")
+    def _trace(
+        self, endpoint: Endpoint[Q, R], names: Mapping[str, str]
+    ) -> debug_trace.RequestTrace:
+        """The entry of this request in the trace of a command."""
+        traced = debug_trace.RequestTrace(f"{endpoint.method} {endpoint.path.format(**names)}")
         if self._key is not None and not endpoint.open:
-            exchange.hide(self._key)
-        return exchange
+            traced.hide(self._key)
+        return traced
 
     def _headers(self, endpoint: Endpoint[Q, R]) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}

@@ -13,8 +13,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from rbee.contract.errors import RbeeError
-from rbee.runtime import trail
-from rbee.runtime.present import unexpected
+from rbee.runtime import debug_trace
+from rbee.runtime.error_text import unexpected
 from rbee.runtime.screen import Screen
 
 FAILED = 1
@@ -28,7 +28,7 @@ def run(program: str, work: Callable[[], Coroutine[Any, Any, int]], screen: Scre
     """Do the `work` of a command of `program`; returns its exit code, or that of its failure, which
     `screen` shows."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio takes it over
-    with trail.followed(screen.note):
+    with debug_trace.traced(screen.note):
         try:
             code = asyncio.run(work())
         except RbeeError as error:

@@ -21,10 +21,10 @@ from rbee.contract.config import Config
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import bind, log, paths, pid_file
-from rbee.runtime.life import Life
+from rbee.runtime.error_text import explain
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.lifeline import Watch, die_with_parent
 from rbee.runtime.log_file import LogFile
-from rbee.runtime.present import explain
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
 
@@ -45,7 +45,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     lifeline: bool
     insecure: bool
     key: Callable[[], str | None]
-    build: Callable[[Life], web.Application]
+    build: Callable[[Lifecycle], web.Application]
     log_name: str | None = None
     pid_file: str | None = None
     dies_with_parent: bool = True
@@ -77,7 +77,7 @@ async def _run(daemon: Daemon) -> int:
     key = None if daemon.insecure else (hello.api_key if hello else daemon.key())
     _refuse_open_door(daemon, host, key)
 
-    life = Life(daemon.program, hello, key)
+    life = Lifecycle(daemon.program, hello, key)
     loop = asyncio.get_running_loop()
     _on_signals(loop, life)
     if watch is not None:
@@ -92,7 +92,7 @@ async def _run(daemon: Daemon) -> int:
     return 0
 
 
-async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
+async def _serve(daemon: Daemon, life: Lifecycle, sock: socket.socket) -> None:
     app = daemon.build(life)
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S
@@ -116,7 +116,7 @@ async def _serve(daemon: Daemon, life: Life, sock: socket.socket) -> None:
             pid_file.remove(file, os.getpid())
 
 
-def _announce(daemon: Daemon, life: Life, file: Path | None) -> None:
+def _announce(daemon: Daemon, life: Lifecycle, file: Path | None) -> None:
     pid = os.getpid()
     if file is not None:
         since = pid_file.started(pid) or 0.0
@@ -129,19 +129,19 @@ def _announce(daemon: Daemon, life: Life, file: Path | None) -> None:
     logging.getLogger(daemon.program).info("listening on %s, pid %d", life.url, pid)
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, life: Life) -> None:
+def _on_signals(loop: asyncio.AbstractEventLoop, life: Lifecycle) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # nohup ignores SIGHUP on purpose.
         if signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, _on_signal, number, life)
 
 
-def _on_signal(number: signal.Signals, life: Life) -> None:
+def _on_signal(number: signal.Signals, life: Lifecycle) -> None:
     logging.getLogger(life.program).info("told to end: %s", number.name)
     life.stop()
 
 
-def _hand_over(loop: asyncio.AbstractEventLoop, life: Life) -> None:
+def _hand_over(loop: asyncio.AbstractEventLoop, life: Lifecycle) -> None:
     """Pass from the watch's thread to the loop, which may be blocked, or over already."""
     logging.getLogger(life.program).info("the owner is gone: its lifeline has ended")
     if not life.is_held():

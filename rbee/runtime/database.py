@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rbee.contract.errors import ShuttingDown, StateNotWritable
-from rbee.runtime.tasks import finish
+from rbee.runtime.cancellation import finish
 
 if TYPE_CHECKING:
     import aiosqlite

@@ -25,7 +25,7 @@ from rbee.contract.daemons import Hello
 from rbee.contract.errors import ConfigInvalid
 
 _PR_SET_PDEATHSIG = 1
-_FIRST_LINE_S = 30.0
+FIRST_LINE_S = 30.0
 _LONGEST_LINE = 65_536
 
 
@@ -73,16 +73,23 @@ class Lifeline:
 class Watch:
     """The child's end. `hello` blocks for the first line; `start` then watches for the end."""
 
-    def __init__(self, lease_s: float, grace_s: float, descriptor: int = 0) -> None:
-        """`lease_s` binds only a parent that has sent a heartbeat."""
+    def __init__(
+        self,
+        lease_s: float,
+        grace_s: float,
+        descriptor: int = 0,
+        first_line_s: float = FIRST_LINE_S,
+    ) -> None:
+        """`lease_s` applies only to a parent that has sent a heartbeat."""
         self._descriptor = descriptor
         self._lease_s = lease_s
         self._grace_s = grace_s
+        self._first_line_s = first_line_s
         self._rest = b""
 
     def hello(self) -> Hello:
         """The first line. Raises CONFIG_INVALID if none comes, or if it can't be read."""
-        deadline = time.monotonic() + _FIRST_LINE_S
+        deadline = time.monotonic() + self._first_line_s
         while b"\n" not in self._rest:
             left = deadline - time.monotonic()
             ready, _, _ = select.select([self._descriptor], [], [], max(left, 0))

@@ -71,7 +71,7 @@ def tail(file: Path, lines: int = 20, within: int = 65_536) -> list[str]:
         return []
 
 
-def of_mark(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
+def lines_with_id(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
     """The lines with a correlation id in all log files of `folder`, each with its file's name. A
     traceback belongs to the line above it. Only the end of a large file is read."""
     for file in sorted(folder.glob("*.log*"), key=_oldest_first):
@@ -83,18 +83,18 @@ def of_mark(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
                 yield file.name, line
 
 
-def harmless(line: str) -> str:
+def escape_controls(line: str) -> str:
     """A line for a terminal, with its control characters written out: llama.cpp logs text from the
     model's file, which must not move the cursor."""
     return line.translate(_CONTROLS)
 
 
-def harmless_text(text: str) -> str:
+def escape_controls_in_text(text: str) -> str:
     """The same for a text of several lines; carriage returns are dropped."""
     return text.translate(_CONTROLS_IN_TEXT)
 
 
-def unmarked() -> contextvars.Context:
+def uncorrelated() -> contextvars.Context:
     """A context without a correlation id, for a task that outlives the request that starts it:
     what it logs an hour later does not belong to that request."""
     context = contextvars.copy_context()

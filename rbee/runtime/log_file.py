@@ -13,17 +13,20 @@ import sys
 import threading
 from pathlib import Path
 
-_LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 _MB = 1_000_000
 
 
 class LogFile:
     """The log of one daemon. `files` is how many files to keep, including the current one."""
 
-    def __init__(self, path: Path, max_mb: float, files: int) -> None:
+    def __init__(
+        self, path: Path, max_mb: float, files: int, check_every_s: float = CHECK_EVERY_S
+    ) -> None:
         self._path = path
         self._max_bytes = int(max_mb * _MB)
         self._files = files
+        self._check_every_s = check_every_s
 
     def redirect(self) -> None:
         """Point both output descriptors at the file (0600), for good, and keep its size in bounds.
@@ -31,11 +34,11 @@ class LogFile:
         A parent that stops reading, or is gone, can then neither block nor end this program.
         """
         self._open()
-        self.look()
+        self.check()
         # A thread: neither a blocked event loop nor a long native call holds it up.
-        threading.Thread(target=self._look_again, name="log-file", daemon=True).start()
+        threading.Thread(target=self._keep_checking, name="log-file", daemon=True).start()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Start a new file if this one is full, or if somebody has moved it away."""
         with contextlib.suppress(OSError):
             if os.fstat(1).st_size >= self._max_bytes:
@@ -43,10 +46,10 @@ class LogFile:
             if not self._is_ours():
                 self._open()
 
-    def _look_again(self) -> None:
+    def _keep_checking(self) -> None:
         never = threading.Event()
-        while not never.wait(_LOOK_EVERY_S):
-            self.look()
+        while not never.wait(self._check_every_s):
+            self.check()
 
     def _is_ours(self) -> bool:
         ours = os.fstat(1)

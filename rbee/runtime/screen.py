@@ -10,8 +10,8 @@ import msgspec
 from rbee.contract.errors import InvalidApiKey, RbeeError, StateNotWritable
 from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Queued, Token, Verify
 from rbee.runtime import outputs, paths
-from rbee.runtime.log import harmless, harmless_text
-from rbee.runtime.present import explain, retrying, show_trail, told_under
+from rbee.runtime.error_text import explain, retrying, show_trace, visible_correlation_id
+from rbee.runtime.log import escape_controls, escape_controls_in_text
 from rbee.runtime.progress_bar import ProgressBar, can_redraw
 
 _MB = 1_000_000
@@ -44,7 +44,7 @@ class Screen:
         elif isinstance(event, Token):
             self._bar.close()
             # A pipe gets the text as it is; a terminal would obey a model's control characters.
-            text = harmless_text(event.token) if sys.stdout.isatty() else event.token
+            text = escape_controls_in_text(event.token) if sys.stdout.isatty() else event.token
             outputs.write(text)
             self._line_is_open = not text.endswith("\n") if text else self._line_is_open
         self.narrate(event)
@@ -56,7 +56,7 @@ class Screen:
             self._progress(event)
         elif isinstance(event, Narration) and self.narrates:
             emoji = f"{event.emoji} " if event.emoji else ""
-            self.note(f"[{event.actor}] {emoji}{harmless(event.text)}")
+            self.note(f"[{event.actor}] {emoji}{escape_controls(event.text)}")
         elif isinstance(event, Queued) and not self.quiet:
             place = f"{event.position} of {event.waiting}"
             self.note(f"[queen-rbee] ⏱️ waiting for a free slot: {place}")
@@ -98,8 +98,8 @@ class Screen:
 
             known = settings.config_file() or paths.config_candidates()[0]
             error.details["config_path"] = str(known)
-        self.note(explain(error, told_under()))
-        show_trail(error, paths.logs_dir())
+        self.note(explain(error, visible_correlation_id()))
+        show_trace(error, paths.logs_dir())
 
     def end_line(self) -> None:
         """Finish the answer's last line, so that what follows starts on its own."""

@@ -23,25 +23,33 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Event
 from rbee.contract.validation import decode
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-from rbee.runtime.pump import internal, log_refusal, pump
+from rbee.runtime.sse_response import internal, log_refusal, stream_response
 
 Q = TypeVar("Q")
 R = TypeVar("R")
 _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LIFE: web.AppKey[Life] = web.AppKey("life", Life)
+LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("life", Lifecycle)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
+_KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 
 LARGEST_BODY = 16 << 20
+KEEP_ALIVE_S = 10.0
 _log = logging.getLogger("http-server")
 
 
-def application(life: Life) -> web.Application:
-    """An application that treats keys, errors and correlation ids as every daemon does."""
-    app = web.Application(middlewares=[_correlate, _errors, _guard], client_max_size=LARGEST_BODY)
-    app[LIFE] = life
+def application(
+    life: Lifecycle, largest_body: int = LARGEST_BODY, keep_alive_s: float = KEEP_ALIVE_S
+) -> web.Application:
+    """An application that treats keys, errors and correlation ids as every daemon does.
+
+    `largest_body` is in bytes; a stream that is silent for `keep_alive_s` seconds sends a comment.
+    """
+    app = web.Application(middlewares=[_correlate, _errors, _guard], client_max_size=largest_body)
+    app[_KEEP_ALIVE_S] = keep_alive_s
+    app[LIFECYCLE] = life
     app[_OPEN] = set()
     app.on_response_prepare.append(_name)
     return app
@@ -91,7 +99,7 @@ def stream(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         source = handler(request, await _message(request, endpoint))
-        return await pump(request, source, app[LIFE].over)
+        return await stream_response(request, source, app[LIFECYCLE].over, app[_KEEP_ALIVE_S])
 
     _route(app, endpoint, handle)
 
@@ -100,7 +108,7 @@ def accept_shutdown(app: web.Application) -> None:
     """Serve POST /v1/admin/shutdown: the orderly end begins once the reply is out."""
 
     async def handle(request: web.Request, _: Nothing) -> Ack:
-        life = request.app[LIFE]
+        life = request.app[LIFECYCLE]
         logging.getLogger(life.program).info("told to end: POST %s", SHUTDOWN.path)
         asyncio.get_running_loop().call_later(0.01, life.shut_down)
         return Ack(f"{life.program} ends.")
@@ -141,7 +149,7 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     except RbeeError as error:
         return _refused(request, error, error.status or 500)
     except web.HTTPRequestEntityTooLarge:
-        limit = f"a body of at most {LARGEST_BODY} bytes"
+        limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
         told = f"There is no {request.method} {request.path} here"
@@ -153,7 +161,7 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
 
 @web.middleware
 async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
-    life = request.app[LIFE]
+    life = request.app[LIFECYCLE]
     if life.key is not None and request.path not in request.app[_OPEN]:
         said = request.headers.get("Authorization", "").encode(errors="replace")
         if not hmac.compare_digest(said, f"Bearer {life.key}".encode()):

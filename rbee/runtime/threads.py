@@ -11,7 +11,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def apart(work: Callable[[], T]) -> T:
+async def in_thread(work: Callable[[], T]) -> T:
     """Run `work` on a thread of its own, and return or raise its outcome.
 
     Unlike with `asyncio.to_thread`, the program's end does not wait for that thread, and work that
@@ -38,5 +38,5 @@ async def apart(work: Callable[[], T]) -> T:
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is waiting
             loop.call_soon_threadsafe(settle, result, failed)
 
-    threading.Thread(target=run, name="apart", daemon=True).start()
+    threading.Thread(target=run, name="in_thread", daemon=True).start()
     return await done

@@ -16,13 +16,13 @@ from rbee.contract.nodes import Usable
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client
 from rbee.runtime.daemon import DRAIN, Daemon, run
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator
 from rbee.runtime.progress import Progress
 from rbee.runtime.retry import doubling
-from rbee.runtime.tasks import stop
 from rbee.worker import routes
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
@@ -53,7 +53,7 @@ def main(settings: WorkerSettings) -> int:
     return run(daemon)
 
 
-def _build(life: Life, settings: WorkerSettings) -> web.Application:
+def _build(life: Lifecycle, settings: WorkerSettings) -> web.Application:
     app = server.application(life)
     app[routes.EVENTS] = Broadcast()
     app[routes.PROGRESS] = Progress(lambda news: news.stage == "ready")
@@ -67,7 +67,7 @@ def _build(life: Life, settings: WorkerSettings) -> web.Application:
 
 async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterator[None]:
     """The engine's life, beside the server's. It starts once the hive has been told."""
-    life, progress = app[server.LIFE], app[routes.PROGRESS]
+    life, progress = app[server.LIFECYCLE], app[routes.PROGRESS]
     narrator = Narrator(app[routes.EVENTS].send)
     began = time.monotonic()
 
@@ -98,7 +98,7 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
 
 
 async def _start(app: web.Application, settings: WorkerSettings, engine: Engine) -> None:
-    life = app[server.LIFE]
+    life = app[server.LIFECYCLE]
     if settings.callback_url is None:
         engine.start()
         return
@@ -130,7 +130,7 @@ async def _announce(hive: Client, callback: ReadyCallback) -> None:
 
 async def _drain(app: web.Application, settings: WorkerSettings) -> None:
     """Let running requests end within the grace period, then end them."""
-    life, requests = app[server.LIFE], app[routes.REQUESTS]
+    life, requests = app[server.LIFECYCLE], app[routes.REQUESTS]
     empty = asyncio.create_task(requests.empty())
     grace = asyncio.create_task(life.grace(settings.config.times.grace_s))
     await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)

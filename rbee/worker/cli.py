@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from rbee import __version__
-from rbee.runtime.flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
 from rbee.worker.settings import WorkerSettings
 
 

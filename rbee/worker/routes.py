@@ -47,7 +47,7 @@ async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
 async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:
     state = request.app[REQUESTS].status().state
     if state == "loading":
-        url = request.app[server.LIFE].url + ep.WORKER_LOADING.path
+        url = request.app[server.LIFECYCLE].url + ep.WORKER_LOADING.path
         return Readiness(ready=False, state=state, progress_url=url)
     return Readiness(ready=True, state=state, model_loaded=True)
 

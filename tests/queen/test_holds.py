@@ -12,15 +12,15 @@ from rbee.contract.errors import ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.nodes import Owner
 from rbee.queen.services.holds import Holds
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 
 HELLO = Hello("secret-key", Owner("rbee-keeper", 7, 1.5, "here"))
 
 
 @pytest.fixture
-async def life() -> Life:
+async def life() -> Lifecycle:
     """The life of a queen that a command started."""
-    return Life("queen-rbee", HELLO, "secret-key")
+    return Lifecycle("queen-rbee", HELLO, "secret-key")
 
 
 Listener = AsyncGenerator[Event | None, None]
@@ -35,7 +35,7 @@ async def take(holds: Holds) -> tuple[str, Listener]:
 
 
 async def test_a_queen_that_a_person_started_stays_whoever_goes() -> None:
-    life = Life("queen-rbee", None, None)
+    life = Lifecycle("queen-rbee", None, None)
     holds = Holds(life)
     assert holds.lifetime == "persistent"
     hold_id, listener = await take(holds)
@@ -44,7 +44,7 @@ async def test_a_queen_that_a_person_started_stays_whoever_goes() -> None:
     assert life.state == "running"
 
 
-async def test_a_queen_ends_in_order_when_her_command_lets_go(life: Life) -> None:
+async def test_a_queen_ends_in_order_when_her_command_lets_go(life: Lifecycle) -> None:
     holds = Holds(life)
     assert holds.lifetime == "ephemeral"
     assert not holds.release(OWNER).stays
@@ -52,14 +52,14 @@ async def test_a_queen_ends_in_order_when_her_command_lets_go(life: Life) -> Non
     assert not life.cut.is_set()
 
 
-async def test_a_queen_ends_at_once_when_her_command_is_lost(life: Life) -> None:
+async def test_a_queen_ends_at_once_when_her_command_is_lost(life: Lifecycle) -> None:
     Holds(life)
     life.on_owner_lost()
     assert life.draining.is_set()
     assert life.cut.is_set()
 
 
-async def test_her_commands_lifeline_alone_is_no_hold_that_outlasts_it(life: Life) -> None:
+async def test_her_commands_lifeline_alone_is_no_hold_that_outlasts_it(life: Lifecycle) -> None:
     holds = Holds(life)
     assert not life.is_held()
     _, listener = await take(holds)
@@ -68,7 +68,7 @@ async def test_her_commands_lifeline_alone_is_no_hold_that_outlasts_it(life: Lif
     assert not life.is_held()
 
 
-async def test_a_held_queen_survives_her_command(life: Life) -> None:
+async def test_a_held_queen_survives_her_command(life: Lifecycle) -> None:
     holds = Holds(life)
     hold_id, _ = await take(holds)
     life.on_owner_lost()
@@ -79,7 +79,7 @@ async def test_a_held_queen_survives_her_command(life: Life) -> None:
     assert not life.cut.is_set()
 
 
-async def test_an_end_that_has_begun_is_not_taken_back_by_a_new_hold(life: Life) -> None:
+async def test_an_end_that_has_begun_is_not_taken_back_by_a_new_hold(life: Lifecycle) -> None:
     holds = Holds(life)
     life.ending.set()  # the watch has seen the owner go, and the loop does not know it yet
     with contextlib.suppress(ShuttingDown):
@@ -88,7 +88,7 @@ async def test_an_end_that_has_begun_is_not_taken_back_by_a_new_hold(life: Life)
     assert life.draining.is_set()
 
 
-async def test_the_last_of_several_holds_ends_the_queen(life: Life) -> None:
+async def test_the_last_of_several_holds_ends_the_queen(life: Lifecycle) -> None:
     holds = Holds(life)
     one, _ = await take(holds)
     other, _ = await take(holds)
@@ -100,7 +100,7 @@ async def test_the_last_of_several_holds_ends_the_queen(life: Life) -> None:
     assert life.draining.is_set()
 
 
-async def test_a_hold_that_is_lost_ends_the_queen_at_once(life: Life) -> None:
+async def test_a_hold_that_is_lost_ends_the_queen_at_once(life: Lifecycle) -> None:
     holds = Holds(life)
     _, listener = await take(holds)
     life.on_owner_lost()
@@ -108,14 +108,14 @@ async def test_a_hold_that_is_lost_ends_the_queen_at_once(life: Life) -> None:
     assert life.cut.is_set()
 
 
-async def test_a_hold_that_is_lost_while_others_hold_changes_nothing(life: Life) -> None:
+async def test_a_hold_that_is_lost_while_others_hold_changes_nothing(life: Lifecycle) -> None:
     holds = Holds(life)
     _, listener = await take(holds)
     await listener.aclose()
     assert life.state == "running"
 
 
-async def test_a_hold_that_was_released_may_break_off_without_harm(life: Life) -> None:
+async def test_a_hold_that_was_released_may_break_off_without_harm(life: Lifecycle) -> None:
     holds = Holds(life)
     one, listener = await take(holds)
     await take(holds)
@@ -125,7 +125,7 @@ async def test_a_hold_that_was_released_may_break_off_without_harm(life: Life) -
     assert life.state == "running"
 
 
-async def test_an_orderly_end_is_not_cut_short_by_the_stream_that_closes(life: Life) -> None:
+async def test_an_orderly_end_is_not_cut_short_by_the_stream_that_closes(life: Lifecycle) -> None:
     holds = Holds(life)
     hold_id, listener = await take(holds)
     life.on_owner_lost()
@@ -134,13 +134,13 @@ async def test_an_orderly_end_is_not_cut_short_by_the_stream_that_closes(life: L
     assert not life.cut.is_set()
 
 
-async def test_a_release_of_nothing_changes_nothing(life: Life) -> None:
+async def test_a_release_of_nothing_changes_nothing(life: Lifecycle) -> None:
     holds = Holds(life)
     assert holds.release("of somebody else").stays
     assert life.state == "running"
 
 
-async def test_a_kept_queen_stays_without_anyone(life: Life) -> None:
+async def test_a_kept_queen_stays_without_anyone(life: Lifecycle) -> None:
     holds = Holds(life)
     holds.keep()
     assert holds.lifetime == "persistent"
@@ -149,7 +149,7 @@ async def test_a_kept_queen_stays_without_anyone(life: Life) -> None:
     assert life.state == "running"
 
 
-async def test_a_hold_ends_with_the_queen(life: Life) -> None:
+async def test_a_hold_ends_with_the_queen(life: Lifecycle) -> None:
     _, listener = await take(Holds(life))
     life.over.set()
     assert [event async for event in listener] == []

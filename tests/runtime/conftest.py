@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rbee.runtime.client import Client
-from rbee.runtime.plain import PlainClient
+from rbee.runtime.stdlib_client import StdlibClient
 
 Serve = Callable[[web.Application], Awaitable[str]]
 Connect = Callable[..., Client]
@@ -56,7 +56,7 @@ async def connect() -> AsyncIterator[Connect]:
             silence_s: float = 5,
             plain: bool = False,
         ) -> Client:
-            kind = PlainClient if plain else Client
+            kind = StdlibClient if plain else Client
             clients.append(kind(url, key, connect_s, silence_s))
             stack.push_async_callback(clients[-1].close)
             return clients[-1]

@@ -15,7 +15,6 @@ import pytest
 from rbee.contract.daemons import Hello
 from rbee.contract.errors import ConfigInvalid
 from rbee.contract.nodes import Owner
-from rbee.runtime import lifeline
 from rbee.runtime.lifeline import Lifeline, Watch
 
 HELLO = Hello("secret-key", Owner("queen-rbee", 7, 1.5, "here"), bind="127.0.0.1", hf_token="t")
@@ -98,12 +97,9 @@ def test_a_parent_that_says_nothing_is_refused(pipe: Pipe) -> None:
         Watch(LONG_S, LONG_S, pipe.reading.fileno()).hello()
 
 
-def test_a_parent_that_stays_silent_is_not_waited_for_for_ever(
-    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lifeline, "_FIRST_LINE_S", 0.05)
+def test_a_parent_that_stays_silent_is_not_waited_for_for_ever(pipe: Pipe) -> None:
     with pytest.raises(ConfigInvalid, match="lifeline"):
-        Watch(LONG_S, LONG_S, pipe.reading.fileno()).hello()
+        Watch(LONG_S, LONG_S, pipe.reading.fileno(), first_line_s=0.05).hello()
 
 
 def test_a_greeting_without_an_end_is_refused(pipe: Pipe) -> None:

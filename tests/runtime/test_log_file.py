@@ -16,8 +16,7 @@ import os, sys
 from pathlib import Path
 from rbee.runtime.log_file import LogFile
 path = Path(sys.argv[1])
-log = LogFile(path, float(sys.argv[2]), int(sys.argv[3]))
-log._look_again = lambda: None
+log = LogFile(path, float(sys.argv[2]), int(sys.argv[3]), check_every_s=3600)
 log.redirect()
 def say(words):
     print(words, flush=True)
@@ -54,12 +53,12 @@ def test_a_file_that_is_there_goes_on(path: Path) -> None:
 
 
 def test_a_full_file_is_put_aside(path: Path) -> None:
-    run(path, "native('x' * 1000); log.look(); native('new'); say('too')")
+    run(path, "native('x' * 1000); log.check(); native('new'); say('too')")
     assert words(path) == ["x" * 1000 + "\n", "new\ntoo\n"]
 
 
 def test_one_that_is_not_full_stays(path: Path) -> None:
-    run(path, "say('x' * 900); log.look(); say('more')")
+    run(path, "say('x' * 900); log.check(); say('more')")
     assert [file.name for file in all_of(path)] == ["rbee-hive.log"]
 
 
@@ -70,18 +69,18 @@ def test_one_that_is_full_at_the_start_is_put_aside_then(path: Path) -> None:
 
 
 def test_so_many_are_kept(path: Path) -> None:
-    run(path, "for n in range(6):\n    say(str(n) * 1000); log.look()\nsay('new')")
+    run(path, "for n in range(6):\n    say(str(n) * 1000); log.check()\nsay('new')")
     assert [text[:1] for text in words(path)] == ["4", "5", "n"]
     assert len(list(path.parent.iterdir())) == 3
 
 
 def test_none_goes_as_long_as_there_are_not_so_many(path: Path) -> None:
-    run(path, "for n in range(6):\n    say(str(n) * 1000); log.look()\nsay('new')", files=9)
+    run(path, "for n in range(6):\n    say(str(n) * 1000); log.check()\nsay('new')", files=9)
     assert [text[:1] for text in words(path)] == [*"012345", "n"]
 
 
 def test_one_is_enough(path: Path) -> None:
-    run(path, "for n in range(3):\n    say(str(n) * 1000); log.look()\nsay('new')", files=1)
+    run(path, "for n in range(3):\n    say(str(n) * 1000); log.check()\nsay('new')", files=1)
     assert words(path) == ["new\n"]
     assert len(list(path.parent.iterdir())) == 1
 
@@ -90,18 +89,18 @@ def test_those_of_a_time_when_more_were_kept_go(path: Path) -> None:
     path.touch()
     for number in range(1, 6):
         rotated(path, number).write_text(str(number))
-    run(path, "say('x' * 1000); log.look(); say('new')", files=2)
+    run(path, "say('x' * 1000); log.check(); say('new')", files=2)
     assert words(path) == ["x" * 1000 + "\n", "new\n"]
 
 
 def test_one_that_was_moved_away_is_begun_anew(path: Path) -> None:
-    run(path, "say('old'); path.rename(path.with_name('moved')); log.look(); say('new')")
+    run(path, "say('old'); path.rename(path.with_name('moved')); log.check(); say('new')")
     assert path.read_text() == "new\n"
     assert path.with_name("moved").read_text() == "old\n"
 
 
 def test_two_daemons_of_one_home_lose_none_of_their_words(path: Path) -> None:
-    script = "for n in range(300):\n    native(sys.argv[4] + str(n)); log.look()"
+    script = "for n in range(300):\n    native(sys.argv[4] + str(n)); log.check()"
     argv = [sys.executable, "-c", _BEGIN + script, str(path), "0.0005", "90"]
     both = [subprocess.Popen([*argv, name]) for name in ("a", "b")]
     assert [one.wait(30) for one in both] == [0, 0]

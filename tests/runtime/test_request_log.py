@@ -15,7 +15,7 @@ from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ModelNotFound
 from rbee.contract.events import Event, Narration
 from rbee.runtime import server
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 
 Serve = Callable[[web.Application], Awaitable[str]]
@@ -43,7 +43,7 @@ async def url(serve: Serve) -> str:
         yield Narration("a", "words", "c")
         raise ModelNotFound("It went.", model="m", near=[])
 
-    app = server.application(Life("rbee-hive", None, None))
+    app = server.application(Lifecycle("rbee-hive", None, None))
     server.answer(app, LOOK, look)
     server.answer(app, DO, do)
     server.stream(app, TELL, tell)

@@ -15,7 +15,7 @@ from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
 from rbee.contract.errors import AllSlotsBusy, ModelNotFound, StreamTruncated
 from rbee.runtime import server
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 
 Serve = Callable[[web.Application], Awaitable[str]]
@@ -35,12 +35,12 @@ KEY = {"Authorization": "Bearer secret-key"}
 
 
 @pytest.fixture
-async def life() -> Life:
-    return Life("queen-rbee", None, "secret-key")
+async def life() -> Lifecycle:
+    return Lifecycle("queen-rbee", None, "secret-key")
 
 
 @pytest.fixture
-async def url(life: Life, serve: Serve) -> str:
+async def url(life: Lifecycle, serve: Serve) -> str:
     async def say(_: web.Request, message: Word) -> Ack:
         failures: dict[str, Exception] = {
             "full": AllSlotsBusy(slots_total=2, slots_busy=2, waiting=0),
@@ -156,7 +156,7 @@ async def test_an_open_route_wants_no_key(url: str) -> None:
     assert (await ask("GET", f"{url}/health")).body == {"message": "well"}
 
 
-async def test_where_no_key_is_set_none_is_wanted(life: Life, url: str) -> None:
+async def test_where_no_key_is_set_none_is_wanted(life: Lifecycle, url: str) -> None:
     life.key = None
     assert (await ask("GET", f"{url}/look/x")).status == 200
 
@@ -181,10 +181,9 @@ async def test_a_bad_message_is_400_and_names_the_field(url: str) -> None:
 
 
 async def test_a_body_that_is_too_large_is_413_with_an_envelope(
-    life: Life, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    life: Lifecycle, serve: Serve
 ) -> None:
-    monkeypatch.setattr(server, "LARGEST_BODY", 1000)
-    app = server.application(life)
+    app = server.application(life, largest_body=1000)
     server.answer(app, SAY, lambda request, message: look_open(request, Nothing()))
     reply = await ask("POST", f"{await serve(app)}/say", b" " * 1001, KEY)
     assert (reply.status, reply.error["code"]) == (413, "INVALID_REQUEST")
@@ -256,21 +255,21 @@ async def test_an_error_answers_the_correlation_id_too(url: str, path: str) -> N
     assert reply.headers["X-Correlation-ID"] == "c-9"
 
 
-async def test_a_draining_program_takes_no_new_work(life: Life, url: str) -> None:
+async def test_a_draining_program_takes_no_new_work(life: Lifecycle, url: str) -> None:
     life.shut_down()
     reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
     assert (reply.status, reply.error["code"]) == (503, "SHUTTING_DOWN")
     assert "Retry-After" in reply.headers
 
 
-async def test_a_draining_program_still_tells_and_still_forgets(life: Life, url: str) -> None:
+async def test_a_draining_program_still_tells_and_still_forgets(life: Lifecycle, url: str) -> None:
     life.shut_down()
     assert (await ask("GET", f"{url}/look/x", headers=KEY)).status == 200
     assert (await ask("DELETE", f"{url}/forget", headers=KEY)).status == 204
     assert (await ask("POST", url + SHUTDOWN.path, headers=KEY)).status == 202
 
 
-async def test_shutdown_is_answered_and_then_begins(life: Life, url: str) -> None:
+async def test_shutdown_is_answered_and_then_begins(life: Lifecycle, url: str) -> None:
     reply = await ask("POST", url + SHUTDOWN.path, headers=KEY)
     assert reply.status == 202
     assert "queen-rbee" in reply.body["message"]

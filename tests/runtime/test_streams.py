@@ -13,9 +13,9 @@ from aiohttp import web
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ErrorEnvelope, ModelNotFound, RbeeError
 from rbee.contract.events import Accepted, Event, Token
-from rbee.runtime import pump, server, sse
+from rbee.runtime import server, sse
 from rbee.runtime.client import Client
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 
 Serve = Callable[[web.Application], Awaitable[str]]
 Connect = Callable[..., Client]
@@ -28,12 +28,12 @@ NO_EVENTS: list[Event] = []
 
 
 @pytest.fixture
-async def life() -> Life:
-    return Life("queen-rbee", None, None)
+async def life() -> Lifecycle:
+    return Lifecycle("queen-rbee", None, None)
 
 
 @pytest.fixture
-def stream(life: Life, serve: Serve) -> Stream:
+def stream(life: Lifecycle, serve: Serve) -> Stream:
     """Serve a handler's stream; gives the program's URL."""
 
     async def start(handler: Handler) -> str:
@@ -135,10 +135,7 @@ async def test_nothing_follows_an_error_but_the_end_mark(stream: Stream) -> None
     assert body == sse.encode(ModelNotFound(model="m", near=[]).envelope()) + DONE
 
 
-async def test_a_stream_that_is_silent_is_kept_alive(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pump, "KEEP_ALIVE_S", 0.02)
+async def test_a_stream_that_is_silent_is_kept_alive(life: Lifecycle, serve: Serve) -> None:
     go_on = asyncio.Event()
 
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
@@ -146,7 +143,9 @@ async def test_a_stream_that_is_silent_is_kept_alive(
         await go_on.wait()
         yield Token("a", 0)
 
-    url = await stream(handler)
+    app = server.application(life, keep_alive_s=0.02)
+    server.stream(app, TALK, handler)
+    url = await serve(app)
     async with (
         asyncio.timeout(10),
         aiohttp.ClientSession() as session,
@@ -220,7 +219,7 @@ async def test_a_slow_reader_holds_the_handler_up(stream: Stream) -> None:
 
 
 async def test_at_the_programs_end_open_streams_are_closed_in_order(
-    life: Life, stream: Stream
+    life: Lifecycle, stream: Stream
 ) -> None:
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
         yield Accepted("r-1")

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from rbee.runtime.threads import apart
+from rbee.runtime.threads import in_thread
 
 
 async def test_what_the_work_returns_comes_back() -> None:
-    assert await apart(lambda: 7) == 7
-    assert await apart(lambda: None) is None
+    assert await in_thread(lambda: 7) == 7
+    assert await in_thread(lambda: None) is None
 
 
 async def test_what_the_work_raises_comes_back() -> None:
@@ -20,7 +20,7 @@ async def test_what_the_work_raises_comes_back() -> None:
         raise KeyError("m")
 
     with pytest.raises(KeyError, match="m"):
-        await apart(work)
+        await in_thread(work)
 
 
 async def test_canceled_the_work_goes_on_unheard() -> None:
@@ -31,7 +31,7 @@ async def test_canceled_the_work_goes_on_unheard() -> None:
         go.wait(5)
         done.set()
 
-    task = asyncio.create_task(apart(work))
+    task = asyncio.create_task(in_thread(work))
     await asyncio.to_thread(began.wait, 5)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -47,18 +47,18 @@ def test_the_program_ends_though_the_work_hangs() -> None:
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(apart(forever.wait), 0.01)
+            await asyncio.wait_for(in_thread(forever.wait), 0.01)
 
     asyncio.run(main())
     left = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
-    assert all(thread.daemon for thread in left if thread.name.startswith("apart"))
-    assert any(thread.name.startswith("apart") for thread in left)
+    assert all(thread.daemon for thread in left if thread.name.startswith("in_thread"))
+    assert any(thread.name.startswith("in_thread") for thread in left)
     forever.set()
 
 
 async def test_a_hundred_hanging_ones_keep_nobody_from_a_thread() -> None:
     forever = threading.Event()
-    hanging = [asyncio.create_task(apart(forever.wait)) for _ in range(100)]
-    assert await asyncio.wait_for(apart(lambda: "at once"), 5) == "at once"
+    hanging = [asyncio.create_task(in_thread(forever.wait)) for _ in range(100)]
+    assert await asyncio.wait_for(in_thread(lambda: "at once"), 5) == "at once"
     forever.set()
     await asyncio.gather(*hanging)

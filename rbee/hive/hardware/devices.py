@@ -21,7 +21,7 @@ from rbee.hive.hardware import card_tools as cards
 from rbee.hive.hardware import device_choice as room
 from rbee.hive.hardware.card_tools import Cards
 from rbee.runtime import paths
-from rbee.runtime.threads import apart
+from rbee.runtime.threads import in_thread
 
 _DETECT_S = 60.0
 _ASK_AGAIN_S = 60.0
@@ -60,7 +60,7 @@ class Hardware:
         minute."""
         if self._hung is not None and time.monotonic() - self._hung[0] < _ASK_AGAIN_S:
             return self._hung[1]
-        found = await apart(lambda: cards.find(ram()))
+        found = await in_thread(lambda: cards.find(ram()))
         self._hung = (time.monotonic(), found) if found.hung else None
         for note in found.notes:
             _log.warning("%s", note)

@@ -17,9 +17,9 @@ from rbee.hive.local import running_hive as hives
 from rbee.hive.local.model_access import Here, reach
 from rbee.hive.local.report import Console
 from rbee.hive.workers.registry import worker_command
-from rbee.runtime import trail
+from rbee.runtime import debug_trace
+from rbee.runtime.error_text import unexpected
 from rbee.runtime.narration import Narrator
-from rbee.runtime.present import unexpected
 
 _INTERRUPTED = 130
 Work: TypeAlias = Callable[[Config, Console], Awaitable[int]]
@@ -35,7 +35,7 @@ def run(work: Work, config: Config, as_json: bool) -> int:
     async def working() -> int:
         return await work(config, shown)
 
-    with trail.followed(shown.note):
+    with debug_trace.traced(shown.note):
         try:
             return asyncio.run(working())
         except RbeeError as error:

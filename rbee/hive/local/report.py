@@ -13,8 +13,8 @@ from rbee.contract.nodes import Detected
 from rbee.contract.registry import HiveStatus
 from rbee.hive.hardware import device_choice as room
 from rbee.runtime import listings
+from rbee.runtime.error_text import explain, retrying, visible_correlation_id
 from rbee.runtime.listings import megabytes, table
-from rbee.runtime.present import explain, retrying, told_under
 
 
 class Console:
@@ -34,7 +34,7 @@ class Console:
         print(line, file=sys.stderr, flush=True)
 
     def error(self, error: RbeeError) -> None:
-        self.note(explain(error, told_under()))
+        self.note(explain(error, visible_correlation_id()))
 
     def narrate(self, said: Narration) -> None:
         self.note(f"[{said.actor}] {said.emoji} {said.text}")

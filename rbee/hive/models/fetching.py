@@ -14,8 +14,8 @@ from rbee.hive.models.hub_retry import persist
 from rbee.hive.models.rate import Rate
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.hive.models.transfer import HeldError, Transfer
-from rbee.runtime.tasks import finish, stop
-from rbee.runtime.threads import apart
+from rbee.runtime.cancellation import finish, stop
+from rbee.runtime.threads import in_thread
 
 _TELL_EVERY_S = 0.1
 _LOOK_AGAIN_S = 0.5
@@ -78,7 +78,7 @@ class Fetching:
         only one that still waits for the Hub's first word can't be woken, and does nothing then."""
         held_at, since = -1, time.monotonic()
         while True:
-            work = asyncio.create_task(apart(transfer.attempt))
+            work = asyncio.create_task(in_thread(transfer.attempt))
             try:
                 return await asyncio.shield(work)
             except HeldError as held:

@@ -17,9 +17,9 @@ from rbee.hive.models import repository
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.hub_retry import persist
 from rbee.hive.models.repository import Listing, RemoteModel
+from rbee.runtime.error_text import retrying
 from rbee.runtime.narration import Say
-from rbee.runtime.present import retrying
-from rbee.runtime.threads import apart
+from rbee.runtime.threads import in_thread
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Asking:
         def tell(news: DownloadNews) -> None:
             self._say(_PROVISIONER, "🔁", retrying(news))
 
-        return await persist(ref, lambda: apart(ask), tell)
+        return await persist(ref, lambda: in_thread(ask), tell)
 
 
 def _repository(ref: ModelRef) -> ModelRef:

@@ -19,8 +19,8 @@ from rbee.gguf import split
 from rbee.hive.models import digest
 from rbee.hive.models.inventory import Models
 from rbee.hive.models.on_disk import OnDisk
+from rbee.runtime.cancellation import stop
 from rbee.runtime.progress import Progress
-from rbee.runtime.tasks import stop
 
 _TELL_EVERY_S = 0.1
 

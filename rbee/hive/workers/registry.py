@@ -23,7 +23,7 @@ from rbee.hive.workers.worker_process import Plan, Supervised
 from rbee.runtime import bind, child, paths
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
 
@@ -37,7 +37,7 @@ class Workers:
     def __init__(
         self,
         config: Config,
-        life: Life,
+        life: Lifecycle,
         key: str,
         preflight: Preflight,
         provisioner: Provisioner,

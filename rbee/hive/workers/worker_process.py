@@ -18,7 +18,7 @@ from rbee.hive.workers import worker_logs as logs
 from rbee.hive.workers.worker_state import Condition, Limits, Verdict, broke_on_its_model, judge
 from rbee.runtime import child
 from rbee.runtime.client import Client
-from rbee.runtime.log import correlation_id, unmarked
+from rbee.runtime.log import correlation_id, uncorrelated
 
 _TICK_S = 1.0
 _AGAIN_S = 0.5
@@ -78,7 +78,7 @@ class Supervised:
         self._ending: asyncio.Task[int] | None = None
         # Health is asked for as long as the worker lives: that is no part of what started it.
         self._tasks = [
-            asyncio.create_task(self._check_health(), context=unmarked()),
+            asyncio.create_task(self._check_health(), context=uncorrelated()),
             *(asyncio.create_task(do()) for do in (self._listen, self._judge, self._notice_exit)),
         ]
 

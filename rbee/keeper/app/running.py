@@ -14,10 +14,10 @@ from typing import Any, TypeAlias, TypeVar
 from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.validation import decode
 from rbee.keeper.settings import KeeperSettings, of
+from rbee.runtime import debug_trace
 from rbee.runtime import settings as configuration
-from rbee.runtime import trail
 from rbee.runtime.command import INTERRUPTED, READER_GONE
-from rbee.runtime.present import unexpected
+from rbee.runtime.error_text import unexpected
 from rbee.runtime.screen import Screen
 
 M = TypeVar("M")
@@ -39,7 +39,7 @@ def run(command: Command, screen: Screen) -> int:
 def unconfigured(work: Callable[[], Coroutine[Any, Any, int]], screen: Screen) -> int:
     """Run what can be done with a config file that can't be read, too; returns the exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which asyncio takes over
-    with trail.followed(screen.note):
+    with debug_trace.traced(screen.note):
         try:
             code = asyncio.run(work())
         except RbeeError as error:

@@ -11,9 +11,9 @@ from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.conversation import Conversation, content
 from rbee.keeper.chat.task import Asking
 from rbee.keeper.session.queen import Queen
+from rbee.runtime.cancellation import Breakable
 from rbee.runtime.command import Interrupts
 from rbee.runtime.screen import Screen
-from rbee.runtime.tasks import Breakable
 
 _WELCOME = "Ask away. /help tells what else there is, Ctrl+D ends."
 _HOW_TO_END = "To end: Ctrl+D or /exit"

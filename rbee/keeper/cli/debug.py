@@ -29,7 +29,7 @@ def _flag() -> click.Option:
 def _want(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         # Late: `--help` is asked for more often.
-        from rbee.runtime import trail
+        from rbee.runtime import debug_trace
 
-        before = trail.wanted.set(True)
-        context.call_on_close(lambda: trail.wanted.reset(before))
+        before = debug_trace.wanted.set(True)
+        context.call_on_close(lambda: debug_trace.wanted.reset(before))

@@ -17,8 +17,8 @@ from rbee.keeper.commands.daemon_end import Ending
 from rbee.keeper.session.queen import PROGRAM, Queen
 from rbee.keeper.session.unresponsive_queen import end_hung, find_hung
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime.cancellation import stop as end_task
 from rbee.runtime.screen import Screen
-from rbee.runtime.tasks import stop as end_task
 
 _LIST_WITHIN_S = 6.0
 _LAST_WORD_WITHIN_S = 1.0

@@ -11,7 +11,7 @@ from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.command import INTERRUPTED
-from rbee.runtime.log import harmless
+from rbee.runtime.log import escape_controls
 from rbee.runtime.screen import Screen
 
 
@@ -42,4 +42,4 @@ async def logs(settings: KeeperSettings, screen: Screen, asked: LogQuery) -> int
 
 def _told(line: LogLine, of_one: bool) -> str:
     source = line.source if of_one or line.node is None else f"{line.node}/{line.source}"
-    return f"{source} | {harmless(line.line)}"
+    return f"{source} | {escape_controls(line.line)}"

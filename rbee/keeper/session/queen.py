@@ -20,10 +20,10 @@ from rbee.contract.versions import check
 from rbee.keeper.session.unresponsive_queen import find_hung
 from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import api_key, bind, child, paths, pid_file
+from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client
 from rbee.runtime.log import correlation_id
-from rbee.runtime.plain import PlainClient
-from rbee.runtime.tasks import stop
+from rbee.runtime.stdlib_client import StdlibClient
 
 PROGRAM = "queen-rbee"
 _ASK_WITHIN_S = 5.0
@@ -47,7 +47,7 @@ class Queen:
 
     def _connect(self, url: str) -> Client:
         times = self._settings.config.times
-        return PlainClient(url, self._key, times.connect_s, times.stream_silence_s)
+        return StdlibClient(url, self._key, times.connect_s, times.stream_silence_s)
 
     @property
     def started_here(self) -> bool:

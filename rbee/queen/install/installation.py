@@ -27,8 +27,8 @@ from rbee.queen.install.packing import Packed, pack
 from rbee.queen.install.plan import Facts, FoundPython, Installation, Installed
 from rbee.queen.ssh.detection import detected
 from rbee.queen.ssh.remote import Remote
+from rbee.runtime.cancellation import stop
 from rbee.runtime.narration import Say
-from rbee.runtime.tasks import stop
 
 _QUEEN = "queen-rbee"
 _LOG = logging.getLogger("install")

@@ -16,9 +16,9 @@ from rbee.queen.nodes.hive_discovery import check_hive
 from rbee.queen.nodes.hive_link import Link
 from rbee.queen.nodes.hosts import Host, NoHiveError
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import Breakable
 from rbee.runtime.client import Client
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import Breakable
 
 Met: TypeAlias = Callable[[NodeInfo | RbeeError | None], None]
 

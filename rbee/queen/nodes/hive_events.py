@@ -12,9 +12,9 @@ from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, NotOurs, Rbee
 from rbee.contract.events import Event
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client, address
-from rbee.runtime.log import unmarked
-from rbee.runtime.tasks import stop
+from rbee.runtime.log import uncorrelated
 
 _WORD_OF_END_WITHIN_S = 3.0
 _AGAIN_S = 0.1
@@ -40,7 +40,7 @@ class News:
     async def follow(self, client: Client, within_s: float) -> None:
         """Begin to hear what the hive tells. Raises CONNECTION_TIMEOUT."""
         begun = asyncio.Event()
-        self._following = asyncio.create_task(self._follow(client, begun), context=unmarked())
+        self._following = asyncio.create_task(self._follow(client, begun), context=uncorrelated())
         waiting = asyncio.create_task(begun.wait())
         try:
             await asyncio.wait(

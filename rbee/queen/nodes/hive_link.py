@@ -19,10 +19,10 @@ from rbee.queen.nodes.hive_events import News
 from rbee.queen.nodes.hosts import Host, Running
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client, address
-from rbee.runtime.log import unmarked
+from rbee.runtime.log import uncorrelated
 from rbee.runtime.narration import Say
-from rbee.runtime.tasks import stop
 
 _How: TypeAlias = Literal["ended", "killed", "lost", "left"]
 
@@ -82,7 +82,7 @@ class Link:
         check_hive(self._site, listening.version)
         reached = await self._site.reach(listening.url)
         self._client = self._connect(reached, self._key)
-        self._watching = asyncio.create_task(self._watch(self._running), context=unmarked())
+        self._watching = asyncio.create_task(self._watch(self._running), context=uncorrelated())
         try:
             await self.news.follow(self._client, self._config.times.connect_s)
         except ConnectionTimeout:

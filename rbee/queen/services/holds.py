@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator
 from rbee.contract.daemons import OWNER, Hold, Lifetime, Released
 from rbee.contract.errors import ShuttingDown
 from rbee.contract.events import Event
-from rbee.runtime.life import Life
+from rbee.runtime.lifecycle import Lifecycle
 
 
 class Holds:
     """All the holds on this queen. A queen without a lifeline is persistent from the start."""
 
-    def __init__(self, life: Life) -> None:
+    def __init__(self, life: Lifecycle) -> None:
         self._life = life
         self._held: set[str] = set()
         self._owned = life.hello is not None

@@ -17,8 +17,8 @@ from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.queue import Queue
+from rbee.runtime.cancellation import finish
 from rbee.runtime.client import Client
-from rbee.runtime.tasks import finish
 
 _CANCEL_WITHIN_S = 1.0
 

@@ -23,8 +23,8 @@ from rbee.queen.core.log_place import LogPlace
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
+from rbee.runtime.cancellation import stop
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import stop
 
 _QUEEN = "queen-rbee"
 _AGAIN_S = 0.2

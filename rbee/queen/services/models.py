@@ -27,9 +27,9 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.provision import ASKED_WITHIN_S, provide
+from rbee.runtime.cancellation import stop
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import stop
 
 
 class NodeModels:

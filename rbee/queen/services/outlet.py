@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Event
+from rbee.runtime.cancellation import stop
 from rbee.runtime.log import correlation_id
-from rbee.runtime.tasks import stop
 
 _AHEAD = 256
 _log = logging.getLogger("queen-rbee")

@@ -26,10 +26,10 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.services.inference import crashed
 from rbee.queen.services.outlet import Outlet
 from rbee.queen.services.provision import provide
+from rbee.runtime.cancellation import stop
 from rbee.runtime.client import address
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import stop
 
 _QUEEN = "queen-rbee"
 _HEARD_WITHIN_S = 3.0

@@ -15,9 +15,9 @@ from rbee.contract.tasks import TaskRequest
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.errand import Errand
 from rbee.queen.services.queue import Queue
+from rbee.runtime.cancellation import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.log import correlation_id
-from rbee.runtime.tasks import stop
 
 _log = logging.getLogger("queen-rbee")
 

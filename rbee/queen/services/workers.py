@@ -29,8 +29,8 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.services.outlet import Outlet, told
 from rbee.queen.services.startup import Startup
+from rbee.runtime.cancellation import finish
 from rbee.runtime.narration import Narrator
-from rbee.runtime.tasks import finish
 
 _QUEEN = "queen-rbee"
 _ANSWER_WITHIN_S = 5.0

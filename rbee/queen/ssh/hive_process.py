@@ -194,7 +194,7 @@ async def _failed(
     node, words, code = ssh.node, "", None
     if process is not None and isinstance(error, EOFError):
         with ssh.told():
-            words = await child.what_came(process.stderr)
+            words = await child.last_output(process.stderr)
         with contextlib.suppress(TimeoutError):  # its end is told after the end of its outputs
             await asyncio.wait_for(process.wait_closed(), _LAST_WORDS_S)
         code = process.returncode

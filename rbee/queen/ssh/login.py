@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from rbee.contract.errors import SshConnectionFailed
 from rbee.queen.ssh.host_keys import HostKeys, Stranger
+from rbee.runtime.os_errors import strerror
 from rbee.runtime.paths import home
-from rbee.runtime.system_words import strerror
 
 if TYPE_CHECKING:
     import asyncssh

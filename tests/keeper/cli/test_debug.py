@@ -12,7 +12,7 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import NodeNotFound
 from rbee.contract.registry import HiveStatuses
 from rbee.keeper.cli import main
-from rbee.runtime import trail
+from rbee.runtime import debug_trace
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -39,7 +39,7 @@ def test_it_may_stand_before_and_behind_each_word(
 def test_it_is_of_one_command_only(lady: FakeQueen, keeper: Keeper) -> None:
     lady.on(ep.QUEEN_HIVES, HiveStatuses([]))
     keeper("--debug", "hive", "status")
-    assert not trail.wanted.get()
+    assert not debug_trace.wanted.get()
     assert "[debug]" not in keeper("hive", "status").stderr
 
 

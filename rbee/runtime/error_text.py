@@ -13,7 +13,7 @@ from typing import Any
 
 from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Download
-from rbee.runtime import log, paths, trail
+from rbee.runtime import debug_trace, log, paths
 
 _LAST_WORDS = 5
 _MB = 1_000_000
@@ -32,22 +32,22 @@ def explain(error: RbeeError, mark: str = "") -> str:
     if mark := str(error.details.get("correlation_id") or mark):
         lines.append(f"  correlation id: {mark}")
     # It contains text from models, other programs and other machines.
-    return "\n".join(log.harmless(line) for line in "\n".join(lines).split("\n"))
+    return "\n".join(log.escape_controls(line) for line in "\n".join(lines).split("\n"))
 
 
-def told_under() -> str:
+def visible_correlation_id() -> str:
     """The correlation id to show with an error; empty if no daemon has logged anything with it."""
-    of_command = trail.current()
+    of_command = debug_trace.current()
     return of_command.mark if of_command is not None and of_command.heard else ""
 
 
-def show_trail(error: RbeeError, logs: Path) -> None:
+def show_trace(error: RbeeError, logs: Path) -> None:
     """What `--debug` adds to an error: its lines in this machine's logs, and its causes."""
-    of_command = trail.current()
+    of_command = debug_trace.current()
     if of_command is None or not of_command.is_told:
         return
     of_command.note(f"the command failed; correlation id {of_command.mark}")
-    for name, line in log.of_mark(logs, of_command.mark):
+    for name, line in log.lines_with_id(logs, of_command.mark):
         of_command.add(f"{name}: {line}")
     for link in _chain(error):
         of_command.add(

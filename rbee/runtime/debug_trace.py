@@ -13,17 +13,19 @@ import time
 from collections.abc import Callable, Iterator
 
 from rbee.contract.events import NAMES, Event, Narration, Token
-from rbee.runtime.log import correlation_id, harmless
+from rbee.runtime.log import correlation_id, escape_controls
 
 HIDDEN = "…"
 _SECRETS = re.compile(r"(Bearer\s+|hf_)[\w.~+/=-]+")
 
 # Whether the user wants to see the trace: set by the command line, for the command that follows.
 wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("wanted", default=False)
-_current: contextvars.ContextVar[Trail | None] = contextvars.ContextVar("trail", default=None)
+_current: contextvars.ContextVar[CommandTrace | None] = contextvars.ContextVar(
+    "trace", default=None
+)
 
 
-class Trail:
+class CommandTrace:
     """The trace of one command. `heard` is set once a daemon has answered with the correlation id:
     then that daemon's log has it too, and showing it helps."""
 
@@ -51,7 +53,7 @@ class Trail:
         """Add one or more lines, whenever they happened."""
         if self._tell is not None:
             for line in self._clean(text).splitlines():
-                self._tell(f"[debug] {harmless(line)}".rstrip())
+                self._tell(f"[debug] {escape_controls(line)}".rstrip())
 
     def _clean(self, text: str) -> str:
         for secret in self._hidden:
@@ -59,25 +61,25 @@ class Trail:
         return _SECRETS.sub(rf"\1{HIDDEN}", text)
 
 
-def current() -> Trail | None:
+def current() -> CommandTrace | None:
     """The trace of the running command; None in a daemon."""
     return _current.get()
 
 
 @contextlib.contextmanager
-def followed(tell: Callable[[str], None]) -> Iterator[Trail]:
+def traced(tell: Callable[[str], None]) -> Iterator[CommandTrace]:
     """Trace a command: all its requests carry one new correlation id. `tell` shows a line of the
     trace, if the user wants to see it."""
-    trail = Trail(secrets.token_hex(8), tell if wanted.get() else None)
-    marked, following = correlation_id.set(trail.mark), _current.set(trail)
+    trace = CommandTrace(secrets.token_hex(8), tell if wanted.get() else None)
+    marked, following = correlation_id.set(trace.mark), _current.set(trace)
     try:
-        yield trail
+        yield trace
     finally:
         _current.reset(following)
         correlation_id.reset(marked)
 
 
-class Exchange:
+class RequestTrace:
     """One request in the trace; in a daemon, which has no trace, it is not recorded."""
 
     def __init__(self, what: str) -> None:
@@ -102,7 +104,7 @@ class Exchange:
             self._trail.note(f"{self._what}: {reason}, after {took:.0f} ms")
 
 
-class Hearing:
+class StreamTrace:
     """The events of a stream in the trace: the first of several of a kind, and a count of tokens.
     Narration is shown anyway, so it is left out."""
 

@@ -13,9 +13,9 @@ from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ConnectionTimeout, RbeeError
 from rbee.contract.events import Event, Loading, Narration, Token
-from rbee.runtime import sse, trail
-from rbee.runtime.log import CORRELATION_HEADER, correlation_id, unmarked
-from rbee.runtime.plain import PlainClient
+from rbee.runtime import debug_trace, sse
+from rbee.runtime.log import CORRELATION_HEADER, correlation_id, uncorrelated
+from rbee.runtime.stdlib_client import StdlibClient
 
 LOOK = Endpoint("GET", "/look/{name}", Nothing, Ack)
 TELL = Endpoint("GET", "/tell", Nothing, Nothing)
@@ -26,9 +26,9 @@ Start = Callable[..., Awaitable[str]]
 @pytest.fixture
 def wanted() -> Iterator[list[str]]:
     """Lines of a trail that a person wants to see."""
-    before = trail.wanted.set(True)
+    before = debug_trace.wanted.set(True)
     yield []
-    trail.wanted.reset(before)
+    debug_trace.wanted.reset(before)
 
 
 async def _answers(request: web.Request) -> web.StreamResponse:
@@ -50,7 +50,7 @@ async def test_a_request_is_noted_with_its_status_and_time(
     start: Start, connect: Connect, wanted: list[str]
 ) -> None:
     client = connect(await start(_answers), "secret-key")
-    with trail.followed(wanted.append) as followed:
+    with debug_trace.traced(wanted.append) as followed:
         await client.call(LOOK, name="n")
     assert len(wanted) == 1
     assert re.fullmatch(r"\[debug\]  *\d+\.\d{3} s  GET /look/n: 200, after \d+ ms", wanted[0])
@@ -61,7 +61,7 @@ async def test_one_who_does_not_send_the_mark_back_has_not_heard_it(
     start: Start, connect: Connect, wanted: list[str]
 ) -> None:
     client = connect(await start(_answers))
-    with trail.followed(wanted.append) as followed:
+    with debug_trace.traced(wanted.append) as followed:
         await client.call(LOOK, name="deaf")
     assert not followed.heard
 
@@ -69,7 +69,7 @@ async def test_one_who_does_not_send_the_mark_back_has_not_heard_it(
 async def test_a_request_that_nobody_answers_is_noted_too(
     connect: Connect, wanted: list[str]
 ) -> None:
-    with trail.followed(wanted.append) as followed, pytest.raises(ConnectionTimeout):
+    with debug_trace.traced(wanted.append) as followed, pytest.raises(ConnectionTimeout):
         await connect("http://127.0.0.1:1").call(LOOK, name="n")
     assert "GET /look/n: Connection refused" in wanted[0]
     assert not followed.heard
@@ -79,7 +79,7 @@ async def test_events_are_noted_by_their_kind(
     start: Start, connect: Connect, wanted: list[str]
 ) -> None:
     client = connect(await start(_answers))
-    with trail.followed(wanted.append):
+    with debug_trace.traced(wanted.append):
         async with client.stream(TELL) as events:
             async for _ in events:
                 pass
@@ -92,10 +92,10 @@ async def test_without_debug_the_mark_goes_along_and_nothing_is_told(
 ) -> None:
     lines: list[str] = []
     client = connect(await start(_answers))
-    with trail.followed(lines.append) as followed:
+    with debug_trace.traced(lines.append) as followed:
         assert correlation_id.get() == followed.mark
         await client.call(LOOK, name="n")
-    assert (lines, followed.heard, trail.current()) == ([], True, None)
+    assert (lines, followed.heard, debug_trace.current()) == ([], True, None)
 
 
 async def test_a_program_without_a_command_leaves_no_trail(start: Start, connect: Connect) -> None:
@@ -104,7 +104,7 @@ async def test_a_program_without_a_command_leaves_no_trail(start: Start, connect
 
 async def test_no_key_is_ever_in_it(start: Start, connect: Connect, wanted: list[str]) -> None:
     client = connect(await start(_answers), "k3y-of-the-queen")
-    with trail.followed(wanted.append) as followed:
+    with debug_trace.traced(wanted.append) as followed:
         await client.call(LOOK, name="n")
         followed.add("Authorization: Bearer abc.def-1\nhf_AbCdEf123 and k3y-of-the-queen")
     text = "\n".join(wanted)
@@ -115,33 +115,33 @@ async def test_no_key_is_ever_in_it(start: Start, connect: Connect, wanted: list
 def test_each_command_has_a_mark_of_its_own() -> None:
     marks = set()
     for _ in range(3):
-        with trail.followed(print) as followed:
+        with debug_trace.traced(print) as followed:
             marks.add(followed.mark)
     assert len(marks) == 3
     assert all(re.fullmatch("[0-9a-f]{16}", mark) for mark in marks)
 
 
 def test_what_outlives_a_request_is_apart_from_it() -> None:
-    with trail.followed(print) as followed:
-        assert unmarked().run(correlation_id.get) == ""
+    with debug_trace.traced(print) as followed:
+        assert uncorrelated().run(correlation_id.get) == ""
         assert correlation_id.get() == followed.mark
 
 
 def test_an_error_is_an_error_with_a_trail_as_without() -> None:
-    with pytest.raises(RbeeError), trail.followed(print):
+    with pytest.raises(RbeeError), debug_trace.traced(print):
         raise ConnectionTimeout(host="h", port=1, attempts=1)
-    assert trail.current() is None
+    assert debug_trace.current() is None
 
 
 async def test_a_plain_question_leaves_the_same_trail(
     start: Start, connect: Connect, wanted: list[str]
 ) -> None:
     url = await start(_answers)
-    with trail.followed(wanted.append) as followed:
-        async with PlainClient(url, "k3y-of-the-queen", 5, 5) as client:
+    with debug_trace.traced(wanted.append) as followed:
+        async with StdlibClient(url, "k3y-of-the-queen", 5, 5) as client:
             await client.call(LOOK, name="n")
             followed.add("k3y-of-the-queen")
-        async with PlainClient("http://127.0.0.1:1", None, 5, 5) as client:
+        async with StdlibClient("http://127.0.0.1:1", None, 5, 5) as client:
             with pytest.raises(ConnectionTimeout):
                 await client.call(LOOK, name="n")
     assert followed.heard

@@ -10,7 +10,7 @@ import click
 
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
-from rbee.runtime.present import explain
+from rbee.runtime.error_text import explain
 
 F = TypeVar("F", bound=Callable[..., Any])
 

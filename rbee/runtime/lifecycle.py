@@ -11,7 +11,7 @@ from rbee.contract.daemons import Hello
 from rbee.contract.errors import RbeeError
 
 
-class Life:
+class Lifecycle:
     """Whether this daemon still runs, and how it ends. Belongs to the event loop's thread.
 
     `draining` is set once shutdown has begun: no new work. `cut` is set if there is no grace:

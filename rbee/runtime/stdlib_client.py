@@ -20,13 +20,13 @@ import msgspec
 from rbee.contract.endpoints import Endpoint
 from rbee.runtime.client import Client, query, reason
 from rbee.runtime.log import CORRELATION_HEADER
-from rbee.runtime.threads import apart
+from rbee.runtime.threads import in_thread
 
 Q = TypeVar("Q")
 R = TypeVar("R")
 
 
-class PlainClient(Client):
+class StdlibClient(Client):
     """A Client whose calls each use a connection of their own, which `cut` does not break. Streams
     still use aiohttp."""
 
@@ -38,23 +38,23 @@ class PlainClient(Client):
         if asked := query(endpoint, names):
             url += f"?{urlencode(asked)}"
         body = None if message is None else msgspec.json.encode(message)
-        exchange = self._exchange(endpoint, names)
+        traced = self._trace(endpoint, names)
         try:
             request = _Request(endpoint.method, url, self._connect_s, within_s)
             ask = partial(request.ask, body, self._headers(endpoint))
             try:
                 async with asyncio.timeout(within_s):
-                    status, mark, answer = await apart(ask)
+                    status, mark, answer = await in_thread(ask)
             finally:
                 request.abort()
         except OSError as error:
-            exchange.failed(reason(error))
+            traced.failed(reason(error))
             raise self._unreachable(error) from None
         except (HTTPException, ValueError) as error:
             kind = type(error).__name__  # the message may hold what was sent
-            exchange.failed(kind)
+            traced.failed(kind)
             raise self._not_ours(kind) from None
-        exchange.answered(status, mark)
+        traced.answered(status, mark)
         if status >= 300:
             raise self._error(status, answer)
         return answer

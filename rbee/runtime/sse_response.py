@@ -12,16 +12,18 @@ from aiohttp import web
 from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
 from rbee.contract.events import Event
 from rbee.runtime import sse
+from rbee.runtime.cancellation import stop
 from rbee.runtime.log import correlation_id
-from rbee.runtime.tasks import stop
 
-KEEP_ALIVE_S = 10.0
 _END: Any = object()
 _log = logging.getLogger("http-server")
 
 
-async def pump(
-    request: web.Request, source: AsyncIterator[Event | None], over: asyncio.Event
+async def stream_response(
+    request: web.Request,
+    source: AsyncIterator[Event | None],
+    over: asyncio.Event,
+    keep_alive_s: float,
 ) -> web.StreamResponse:
     """Send what `source` yields until it ends or `over` is set, then `[DONE]`.
 
@@ -34,7 +36,7 @@ async def pump(
     try:
         while not running.done() and not closing.done():
             await asyncio.wait(
-                {running, closing}, timeout=KEEP_ALIVE_S, return_when=asyncio.FIRST_COMPLETED
+                {running, closing}, timeout=keep_alive_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not running.done() and not closing.done():
                 await relay.keep_alive()

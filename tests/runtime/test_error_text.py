@@ -21,8 +21,8 @@ from rbee.contract.errors import (
     UnsupportedModelFormat,
     WorkerCrashed,
 )
-from rbee.runtime import log, trail
-from rbee.runtime.present import explain, show_trail, told_under, unexpected
+from rbee.runtime import debug_trace, log
+from rbee.runtime.error_text import explain, show_trace, unexpected, visible_correlation_id
 
 GONE = ModelNotFound("There is none.", model="m", near=["n"])
 
@@ -113,30 +113,30 @@ def test_details_of_any_kind_can_be_shown(code: str, value: object) -> None:
 
 
 def test_the_mark_is_of_use_only_once_a_daemon_has_answered_under_it() -> None:
-    assert told_under() == ""
-    with trail.followed(print) as followed:
-        assert told_under() == ""
+    assert visible_correlation_id() == ""
+    with debug_trace.traced(print) as followed:
+        assert visible_correlation_id() == ""
         followed.heard = True
-        assert told_under() == followed.mark == log.correlation_id.get()
-    assert told_under() == log.correlation_id.get() == ""
+        assert visible_correlation_id() == followed.mark == log.correlation_id.get()
+    assert visible_correlation_id() == log.correlation_id.get() == ""
 
 
 def test_a_fault_goes_to_the_log_and_its_mark_to_the_person(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with trail.followed(print) as followed:
+    with debug_trace.traced(print) as followed:
         told = explain(unexpected("rbee-keeper", KeyError("deep-down")))
     assert followed.mark in told
     assert "deep-down" not in told and "Traceback" not in told
-    found = list(log.of_mark(tmp_path / ".rbee" / "logs", followed.mark))
+    found = list(log.lines_with_id(tmp_path / ".rbee" / "logs", followed.mark))
     assert found[0][0] == "rbee-keeper.log"
     assert found[-1][1] == "KeyError: 'deep-down'"
 
 
 def test_the_trail_of_an_error_has_the_logs_and_every_cause(tmp_path: Path) -> None:
     lines: list[str] = []
-    with _wanted(), trail.followed(lines.append) as followed:
+    with _wanted(), debug_trace.traced(lines.append) as followed:
         mark = followed.mark
         (tmp_path / "hive.log").write_text(
             f"2026-11-21T23:05:15.548 ERROR   a [{mark}] it failed\nTraceback\n  deep\n"
@@ -148,7 +148,7 @@ def test_the_trail_of_an_error_has_the_logs_and_every_cause(tmp_path: Path) -> N
             except OSError:
                 raise errors.ShuttingDown("what followed") from None
         except RbeeError as error:
-            show_trail(error, tmp_path)
+            show_trace(error, tmp_path)
     text = "\n".join(lines)
     assert f"[debug] hive.log: 2026-11-21T23:05:15.548 ERROR   a [{mark}] it failed" in lines
     assert "[debug] hive.log:   deep" in lines
@@ -161,21 +161,21 @@ def test_the_logs_are_read_from_the_oldest_on(tmp_path: Path) -> None:
     for name in ("a.log", "a.log.1", "a.log.10", "b.log"):
         (tmp_path / name).write_text(f"2026-11-21T23:05:15.548 INFO    x [m] in {name}\n")
     (tmp_path / "c.log").write_text('{"correlation_id":"m"}\n{"correlation_id":"n"}\n')
-    found = [name for name, _ in log.of_mark(tmp_path, "m")]
+    found = [name for name, _ in log.lines_with_id(tmp_path, "m")]
     assert found == ["a.log.10", "a.log.1", "a.log", "b.log", "c.log"]
 
 
 def test_without_debug_there_is_no_trail(tmp_path: Path) -> None:
     lines: list[str] = []
-    with trail.followed(lines.append):
-        show_trail(GONE, tmp_path)
-    show_trail(GONE, tmp_path)
+    with debug_trace.traced(lines.append):
+        show_trace(GONE, tmp_path)
+    show_trace(GONE, tmp_path)
     assert lines == []
 
 
 class _wanted:
     def __enter__(self) -> None:
-        self._before = trail.wanted.set(True)
+        self._before = debug_trace.wanted.set(True)
 
     def __exit__(self, *_: object) -> None:
-        trail.wanted.reset(self._before)
+        debug_trace.wanted.reset(self._before)
