@@ -25,24 +25,26 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BUSY_MS = 5_000
+BUSY_MS = 5_000
 _TURNS, _TURN_S = 50, 0.1
 _log = logging.getLogger("rbee")
 
 
 class Database:
     """One file. `migrations` bring it from one `user_version` to the next; `on_damage` is awaited
-    after a damaged file was moved aside, with its new path."""
+    after a damaged file was moved aside, with its new path. A lock is waited for at most `busy_ms`."""
 
     def __init__(
         self,
         path: Path,
         migrations: Sequence[str],
         on_damage: Callable[[Path], Awaitable[None]],
+        busy_ms: int = BUSY_MS,
     ) -> None:
         self._path = path
         self._migrations = migrations
         self._on_damage = on_damage
+        self._busy_ms = busy_ms
         self._opening = asyncio.Lock()
         self._connection: aiosqlite.Connection | None = None
         self._closed = False
@@ -114,7 +116,7 @@ class Database:
         await self._prepare(connection)
 
     async def _prepare(self, connection: aiosqlite.Connection) -> None:
-        await connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        await connection.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
         await connection.execute("PRAGMA journal_mode = WAL")
         # A power failure may cost the last row, which can be made again, but not the file.
         await connection.execute("PRAGMA synchronous = NORMAL")

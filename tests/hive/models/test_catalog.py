@@ -351,7 +351,7 @@ async def test_a_write_that_is_canceled_locks_nobody_out(
 async def test_a_write_that_is_refused_leaves_nothing_behind(
     opened: Open, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_MS", 50)
+    monkeypatch.setattr(module, "BUSY_MS", 50)
     catalog = opened()
     await catalog.put(ROW)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
