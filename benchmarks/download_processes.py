@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from benchmarks.main_job import BIN, PORTS, environment
 from harness.hub.hub import Hub
-from harness.model_files.shelf import bundled_path
+from harness.model_files.bundled import bundled_path
 
 NAME, FILE = "lab/smollm2", "smollm2-Q4_1.gguf"
 MODEL = f"hf:{NAME}/{FILE}"

@@ -37,7 +37,7 @@ from benchmarks.download_processes import (
     run,
     world,
 )
-from harness.model_files.shelf import bundled_path
+from harness.model_files.bundled import bundled_path
 
 LISTINGS = 10
 TAKES_S = 4.0  # the download that is killed

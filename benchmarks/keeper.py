@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.model_files.shelf import Shelf
+from harness.model_files.cache import ModelFiles
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -111,7 +111,7 @@ def main() -> None:
     runs = parser.parse_args().runs
     commands = Commands.from_userdata({})
     with tempfile.TemporaryDirectory() as folder:
-        world = World(commands, Shelf(), Evidence(Path(folder), "keeper"))
+        world = World(commands, ModelFiles(), Evidence(Path(folder), "keeper"))
         try:
             for line in measure(world, runs):
                 print(line, flush=True)

@@ -20,9 +20,9 @@ from random import Random
 from typing import NamedTuple
 
 from harness.breaking import after_kill
-from harness.breaking.kill_matrix import PHASES, VICTIMS, Plan, Round, draw
-from harness.model_files.shelf import Shelf
-from harness.ssh.node import Node
+from harness.breaking.kill_matrix import PHASES, VICTIMS, Plan, Round, draw_plan
+from harness.model_files.cache import ModelFiles
+from harness.ssh.node import Node, add_node
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -43,11 +43,11 @@ def plans(rounds: int, seed: int) -> list[Plan]:
     drawn: list[Plan] = []
     while len(drawn) < rounds:
         random.shuffle(cells)
-        drawn += [draw(random, victim, phase) for victim, phase in cells]
+        drawn += [draw_plan(random, victim, phase) for victim, phase in cells]
     return drawn[:rounds]
 
 
-def play(plan: Plan, number: int, shelf: Shelf, folder: Path, ssh: bool) -> Result:
+def play(plan: Plan, number: int, shelf: ModelFiles, folder: Path, ssh: bool) -> Result:
     """One round in a world of its own; nothing of it lives afterwards, whatever happens."""
     evidence = Evidence(folder, f"round {number} {plan}")
     world = World(Commands({}), shelf, evidence)
@@ -55,9 +55,9 @@ def play(plan: Plan, number: int, shelf: Shelf, folder: Path, ssh: bool) -> Resu
     failure = ""
     try:
         played = Round(world, plan, _node(world) if ssh else None)
-        played.begin()
-        played.strike()
-        played.settle()
+        played.reach_phase()
+        played.kill_victim()
+        played.wait_for_effects()
         after_kill.check(played)
     except (AssertionError, OSError) as error:
         failure = str(error) or repr(error)
@@ -74,7 +74,7 @@ def play(plan: Plan, number: int, shelf: Shelf, folder: Path, ssh: bool) -> Resu
 
 
 def _node(world: World) -> Node:
-    node = world.add_node("workstation")
+    node = add_node(world, "workstation")
     added = world.start(
         f"rbee-keeper setup add-node --name {node.name} --ssh-host {node.host}"
         f" --accept-host-key {node.server.fingerprint}"
@@ -113,7 +113,7 @@ def main() -> int:
     parser.add_argument("--evidence", type=Path, default=Path(".evidence"))
     options = parser.parse_args()
     began = time.monotonic()
-    shelf, results = Shelf(), []
+    shelf, results = ModelFiles(), []
     try:
         drawn = plans(options.first - 1 + options.rounds, options.seed)
         for number, plan in list(enumerate(drawn, start=1))[options.first - 1 :]:

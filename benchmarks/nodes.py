@@ -17,10 +17,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.breaking.port_squatters import Swallower
-from harness.model_files.shelf import Shelf
+from harness.model_files.cache import ModelFiles
+from harness.ssh.node import add_node
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
+from harness.world.network import BlackHolePort
 from harness.world.world import World
 
 ASK = 'rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --quiet'
@@ -33,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--kind", choices=["embedded", "sshd"], default="embedded")
     given = parser.parse_args()
-    shelf = Shelf()
+    shelf = ModelFiles()
     with tempfile.TemporaryDirectory() as folder:
         world = World(Commands({}), shelf, Evidence(Path(folder), "nodes"))
         try:
@@ -45,8 +46,7 @@ def main() -> None:
 
 def measure(world: World, rounds: int, kind: str) -> None:
     """One node first, then fifty."""
-    world.add_node("workstation", kind=kind)
-    key = world.nodes["workstation"].server.fingerprint
+    key = add_node(world, "workstation", kind=kind).fingerprint
     add = "rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa"
     run(world, f"{add} --accept-host-key {key}")
     run(world, f"{ASK} --node workstation")  # fills the caches of files and bytecode
@@ -92,8 +92,8 @@ def many(world: World) -> None:
     here = world.nodes["workstation"].host
     deaf = [world.network.address(100 + number) for number in range(AWAY)]
     for address in deaf:
-        world.closes(Swallower(address, 22).close)
-        world.closes(Swallower(address, 9200).close)
+        world.add_cleanup(BlackHolePort(address, 22).close)
+        world.add_cleanup(BlackHolePort(address, 9200).close)
     for number in range(NODES - 1):
         host = deaf[number] if number < AWAY else here
         world.set(f"nodes.n{number:02}", "ssh_host", host)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from benchmarks.main_job import bundled
 from benchmarks.peers import THREADS
+from rbee.contract.tasks import InferenceRequest
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 from rbee.worker.model.sampling import Sampler
@@ -87,16 +88,8 @@ class Loop:
     def __init__(self) -> None:
         self._model = Model(bundled(), "cpu", 0, True, lambda _: True)
         self._context = Context(self._model, 2048, 1, THREADS)
-        self._greedy = Sampler(
-            self._model,
-            temperature=0,
-            top_k=0,
-            top_p=1,
-            min_p=0,
-            repeat_penalty=1,
-            seed=0,
-            ignore_eos=True,
-        )
+        greedy = InferenceRequest(prompt="-", temperature=0, ignore_eos=True)
+        self._greedy = Sampler(self._model, greedy)
 
     def run(self, prompt: str, longest: int) -> tuple[float, float, float]:
         """Tokens per second of the decode, tokens per step, and the part of the steps that guessed

@@ -17,7 +17,7 @@ from benchmarks.main_job import bundled
 from benchmarks.peers import THREADS
 from benchmarks.worker import PROMPTS
 from rbee.contract.tasks import InferenceRequest
-from rbee.gguf.reading import read
+from rbee.gguf.reader import read
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Loaded
@@ -25,7 +25,6 @@ from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 from rbee.worker.model.sampling import Sampler
-from rbee.worker.requests.inference import Inference
 from rbee.worker.requests.requests import Requests
 
 TOKENS = 128
@@ -56,10 +55,10 @@ def load() -> Loaded:
     return Loaded(read(bundled()), model, context, chat, THREADS, context.measure())
 
 
-async def stream(inference: Inference, prompt: str) -> None:
+async def stream(requests: Requests, prompt: str) -> None:
     """One answer, dropped."""
     request = InferenceRequest(prompt=prompt, max_tokens=TOKENS, temperature=0.7, ignore_eos=True)
-    async for _ in inference.answer(request):
+    async for _ in requests.answer(request):
         pass
 
 
@@ -72,8 +71,7 @@ async def main() -> None:
         "a whole step": Timed(Engine, "_step"),
     }
     ready = asyncio.Event()
-    requests = Requests(8, Broadcast())
-    inference = Inference(requests, "bundled")
+    requests = Requests(8, "bundled", Broadcast())
 
     def opened(outcome: Any) -> None:
         requests.open(outcome, engine)
@@ -86,7 +84,7 @@ async def main() -> None:
         for part in parts.values():
             part.seconds = 0.0
         loop_s, began = time.thread_time(), time.perf_counter()
-        await asyncio.gather(*(stream(inference, prompt) for prompt in PROMPTS[:count]))
+        await asyncio.gather(*(stream(requests, prompt) for prompt in PROMPTS[:count]))
         wall_s, loop_s = time.perf_counter() - began, time.thread_time() - loop_s
         whole_s = parts["a whole step"].seconds
         named_s = sum(part.seconds for part in parts.values()) - whole_s
@@ -97,7 +95,7 @@ async def main() -> None:
         print(f"  {'the rest of the step':28}{(whole_s - named_s) / wall_s:7.1%}")
         print(f"  {'between the steps':28}{(wall_s - whole_s) / wall_s:7.1%}")
         print(f"  event loop, beside it: {loop_s / (count * TOKENS) * 1e6:.0f} µs a token")
-    await inference.settle()
+    await requests.close()
     await engine.stop()
 
 

@@ -1,6 +1,6 @@
 """`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
 
-Without arguments it is the whole specification, in three parts at once (running/parallel_runner.py).
+Without arguments it is the whole specification, in three parts at once (parallel_runner.py).
 
 Exit code 1 if a scenario failed, also if a whole specification has none. With arguments 5 if none
 ran: a tag that selects nothing proves nothing.
@@ -15,7 +15,7 @@ from behave.__main__ import run_behave
 from behave.configuration import Configuration
 
 from harness.running import parallel_runner
-from harness.running.scenario_counts import Verdicts
+from harness.running.scenario_counts import ScenarioCounts
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     config = Configuration(["--format", "json", "--outfile", str(report), *arguments])
     if len(config.format) == 1:
         config.format.append(config.default_format)
-    verdicts = Verdicts(config)
+    verdicts = ScenarioCounts(config)
     config.reporters.append(verdicts)
     code = run_behave(config)
     for reason in sorted(set(verdicts.switched_off)):

@@ -11,9 +11,8 @@ from behave.model import Scenario, Step
 from behave.model_type import Status
 from behave.runner import Context
 
-from harness.model_files.shelf import Shelf
+from harness.model_files.cache import ModelFiles
 from harness.running.tag_requirements import missing_ability
-from harness.world import leaks
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -26,7 +25,7 @@ def before_all(context: Context) -> None:
     missing = context.commands.missing()
     assert not missing, f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]'"
     context.evidence_root = Path(userdata.get("evidence", ".evidence")).absolute()
-    context.shelf = Shelf()
+    context.model_files = ModelFiles()
     context.world = None
 
 
@@ -36,8 +35,8 @@ def before_scenario(context: Context, scenario: Scenario) -> None:
         scenario.skip(reason)
         return
     evidence = Evidence(context.evidence_root, scenario.name)
-    context.world = World(context.commands, context.shelf, evidence)
-    atexit.register(leaks.kill, context.world)
+    context.world = World(context.commands, context.model_files, evidence)
+    atexit.register(context.world.kill_all)
 
 
 def before_step(context: Context, step: Step) -> None:
@@ -56,7 +55,7 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
         passed = False
         raise
     finally:
-        atexit.unregister(leaks.kill)
+        atexit.unregister(world.kill_all)
         if passed:
             world.evidence.discard()
         else:
@@ -64,8 +63,8 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
 
 
 def after_all(context: Context) -> None:
-    if hasattr(context, "shelf"):
-        context.shelf.close()
+    if hasattr(context, "model_files"):
+        context.model_files.close()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

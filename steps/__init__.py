@@ -1,1 +1,1 @@
-"""What the features say, each a call into harness/ or an assertion."""
+"""The steps of the features: each is a call into harness/ or an assertion."""

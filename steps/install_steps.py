@@ -1,129 +1,254 @@
-"""rbee brought to another machine: from where, what is in the way there, what is there then."""
+"""rbee installed on this machine: programs, config files, units, completion."""
+
+import stat
+from pathlib import Path
 
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import node_installation, registry
-from harness.watching.node_installation import Repository
-from harness.world.waiting import wait_until
+from harness.watching import local_installation, systemd
+from harness.watching.interactive_shell import Shell
+from harness.world import cluster, settings
+from harness.world.commands import INSTALLED
 
-_LONGEST_S = 400
-
-
-@given("a repository with this version of rbee on its branch {branch:S}")
-def a_repository(context: Context, branch: str) -> None:
-    context.repository = Repository(context.world, branch)
+_SOMEBODY_ELSES = "[Service]\nExecStart=/opt/mine/rbee-hive daemon\n"
 
 
-@given("the repository can't be built")
-def a_spoiled_repository(context: Context) -> None:
-    context.repository.spoil()
+@given("the config file has the node {name:S}")
+def node_in_config(context: Context, name: str) -> None:
+    world = context.world
+    world.set(f"nodes.{name}", "ssh_host", f"{name}.home.arpa")
 
 
-@when("the repository has version {version:S}")
-def another_version(context: Context, version: str) -> None:
-    context.repository.release(version)
+@given("the files {names} in the home folder")
+def files_in_home(context: Context, names: str) -> None:
+    for name in names.split(" and "):
+        place = context.world.home / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
 
 
-@given("{name:S} shares the packages that pip knows here")
-def shared_pip(context: Context, name: str) -> None:
-    node_installation.share_pip(context.world.nodes[name])
+@given("an API key that exists already")
+def an_old_key(context: Context) -> None:
+    context.world.key_file.parent.mkdir(mode=0o700)
+    context.world.key_file.touch(mode=0o600)
+    context.world.key_file.write_text("k" * 43 + "\n")
 
 
-@given("{name:S} has no git and reaches no package index")
-def cut_off(context: Context, name: str) -> None:
-    node_installation.cut_off(context.world.nodes[name])
+@given("{name:w} with completion on a terminal")
+def a_shell(context: Context, name: str) -> None:
+    context.shell = Shell(context.world, name)
 
 
-@given("the only Python of {name:S} is {version:S}")
-def only_python(context: Context, name: str, version: str) -> None:
-    node_installation.only_python(context.world.nodes[name], version)
+@when("I type `{typed}` and Tab")
+def complete(context: Context, typed: str) -> None:
+    context.shell.complete(typed)
 
 
-@given("somebody has a file in the folder ~/{folder} of {name:S}")
-def a_file_there(context: Context, folder: str, name: str) -> None:
-    context.kept = node_installation.keep_a_file(context.world.nodes[name], folder)
+@then("each of these lines is completed by Tab")
+def each_is_completed(context: Context) -> None:
+    for row in context.table:
+        complete(context, row["typed"])
+        line_is(context, row["line"])
 
 
-@when("I install with `{line}`")
-def install(context: Context, line: str) -> None:
-    context.run = context.world.start(line)
-    context.run.wait(_LONGEST_S)
+@then("the line is `{line}`")
+def line_is(context: Context, line: str) -> None:
+    if "<worker>" in line:
+        line = line.replace("<worker>", cluster.only_worker(context.world)["id"])
+    context.shell.wait_for(line)
 
 
-@when("somebody notes the pid of the hive on {name:S}")
-def note_hive(context: Context, name: str) -> None:
-    context.noted_hive = context.world.nodes[name].hive()
+@then("the line is `{line}`, and nothing else is on the screen")
+def only_line(context: Context, line: str) -> None:
+    line_is(context, line)
+    assert context.shell.stays(line), context.shell.screen
 
 
-@when("pip is at work on {name:S}")
-def pip_at_work(context: Context, name: str) -> None:
-    node = context.world.nodes[name]
-    wait_until("pip to be at work", lambda: node_installation.pips(node), 120)
+@then("it was completed within {seconds:g} s")
+def in_time(context: Context, seconds: float) -> None:
+    assert context.shell.took < seconds, context.shell.took
 
 
-@then("the steps {steps} were told, each naming {name:S}")
-def steps_told(context: Context, steps: str, name: str) -> None:
-    told = node_installation.steps(context.run.stderr.text, name)
-    assert told == steps.split(", "), context.run.stderr.text
+@then("nothing but the shell is running")
+def only_the_shell(context: Context) -> None:
+    found = [process.pid for process in context.world.processes()]
+    assert found == [context.shell.pid], context.world.processes()
 
 
-@then("~/{folder} on {name:S} is a clone of the repository, at its branch {branch:S}")
-def a_clone(context: Context, folder: str, name: str, branch: str) -> None:
-    clone = context.world.nodes[name].home / folder
-    assert node_installation.git(clone, "rev-parse", "HEAD") == context.repository.commit
-    assert node_installation.git(clone, "branch", "--show-current") == branch
-    assert node_installation.git(clone, "status", "--porcelain") == ""
+@then("there is no key yet")
+def no_key(context: Context) -> None:
+    assert not context.world.key_file.exists()
 
 
-@then("the rbee-hive in ~/{folder} on {name:S} has the version of the repository")
-def the_repositorys_version(context: Context, folder: str, name: str) -> None:
-    found = node_installation.hive_version(context.world.nodes[name], folder)
-    assert found == context.repository.version, found
+@given("an empty home folder")
+def empty_home(context: Context) -> None:
+    local_installation.empty_home(context.world)
 
 
-@then("the rbee-hive in ~/{folder} on {name:S} has the version that runs here")
-def the_version_here(context: Context, folder: str, name: str) -> None:
-    here = context.world.start("rbee-hive --version")
-    assert here.wait(within=10) == 0, here.stderr.text
-    found = node_installation.hive_version(context.world.nodes[name], folder)
-    assert here.stdout.text.split()[-1] == found, (here.stdout.text, found)
+@given("root, on a machine <machine>")
+def root_of_a_machine(context: Context) -> None:
+    world = context.world
+    world.config.unlink()
+    world.placeholders["machine"] = str(local_installation.with_own_system_folders(world))
 
 
-@then("the worker in ~/{folder} on {name:S} can load llama.cpp")
-def worker_detects(context: Context, folder: str, name: str) -> None:
-    assert node_installation.worker_detects(context.world.nodes[name], folder)
+@given("another program {path}")
+def another_program(context: Context, path: str) -> None:
+    program = Path(context.world.expand(path))
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho somebody else\n")
+    context.noted = {program: program.read_text()}
 
 
-@then("no environment counts in ~/{folder} on {name:S}")
-def no_environment(context: Context, folder: str, name: str) -> None:
-    assert ".venv" not in node_installation.contents(context.world.nodes[name], folder)
+@given("the config files {names}, each with another queen.queue_limit")
+def config_files(context: Context, names: str) -> None:
+    there = names.replace(" and ", ", ").split(", ")
+    context.limits = local_installation.with_config_files(context.world, there)
 
 
-@when("somebody notes what is in the home of {name:S}")
-def note_home(context: Context, name: str) -> None:
-    context.noted_home = node_installation.home_listing(context.world.nodes[name])
+@when("the contents of the home folder are noted")
+def note_home(context: Context) -> None:
+    context.noted_home = local_installation.snapshot(context.world.home)
 
 
-@then("the home of {name:S} is as it was")
-def home_as_it_was(context: Context, name: str) -> None:
-    found = node_installation.home_listing(context.world.nodes[name])
-    assert found == context.noted_home, (found, context.noted_home)
+@when("the contents of the config file are noted")
+def note_config(context: Context) -> None:
+    context.noted = {context.world.config: context.world.config.read_text()}
 
 
-@then("there is nothing but that file in ~/{folder} of {name:S}")
-def only_that_file(context: Context, folder: str, name: str) -> None:
-    assert node_installation.contents(context.world.nodes[name], folder) == [context.kept.name]
-    assert context.kept.read_text() == "mine"
+@when("I type the command that it advises")
+def type_advice(context: Context) -> None:
+    line = local_installation.advised_command(context.run.stderr.text, "install again")
+    local_installation.run_in_shell(context.world, "bash", line)
 
 
-@then("the hive on {name:S} is still the same process")
-def same_hive(context: Context, name: str) -> None:
-    assert context.world.nodes[name].hive() == context.noted_hive
+@when("I type the line that it advises in {shell:w}")
+def type_path_advice(context: Context, shell: str) -> None:
+    line = local_installation.advised_command(context.run.stderr.text, "open a new terminal")
+    local_installation.run_in_shell(context.world, shell, line)
 
 
-@then("the registry knows the backends of {name:S}")
-def backends_known(context: Context, name: str) -> None:
-    row = registry.only_row(context.world)
-    assert row["node_name"] == name, row
-    assert "cpu" in (row["backends"] or []), row
+@then("the four programs in {folder} answer with their version")
+def programs_answer(context: Context, folder: str) -> None:
+    local_installation.check_programs(context.world, Path(context.world.expand(folder)))
+
+
+@then("{path} changes no setting")
+def changes_nothing(context: Context, path: str) -> None:
+    world, config = context.world, Path(context.world.expand(path))
+    found, built_in = (local_installation.settings_in_force(world, file) for file in (config, None))
+    assert found == built_in, (found, built_in)
+    context.written = config
+
+
+@then("it names every setting; with all of them uncommented, nothing changes either")
+def names_all(context: Context) -> None:
+    world = context.world
+    file, named = local_installation.uncommented(world, context.written)
+    built_in = local_installation.settings_in_force(world, None)
+    assert local_installation.settings_in_force(world, file) == built_in, file.read_text()
+    shown = {(section, key) for section, keys in built_in.items() for key in keys}
+    unset = {("queen", "url"), ("worker", "context"), ("models", "dir"), ("remote", "binary_path")}
+    assert shown | unset <= named, (shown | unset) - named
+
+
+@then("with {path} only {section:w}.{key:w} changes, to {value}")
+def changes_one(context: Context, path: str, section: str, key: str, value: str) -> None:
+    config = Path(context.world.expand(path))
+    found = local_installation.settings_in_force(context.world, config)
+    wanted = local_installation.settings_in_force(context.world, None)
+    wanted[section][key] = settings.value_of(value)
+    assert found == wanted, (found, wanted)
+
+
+@then("the queen.queue_limit is that of {name}")
+def limit_is(context: Context, name: str) -> None:
+    found = settings.read(context.run.stdout.text)["queen"]["queue_limit"]
+    assert found == context.limits[name], (found, context.limits)
+
+
+@then("{path} is a folder that only its owner can read")
+def private_folder(context: Context, path: str) -> None:
+    mode = Path(context.world.expand(path)).stat().st_mode
+    assert stat.S_ISDIR(mode), oct(mode)
+    assert stat.S_IMODE(mode) == 0o700, oct(mode)
+
+
+@then("{path} is a folder")
+def a_folder(context: Context, path: str) -> None:
+    assert Path(context.world.expand(path)).is_dir()
+
+
+@then("the home folder is unchanged")
+def same_home(context: Context) -> None:
+    found = local_installation.snapshot(context.world.home)
+    assert found == context.noted_home, found.items() ^ context.noted_home.items()
+
+
+@then("the config file is unchanged")
+@then("that program is unchanged")
+def same_file(context: Context) -> None:
+    for path, text in context.noted.items():
+        assert path.read_text() == text, path.read_text()
+
+
+@then("{folder} has {names} beside it")
+def others_there(context: Context, folder: str, names: str) -> None:
+    found = {path.name for path in Path(context.world.expand(folder)).iterdir()}
+    wanted = set(names.replace(" and ", ", ").split(", "))
+    assert wanted <= set(INSTALLED.values()), wanted
+    assert wanted <= found, found
+
+
+@then("{folder} has the units of queen and hive")
+def units_there(context: Context, folder: str) -> None:
+    found = {path.name for path in Path(context.world.expand(folder)).iterdir()}
+    assert {"queen-rbee.service", "rbee-hive.service"} <= found, found
+
+
+@then("a new {shell:w} finds {program} in {folder}")
+def shell_finds(context: Context, shell: str, program: str, folder: str) -> None:
+    found = local_installation.path_in_shell(context.world, shell, program)
+    assert found == f"{context.world.expand(folder)}/{program}", found
+
+
+@given("the unit {name:S} is one that somebody else wrote")
+def foreign_unit(context: Context, name: str) -> None:
+    context.units[name].file.write_text(_SOMEBODY_ELSES)
+
+
+@given("systemd has started {names}")
+@when("systemd has started {names}")
+def started(context: Context, names: str) -> None:
+    for name in names.split(" and "):
+        context.units[name].start()
+
+
+@when("systemd stops {name:S}")
+def stop(context: Context, name: str) -> None:
+    context.unit = context.units[name]
+    context.unit_code = context.unit.stop()
+
+
+@then("it ended by itself with {code:d}, and nothing had to be killed")
+def ended_in_order(context: Context, code: int) -> None:
+    assert not context.unit.killed, context.unit.killed
+    assert context.unit_code == code, context.unit_code
+
+
+@then("{name:S} has {seconds:d} s to stop, and some margin")
+def has_time(context: Context, name: str, seconds: int) -> None:
+    found = context.units[name].stop_s
+    assert seconds < found <= seconds + 15, found
+
+
+@then("the unit {name:S} is unchanged")
+def unit_as_it_was(context: Context, name: str) -> None:
+    assert context.units[name].file.read_text() == _SOMEBODY_ELSES
+
+
+@then("systemd-analyze finds nothing wrong with the {kind:w} units in {folder}")
+def verified(context: Context, kind: str, folder: str) -> None:
+    found = systemd.verify_units(Path(context.world.expand(folder)), kind)
+    assert found == "0: ", found

@@ -1,16 +1,175 @@
-"""A terminal: what is pressed there, how wide it is, and what was drawn on it."""
+"""A command on a terminal: the keys that are pressed, and what is on the screen."""
 
 import re
 
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import bars
+from harness.watching import node_installation, terminal_screen
 from harness.world.processes import alive
-from harness.world.waiting import let_pass
+from harness.world.waiting import let_pass, wait_until
 
 _LONGEST_S = 60
+_WORDS_OF_A_STORY = 8
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@when("I type `{line}` on a terminal")
+def type_on_a_terminal(context: Context, line: str) -> None:
+    context.terminal = context.world.open_terminal(line)
+
+
+@then("it exits there with {code:d}")
+def exits_there_with(context: Context, code: int) -> None:
+    found = context.terminal.wait(_LONGEST_S)
+    assert found == code, f"exit code {found}; the screen:\n{context.terminal.screen}"
+
+
+@then('the terminal shows "{words}"')
+def the_terminal_shows(context: Context, words: str) -> None:
+    """Now or soon; once its program has ended, on the last screen."""
+    terminal = context.terminal
+    wait_until(f"{words!r}", lambda: terminal.screen, 20, lambda screen: words in screen)
+
+
+@when('I type "{answer}" there')
+def answer(context: Context, answer: str) -> None:
+    context.terminal.press(f"{answer}\r")
+
+
+@when('I type "" there')
+def answer_nothing(context: Context) -> None:
+    context.terminal.press("\r")
+
+
+@then("the terminal showed the text growing in at least {count:d} steps")
+def the_text_grew(context: Context, count: int) -> None:
+    steps = context.terminal.growth()
+    assert len(steps) >= count, steps
+
+
+@then("the terminal showed a bar that moved while the model was loaded")
+def a_bar_moved(context: Context) -> None:
+    positions = context.terminal.bar_positions()
+    assert len(positions) >= 3, f"{positions}; the last screen:\n{context.terminal.screen}"
+    assert positions == sorted(positions), positions
+
+
+@when("the story is arriving there")
+def story_arrives(context: Context) -> None:
+    """For a --quiet command: the screen holds only the story."""
+    terminal = context.terminal
+    wait_until(
+        "a story on the screen",
+        lambda: terminal.screen,
+        60,
+        lambda screen: len(screen.split()) >= _WORDS_OF_A_STORY,
+    )
+    assert "Error [" not in terminal.screen, terminal.screen
+
+
+@then('the screen says "{words}"')
+def screen_says(context: Context, words: str) -> None:
+    screen = context.terminal.screen
+    assert terminal_screen.shows(screen, context.world.expand(words)), screen
+
+
+@then("the screen shows {code:w}, and right below it the next step")
+def screen_shows_error(context: Context, code: str) -> None:
+    screen = context.terminal.screen
+    assert terminal_screen.error_codes(screen) == [code], screen
+    assert terminal_screen.next_step(screen), screen
+    assert terminal_screen.next_step_is_right_below(screen), screen
+    assert terminal_screen.correlation_id(screen), screen
+    assert "Traceback" not in "\n".join(context.terminal.screens), screen
+
+
+@then('the screen\'s next step says "{words}"')
+def next_step_says(context: Context, words: str) -> None:
+    step = terminal_screen.next_step(context.terminal.screen)
+    assert terminal_screen.shows(step, context.world.expand(words)), context.terminal.screen
+
+
+@then("the screen names queen-rbee with its version, and rbee-hive with {version:S}")
+def names_versions(context: Context, version: str) -> None:
+    own = node_installation.package_version()
+    reported = (f"queen-rbee is {own}, but rbee-hive is {version}",
+            f"rbee-hive is {version}, but queen-rbee is {own}")  # fmt: skip
+    screen = context.terminal.screen
+    assert any(terminal_screen.shows(screen, words) for words in reported), screen
+
+
+@then("the screen says how many of {count:d} tokens came")
+def how_many(context: Context, count: int) -> None:
+    """As many as the text has. Tokenizing it again may give slightly different tokens."""
+    screen = context.terminal.screen
+    story = terminal_screen.saved_text(screen, context.world.tmp).read_text()
+    made = len(context.model_files.reference_decoder.tokens(story.rstrip("\n")))
+    near = range(made - 1 - made // 20, made + 2 + made // 20)
+    found = [n for n in near if terminal_screen.shows(screen, f"after {n} of {count} tokens")]
+    assert found, (made, screen)
+
+
+@then(
+    "the file that the screen names holds the text that the screen shows, "
+    "readable only by its owner"
+)
+def text_is_saved(context: Context) -> None:
+    screen = context.terminal.screen
+    saved = terminal_screen.saved_text(screen, context.world.tmp)
+    assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+    shown = terminal_screen.without_spaces(terminal_screen.text_before_the_error(screen))
+    assert shown, screen
+    assert shown == terminal_screen.without_spaces(saved.read_text()), (saved.read_text(), screen)
+
+
+@then('the last line of the screen is "{words}"')
+def last_line(context: Context, words: str) -> None:
+    screen = context.terminal.screen
+    assert screen.rstrip().splitlines()[-1] == words, screen
+
+
+@then("the terminal counted the waits down in place: 1, then 2 1, then 4 3 2 1")
+def counted_down(context: Context) -> None:
+    seen = terminal_screen.countdowns(list(context.terminal.screens))
+    lefts = {turn: left for turn, (_, left) in seen.items()}
+    assert lefts == {1: [1], 2: [2, 1], 3: [4, 3, 2, 1]}, seen
+    assert all(len(rows) == 1 for rows, _ in seen.values()), f"not in place: {seen}"
+
+
+@then("the screen has three lines of waiting")
+def three_waits(context: Context) -> None:
+    screen = context.terminal.screen
+    assert terminal_screen.finished_waits(screen) == [(1, 1), (2, 2), (3, 4)], screen
+
+
+@then("standard error has these lines and no other of waiting")
+def waiting_lines(context: Context) -> None:
+    wanted = [row["line"] for row in context.table]
+    found = terminal_screen.waiting_lines(context.run.stderr.text)
+    assert found == wanted, context.run.stderr.text
+
+
+@then("no line of standard error comes twice")
+def each_once(context: Context) -> None:
+    lines = context.run.stderr.text.splitlines()
+    assert len(lines) > 3, lines
+    assert len(set(lines)) == len(lines), lines
+
+
+@then("the screen says how many of how many layers are loaded, as the worker last reported")
+def layers_on_screen(context: Context) -> None:
+    last = context.progress.named("loading")[-1].data
+    reported = f"{last['layers_loaded']} of {last['layers_total']} layers"
+    assert terminal_screen.shows(context.terminal.screen, reported), (
+        reported,
+        context.terminal.screen,
+    )
+
+
+@then("the screen shows no bar")
+def no_bar(context: Context) -> None:
+    assert not terminal_screen.has_bar(context.terminal.screen), context.terminal.screen
 
 
 @when("I type `{line}` on a terminal of {columns:d} columns")
@@ -26,7 +185,7 @@ def press(context: Context, key: str) -> None:
 
 @when("I press {key} there, and again a moment later")
 def press_twice(context: Context, key: str) -> None:
-    """As a person does: two signals of one moment would be one."""
+    """As a person does: two signals at the same moment would count as one."""
     context.terminal.press(key)
     let_pass(0.3)
     context.terminal.press(key)
@@ -71,35 +230,35 @@ def canceled_there(context: Context, seconds: int) -> None:
 
 @then("no bar is left on the terminal")
 def no_bar_left(context: Context) -> None:
-    assert not bars.lines(context.terminal.screen), context.terminal.screen
+    assert not terminal_screen.bar_lines(context.terminal.screen), context.terminal.screen
 
 
 @then("the terminal showed a bar that moved, with percentage, speed and time left")
 def whole_bar(context: Context) -> None:
-    seen = bars.percentages(context.terminal)
+    seen = terminal_screen.bar_percentages(context.terminal)
     assert len(seen) >= 3, f"{seen}; the last screen:\n{context.terminal.screen}"
     assert seen == sorted(seen), seen
 
 
 @then("no bar was ever wider than the terminal or left a piece behind")
 def well_placed(context: Context) -> None:
-    wrong = bars.misplaced(context.terminal, context.columns)
+    wrong = terminal_screen.misplaced_bars(context.terminal, context.columns)
     assert not wrong, wrong[0]
 
 
 @then("from then on no bar was wider than {columns:d} columns")
 def narrow_from_then_on(context: Context, columns: int) -> None:
-    drawn = bars.drawn_since(context.terminal, context.resized_at)
+    drawn = terminal_screen.bars_drawn_since(context.terminal, context.resized_at)
     assert drawn, "no bar was drawn any more"
     assert all(len(line) <= columns for line in drawn), drawn
 
 
-@then("the terminal was told no colour")
+@then("no colour was sent to the terminal")
 def no_colour(context: Context) -> None:
     assert not context.terminal.colours, context.terminal.colours
 
 
-@then("the terminal was sent no control sequence")
+@then("no control sequence was sent to the terminal")
 def no_control(context: Context) -> None:
     found = _CONTROL.findall(context.terminal.written)
     assert not found, context.terminal.written
@@ -129,7 +288,7 @@ def queen_goes_on(context: Context, seconds: int) -> None:
     queen = context.before["queen"]
     if alive(queen):
         queen.resume()
-    context.world.wait_until_empty(within=seconds)
+    context.world.wait_for_no_processes(within=seconds)
 
 
 @then("~/.rbee/logs has no traceback")

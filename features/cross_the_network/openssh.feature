@@ -15,18 +15,18 @@ Feature: With OpenSSH's own server
     And nothing is running
 
   @beyond
-  Scenario: A queen that is killed takes with her what she owns there
+  Scenario: A queen that is killed takes with it what it owns on the node
     Given the node workstation with OpenSSH
     And somebody has added workstation
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 600 --temperature 0`
     And the story is arriving
-    And somebody kills the queen
+    And the queen is killed
     Then it exits with 1
     And nothing is running on workstation after 10 s
     And nothing is running
 
   @beyond
-  Scenario: sshd's sessions are cut in mid-stream
+  Scenario: The sessions of sshd are cut in mid-stream
     Given the node workstation with OpenSSH
     And somebody has added workstation
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 600 --temperature 0`

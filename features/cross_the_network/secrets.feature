@@ -1,7 +1,7 @@
-Feature: What is secret crosses the network on the lifeline only
+Feature: Secrets cross the network on the lifeline only
 
   @beyond
-  Scenario: No key on a node: not in a command line, an environment, an output or a log
+  Scenario: No key on a node: not in any command line, environment, output or log
     Given the setting log.level is "debug"
     And the environment has HF_TOKEN=hf_a-token-that-nobody-may-see
     And the node workstation
@@ -9,7 +9,7 @@ Feature: What is secret crosses the network on the lifeline only
     And somebody has added workstation
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
     And the story is arriving
-    Then hive and worker run on workstation
+    Then a hive and a worker run on workstation
     And no key and no token is in any command line, environment, output, log or command on workstation
     And it exits with 0
     And no key and no token is in any command line, environment, output, log or command on workstation

@@ -1,7 +1,7 @@
-Feature: A node that does not answer is given up in good time
+Feature: The queen gives up in good time on a node that does not answer
 
   @t001-14 @alone
-  Scenario: Three tries, each with its limit, with growing pauses
+  Scenario: Three attempts, each with a limit, with growing pauses
     When I run `queen-rbee daemon --show-settings`
     Then it exits with 0
     And it shows times.connect_s as 10
@@ -13,10 +13,10 @@ Feature: A node that does not answer is given up in good time
     And standard error says "[queen-rbee] 🔌 pool preflight: connecting to workstation.home.arpa:<workstation port>, attempt 1 of 3 (limit 0.5 s)"
     And standard error says "attempt 2 of 3 in 200 ms (limit 0.5 s)"
     And standard error says "attempt 3 of 3 in 400 ms (limit 0.5 s)"
-    And CONNECTION_TIMEOUT is told
+    And the error is CONNECTION_TIMEOUT
     And standard error says "after 3 attempts"
     And it is a clear message with a next step
-    And the next step names workstation
+    And the next step says "workstation"
     And the SSH server of workstation saw 3 connections, open for 0.5 s, with 200 and 400 ms in between
     And nothing is running
 
@@ -27,14 +27,14 @@ Feature: A node that does not answer is given up in good time
     And workstation's SSH server swallows connections
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
-    And CONNECTION_TIMEOUT is told
+    And the error is CONNECTION_TIMEOUT
     And standard error says "after 3 attempts"
-    And the next step names workstation
+    And the next step says "workstation"
     And it took at least 2.1 s and less than 10 s
     And nothing is running
 
   @beyond
-  Scenario: A node that comes back between two tries is used
+  Scenario: A node that comes back between two attempts is used
     Given the added node workstation
     And the setting times.connect_s is 1
     And workstation's SSH server is mute

@@ -1,32 +1,32 @@
-Feature: Programs that talk to each other are of one version
+Feature: Programs that talk to each other have the same version
 
   @t001-13
-  Scenario: The node has a newer version: this machine is brought up to it
+  Scenario: The node has a newer version: upgrade this machine
     Given the node workstation
     And version 0.2.0 is installed on workstation
     And somebody has added workstation
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
-    And VERSION_MISMATCH is told
+    And the error is VERSION_MISMATCH
     And the line of VERSION_MISMATCH names queen-rbee with its version, and rbee-hive with 0.2.0
     And it is a clear message with a next step
     And the next step says "this machine"
     And the next step says "pip install 'rbee==0.2.0'"
-    And it advises nobody to run "rbee-keeper setup install"
+    And standard error says nothing of "rbee-keeper setup install"
     And nothing is running
 
   @t001-13
-  Scenario: The node has an older version: it is sent the one from here
+  Scenario: The node has an older version: upgrade the node
     Given the node workstation
     And version 0.0.9 is installed on workstation
     And somebody has added workstation
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
-    And VERSION_MISMATCH is told
+    And the error is VERSION_MISMATCH
     And the line of VERSION_MISMATCH names queen-rbee with its version, and rbee-hive with 0.0.9
     And it is a clear message with a next step
     And the next step says "rbee-keeper setup install --node workstation --wheel"
-    And it advises nobody to run "pip install"
+    And standard error says nothing of "pip install"
     And nothing is running
 
   @beyond
@@ -34,7 +34,7 @@ Feature: Programs that talk to each other are of one version
     Given the node workstation
     And version <version> is installed on workstation
     And somebody has added workstation
-    And a queen that lasts
+    And a persistent queen
     When a task is sent {"prompt": "hi", "max_tokens": 5, "node": "workstation"}
     Then the answer is the error VERSION_MISMATCH
     And its details give queen-rbee its version, and rbee-hive <version>
@@ -46,9 +46,9 @@ Feature: Programs that talk to each other are of one version
       | 0.0.9   |
 
   @beyond
-  Scenario: A version that differs in its last part only is a match
+  Scenario: A version that differs only in its patch number is a match
     Given the node workstation
-    And a version with another last part is installed on workstation
+    And a version with another patch number is installed on workstation
     And somebody has added workstation
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5 --temperature 0`
     Then it exits with 0

@@ -1,8 +1,8 @@
-Feature: What is on a node is known, and nothing of it is lost
-  The files are what counts; the catalog can be made again from them.
+Feature: The catalog knows every model on a node, and none is lost
+  The files are what counts; the catalog can be rebuilt from them.
 
   @beyond
-  Scenario: A damaged catalog is made again from the files
+  Scenario: A damaged catalog is rebuilt from the files
     Given the Hub has lab/small with these files
       | file              | content      |
       | small-Q4_K_M.gguf | small Q4_K_M |
@@ -16,7 +16,7 @@ Feature: What is on a node is known, and nothing of it is lost
       | hf:lab/small/small-Q4_K_M.gguf | ready | Q4_K_M       |
       | hf:lab/small/small-Q8_0.gguf   | ready | Q8_0         |
     And the catalog has 2 rows
-    And the hive told of the damage, and where the damaged file is
+    And the hive reported the damage and where the damaged file is
     And the damaged file is kept aside
     And the models folder holds lab/small/small-Q4_K_M.gguf and lab/small/small-Q8_0.gguf
     When the hive is asked to fetch hf:lab/small:Q8_0
@@ -24,7 +24,7 @@ Feature: What is on a node is known, and nothing of it is lost
     And the Hub was asked for nothing more
 
   @beyond
-  Scenario: A damaged catalog is told to the person whose command meets it
+  Scenario: A damaged catalog is reported to the person whose command finds it
     Given a person placed the small model at lab/small/small.gguf in the models folder
     And there is a catalog, and it is damaged
     When I run `rbee-keeper models list`
@@ -49,7 +49,7 @@ Feature: What is on a node is known, and nothing of it is lost
     Then standard output says "hf:lab/small/small-Q8_0.gguf"
 
   @beyond
-  Scenario: A file deleted by hand is no longer there, and fetched again when it is wanted
+  Scenario: A file deleted by hand is no longer listed, and is fetched again when it is needed
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And a queen and a hive that an operator started
     And hf:lab/smol:Q4_1 has been fetched before
@@ -85,7 +85,7 @@ Feature: What is on a node is known, and nothing of it is lost
     And standard output says the sha256 of lab/small/small-Q8_0.gguf
     When I run `rbee-keeper models disk-usage`
     Then it exits with 0
-    And the models told add up to what they say, 30 MB, and the disk's rest is told
+    And the models listed add up to 30 MB, and the free disk space is shown
     And the Hub was asked for nothing more
 
   @beyond
@@ -97,29 +97,30 @@ Feature: What is on a node is known, and nothing of it is lost
     Then it exits with 0
     And standard output says "hf:lab/small/small.gguf is whole"
     And standard output says the sha256 of lab/small/small.gguf
-    When one bit of lab/small/small.gguf in the models folder is flipped
+    When one bit of lab/small/small.gguf is flipped
     And I run `rbee-keeper models verify hf:lab/small/small.gguf`
     Then it exits with 1
-    And CHECKSUM_MISMATCH is told
+    And the error is CHECKSUM_MISMATCH
     And it is a clear message with a next step
     And the file lab/small/small.gguf is still there
 
   @beyond
-  Scenario: delete takes file and row, but not from under a worker
+  Scenario: delete removes the file and its row, but not from under a worker
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And a queen and a hive that an operator started
     And hf:lab/smol:Q4_1 has been fetched before
     And a worker for hf:lab/smol:Q4_1 is ready
     When I run `rbee-keeper models delete hf:lab/smol:Q4_1`
     Then it exits with 1
-    And MODEL_IN_USE is told
+    And the error is MODEL_IN_USE
     And it is a clear message with a next step
     And the file lab/smol/smol-Q4_1.gguf is still there
-    When the worker is told to end, and is gone
+    When the worker is told to shut down through its hive
+    And the hive lists no worker after 10 s
     And I run `rbee-keeper models delete hf:lab/smol:Q4_1`
     Then it exits with 0
     And standard output says "98 MB are free again"
-    And there is no file lab/smol/smol-Q4_1.gguf in the models folder, and the catalog has no row of it
+    And there is no file lab/smol/smol-Q4_1.gguf in the models folder, and the catalog has no row for it
 
   @beyond
   Scenario: delete touches nothing outside the models folder
@@ -131,26 +132,26 @@ Feature: What is on a node is known, and nothing of it is lost
     And the file <home>/own.gguf is still there
 
   @beyond
-  Scenario: A file cut short by hand is told as such, and fetched again
+  Scenario: A file truncated by hand is reported, and fetched again
     Given the Hub has lab/small with small.gguf, the small model
     And a queen and a hive that an operator started
     And hf:lab/small/small.gguf has been fetched before
     When a person cuts lab/small/small.gguf in half
     And I run `rbee-keeper infer --model file:<models folder>/lab/small/small.gguf --prompt hi`
     Then it exits with 1
-    And MODEL_CORRUPT is told
+    And the error is MODEL_CORRUPT
     And standard error says "rbee-keeper models download hf:lab/small/small.gguf"
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
     And the file lab/small/small.gguf is the one on the Hub
 
   @beyond
-  Scenario Outline: delete takes a file that is <what> too
+  Scenario Outline: delete also removes a file that is <what>
     Given a person placed the <what> model at lab/small/small.gguf in the models folder
     And a queen and a hive that an operator started
     When I run `rbee-keeper models delete <reference>`
     Then it exits with 0
-    And there is no file lab/small/small.gguf in the models folder, and the catalog has no row of it
+    And there is no file lab/small/small.gguf in the models folder, and the catalog has no row for it
 
     Examples:
       | what            | reference                                   |

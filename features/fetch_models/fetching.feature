@@ -1,27 +1,27 @@
-Feature: A model is fetched when it is first wanted
-  Named by its place on the Hub, it is looked up in the node's catalog, and fetched where it is not
-  there: told in bytes and speed, checked by its sha256, and only then under its name.
+Feature: A model is fetched when it is first needed
+  Named by its place on the Hub, it is looked up in the node's catalog, and fetched if it is not
+  there: with its progress in bytes and speed, and under its name only after its sha256 is checked.
 
   @t001-07 @happy @B11.2
   Scenario: From nothing to the answer, with the model still on the Hub
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And the Hub sends 80 MB a second
-    And a queen that lasts
+    And a persistent queen
     When I run `rbee-keeper infer --node localhost --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu --device 0 --json`
     Then it exits with 0
     And the answer has exactly 20 tokens
     And the tokens are numbered from 0 without a gap
-    And the phases are told in order, "worker preflight" right after "model provisioning"
+    And the phases are shown in order, "worker preflight" right after "model provisioning"
     And standard error says "fetching hf:lab/smol/smol-Q4_1.gguf (98 MB)"
-    And standard error told how it went on, in percent of 98 MB and in MB/s
+    And standard error showed the progress in percent of 98 MB and in MB/s
     And standard error says "<models folder>/lab/smol/smol-Q4_1.gguf is whole (sha256 checked)"
-    And it was fetched in one transfer, whole
+    And it was fetched whole, in one transfer
     And the file lab/smol/smol-Q4_1.gguf is the one on the Hub
     And SQLite finds one row by provider hf and reference hf:lab/smol/smol-Q4_1.gguf, with the contract's columns
     And the only worker is idle, with the model hf:lab/smol/smol-Q4_1.gguf, on cpu 0
 
   @t001-15 @B4.4
-  Scenario: What is in the catalog is not asked for
+  Scenario: A model in the catalog is not fetched
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
     And a queen and a hive that an operator started
     And hf:lab/smol/smol-Q4_1.gguf has been fetched before
@@ -29,17 +29,17 @@ Feature: A model is fetched when it is first wanted
     Then it exits with 0
     And the Hub was asked for nothing more
     And standard error says "model provisioning: hf:lab/smol/smol-Q4_1.gguf is on disk"
-    And the phases are told in order, "worker preflight" right after "model provisioning"
+    And the phases are shown in order, "worker preflight" right after "model provisioning"
 
   @t001-16
-  Scenario: What is not there is fetched, and each step of it is told
+  Scenario: A model that is not there is fetched, and each step is reported
     Given the Hub has lab/small with small.gguf, the small model
     And the Hub sends 10 MB a second
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And the stream told bytes, more and more, of 14878880, at about 10 MB/s
-    And then that lab/small/small.gguf is complete, then [DONE]
+    And the stream reported a growing number of bytes, of 14878880, at about 10 MB/s
+    And it ended with lab/small/small.gguf complete, then [DONE]
     And SQLite finds one row by provider hf and reference hf:lab/small/small.gguf, with the contract's columns
 
   @t001-16
@@ -52,12 +52,12 @@ Feature: A model is fetched when it is first wanted
     And the file lab/small/small.gguf is the one on the Hub
 
   @beyond
-  Scenario: Without a terminal it is told in lines, and standard output is the path
+  Scenario: Without a terminal the progress comes in lines, and standard output is the path
     Given the Hub has lab/small with small.gguf, the small model
     And the Hub sends 10 MB a second
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
-    And standard error told how it went on, in percent of 15 MB and in MB/s
+    And standard error showed the progress in percent of 15 MB and in MB/s
     And standard error says "<models folder>/lab/small/small.gguf is whole (sha256 checked)"
     And standard output is the path of lab/small/small.gguf in the models folder
     And nothing is running
@@ -69,7 +69,7 @@ Feature: A model is fetched when it is first wanted
     When the hive is asked to fetch hf:lab/small:Q4_K_M
     Then it is fetched
     And SQLite finds one row by provider hf and reference hf:lab/small/small-Q4_K_M.gguf, with the contract's columns
-    And it says lab/small/small-Q4_K_M.gguf in the models folder, its size there, its sha256, Q4_K_M and now
+    And the row has the path of lab/small/small-Q4_K_M.gguf, its size, its sha256, Q4_K_M and the present time
     When the hive is restarted
     Then SQLite finds one row by provider hf and reference hf:lab/small/small-Q4_K_M.gguf, with the contract's columns
     And the hive's list has hf:lab/small/small-Q4_K_M.gguf as ready
@@ -82,7 +82,7 @@ Feature: A model is fetched when it is first wanted
     When I run `rbee-keeper infer --model hf:lab/smol/smol-Q8_0.gguf --prompt hi --max-tokens 1`
     Then it exits with 0
     And the catalog's size of hf:lab/smol/smol-Q8_0.gguf is that of lab/smol/smol-Q8_0.gguf on disk
-    And the preflight tells that <Q8_0> needs 1.2 times its size, and what is free
+    And the preflight reports that <Q8_0> needs 1.2 times its size, and what is free
 
   @beyond
   Scenario: A file in a folder of its repository
@@ -107,11 +107,11 @@ Feature: A model is fetched when it is first wanted
     And the catalog has 2 rows
 
   @beyond
-  Scenario: From nothing, without waiting for it
+  Scenario: From nothing, without waiting for the download
     Given the Hub has lab/small with small.gguf, the small model
     And the Hub sends 8 MB a second
     When I run `rbee-keeper models download --detach hf:lab/small/small.gguf`
     Then it exits with 0
-    And the queen that was started lasts
+    And the queen that was started is persistent
     And the transfer goes on
     And lab/small/small.gguf arrives within 10 s

@@ -1,42 +1,42 @@
-Feature: What can't be fetched is told, and nothing is left that looks like a model
+Feature: A download that fails is reported, and nothing is left that looks like a model
 
   @beyond
   Scenario: A file that is not what the Hub says
     Given the Hub has lab/small with small.gguf, the small model
-    And the Hub says another sha256 of small.gguf in lab/small than it has
+    And the Hub reports a wrong sha256 for small.gguf in lab/small
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
-    And CHECKSUM_MISMATCH is told
+    And the error is CHECKSUM_MISMATCH
     And it is a clear message with a next step
     And the models folder holds no model
     And no partial file is left
-    And the catalog has no row of hf:lab/small/small.gguf
+    And the catalog has no row for hf:lab/small/small.gguf
 
   @beyond
   Scenario: A gated model, without a token
     Given the Hub has lab/small with small.gguf, the small model
-    And who wants lab/small needs the token hf_opensesame
+    And lab/small requires the token hf_opensesame
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
-    And MODEL_GATED is told
+    And the error is MODEL_GATED
     And standard error says "/lab/small"
     And it is a clear message with a next step
-    And the Hub was asked for its header once, and for nothing else of it
+    And the Hub was asked once for the file's header, and for nothing else of the file
 
   @beyond
   Scenario: A gated model, with the token in the usual place
     Given the setting log.level is "debug"
     And the Hub has lab/small with small.gguf, the small model
-    And who wants lab/small needs the token hf_opensesame
+    And lab/small requires the token hf_opensesame
     And the Hub redirects files to another host
     And the token hf_opensesame is where huggingface_hub looks for it
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
     And the file lab/small/small.gguf is the one on the Hub
-    And the token hf_opensesame was shown to the Hub, and never to the other host
+    And the token hf_opensesame was sent to the Hub, and never to the other host
     And the token hf_opensesame is in no command line, environment, output or log
 
   @beyond
@@ -54,7 +54,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     And the environment has HF_HUB_OFFLINE=1
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
     Then it exits with 1
-    And DOWNLOAD_FAILED is told
+    And the error is DOWNLOAD_FAILED
     And standard error says "offline"
     And it is a clear message with a next step
     And the Hub was asked for nothing
@@ -64,16 +64,16 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     Given the Hub is down
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
     Then it exits with 1
-    And DOWNLOAD_FAILED is told
+    And the error is DOWNLOAD_FAILED
     And it took less than 8 s
     And it is a clear message with a next step
 
   @beyond
-  Scenario: Something that is no Hub in its place
+  Scenario: Something that is not a Hub in its place
     Given a web site listens in the place of the Hub
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
-    And DOWNLOAD_FAILED is told
+    And the error is DOWNLOAD_FAILED
     And it is a clear message with a next step
     And nothing is running
 
@@ -82,7 +82,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     Given a port that swallows connections listens in the place of the Hub
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
-    And DOWNLOAD_FAILED is told
+    And the error is DOWNLOAD_FAILED
     # Six tries of 2 s, 3.1 s of pauses between them, and two programs that start and end.
     And it took less than 20 s
     And it is a clear message with a next step
@@ -91,7 +91,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
   Scenario: Ctrl+C while the Hub keeps silent
     Given a mute server listens in the place of the Hub
     When I start `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
-    And somebody of this world is connected to the Hub
+    And a program is connected to the Hub
     And the keeper gets SIGINT
     Then it exits with 130
     And standard error says "Canceled."
@@ -104,9 +104,9 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download hf:lab/broken`
     Then it exits with 1
-    And <code> is told
+    And the error is <code>
     And it is a clear message with a next step
-    And nothing was sent of a file but its header
+    And nothing but headers of files was sent
 
     Examples:
       | what                     | code                     |
@@ -131,10 +131,10 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
       | small-Q8_0.gguf   | small Q8_0   |
     When I run `rbee-keeper models download <reference>`
     Then it exits with 1
-    And MODEL_NOT_FOUND is told
+    And the error is MODEL_NOT_FOUND
     And standard error says "<words>"
     And it is a clear message with a next step
-    And nothing was sent of a file but its header
+    And nothing but headers of files was sent
 
     Examples:
       | what         | reference                        | words             |
@@ -151,14 +151,14 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 1
-    And DISK_FULL is told
+    And the error is DISK_FULL
     And standard error says "15 MB"
     And standard error says "old/older/oldest.gguf"
     And it is a clear message with a next step
-    And nothing was sent of a file but its header
+    And nothing but headers of files was sent
 
   @beyond @tmpfs
-  Scenario: Two downloads that don't fit together
+  Scenario: Two downloads that don't both fit
     Given the Hub has lab/small with these files
       | file              | content      |
       | small-Q4_K_M.gguf | small Q4_K_M |
@@ -170,7 +170,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     And 20 % of small-Q4_K_M.gguf has been sent
     And I run `rbee-keeper models download hf:lab/small:Q8_0`
     Then it exits with 1
-    And DISK_FULL is told
+    And the error is DISK_FULL
     And the Hub was asked 0 times for small-Q8_0.gguf
     When the Hub sends 100 MB a second
     Then it is fetched
@@ -185,7 +185,7 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     And 40 % of small.gguf has been sent
     And the disk fills up
     Then it exits with 1
-    And DISK_FULL is told
+    And the error is DISK_FULL
     And it is a clear message with a next step
     And the partial file is kept
     And the models folder holds no model
@@ -197,5 +197,5 @@ Feature: What can't be fetched is told, and nothing is left that looks like a mo
     When I run `rbee-keeper models download hf:lab/evil`
     Then it exits with 1
     And it is a clear message with a next step
-    And nothing was sent of a file but its header
+    And nothing but headers of files was sent
     And nothing was written outside the models folder and ~/.rbee

@@ -1,4 +1,4 @@
-Feature: What has come is not fetched again
+Feature: Bytes that have arrived are not fetched again
   Six attempts, from 100 ms doubling, each where the last one stopped, also after the hive was
   killed; and never two halves of different files in one.
 
@@ -13,7 +13,7 @@ Feature: What has come is not fetched again
     Then it exits with 0
     And standard error says "Connection reset: attempt 2 of 6 in 100 ms"
     And the Hub saw a pause of 100 ms between 2 transfers
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
 
@@ -23,15 +23,15 @@ Feature: What has come is not fetched again
     And a queen and a hive that an operator started
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
     Then it exits with 1
-    And DOWNLOAD_FAILED is told
+    And the error is DOWNLOAD_FAILED
     And the Hub saw pauses of 100, 200, 400, 800 and 1600 ms between 6 transfers
     And it is a clear message with a next step
     And standard error says "goes on where it stopped"
-    And a partial file is kept
+    And the partial file is kept
     And the models folder holds no model
 
   @t001-37 @edge-case @alone
-  Scenario: The connection is reset at 40 %, as the person sees it
+  Scenario: The connection is reset at 40 %, as a person sees it
     Given the Hub sends 10 MB a second
     And a transfer resets at 40 % of the file, once
     When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --max-tokens 1` on a terminal
@@ -39,7 +39,7 @@ Feature: What has come is not fetched again
     And the terminal showed a bar at about 6 of 15 MB, then "Connection reset: attempt 2 of 6 in 100 ms", then more
 
   @t001-37 @edge-case
-  Scenario: All six attempts fail, as the person sees it
+  Scenario: All six attempts fail, as a person sees it
     Given the Hub sends 10 MB a second
     And a transfer resets at 40 % of the file, each time
     When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --max-tokens 1` on a terminal
@@ -55,9 +55,9 @@ Feature: What has come is not fetched again
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And it was told that attempt 2 of 6 follows in 100 ms
+    And the hive announced attempt 2 of 6 in 100 ms
     And the reason was "<reason>"
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the file lab/small/small.gguf is the one on the Hub
 
     Examples:
@@ -67,7 +67,7 @@ Feature: What has come is not fetched again
       | truncated  | closed early      |
 
   @beyond
-  Scenario: Progress sets the count back: more breaks than there are attempts
+  Scenario: Progress resets the count: more breaks than there are attempts
     Given a transfer resets at 10 % of the file, once
     And a transfer resets at 25 % of the file, once
     And a transfer resets at 40 % of the file, once
@@ -78,7 +78,7 @@ Feature: What has come is not fetched again
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the Hub was asked 8 times for small.gguf
     And the file lab/small/small.gguf is the one on the Hub
 
@@ -97,7 +97,7 @@ Feature: What has come is not fetched again
       | file    |
 
   @beyond
-  Scenario Outline: The Hub wants to be asked for a <what> later
+  Scenario Outline: The Hub asks for a later attempt at a <what>
     Given the Hub answers 429 to 1 request for a <what>, with Retry-After 1
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
@@ -118,12 +118,12 @@ Feature: What has come is not fetched again
     And the hive dies of SIGKILL
     Then the partial file is kept
     And the models folder holds no model
-    When a hive is started again
+    When a hive is started
     Then the hive's list has hf:lab/small/small.gguf as partial
     When the Hub sends 100 MB a second
     And the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the Hub was asked 2 times for small.gguf
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
@@ -134,19 +134,19 @@ Feature: What has come is not fetched again
     And a hive that an operator started
     When it is asked to fetch hf:lab/small/small.gguf, and killed at 5, 50 and 95 %, and asked again each time
     Then it is fetched
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
 
   @beyond
-  Scenario: What had come is damaged in between
+  Scenario: The partial file is damaged in between
     Given the Hub sends 8 MB a second
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     And 60 % of small.gguf has been sent
     And the hive dies of SIGKILL
     And one bit of the partial file is flipped
-    And a hive is started again
+    And a hive is started
     And the Hub sends 100 MB a second
     And the hive is asked to fetch hf:lab/small/small.gguf
     Then the stream ends with the error CHECKSUM_MISMATCH and [DONE]
@@ -158,31 +158,31 @@ Feature: What has come is not fetched again
 
   @beyond
   Scenario: Each attempt asks the Hub again where the file is
-    What a redirect names is signed for some minutes only.
+    A redirect's address is signed for a few minutes only.
     Given the Hub redirects files to another host
     And a transfer resets at 60 % of the file, once
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
     And the Hub redirected as often as the other host was asked
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the file lab/small/small.gguf is the one on the Hub
 
   @beyond
   Scenario: A web site answers in its place, as in a hotel
-    What has come must not be thrown away for a page that asks for a room number.
+    The partial file must not be thrown away for a page that asks for a room number.
     Given the Hub sends 8 MB a second
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     And 60 % of small.gguf has been sent
-    And the Hub goes down, and a web site listens in its place
+    And a web site listens in the place of the Hub
     Then the stream ends with the error DOWNLOAD_FAILED and [DONE]
     And the partial file has at least 40 % of small.gguf
     And the models folder holds no model
 
   @beyond
-  Scenario: A server on the way that knows no ranges
-    Given the Hub knows no ranges
+  Scenario: A server on the way that does not support ranges
+    Given the Hub does not support ranges
     And a transfer resets at 40 % of the file, once
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
@@ -197,7 +197,7 @@ Feature: What has come is not fetched again
     And 50 % of small.gguf has been sent
     And the hive dies of SIGKILL
     And small.gguf in lab/small is changed on the Hub to the small changed model
-    And a hive is started again
+    And a hive is started
     And the Hub sends 100 MB a second
     And the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
@@ -212,7 +212,7 @@ Feature: What has come is not fetched again
     When the hive is asked to fetch hf:lab/small/small.gguf
     And 50 % of small.gguf has been sent
     And the Hub goes down
-    Then it was soon told that attempt 3 of 6 follows in 200 ms
+    Then the hive announced attempt 3 of 6 in 200 ms
     When the Hub comes up
     Then it is fetched
     And the file lab/small/small.gguf is the one on the Hub

@@ -1,5 +1,5 @@
-Feature: One download, however many ask, and none for nobody
-  The work belongs to those who watch: it is done once for all of them, and ends with the last.
+Feature: One download, however many clients ask, and none when nobody does
+  The download belongs to its watchers: it runs once for all of them, and ends with the last.
 
   Background:
     Given the Hub has lab/small with small.gguf, the small model
@@ -9,49 +9,49 @@ Feature: One download, however many ask, and none for nobody
   @beyond
   Scenario: Two people want the same model at the same moment
     When two people run `rbee-keeper models download hf:lab/small/small.gguf` at once
-    Then both exit with 0, having seen how it went on
-    And it was fetched in one transfer, whole
+    Then both exit with 0 after showing the progress
+    And it was fetched whole, in one transfer
     And the Hub was asked 1 time for small.gguf
 
   @beyond
   Scenario: One person asks for an answer, another one for the file
     When I start `rbee-keeper models download hf:lab/small/small.gguf`
     And 20 % of small.gguf has been sent
-    And somebody who wants to run hf:lab/small/small.gguf asks the hive to fetch it
+    And a client that wants to run hf:lab/small/small.gguf asks the hive to fetch it
     And the Hub sends 100 MB a second
     Then it is fetched
     And it exits with 0
-    And it was fetched in one transfer, whole
+    And it was fetched whole, in one transfer
 
   @beyond
-  Scenario: One who comes later is told at once where it stands
+  Scenario: A client that comes later gets the current progress at once
     When the hive is asked to fetch hf:lab/small/small.gguf
     And 30 % of small.gguf has been sent
-    And another one asks the hive to fetch hf:lab/small
+    And another client asks the hive to fetch hf:lab/small
     And the Hub sends 100 MB a second
-    Then both were told of the bytes and that it is complete
-    And it was fetched in one transfer, whole
+    Then both streams report the bytes and the end
+    And it was fetched whole, in one transfer
 
   @beyond
   Scenario: Two hives share a models folder
     When two hives with one models folder are asked to fetch hf:lab/small/small.gguf at once
-    Then both are told that it is complete
-    And it was fetched in one transfer, whole
+    Then both streams report the end
+    And it was fetched whole, in one transfer
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
 
   @beyond
-  Scenario: One of two goes
+  Scenario: One of two disconnects
     When two people run `rbee-keeper models download hf:lab/small/small.gguf` at once
     And 40 % of small.gguf has been sent
     And one of the two gets SIGINT
     Then the transfer goes on
     When the Hub sends 100 MB a second
     Then the other one exits with 0
-    And it was fetched in one transfer, whole
+    And it was fetched whole, in one transfer
 
   @beyond
-  Scenario: The last one goes
+  Scenario: The last one disconnects
     When I start `rbee-keeper models download hf:lab/small/small.gguf`
     And 40 % of small.gguf has been sent
     And the keeper gets SIGINT
@@ -62,26 +62,26 @@ Feature: One download, however many ask, and none for nobody
     When the Hub sends 100 MB a second
     And I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
 
   @beyond
-  Scenario: With --detach it goes on
+  Scenario: With --detach the download continues
     When I run `rbee-keeper models download --detach hf:lab/small/small.gguf`
     Then it exits with 0
     And the transfer goes on
     And lab/small/small.gguf arrives within 10 s
-    And it was fetched in one transfer, whole
+    And it was fetched whole, in one transfer
 
   @beyond
-  Scenario: Detached, it goes on without its last watcher too
-    When hf:lab/small/small.gguf is asked for, detached
+  Scenario: A detached download also continues without its last watcher
+    When a detached download of hf:lab/small/small.gguf is asked for
     And 20 % of small.gguf has been sent
-    And the one who watches goes
+    And the client that watches disconnects
     Then lab/small/small.gguf arrives within 10 s
-    And it was fetched in one transfer, whole
+    And it was fetched whole, in one transfer
 
   @beyond
-  Scenario: The hive is told to end in mid-download
+  Scenario: The hive is stopped in mid-download
     When the hive is asked to fetch hf:lab/small/small.gguf
     And 40 % of small.gguf has been sent
     And the hive is restarted
@@ -90,10 +90,10 @@ Feature: One download, however many ask, and none for nobody
     When the Hub sends 100 MB a second
     And the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And each transfer began where the one before had come to, or at most 2 MiB before
+    And each transfer began where the one before stopped, or at most 2 MiB earlier
 
   @beyond
-  Scenario: Ctrl+C in an infer that still fetches
+  Scenario: Ctrl+C in an infer that is still fetching
     When I start `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
     And 40 % of small.gguf has been sent
     And the keeper gets SIGINT
@@ -103,9 +103,9 @@ Feature: One download, however many ask, and none for nobody
     And the partial file is kept
 
   @beyond
-  Scenario: Who wants a model that is there does not wait for one that is fetched
+  Scenario: A request for a model that is there does not wait for another download
     Given the Hub sends 1 MB a second
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When I start `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`
     And 10 % of small.gguf has been sent
     And I start `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --json`

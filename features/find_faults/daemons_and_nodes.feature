@@ -1,14 +1,14 @@
 @beyond
-Feature: The doctor finds daemons that don't answer, ports that are held, nodes out of reach
+Feature: The doctor finds daemons that don't answer, ports in use and nodes out of reach
 
   Scenario Outline: It finds what is wrong: <fault>
     Given <fault>
     When I run `rbee-keeper doctor`
     Then it exits with 1
     And the doctor says that <where> is a problem: "<said>"
-    And it says what to type: "<type>"
-    And all else was looked at
-    And nothing is running that was not before
+    And the doctor says what to type: "<type>"
+    And everything else was checked
+    And nothing is running that was not running before
 
     Examples: in daemons and ports
       | fault                                          | where | said                             | type                    |
@@ -38,18 +38,18 @@ Feature: The doctor finds daemons that don't answer, ports that are held, nodes 
     When I run `rbee-keeper doctor`
     Then it exits with 0
     And the doctor says that backends is a warning: "not on all that is here"
-    And it says what to type: "CMAKE_ARGS=-DGGML_CUDA=on"
+    And the doctor says what to type: "CMAKE_ARGS=-DGGML_CUDA=on"
 
-  Scenario: What a daemon left behind that was killed is a warning
+  Scenario: What a killed daemon left behind is a warning
     Given a hive that an operator started
-    And that hive was killed
+    And the hive dies of SIGKILL
     When I run `rbee-keeper doctor`
     Then it exits with 0
     And the doctor says that pid files is a warning: "hive-rbee.pid"
-    And it says what to type: "rm "
+    And the doctor says what to type: "rm "
     And the doctor counts 0 problems and 1 warning
 
-  Scenario: A download that broke off is a warning
+  Scenario: A broken-off download is a warning
     Given the Hub has lab/small with small.gguf, the small model
     And a transfer resets at 40 % of the file, each time
     And a download of hf:lab/small that broke off

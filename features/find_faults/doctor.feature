@@ -1,24 +1,24 @@
 @beyond
-Feature: One command looks at everything, and says what is wrong and what to type
+Feature: One command checks everything, and says what is wrong and what to type
 
-  Scenario: All is well, on a machine that is just installed
+  Scenario: All is well on a freshly installed machine
     When I run `rbee-keeper doctor`
     Then it exits with 0
-    And every line of the doctor's is fine
-    And config, programs, state folder, API key, catalog, registry, models folder, backends, memory, queen, hive, worker ports, pid files, nodes and terminal were looked at
+    And every finding of the doctor is fine
+    And config, programs, state folder, API key, catalog, registry, models folder, backends, memory, queen, hive, worker ports, pid files, nodes and terminal were checked
     And the doctor counts 0 problems and 0 warnings
-    And nothing was written in the home
+    And nothing was written to the home folder
     And nothing is running
 
-  Scenario: All is well, with daemons that run and a node
+  Scenario: All is well with running daemons and a node
     Given the added node workstation
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When I run `rbee-keeper doctor --json`
     Then it exits with 0
-    And the doctor's JSON has the same lines, all fine, and one of node workstation
-    And queen, hive and worker are still the same as before the doctor came
+    And the doctor's JSON has the same findings, all fine, and one for node workstation
+    And queen, hive and worker are still the same processes
 
-  Scenario: A queen who was started for the doctor goes with it
+  Scenario: A queen that was started for the doctor ends with it
     Given the added node workstation
     When I run `rbee-keeper doctor`
     Then it exits with 0
@@ -30,9 +30,9 @@ Feature: One command looks at everything, and says what is wrong and what to typ
     When I run `rbee-keeper doctor`
     Then it exits with 1
     And the doctor says that <where> is a problem: "<said>"
-    And it says what to type: "<type>"
-    And all else was looked at
-    And nothing is running that was not before
+    And the doctor says what to type: "<type>"
+    And everything else was checked
+    And nothing is running that was not running before
 
     Examples: in what a person has written
       | fault                                            | where         | said                          | type                   |
@@ -56,15 +56,15 @@ Feature: One command looks at everything, and says what is wrong and what to typ
       | there is a registry, and it is damaged | registry     | is damaged        | rbee-keeper setup list-nodes |
 
   @root
-  Scenario: A state folder of somebody else
+  Scenario: A state folder that belongs to somebody else
     Given a person without root
-    And a state folder that only its owner may write, who is somebody else
+    And a state folder that belongs to root
     When I run `rbee-keeper doctor`
     Then it exits with 1
     And the doctor says that state folder is a problem: "can't be written: Permission denied"
-    And it says what to type: "sudo chown"
+    And the doctor says what to type: "sudo chown"
 
-  Scenario: A terminal that takes no letter but those of English
+  Scenario: A terminal that can only show ASCII
     Given the environment has PYTHONIOENCODING=ascii
     When I run `rbee-keeper doctor`
     Then it exits with 0

@@ -9,4 +9,4 @@ Feature: What the documentation shows is what happens
       | SmolLM2-135M-Instruct-Q5_K_M.gguf  | Q5_K_M  |
       | SmolLM2-135M-Instruct-Q8_0.gguf    | Q8_0    |
     When each command of the page docs/how-to/models.md is typed
-    Then each of the 9 shows what the page says, but for figures
+    Then each of the 9 shows what the page says, apart from figures

@@ -1,5 +1,5 @@
 Feature: A person asks and the answer streams back
-  One command starts whatever is missing, prints the answer as it is made, and tells the work on
+  One command starts whatever is missing, prints the answer as it is made, and narrates the work on
   standard error, so that `rbee-keeper infer … > story.txt` holds the story alone.
 
   @t001-58 @cli @happy @B11.3
@@ -12,20 +12,20 @@ Feature: A person asks and the answer streams back
     And nothing is running
 
   @t001-08 @happy
-  Scenario: A warm worker answers the next question
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: A warm worker answers the next prompt
+    Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
     Then it exits with 0
     And it took less than 5 s
     And the same worker answered
     And nothing was spawned
-    And "model provisioning" is told as skipped
-    And "worker startup" is told as skipped
+    And "model provisioning" is shown as skipped
+    And "worker startup" is shown as skipped
     And the answer has exactly 20 tokens
 
   @t001-34
   Scenario: Tokens are on the screen while others are still being made
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     And somebody watches the hive's events
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 120 --temperature 0 --json`
     Then a token is on the screen while the hive lists the worker as busy
@@ -33,26 +33,26 @@ Feature: A person asks and the answer streams back
     And the answer has exactly 120 tokens
     And the tokens are numbered from 0 without a gap
     And they arrived in at least 10 pieces
-    And the hive told that the worker went busy, then idle
+    And the hive reported the worker as busy, then as idle
     And the worker becomes idle
 
   @beyond
   Scenario: What is printed is what the tokens say
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 30 --temperature 0 --json`
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 30 --temperature 0`
     Then it exits with 0
-    And the text on standard output is the tokens of the run before
+    And the text on standard output is made of the tokens of the previous run
 
   @beyond
   Scenario: The story grows on a terminal
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When I type `rbee-keeper infer --quiet --prompt "write a short story" --max-tokens 60 --temperature 0` on a terminal
     Then it exits there with 0
     And the terminal showed the text growing in at least 10 steps
 
   @beyond
   Scenario: Shell characters arrive unharmed
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When I ask with odd characters in the prompt, as an argument, on standard input, and over HTTP
-    Then all three times the prompt has as many tokens and the answer is the same
+    Then all three times the prompt has the same number of tokens and the answer is the same

@@ -1,4 +1,4 @@
-Feature: A person changes their mind
+Feature: A person cancels an answer
 
   @beyond
   Scenario: SIGINT to the keeper in mid-stream
@@ -20,14 +20,14 @@ Feature: A person changes their mind
 
   @t001-40 @edge-case
   Scenario: Ctrl+C in mid-stream stops the work at the worker
-    Given a hive and a queen that an operator started, with a wire between queen and node
+    Given a hive and a queen that an operator started, with a proxy between queen and node
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And the keeper gets SIGINT
     Then it exits with 130
     And standard error says "Canceled."
-    And the worker was sent one DELETE, of that request, and answered 204
+    And the worker was sent one DELETE, for that request, and answered 204
     And the worker becomes idle
     And all its slots are free
-    And the worker computes no more
+    And the worker stops computing

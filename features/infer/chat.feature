@@ -1,93 +1,93 @@
 @beyond
 Feature: A chat in the terminal
-  One question after the other, with all that was said; the model stays for all of it.
+  One question after the other, with the whole conversation; the model stays loaded throughout.
 
   Scenario: A conversation
-    Given a queen that lasts
-    And a wire between keeper and queen
+    Given a persistent queen
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --system "Be brief." --temperature 0 --max-tokens 12` on a terminal
-    And I ask "Hello, who are you?" there and am answered
-    And I ask "And what can you do?" there and am answered
-    And I ask "Thank you." there and am answered
-    Then the third time all of it was sent, by its roles: system, user, assistant, user, assistant, user
-    And what the assistant had said was sent as it stood on the screen
+    And I ask "Hello, who are you?" there and get an answer
+    And I ask "And what can you do?" there and get an answer
+    And I ask "Thank you." there and get an answer
+    Then the third task held the whole conversation, with the roles system, user, assistant, user, assistant, user
+    And the assistant's answers were sent as they stood on the screen
     And the worker had most of it in its KV cache
     When I press Ctrl+D there
     Then it exits there with 0
-    And ~/.rbee/history has the three questions, for nobody else to read
+    And ~/.rbee/history has the three questions, readable only by its owner
 
-  Scenario: Everything is started for it once, and ends with it
+  Scenario: Everything is started once for the chat, and ends with it
     When I type `rbee-keeper infer --interactive --prompt "Hello" --temperature 0 --max-tokens 8` on a terminal
     Then the question of the command line is answered there
-    When somebody notes the pids of queen, hive and worker
-    And I ask "And now?" there and am answered
+    When the pids of queen, hive and worker are noted
+    And I ask "And now?" there and get an answer
     Then queen, hive and worker are still the same processes
     When I type "/exit" there
     Then it exits there with 0
     And nothing is running
 
-  Scenario: Ctrl+C breaks off an answer, and only that
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: Ctrl+C cancels an answer, and only that
+    Given a persistent queen, with a worker that has answered once
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 4000` on a terminal
     And I ask "write a long story" there
     And the hive lists a busy worker
     And I press Ctrl+C there
-    Then "Canceled." is said there, and the prompt is there again
+    Then the terminal shows "Canceled.", then the prompt again
     And the worker becomes idle
     When I press Ctrl+D there
     Then it exits there with 0
 
   Scenario: Ctrl+C at the prompt clears the line, and commands do what they say
-    Given a queen that lasts
-    And a wire between keeper and queen
+    Given a persistent queen
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --max-tokens 4 --temperature 0` on a terminal
-    And the prompt is there
+    And the prompt appears
     And I type half a line there and press Ctrl+C
-    And I ask "One?" there and am answered
-    And I ask "/retry" there and am answered
+    And I ask "One?" there and get an answer
+    And I ask "/retry" there and get an answer
     Then the queen was asked "One?" twice, and nothing else
     When I type "/clear" there
-    And I ask "Two?" there and am answered
-    Then the queen was asked "Two?" at last, with nothing before it
+    And I ask "Two?" there and get an answer
+    Then the last task of the queen is "Two?", with nothing before it
     When I type "/nonsense" there
-    Then "There is no /nonsense here" is said there
+    Then the terminal shows "There is no /nonsense here"
     When I type "/help" there
-    Then "ask the last question again" is said there
+    Then the terminal shows "ask the last question again"
     When I press Ctrl+C there
-    Then "/exit" is said there
+    Then the terminal shows "/exit"
     When I type "/exit" there
     Then it exits there with 0
 
   Scenario: A text of several lines
-    Given a queen that lasts
-    And a wire between keeper and queen
+    Given a persistent queen
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --max-tokens 4` on a terminal of 40 columns
-    And the prompt is there
-    And I type a text of three lines between three quotes there, and am answered
-    Then the queen was asked the text of three lines
+    And the prompt appears
+    And I type a text of three lines in triple quotes there, and get an answer
+    Then the queen was asked "First line\nsecond, longer than forty columns are in all\nthird"
     When I press Ctrl+D there
     Then it exits there with 0
 
   Scenario: A conversation that outgrows the context goes on without its beginning
     Given the setting worker.context is 256
     And the setting worker.slots is 1
-    And a queen that lasts
-    And a wire between keeper and queen
+    And a persistent queen
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 60 --temperature 0` on a terminal
-    And I ask five questions there and am answered each time
-    Then "left out" is said there
-    And the queen was asked the last question with less than all that was said
+    And I ask five questions there and get an answer to each
+    Then the terminal shows "left out"
+    And the last task of the queen holds only part of the conversation
     When I press Ctrl+D there
     Then it exits there with 0
 
-  Scenario: An error is told, and the chat goes on
-    Given a queen that lasts
+  Scenario: An error is shown, and the chat goes on
+    Given a persistent queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 4000` on a terminal
     And I ask "write a long story" there
     And the hive lists a busy worker
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And the worker is killed
-    Then "WORKER_CRASHED" is said there, and the prompt is there again
+    Then the terminal shows "WORKER_CRASHED", then the prompt again
     When I type "/exit" there
     Then it exits there with 0
 

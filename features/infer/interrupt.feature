@@ -1,9 +1,9 @@
 @beyond
-Feature: Ctrl+C ends whatever goes on, and what was begun for it
-  The work is canceled, the word of that is waited for, for 5 s at most, and "Canceled." is said; a
-  second time it ends at once. The text that has come stands on the screen: nothing is saved.
+Feature: Ctrl+C ends whatever is going on, and everything that was started for it
+  The work is canceled, the keeper waits at most 5 s for that, and prints "Canceled."; a
+  second Ctrl+C ends it at once. The text is on the screen already: nothing is saved.
 
-  Scenario: While a node is connected that says nothing
+  Scenario: While connecting to a node that says nothing
     Given the added node workstation
     And workstation's SSH server is mute
     When I type `rbee-keeper infer --node workstation --prompt hi --max-tokens 5` on a terminal
@@ -33,7 +33,7 @@ Feature: Ctrl+C ends whatever goes on, and what was begun for it
     And no bar is left on the terminal
     And nothing is running
 
-  Scenario: While the answer comes
+  Scenario: While the answer arrives
     When I type `rbee-keeper infer --quiet --prompt "write a long story" --ignore-eos --max-tokens 4000` on a terminal
     And text is on the terminal
     And I press Ctrl+C there
@@ -43,7 +43,7 @@ Feature: Ctrl+C ends whatever goes on, and what was begun for it
 
   Scenario: While it waits in the queue
     Given the setting worker.slots is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And I type `rbee-keeper infer --prompt hi --max-tokens 1` on a terminal
     And the terminal shows "waiting for a free slot: 1 of 1"
@@ -52,10 +52,10 @@ Feature: Ctrl+C ends whatever goes on, and what was begun for it
     And nothing else was spawned, and the first task still streams
     And nobody waits in the queue
 
-  Scenario: While it waits because all is busy
+  Scenario: While it waits because all slots are busy
     Given the setting worker.slots is 1
     And the setting queen.queue_limit is 0
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And I type `rbee-keeper infer --prompt hi --max-tokens 1` on a terminal
     And the terminal shows "busy"
@@ -63,7 +63,7 @@ Feature: Ctrl+C ends whatever goes on, and what was begun for it
     Then it is canceled there within 3 s
     And nothing else was spawned, and the first task still streams
 
-  Scenario: While what was started ends again
+  Scenario: While the programs that it started are ending
     When I type `rbee-keeper infer --prompt hi --max-tokens 1` on a terminal
     And the terminal shows "ms to first token"
     And I press Ctrl+C there
@@ -73,13 +73,13 @@ Feature: Ctrl+C ends whatever goes on, and what was begun for it
   Scenario: Twice, and it ends at once, whatever the queen does
     When I type `rbee-keeper infer --quiet --prompt "write a long story" --ignore-eos --max-tokens 4000` on a terminal
     And text is on the terminal
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And the queen stands still
     And I press Ctrl+C there, and again a moment later
     Then it is canceled there within 2 s
     And the queen goes on, and nothing is running after 10 s
 
-  Scenario: A program is told by the last event
+  Scenario: A program learns it from the last event
     When I start `rbee-keeper infer --json --prompt "write a long story" --ignore-eos --max-tokens 4000`
     And tokens are arriving
     And the keeper gets SIGINT

@@ -1,6 +1,6 @@
 @beyond
 Feature: A reader that goes away ends the work, quietly
-  `| head -1` has what it wanted. What was started is ended, what is asked is canceled, nothing is
+  `| head -1` has what it wanted. Whatever was started ends, the request is canceled, nothing is
   said about it, and the exit code is what a shell shows for any program whose reader has gone.
 
   Scenario Outline: <what> and no more
@@ -17,26 +17,26 @@ Feature: A reader that goes away ends the work, quietly
       | event      | --json | head -1    |
       | few bytes  |        | head -c 20 |
 
-  Scenario: Under a queen that lasts the request is canceled
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: Under a persistent queen the request is canceled
+    Given a persistent queen, with a worker that has answered once
     When I run in a shell `rbee-keeper infer --prompt "write a long story" --ignore-eos --max-tokens 6000 | head -c 20; exit ${PIPESTATUS[0]}`
     Then it exits with 141
-    And standard error tells nothing but the work
+    And standard error has nothing but the narration
     And the worker becomes idle
     And queen, hive and worker are still the same processes
 
-  Scenario: A reader that goes while the model is loaded
+  Scenario: A reader that goes away while the model is loading
     Given the setting worker.mmap is false
     When I run in a shell `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 | true; exit ${PIPESTATUS[0]}`
     Then it exits with 141
-    And standard error tells nothing but the work
-    And the model was not loaded
+    And standard error has nothing but the narration
+    And standard error says nothing of "is loaded"
     And nothing is running
 
   Scenario: Standard output is full
     When I run in a shell `rbee-keeper infer --prompt "write a long story" --ignore-eos --max-tokens 6000 > /dev/full`
     Then it exits with 1
-    And STATE_NOT_WRITABLE is told
+    And the error is STATE_NOT_WRITABLE
     And it is a clear message with a next step
     And nothing is running
 

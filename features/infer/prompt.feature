@@ -1,10 +1,10 @@
 @beyond
 Feature: The prompt comes from where it is
-  From the command line, from a file, or from standard input; and what is written is what is asked.
+  From the command line, from a file or from standard input; it is sent exactly as it is written.
 
   Scenario Outline: <how>
-    Given a queen that lasts
-    And a wire between keeper and queen
+    Given a persistent queen
+    And a proxy between keeper and queen
     And the file letter.txt has the text "Dear bee, @home -- $HOME 'a' "b" 🐝"
     When I run in a shell `<command>`
     Then it exits with 0
@@ -19,7 +19,7 @@ Feature: The prompt comes from where it is
       | A pipe, and nothing else     | cat letter.txt \| rbee-keeper infer --max-tokens 1                         | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A prompt beside a pipe       | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes                   | yes |
 
-  Scenario Outline: What is no prompt: <what>
+  Scenario Outline: Not a prompt: <what>
     When I run in a shell `<command>`
     Then it exits with 2
     And standard error says "<words>"
@@ -36,17 +36,17 @@ Feature: The prompt comes from where it is
       | only space           | echo \| rbee-keeper infer                                    | --prompt               |
       | an endless file      | rbee-keeper infer --prompt-file /dev/zero                    | larger than 32 MB      |
 
-  Scenario: On a terminal without a prompt it is said what to type
+  Scenario: On a terminal without a prompt, the error says what to type
     When I type `rbee-keeper infer` on a terminal
     Then it exits there with 2
     And the terminal shows "--prompt"
     And the terminal shows "--interactive"
 
   Scenario: A prompt too large for a command line
-    Given a queen that lasts
-    And a wire between keeper and queen
+    Given a persistent queen
+    And a proxy between keeper and queen
     And the file large.txt has 2000 KB of text
     When I run in a shell `rbee-keeper infer --max-tokens 1 --prompt-file large.txt`
     Then it exits with 1
-    And PROMPT_TOO_LONG is told
-    And the queen was asked all of it
+    And the error is PROMPT_TOO_LONG
+    And the queen was asked the whole text

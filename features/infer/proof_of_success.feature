@@ -1,24 +1,24 @@
 Feature: Exit code 0 means that the answer is complete
-  A stream that merely ends is a failure. 0 takes the `done` event and `[DONE]`, both.
+  A stream that merely ends is a failure. 0 takes both the `done` event and `[DONE]`.
 
   Background:
-    Given a queen that lasts, with a worker that has answered once
-    And a wire between keeper and queen
+    Given a persistent queen, with a worker that has answered once
+    And a proxy between keeper and queen
     And the setting times.stream_silence_s is 3
 
   @beyond
-  Scenario: A whole stream through the wire
+  Scenario: A whole stream through the proxy
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0`
     Then it exits with 0
     And standard error ends with a summary of 20 tokens
 
   @beyond
   Scenario Outline: A stream that <fault> before <event> number <count>
-    Given the wire <fault> before <event> number <count>
+    Given the proxy <fault> before <event> number <count>
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0`
     Then it exits with 1
-    And STREAM_TRUNCATED is told
-    And the text so far is saved, for nobody else to read
+    And the error is STREAM_TRUNCATED
+    And the text so far is saved, readable only by its owner
     And there is no summary
 
     Examples:

@@ -1,6 +1,6 @@
 @beyond
-Feature: The screen while the work goes on, and after it
-  A bar tells how far a download and a load are. When the answer comes it is gone.
+Feature: The screen during the work and after it
+  A bar shows how far a download or a load has come. When the answer arrives it is gone.
 
   Scenario Outline: A download and a load on a terminal of <columns> columns
     Given the Hub has lab/small with small.gguf, the small model
@@ -10,7 +10,7 @@ Feature: The screen while the work goes on, and after it
     And the terminal showed a bar that moved, with percentage, speed and time left
     And no bar was ever wider than the terminal or left a piece behind
     And no bar is left on the terminal
-    And the terminal was told no colour
+    And no colour was sent to the terminal
 
     Examples:
       | columns |
@@ -25,7 +25,7 @@ Feature: The screen while the work goes on, and after it
     And no bar was ever wider than the terminal or left a piece behind
     And no bar is left on the terminal
 
-  Scenario: A terminal that is made narrower meanwhile
+  Scenario: A terminal that is made narrower in the meantime
     Given the Hub has lab/small with small.gguf, the small model
     And the Hub sends 3 MB a second
     When I type `rbee-keeper models download hf:lab/small/small.gguf` on a terminal of 100 columns
@@ -35,16 +35,16 @@ Feature: The screen while the work goes on, and after it
     And from then on no bar was wider than 39 columns
     And no bar is left on the terminal
 
-  Scenario: On a terminal that can do nothing there is no control sequence
+  Scenario: On a dumb terminal there are no control sequences
     Given the environment has TERM=dumb
     And the Hub has lab/small with small.gguf, the small model
     And the Hub sends 10 MB a second
     When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8` on a terminal
     Then it exits there with 0
-    And the terminal was sent no control sequence
+    And no control sequence was sent to the terminal
     And the terminal shows "% of 15 MB"
 
-  Scenario: Without a terminal there is none either
+  Scenario: Without a terminal there are none either
     Given the Hub has lab/small with small.gguf, the small model
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8`
     Then it exits with 0
@@ -53,35 +53,35 @@ Feature: The screen while the work goes on, and after it
   Scenario: With NO_COLOR there is no colour in a chat either
     Given the environment has NO_COLOR=1
     When I type `rbee-keeper infer --interactive --quiet` on a terminal
-    And the prompt is there
+    And the prompt appears
     And I press Ctrl+D there
     Then it exits there with 0
-    And the terminal was told no colour
+    And no colour was sent to the terminal
 
-  Scenario: Who had to wait for everything is told how to wait less
+  Scenario: After a cold start, a hint says how to wait less
     When I run `rbee-keeper infer --prompt hi --max-tokens 2`
     Then it exits with 0
     And the last line on standard error names `rbee-keeper daemon start`, and no other does
     When I run `rbee-keeper infer --quiet --prompt hi --max-tokens 2`
-    Then nothing names `rbee-keeper daemon start`
+    Then neither output names `rbee-keeper daemon start`
     When I run `rbee-keeper infer --json --prompt hi --max-tokens 2`
-    Then nothing names `rbee-keeper daemon start`
+    Then neither output names `rbee-keeper daemon start`
     And each line on standard output is an event, the first "accepted", the last "done"
     When I run `rbee-keeper infer --node attic --prompt hi`
-    Then nothing names `rbee-keeper daemon start`
+    Then neither output names `rbee-keeper daemon start`
 
-  Scenario: Under a queen that lasts there is nothing to tell
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: Under a persistent queen there is no hint
+    Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper infer --prompt hi --max-tokens 2`
     Then it exits with 0
-    And nothing names `rbee-keeper daemon start`
+    And neither output names `rbee-keeper daemon start`
 
   Scenario Outline: An error is an event too: <mistake>
     When I run `rbee-keeper infer --json --prompt hi <flags>`
     Then it exits with <code>
     And each line on standard output is an event, the first "<first>", the last "error"
     And the stream ended with the error <error> and without "done"
-    And <error> is told
+    And the error is <error>
 
     Examples:
       | mistake            | flags             | code | first    | error           |

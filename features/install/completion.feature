@@ -3,10 +3,10 @@ Feature: Tab completes what a person types
   In a real shell, on a terminal, with the script that rbee-keeper completion prints.
 
   Scenario: In bash: commands, options, nodes, models and workers
-    Given the node attic stands in the config file
-    And the alias storyteller stands in the config file
+    Given the config file has the node attic
+    And the setting models.aliases.storyteller is "bundled:smollm2-135m-instruct"
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     And bash with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                                        | line                                                           |
@@ -23,9 +23,9 @@ Feature: Tab completes what a person types
 
   @zsh
   Scenario: In zsh
-    Given the node attic stands in the config file
+    Given the config file has the node attic
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     And zsh with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                             | line                                               |
@@ -36,9 +36,9 @@ Feature: Tab completes what a person types
 
   @fish
   Scenario: In fish
-    Given the node attic stands in the config file
+    Given the config file has the node attic
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     And fish with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                             | line                                               |
@@ -48,7 +48,7 @@ Feature: Tab completes what a person types
       | rbee-keeper worker stop --id work | rbee-keeper worker stop --id <worker>              |
 
   Scenario Outline: Paths are the shell's own to complete: <shell>
-    Given the files letter.txt and keys/attic.pem in the home
+    Given the files letter.txt and keys/attic.pem in the home folder
     And <shell> with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                                           | line                                                   |
@@ -72,8 +72,8 @@ Feature: Tab completes what a person types
       | shell |
       | fish  |
 
-  Scenario: What this machine refuses to be is not offered
-    Given the node lodge stands in the config file
+  Scenario: Names that mean this machine are not offered
+    Given the config file has the node lodge
     And bash with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                                    | line                                        |
@@ -81,15 +81,15 @@ Feature: Tab completes what a person types
       | rbee-keeper setup remove-node --name lo  | rbee-keeper setup remove-node --name lodge  |
       | rbee-keeper config remove-node --node lo | rbee-keeper config remove-node --node lodge |
 
-  Scenario: The registry's nodes, from the queen that runs
+  Scenario: The registry's nodes, from the running queen
     Given the added node workstation
-    And a queen that lasts
+    And a persistent queen
     And bash with completion on a terminal
     When I type `rbee-keeper hive status --node work` and Tab
     Then the line is `rbee-keeper hive status --node workstation`
 
-  Scenario: Without a queen none is started, and what the config file has is completed
-    Given the node attic stands in the config file
+  Scenario: Without a queen none is started, and the config file's nodes are completed
+    Given the config file has the node attic
     And bash with completion on a terminal
     When I type `rbee-keeper infer --node at` and Tab
     Then the line is `rbee-keeper infer --node attic`
@@ -98,14 +98,14 @@ Feature: Tab completes what a person types
     And nothing but the shell is running
     And there is no key yet
 
-  Scenario Outline: What does not answer is not waited for, nor complained about: <what>
-    Given the node attic stands in the config file
+  Scenario Outline: A server that does not answer causes no wait and no complaint: <what>
+    Given the config file has the node attic
     And <what> listens at the queen's address
-    And a key of an earlier day
+    And an API key that exists already
     And bash with completion on a terminal
     When I type `rbee-keeper infer --node at` and Tab
     Then the line is `rbee-keeper infer --node attic`, and nothing else is on the screen
-    And it was there within 1.5 s
+    And it was completed within 1.5 s
 
     Examples:
       | what                             |
@@ -113,7 +113,7 @@ Feature: Tab completes what a person types
       | a web site                       |
       | a port that swallows connections |
 
-  Scenario: A config file that can't be read keeps nobody from typing
+  Scenario: A config file that can't be read does not get in the way of typing
     Given a config file with the line `[queen] prot = 1`
     And bash with completion on a terminal
     When I type `rbee-keeper infer --node local` and Tab

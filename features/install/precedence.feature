@@ -1,5 +1,5 @@
 @install
-Feature: Of several config files only the first one counts
+Feature: Of several config files, only the first one counts
 
   @t001-56
   Scenario Outline: RBEE_CONFIG before the person's file before the machine's: <counts>
@@ -24,7 +24,7 @@ Feature: Of several config files only the first one counts
       | system                       | system      |
 
   @beyond @mounts
-  Scenario: Who installs on a machine with settings of its own goes on with those
+  Scenario: A person who installs on a machine with its own settings keeps those
     Given the config files system, each with another queen.queue_limit
     When I run `rbee-keeper install`
     Then it exits with 0

@@ -1,5 +1,5 @@
 @install
-Feature: Somebody installs rbee for everybody on a machine
+Feature: An administrator installs rbee for everybody on a machine
 
   @t001-55
   Scenario: Below another root
@@ -7,11 +7,11 @@ Feature: Somebody installs rbee for everybody on a machine
     Then it exits with 0
     And the four programs in <home>/image/usr/local/bin answer with their version
     And <home>/image/var/lib/rbee/models is a folder
-    And with <home>/image/etc/rbee/config.toml only models.dir has changed, to "/var/lib/rbee/models"
-    When somebody notes what is in the home
+    And with <home>/image/etc/rbee/config.toml only models.dir changes, to "/var/lib/rbee/models"
+    When the contents of the home folder are noted
     And I run `rbee-keeper install --system --root <home>/image`
     Then it exits with 0
-    And the home is as it was
+    And the home folder is unchanged
 
   @t001-55 @mounts
   Scenario: In its own place
@@ -20,18 +20,18 @@ Feature: Somebody installs rbee for everybody on a machine
     Then it exits with 0
     And the four programs in <machine>/usr/local/bin answer with their version
     And <machine>/var/lib/rbee/models is a folder
-    And with <machine>/etc/rbee/config.toml only models.dir has changed, to "/var/lib/rbee/models"
+    And with <machine>/etc/rbee/config.toml only models.dir changes, to "/var/lib/rbee/models"
     And <machine>/etc/systemd/system has the units of queen and hive
     When I run `queen-rbee daemon --show-settings`
     Then it exits with 0
     And it shows models.dir as "/var/lib/rbee/models"
 
   @t001-55
-  Scenario Outline: Without root it says so, with the command that does it: <flags>
+  Scenario Outline: Without root it says so, with the command to run: <flags>
     Given a person without root
     When I run `rbee-keeper install --system <flags>`
     Then it exits with 1
-    And STATE_NOT_WRITABLE is told
+    And the error is STATE_NOT_WRITABLE
     And standard error says "--system needs root"
     And the next step says "sudo "
     And the next step says "rbee-keeper install --system <flags>"

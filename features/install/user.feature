@@ -3,46 +3,46 @@ Feature: A person installs rbee for themself
 
   @t001-54
   Scenario: Programs, config file and folders, in a home that has nothing yet
-    Given a home with nothing in it
+    Given an empty home folder
     When I run `rbee-keeper install`
     Then it exits with 0
     And the four programs in <home>/.local/bin answer with their version
     And <home>/.config/rbee/config.toml changes no setting
-    And it names every setting; with all of them taken in, nothing has changed either
-    And <home>/.rbee is a folder for nobody else to read
+    And it names every setting; with all of them uncommented, nothing changes either
+    And <home>/.rbee is a folder that only its owner can read
     And <home>/.local/share/rbee/models is a folder
     And standard error says "<home>/.local/bin is not on your PATH"
     And standard error says "rbee-keeper doctor"
-    When somebody notes what is in the home
+    When the contents of the home folder are noted
     And I run `rbee-keeper install --user`
     Then it exits with 0
-    And the home is as it was
+    And the home folder is unchanged
 
   @t001-54
-  Scenario: A config file that is there is left alone
-    When somebody notes what is in the config file
+  Scenario: An existing config file is left alone
+    When the contents of the config file are noted
     And I run `rbee-keeper install`
     Then it exits with 0
     And standard output says "config.toml was there already, and is left as it is"
-    And the config file is as it was
+    And the config file is unchanged
 
   @beyond
   Scenario: A program of the same name is not overwritten
-    Given a home with nothing in it
+    Given an empty home folder
     And another program <home>/.local/bin/queen-rbee
     When I run `rbee-keeper install`
     Then it exits with 1
     And standard error says "<home>/.local/bin/queen-rbee is another program, and was left alone"
-    And that program is as it was
+    And that program is unchanged
     And <home>/.local/bin has rbee-keeper, rbee-hive and llm-worker-rbee beside it
-    When the command that it advises is typed
+    When I type the command that it advises
     And I run `rbee-keeper install`
     Then it exits with 0
     And the four programs in <home>/.local/bin answer with their version
 
   @beyond
   Scenario: XDG's folders are used where they are set
-    Given a home with nothing in it
+    Given an empty home folder
     And the environment has XDG_CONFIG_HOME=<home>/settings
     And the environment has XDG_DATA_HOME=<home>/data
     When I run `rbee-keeper install --systemd`
@@ -52,21 +52,21 @@ Feature: A person installs rbee for themself
     And <home>/settings/systemd/user has the units of queen and hive
 
   @beyond
-  Scenario: Where PATH has the folder already, nobody is told to change it
-    Given a home with nothing in it
+  Scenario: Where PATH has the folder already, there is no advice to change it
+    Given an empty home folder
     And the environment has PATH=<home>/.local/bin:/usr/bin:/bin
     When I run `rbee-keeper install`
     Then it exits with 0
-    And nothing is said about PATH
+    And standard error says nothing of "PATH"
 
   @beyond
-  Scenario Outline: What is advised about PATH does it, in <shell>
-    Given a home with nothing in it
+  Scenario Outline: The advice about PATH works, in <shell>
+    Given an empty home folder
     And the environment has PATH=/usr/bin:/bin
     And the environment has SHELL=/usr/bin/<shell>
     When I run `rbee-keeper install`
     Then it exits with 0
-    When the line that it advises is typed in <shell>
+    When I type the line that it advises in <shell>
     Then a new <shell> finds queen-rbee in <home>/.local/bin
 
     Examples:
@@ -84,7 +84,7 @@ Feature: A person installs rbee for themself
       | fish  |
 
   @beyond
-  Scenario Outline: What makes no sense is refused: <flags>
+  Scenario Outline: Flags that make no sense are refused: <flags>
     When I run `rbee-keeper install <flags>`
     Then it exits with 2
 

@@ -1,10 +1,10 @@
 @beyond
-Feature: A pid file is a hint: the process that has the pid by now may be somebody else's
+Feature: A pid file is a hint: by now the pid may belong to another program
 
-  Scenario: A queen died, and another program has her pid
+  Scenario: A queen died, and another program has its pid
     Given a queen and a hive that an operator started
     When the queen dies of SIGKILL
-    And her pid file names another program that has the pid since
+    And the queen's pid file names another program that has its pid now
     And I run `rbee-keeper daemon status`
     Then it exits with 1
     When I run `rbee-keeper daemon stop`
@@ -12,28 +12,28 @@ Feature: A pid file is a hint: the process that has the pid by now may be somebo
     And standard output says "No queen-rbee runs at"
     When I run `rbee-keeper daemon start`
     Then it exits with 0
-    And the queen that was started lasts
-    And the pid file of the queen names the process that listens at her address
+    And the queen that was started is persistent
+    And the pid file of the queen names the process that listens at its address
     And the other program still runs
 
-  Scenario: A queen died, and another program has her pid and her port
+  Scenario: A queen died, and another program has its pid and its port
     It answers nothing, as a queen that hangs would; only the start time tells them apart.
     Given a queen and a hive that an operator started
     When the queen dies of SIGKILL
-    And her pid file names another program that has the pid since, and listens at her address
+    And the queen's pid file names another program that has its pid now, and listens at its address
     And I run `rbee-keeper daemon stop`
     Then it exits with 1
-    And ADDRESS_IN_USE is told
+    And the error is ADDRESS_IN_USE
     And the other program still runs
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5`
     Then it exits with 1
-    And ADDRESS_IN_USE is told
+    And the error is ADDRESS_IN_USE
     And the other program still runs
 
   Scenario: A hive died, and another program has its pid
     Given a queen and a hive that an operator started
     When the hive dies of SIGKILL
-    And its pid file names another program that has the pid since
+    And the hive's pid file names another program that has its pid now
     And I run `rbee-keeper hive status --node localhost`
     Then it exits with 1
     And standard output says "stopped"
@@ -47,12 +47,12 @@ Feature: A pid file is a hint: the process that has the pid by now may be somebo
     Given a queen and a hive that an operator started
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of queen, hive and worker
+    When the pids of queen, hive and worker are noted
     And the queen dies of SIGKILL
-    And a queen is started again
+    And a queen is started
     Then the queen lists that worker as idle
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    And the worker of the run before answered
-    And "worker startup" is told as skipped
-    And the hive is still the same process, and nothing new but the queen
+    And the worker of the previous run answered
+    And "worker startup" is shown as skipped
+    And the hive is still the same process, and only the queen is new

@@ -1,14 +1,14 @@
-Feature: A machine tells what it has, and what of that it can use
-  The hardware, as its own tools tell of it, beside llama.cpp's own list of devices; where they
-  differ, the command that mends it.
+Feature: A machine reports what it has, and what of that it can use
+  The hardware as its own tools report it, beside llama.cpp's own list of devices; where they
+  differ, the command that fixes it.
 
   @beyond
   Scenario: Two cards, and a llama.cpp that can't use them
     Given graphics cards with 11444 and 22888 MiB free
     When I run `rbee-hive detect`
     Then it exits with 0
-    And each card stands in a row with its memory, and is not usable; the CPU is
-    And standard output has the command that builds llama.cpp again with -DGGML_CUDA=on
+    And each card has a row with its memory and is not usable; the CPU is
+    And standard output has the command that rebuilds llama.cpp with -DGGML_CUDA=on
     When I run `rbee-hive detect --json`
     Then it exits with 0
     And the JSON has the same cards, CPU as the only backend, and the command with -DGGML_CUDA=on
@@ -19,7 +19,7 @@ Feature: A machine tells what it has, and what of that it can use
     Then it exits with 0
     And standard output says "cpu"
     And standard output says nothing of "cuda"
-    And standard output has no such command
+    And standard output says nothing of "pip install"
 
   @beyond
   Scenario: What the worker's llama.cpp can use
@@ -28,7 +28,7 @@ Feature: A machine tells what it has, and what of that it can use
     And the JSON is as the worker's own llama.cpp says
 
   @beyond
-  Scenario: A hive tells each device that it can compute on
+  Scenario: A hive reports each device that it can compute on
     Given graphics cards with 11444 and 22888 MiB free
     And a hive that an operator started
     Then the hive says it has only the CPU to compute on, with the machine's memory
@@ -53,7 +53,7 @@ Feature: A machine tells what it has, and what of that it can use
       | silence        |
 
   @beyond
-  Scenario: nvidia-smi answers with more than anybody wants to read
+  Scenario: nvidia-smi answers with far too much
     Given a graphics card with 7630 MiB free
     And nvidia-smi answers with a flood
     When I run `rbee-hive detect --json`
@@ -62,14 +62,14 @@ Feature: A machine tells what it has, and what of that it can use
     And nothing is running
 
   @beyond
-  Scenario Outline: A question is answered though nvidia-smi answers with <mood>
+  Scenario Outline: A prompt is answered even if nvidia-smi answers with <mood>
     Given a graphics card with 7630 MiB free
     And nvidia-smi answers with <mood>
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     When I run `rbee-keeper infer --backend cuda --prompt hi`
     Then it exits with 1
-    And BACKEND_UNAVAILABLE is told
+    And the error is BACKEND_UNAVAILABLE
     And nvidia-smi was asked
     And nothing is running
 
@@ -80,7 +80,7 @@ Feature: A machine tells what it has, and what of that it can use
       | silence |
 
   @beyond
-  Scenario: Who wants the CPU does not wait for the cards
+  Scenario: A request for the CPU does not wait for the cards
     Given a graphics card with 7630 MiB free
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0

@@ -1,18 +1,18 @@
 @beyond
-Feature: What a machine can compute on, asked by the keeper
+Feature: What a machine can compute on, from the keeper
 
-  Scenario Outline: Of this machine it says what rbee-hive says
+  Scenario Outline: For this machine it says what rbee-hive says
     When I run `rbee-hive detect <flags>`
     And I run `rbee-keeper detect <flags>`
     Then it exits with 0
-    And it said the same as the run before, but for what is free
+    And it printed the same as the previous run, apart from free memory
 
     Examples:
       | flags  |
       |        |
       | --json |
 
-  Scenario: Of a node
+  Scenario: For a node
     Given the added node workstation
     When I run `rbee-keeper detect --node workstation`
     Then it exits with 0

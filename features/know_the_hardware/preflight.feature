@@ -1,16 +1,16 @@
-Feature: Before a worker starts, the node looks whether the model can run there
-  Memory first, of the device that is meant, then the backend. Sizes are in proportion to what the
-  machine has; a graphics card is there as far as nvidia-smi tells of one.
+Feature: Before a worker starts, the node checks whether the model can run there
+  First the memory of the chosen device, then the backend. Sizes are in proportion to what the
+  machine has; a graphics card exists as far as nvidia-smi reports one.
 
   @t001-23 @B11.1
   Scenario: A model that needs three quarters of what is free passes
     Given the setting worker.context is 512
     And a model called big that needs 75 % of the free memory
     When I start `rbee-keeper infer --model big --backend cpu --prompt hi`
-    And "worker preflight: memory is enough" is told, and right after it "worker preflight: the backend cpu is there"
+    And "worker preflight: memory is enough" is shown, and right after it "worker preflight: the backend cpu is there"
     And the keeper gets SIGINT
     Then it exits with 130
-    And it is told that as much is needed, and about how much is free
+    And the preflight reports as much needed, and about what is free
     And nothing is running after 10 s
 
   @t001-23
@@ -20,8 +20,8 @@ Feature: Before a worker starts, the node looks whether the model can run there
     And a model called big of 5000 MB
     When I run `rbee-keeper infer --model big --backend cuda --prompt hi`
     Then it exits with 1
-    And it is told that 6000 MB are needed and 8000 MB are free on cuda:0
-    And "worker preflight: memory is enough" is told, and right after it "BACKEND_UNAVAILABLE"
+    And the preflight reports 6000 MB needed and 8000 MB free on cuda:0
+    And "worker preflight: memory is enough" is shown, and right after it "BACKEND_UNAVAILABLE"
 
   @t001-24
   Scenario: A model that needs half as much again as is free is refused
@@ -29,19 +29,19 @@ Feature: Before a worker starts, the node looks whether the model can run there
     And a model called big that needs 150 % of the free memory
     When I run `rbee-keeper infer --model big --backend cpu --prompt hi`
     Then it exits with 1
-    And VRAM_EXHAUSTED is told
+    And the error is VRAM_EXHAUSTED
     And the error names as much, about what is free, and cpu
     And standard error says "smaller quantization"
     And it is a clear message with a next step
 
   @t001-24
-  Scenario: A model of 5000 MB does not go into 4000 MB of a card
+  Scenario: A model of 5000 MB does not fit into 4000 MB of a card
     Given the setting worker.context is 512
     And a graphics card with 3815 MiB free
     And a model called big of 5000 MB
     When I run `rbee-keeper infer --model big --backend cuda --prompt hi`
     Then it exits with 1
-    And VRAM_EXHAUSTED is told
+    And the error is VRAM_EXHAUSTED
     And the error names 6000 MB needed and 4000 MB free on cuda:0
     And standard error says "smaller quantization"
     And it is a clear message with a next step
@@ -50,19 +50,19 @@ Feature: Before a worker starts, the node looks whether the model can run there
   Scenario: A backend that is there passes
     When I run `rbee-keeper infer --backend cpu --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And "worker preflight: the backend cpu is there" is told, and right after it "worker startup"
+    And "worker preflight: the backend cpu is there" is shown, and right after it "worker startup"
 
   @t001-26
   Scenario: A backend that is not there is named, with those that are
     When I run `rbee-keeper infer --backend metal --prompt hi`
     Then it exits with 1
-    And BACKEND_UNAVAILABLE is told
+    And the error is BACKEND_UNAVAILABLE
     And standard error says "'metal'"
     And standard error says "Available here: cpu"
     And it is a clear message with a next step
 
   @beyond
-  Scenario Outline: Of several cards the one asked for counts, else the freest: <asked>
+  Scenario Outline: The requested card counts, else the one with the most free memory: <asked>
     Given the setting worker.context is 512
     And graphics cards with 1908, 3815 and 2862 MiB free
     And a model called big of 5000 MB
@@ -77,31 +77,31 @@ Feature: Before a worker starts, the node looks whether the model can run there
       | --raw      | 4000 | cuda:1 |
 
   @beyond
-  Scenario: A card that llama.cpp was not built for: the command that mends it
+  Scenario: A card that llama.cpp was not built for: the command that fixes it
     Given a graphics card with 7630 MiB free
     When I run `rbee-keeper infer --backend cuda --prompt hi`
     Then it exits with 1
-    And BACKEND_UNAVAILABLE is told
-    And the next step is to build llama.cpp again, with -DGGML_CUDA=on
+    And the error is BACKEND_UNAVAILABLE
+    And the next step is to rebuild llama.cpp with -DGGML_CUDA=on
 
   @beyond
   Scenario: Without a card there is no such command
     When I run `rbee-keeper infer --backend cuda --prompt hi`
     Then it exits with 1
-    And BACKEND_UNAVAILABLE is told
+    And the error is BACKEND_UNAVAILABLE
     And standard error says "Available here: cpu."
-    And standard output has no such command
+    And standard output says nothing of "pip install"
 
   @beyond
-  Scenario: Forced, memory is told and not obeyed
+  Scenario: Forced, the memory check is reported and overridden
     Given the setting worker.context is 512
     And a graphics card with 3815 MiB free
     And a model called big of 5000 MB
     When I run `rbee-keeper infer --force --model big --backend cuda --prompt hi`
     Then it exits with 1
-    And it is told that 6000 MB are needed and 4000 MB are free on cuda:0
+    And the preflight reports 6000 MB needed and 4000 MB free on cuda:0
     And standard error says "memory is not enough"
-    And "as forced" is told, and right after it "BACKEND_UNAVAILABLE"
+    And "as forced" is shown, and right after it "BACKEND_UNAVAILABLE"
 
   @beyond
   Scenario: Forced at a hive
@@ -116,7 +116,7 @@ Feature: Before a worker starts, the node looks whether the model can run there
     And its details are exactly backend, available
 
   @beyond
-  Scenario: Forced, what is not here yet is fetched all the same
+  Scenario: Forced, a model that is not here yet is fetched all the same
     Given the setting worker.context is 512
     And a graphics card with 10 MiB free
     And the Hub has lab/small with small-Q8_0.gguf, the small model
@@ -124,7 +124,7 @@ Feature: Before a worker starts, the node looks whether the model can run there
     When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda"}
     Then the answer is the error VRAM_EXHAUSTED
     And no partial file is left
-    When somebody forces a task {"prompt":"hi","model":"hf:lab/small","backend":"cuda"}
+    When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","force":true}
     Then the answer is the error BACKEND_UNAVAILABLE
     And the file lab/small/small-Q8_0.gguf is the one on the Hub
 
@@ -136,5 +136,5 @@ Feature: Before a worker starts, the node looks whether the model can run there
     And a person placed the small Q2_K model at lab/giant/giant-Q2_K.gguf in the models folder
     When I run `rbee-keeper infer --model hf:lab/giant:Q8_0 --backend cuda --prompt hi`
     Then it exits with 1
-    And VRAM_EXHAUSTED is told
+    And the error is VRAM_EXHAUSTED
     And standard error says "hf:lab/giant/giant-Q2_K.gguf would fit"

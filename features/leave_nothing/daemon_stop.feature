@@ -2,11 +2,11 @@
 Feature: daemon stop ends what the queen owns, and says what it saw end
 
   Scenario: A hive and two workers
-    Given a queen that lasts, with a worker that has answered once
-    And its hive has one more worker
+    Given a persistent queen, with a worker that has answered once
+    And the hive has 2 workers
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
-    And it says that the queen of before stopped, with 1 hive and 2 workers
+    And it says that the queen stopped, with 1 hive and 2 workers
     And nothing is running
 
   Scenario: There is no queen
@@ -18,16 +18,16 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     Given a queen and a hive that an operator started
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of queen, hive and worker
+    When the pids of queen, hive and worker are noted
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
-    And it says that the queen of before stopped, with 0 hives and 0 workers
+    And it says that the queen stopped, with 0 hives and 0 workers
     And standard error says "goes on"
     And the queen is gone, and hive and worker are the same processes
 
   Scenario: The hive hangs
     Given the setting times.grace_s is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When the hive stands still
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
@@ -35,21 +35,21 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     And nothing is running after 5 s
 
   Scenario: The queen hangs
-    She can't be asked any more: her pid file names her, and her lifelines do the rest.
+    It can't be asked any more: its pid file names it, and its lifelines do the rest.
     Given the setting times.grace_s is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When the queen stands still
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And standard error says "does not answer"
-    And it says that the queen of before was killed
+    And it says that the queen was killed
     And nothing is running after 10 s
     When I run `rbee-keeper daemon start`
     Then it exits with 0
-    And the queen that was started lasts
+    And the queen that was started is persistent
 
   Scenario: Another command meets a queen that hangs
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When the queen stands still
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5`
     Then it exits with 1

@@ -1,15 +1,15 @@
-Feature: When the person is done, the machine is as before
+Feature: When the person is done, the machine is as it was before
 
   @t001-51 @lifecycle @critical @B11.4
   Scenario: Queen, hive and worker end with the command that started them
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
     And the story is arriving
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And their endings are watched
     Then it exits with 0
     And nothing is running
     And they ended in the order worker, hive, queen, keeper
-    And none of them was killed, nor ended with an error
+    And none of them was killed or ended with an error
 
   @beyond
   Scenario: Two keepers share one queen, which ends with the last of them
@@ -24,7 +24,7 @@ Feature: When the person is done, the machine is as before
   Scenario Outline: A <program> killed in mid-stream leaves nothing behind
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And the <program> is killed
     Then nothing is running after 10 s
 
@@ -35,11 +35,11 @@ Feature: When the person is done, the machine is as before
       | hive    |
 
   @beyond
-  Scenario Outline: Under a lasting queen, a killed <program> takes with it what it owns
-    Given a queen that lasts
+  Scenario Outline: Under a persistent queen, a killed <program> takes with it what it owns
+    Given a persistent queen
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     And the <program> is killed
     Then it exits with 1
     And the <gone> are gone after 10 s
@@ -50,8 +50,8 @@ Feature: When the person is done, the machine is as before
       | hive    | hive and worker         |
 
   @beyond
-  Scenario: A hive that hangs is given up, and does not live on beside its successor
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: A hung hive is replaced, and does not live on beside its successor
+    Given a persistent queen, with a worker that has answered once
     When the hive stands still
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
@@ -59,11 +59,11 @@ Feature: When the person is done, the machine is as before
 
   @beyond
   Scenario: The queen is stopped in mid-stream
-    Given a queen that lasts
+    Given a persistent queen
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
     And somebody else runs `rbee-keeper daemon stop`
     Then it exits with 1
-    And SHUTTING_DOWN is told
-    And the text so far is saved, for nobody else to read
+    And the error is SHUTTING_DOWN
+    And the text so far is saved, readable only by its owner
     And nothing is running

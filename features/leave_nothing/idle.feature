@@ -1,35 +1,35 @@
-Feature: What nobody uses leaves the memory
+Feature: A model that nobody uses leaves the memory
 
   @t001-45 @edge-case @B11.5
-  Scenario: EC10: A worker that nobody asks for is told to go, and its memory is free again
+  Scenario: EC10: A worker that nobody asks is stopped, and its memory is free again
     When I run `rbee-hive daemon --show-settings`
     Then it exits with 0
     And it shows hive.idle_timeout_s as 300
     Given the setting hive.idle_timeout_s is 2
     And the setting worker.mmap is false
     And a queen and a hive that an operator started
-    And somebody notes how much memory they hold
+    And the memory that they hold is noted
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of queen, hive and worker
+    When the pids of queen, hive and worker are noted
     And somebody watches the hive's events
     And the worker's ending is watched
     Then the memory that they hold has grown by at least 80 MB
-    And the idle worker is told to go, and exits with 0
+    And the idle worker is told to stop, and exits with 0
     And it was idle for at least 2 s, and not much longer
     And its log says that it was told to end by POST /v1/admin/shutdown
     And the kernel says that it exited with 0
-    And the memory that they hold is as before, but for 30 MB
+    And the memory that they hold is as before, within 30 MB
     And the hive is still the same process and lists no worker
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    And the phases are told in order, "worker startup" right after "worker preflight"
+    And the phases are shown in order, "worker startup" right after "worker preflight"
     And another worker of the same hive answered
 
   @t001-48 @lifecycle @critical
   Scenario: The idle worker goes, the hive stays
     Given the setting hive.idle_timeout_s is 2
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     Then the worker is gone after 6 s
     And the hive is still the same process and lists no worker
     And the hive answers that it is alive
@@ -39,9 +39,9 @@ Feature: What nobody uses leaves the memory
     And another worker of the same hive answered
 
   @beyond
-  Scenario: A worker that is at work is not idle
+  Scenario: A worker that is working is not idle
     Given the setting hive.idle_timeout_s is 0.5
-    And a queen that lasts
+    And a persistent queen
     When I run `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0 --json`
     Then it exits with 0
     And the answer took longer than 1 s

@@ -1,5 +1,5 @@
 @beyond
-Feature: What a queen started on another node ends with her
+Feature: What a queen started on another node ends with it
 
   Background:
     Given the added node workstation
@@ -7,7 +7,7 @@ Feature: What a queen started on another node ends with her
   Scenario Outline: The <program> is killed in mid-stream
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 2000 --temperature 0 --json`
     And tokens are arriving
-    And somebody notes the pids of the queen, and of hive and worker on workstation
+    And the pids of the queen, and of hive and worker on workstation, are noted
     And the <program> is killed
     Then it exits with <code>
     And nothing is running after 10 s
@@ -20,11 +20,11 @@ Feature: What a queen started on another node ends with her
       | worker  | 1    |
 
   Scenario: The SSH connection breaks in mid-stream
-    What hangs on it ends, on either side, although every other connection still stands.
-    Given a queen that lasts
+    Everything that depends on it ends, on either side, while every other connection still stands.
+    Given a persistent queen
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 2000 --temperature 0 --json`
     And tokens are arriving
-    And somebody notes the pids of the queen, and of hive and worker on workstation
+    And the pids of the queen, and of hive and worker on workstation, are noted
     And workstation's SSH server drops all connections
     Then the hive and worker are gone after 10 s
     And it exits with 1
@@ -40,20 +40,20 @@ Feature: What a queen started on another node ends with her
     And a queen that an operator started
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 4000 --temperature 0 --json`
     And tokens are arriving
-    And somebody notes the pids of the queen, and of hive and worker on workstation
+    And the pids of the queen, and of hive and worker on workstation, are noted
     And the endings of all three are watched
     And the queen gets SIGTERM
     Then it exits with 1
-    And SHUTTING_DOWN is told
+    And the error is SHUTTING_DOWN
     And the queen exits with 0
     And worker and hive ended before the queen, none of them by SIGKILL
     And nothing is running
 
-  Scenario: Under a lasting queen the hive stays, until she is told to stop
-    Given a queen that lasts
+  Scenario: Under a persistent queen the hive stays, until the queen is told to stop
+    Given a persistent queen
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of the queen, and of hive and worker on workstation
+    When the pids of the queen, and of hive and worker on workstation, are noted
     And I run `rbee-keeper setup list-nodes`
     Then it exits with 0
     And the queen, and hive and worker on workstation, are still the same processes
@@ -62,17 +62,17 @@ Feature: What a queen started on another node ends with her
     When the endings of all three are watched
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
-    And it says that the queen of before stopped, with 1 hive and 1 worker
+    And it says that the queen stopped, with 1 hive and 1 worker
     And worker and hive ended before the queen, each with 0
     And nothing is running
 
   Scenario: The hive there hangs when the queen is told to stop
     Given the setting times.grace_s is 1
     And on workstation the setting times.grace_s is 1
-    And a queen that lasts
+    And a persistent queen
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of the queen, and of hive and worker on workstation
+    When the pids of the queen, and of hive and worker on workstation, are noted
     And the hive stands still
     And I run `rbee-keeper daemon stop`
     Then it exits with 0

@@ -1,13 +1,13 @@
-Feature: The key opens everything, so it stands in one file only
+Feature: The key opens everything, so it is in one file only
 
   @beyond
-  Scenario: No key in a command line, an environment, an output or a log
+  Scenario: No key in any command line, environment, output or log
     Given the setting log.level is "debug"
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
     And the story is arriving
-    And somebody notes the pids of queen, hive and worker
+    And the pids of queen, hive and worker are noted
     Then no secret is in any command line, environment, output or log
-    And the key is in a file for nobody else to read
+    And the key is in a file that only its owner can read
     And it exits with 0
     And no secret is in any command line, environment, output or log
 

@@ -1,11 +1,11 @@
 @beyond
-Feature: A model is in memory before anybody asks it
+Feature: A model is in memory before anybody needs it
 
-  Scenario: A worker is started with everything told
+  Scenario: A worker is started with every option
     Given the added node workstation
     When I run `rbee-keeper worker start --node workstation --model smollm2 --backend cpu --device 0 --slots 2 --context 512`
     Then it exits with 0
-    And this is told, in this order
+    And these words are shown, in this order
       | words                                                        |
       | starting rbee-hive on workstation over SSH                   |
       | skipped: worker registry                                     |
@@ -19,37 +19,37 @@ Feature: A model is in memory before anybody asks it
     And standard output names the only worker, workstation and bundled:smollm2-135m-instruct in one line
     And the queen lists that worker as idle on workstation, with 2 slots
     And the worker's command line has a context of 512 and 2 slots
-    And the queen lasts
+    And the queen that was started is persistent
     When I run `rbee-keeper infer --node workstation --model smollm2 --prompt "write a short story" --max-tokens 5 --json`
     Then it exits with 0
-    And "worker startup" is told as skipped
+    And "worker startup" is shown as skipped
 
   Scenario: A second worker of one model
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper worker start --model smollm2 --quiet`
     Then it exits with 0
     And standard error is empty
     And the queen lists two workers of that model, one of them the one of before
 
-  Scenario: For programs, every event is a line of JSON
-    Given a queen that lasts
+  Scenario: With --json, every event is a line of JSON
+    Given a persistent queen
     When I run `rbee-keeper worker start --model smollm2 --json`
     Then it exits with 0
     And the events on standard output are narration, loading and at last one ready
     And the ready worker is the one that the queen lists
 
-  Scenario: What does not fit is not started
+  Scenario: A worker that does not fit is not started
     When I run `rbee-keeper worker start --model <enormous>`
     Then it exits with 1
-    And VRAM_EXHAUSTED is told
+    And the error is VRAM_EXHAUSTED
     And it is a clear message with a next step
     And standard output is empty
     And nothing is running
 
-  Scenario Outline: What can't be is told, and nothing is left
+  Scenario Outline: An impossible request is refused, and nothing is left
     When I run `rbee-keeper worker start <flags>`
     Then it exits with <code>
-    And <error> is told
+    And the error is <error>
     And it is a clear message with a next step
     And nothing is running
 
@@ -61,11 +61,11 @@ Feature: A model is in memory before anybody asks it
       | --model nothing-of-that-name    | 1    | INVALID_MODEL_REF   |
 
   Scenario: Ctrl+C while it loads
-    Given a queen that lasts
+    Given a persistent queen
     When I start `rbee-keeper worker start --model <large>`
-    And the hive lists a worker that loads
+    And the hive lists a loading worker
     And the keeper gets SIGINT
     Then it exits with 130
     And standard error ends with "Canceled."
     And the queen lists no worker after 10 s
-    And nothing but the queen and her hive is running
+    And nothing but the queen and its hive is running

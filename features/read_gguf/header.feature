@@ -1,12 +1,12 @@
 @gguf
-Feature: A model file says itself what it is
+Feature: A model file's header says what it is
 
   @t001-19
   Scenario Outline: A GGUF that is called <name>
-    Given a queen that lasts
+    Given a persistent queen
     When I run `rbee-keeper infer --model <model> --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And the model-loader tells of GGUF, llama, 30 layers, <quantization>
+    And the model-loader reports GGUF, llama, 30 layers, <quantization>
     And the worker says that llama.cpp has loaded GGUF, llama, 30 layers, <quantization>
 
     Examples:
@@ -19,19 +19,19 @@ Feature: A model file says itself what it is
     Given a queen and a hive that an operator started
     When I run `rbee-keeper infer --model <no gguf> --prompt hi`
     Then it exits with 1
-    And UNSUPPORTED_MODEL_FORMAT is told
+    And the error is UNSUPPORTED_MODEL_FORMAT
     And standard error says "shopping-list.gguf"
 
   @t001-20
-  Scenario: What is in the header is what is told
-    Given a worker with 2 slots, started by hand
+  Scenario: The header's values are reported
+    Given a worker with `--slots 2`, started by hand
     When the worker is asked for its model
     Then its vocabulary, its end-of-sequence token, its quantization and its size are those of the file
-    And its size in memory is what llama.cpp says to somebody else who asks
+    And its size in memory is what llama.cpp itself reports
 
   @t001-20
   Scenario: An answer ends with the header's end-of-sequence token
-    Given a worker with 2 slots, started by hand
+    Given a worker with `--slots 2`, started by hand
     When it is asked for an answer that ends early, with and without obeying the end
     Then the first has fewer tokens and the reason EOS, the second all of them and MAX_TOKENS
     And at the end of the first, the header's end-of-sequence token is the one to come

@@ -15,7 +15,7 @@ Feature: Quantizations
     And a queen and a hive that an operator started
     When I run `rbee-keeper infer --model <model> --prompt hi --max-tokens 1`
     Then it exits with 0
-    And the preflight tells that <model> needs <arithmetic>, and what is free
+    And the preflight reports that <model> needs <arithmetic>, and what is free
 
     Examples:
       | model     | context | arithmetic                     |

@@ -1,12 +1,12 @@
 @beyond
 Feature: A log does not fill the disk
 
-  Scenario: Files are put aside, and the oldest go
+  Scenario: Files are rotated, and the oldest are deleted
     Given the setting log.max_mb is 0.001
     And the setting log.files is 3
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When I start `rbee-keeper logs --node localhost --follow --lines 10000`
-    And its first lines are there
+    And its first lines appear
     And 5 workers are started and ended, one after the other
     Then rbee-hive.log has been put aside more than twice, and there are 3 files of it
     And there are 3 files of queen-rbee.log
@@ -17,11 +17,11 @@ Feature: A log does not fill the disk
     And what is left of rbee-hive's log is what was shown last of it
 
   Scenario: The file of a daemon is moved away
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When the log files of hive and worker are moved away
     Then hive and worker write to new ones within 5 s
 
-  Scenario: As configured, on every daemon
+  Scenario: Every daemon rotates as configured
     When I run `queen-rbee daemon --show-settings`
     Then it exits with 0
     And it shows log.max_mb as 10

@@ -2,7 +2,7 @@
 Feature: A machine becomes a node once SSH to it works
 
   @t001-01 @critical
-  Scenario: Adding a node tests SSH, asks what it has, and keeps what it was told
+  Scenario: Adding a node tests SSH, detects its devices and stores its settings
     Given the node workstation
     And on workstation the programs are below the folder /home/rbee and nowhere else
     And the person's only key is ~/.ssh/lab key
@@ -36,7 +36,7 @@ Feature: A machine becomes a node once SSH to it works
     And the setting times.connect_s is 0.5
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "timeout"
     And standard error says "workstation.home.arpa"
     And it is a clear message with a next step
@@ -44,13 +44,13 @@ Feature: A machine becomes a node once SSH to it works
     And the registry has no row
 
   @beyond
-  Scenario Outline: What SSH said is told where it is not the time that ran out: <fault>
+  Scenario Outline: Where it is not a timeout, the error has SSH's own words: <fault>
     Given the node workstation
     And workstation's SSH server <fault>
     And the setting times.connect_s is 1
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "<reason>"
     And it is a clear message with a next step
     And the registry has no row
@@ -65,13 +65,13 @@ Feature: A machine becomes a node once SSH to it works
   Scenario: The host of a node that does not exist
     When I run `rbee-keeper setup add-node --name ghost --ssh-host ghost.invalid`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "ghost.invalid"
     And it is a clear message with a next step
     And the registry has no row
 
   @beyond
-  Scenario: A node on which nothing is installed is added, and the person is told how to go on
+  Scenario: A node without rbee is added, and the next step is shown
     Given the node workstation
     And workstation has no rbee
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
@@ -85,7 +85,7 @@ Feature: A machine becomes a node once SSH to it works
     And its last_connected_unix is now
 
   @beyond
-  Scenario: Adding a node again writes over what was said before
+  Scenario: Adding a node again replaces its settings
     Given the added node workstation
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --install-path /opt/rbee --hive-port 9300`
     Then it exits with 0

@@ -1,30 +1,30 @@
-Feature: The first time, a person says whether a machine is the one they mean
+Feature: The first time, a person confirms that a machine is the right one
 
   Background:
     Given the node workstation
 
   @beyond
-  Scenario: Nobody is there to ask: the fingerprint is shown, with the flag that accepts it
+  Scenario: Without a terminal, the fingerprint is shown, with the flag that accepts it
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "--accept-host-key <workstation fingerprint>"
     And the SSH server of workstation let nobody in
     And the registry has no row
 
   @beyond
-  Scenario: What was accepted is kept, for queens to come
+  Scenario: An accepted key is kept for later queens
     Given the node workstation has been added
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 0
-    And ~/.rbee/known_hosts has the key of workstation, for nobody else to write
-    And ~/.ssh/known_hosts is as it was
+    And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
+    And ~/.ssh/known_hosts is unchanged
 
   @beyond
-  Scenario: Another fingerprint than the one that was accepted
+  Scenario: A fingerprint that is not the accepted one
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "<workstation fingerprint>"
     And the SSH server of workstation let nobody in
     And the registry has no row
@@ -32,19 +32,19 @@ Feature: The first time, a person says whether a machine is the one they mean
   @beyond
   Scenario: On a terminal the person is asked, and says yes
     When I type `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa` on a terminal
-    And the terminal asks "Trust it? [y/N]"
+    And the terminal shows "Trust it? [y/N]"
     Then the terminal shows the fingerprint of workstation
     When I type "y" there
     Then it exits there with 0
     And the registry has one row, of workstation, with
       | column | value     |
       | status | reachable |
-    And ~/.rbee/known_hosts has the key of workstation, for nobody else to write
+    And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
 
   @beyond
   Scenario Outline: On a terminal the person is asked, and answers "<answer>"
     When I type `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa` on a terminal
-    And the terminal asks "Trust it? [y/N]"
+    And the terminal shows "Trust it? [y/N]"
     And I type "<answer>" there
     Then it exits there with 1
     And the SSH server of workstation let nobody in
@@ -62,7 +62,7 @@ Feature: The first time, a person says whether a machine is the one they mean
     And workstation's SSH server has another host key now
     When I run `<line>`
     Then it exits with 1
-    And SSH_CONNECTION_FAILED is told
+    And the error is SSH_CONNECTION_FAILED
     And standard error says "the host key has changed"
     And it is a clear message with a next step
     And the SSH server of workstation let nobody in since then
@@ -74,7 +74,7 @@ Feature: The first time, a person says whether a machine is the one they mean
       | rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>              |
 
   @beyond
-  Scenario: A machine that the person's ssh knows already is not asked about
+  Scenario: There is no question about a machine that the person's ssh knows already
     Given the person's ssh knows the key of workstation
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 0

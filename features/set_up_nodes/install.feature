@@ -1,8 +1,8 @@
 @setup
-Feature: rbee comes to a node with one command
+Feature: One command installs rbee on a node
 
   @t001-03 @B1.1
-  Scenario: Installing from a repository: cloned, built, and it answers
+  Scenario: Installing from a repository: it is cloned, built and answers
     Given the node workstation
     And workstation has no rbee
     And workstation shares the packages that pip knows here
@@ -10,7 +10,7 @@ Feature: rbee comes to a node with one command
     And somebody has added workstation with --git-repo <repository> --git-branch release --install-path ~/rbee
     When I install with `rbee-keeper setup install --node workstation`
     Then it exits with 0
-    And the steps cloning, building, complete were told, each naming workstation
+    And the steps cloning, building, complete were reported, each naming workstation
     And ~/rbee on workstation is a clone of the repository, at its branch release
     And the rbee-hive in ~/rbee on workstation has the version of the repository
     And the worker in ~/rbee on workstation can load llama.cpp
@@ -18,13 +18,13 @@ Feature: rbee comes to a node with one command
     And nothing is running
 
   @beyond
-  Scenario: A node without git and network is sent what is installed here, into any folder
+  Scenario: A node without git or a network gets the version that is installed here, in any folder
     Given the node workstation
     And workstation has no git and reaches no package index
     And somebody has added workstation with --install-path "~/my 'own' lab $(touch pwned)"
     When I install with `rbee-keeper setup install --node workstation --wheel`
     Then it exits with 0
-    And the steps sending, building, complete were told, each naming workstation
+    And the steps sending, building, complete were reported, each naming workstation
     And the rbee-hive in ~/my 'own' lab $(touch pwned) on workstation has the version that runs here
     And the worker in ~/my 'own' lab $(touch pwned) on workstation can load llama.cpp
     And the registry knows the backends of workstation
@@ -33,7 +33,7 @@ Feature: rbee comes to a node with one command
     And nothing was touched
 
   @beyond
-  Scenario: Running it again upgrades, and leaves a hive that runs alone
+  Scenario: Running it again upgrades, and leaves a running hive alone
     Given the node workstation
     And workstation has no rbee
     And workstation shares the packages that pip knows here
@@ -43,7 +43,7 @@ Feature: rbee comes to a node with one command
     Then it exits with 0
     When I run `rbee-keeper hive start --node workstation`
     Then it exits with 0
-    When somebody notes the pid of the hive on workstation
+    When the pid of the hive on workstation is noted
     And the repository has version 0.1.77
     And I install with `rbee-keeper setup install --node workstation`
     Then it exits with 0
@@ -55,18 +55,18 @@ Feature: rbee comes to a node with one command
     And nothing is running
 
   @beyond
-  Scenario: A repository that can't be cloned is told in git's own words
+  Scenario: A repository that can't be cloned is reported in git's own words
     Given the node workstation
     And somebody has added workstation with --git-repo /nowhere/rbee.git
     When I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
-    And PROGRAM_FAILED is told
+    And the error is PROGRAM_FAILED
     And standard error says "cloning on workstation failed"
     And standard error says "'/nowhere/rbee.git' does not appear to be a git repository"
     And it is a clear message with a next step
 
   @beyond
-  Scenario: What can't be built is told in pip's own words
+  Scenario: A failed build is reported in pip's own words
     Given the node workstation
     And workstation shares the packages that pip knows here
     And a repository with this version of rbee on its branch release
@@ -74,14 +74,14 @@ Feature: rbee comes to a node with one command
     And somebody has added workstation with --git-repo <repository> --git-branch release
     When I install with `rbee-keeper setup install --node workstation`
     Then it exits with 1
-    And PROGRAM_FAILED is told
-    And the steps cloning, building were told, each naming workstation
+    And the error is PROGRAM_FAILED
+    And the steps cloning, building were reported, each naming workstation
     And standard error says "building on workstation failed"
     And standard error says "click>=8888"
     And it is a clear message with a next step
 
   @beyond @sshd
-  Scenario: Ctrl+C in the middle ends what runs there, and nothing took the place of what was
+  Scenario: Ctrl+C ends what runs on the node, and leaves the old installation in place
     Given the node workstation with OpenSSH
     And workstation has no rbee
     And workstation shares the packages that pip knows here
@@ -92,21 +92,21 @@ Feature: rbee comes to a node with one command
     And the keeper gets SIGINT
     Then it exits with 130
     And nothing is running on workstation after 10 s
-    And no environment counts in ~/rbee on workstation
+    And ~/rbee on workstation has no finished environment
 
   @beyond
-  Scenario: A Python that is too old is told before anything is changed
+  Scenario: A Python that is too old is reported before anything is changed
     Given the node workstation
     And the only Python of workstation is 3.9.2
     And somebody has added workstation with --git-repo /nowhere/rbee.git
-    When somebody notes what is in the home of workstation
+    When the contents of the home folder of workstation are noted
     And I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
-    And PROGRAM_FAILED is told
+    And the error is PROGRAM_FAILED
     And standard error says "3.9.2"
     And standard error says "3.11"
     And it is a clear message with a next step
-    And the home of workstation is as it was
+    And the home folder of workstation is unchanged
 
   @beyond
   Scenario: A folder with something else in it is left alone
@@ -115,7 +115,7 @@ Feature: rbee comes to a node with one command
     And somebody has added workstation with --git-repo /nowhere/rbee.git --install-path ~/lab
     When I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
-    And INVALID_REQUEST is told
+    And the error is INVALID_REQUEST
     And standard error says "notes.txt"
     And there is nothing but that file in ~/lab of workstation
 
@@ -124,6 +124,6 @@ Feature: rbee comes to a node with one command
     Given the added node workstation
     When I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
-    And INVALID_REQUEST is told
+    And the error is INVALID_REQUEST
     And standard error says "--git-repo"
     And standard error says "--wheel"

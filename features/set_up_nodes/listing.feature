@@ -1,5 +1,5 @@
 @setup
-Feature: The registry can be looked at and cleaned up
+Feature: The registry can be listed and cleaned up
 
   @t001-04
   Scenario: Each of two nodes is listed
@@ -33,14 +33,14 @@ Feature: The registry can be looked at and cleaned up
     And the registry has no row
     When I run `rbee-keeper setup remove-node --name workstation`
     Then it exits with 1
-    And NODE_NOT_FOUND is told
+    And the error is NODE_NOT_FOUND
     And standard error says "workstation"
 
   @t001-06 @critical
-  Scenario: Who infers on a node that nobody added is told how to add it
+  Scenario: An unknown node: the error says how to add it
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
-    And NODE_NOT_FOUND is told
+    And the error is NODE_NOT_FOUND
     And standard error says "workstation"
     And standard error says "rbee-keeper setup add-node --name workstation"
     And standard output is empty

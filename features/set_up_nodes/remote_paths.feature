@@ -1,10 +1,10 @@
 @install
-Feature: Which program is started on a node
+Feature: Which rbee-hive is started on a node
 
   @t001-57
   Scenario Outline: <case>
     Given the node workstation
-    And on workstation the programs are in /opt/one/.venv/bin, /opt/two/.venv/bin and /opt/three too
+    And on workstation the programs are also in /opt/one/.venv/bin, /opt/two/.venv/bin and /opt/three
     And the config file has these settings of [remote]: <remote>
     And somebody has added workstation with --install-path <workstation root>/opt/one
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`

@@ -1,9 +1,9 @@
 @beyond
 Feature: Texts become vectors
-  As OpenAI's /v1/embeddings has it, so that what exists can use it.
+  In the format of OpenAI's /v1/embeddings, so that existing clients can use it.
 
   Background:
-    Given a worker with 2 slots, started by hand
+    Given a worker with `--slots 2`, started by hand
 
   Scenario: Vectors of several texts
     When these texts are embedded
@@ -30,7 +30,7 @@ Feature: Texts become vectors
       | null      |
     Then each is answered with 400 and INVALID_REQUEST, which names the field "input"
 
-  Scenario: Streams go on meanwhile
+  Scenario: Streams go on in the meantime
     When an answer is under way
     And 10 texts are embedded, one after the other
     Then tokens came in between

@@ -1,5 +1,5 @@
 @beyond
-Feature: A worker says where its limits are
+Feature: A worker reports its limits
 
   Scenario: A context that fills up
     Given a worker with `--slots 2 --context 64`, started by hand
@@ -10,11 +10,11 @@ Feature: A worker says where its limits are
     Given a worker with `--slots 2 --context 64`, started by hand
     When the worker is sent a prompt of 100 words
     Then the answer is 400 with the error PROMPT_TOO_LONG
-    And it tells how many tokens the prompt has, and that the context holds 64
+    And it says how many tokens the prompt has, and that the context holds 64
 
   # One worker for all of them: each is refused before anything is computed.
   Scenario: Fields and their limits
-    Given a worker with 2 slots, started by hand
+    Given a worker with `--slots 2`, started by hand
     When the worker is asked with each of these values
       | field          | value                | but      |
       | temperature    | -0.1                 | 0        |
@@ -32,6 +32,6 @@ Feature: A worker says where its limits are
       | ignore_eos     | "yes"                | true     |
       | prompt         | ""                   | "bees"   |
     Then each is refused with INVALID_REQUEST, which names the field, its limit and the value
-    And what stands in the last column is answered
+    And the values in the last column are accepted
     When the worker is asked with an unknown field
     Then it is refused with INVALID_REQUEST, which names that field

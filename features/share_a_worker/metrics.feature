@@ -1,8 +1,8 @@
 @beyond
-Feature: What a worker did can be read as Prometheus has it
+Feature: A worker's metrics can be read by Prometheus
 
   Background:
-    Given a worker with 2 slots, started by hand
+    Given a worker with `--slots 2`, started by hand
 
   Scenario: The counters agree with the streams
     When three answers are made, one is canceled, and one is refused
@@ -12,7 +12,7 @@ Feature: What a worker did can be read as Prometheus has it
     And it says that 2 slots are there, and that 0 are busy
     And its memory is that of the process
 
-  Scenario: A busy slot is counted, and told to who has the key
+  Scenario: A busy slot is counted, and shown to a client that has the key
     When an answer is under way
     Then it says that 2 slots are there, and that 1 is busy
     When its metrics are asked for without a key

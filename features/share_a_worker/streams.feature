@@ -1,10 +1,10 @@
 @beyond @alone
 Feature: Many people share one worker
   A worker computes the next token of all its streams together. Nobody gets another's words, nobody
-  waits for another's prompt, and who leaves makes room.
+  waits for another's prompt, and a client that leaves makes room.
 
   Background:
-    Given a worker with 8 slots, started by hand
+    Given a worker with `--slots 8`, started by hand
 
   Scenario: Eight streams at once are all correct
     When eight different prompts are answered at once, 48 tokens each
@@ -16,13 +16,13 @@ Feature: Many people share one worker
   Scenario: A hundred streams, a third canceled at random moments
     When a hundred streams have come and gone, every third canceled on the way
     Then every stream went as it should, and most of that third were cut short
-    And all 8 slots are free
+    And all 8 slots are free within 5 s
     And the worker needs no more memory than before
 
   Scenario: A client that goes away frees its slot
     When a client goes away in the middle of an answer
     Then all 8 slots are free within 2 s
-    And it is no worker that had died: it answers the next
+    And the worker is alive and answers the next prompt
 
   # Five tries, since other programs on this machine can only make it look slower than it is.
   Scenario: DELETE stops the work in the middle of an answer
@@ -39,7 +39,7 @@ Feature: Many people share one worker
     When three streams are under way, and a prompt of 1000 words comes in
     Then each of the three gets at least 5 tokens while that is read
 
-  Scenario: Streams get their grace, then end with an error
+  Scenario: Streams get their grace period, then end with an error
     When the worker is told to shut down while a short and a long answer are under way
     Then the short one is whole
     And the long one ended with SHUTTING_DOWN after the grace of 2 s

@@ -1,23 +1,23 @@
 @beyond
 Feature: The text is what was asked for
-  Chance can be repeated, stop sequences are never seen, and characters come whole.
+  Random choices can be repeated, stop sequences are never shown, and characters come whole.
 
   Background:
-    Given a worker with 4 slots, started by hand
+    Given a worker with `--slots 4`, started by hand
 
   # Alone, and with nothing kept from before: a batch of another width rounds in another way.
-  Scenario: Chance can be repeated, and is chance
+  Scenario: Random choices can be repeated with a seed, and differ without one
     When the same prompt is answered with temperature 0.8 and the seeds 11, 11 and 12
     Then the first two texts are the same and the third is another
     When the same prompt is answered with temperature 0.8 and no seed, three times
     Then at least two of the texts differ
 
-  Scenario: A stop sequence is not shown, not even when it lies across tokens
+  Scenario: A stop sequence is not shown, even when it lies across tokens
     When a text is stopped at words that begin in one of its tokens and end in the next
     Then the text ends right before those words, with STOP_SEQUENCE
     And no event held a part of them
 
-  Scenario: What only begins like a stop sequence is shown
+  Scenario: Text that only begins like a stop sequence is shown
     When a text is made with a stop sequence that begins like it and goes on otherwise
     Then the whole text is shown, with MAX_TOKENS
 

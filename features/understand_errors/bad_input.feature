@@ -1,5 +1,5 @@
 @beyond
-Feature: A mistake is told with the way out of it
+Feature: An error for a mistake says how to correct it
   Never a traceback, never exit code 0, never something left running.
 
   Scenario Outline: <mistake>
@@ -22,11 +22,11 @@ Feature: A mistake is told with the way out of it
       | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
       | an unknown model                    | rbee-keeper infer --prompt hi --model smolm2            | 1    | smollm2           |
       | a model file that does not exist    | rbee-keeper infer --prompt hi --model <missing>         | 1    | nowhere.gguf      |
-      | a file that is no GGUF              | rbee-keeper infer --prompt hi --model <no gguf>         | 1    | shopping-list.gguf |
+      | a file that is not a GGUF           | rbee-keeper infer --prompt hi --model <no gguf>         | 1    | shopping-list.gguf |
       | an unknown node                     | rbee-keeper infer --prompt hi --node attic              | 1    | attic             |
-      | an address that is no address       | queen-rbee daemon --host not/an/address                 | 2    | not/an/address    |
+      | an impossible address               | queen-rbee daemon --host not/an/address                 | 2    | not/an/address    |
       | an address of another machine       | queen-rbee daemon --host 192.0.2.1 --insecure           | 1    | 192.0.2.1         |
-      | a port that is no port              | rbee-hive daemon --port 99999                           | 2    | 99999             |
+      | an impossible port                  | rbee-hive daemon --port 99999                           | 2    | 99999             |
       | a worker without a model            | llm-worker-rbee                                         | 2    | --model           |
 
   Scenario Outline: A config file with <mistake>
@@ -59,11 +59,11 @@ Feature: A mistake is told with the way out of it
       | a web site    |
       | a mute server |
 
-  Scenario: A daemon on a port that another one holds
+  Scenario: A daemon on a port that is in use
     Given a hive that an operator started
     When I run `rbee-hive daemon`
     Then it exits with 1
-    And ADDRESS_IN_USE is told
+    And the error is ADDRESS_IN_USE
     And standard error says "<hive address>:9200"
     And it is a clear message with a next step
 

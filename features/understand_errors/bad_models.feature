@@ -1,16 +1,16 @@
 @beyond
-Feature: A broken model is told as broken
-  Whatever a file says of itself, it is told in words what is wrong with it, and the node lives on.
+Feature: A broken model is reported as broken
+  Whatever a file claims to be, the error says what is wrong with it, and the node lives on.
   One world for many files: each must leave the next one a hive that works.
 
   Background:
     Given a queen and a hive that an operator started
 
-  Scenario: Files that are cut short or no models
+  Scenario: Files that are truncated or not models
     When somebody asks for an answer from each of these files
       | file                     | code                     | words        |
       | empty                    | MODEL_CORRUPT            | empty        |
-      | a shopping list          | UNSUPPORTED_MODEL_FORMAT | no GGUF      |
+      | a shopping list          | UNSUPPORTED_MODEL_FORMAT | not a GGUF   |
       | cut in half              | MODEL_CORRUPT            | cut short    |
       | cut in its header        | MODEL_CORRUPT            | header       |
       | noise behind the magic   | MODEL_CORRUPT            | version      |
@@ -43,6 +43,6 @@ Feature: A broken model is told as broken
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
 
-  Scenario: It is not the way in which these files are made
+  Scenario: Files made in the same way, without a fault, work
     When the hive is asked to spawn a worker for <unbroken> on cpu 0
     Then the worker becomes idle

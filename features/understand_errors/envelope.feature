@@ -35,7 +35,7 @@ Feature: Every error has one shape
     Examples:
       | code            | fault                                           | model                  | status | details                                              |
       | MODEL_NOT_FOUND | the Hub redirects files to another host         | hf:lab/small/smal.gguf | 404    | model, near                                          |
-      | MODEL_GATED     | who wants lab/small needs the token hf_open     | hf:lab/small           | 403    | model, url                                           |
+      | MODEL_GATED     | lab/small requires the token hf_open            | hf:lab/small           | 403    | model, url                                           |
       | DOWNLOAD_FAILED | the Hub is down                                 | hf:lab/small           | 502    | model, attempts, bytes_downloaded, bytes_total, reason |
 
     @tmpfs
@@ -45,7 +45,7 @@ Feature: Every error has one shape
 
   Scenario: CHECKSUM_MISMATCH
     Given the Hub has lab/small with small.gguf, the small model
-    And the Hub says another sha256 of small.gguf in lab/small than it has
+    And the Hub reports a wrong sha256 for small.gguf in lab/small
     And a queen and a hive that an operator started
     When the hive is asked to fetch hf:lab/small
     Then the stream ends with the error CHECKSUM_MISMATCH and [DONE]
@@ -65,7 +65,7 @@ Feature: Every error has one shape
 
   Scenario: INVALID_REQUEST for a download that nobody asked for
     Given a hive that an operator started
-    When somebody follows a download that there is not
+    When somebody follows a download that does not exist
     Then the answer is 404 with the error INVALID_REQUEST
     And its details are exactly errors
 
@@ -80,7 +80,7 @@ Feature: Every error has one shape
     Then the answer is the error MODEL_IN_USE
     And its details are exactly model, workers
 
-  Scenario Outline: <code> from the hive reaches who asked the queen
+  Scenario Outline: <code> from the hive reaches the client that asked the queen
     Given a queen and a hive that an operator started
     When a task is sent <body>
     Then the answer is the error <code>
@@ -94,7 +94,7 @@ Feature: Every error has one shape
       | BACKEND_UNAVAILABLE      | {"prompt":"hi","backend":"metal"}       | backend, available            |
       | VRAM_EXHAUSTED           | {"prompt":"hi","model":"<enormous>"}    | node, device, required, available |
 
-  Scenario: What is wrong with a field is told with the field
+  Scenario: An error in a field names the field
     Given a queen and a hive that an operator started
     When the queen is sent POST /v2/tasks {"prompt":"hi","max_tokens":-1}
     Then the answer is 400 with the error INVALID_REQUEST
@@ -125,7 +125,7 @@ Feature: Every error has one shape
 
   Scenario: PROMPT_TOO_LONG
     Given the setting worker.context is 256
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When the worker is sent a prompt of 2000 words
     Then the answer is 400 with the error PROMPT_TOO_LONG
     And its details are exactly errors
@@ -134,7 +134,7 @@ Feature: Every error has one shape
     And its details are exactly errors
 
   Scenario Outline: INVALID_API_KEY from the <who>
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When the <who> is asked for its state with <key>
     Then the answer is 401 with the error INVALID_API_KEY
     And its details are exactly host
@@ -149,9 +149,9 @@ Feature: Every error has one shape
 
   Scenario: ALL_SLOTS_BUSY
     Given the setting worker.slots is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
-    And the worker is sent a prompt
+    And the worker is sent a prompt of 2 words
     Then the answer is 503 with the error ALL_SLOTS_BUSY
     And it says 1 slot in all and 1 busy, in the error and in its details
     And it says when to try again
@@ -159,7 +159,7 @@ Feature: Every error has one shape
   Scenario: QUEUE_FULL
     Given the setting worker.slots is 1
     And the setting queen.queue_limit is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And a task waits in the queue
     And a task is sent {"prompt":"hi","max_tokens":1}
@@ -167,14 +167,14 @@ Feature: Every error has one shape
     And its details are exactly slots_total, slots_busy, waiting
 
   Scenario: WORKER_CRASHED
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And the worker is killed
     Then the stream ends with the error WORKER_CRASHED and [DONE]
     And its details are exactly worker_id, node, tokens, max_tokens, log_tail
 
   Scenario: REQUEST_CANCELED
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And that task is deleted
     Then the stream ends with the error REQUEST_CANCELED and [DONE]

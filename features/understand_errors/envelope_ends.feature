@@ -1,27 +1,27 @@
 @t001-53
-Feature: Every error has one shape, also where something ends
-  The codes that need a program to end, to hang or to break; and those that never cross HTTP, of
-  which the person's words are judged.
+Feature: Every error has one shape, even when something ends
+  The codes that need a program to end, to hang or to break; and those that never cross HTTP, where
+  the text that the person sees is checked.
 
   Scenario: LOADING_TIMEOUT
     Given the setting worker.mmap is false
     And the setting hive.loading_stall_s is 2
-    And a queen that lasts
-    When somebody sends a task {"prompt":"hi","model":"<large>"}
+    And a persistent queen
+    When a client sends a task {"prompt":"hi","model":"<large>"}
     And the worker is stopped while some of its layers are loaded and others are not
     Then the stream ends with the error LOADING_TIMEOUT and [DONE]
     And its details are exactly node, state, layers_loaded, layers_total
     And the details are those of the worker's last progress
 
-  Scenario: SHUTTING_DOWN for who is being answered
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: SHUTTING_DOWN for a client that is being answered
+    Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And the queen is told to shut down
     Then the stream ends with the error SHUTTING_DOWN and [DONE]
     And it has no details
 
-  Scenario: SHUTTING_DOWN for who comes while the end goes on
-    Given a queen that lasts, with a worker that has answered once
+  Scenario: SHUTTING_DOWN for a client that comes during the shutdown
+    Given a persistent queen, with a worker that has answered once
     And somebody has a connection to the hive
     When the worker stands still
     And the hive is told to shut down
@@ -32,7 +32,7 @@ Feature: Every error has one shape, also where something ends
     And it says when to try again
 
   Scenario: REQUEST_CANCELED
-    Given a queen that lasts, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And that task is deleted
     Then the stream ends with the error REQUEST_CANCELED and [DONE]
@@ -40,22 +40,22 @@ Feature: Every error has one shape, also where something ends
 
   Scenario: ALL_SLOTS_BUSY
     Given the setting worker.slots is 1
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
-    And the worker is sent a prompt
+    And the worker is sent a prompt of 2 words
     Then the answer is 503 with the error ALL_SLOTS_BUSY
     And its details are exactly slots_total, slots_busy, waiting
 
   Scenario: SSH_CONNECTION_FAILED while a node is being added
     Given the node workstation
     And workstation's SSH server rejects every key
-    And a queen that lasts
+    And a persistent queen
     When the queen is sent the addition of workstation, whose host key is trusted
     Then the answer is 400 with the error SSH_CONNECTION_FAILED
     And its details are exactly host, port, reason, agent
 
   Scenario: INTERNAL
-    The hive may open no file any more, not even one of /proc: what nobody wrote an error for.
+    The hive can't open any file, not even one of /proc: a fault that nobody wrote an error for.
     Given a hive that an operator started
     And somebody has a connection to the hive
     When the hive may open no more files
@@ -67,39 +67,39 @@ Feature: Every error has one shape, also where something ends
     When the hive may open files again
     And that connection sees that the hive is running
 
-  Scenario: STREAM_TRUNCATED, in a person's words
-    Given a queen that lasts, with a worker that has answered once
-    And a wire between keeper and queen
-    And the wire ends before token number 6
+  Scenario: STREAM_TRUNCATED, as a person sees it
+    Given a persistent queen, with a worker that has answered once
+    And a proxy between keeper and queen
+    And the proxy ends before token number 6
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0`
     Then it exits with 1
-    And STREAM_TRUNCATED is told
+    And the error is STREAM_TRUNCATED
     And standard error says "5 tokens had come"
     And it is a clear message with a next step
 
-  Scenario: ADDRESS_IN_USE, in a person's words
+  Scenario: ADDRESS_IN_USE, as a person sees it
     Given a hive that an operator started
     When I run `rbee-hive daemon`
     Then it exits with 1
-    And ADDRESS_IN_USE is told
+    And the error is ADDRESS_IN_USE
     And standard error says "<hive address>:9200"
-    And the holder that is told is the hive
+    And standard error names the hive as the holder
     And it is a clear message with a next step
 
-  Scenario: CONFIG_INVALID, STATE_NOT_WRITABLE and PROGRAM_FAILED, in a person's words
+  Scenario: CONFIG_INVALID, STATE_NOT_WRITABLE and PROGRAM_FAILED, as a person sees them
     Given a config file with the line `[worker] slot = 2`
     When I run `rbee-keeper daemon status`
     Then it exits with 2
-    And CONFIG_INVALID is told
+    And the error is CONFIG_INVALID
     And it is a clear message with a next step
     Given a config file with the line `[queen] command = "/nowhere/queen-rbee"`
     When I run `rbee-keeper infer --prompt hi`
     Then it exits with 1
-    And PROGRAM_FAILED is told
+    And the error is PROGRAM_FAILED
     And standard error says "/nowhere/queen-rbee"
     And it is a clear message with a next step
     Given HOME is a file
     When I run `rbee-keeper infer --prompt hi`
     Then it exits with 1
-    And STATE_NOT_WRITABLE is told
+    And the error is STATE_NOT_WRITABLE
     And it is a clear message with a next step

@@ -1,4 +1,4 @@
-Feature: A question is answered on another machine
+Feature: A prompt is answered on another machine
 
   @t001-07 @happy
   Scenario: A cold start on a node that has nothing but SSH
@@ -6,12 +6,12 @@ Feature: A question is answered on another machine
     And the Hub of the node workstation has lab/smol with smol-Q4_1.gguf, the bundled model
     And the Hub sends 40 MB a second
     And on workstation the setting worker.mmap is false
-    And a queen that lasts
+    And a persistent queen
     And some time has passed since somebody connected to workstation
     When I run `rbee-keeper infer --node workstation --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu --device 0 --json`
     Then it exits with 0
     And a hive was started on workstation over SSH, after the question was asked
-    And this is told, in this order
+    And these words are shown, in this order
       | words                                                        |
       | pool preflight: connecting to workstation.home.arpa          |
       | starting rbee-hive on workstation over SSH                   |
@@ -25,19 +25,19 @@ Feature: A question is answered on another machine
       | registration: worker-                                        |
       | worker health: waiting until worker-                         |
       | inference                                                    |
-    And standard error told how it went on, in percent of 98 MB and in MB/s
+    And standard error showed the progress in percent of 98 MB and in MB/s
     And the worker that was started called back, with its address on workstation
-    And the loading progress was told, layer by layer
+    And the loading progress was shown, layer by layer
     And the answer has exactly 20 tokens
     And the tokens are numbered from 0 without a gap
     And they arrived in at least 5 pieces
-    And the catalog of workstation has one row of hf:lab/smol/smol-Q4_1.gguf, and this machine has none
+    And the catalog of workstation has one row for hf:lab/smol/smol-Q4_1.gguf, and this machine has none
     And the worker runs on workstation with the backend "cpu" and the device "0", under its hive
     And the queen lists it as idle on workstation
     And the last connection to workstation is newer than before
 
   @beyond
-  Scenario: Nothing up but SSH, and nothing up afterwards
+  Scenario: Nothing runs but SSH, before and afterwards
     Given the added node workstation
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
     Then it exits with 0
@@ -45,14 +45,14 @@ Feature: A question is answered on another machine
     And nothing is running
 
   @beyond
-  Scenario: The second question finds hive and worker up
+  Scenario: The second prompt finds hive and worker running
     Given the added node workstation
-    And a queen that lasts
+    And a persistent queen
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    When somebody notes the pids of the queen, and of hive and worker on workstation
+    When the pids of the queen, and of hive and worker on workstation, are noted
     And I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
     Then it exits with 0
-    And "worker startup" is told as skipped
+    And "worker startup" is shown as skipped
     And the answer has exactly 20 tokens
     And the queen, and hive and worker on workstation, are still the same processes

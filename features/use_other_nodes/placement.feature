@@ -1,15 +1,15 @@
 @beyond
-Feature: Where nobody names a node, the queen chooses
+Feature: If nobody names a node, the queen chooses one
 
   Scenario Outline: Two nodes have the model in memory: the idle one is used
     Given the nodes left and right, each with a hive that an operator started, are added
-    And a queen that lasts
+    And a persistent queen
     And each of them has a worker that has answered once
     When the worker on <busy> is busy with a long answer
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    And <idle> answered, with the worker of before
-    And nobody was spawned, and the long answer still streams
+    And <idle> answered, with the same worker as before
+    And nothing was spawned, and the long answer still streams
 
     Examples:
       | busy  | idle  |

@@ -1,14 +1,14 @@
 @beyond
-Feature: A worker that dies is noticed at once, and nothing of it stays
+Feature: The death of a worker is noticed at once, and nothing of it is left
 
   Scenario: An idle worker is killed
-    Health is asked every 30 s here: who waits for that notices nothing.
-    Given a queen that lasts, with a worker that has answered once
+    Health is checked every 30 s here: a hive that waits for that notices nothing.
+    Given a persistent queen, with a worker that has answered once
     And somebody watches the hive's events
-    When the worker is killed while the moment is noted
-    Then the hive told within 1 s that the worker is gone
-    And the hive told that the worker is gone, killed by signal 9
-    And what the hive told and what it logged hold the worker's last lines
+    When the worker is killed
+    Then the hive reported within 1 s that the worker is gone
+    And the hive reported that the worker is gone, with exit code -9
+    And the hive reported and logged the worker's last lines
     And the hive is still the same process and lists no worker
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
@@ -18,7 +18,7 @@ Feature: A worker that dies is noticed at once, and nothing of it stays
   Scenario Outline: A worker with a child that ignores signals is <how>
     Nobody but the hive knows of the child: it ends the whole process group.
     Given a worker's command that starts a child which ignores signals
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     Then the worker's child runs, in the worker's process group
     When the worker <does>
     And the worker is told to shut down through its hive
@@ -32,7 +32,7 @@ Feature: A worker that dies is noticed at once, and nothing of it stays
 
   Scenario: A worker with a child that ignores signals is killed
     Given a worker's command that starts a child which ignores signals
-    And a queen that lasts, with a worker that has answered once
+    And a persistent queen, with a worker that has answered once
     Then the worker's child runs, in the worker's process group
     When the worker is killed
     Then the worker and child are gone after 2 s

@@ -1,4 +1,4 @@
-Feature: A worker tells how far it is
+Feature: A worker reports how far it has loaded
 
   @t001-30
   Scenario: Asked while it loads
@@ -6,7 +6,7 @@ Feature: A worker tells how far it is
     And a hive that an operator started
     When the hive is asked to spawn a worker for <large> on cpu 0
     And the worker is asked whether it is ready
-    Then it says that it is loading, and where the progress is told
+    Then it says that it is loading, and where to follow its progress
     And the stream there emits loading events
 
   @t001-31
@@ -15,7 +15,7 @@ Feature: A worker tells how far it is
     And a hive that an operator started
     When the hive is asked to spawn a worker for <large> on cpu 0
     And somebody follows its loading progress
-    Then layers are told one after the other up to all of them
+    Then the layers are reported one after the other, up to all of them
     And the stream ends with ready and [DONE]
 
   @t001-31
@@ -26,15 +26,15 @@ Feature: A worker tells how far it is
     And the terminal showed a bar that moved while the model was loaded
 
   @t001-33
-  Scenario: Loading that stands still is given up
+  Scenario: Loading that stalls is given up
     Given the setting worker.mmap is false
     And the setting hive.loading_stall_s is 2
-    And a queen that lasts
+    And a persistent queen
     When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
     And the worker is stopped while some of its layers are loaded and others are not
     Then it exits with 1
-    And LOADING_TIMEOUT is told
-    And it says at how many of how many layers, as the worker told them last
+    And the error is LOADING_TIMEOUT
+    And it says how many of how many layers are loaded, as the worker last reported
     And the next step names the worker's log and the node "localhost"
     And the hive is still the same process and lists no worker
 

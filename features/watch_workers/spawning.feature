@@ -1,5 +1,5 @@
 @beyond
-Feature: Whoever asks a hive for a worker need not care where the model is
+Feature: A client that asks a hive for a worker need not care where the model is
 
   Background:
     Given the Hub has lab/small with small.gguf, the small model

@@ -11,7 +11,8 @@ Feature: A hive starts a worker and knows it from then on
     And the worker's command line names the model <large>, the backend "cpu", the device "0" and its port
     And no secret is in any command line, environment, output or log
     And the worker's port is bound by that process
-    And the worker says that it is still loading
+    When the worker is asked whether it is ready
+    Then it says that it is loading, and where to follow its progress
 
   @t001-27
   Scenario: The ready callback
@@ -36,4 +37,4 @@ Feature: A hive starts a worker and knows it from then on
     When the hive is restarted
     And the hive is asked for its workers
     Then the reply is exactly {"workers": []}
-    And the worker of before is gone
+    And the worker is gone after 0 s

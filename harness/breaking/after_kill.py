@@ -6,7 +6,7 @@ from pathlib import Path
 
 from harness.breaking.kill_matrix import FETCHED, Round
 from harness.ssh.node import Node
-from harness.watching.catalog import same, verdict_on
+from harness.watching.catalog import integrity_check, same_content
 from harness.world.run import Run
 from harness.world.world import World
 
@@ -28,11 +28,11 @@ def ports_are_free(world: World, node: Node | None) -> None:
             found.listen()
 
 
-def files_are_whole(home: Path) -> None:
+def files_are_intact(home: Path) -> None:
     """Databases as SQLite itself judges them, pid files as JSON, a key that can be read."""
     state = home / ".rbee"
     for path in sorted(state.glob("*.db")):
-        assert verdict_on(path) == "ok", (path, verdict_on(path))
+        assert integrity_check(path) == "ok", (path, integrity_check(path))
     for path in sorted(state.glob("*.pid")):
         assert json.loads(path.read_text())["pid"], path
     for path in sorted(state.glob("api_key")):
@@ -60,7 +60,7 @@ def _fetched_whole(played: Round) -> None:
     assert played.hub
     models = (played.node or played.world).models
     path = models / FETCHED.removeprefix("hf:")
-    assert same(path, played.world.shelf.small()), path
+    assert same_content(path, played.world.model_files.small()), path
     assert not sorted(models.rglob("*.part")), sorted(models.rglob("*.part"))
     transfers = played.hub.log.transfers("small.gguf")
     if len(transfers) > 1:
@@ -68,22 +68,22 @@ def _fetched_whole(played: Round) -> None:
         assert min(begins) >= played.came - 2 * _TWICE_AT_MOST, (begins, played.came)
 
 
-def stop(played: Round) -> None:
-    """Whatever was made to last is told to stop, and then nothing is left."""
-    if played.plan.lifetime == "lasting":
+def stop_everything(played: Round) -> None:
+    """Stop whatever was made to last; then nothing is left."""
+    if played.plan.lifetime == "persistent":
         _run(played.world, "rbee-keeper daemon stop")
-    played.world.wait_until_empty(within=0)
+    played.world.wait_for_no_processes(within=0)
 
 
 def check(played: Round) -> None:
     """All of it, in this order."""
-    played.exit_code_is_true()
+    played.check_exit_code()
     ports_are_free(played.world, played.node)
     for home in (played.world.home, *(node.home for node in played.world.nodes.values())):
-        files_are_whole(home)
+        files_are_intact(home)
     settings_are_readable(played.world)
     next_command_works(played)
-    stop(played)
+    stop_everything(played)
 
 
 def _run(world: World, line: str) -> Run:

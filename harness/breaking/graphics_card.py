@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.world.world import World
 
-MOODS = ("well", "garbage", "a flood", "half an answer", "failure", "silence")
+BEHAVIOURS = ("well", "garbage", "a flood", "half an answer", "failure", "silence")
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,28 @@ class Card:
 
 
 class Cards:
-    """`nvidia-smi` from its creation on; a mood can be told at any time."""
+    """`nvidia-smi` from its creation on; its behaviour can be changed at any time."""
 
     def __init__(self, world: World, cards: list[Card]) -> None:
         self._folder = world.root / "graphics"
         self._folder.mkdir()
         self._cards = cards
-        self.be("well")
+        self.behave_as("well")
         program = self._folder / "nvidia-smi"
         body = Path(__file__).with_name("nvidia_smi.py").read_text(encoding="utf-8")
         program.write_text(f"#!{sys.executable} -IS\n{body}", encoding="utf-8")
         program.chmod(0o755)
         before = world.environment()["PATH"]
-        world.overrides["PATH"] = os.pathsep.join([str(self._folder), before])
+        world.extra_environment["PATH"] = os.pathsep.join([str(self._folder), before])
 
-    def be(self, mood: str) -> None:
+    def behave_as(self, behaviour: str) -> None:
         """How it answers from now on."""
-        assert mood in MOODS, mood
-        told = {"mood": mood, "cards": [asdict(card) for card in self._cards]}
-        (self._folder / "cards.json").write_text(json.dumps(told), encoding="utf-8")
+        assert behaviour in BEHAVIOURS, behaviour
+        state = {"behaviour": behaviour, "cards": [asdict(card) for card in self._cards]}
+        (self._folder / "cards.json").write_text(json.dumps(state), encoding="utf-8")
 
     @property
-    def asked(self) -> int:
+    def times_run(self) -> int:
         """How often it was run."""
-        log = self._folder / "asked"
+        log = self._folder / "calls"
         return len(log.read_text().splitlines()) if log.exists() else 0

@@ -1,9 +1,9 @@
 """One of the programs is killed with SIGKILL at a chosen moment: a round of the kill matrix.
 
     round = Round(world, Plan("hive", "streaming", "ephemeral"), node=None)
-    round.begin()      # boots what is needed and waits for the phase
-    round.strike()     # SIGKILL
-    round.settle()     # what hung on it goes within 10 s, the rest lives
+    round.reach_phase()      # boots what is needed and waits for the phase
+    round.kill_victim()     # SIGKILL
+    round.wait_for_effects()     # what hung on it goes within 10 s, the rest lives
     aftermath.check(round)
 
 The phases as an observer has them:
@@ -21,11 +21,11 @@ from random import Random
 
 import psutil
 
-from harness.hub.hub import Hub
-from harness.model_files.shelf import BUNDLED
+from harness.hub.hub import Hub, open_hub
+from harness.model_files.bundled import BUNDLED
 from harness.ssh.node import Node
 from harness.watching import keeper_output
-from harness.world import cluster, roles
+from harness.world import cluster
 from harness.world.processes import alive
 from harness.world.run import Run
 from harness.world.waiting import let_pass, wait_until
@@ -44,7 +44,7 @@ _TOKENS = {"connecting": 40, "downloading": 1, "loading": 2, "streaming": 2000, 
 
 @dataclass(frozen=True)
 class Plan:
-    """`lifetime` is that of the queen: ephemeral or lasting. `pause_s` goes by between the phase
+    """`lifetime` is that of the queen: ephemeral or persistent. `pause_s` goes by between the phase
     and the kill; `share` of the file has been sent when the phase is downloading."""
 
     victim: str
@@ -57,7 +57,7 @@ class Plan:
         return f"{self.victim} while {self.phase}, {self.lifetime} queen"
 
 
-def draw(random: Random, victim: str, phase: str) -> Plan:
+def draw_plan(random: Random, victim: str, phase: str) -> Plan:
     """A plan for these two, whatever else is left open drawn by lot."""
     pause_s = random.uniform(0, 0.3 if phase == "connecting" else 0.1)
     return Plan(victim, phase, _lifetime(random, victim, phase), pause_s, random.uniform(0.1, 0.7))
@@ -65,10 +65,10 @@ def draw(random: Random, victim: str, phase: str) -> Plan:
 
 def _lifetime(random: Random, victim: str, phase: str) -> str:
     if phase == "idle":
-        return "ephemeral" if victim == "keeper" else "lasting"
+        return "ephemeral" if victim == "keeper" else "persistent"
     if (victim, phase) == ("worker", "downloading"):
-        return "lasting"  # the worker of another model
-    return random.choice(["ephemeral", "lasting"])
+        return "persistent"  # the worker of another model
+    return random.choice(["ephemeral", "persistent"])
 
 
 class Round:
@@ -98,24 +98,24 @@ class Round:
 
     # Up to the phase
 
-    def begin(self) -> None:
+    def reach_phase(self) -> None:
         (self.node or self.world).set("worker", "mmap", False)
         if self.plan.phase == "downloading":
             self._open_hub()
-        if self.plan.lifetime == "lasting":
+        if self.plan.lifetime == "persistent":
             self._run("rbee-keeper daemon start")
             if self.plan.phase == "idle" or self.plan.victim == "worker":
                 self._a_worker_of_before()
-        if (self.plan.phase, self.plan.lifetime) != ("idle", "lasting"):
+        if (self.plan.phase, self.plan.lifetime) != ("idle", "persistent"):
             self._start_keeper()
             self._wait_for_phase()
         let_pass(self.plan.pause_s)
 
     def _open_hub(self) -> None:
-        self.hub = self.world.open_hub()
+        self.hub = open_hub(self.world)
         if self.node:
-            self.node.more["HF_ENDPOINT"] = self.hub.url
-        self.hub.add_repository("lab/small", {_FILE: self.world.shelf.small()})
+            self.node.extra_environment["HF_ENDPOINT"] = self.hub.url
+        self.hub.add_repository("lab/small", {_FILE: self.world.model_files.small()})
         self.hub.faults.bytes_per_second = _SLOW
 
     def _a_worker_of_before(self) -> None:
@@ -133,7 +133,7 @@ class Round:
         assert self.keeper
         if self.plan.phase == "connecting":
             if self.plan.victim != "keeper":
-                roles.first_of(self.world, self.plan.victim)
+                cluster.wait_for_role(self.world, self.plan.victim)
         elif self.hub:
             self.hub.wait_for_sent(_FILE, 100 * self.plan.share)
         else:
@@ -157,9 +157,9 @@ class Round:
 
     # The kill, and what follows from it
 
-    def strike(self) -> None:
+    def kill_victim(self) -> None:
         world = self.world
-        found = {role: roles.all_of(world, role) for role in roles.PROGRAMS}
+        found = {role: cluster.processes_of(world, role) for role in cluster.DAEMONS}
         if self.hub:
             self.came = sum(asked.sent for asked in self.hub.log.transfers(_FILE))
         victims = [self.keeper.pid] if self.keeper else []
@@ -180,10 +180,10 @@ class Round:
             return self.plan.lifetime == "ephemeral"
         return order.index(role) >= order.index(self.plan.victim)
 
-    def settle(self) -> None:
+    def wait_for_effects(self) -> None:
         """What must go is gone within 10 s, and what must stay lives; raises otherwise."""
         self._wait_gone()
-        if self.plan.lifetime == "lasting":
+        if self.plan.lifetime == "persistent":
             gone = [process for process in self._stays if not alive(process)]
             assert not gone, f"these did not hang on the {self.plan.victim}: {gone}"
             if self.plan.victim == "keeper":
@@ -195,7 +195,7 @@ class Round:
         self.keeper.wait(_LONGEST_S)
         if self.plan.lifetime == "ephemeral":
             retried = self.keeper.exit_code == 0
-            self.world.wait_until_empty(0 if retried else self._left_s())
+            self.world.wait_for_no_processes(0 if retried else self._left_s())
             if not retried:
                 self.emptied_s = time.monotonic() - self._struck_at
 
@@ -221,7 +221,7 @@ class Round:
     def _left_s(self) -> float:
         return max(0.0, LIMIT_S - (time.monotonic() - self._struck_at))
 
-    def exit_code_is_true(self) -> None:
+    def check_exit_code(self) -> None:
         """0 is a proven success, and nothing else is; a victim has the signal's number."""
         if self.keeper is None:
             return

@@ -66,25 +66,25 @@ def answer(words: list[str], cards: list[Card]) -> str:
 
 
 def main() -> None:
-    here = Path(__file__).parent
-    told = json.loads((here / "cards.json").read_text(encoding="utf-8"))
-    with (here / "asked").open("a") as log:
+    folder = Path(__file__).parent
+    state = json.loads((folder / "cards.json").read_text(encoding="utf-8"))
+    with (folder / "calls").open("a") as log:
         log.write(" ".join(sys.argv[1:]) + "\n")
-    mood = told["mood"]
-    if mood == "failure":
+    behaviour = state["behaviour"]
+    if behaviour == "failure":
         sys.stdout.write(NO_DRIVER)
         sys.exit(9)
-    if mood == "garbage":
+    if behaviour == "garbage":
         sys.stdout.buffer.write(GARBAGE.encode() + b"\xff\xfe\n")
         return
-    while mood == "a flood":
+    while behaviour == "a flood":
         sys.stdout.write("0, 1, 1, card\n" * 1000)
-    if mood == "half an answer":
-        sys.stdout.write(answer(sys.argv[1:], told["cards"])[:7])
+    if behaviour == "half an answer":
+        sys.stdout.write(answer(sys.argv[1:], state["cards"])[:7])
         sys.stdout.flush()
-    if mood in ("silence", "half an answer"):
+    if behaviour in ("silence", "half an answer"):
         time.sleep(3600)
-    sys.stdout.write(answer(sys.argv[1:], told["cards"]))
+    sys.stdout.write(answer(sys.argv[1:], state["cards"]))
 
 
 if __name__ == "__main__":

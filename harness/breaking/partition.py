@@ -1,17 +1,23 @@
-"""A cable that can be cut: a node in a network namespace of its own, behind a switch.
+"""What stands between two machines: a cable that can be cut, a router that forwards chosen ports.
 
-The switch is a bridge in a second namespace, so that both ends of a cut cable see what they see in
-a house: their own link to the switch stays up, and the other one is silent.
+The cable ends in a network namespace of its own, behind a switch. The switch is a bridge in a
+second namespace, so that both ends of a cut cable see what they see in a house: their own link to
+the switch stays up, and the other one is silent.
 
     this machine  near ── veth ──┐
                                  switch
-    the node      far  ── veth ──┘   <- cut() and mend() take this port down and up
+    the node      far  ── veth ──┘   <- cut() and repair() take this port down and up
 """
 
 import contextlib
 import random
 import shlex
+import socket
 import subprocess
+import threading
+from collections.abc import Iterable
+
+from harness.world.network import BlackHolePort
 
 _TOGETHER = "198.18"  # 198.18.0.0/15 is set aside for trials: no real network has it
 
@@ -53,7 +59,7 @@ class Cable:
     def cut(self) -> None:
         _ip(f"-n {self._switch} link set far down")
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         _ip(f"-n {self._switch} link set far up")
 
     def close(self) -> None:
@@ -79,3 +85,67 @@ def _claim() -> int:
 def _ip(line: str) -> None:
     argv = ["ip", *shlex.split(line)]
     subprocess.run(argv, check=True, capture_output=True, timeout=10)
+
+
+_PIECE = 65536
+
+
+class PortForwarder:
+    """What comes to one of these ports of `outside` goes on to the same port of `inside`.
+
+    Whoever asks for another port is refused; for one of `swallowed` they hear nothing at all.
+    """
+
+    def __init__(
+        self, outside: str, inside: str, ports: Iterable[int], swallowed: Iterable[int] = ()
+    ) -> None:
+        self._ways: list[_ForwardedPort | BlackHolePort] = [
+            _ForwardedPort(outside, inside, port) for port in ports
+        ]
+        self._ways += [BlackHolePort(outside, port) for port in swallowed]
+
+    def close(self) -> None:
+        for way in self._ways:
+            way.close()
+
+
+class _ForwardedPort:
+    """One port."""
+
+    def __init__(self, outside: str, inside: str, port: int) -> None:
+        self._inside = inside, port
+        self._socket = socket.create_server((outside, port))
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                near, _ = self._socket.accept()
+                self._carry_on(near)
+
+    def _carry_on(self, near: socket.socket) -> None:
+        """Where nobody listens inside, whoever comes is turned away; the next one is tried anew."""
+        try:
+            far = socket.create_connection(self._inside)
+        except OSError:
+            near.close()
+            return
+        self._open += [near, far]
+        for source, target in ((near, far), (far, near)):
+            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+
+    def close(self) -> None:
+        # A thread that waits in accept is not woken by close alone.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        for each in (self._socket, *self._open):
+            each.close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while piece := source.recv(_PIECE):
+            target.sendall(piece)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

@@ -21,7 +21,7 @@ _TASK_PATH = "/v2/tasks"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ProxiedRequest:
     """A request that came through; `status` is what the far side answered."""
 
     at: float
@@ -31,7 +31,7 @@ class Asked:
     status: int
 
 
-class Wire(ThreadingHTTPServer):
+class Proxy(ThreadingHTTPServer):
     """`fault` is ends, resets, is silent or loses; it strikes before the event that `before`
     names comes for the `count`-th time. Only task streams are struck, and each of them is.
 
@@ -48,7 +48,7 @@ class Wire(ThreadingHTTPServer):
         self.fault = ""
         self.before = b""
         self.count = 0
-        self.asked: list[Asked] = []
+        self.requests: list[ProxiedRequest] = []
         self.renamed = b"", b""
         self.closing = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -61,14 +61,14 @@ class Wire(ThreadingHTTPServer):
     def rename(self, said: str, heard: str) -> None:
         self.renamed = said.encode(), heard.encode()
 
-    def heard(self, content: bytes) -> bytes:
+    def translate(self, content: bytes) -> bytes:
         said, instead = self.renamed
         return content.replace(said, instead) if said else content
 
-    def asked_for(self, method: str, path: str) -> list[Asked]:
+    def requests_for(self, method: str, path: str) -> list[ProxiedRequest]:
         """Requests for a path that begins so."""
-        found = list(self.asked)
-        return [asked for asked in found if asked.method == method and asked.path.startswith(path)]
+        found = list(self.requests)
+        return [each for each in found if each.method == method and each.path.startswith(path)]
 
     def close(self) -> None:
         self.closing.set()
@@ -78,7 +78,7 @@ class Wire(ThreadingHTTPServer):
 
 class _Relay(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Wire
+    server: Proxy
 
     def do_GET(self) -> None:
         self._relay()
@@ -97,7 +97,9 @@ class _Relay(BaseHTTPRequestHandler):
         far = upstream.sock
         asked_at = time.monotonic()
         reply = upstream.getresponse()
-        self.server.asked.append(Asked(asked_at, self.command, self.path, body, reply.status))
+        self.server.requests.append(
+            ProxiedRequest(asked_at, self.command, self.path, body, reply.status)
+        )
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -111,7 +113,7 @@ class _Relay(BaseHTTPRequestHandler):
             with contextlib.suppress(OSError, http.client.HTTPException):
                 self._relay_stream(reply, fault)
         else:
-            content = self.server.heard(reply.read())
+            content = self.server.translate(reply.read())
             if reply.status != http.HTTPStatus.NO_CONTENT:
                 self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -136,7 +138,7 @@ class _Relay(BaseHTTPRequestHandler):
                     self._break(fault)
                     return
             if not losing:
-                self.wfile.write(self.server.heard(line))
+                self.wfile.write(self.server.translate(line))
                 self.wfile.flush()
             losing = losing and bool(line.strip())
 

@@ -10,11 +10,11 @@ EACH_TIME = 1_000_000
 #   ends early it is closed in good order before Content-Length is reached
 #   stalls     nothing more comes, and nothing is closed
 #   truncated  the reply's own Content-Length is too small, and it ends there
-WAYS = ("resets", "ends early", "stalls", "truncated")
+WAYS_TO_BREAK = ("resets", "ends early", "stalls", "truncated")
 
 
 @dataclass
-class Break:
+class Interruption:
     how: str
     share: float
     left: int
@@ -31,17 +31,17 @@ class Refusal:
 
 
 @dataclass
-class Faults:
+class HubFaults:
     bytes_per_second: float | None = None
     ignores_ranges: bool = False
-    _breaks: list[Break] = field(default_factory=list)
+    _breaks: list[Interruption] = field(default_factory=list)
     _refusals: list[Refusal] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def break_off(self, how: str, share: float, times: int = 1) -> None:
         """At that share of the file, counted from its beginning, whatever range was asked for."""
-        assert how in WAYS, how
-        self._breaks.append(Break(how, share, times))
+        assert how in WAYS_TO_BREAK, how
+        self._breaks.append(Interruption(how, share, times))
 
     def refuse(
         self, status: int, times: int, retry_after: int | None = None, where: str = "file"
@@ -54,7 +54,7 @@ class Faults:
             self._refusals.clear()
             self.bytes_per_second, self.ignores_ranges = None, False
 
-    def next_break(self) -> Break | None:
+    def next_break(self) -> Interruption | None:
         with self._lock:
             found = next((fault for fault in self._breaks if fault.left), None)
             if found:

@@ -13,19 +13,20 @@ goes wrong in hub_faults.py, and what was asked in hub_log.py.
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness.hub.faults import Faults
+from harness.hub.faults import HubFaults
 from harness.hub.repositories import Blob, Repository
-from harness.hub.request_log import HubLog
+from harness.hub.request_log import RequestLog
 from harness.hub.server import HubServer, Library
 from harness.world.waiting import wait_until
+from harness.world.world import World
 
 
 class Hub:
     """Listens from its creation on. `down` and `up` take it off the network and back."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.log = HubLog()
-        self.faults = Faults()
+        self.log = RequestLog()
+        self.faults = HubFaults()
         self.repositories: dict[str, Repository] = {}
         self._library = Library(self.repositories, self.faults, self.log)
         self._server: HubServer | None = HubServer(address, port, "hub", self._library)
@@ -88,3 +89,11 @@ class Hub:
         if self._storage:
             self._storage.stop()
             self._storage = None
+
+
+def open_hub(world: World) -> Hub:
+    """From now on the world's programs ask this Hub, and no other."""
+    hub = Hub(world.network.address(3), 8000)
+    world.extra_environment["HF_ENDPOINT"] = hub.url
+    world.add_cleanup(hub.close)
+    return hub

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 
 @dataclass
-class Asked:
+class HubRequest:
     """`server` is hub, or storage: the other host to which files may be redirected.
 
     `authorization` is the whole header, "" without one. `sent` counts a file's bytes only.
@@ -43,22 +43,22 @@ class Asked:
         return PurePosixPath(self.path).name
 
 
-class HubLog:
+class RequestLog:
     """Grows while the Hub lives. Every look is at a copy."""
 
     def __init__(self) -> None:
-        self._all: list[Asked] = []
+        self._all: list[HubRequest] = []
 
-    def note(self, asked: Asked) -> None:
+    def note(self, asked: HubRequest) -> None:
         self._all.append(asked)
 
-    def all(self) -> list[Asked]:
+    def all(self) -> list[HubRequest]:
         return list(self._all)
 
-    def listings(self) -> list[Asked]:
+    def listings(self) -> list[HubRequest]:
         return [asked for asked in self.all() if asked.path.startswith("/api/models/")]
 
-    def transfers(self, filename: str = "") -> list[Asked]:
+    def transfers(self, filename: str = "") -> list[HubRequest]:
         """A file, or what is left of it, in the order in which they were asked for.
 
         Where a file is redirected it is the storage that sends it.
@@ -73,7 +73,7 @@ class HubLog:
             and filename in ("", asked.filename)
         ]
 
-    def pieces(self) -> list[Asked]:
+    def pieces(self) -> list[HubRequest]:
         """What was asked for by a range with an end: the header of a file."""
         return [asked for asked in self.all() if asked.of_a_file and asked.bounded]
 

@@ -9,9 +9,9 @@ import threading
 import time
 from io import BufferedIOBase
 
-from harness.hub.faults import Faults
+from harness.hub.faults import HubFaults
 from harness.hub.repositories import Blob
-from harness.hub.request_log import Asked
+from harness.hub.request_log import HubRequest
 from harness.world.waiting import NeverHappenedError, wait_until
 
 _PIECE = 4 << 20
@@ -24,8 +24,8 @@ def send(
     blob: Blob,
     begin: int,
     end: int,
-    asked: Asked,
-    faults: Faults,
+    asked: HubRequest,
+    faults: HubFaults,
     closing: threading.Event,
 ) -> None:
     """Bytes `begin` to `end`, noted in `asked` as they go; the speed may change meanwhile.

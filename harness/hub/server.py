@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from harness.hub import sending
-from harness.hub.faults import Faults
+from harness.hub.faults import HubFaults
 from harness.hub.repositories import Blob, Commit, Repository
-from harness.hub.request_log import Asked, HubLog
+from harness.hub.request_log import HubRequest, RequestLog
 
 _CLOSE_LOOK_S = 0.02
 
@@ -23,8 +23,8 @@ class Library:
     """What both servers share."""
 
     repositories: dict[str, Repository]
-    faults: Faults
-    log: HubLog
+    faults: HubFaults
+    log: RequestLog
     storage_url: str = ""
 
 
@@ -66,10 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: HubServer
-    asked: Asked
+    asked: HubRequest
 
     def do_GET(self) -> None:
-        self.asked = Asked(
+        self.asked = HubRequest(
             server=self.server.role,
             host=self.headers.get("Host", ""),
             method=self.command,
@@ -176,7 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _redirect(self, commit: Commit, blob: Blob) -> None:
         place = f"{self.server.library.storage_url}{quote(self.asked.path)}?signature=0"
-        self._send_content(b"", 302, {**_facts(commit, blob), "Location": place})
+        self._send_content(b"", 302, {**_file_headers(commit, blob), "Location": place})
 
     def _send_file(self, commit: Commit, blob: Blob) -> None:
         ranged = bool(self.asked.range) and not self.server.library.faults.ignores_ranges
@@ -189,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         whole = self.asked.bounded or self.command == "HEAD"
         fault = None if whole else self.server.library.faults.next_break()
         stop = max(begin, int(blob.size * fault.share)) if fault else end
-        headers = _facts(commit, blob)
+        headers = _file_headers(commit, blob)
         if ranged:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{blob.size}"
         shorter = fault is not None and fault.how == "truncated"
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
             sending.break_off(self.connection, self.rfile, fault.how, self.server.closing)
 
 
-def _facts(commit: Commit, blob: Blob) -> dict[str, str]:
+def _file_headers(commit: Commit, blob: Blob) -> dict[str, str]:
     return {
         "X-Repo-Commit": commit.id,
         "ETag": f'"{blob.sha256}"',

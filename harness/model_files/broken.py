@@ -17,7 +17,7 @@ _NAME, _DIMENSIONS = 1, 3  # parts of a tensor's info
 Edits = list[tuple[int, bytes]]
 
 
-def make(path: Path, what: str, whole: GGUFReader, source: Path) -> None:
+def write_broken(path: Path, what: str, whole: GGUFReader, source: Path) -> None:
     """`what` is a name of one of the tables below; `whole` is `source`, read."""
     header = source.read_bytes()[: whole.data_offset]
     if what in _CONTENTS:

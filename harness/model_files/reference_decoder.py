@@ -23,7 +23,7 @@ _CONTEXT = 512
 _LONGEST_PIECE = 256
 
 
-class Teacher:
+class ReferenceDecoder:
     """llama.cpp in the harness's own process, one sequence at a time."""
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class Teacher:
         self._model.eval(self.tokens(prompt) + [self._token(piece) for piece in pieces])
         return int(self._model.scores[self._model.n_tokens - 1].argmax())
 
-    def shortfalls(self, prompt: str, pieces: Sequence[str]) -> list[float]:
+    def logit_gaps(self, prompt: str, pieces: Sequence[str]) -> list[float]:
         """For each token of the answer by how much its logit is below the best at its place.
 
         Tokens that would end the answer don't count: the answer was asked to go on.

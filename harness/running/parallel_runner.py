@@ -1,6 +1,6 @@
 """The whole specification in three parts at once: most scenarios wait more than they compute.
 
-Each part is a behave of its own that takes the next feature when it has ended one (turns.py).
+Each part is a behave of its own that takes the next feature when it has ended one.
 Its output is shown when it has ended. Scenarios tagged @alone measure times that a neighbour would
 disturb. They run afterwards, by themselves.
 
@@ -17,13 +17,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from behave.model import Feature
 from behave.parser import parse_file
+from behave.runner import Runner
 
 from harness.running.scenario_counts import NOTHING_RAN
 
@@ -99,7 +101,12 @@ def _beside_each_other(folder: Path) -> list[Part]:
     sizes = {str(file): _scenarios(file) for file in folder.rglob("*.feature")}
     files = sorted(sizes, key=lambda file: (-sizes[file], file))
     with tempfile.TemporaryDirectory(prefix="taken-") as taken:
-        turns = ["--runner", "harness.running.turns:Turns", "-D", f"taken={taken}"]
+        turns = [
+            "--runner",
+            "harness.running.parallel_runner:SharedFeatures",
+            "-D",
+            f"taken={taken}",
+        ]
         return _run([[*turns, "--tags", "not @alone", *files]] * PARTS, 1)
 
 
@@ -157,3 +164,29 @@ def _told(failure: dict[str, Any], part: Part) -> str:
             reason = message.splitlines() if isinstance(message, str) else list(message)
             lines += [f"    {step['keyword']} {step['name']}", *(f"    {x}" for x in reason[:12])]
     return "\n".join(lines)
+
+
+class SharedFeatures(Runner):  # type: ignore[misc]  # behave has no types
+    """Runs, of the features that every part is given, those that no other part has taken yet.
+
+    `-D taken=FOLDER`: where a feature that somebody took has a file. Afterwards `config.broken`
+    says whether more went wrong than steps: a hook did, or it was broken off.
+    """
+
+    def run_model(self, features: Any = None) -> bool:
+        failed = super().run_model(self._taken(Path(self.config.userdata["taken"])))
+        self.config.broken = self.aborted or self.hook_failures > 0
+        return bool(failed)
+
+    def _taken(self, folder: Path) -> Iterator[Feature]:
+        for number, feature in enumerate(self.features):
+            if not self.aborted and _take(folder / str(number)):
+                yield feature
+
+
+def _take(file: Path) -> bool:
+    try:
+        file.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True

@@ -11,7 +11,7 @@ BROKEN = 3
 NOTHING_RAN = 5
 
 
-class Verdicts(Reporter):  # type: ignore[misc]  # behave has no types
+class ScenarioCounts(Reporter):  # type: ignore[misc]  # behave has no types
     """Scenarios that the person deselected don't count; those switched off here do, as skipped."""
 
     def __init__(self, config: Any) -> None:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from harness.breaking import broken_installation
+from harness.breaking import doctor
 
 _CAP_SYS_ADMIN = 21  # linux/capability.h
 
@@ -43,7 +43,7 @@ ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
     "systemd": (lambda: shutil.which("systemd-analyze") is not None, "systemd is not installed"),
     "root": (lambda: os.geteuid() == 0, "what belongs to somebody else wants root"),
     "faketime": (
-        lambda: broken_installation.faketime() is not None,
+        lambda: doctor.faketime() is not None,
         "libfaketime is not installed",
     ),
     "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),

@@ -17,10 +17,9 @@ from typing import Any, Protocol, TypeVar
 
 import asyncssh
 
-from harness.breaking.port_squatters import Swallower
 from harness.ssh.connection_log import Authentication, Connection, Forwarding, SshLog
 from harness.ssh.session import Account, Session
-from harness.world.namespaces import enter
+from harness.world.network import BlackHolePort, enter_namespace
 
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ class Closeable(Protocol):
     def close(self) -> None: ...
 
 
-class Server(Protocol):
+class SshServer(Protocol):
     """What a node's SSH server can do, whichever it is."""
 
     port: int
@@ -125,7 +124,7 @@ class EmbeddedServer:
     # In its thread
 
     def _run(self) -> None:
-        enter(self._namespace)
+        enter_namespace(self._namespace)
         try:
             self._loop.run_forever()
         finally:
@@ -160,7 +159,7 @@ class EmbeddedServer:
         )
 
     async def _swallow(self) -> Closeable:
-        return Swallower(self.address, self.port)
+        return BlackHolePort(self.address, self.port)
 
     async def _drop(self) -> None:
         for owner in list(self.owners):

@@ -1,12 +1,12 @@
 """Another machine of a world's home lab: an address, a HOME, an SSH server, nothing more.
 
-    node = world.add_node("workstation")
+    node = add_node(world, "workstation")
     node.server.log          # who came, and what they ran
     node.server.mute()       # … and what else can go wrong, in ssh_server.py
     node.set("times", "lifeline_lease_s", 2)
     node.processes()
 
-The world's person may log in, and their ~/.ssh/config knows `workstation.home.arpa`.
+The world's user may log in, and their ~/.ssh/config knows `workstation.home.arpa`.
 """
 
 import os
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import psutil
 
-from harness.ssh.embedded_server import EmbeddedServer, Server
+from harness.ssh.embedded_server import EmbeddedServer, SshServer
 from harness.ssh.session import Account
 from harness.world import settings
 from harness.world.commands import INSTALLED, SCRIPTS, Commands
 from harness.world.network import SSH_PORT, can_bind
 from harness.world.processes import MARK, NODE_MARK, listeners, of_node
-from harness.world.user import Person
+from harness.world.user import User
+from harness.world.world import World
 
 
 class Node:
@@ -35,7 +36,7 @@ class Node:
         root: Path,
         world_id: str,
         commands: Commands,
-        person: Person,
+        user: User,
         kind: str,
         namespace: str | None,
     ) -> None:
@@ -52,7 +53,7 @@ class Node:
         self.settings: settings.Sections = {"worker": {"threads": 1}}  # as in world.py
         settings.write(self.config, self.settings)
         self.path = [str(self.bin), str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]
-        self.more: dict[str, str] = {}
+        self.extra_environment: dict[str, str] = {}
         self._world_id = world_id
         self._replace_programs(commands)
         port = SSH_PORT if namespace or can_bind(address, SSH_PORT) else 2222
@@ -60,16 +61,21 @@ class Node:
         if kind == "sshd":
             from harness.ssh.openssh import OpenSshServer
 
-            self.server: Server = OpenSshServer(address, port, account, person, root, namespace)
+            self.server: SshServer = OpenSshServer(address, port, account, user, root, namespace)
         else:
-            allowed = {person.fingerprint}
+            allowed = {user.fingerprint}
             self.server = EmbeddedServer(address, port, account, allowed, namespace)
-        person.configure(self.host, [f"HostName {address}", f"Port {port}"])
+        user.configure(self.host, [f"HostName {address}", f"Port {port}"])
 
     @property
     def port(self) -> int:
         """Of its SSH server."""
         return self.server.port
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its SSH server's key."""
+        return self.server.fingerprint
 
     @property
     def hive_url(self) -> str:
@@ -88,7 +94,7 @@ class Node:
             "TMPDIR": str(self.tmp),
             MARK: self._world_id,
             NODE_MARK: self.name,
-            **self.more,
+            **self.extra_environment,
         }
 
     def set(self, section: str, key: str, value: settings.Value) -> None:
@@ -106,7 +112,7 @@ class Node:
         assert (self.address, 9200) in found, f"no hive on {self.name}: {found}"
         return found[self.address, 9200]
 
-    def inside(self, folder: str) -> Path:
+    def path_of(self, folder: str) -> Path:
         """A path of a feature, as /opt/rbee, below the folder that is all of its disk."""
         return self.root / folder.lstrip("/")
 
@@ -124,7 +130,7 @@ class Node:
         program.chmod(0o755)
         return program
 
-    def noise(self, lines: Sequence[str]) -> None:
+    def print_at_login(self, lines: Sequence[str]) -> None:
         """What its .bashrc says to everybody, on both outputs."""
         said = " ".join(shlex.quote(line) for line in lines)
         (self.home / ".bashrc").write_text(f"printf '%s\\n' {said}\nprintf '%s\\n' {said} >&2\n")
@@ -136,3 +142,22 @@ class Node:
         """The same implementation is judged here as everywhere: `-D hive=…`."""
         for role, command in commands.replaced.items():
             self.put_program(INSTALLED[role], f'exec {command} "$@"')
+
+
+def add_node(
+    world: World,
+    name: str,
+    kind: str = "embedded",
+    address: str | None = None,
+    namespace: str | None = None,
+) -> Node:
+    """Another machine with an SSH server, into which this world's user may log in.
+
+    `kind` is embedded or sshd. Without an `address` it hangs on the world's network.
+    """
+    address = address or world.network.address(21 + len(world.nodes))
+    root = world.root / "nodes" / name
+    node = Node(name, address, root, world.id, world.commands, world.user, kind, namespace)
+    world.nodes[name] = node
+    world.evidence.note(f"node {name} at {address}:{node.port}")
+    return node

@@ -19,7 +19,7 @@ import psutil
 
 from harness.ssh.connection_log import Authentication, Command, Connection, SshLog
 from harness.ssh.session import Account
-from harness.world.user import Person
+from harness.world.user import User
 from harness.world.waiting import wait_until
 
 _PROGRAMS = ("/usr/sbin/sshd", "/usr/bin/sshd")
@@ -37,7 +37,7 @@ class OpenSshServer:
         address: str,
         port: int,
         account: Account,
-        person: Person,
+        person: User,
         folder: Path,
         namespace: str | None,
     ) -> None:

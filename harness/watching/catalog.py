@@ -22,7 +22,7 @@ COLUMNS = {
 }
 
 
-class Place(Protocol):
+class Machine(Protocol):
     """A world, or another node of it."""
 
     @property
@@ -31,42 +31,44 @@ class Place(Protocol):
     home: Path
 
 
-def file_of(world: Place) -> Path:
+def database_file(world: Machine) -> Path:
     return world.home / ".rbee" / "models.db"
 
 
-def rows(world: Place) -> list[dict[str, Any]]:
+def rows(world: Machine) -> list[dict[str, Any]]:
     return _select(world, "SELECT * FROM models ORDER BY reference")
 
 
-def verdict_on(database: Path) -> str:
+def integrity_check(database: Path) -> str:
     """What SQLite says of a file as a whole: "ok", or what is wrong with it."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
         return str(found.execute("PRAGMA integrity_check").fetchone()[0])
 
 
-def find(world: Place, provider: str, reference: str) -> list[dict[str, Any]]:
+def find(world: Machine, provider: str, reference: str) -> list[dict[str, Any]]:
     """By the two columns that name a model."""
     query = "SELECT * FROM models WHERE provider = ? AND reference = ?"
     return _select(world, query, provider, reference)
 
 
-def row(world: Place, reference: str) -> dict[str, Any]:
+def row(world: Machine, reference: str) -> dict[str, Any]:
     """The only one, of a model from the Hub."""
     found = find(world, "hf", reference)
     assert len(found) == 1, f"one row for {reference} was expected: {rows(world)}"
     return found[0]
 
 
-def _select(world: Place, query: str, *values: str) -> list[dict[str, Any]]:
-    with contextlib.closing(sqlite3.connect(f"file:{file_of(world)}?mode=ro", uri=True)) as found:
+def _select(world: Machine, query: str, *values: str) -> list[dict[str, Any]]:
+    with contextlib.closing(
+        sqlite3.connect(f"file:{database_file(world)}?mode=ro", uri=True)
+    ) as found:
         found.row_factory = sqlite3.Row
         return [dict(row) for row in found.execute(query, values)]
 
 
 def damage(world: World) -> bytes:
     """Noise over the whole file, as after a disk's death; what it holds now."""
-    path = file_of(world)
+    path = database_file(world)
     noise = random.Random(0).randbytes(path.stat().st_size)
     path.write_bytes(noise)
     for name in ("models.db-wal", "models.db-shm"):
@@ -74,31 +76,45 @@ def damage(world: World) -> bytes:
     return noise
 
 
-def put_aside(world: World) -> Path:
+def listed(world: World) -> list[dict[str, Any]]:
+    """The hive's own list, over HTTP."""
+    reply = world.call("GET", f"{world.hive_url}/v1/models")
+    assert reply.status == 200, (reply.status, reply.body)
+    return list(reply.json["models"])
+
+
+def listed_as(world: World, reference: str) -> dict[str, Any]:
+    """Its only row of that reference."""
+    found = [row for row in listed(world) if row["reference"] == reference]
+    assert len(found) == 1, (reference, listed(world))
+    return found[0]
+
+
+def set_aside_file(world: World) -> Path:
     """The damaged catalog."""
-    found = list(file_of(world).parent.iterdir())
+    found = list(database_file(world).parent.iterdir())
     aside = [path for path in found if path.name.startswith("models.db.damaged-")]
     assert len(aside) == 1, f"one file put aside was expected: {found}"
     return aside[0]
 
 
-def partials(world: World) -> list[Path]:
+def partial_files(world: World) -> list[Path]:
     return sorted(world.models.rglob("*.part"))
 
 
-def partial(world: World) -> Path:
-    found = partials(world)
+def only_partial_file(world: World) -> Path:
+    found = partial_files(world)
     assert len(found) == 1, f"one partial file was expected: {found}"
     return found[0]
 
 
-def models_on_disk(world: Place) -> list[str]:
+def models_on_disk(world: Machine) -> list[str]:
     """Every finished file below the models folder, by its path in there."""
     found = world.models.rglob("*.gguf")
     return sorted(str(path.relative_to(world.models)) for path in found)
 
 
-def place(world: World, content: Path, name: str) -> Path:
+def add_file(world: World, content: Path, name: str) -> Path:
     """As a person with a file manager does."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +122,7 @@ def place(world: World, content: Path, name: str) -> Path:
     return path
 
 
-def link(world: World, content: Path, name: str) -> Path:
+def link_file(world: World, content: Path, name: str) -> Path:
     """For what is too large to be copied."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,5 +143,5 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def same(path: Path, content: Path) -> bool:
+def same_content(path: Path, content: Path) -> bool:
     return path.stat().st_size == content.stat().st_size and sha256(path) == sha256(content)

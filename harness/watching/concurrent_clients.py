@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.watching.standalone_worker import HandWorker, done_of, pieces_of
-from harness.world.events import EventStream
+from harness.watching.standalone_worker import StandaloneWorker, done_of, pieces_of
+from harness.world.http_client import EventStream
 from harness.world.waiting import wait_until
 
 _BUSY = 503
@@ -24,20 +24,20 @@ class Plan:
     after: int = 0
 
 
-class Crowd:
+class ConcurrentClients:
     """`wrong` tells every stream that did not go as planned; empty is good."""
 
-    def __init__(self, worker: HandWorker, tokens: int) -> None:
+    def __init__(self, worker: StandaloneWorker, tokens: int) -> None:
         self._worker = worker
         self._tokens = tokens
         self._turns: Iterator[Plan] = iter(())
         self._lock = threading.Lock()
-        self.wrong: list[str] = []
+        self.failures: list[str] = []
         self.cut_short = 0
 
-    def come(self, plans: list[Plan], at_once: int) -> None:
+    def run(self, client_plans: list[Plan], at_once: int) -> None:
         """All of them, never more than `at_once` at the same time."""
-        self._turns = iter(plans)
+        self._turns = iter(client_plans)
         threads = [threading.Thread(target=self._queue, daemon=True) for _ in range(at_once)]
         for thread in threads:
             thread.start()
@@ -57,7 +57,7 @@ class Crowd:
             try:
                 self._take_turn(plan)
             except (AssertionError, OSError, http.client.HTTPException) as error:
-                self.wrong.append(f"{plan}: {error}")
+                self.failures.append(f"{plan}: {error}")
 
     def _take_turn(self, plan: Plan) -> None:
         stream = wait_until(
@@ -86,7 +86,7 @@ class Crowd:
         return None
 
 
-def plans(count: int, tokens: int, seed: int) -> list[Plan]:
+def client_plans(count: int, tokens: int, seed: int) -> list[Plan]:
     """Every third leaves, by DELETE and by closing in turn, at moments which `seed` determines."""
     moments = random.Random(seed)
     ways = itertools.cycle(["DELETE", "closes"])

@@ -61,9 +61,9 @@ def without(found: list[Example], beginnings: Collection[str]) -> list[Example]:
 
 def type_in_a_shell(world: World, command: str) -> Run:
     """As a person's shell takes it: redirections, quotes and comments as well."""
-    if world.commands.replaced and "PATH" not in world.overrides:
+    if world.commands.replaced and "PATH" not in world.extra_environment:
         folder = _programs(world)
-        world.overrides["PATH"] = f"{folder}:{world.environment()['PATH']}"
+        world.extra_environment["PATH"] = f"{folder}:{world.environment()['PATH']}"
     return world.start("bash -c", more=[command])
 
 

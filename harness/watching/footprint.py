@@ -1,7 +1,11 @@
-"""What is left and what is held while everything runs: databases, files, connections."""
+"""What the programs leave on the disk and hold while they run: databases, files, connections.
+
+And where the API key must not stand, and what no typed word may have run.
+"""
 
 import contextlib
 import sqlite3
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,7 +16,7 @@ from harness.world.world import World
 
 # Of ~/.rbee, as the contract names it; SQLite's own files go with the last program that has a
 # database open.
-STATE = {
+STATE_FILES = {
     "api_key",
     "beehives.db",
     "history",
@@ -36,7 +40,7 @@ def installed_version() -> str:
     return version("rbee")
 
 
-def state(home: Path) -> set[str]:
+def state_files(home: Path) -> set[str]:
     return {path.name for path in (home / ".rbee").iterdir()}
 
 
@@ -66,3 +70,30 @@ def _is_database(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
     return False
+
+
+def secret_in_processes(secret: str, processes: Iterable[psutil.Process]) -> list[str]:
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            if any(secret in word for word in process.cmdline()):
+                found.append(f"argv of {process.cmdline()}")
+            if any(secret in value for value in process.environ().values()):
+                found.append(f"environment of {process.cmdline()}")
+    return found
+
+
+def secret_in_files(secret: str, folder: Path, except_for: Path) -> list[str]:
+    """Every file below the folder, but the one that is meant to hold it."""
+    return [
+        str(path)
+        for path in folder.rglob("*")
+        if path.is_file() and path != except_for and secret.encode() in path.read_bytes()
+    ]
+
+
+def injected_files(world: World) -> list[Path]:
+    """What `touch pwned` would leave, wherever a shell may have stood."""
+    stood = [Path.cwd(), Path.home(), Path("/"), Path("/tmp")]
+    found = [folder / "pwned" for folder in stood if (folder / "pwned").exists()]
+    return [*found, *world.root.rglob("pwned")]

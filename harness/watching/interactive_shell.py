@@ -45,7 +45,7 @@ class Shell:
         environment = {**world.environment(), "INPUTRC": "/dev/null"}
         copy = world.evidence.folder / f"terminal-{name}"
         self._terminal = Terminal(_ARGV[name], environment, copy)
-        world.closes(self.close)
+        world.add_cleanup(self.close)
         if _SET_UP[name]:
             self._terminal.press(_SET_UP[name])
             self._wait(lambda: self._terminal.screen.count(_PROMPT.strip()) >= 1, 10)

@@ -1,12 +1,15 @@
-"""Reads what a keeper printed: tokens, narration, the summary, errors, the saved text."""
+"""What a keeper printed: tokens, narration, the summary, errors, the saved text."""
 
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.world.run import Run
 from harness.world.waiting import wait_until
+from harness.world.world import World
 
 _NARRATION = re.compile(r"^\[[a-z-]+\] ")
 _SUMMARY = re.compile(
@@ -59,7 +62,7 @@ def narration(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if _NARRATION.match(line)]
 
 
-def phases_told(stderr: str) -> list[str]:
+def phases(stderr: str) -> list[str]:
     """Each phase once, in the order in which it was first told."""
     told: list[str] = []
     for line in narration(stderr):
@@ -73,7 +76,7 @@ def phase_line(stderr: str, phase: str) -> str:
     return lines[0]
 
 
-def foreign_to_a_story(stdout: str) -> list[str]:
+def lines_beside_the_text(stdout: str) -> list[str]:
     """Lines which are narration, events or errors; control characters too."""
     return [
         line
@@ -94,7 +97,7 @@ def summary(stderr: str) -> dict[str, float]:
     return {name: float(value) for name, value in match.groupdict().items()}
 
 
-def needs(stderr: str) -> dict[str, int]:
+def memory_needs(stderr: str) -> dict[str, int]:
     """The arithmetic of the worker preflight: required, free, and size, or weights and cache."""
     line = next(line for line in narration(stderr) if "worker preflight: memory" in line)
     match = _NEEDS.search(line)
@@ -102,7 +105,7 @@ def needs(stderr: str) -> dict[str, int]:
     return {name: int(value) for name, value in match.groupdict().items() if value}
 
 
-def amounts(stderr: str) -> dict[str, int | str]:
+def memory_amounts(stderr: str) -> dict[str, int | str]:
     """What VRAM_EXHAUSTED names: required and free in MB, and the device."""
     match = _AMOUNTS.search(stderr)
     assert match, f"no amounts in {stderr!r}"
@@ -130,7 +133,7 @@ def _errors(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if _ERROR.match(line)]
 
 
-def fetched(stderr: str) -> list[tuple[int, int, float]]:
+def download_progress(stderr: str) -> list[tuple[int, int, float]]:
     """Each line that tells how a download goes on: percent, of how many MB, MB/s."""
     found = [_FETCHED.search(line) for line in narration(stderr)]
     return [
@@ -162,8 +165,46 @@ def saved_text(stderr: str, folder: Path) -> Path:
     return there[0]
 
 
-def tokens_made(stderr: str, wanted: int) -> int:
+def tokens_so_far(stderr: str, wanted: int) -> int:
     """n of "n of m tokens"."""
     match = re.search(rf"(\d+) of {wanted} tokens", stderr)
     assert match, stderr
     return int(match[1])
+
+
+_WITHIN_S = 60
+
+
+@dataclass(frozen=True)
+class Outcome:
+    file: str
+    exit_code: int
+    codes: list[str]
+    text: str
+
+
+def infer_each(world: World, files: Iterable[str]) -> list[Outcome]:
+    """`rbee-keeper infer` on each; the names are those of model_files/broken.py."""
+    found = []
+    for name in files:
+        path = world.model_files.broken(name)
+        run = world.start(
+            "rbee-keeper infer --quiet --prompt hi --max-tokens 1 --model", more=[f"file:{path}"]
+        )
+        code = run.wait(_WITHIN_S)
+        found.append(Outcome(name, code, error_codes(run.stderr.text), run.stderr.text))
+    return found
+
+
+def complaints(refusal: Outcome, code: str, words: str) -> list[str]:
+    """What is wrong with it; empty where it is as it should be."""
+    text = refusal.text.lower()
+    faults = {
+        f"exit code {refusal.exit_code}": refusal.exit_code != 1,
+        f"told {refusal.codes}, not {code}": refusal.codes != [code],
+        f"does not say {words!r}": words.lower() not in text,
+        "no next step": not next_steps(refusal.text),
+        "a traceback": "traceback" in text,
+    }
+    told = "; ".join(fault for fault, there in faults.items() if there)
+    return [f"{refusal.file}: {told}: {refusal.text.strip()!r}"] if told else []

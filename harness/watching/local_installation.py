@@ -31,7 +31,7 @@ def without_root(world: World) -> None:
         os.chown(path, _NOBODY, _NOBODY)
     ids = (f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
     reads = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
-    world.prefix = ["setpriv", *ids, *reads]
+    world.command_prefix = ["setpriv", *ids, *reads]
 
 
 def with_config_files(world: World, names: list[str]) -> dict[str, int]:
@@ -49,17 +49,17 @@ def with_config_files(world: World, names: list[str]) -> dict[str, int]:
     if "system" in names:
         shutil.copytree("/etc", etc, symlinks=True, ignore_dangling_symlinks=True)
         mount = 'mount --bind "$1" /etc && shift && exec "$@"'
-        world.prefix = ["unshare", "--mount", "sh", "-c", mount, "sh", str(etc)]
+        world.command_prefix = ["unshare", "--mount", "sh", "-c", mount, "sh", str(etc)]
     world.config.unlink()
     for name in names:
         places[name].parent.mkdir(parents=True, exist_ok=True)
         places[name].write_text(f"[queen]\nqueue_limit = {limits[name]}\n")
     if "RBEE_CONFIG" in names:
-        world.overrides["RBEE_CONFIG"] = str(places["RBEE_CONFIG"])
+        world.extra_environment["RBEE_CONFIG"] = str(places["RBEE_CONFIG"])
     return limits
 
 
-def as_root_of_a_machine(world: World) -> Path:
+def with_own_system_folders(world: World) -> Path:
     """All that is started from now on sees /etc, /usr/local/bin and /var/lib below the folder that
     is given, in place of this machine's; nobody else does."""
     machine = world.root / "machine"
@@ -69,7 +69,7 @@ def as_root_of_a_machine(world: World) -> Path:
     places = ("/etc", "/usr/local/bin", "/var/lib")
     mounts = " && ".join(f'mount --bind "$1{place}" {place}' for place in places)
     command = f'{mounts} && shift && exec "$@"'
-    world.prefix = ["unshare", "--mount", "sh", "-c", command, "sh", str(machine)]
+    world.command_prefix = ["unshare", "--mount", "sh", "-c", command, "sh", str(machine)]
     return machine
 
 
@@ -87,7 +87,7 @@ def check_programs(world: World, folder: Path) -> None:
     assert len(told) == 1, told
 
 
-def in_force(world: World, config: Path | None) -> dict[str, Any]:
+def settings_in_force(world: World, config: Path | None) -> dict[str, Any]:
     """The settings as a program shows them, with that config file, or with none."""
     environment = {**world.environment(), "HOME": str(world.root / "nobody")}
     environment |= {"RBEE_CONFIG": str(config)} if config else {}
@@ -98,7 +98,7 @@ def in_force(world: World, config: Path | None) -> dict[str, Any]:
     return tomllib.loads(ran.stdout)
 
 
-def taken_in(world: World, config: Path) -> tuple[Path, set[tuple[str, str]]]:
+def uncommented(world: World, config: Path) -> tuple[Path, set[tuple[str, str]]]:
     """The file with every setting in force that is commented out in it; and all settings that it
     names, those without a default by their example."""
     text = config.read_text()
@@ -124,7 +124,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
     return found
 
 
-def advised(text: str, about: str) -> str:
+def advised_command(text: str, about: str) -> str:
     """What is to be typed, by the step that says `about`."""
     (step,) = [line for line in text.splitlines() if line.startswith("→ ") and about in line]
     found = _ADVICE.match(step)
@@ -132,12 +132,12 @@ def advised(text: str, about: str) -> str:
     return found[1]
 
 
-def type_into(world: World, shell: str, line: str) -> None:
+def run_in_shell(world: World, shell: str, line: str) -> None:
     """In an interactive shell, which reads what a person's own would."""
     _shell(world, shell, line)
 
 
-def found_by(world: World, shell: str, program: str) -> str:
+def path_in_shell(world: World, shell: str, program: str) -> str:
     """Where a new shell finds a program."""
     return _shell(world, shell, f"command -v {program}").splitlines()[-1]
 

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,7 @@ def shown(stdout: str) -> list[tuple[str, str]]:
     return found
 
 
-def shown_of(stdout: str, source: str) -> list[str]:
+def shown_by(stdout: str, source: str) -> list[str]:
     return [line for name, line in shown(stdout) if name == source]
 
 
@@ -45,7 +46,7 @@ def written(home: Path, name: str) -> list[str]:
     return text.splitlines()
 
 
-def file_of_worker(worker_id: str) -> str:
+def worker_log_name(worker_id: str) -> str:
     return f"llm-worker-rbee-{worker_id}"
 
 
@@ -53,7 +54,7 @@ def wait_for_shown(run: Run, source: str, lines: list[str], within: float) -> No
     """Until exactly these lines of a source are shown."""
     wait_until(
         f"the {len(lines)} lines of {source}, each once",
-        lambda: shown_of(run.stdout.text, source),
+        lambda: shown_by(run.stdout.text, source),
         within,
         lambda seen: seen == lines,
     )
@@ -65,7 +66,7 @@ def move_away(home: Path, names: list[str]) -> None:
         file.rename(file.with_name(f"{name}.moved-{time.time_ns()}"))
 
 
-def outputs(process: psutil.Process) -> set[str]:
+def output_files(process: psutil.Process) -> set[str]:
     """The files that its descriptors 1 and 2 are, as the kernel has them."""
     assert alive(process), process
     return {str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in (1, 2)}
@@ -79,3 +80,43 @@ def cycle_workers(world: World, times: int) -> None:
         worker = started.stdout.text.split()[0]
         ended = world.start(f"rbee-keeper worker stop --id {worker}")
         assert ended.wait(within=30) == 0, ended.stderr.text
+
+
+_MARK = re.compile(r"^  correlation id: ([0-9a-f]{16})$", re.MULTILINE)
+_TRAIL = re.compile(r"^\[debug\] (.*)$", re.MULTILINE)
+
+
+def correlation_ids(text: str) -> list[str]:
+    """The correlation ids that a person is told."""
+    return _MARK.findall(text)
+
+
+def last_correlation_id(stderr: str) -> str:
+    """The one with which an error ends."""
+    lines = stderr.rstrip().splitlines()
+    found = _MARK.match(lines[-1]) if lines else None
+    assert found, f"standard error does not end with a correlation id: {stderr!r}"
+    return found[1]
+
+
+def lines_with_id(world: World, program: str, mark: str) -> list[str]:
+    """The lines of a program's logs which carry the id as every line carries its own."""
+    folder = world.home / ".rbee" / "logs"
+    files = list(folder.glob(f"{program}*.log"))
+    assert files, f"no log of {program} in {folder}"
+    return [line for file in files for line in _lines(file) if f"[{mark}]" in line]
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def debug_lines(stderr: str) -> list[str]:
+    """What --debug added."""
+    return _TRAIL.findall(stderr)
+
+
+def has_request(lines: Iterable[str], request: str) -> bool:
+    """With when it began, its status, and how long it took."""
+    wanted = re.compile(rf" *\d+\.\d+ s  {re.escape(request)}: \d{{3}}, after \d+ ms")
+    return any(wanted.fullmatch(line) for line in lines)

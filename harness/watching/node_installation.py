@@ -1,6 +1,10 @@
-"""What rbee on a node is installed from, what the node lacks for it, and what is there then."""
+"""What rbee on a node is installed from, what the node lacks for it, and what is there afterwards.
+
+Copies of the programs in other places and in another version are made without pip.
+"""
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
@@ -11,6 +15,7 @@ from pathlib import Path
 from harness.ssh.node import Node
 from harness.watching import keeper_output
 from harness.world import processes
+from harness.world.commands import INSTALLED, SCRIPTS
 from harness.world.world import World
 
 _TREE = Path(__file__).parents[2]
@@ -37,7 +42,7 @@ class Repository:
             else:
                 shutil.copy(source, target)
         self.commit = self._commit()
-        world.places["repository"] = str(self.folder)
+        world.placeholders["repository"] = str(self.folder)
 
     def release(self, version: str) -> None:
         """Another version on its branch."""
@@ -45,7 +50,7 @@ class Repository:
         file.write_text(_VERSION.sub(f'__version__ = "{version}"', file.read_text()))
         self.commit = self._commit()
 
-    def spoil(self) -> None:
+    def break_dependencies(self) -> None:
         """What is on its branch needs something that is nowhere."""
         file = self.folder / "pyproject.toml"
         file.write_text(_CLICK.sub('"click>=8888"', file.read_text()))
@@ -73,17 +78,19 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
-def share_pip(node: Node) -> None:
+def share_pip_cache(node: Node) -> None:
     """The node's pip knows what the runner's does, so that llama.cpp is not compiled once more."""
     words = [sys.executable, "-m", "pip", "cache", "dir"]
     cache = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
     (node.home / ".cache").mkdir(exist_ok=True)
     (node.home / ".cache" / "pip").symlink_to(cache)
-    node.more |= {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    node.more["PIP_NO_COMPILE"] = "1"  # a third of the time
+    node.extra_environment |= {
+        name: value for name, value in os.environ.items() if name.startswith("PIP_")
+    }
+    node.extra_environment["PIP_NO_COMPILE"] = "1"  # a third of the time
 
 
-def cut_off(node: Node) -> None:
+def make_offline(node: Node) -> None:
     """No git, and no package index answers; whatever else this machine has is there."""
     folder = node.root / "programs"
     folder.mkdir()
@@ -96,27 +103,27 @@ def cut_off(node: Node) -> None:
     python.unlink(missing_ok=True)
     python.symlink_to(sys.executable)
     node.path = [str(node.bin), str(folder)]
-    node.more |= {
+    node.extra_environment |= {
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_INDEX_URL": f"http://{node.address}:9/",
         "PIP_NO_COMPILE": "1",
     }
 
 
-def only_python(node: Node, version: str) -> None:
+def fake_python(node: Node, version: str) -> None:
     """Whatever Python is asked for there, it is of this version."""
     for name in _PYTHONS:
         node.put_program(name, f"echo {version}")
 
 
-def keep_a_file(node: Node, folder: str) -> Path:
+def put_notes(node: Node, folder: str) -> Path:
     file = node.home / folder / "notes.txt"
     file.parent.mkdir()
     file.write_text("mine")
     return file
 
 
-def contents(node: Node, folder: str) -> list[str]:
+def folder_contents(node: Node, folder: str) -> list[str]:
     return sorted(path.name for path in (node.home / folder).iterdir())
 
 
@@ -131,7 +138,7 @@ def home_listing(node: Node) -> dict[str, str]:
     return {str(path.relative_to(node.home)): told(path) for path in node.home.rglob("*")}
 
 
-def pips(node: Node) -> list[str]:
+def pip_processes(node: Node) -> list[str]:
     """The command lines of those that run there."""
     lines = [processes.describe(process) for process in node.processes()]
     return [line for line in lines if "-m pip install" in line]
@@ -160,7 +167,7 @@ def worker_detects(node: Node, folder: str) -> bool:
     return done.returncode == 0 and b"cpu" in done.stdout
 
 
-def steps(stderr: str, node: str) -> list[str]:
+def narrated_steps(stderr: str, node: str) -> list[str]:
     """Which of the three steps were told, in order, in lines that name the node."""
     told: list[str] = []
     for line in keeper_output.narration(stderr):
@@ -168,3 +175,44 @@ def steps(stderr: str, node: str) -> list[str]:
         if step in _STEPS and node in line and step not in told:
             told.append(step)
     return told
+
+
+_PACKAGE_VERSION = re.compile(r'^(__version__ = )"([^"]+)"', re.MULTILINE)
+_PROGRAMS = {"hive": "rbee.hive", "worker": "rbee.worker"}
+
+
+def copy_programs(folder: Path) -> None:
+    """The console scripts, which run from wherever they stand."""
+    folder.mkdir(parents=True)
+    for name in INSTALLED.values():
+        shutil.copy(SCRIPTS / name, folder / name)
+
+
+def install_version(node: Node, version: str) -> None:
+    """First on the node's PATH from now on: the same package, with another version."""
+    folder = node.root / f"rbee-{version}"
+    package = shutil.copytree(
+        _package(), folder / "rbee", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    told = package / "__init__.py"
+    text, count = _PACKAGE_VERSION.subn(rf'\1"{version}"', told.read_text())
+    assert count == 1, f"no version in {told}"
+    told.write_text(text)
+    for role, module in _PROGRAMS.items():
+        script = f'PYTHONPATH="{folder}" exec {sys.executable} -m {module} "$@"'
+        node.put_program(INSTALLED[role], script)
+
+
+def package_version() -> str:
+    """Of the package that is installed."""
+    found = _PACKAGE_VERSION.search((_package() / "__init__.py").read_text())
+    assert found
+    return found[2]
+
+
+def _package() -> Path:
+    """Found, not imported."""
+    found = importlib.util.find_spec("rbee")
+    assert found, "rbee is not installed"
+    assert found.origin
+    return Path(found.origin).parent

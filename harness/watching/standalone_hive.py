@@ -1,16 +1,23 @@
-"""A hive that a person started by hand on another node: with a key of its own, and no queen."""
+"""Hives that no queen of the world started.
 
+An operator's on another node, and one whose lifeline the harness holds in the place of a queen.
+"""
+
+import json
+import os
+import secrets
+import time
 from typing import Any
 
 import psutil
 
 from harness.ssh.node import Node
-from harness.world.calls import call
+from harness.world.http_client import call
 from harness.world.run import Run
 from harness.world.world import World
 
 
-class NodeHive:
+class StandaloneHive:
     """Listens from its creation on; ends with the world."""
 
     def __init__(self, world: World, node: Node) -> None:
@@ -21,7 +28,7 @@ class NodeHive:
         name = f"{len(world.runs) + 1:02}-hive-{node.name}"
         self.run = Run(argv, node.environment(), world.evidence.folder, name)
         world.runs.append(self.run)
-        world.lasting.add(self.run.pid)
+        world.expected_daemons.add(self.run.pid)
         ready = self.run.ready()
         assert ready["pid"] == self.run.pid, f"{ready} is not from pid {self.run.pid}"
 
@@ -55,3 +62,29 @@ class NodeHive:
             f" --hive-url {self.node.hive_url} --api-key-file {self.key_file}"
         )
         assert added.wait(within=30) == 0, added.stderr.text
+
+
+def start_owned_hive(world: World, **secret: str) -> Run:
+    """A hive whose lifeline the harness holds; `secret` is told on its first line. It asks for the
+    world's key."""
+    if not world.key_file.exists():
+        world.key_file.parent.mkdir(mode=0o700, exist_ok=True)
+        world.key_file.write_text(secrets.token_urlsafe(32) + "\n")
+        world.key_file.chmod(0o600)
+    owner = {
+        "program": "queen-rbee",
+        "pid": os.getpid(),
+        "started": psutil.Process().create_time(),
+        "host": f"harness-{int(time.time())}",
+    }
+    hello = json.dumps({"api_key": world.key, "owner": owner, **secret})
+    run = world.start("rbee-hive daemon --lifeline", stdin=hello + "\n", held=True)
+    world.add_cleanup(lambda: _end(run))
+    run.ready()
+    return run
+
+
+def _end(run: Run) -> None:
+    """As when the queen goes."""
+    run.close_stdin()
+    run.wait(within=15)

@@ -1,20 +1,26 @@
-"""A worker that a person started by hand: no hive, no queen, only its own HTTP."""
+"""A worker that was started by hand: no hive, no queen, only its own HTTP.
 
+Also a listener for its ready callback, and prompts of a given length.
+"""
+
+import json
+import random
 import secrets
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psutil
 
-from harness.model_files.shelf import bundled_path
-from harness.world.calls import Reply
+from harness.model_files.bundled import bundled_path
 from harness.world.cluster import process_at
-from harness.world.events import EventStream
+from harness.world.http_client import EventStream, Reply, call
 from harness.world.waiting import wait_until
 from harness.world.world import World
 
 
-class HandWorker:
+class StandaloneWorker:
     """Listens and is ready. `status` follows what it says of its slots, from the first on."""
 
     def __init__(self, world: World, flags: str) -> None:
@@ -101,7 +107,7 @@ def done_of(stream: EventStream) -> dict[str, Any]:
     return dict(done[0].data)
 
 
-def between(stream: EventStream, began: float, ended: float) -> int:
+def tokens_between(stream: EventStream, began: float, ended: float) -> int:
     """How many tokens came between two moments."""
     return sum(began < event.at < ended for event in stream.named("token"))
 
@@ -115,3 +121,57 @@ def _write_key(world: World) -> None:
     world.key_file.parent.mkdir(mode=0o700, exist_ok=True)
     world.key_file.touch(mode=0o600)
     world.key_file.write_text(secrets.token_urlsafe(32) + "\n")
+
+
+_WORDS = (
+    "bees fly over the wide meadow where old trees stand beside a river and children count "
+    "white stones while an honest baker carries warm bread home through quiet evening light"
+)
+
+
+def prompt_of_words(count: int, seed: int = 0) -> str:
+    """The same for the same arguments; in this vocabulary most of these words are one token."""
+    words = _WORDS.split()
+    choose = random.Random(seed)
+    return " ".join(choose.choice(words) for _ in range(count))
+
+
+class CallbackListener(ThreadingHTTPServer):
+    """`received` is each callback's body; `ready_then` what the worker's /v1/ready said by then."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int, key: str) -> None:
+        super().__init__((address, port), _Handler)
+        self.url = f"http://{address}:{port}"
+        self.key = key
+        self.received: list[dict[str, Any]] = []
+        self.ready_then: list[dict[str, Any]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def first(self, within: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        wait_until("the worker's ready callback", lambda: self.ready_then, within)
+        return self.received[0], self.ready_then[0]
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: CallbackListener
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.received.append(body)
+        ready = call("GET", f"{body['url']}/v1/ready", key=self.server.key)
+        self.server.ready_then.append(ready.json)
+        answer = b'{"message":"thank you"}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """What it received is the evidence."""

@@ -49,7 +49,7 @@ class Unit:
         name = f"{len(world.runs) + 1:02}-{self.name}"
         self._run = Run(argv, {**environment, _MARK: self.name}, world.evidence.folder, name)
         world.runs.append(self._run)
-        world.lasting.add(self._run.pid)
+        world.expected_daemons.add(self._run.pid)
         ready = self._run.ready()
         assert ready["pid"] == self._run.pid, ready
 
@@ -80,7 +80,7 @@ class Unit:
         return found
 
 
-def verdict(folder: Path, kind: str) -> str:
+def verify_units(folder: Path, kind: str) -> str:
     """What systemd itself says of all units in a folder. Those of a system below another root are
     looked at where their programs are in /usr/local/bin."""
     units = [str(path) for path in sorted(folder.glob("*.service"))]

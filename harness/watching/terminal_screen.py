@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.world.terminal import Terminal
+
 _ERROR = re.compile(r"^Error \[(?P<code>[A-Z_]+)\]: ", re.MULTILINE)
 _WAIT = re.compile(r"trying again in (\d+) s \((\d) of 3\)")
 _WAITED = re.compile(r"tried again after (\d+) s \((\d) of 3\)")
@@ -12,13 +14,13 @@ _SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
 _BAR = re.compile(r"[━╸╺]{3}")
 
 
-def squeezed(text: str) -> str:
+def without_spaces(text: str) -> str:
     """Without any space: a terminal breaks words where its line ends."""
     return "".join(text.split())
 
 
-def says(screen: str, words: str) -> bool:
-    return squeezed(words) in squeezed(screen)
+def shows(screen: str, words: str) -> bool:
+    return without_spaces(words) in without_spaces(screen)
 
 
 def error_codes(screen: str) -> list[str]:
@@ -35,14 +37,14 @@ def next_step(screen: str) -> str:
     return "\n".join(rest[:last])
 
 
-def is_right_below(screen: str) -> bool:
+def next_step_is_right_below(screen: str) -> bool:
     """Whether between the error and its next step there is nothing but the error itself."""
     error = screen[screen.index("Error [") :]
     told = error[: error.index("\n→ ")] if "\n→ " in error else "\n\n"
     return "\n  " not in told and "\n[" not in told
 
 
-def mark(screen: str) -> str:
+def correlation_id(screen: str) -> str:
     """The correlation id, which is the last thing on the screen."""
     found = _MARK.search(screen.rstrip().splitlines()[-1])
     assert found, f"the screen does not end with a correlation id:\n{screen}"
@@ -62,7 +64,7 @@ def countdowns(screens: Sequence[str]) -> dict[int, tuple[set[int], list[int]]]:
     return seen
 
 
-def waits(screen: str) -> list[tuple[int, int]]:
+def finished_waits(screen: str) -> list[tuple[int, int]]:
     """The lines that stay of the waits: which one, and how many seconds."""
     return [(int(turn), int(took)) for took, turn in _WAITED.findall(screen)]
 
@@ -76,7 +78,7 @@ def has_bar(screen: str) -> bool:
     return bool(_BAR.search(screen))
 
 
-def story_before_the_error(screen: str) -> str:
+def text_before_the_error(screen: str) -> str:
     """What stands above the first word that is not the story's: of a --quiet command."""
     ends = [screen.index(word) for word in ("Partial text", "Error [") if word in screen]
     return screen[: min(ends)]
@@ -85,5 +87,42 @@ def story_before_the_error(screen: str) -> str:
 def saved_text(screen: str, folder: Path) -> Path:
     """The only saved text of the folder, which the screen names."""
     (there,) = folder.glob("rbee-partial-*.txt")
-    assert squeezed(str(there)) in squeezed(screen), f"{there} is not named on:\n{screen}"
+    assert without_spaces(str(there)) in without_spaces(screen), (
+        f"{there} is not named on:\n{screen}"
+    )
     return there
+
+
+_ANY_BAR = re.compile(r"[━─#]{4,}")
+_DRAWN = re.compile(r"\r([^\r\n\x1b]*[━─]{4}[^\r\n\x1b]*)")
+_FULL = re.compile(r"(\d+) %.* [\d.]+ MB/s, \d+:\d\d left$")
+
+
+def bar_lines(screen: str) -> list[str]:
+    """Those on which there is a bar, or a piece of one."""
+    return [line for line in screen.splitlines() if _ANY_BAR.search(line)]
+
+
+def bar_percentages(terminal: Terminal) -> list[int]:
+    """Each new percentage of a bar that had speed and time left beside it."""
+    seen: list[int] = []
+    for screen in list(terminal.screens):
+        for line in bar_lines(screen):
+            found = _FULL.search(line)
+            if found and int(found[1]) not in seen[-1:]:
+                seen.append(int(found[1]))
+    return seen
+
+
+def misplaced_bars(terminal: Terminal, columns: int) -> list[str]:
+    """Screens with two bars, or with one that reached the last column."""
+    return [
+        screen
+        for screen in list(terminal.screens)
+        if len(bar_lines(screen)) > 1 or any(len(line) >= columns for line in bar_lines(screen))
+    ]
+
+
+def bars_drawn_since(terminal: Terminal, byte: int) -> list[str]:
+    """Each bar as it was written from that byte on, but the first: it may have been under way."""
+    return _DRAWN.findall(terminal.written[byte:].decode(errors="replace"))[1:]

@@ -1,15 +1,16 @@
 """Queen, hive and workers of a world together: what they say of themselves, and their pids.
 
-A pid is never taken from what a program says: it is who listens at the address, told by /proc.
+A pid is never taken from what a program says: it is the process that listens at the address, or the
+one with the role's command line, as /proc has them.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 
-from harness.world.calls import call
-from harness.world.events import EventStream
+from harness.world.http_client import EventStream, Reply, call
 from harness.world.processes import listeners
 from harness.world.waiting import wait_until
 from harness.world.world import World
@@ -110,3 +111,61 @@ def queens(world: World) -> list[psutil.Process]:
         if reply.status == 200 and reply.json.get("program") == "queen-rbee":
             found.add(process)
     return list(found)
+
+
+DAEMONS = ("queen", "hive", "worker")
+
+
+def role_of(world: World, process: psutil.Process) -> str | None:
+    """`queen`, `hive` or `worker`; None for anything else, such as a command that asks and ends."""
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return None
+    for role in DAEMONS:
+        command = world.commands.argv(role)
+        wanted = [*command, "--model"] if role == "worker" else [*command, "daemon"]
+        if _contains(words, wanted):
+            return role
+    return None
+
+
+def _contains(words: Sequence[str], wanted: Sequence[str]) -> bool:
+    places = range(len(words) - len(wanted) + 1)
+    return any(words[place : place + len(wanted)] == list(wanted) for place in places)
+
+
+def processes_of(world: World, role: str) -> list[psutil.Process]:
+    return [process for process in world.processes() if role_of(world, process) == role]
+
+
+def wait_for_role(world: World, role: str, within: float = 20) -> psutil.Process:
+    """The process of that role, as soon as there is one."""
+    return wait_until(f"a {role} to be started", lambda: processes_of(world, role), within)[0]
+
+
+class Download:
+    """Asked for, and watched from then on. `reply` is the answer; without a 2xx nothing follows."""
+
+    def __init__(self, world: World, model: str, hive: str = "", **fields: object) -> None:
+        self._hive = hive or world.hive_url
+        body = {"model": world.expand(model), **fields}
+        self.reply: Reply = world.call("POST", f"{self._hive}/v1/models/download", body, 30)
+        assert self.reply.status < 300, (self.reply.status, self.reply.body)
+        self.id = str(self.reply.json["download_id"])
+        self._world = world
+        self.stream = self.watch()
+
+    def watch(self) -> EventStream:
+        """One watcher more."""
+        url = f"{self._hive}/v1/models/download/progress?id={self.id}"
+        stream = self._world.stream("GET", url)
+        assert stream.refused is None, stream.refused
+        return stream
+
+    def events_of(self, stage: str) -> list[dict[str, Any]]:
+        return [e.data for e in self.stream.named("download") if e.data["stage"] == stage]
+
+    def wait_for_end(self, within: float) -> None:
+        self.stream.wait_for_end(within)
+        assert not self.stream.named("error"), self.stream.events[-3:]

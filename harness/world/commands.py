@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,3 +50,17 @@ class Commands:
             for role, name in INSTALLED.items()
             if role not in self.replaced and not (SCRIPTS / name).exists()
         ]
+
+
+def options(argv: Iterable[str]) -> dict[str, str]:
+    """Each option with what follows it; a flag has the empty string."""
+    found: dict[str, str] = {}
+    last = ""
+    for word in argv:
+        if word.startswith("--"):
+            last, _, value = word[2:].partition("=")
+            found[last] = value
+        elif last:
+            found[last] = word
+            last = ""
+    return found

@@ -1,8 +1,13 @@
-"""Each world has a loopback /24 of its own, so that standard ports can be used in all of them."""
+"""The networks of a world: a loopback /24 of its own, so that standard ports can be used in all of
+them, and Linux network namespaces, by name, as `ip netns` makes them.
+"""
 
 import contextlib
+import ctypes
+import os
 import random
 import socket
+from pathlib import Path
 
 SSH_PORT = 22
 _CLAIM_PORT = 47_474
@@ -41,3 +46,38 @@ class Network:
 
     def release(self) -> None:
         self._claim.close()
+
+
+_CLONE_NEWNET = 0x40000000  # linux/sched.h
+
+
+def enter_namespace(name: str | None) -> None:
+    """The calling thread, and what it starts from now on, is in that namespace. None: stay.
+
+    os.setns came with Python 3.12 only.
+    """
+    if name is None:
+        return
+    descriptor = os.open(Path("/run/netns") / name, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(descriptor, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name)
+    finally:
+        os.close(descriptor)
+
+
+class BlackHolePort:
+    """A port whose queue of connections is full: who asks for one more hears nothing at all."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((address, port))
+        self._socket.listen(0)
+        self._waiting = [socket.create_connection((address, port))]
+
+    def close(self) -> None:
+        for each in (*self._waiting, self._socket):
+            each.close()

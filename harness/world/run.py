@@ -72,7 +72,7 @@ class Run:
             self._process.stdin.write((stdin or "").encode())
             self._process.stdin.flush()
             if not held:
-                self.let_go()
+                self.close_stdin()
 
     @property
     def pid(self) -> int:
@@ -82,7 +82,7 @@ class Run:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def let_go(self) -> None:
+    def close_stdin(self) -> None:
         """Close its standard input."""
         if self._process.stdin:
             self._process.stdin.close()

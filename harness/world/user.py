@@ -1,4 +1,4 @@
-"""The person of a world, as SSH knows them: their key, their ~/.ssh, their agent."""
+"""The user of a world, as SSH knows them: their key, their ~/.ssh, their agent."""
 
 import asyncio
 import socket
@@ -14,14 +14,14 @@ _AGENT = "/usr/bin/ssh-agent"
 _PASSPHRASE = "correct horse battery staple"
 
 
-class Person:
+class User:
     """Has a key without a passphrase where every program looks for one."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / ".ssh"
         self.folder.mkdir(mode=0o700, exist_ok=True)
         self.key_file = self.folder / "id_ed25519"
-        self.key = asyncssh.generate_private_key("ssh-ed25519", "a person of the harness")
+        self.key = asyncssh.generate_private_key("ssh-ed25519", "a user of the harness")
         self.key_file.touch(mode=0o600)
         self.key_file.write_bytes(self.key.export_private_key())
         self._config: list[str] = []
@@ -40,12 +40,12 @@ class Person:
         self.key_file = self.key_file.rename(self.folder / name)
         return self.key_file
 
-    def protect_key(self) -> None:
+    def add_passphrase(self) -> None:
         """By a passphrase, which no program of the scenario is told."""
         argv = ["ssh-keygen", "-q", "-p", "-f", str(self.key_file), "-P", "", "-N", _PASSPHRASE]
         subprocess.run(argv, check=True, capture_output=True, timeout=10)
 
-    def knows(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
+    def add_known_host(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
         """From an earlier visit: a line in ~/.ssh/known_hosts. `host` is as ssh writes it there:
         what ~/.ssh/config has as HostName."""
         host = host if port == 22 else f"[{host}]:{port}"
@@ -54,10 +54,10 @@ class Person:
             file.write(f"{host} {public}\n")
 
 
-class Agent:
-    """A running ssh-agent. It holds the person's key, for which it was told the passphrase."""
+class SshAgent:
+    """A running ssh-agent. It holds the user's key, for which it was told the passphrase."""
 
-    def __init__(self, person: Person, folder: Path) -> None:
+    def __init__(self, user: User, folder: Path) -> None:
         self.socket = folder / "agent"
         self._process = subprocess.Popen(
             [_AGENT, "-D", "-a", str(self.socket)],
@@ -66,7 +66,7 @@ class Agent:
             stderr=subprocess.DEVNULL,
         )
         wait_until("ssh-agent to listen", self._answers, 5)
-        _hand_over(str(self.socket), person.key)
+        _hand_over(str(self.socket), user.key)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -5,39 +5,72 @@ import functools
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
-from harness.breaking.partition import Cable
-from harness.hub.hub import Hub
-from harness.model_files.shelf import Shelf
-from harness.ssh.node import Node
-from harness.world import leaks, processes, settings, words
-from harness.world.calls import Reply, call
+from harness.model_files.cache import ModelFiles
+from harness.world import processes, settings
 from harness.world.commands import SCRIPTS, Commands
-from harness.world.events import EventStream
 from harness.world.evidence import Evidence
+from harness.world.http_client import EventStream, Reply, call
 from harness.world.network import Network
 from harness.world.run import Run
 from harness.world.terminal import Terminal
-from harness.world.user import Person
-from harness.world.waiting import wait_until
+from harness.world.user import User
+from harness.world.waiting import NeverHappenedError, wait_until
+
+_SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some slack
+_MODELS = (
+    "large",
+    "enormous",
+    "truncated",
+    "no gguf",
+    "safetensors",
+    "missing",
+    "unbroken",
+    "other name",
+    "Q4_K_M",
+    "Q5_K_M",
+    "Q8_0",
+)
+
+
+class LeakError(AssertionError):
+    """A scenario left processes running."""
+
+
+class Machine(Protocol):
+    """Another machine of a world, as `harness.ssh.node.add_node` makes it."""
+
+    name: str
+    host: str
+    address: str
+    root: Path
+    home: Path
+
+    @property
+    def port(self) -> int: ...
+    @property
+    def fingerprint(self) -> str: ...
+    def close(self) -> None: ...
 
 
 class World:
-    """`runs` holds what the harness started, in order; `lasting` what may outlive its command.
+    """`runs` holds what the harness started, in order; `expected_daemons` the pids that may outlive
+    their command.
 
-    `places` are a scenario's own words, as <free port>, for what is known only when it runs.
+    `placeholders` are a scenario's own words, as <free port>, for what is known only when it runs.
     """
 
-    def __init__(self, commands: Commands, shelf: Shelf, evidence: Evidence) -> None:
+    def __init__(self, commands: Commands, model_files: ModelFiles, evidence: Evidence) -> None:
         self.id = secrets.token_hex(6)
         self.commands = commands
-        self.shelf = shelf
+        self.model_files = model_files
         self.evidence = evidence
         self.network = Network()
         self.root = Path(tempfile.mkdtemp(prefix="rbee-world-"))
@@ -46,15 +79,15 @@ class World:
         self.home.mkdir()
         self.tmp.mkdir()
         self.config = self.home / ".config" / "rbee" / "config.toml"
-        self.overrides: dict[str, str] = {}
-        self.prefix: list[str] = []  # the words of another user, or of a mount namespace
+        self.extra_environment: dict[str, str] = {}
+        self.command_prefix: list[str] = []  # the words of another user, or of a mount namespace
         self.runs: list[Run] = []
-        self.lasting: set[int] = set()
+        self.expected_daemons: set[int] = set()
         self._sessions: set[int] = set()
-        self._closers: list[Callable[[], None]] = []
-        self._removals: list[Callable[[], None]] = []
-        self.nodes: dict[str, Node] = {}
-        self.places: dict[str, str] = {}
+        self._cleanups: list[Callable[[], None]] = []
+        self._late_cleanups: list[Callable[[], None]] = []
+        self.nodes: dict[str, Machine] = {}
+        self.placeholders: dict[str, str] = {}
         self.queen_address = self.network.address(1), 8080
         self.hive_address = self.network.address(2), 9200
         self.settings: settings.Sections = {
@@ -93,9 +126,9 @@ class World:
         return self.key_file.read_text().strip()
 
     @functools.cached_property
-    def person(self) -> Person:
-        """From now on somebody with an SSH key lives in this HOME."""
-        return Person(self.home)
+    def user(self) -> User:
+        """From now on a user with an SSH key lives in this HOME."""
+        return User(self.home)
 
     def environment(self) -> dict[str, str]:
         """What a fresh login has, and the mark by which the world's processes are found."""
@@ -105,7 +138,7 @@ class World:
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.tmp),
             processes.MARK: self.id,
-            **self.overrides,
+            **self.extra_environment,
         }
 
     def set(self, section: str, key: str, value: settings.Value) -> None:
@@ -116,37 +149,39 @@ class World:
         """In place of the settings: for what no writer of settings would write."""
         self.config.write_text(text + "\n", encoding="utf-8")
 
-    def spoil_home(self, what: str) -> None:
+    def make_home_unwritable(self, what: str) -> None:
         """A HOME in which nothing can be written, even by root; the settings stay readable."""
         config = self.root / "config.toml"
         shutil.copy(self.config, config)
         place = {"a file": self.root / "file", "a folder that can't be written": Path("/proc")}
         (self.root / "file").touch()
-        self.overrides = {"HOME": str(place[what]), "RBEE_CONFIG": str(config)}
+        self.extra_environment = {"HOME": str(place[what]), "RBEE_CONFIG": str(config)}
 
     def expand(self, text: str) -> str:
-        """A feature's words for what is known only here: <large>, <queen address>, …"""
-        return words.expand(text, self.shelf, {**words.places_of(self), **self.places})
+        """A feature's words in angle brackets, for what is known only here: <large>, <home>, …
 
-    def open_hub(self) -> Hub:
-        """From now on the world's programs ask this Hub, and no other."""
-        hub = Hub(self.network.address(3), 8000)
-        self.overrides["HF_ENDPOINT"] = hub.url
-        self.closes(hub.close)
-        return hub
-
-    def add_node(self, name: str, kind: str = "embedded", cable: Cable | None = None) -> Node:
-        """Another machine with an SSH server, into which this world's person may log in.
-
-        `kind` is embedded or sshd. With a `cable` it hangs on that, else on the world's network.
+        Models stand for their references; they are made when they are first named.
         """
-        address = cable.far if cable else self.network.address(21 + len(self.nodes))
-        namespace = cable.namespace if cable else None
-        root = self.root / "nodes" / name
-        node = Node(name, address, root, self.id, self.commands, self.person, kind, namespace)
-        self.nodes[name] = node
-        self.evidence.note(f"node {name} at {address}:{node.port}")
-        return node
+        for name, value in {**self._placeholders(), **self.placeholders}.items():
+            text = text.replace(f"<{name}>", value)
+        for name in _MODELS:
+            if f"<{name}>" in text:
+                text = text.replace(f"<{name}>", f"file:{self.model_files.named(name)}")
+        return text
+
+    def _placeholders(self) -> dict[str, str]:
+        found = {
+            "queen address": self.queen_address[0],
+            "hive address": self.hive_address[0],
+            "models folder": str(self.models),
+            "home": str(self.home),
+        }
+        for name, node in self.nodes.items():
+            found[f"{name} address"] = node.address
+            found[f"{name} port"] = str(node.port)
+            found[f"{name} root"] = str(node.root)
+            found[f"{name} fingerprint"] = node.fingerprint
+        return found
 
     # What happens in it
 
@@ -156,7 +191,10 @@ class World:
         """Start one of the programs as a person would type it; `more` are arguments as they are.
         `held`: its standard input stays open."""
         return self._run(
-            [*self.prefix, *self.commands.resolve(self.expand(line)), *more], line, stdin, held
+            [*self.command_prefix, *self.commands.resolve(self.expand(line)), *more],
+            line,
+            stdin,
+            held,
         )
 
     def start_in_shell(self, line: str) -> Run:
@@ -176,7 +214,7 @@ class World:
     def start_daemon(self, line: str) -> Run:
         """Started by an operator: no lifeline, lives until told to stop."""
         run = self.start(line)
-        self.lasting.add(run.pid)
+        self.expected_daemons.add(run.pid)
         ready = run.ready()
         assert ready["pid"] == run.pid, f"{ready} is not from pid {run.pid}"
         self.evidence.note(f"listening: {ready}")
@@ -195,16 +233,16 @@ class World:
 
     def stream(self, method: str, url: str, body: object = None) -> EventStream:
         stream = EventStream(method, url, body, self.key)
-        self.closes(stream.close)
+        self.add_cleanup(stream.close)
         return stream
 
-    def closes(self, closer: Callable[[], None]) -> None:
-        """To be closed when the scenario ends, the last first."""
-        self._closers.append(closer)
+    def add_cleanup(self, cleanup: Callable[[], None]) -> None:
+        """Called when the scenario ends, the last first."""
+        self._cleanups.append(cleanup)
 
-    def when_empty(self, removal: Callable[[], None]) -> None:
-        """To be done when the scenario has ended and nothing of it lives any more."""
-        self._removals.append(removal)
+    def add_late_cleanup(self, cleanup: Callable[[], None]) -> None:
+        """Called when the scenario has ended and none of its processes is alive."""
+        self._late_cleanups.append(cleanup)
 
     def log_of(self, name: str) -> str:
         """The only log file with this in its name."""
@@ -220,11 +258,11 @@ class World:
         """The process of this world that listens there: the answering one, told by its pid."""
         return processes.listeners(self.processes()).get(address)
 
-    def lasts(self, health: Mapping[str, Any]) -> None:
-        """This daemon was started to last; it is told to stop when the scenario ends."""
-        self.lasting.add(int(health["pid"]))
+    def stop_at_end(self, health: Mapping[str, Any]) -> None:
+        """This daemon outlives its command; it is told to stop when the scenario ends."""
+        self.expected_daemons.add(int(health["pid"]))
 
-    def wait_until_empty(self, within: float) -> None:
+    def wait_for_no_processes(self, within: float) -> None:
         wait_until(
             "nothing of this world to be alive",
             lambda: [processes.describe(process) for process in self.processes()],
@@ -240,21 +278,45 @@ class World:
         Whatever happens, nothing lives afterwards.
         """
         try:
-            for close in reversed(self._closers):
-                close()
+            for cleanup in reversed(self._cleanups):
+                cleanup()
             if judge:
-                leaks.check(self)
+                self._check_for_leaks()
         finally:
-            leaks.kill(self)
-            self._clear_away()
+            self.kill_all()
+            self._clean_up()
 
-    def _clear_away(self) -> None:
+    def _check_for_leaks(self) -> None:
+        """Stop what was started to last, then see that nothing else is left."""
+        daemons = [each for each in self.processes() if each.pid in self.expected_daemons]
+        for process in daemons:
+            process.send_signal(signal.SIGTERM)
+        if daemons:
+            try:
+                self.wait_for_no_processes(_SHUTDOWN_S)
+            except NeverHappenedError as error:
+                raise LeakError(f"after SIGTERM to every daemon: {error}") from error
+        leaked = [processes.describe(process) for process in self.processes()]
+        if leaked:
+            raise LeakError("the scenario left these running:\n  " + "\n  ".join(leaked))
+
+    def kill_all(self) -> None:
+        """Again until none is left: one may have started another in between."""
+
+        def left() -> list[psutil.Process]:
+            found = self.processes()
+            processes.kill(found)
+            return found
+
+        wait_until("killed processes to be gone", left, within=5, good=lambda found: not found)
+
+    def _clean_up(self) -> None:
         with contextlib.ExitStack() as last:
             last.callback(shutil.rmtree, self.root, ignore_errors=True)
             last.callback(self.network.release)
             last.callback(self.evidence.keep_logs, self.home)
-            for removal in self._removals:
-                last.callback(removal)
+            for cleanup in self._late_cleanups:
+                last.callback(cleanup)
             for node in self.nodes.values():
                 last.callback(node.close)
                 last.callback(self.evidence.keep_logs, node.home, f"logs-{node.name}")

@@ -1,1 +1,1 @@
-"""A GGUF model's header, read and checked before anything is loaded or fetched: `reading`."""
+"""A GGUF model's header, read and checked before the model is loaded or fetched."""

@@ -1,27 +1,33 @@
-"""A GGUF file's header: what a model says of itself."""
+"""The header of a GGUF model: what it says, and whether that can be true.
+
+llama.cpp aborts the process for some of what `check` refuses, and answers nonsense for the rest.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard
 
 import msgspec
 
-from rbee.gguf import formats
+from rbee.contract.errors import ModelCorrupt
+from rbee.gguf import constants, split
 
 Value: TypeAlias = int | float | bool | str
 Pooling: TypeAlias = Literal["mean", "cls", "last", "rank"]
 
 _DEFAULT_CONTEXT = 8192
+_MOST_LAYERS = 16_384
+_LONGEST_CONTEXT = 1 << 24
 _POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
 class Tensor(msgspec.Struct, frozen=True):
-    """`start` and `end` are bytes from the beginning of the file; of a split model from the first
-    part's, as if the parts stood one after another."""
+    """`start` and `end` are offsets in bytes from the beginning of the file. In a split model they
+    are counted as if its parts were one file."""
 
     name: str
     start: int
@@ -29,11 +35,11 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What a model says of itself. Sizes in bytes; None where the file does not say.
+    """A model's metadata. Sizes are in bytes; a value that the file does not give is None.
 
-    `files` are the parts of a split model in their order, or the one file; `size_bytes` and
-    `tensors` are those of all of them. `fields` holds the scalars and texts by key; `lengths` how
-    many elements each array has.
+    `files` are the parts of a split model in order, or the one file. `size_bytes` and `tensors`
+    cover all of them. `fields` holds the scalars and texts by key, `lengths` the number of elements
+    of each array.
     """
 
     files: tuple[Path, ...]
@@ -44,7 +50,7 @@ class Header(msgspec.Struct, frozen=True):
 
     @property
     def file(self) -> Path:
-        """What a model is loaded by: its only file, or its first."""
+        """The file to load the model by: its only one, or its first part."""
         return self.files[0]
 
     @property
@@ -66,7 +72,7 @@ class Header(msgspec.Struct, frozen=True):
     @property
     def quantization(self) -> str | None:
         value = self.fields.get("general.file_type")
-        return formats.QUANTIZATIONS.get(value) if isinstance(value, int) else None
+        return constants.QUANTIZATIONS.get(value) if isinstance(value, int) else None
 
     @property
     def eos_token_id(self) -> int | None:
@@ -75,16 +81,16 @@ class Header(msgspec.Struct, frozen=True):
 
     @property
     def causal(self) -> bool:
-        """False for a model that looks both ways: it makes embeddings, never an answer."""
+        """False for a model with bidirectional attention: it makes embeddings, not answers."""
         return self.fields.get(f"{self.architecture}.attention.causal") is not False
 
     @property
     def pooling(self) -> Pooling:
-        """How the vectors of a text's tokens become one; the mean where the model does not say."""
+        """How the vectors of a text's tokens become one. The default is the mean."""
         return _POOLINGS.get(self._optional("pooling_type") or 0, "mean")
 
     def kv_bytes(self, context: int) -> int:
-        """The KV cache of `context` tokens in half precision, as llama.cpp lays it out."""
+        """The size of the KV cache for `context` tokens in half precision, as in llama.cpp."""
         heads = self._optional("attention.head_count") or 1
         kv_heads = self._optional("attention.head_count_kv") or heads
         width = (self._optional("embedding_length") or 0) // heads
@@ -93,7 +99,7 @@ class Header(msgspec.Struct, frozen=True):
         return 2 * context * self.layers * kv_heads * (keys + values)
 
     def layer_ends(self) -> list[int]:
-        """How much of the files must be read before each layer is whole, in bytes, rising."""
+        """How many bytes must be read before each layer is complete, in ascending order."""
         ends: dict[int, int] = {}
         for tensor in self.tensors:
             if found := _LAYER.match(tensor.name):
@@ -107,10 +113,57 @@ class Header(msgspec.Struct, frozen=True):
 
     def _number(self, key: str) -> int:
         value = self._optional(key)
-        assert value is not None  # `read` refuses a header without it
+        assert value is not None  # `check` refuses a header without it
         return value
 
 
-def context_length(asked: int | None, trained: int) -> int:
-    """Tokens of a context: as asked, else 8192, but never more than the model was trained for."""
-    return min(asked if asked is not None else _DEFAULT_CONTEXT, trained)
+def context_length(wanted: int | None, trained: int) -> int:
+    """The context length in tokens: `wanted`, or else 8192, but at most what the model was
+    trained for."""
+    return min(wanted if wanted is not None else _DEFAULT_CONTEXT, trained)
+
+
+def check(header: Header) -> None:
+    """Check a header against itself. Raises MODEL_CORRUPT with the reason.
+
+    Checks that need every part of a split model are skipped if only its first part is there.
+    """
+    if reason := _fault(header):
+        raise ModelCorrupt(file=str(header.file), reason=reason)
+
+
+def _fault(header: Header) -> str | None:
+    architecture = header.fields.get("general.architecture")
+    if not isinstance(architecture, str) or not architecture:
+        return "it does not name an architecture"
+    for key in ("block_count", "context_length"):
+        value = header.fields.get(f"{architecture}.{key}")
+        if not is_integer(value) or value < 1:
+            return f"its {architecture}.{key} is {value}"
+    if header.layers > _MOST_LAYERS:
+        return f"it claims {header.layers} layers"
+    if header.context_length > _LONGEST_CONTEXT:
+        return f"it claims a context of {header.context_length} tokens"
+    if not header.lengths.get("tokenizer.ggml.tokens"):
+        return "it has no vocabulary"
+    # llama.cpp does not check the following, and answers nonsense.
+    words = header.vocabulary_size
+    if (claimed := header.fields.get(f"{architecture}.vocab_size", words)) != words:
+        return f"it claims a vocabulary of {claimed} but has {words} words"
+    if header.eos_token_id is not None and not 0 <= header.eos_token_id < words:
+        return f"its end-of-sequence token is {header.eos_token_id} of {words}"
+    return _tensors_fault(header)
+
+
+def _tensors_fault(header: Header) -> str | None:
+    parts, there = split.place(header.file.name)[1], len(header.tensors)
+    if parts != len(header.files):
+        return None
+    if parts > 1 and (claimed := header.fields.get("split.tensors.count")) != there:
+        return f"it claims {claimed} tensors in {parts} parts, but they have {there}"
+    return None if there else "it has no tensors"
+
+
+def is_integer(value: Value | None) -> TypeGuard[int]:
+    """Whether a field is an integer. Python counts True and False as integers; GGUF does not."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,8 +1,8 @@
-"""The names of a model that is split over several files: `NAME-00001-of-00003.gguf` and so on.
+"""The file names of a split model: `NAME-00001-of-00003.gguf` and so on.
 
-So llama.cpp and the `gguf` package write them, and llama.cpp finds the other parts by them. Numbers
-count from 1 and have five digits. A name that only looks like one (part 0, part 4 of 3, six digits)
-is an ordinary file's. Folders before the name stay as they are.
+llama.cpp and the `gguf` package write these names, and llama.cpp finds the other parts by them.
+Numbers count from 1 and have five digits. A name that only looks like a part (part 0, part 4 of 3,
+six digits) is that of an ordinary file. Folders in front of the name are kept.
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ _ENDING = ".gguf"
 
 
 def place(name: str) -> tuple[int, int]:
-    """Which part `name` is and of how many, from 1; (1, 1) for a file that is not split."""
+    """The number of a part, from 1, and of how many; (1, 1) for a file that is not split."""
     found = _found(name)
     return (int(found["number"]), int(found["count"])) if found else (1, 1)
 
 
 def is_first(name: str) -> bool:
-    """Whether a model is loaded by this name: its only file, or the first of its parts."""
+    """Whether a model is loaded by this file: its only one, or the first of its parts."""
     return place(name)[0] == 1
 
 
 def parts(name: str) -> list[str]:
-    """The names of the whole set that `name` belongs to, in order; [name] where it is not split.
-
-    The ending stays in the letters in which it is written, since so the files are found.
+    """The names of all parts of the model that `name` belongs to, in order; [name] if it is not
+    split. The ending keeps its case, as the other files have the same.
     """
     found = _found(name)
     if found is None:
@@ -40,9 +39,9 @@ def parts(name: str) -> list[str]:
 
 
 def stem(name: str) -> str:
-    """What the names of all parts share: `name` without number and ending.
+    """What the names of all parts share: `name` without its number and ending.
 
-    Of an ordinary file it is the name without `.gguf`, of a file of another kind the name.
+    For an ordinary file it is the name without `.gguf`; for a file of another kind, the name.
     """
     if found := _found(name):
         return found["stem"]
@@ -50,7 +49,7 @@ def stem(name: str) -> str:
 
 
 def suffix(number: int, count: int, ending: str = _ENDING) -> str:
-    """How the name of part `number` (from 1) of `count` ends. llama.cpp asks for small letters."""
+    """How the name of part `number` (from 1) of `count` ends. llama.cpp expects lower case."""
     return f"-{number:05d}-of-{count:05d}{ending}"
 
 

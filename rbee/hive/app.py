@@ -13,7 +13,7 @@ from rbee.hive.hardware.preflight import Preflight
 from rbee.hive.logs.recent_log import OwnLines
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
-from rbee.hive.models.inventory import Models
+from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.settings import HiveSettings
 from rbee.hive.workers.registry import Workers, worker_command
@@ -55,10 +55,10 @@ def _build(life: Lifecycle, settings: HiveSettings) -> web.Application:
     app[routes.HARDWARE] = Hardware(worker_command(config))
     narrator = Narrator(app[routes.EVENTS].send)
     folder = Folder(paths.models_dir(config.models.dir))
-    models = Models(paths.catalog_db(config.paths.catalog_db), folder, narrator)
+    inventory = Inventory(paths.catalog_db(config.paths.catalog_db), folder, narrator)
     hub = Hub(config.models.download_stall_s, life.hello.hf_token if life.hello else None)
     preflight = Preflight(app[routes.HARDWARE], narrator.say)
-    app[routes.PROVISIONER] = Provisioner(config, models, hub, preflight, narrator)
+    app[routes.PROVISIONER] = Provisioner(config, inventory, hub, preflight, narrator)
     app[routes.WORKERS] = Workers(
         config,
         life,
@@ -68,7 +68,7 @@ def _build(life: Lifecycle, settings: HiveSettings) -> web.Application:
         app[routes.EVENTS],
     )
     app[DRAIN] = lambda: _drain(app)
-    app.on_cleanup.append(lambda _: models.close())
+    app.on_cleanup.append(lambda _: inventory.close())
     app.cleanup_ctx.append(_learn)
     routes.add(app)
     return app

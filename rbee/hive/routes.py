@@ -127,8 +127,8 @@ async def _models(request: web.Request, _: ep.Nothing) -> ModelRows:
 
 async def _resolve(request: web.Request, message: ModelName) -> Resolved:
     provisioner = request.app[PROVISIONER]
-    here = await provisioner.models.find(provisioner.reference(message.model))
-    return Resolved(str(here.reference) if here is not None else None)
+    stored = await provisioner.inventory.find(provisioner.reference(message.model))
+    return Resolved(str(stored.reference) if stored is not None else None)
 
 
 async def _download(request: web.Request, message: DownloadRequest) -> DownloadReply:
@@ -145,7 +145,7 @@ async def _info(request: web.Request, message: ModelName) -> ModelDetails:
 
 def _verify(request: web.Request, message: ModelName) -> AsyncIterator[Event | None]:
     provisioner = request.app[PROVISIONER]
-    return verify(provisioner.models, provisioner.reference(message.model))
+    return verify(provisioner.inventory, provisioner.reference(message.model))
 
 
 async def _delete(request: web.Request, message: ModelName) -> Deleted:

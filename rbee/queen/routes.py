@@ -32,16 +32,16 @@ from rbee.contract.registry import (
 )
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, WorkerName
+from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.hive_commands import Hives
+from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
+from rbee.queen.nodes.models import NodeModels
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.services.holds import Holds
-from rbee.queen.services.logs import NodeLogs
-from rbee.queen.services.models import NodeModels
-from rbee.queen.services.tasks import Tasks
-from rbee.queen.services.workers import NodeWorkers
+from rbee.queen.nodes.workers import NodeWorkers
+from rbee.queen.tasks.tasks import Tasks
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 

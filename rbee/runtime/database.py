@@ -32,7 +32,7 @@ _log = logging.getLogger("rbee")
 
 class Database:
     """One file. `migrations` bring it from one `user_version` to the next; `on_damage` is awaited
-    after a damaged file was moved aside, with its new path. A lock is waited for at most `busy_ms`."""
+    after a damaged file was moved aside, with its new path. A lock may take `busy_ms`."""
 
     def __init__(
         self,

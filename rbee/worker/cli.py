@@ -17,21 +17,28 @@ from rbee.worker.settings import WorkerSettings
 @click.group(invoke_without_command=True)
 @click.version_option(__version__, prog_name="llm-worker-rbee")
 @click.option("--model", type=click.Path(path_type=Path), help="The GGUF file to load.")
-@click.option("--model-ref", help="What the model is called in lists [default: file:PATH].")
-@click.option("--worker-id", help="The worker's name [default: made up].")
-@click.option("--backend", default="cpu", show_default=True, help="cpu, cuda, metal, vulkan …")
-@click.option("--device", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--slots", type=int, help="How many requests at once [config: worker.slots].")
+@click.option("--model-ref", help="The model's name in lists [default: file:PATH].")
+@click.option("--worker-id", help="The worker's id [default: a random one].")
+@click.option("--backend", default="cpu", show_default=True, help="cpu, cuda, metal, vulkan, …")
+@click.option(
+    "--device",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The index of the device within the backend.",
+)
+@click.option("--slots", type=int, help="How many requests can run at once [config: worker.slots].")
 @click.option("--context", type=int, help="Tokens, shared by all slots [config: worker.context].")
-@click.option("--callback-url", help="The hive to tell when this worker listens.")
-@click.option("--api-key-file", help="The file with the API key to ask for.")
+@click.option("--callback-url", help="The hive to notify once this worker listens.")
+@click.option("--api-key-file", help="The file with the API key that clients must send.")
 @daemon_flags(default_port=0)
 @click.pass_context
 def main(ctx: click.Context, /, **flags: object) -> None:
-    """Hold one GGUF model in memory and answer requests about it over HTTP.
+    """Load one GGUF model and serve it over HTTP.
 
-    A hive starts workers by itself; by hand it is:
+    Normally a hive starts the workers. To start one by hand:
 
+    \b
         llm-worker-rbee --model /path/model.gguf --port 8001
     """
     if ctx.invoked_subcommand is not None:
@@ -42,7 +49,7 @@ def main(ctx: click.Context, /, **flags: object) -> None:
         return
     model = flags["model"]
     if not isinstance(model, Path):
-        raise click.UsageError("Name the model: --model /path/model.gguf")
+        raise click.UsageError("Missing model. Pass --model /path/model.gguf.")
     from rbee.worker.app import main as run
 
     settings = WorkerSettings(
@@ -67,16 +74,16 @@ def main(ctx: click.Context, /, **flags: object) -> None:
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def detect(as_json: bool) -> None:
-    """Say what the installed llama.cpp can compute on.
+    """List the backends and devices that llama.cpp can use here.
 
     \b
         llm-worker-rbee detect --json
     """
-    from rbee.worker import app
+    from rbee.worker.model.llama import usable
 
-    found = app.detect()
+    found = usable()
     if as_json:
         click.echo(msgspec.json.encode(found))
         return

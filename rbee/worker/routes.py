@@ -14,12 +14,9 @@ from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.progress import Progress
-from rbee.worker.engine.load import facts
-from rbee.worker.requests.inference import Inference
 from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
-INFERENCE: web.AppKey[Inference] = web.AppKey("inference", Inference)
 PROGRESS: web.AppKey[Progress[Loading]] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
@@ -53,11 +50,11 @@ async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:
 
 
 async def _model(request: web.Request, _: ep.Nothing) -> ModelFacts:
-    return facts(request.app[REQUESTS].loaded)
+    return request.app[REQUESTS].loaded.model_facts()
 
 
 async def _embed(request: web.Request, message: EmbeddingRequest) -> EmbeddingReply:
-    return await request.app[INFERENCE].embed(message)
+    return await request.app[REQUESTS].embed(message)
 
 
 async def _metrics(request: web.Request) -> str:
@@ -69,7 +66,7 @@ def _loading(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]
 
 
 def _infer(request: web.Request, message: InferenceRequest) -> AsyncIterator[Event | None]:
-    return request.app[INFERENCE].answer(message)
+    return request.app[REQUESTS].answer(message)
 
 
 async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
@@ -78,8 +75,8 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """What the worker does now, then each change."""
-    with request.app[EVENTS].listen() as coming:
+    """The worker's status, then each change."""
+    with request.app[EVENTS].listen() as events:
         yield request.app[REQUESTS].status()
-        async for event in coming:
+        async for event in events:
             yield event

@@ -1,4 +1,4 @@
-"""What a worker is told: by flags for this model, by the config file for all workers."""
+"""The settings of a worker: flags for this model, the config file for all workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rbee.contract.config import Config
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`context` and `threads` None mean the default; `callback_url` None: started by hand."""
+    """`context` and `threads` are None for the default; `callback_url` is None without a hive."""
 
     model: Path
     model_ref: str

@@ -10,7 +10,7 @@ import gguf
 import pytest
 
 from rbee.contract.errors import ModelNotFound
-from rbee.gguf.reading import read
+from rbee.gguf.reader import read
 
 Make = Callable[..., Path]
 

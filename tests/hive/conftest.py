@@ -16,8 +16,6 @@ import gguf
 import numpy as np
 import pytest
 
-from rbee.hive.models import transfer
-
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -211,9 +209,3 @@ def hub_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubS
     yield server
     server.close()
     close_session()
-
-
-@pytest.fixture
-def written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each piece as it comes, where otherwise a megabyte of them is gathered."""
-    monkeypatch.setattr(transfer, "_GATHER", 1)

@@ -11,7 +11,7 @@ from rbee.contract.daemons import OWNER, Hello, Hold
 from rbee.contract.errors import ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.nodes import Owner
-from rbee.queen.services.holds import Holds
+from rbee.queen.holds import Holds
 from rbee.runtime.lifecycle import Lifecycle
 
 HELLO = Hello("secret-key", Owner("rbee-keeper", 7, 1.5, "here"))

@@ -1,7 +1,7 @@
-"""Graphics cards, as the machine's own tools tell of them.
+"""Graphics cards, as the machine's own tools report them.
 
-nvidia-smi is run here and not by GPUtil, which waits for it without limit and gives up all cards
-where one line of it is odd (docs/decisions/0013).
+nvidia-smi is run here and not by GPUtil, which waits for it without limit and drops all cards if
+one line is odd (docs/decisions/0013).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from rbee.contract.nodes import DeviceMemory
 from rbee.hive.hardware import cards
 
 _DRM = Path("/sys/class/drm")
-_WITHIN_S = 5
+_WITHIN_S = 5.0
 _DIES_WITHIN_S = 1.0
 _LONGEST = 1 << 20
 _NVIDIA = ["nvidia-smi", f"--query-gpu={cards.NVIDIA_FIELDS}", "--format=csv,noheader,nounits"]
 _MAC = ["system_profiler", "SPDisplaysDataType", "-json"]
 
 
-class Cards(msgspec.Struct, frozen=True):
-    """`notes` say what could not be asked; `hung`: it is of no use to ask again soon."""
+class FoundCards(msgspec.Struct, frozen=True):
+    """`notes` say what could not be asked; `hung`: a tool hung, so asking again soon is useless."""
 
     devices: list[DeviceMemory] = []
     notes: list[str] = []
@@ -39,39 +39,42 @@ class Cards(msgspec.Struct, frozen=True):
 
 
 class _ToolError(Exception):
-    """What a tool did in place of an answer."""
+    """A tool did something else than answer."""
 
 
-def find(ram: DeviceMemory) -> Cards:
-    """What there is, in at most some seconds. Blocks; raises nothing."""
+def find_cards(ram: DeviceMemory, drm: Path = _DRM, within_s: float = _WITHIN_S) -> FoundCards:
+    """The graphics cards of this machine. Blocks, for not much longer than `within_s`; raises
+    nothing."""
     if sys.platform == "darwin":
-        return _asked(_MAC, lambda told: cards.metal(told, ram))
-    others = cards.amd(_of_amdgpu(_DRM))
+        return _ask(_MAC, lambda text: cards.parse_metal(text, ram), within_s)
+    others = cards.parse_amd(_amdgpu_cards(drm))
     if shutil.which(_NVIDIA[0]) is None:
-        return Cards(others)
-    found = _asked(_NVIDIA, cards.nvidia)
+        return FoundCards(others)
+    found = _ask(_NVIDIA, cards.parse_nvidia, within_s)
     return msgspec.structs.replace(found, devices=[*found.devices, *others])
 
 
-def _asked(command: Sequence[str], read: Callable[[str], list[DeviceMemory]]) -> Cards:
+def _ask(
+    command: Sequence[str], parse: Callable[[str], list[DeviceMemory]], within_s: float
+) -> FoundCards:
     tool = command[0]
     try:
-        told = _output(command)
+        text = _output(command, within_s)
     except TimeoutError:
-        return Cards(notes=[f"{tool} did not answer within {_WITHIN_S} s"], hung=True)
+        return FoundCards(notes=[f"{tool} did not answer within {within_s:g} s"], hung=True)
     except (OSError, _ToolError) as error:
-        return Cards(notes=[f"{tool} failed: {error}"])
-    found = read(told)
-    if not found and told.strip():
-        return Cards(notes=[f"{tool} said nothing that can be read: {_first_line(told)}"])
-    return Cards(found)
+        return FoundCards(notes=[f"{tool} failed: {error}"])
+    found = parse(text)
+    if not found and text.strip():
+        return FoundCards(notes=[f"{tool} printed nothing that can be read: {_first_line(text)}"])
+    return FoundCards(found)
 
 
-def _output(command: Sequence[str]) -> str:
-    """What it says, up to a mebibyte. Raises TimeoutError, OSError, and _ToolError with its own
-    words."""
+def _output(command: Sequence[str], within_s: float) -> str:
+    """The tool's output, up to a mebibyte. Raises TimeoutError, OSError, and _ToolError with the
+    tool's own words."""
     process = subprocess.Popen(
-        [*_bound(), *command],
+        [*_time_limit(within_s), *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -79,8 +82,8 @@ def _output(command: Sequence[str]) -> str:
     )
     assert process.stdout is not None
     try:
-        told = _read(process.stdout.fileno(), time.monotonic() + _WITHIN_S)
-        code = process.wait(_WITHIN_S) if len(told) < _LONGEST else 0
+        output = _read(process.stdout.fileno(), time.monotonic() + within_s)
+        code = process.wait(within_s) if len(output) < _LONGEST else 0
     except subprocess.TimeoutExpired:
         raise TimeoutError from None
     finally:
@@ -89,32 +92,32 @@ def _output(command: Sequence[str]) -> str:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_DIES_WITHIN_S)
         process.stdout.close()
-    text = told.decode(errors="replace")
+    text = output.decode(errors="replace")
     if code != 0:
         raise _ToolError(_first_line(text) or f"it ended with code {code}")
     return text
 
 
 def _read(descriptor: int, deadline: float) -> bytes:
-    told = b""
-    while len(told) < _LONGEST:
+    output = b""
+    while len(output) < _LONGEST:
         ready, _, _ = select.select([descriptor], [], [], max(deadline - time.monotonic(), 0))
         if not ready:
             raise TimeoutError
-        piece = os.read(descriptor, 65_536)
-        if not piece:
+        chunk = os.read(descriptor, 65_536)
+        if not chunk:
             break
-        told += piece
-    return told
+        output += chunk
+    return output
 
 
-def _bound() -> list[str]:
-    """A second limit, which also holds where this process is killed meanwhile."""
+def _time_limit(within_s: float) -> list[str]:
+    """A second limit, which holds even if this process is killed meanwhile."""
     tool = shutil.which("timeout")
-    return [tool, "-s", "KILL", str(_WITHIN_S + 1)] if tool is not None else []
+    return [tool, "-s", "KILL", f"{within_s + 1:g}"] if tool is not None else []
 
 
-def _of_amdgpu(root: Path) -> Iterator[tuple[str, str, str]]:
+def _amdgpu_cards(root: Path) -> Iterator[tuple[str, str, str]]:
     for device in sorted(root.glob("card*/device")):
         try:
             total, used = (

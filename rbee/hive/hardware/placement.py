@@ -1,27 +1,31 @@
-"""Whether a model can run here, from what the node has and what the file says of itself."""
+"""Whether a model can run on this node, and on which device: decided from what the node has and
+what the model's file says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from rbee.contract.errors import BackendUnavailable, VramExhausted
+from rbee.contract.nodes import DeviceMemory
 
 _MB = 1_000_000
 _HEADROOM = 1.2
+# CUDA reports a little less memory for a card than nvidia-smi does.
+_TOLERANCE = 0.1
 
 
 def required_bytes(model_bytes: int, kv_bytes: int) -> int:
-    """Memory that a model needs: 1.2 × its size, or weights plus KV cache where that is more."""
+    """Memory that a model needs: 1.2 × its size, or weights plus KV cache if that is more."""
     return max(int(model_bytes * _HEADROOM), model_bytes + kv_bytes)
 
 
 def arithmetic(model_bytes: int, kv_bytes: int, available: int) -> str:
-    """How `required_bytes` comes about, in words, beside what there is."""
+    """`required_bytes` in words, with its terms and the memory that is free."""
     size, kv = round(model_bytes / _MB), round(kv_bytes / _MB)
     required = required_bytes(model_bytes, kv_bytes)
     more_with_cache = required > int(model_bytes * _HEADROOM)
-    sum_of = f"{size} MB and {kv} MB of KV cache" if more_with_cache else f"{_HEADROOM} × {size} MB"
-    return f"needs {round(required / _MB)} MB ({sum_of}), {available // _MB} MB are free"
+    terms = f"{size} MB and {kv} MB of KV cache" if more_with_cache else f"{_HEADROOM} × {size} MB"
+    return f"needs {round(required / _MB)} MB ({terms}), {available // _MB} MB are free"
 
 
 def check_memory(
@@ -32,9 +36,10 @@ def check_memory(
     fitting: str | None = None,
     in_all: bool = False,
 ) -> None:
-    """Bytes in; raises VRAM_EXHAUSTED with both amounts in MB, and with what would fit by name.
+    """Raise VRAM_EXHAUSTED if `required` bytes are more than `available`. The error has both in MB
+    and `fitting`, the name of a model that would fit.
 
-    `in_all`: what is available is all that the node has, and not only what is free.
+    `in_all`: `available` is all the memory that the device has, not only what is free.
     """
     if required > available:
         more = {} if fitting is None else {"fitting": fitting}
@@ -53,13 +58,29 @@ def check_memory(
 
 
 def largest_that_fits(sizes: Mapping[str, int], kv_bytes: int, available: int) -> str | None:
-    """Of models by their names, with their sizes in bytes; None where none fits."""
+    """The name of the largest model that fits, of `sizes` in bytes by name; None if none does."""
     fitting = [name for name, size in sizes.items() if required_bytes(size, kv_bytes) <= available]
     return max(fitting, key=lambda name: sizes[name], default=None)
 
 
+def choose_backend(
+    wanted: str | None, available: Sequence[str], reinstall: str | None = None
+) -> str:
+    """The backend that was asked for, otherwise the node's best one, which comes first.
+
+    Raises BACKEND_UNAVAILABLE, with `reinstall`: the command that would add the backend.
+    """
+    if wanted is None and available:
+        return available[0]
+    if wanted is None or wanted not in available:
+        more = {"reinstall": reinstall} if reinstall is not None else {}
+        raise BackendUnavailable(backend=wanted, available=list(available), **more)
+    return wanted
+
+
 def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
-    """Raises BACKEND_UNAVAILABLE for a device that the backend has not; `devices` counts them."""
+    """Raise BACKEND_UNAVAILABLE for a device that the backend does not have; `devices` counts
+    them."""
     count = devices.get(backend, 0)
     if wanted is not None and wanted >= count:
         raise BackendUnavailable(
@@ -69,16 +90,38 @@ def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -
         )
 
 
-def choose_backend(
-    wanted: str | None, available: Sequence[str], reinstall: str | None = None
-) -> str:
-    """The backend that was asked for, else the node's best one, which stands first.
+def choose_device(
+    backend: str, index: int | None, devices: Sequence[DeviceMemory]
+) -> DeviceMemory | None:
+    """The backend's device that was asked for; without an `index`, or if there is no such device,
+    the one with the most free memory. None if no device of the backend reports its memory."""
+    of_backend = [
+        device for device in devices if device.backend == backend and device.memory_total_bytes > 0
+    ]
+    asked = [device for device in of_backend if device.index == index]
+    return max(asked or of_backend, key=_free_bytes, default=None)
 
-    Raises BACKEND_UNAVAILABLE, with `reinstall`: the command that would bring it here.
-    """
-    if wanted is None and available:
-        return available[0]
-    if wanted is None or wanted not in available:
-        more = {"reinstall": reinstall} if reinstall is not None else {}
-        raise BackendUnavailable(backend=wanted, available=list(available), **more)
-    return wanted
+
+def label(device: DeviceMemory) -> str:
+    """How a device is shown: `cuda:1`, or `cpu` for the machine's own memory."""
+    return "cpu" if device.backend == "cpu" else f"{device.backend}:{device.index}"
+
+
+def same_cards(
+    known: Sequence[DeviceMemory], cards: Sequence[DeviceMemory]
+) -> list[DeviceMemory] | None:
+    """The `known` devices with the memory that is free now, if `cards` are the same devices; None
+    if they are not, as on a card that is divided (MIG)."""
+    now = {card.index: card for card in cards if card.backend == "cuda"}
+    if len(now) != len(known):
+        return None
+    for device in known:
+        card = now.get(device.index)
+        total = device.memory_total_bytes
+        if card is None or abs(card.memory_total_bytes - total) > _TOLERANCE * total:
+            return None
+    return [now[device.index] for device in known]
+
+
+def _free_bytes(device: DeviceMemory) -> tuple[int, int]:
+    return device.memory_free_bytes, -device.index

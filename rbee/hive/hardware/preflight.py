@@ -1,36 +1,26 @@
-"""The last look before a model is fetched or loaded: is there room for it, and a backend."""
+"""The checks before a model is fetched or loaded: is there memory for it, and a backend."""
 
 from __future__ import annotations
 
-import importlib.metadata
 import socket
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
 
 from rbee.contract.nodes import DeviceMemory
-from rbee.hive.hardware import advice
-from rbee.hive.hardware import device_choice as room
-from rbee.hive.hardware.devices import Hardware, ram
-from rbee.hive.hardware.placement import (
-    arithmetic,
-    check_device,
-    check_memory,
-    choose_backend,
-    required_bytes,
-)
+from rbee.hive.hardware import cards, placement
+from rbee.hive.hardware.devices import Hardware, ram, reinstall_command
 from rbee.runtime.narration import Say
 
 _MANAGER = "device-manager"
 
 # From bytes to the name of a model that fits into them.
-Smaller: TypeAlias = Callable[[int], Awaitable[str | None]]
+FindFitting: TypeAlias = Callable[[int], Awaitable[str | None]]
 
 
-class Wish(msgspec.Struct, frozen=True):
-    """Where a model shall run, as far as somebody said so; `force`: though it may not fit."""
+class DeviceRequest(msgspec.Struct, frozen=True):
+    """Where a model is to run, as far as the client said; `force`: even if it may not fit."""
 
     backend: str | None = None
     device: int | None = None
@@ -38,94 +28,97 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Preflight:
-    """Asks the hardware; what follows from it is decided in `core`."""
+    """Asks the hardware, and applies the rules of `placement`."""
 
     def __init__(self, hardware: Hardware, say: Say) -> None:
         self._hardware = hardware
         self._say = say
 
-    async def place(self, wish: Wish) -> DeviceMemory:
-        """The device whose memory counts. Of a backend that llama.cpp has not been built for that
-        is the card's own; without either it is the machine's memory."""
-        backend = wish.backend or (await self._hardware.usable()).backends[0]
+    async def memory_device(self, request: DeviceRequest) -> DeviceMemory:
+        """The device whose memory counts. For a backend that llama.cpp was not built for, it is
+        the card that the backend would use; if there is none either, the machine's memory."""
+        backend = request.backend or (await self._hardware.usable()).backends[0]
         if backend == "cpu":
             return ram()
-        found = room.choose(backend, wish.device, await self._hardware.memory())
-        if found is None and backend in advice.BUILDS:
-            there = advice.as_backend(backend, (await self._hardware.cards()).devices)
-            found = room.choose(backend, wish.device, there)
-        return found or ram()
-
-    async def _largest(self) -> DeviceMemory:
-        """The device with the most memory in all."""
-        devices = await self._hardware.memory()
-        return max(devices, key=lambda each: each.memory_total_bytes)
+        device = placement.choose_device(backend, request.device, await self._hardware.memory())
+        if device is None and backend in cards.BUILDS:
+            unused = cards.as_backend(backend, (await self._hardware.cards()).devices)
+            device = placement.choose_device(backend, request.device, unused)
+        return device or ram()
 
     async def check_memory(
-        self, wish: Wish, place: DeviceMemory, size: int, kv: int, smaller: Smaller
+        self,
+        request: DeviceRequest,
+        device: DeviceMemory,
+        size: int,
+        kv: int,
+        find_fitting: FindFitting,
     ) -> None:
-        """Raises VRAM_EXHAUSTED, unless forced, and tells how it comes about. `smaller` names what
-        would fit into as many bytes."""
-        free, name = place.memory_free_bytes, room.label(place)
-        required = required_bytes(size, kv)
-        told = arithmetic(size, kv, free) + ("" if name == "cpu" else f" on {name}")
+        """Raise VRAM_EXHAUSTED if the model does not fit, unless forced; narrates the arithmetic.
+        `size` and `kv` are bytes."""
+        free, name = device.memory_free_bytes, placement.label(device)
+        required = placement.required_bytes(size, kv)
+        sums = placement.arithmetic(size, kv, free) + ("" if name == "cpu" else f" on {name}")
         if required <= free:
-            self._say(_MANAGER, "🧮", f"worker preflight: memory is enough, {told}")
-        elif wish.force:
-            told = f"memory is not enough, {told}; it is loaded all the same, as forced"
-            self._say(_MANAGER, "⚠️", f"worker preflight: {told}")
+            self._say(_MANAGER, "🧮", f"worker preflight: memory is enough, {sums}")
+        elif request.force:
+            text = f"memory is not enough, {sums}; it is loaded anyway, as forced"
+            self._say(_MANAGER, "⚠️", f"worker preflight: {text}")
         else:
-            check_memory(required, free, socket.gethostname(), name, await smaller(free))
+            node, fitting = socket.gethostname(), await find_fitting(free)
+            placement.check_memory(required, free, node, name, fitting)
 
     async def check_download(
-        self, wish: Wish | None, required: int, smaller: Callable[[int], str | None]
+        self,
+        request: DeviceRequest | None,
+        required: int,
+        find_fitting: Callable[[int], str | None],
     ) -> None:
-        """Before a model is fetched: to be run as the wish is, else some time. As `check_memory`,
-        but it says nothing where all is well."""
-        place = await self.place(wish) if wish is not None else await self._largest()
-        room_there = place.memory_free_bytes if wish is not None else place.memory_total_bytes
-        if wish is not None and wish.force:
-            return
-        check_memory(
+        """Raise VRAM_EXHAUSTED if a model of `required` bytes is not worth fetching. With a
+        `request` it is to run now, so free memory counts; otherwise all the memory of the largest
+        device does."""
+        if request is not None:
+            if request.force:
+                return
+            device = await self.memory_device(request)
+            available = device.memory_free_bytes
+        else:
+            devices = await self._hardware.memory()
+            device = max(devices, key=lambda each: each.memory_total_bytes)
+            available = device.memory_total_bytes
+        placement.check_memory(
             required,
-            room_there,
+            available,
             socket.gethostname(),
-            room.label(place),
-            smaller(room_there),
-            in_all=wish is None,
+            placement.label(device),
+            find_fitting(available),
+            in_all=request is None,
         )
 
-    async def choose(self, wish: Wish, place: DeviceMemory) -> tuple[str, int]:
+    async def backend_and_device(
+        self, request: DeviceRequest, memory_device: DeviceMemory
+    ) -> tuple[str, int]:
         """The backend and the device to start a worker with. Raises BACKEND_UNAVAILABLE."""
         usable = await self._hardware.usable()
         command = None
-        if wish.backend is not None and wish.backend not in usable.backends:
-            command = await self._reinstall(wish.backend)
-        backend = choose_backend(wish.backend, usable.backends, command)
-        check_device(backend, wish.device, usable.devices)
-        index = wish.device
+        if request.backend is not None and request.backend not in usable.backends:
+            command = await self._reinstall(request.backend)
+        backend = placement.choose_backend(request.backend, usable.backends, command)
+        placement.check_device(backend, request.device, usable.devices)
+        index = request.device
         if index is None:
-            index = place.index if place.backend == backend else 0
-        told = f"worker preflight: the backend {backend} is there"
+            index = memory_device.index if memory_device.backend == backend else 0
+        text = f"worker preflight: the backend {backend} is there"
         if backend != "cpu":
-            told += f", device {index}"
-        elif wish.backend is None and self._hardware.has_nvidia_tool:
-            told += "; what it takes to use the graphics card is told by: rbee-hive detect"
-        self._say(_MANAGER, "🔌", told)
+            text += f", device {index}"
+        elif request.backend is None and self._hardware.has_nvidia_tool:
+            text += "; to find out how to use the graphics card, run: rbee-hive detect"
+        self._say(_MANAGER, "🔌", text)
         return backend, index
 
     async def _reinstall(self, backend: str) -> str | None:
-        """The command that gives llama.cpp a backend for which the hardware is here."""
-        if backend not in advice.BUILDS:
+        """The command that adds a backend to llama.cpp, if there is hardware for it."""
+        if backend not in cards.BUILDS:
             return None
-        cards = (await self._hardware.cards()).devices
-        return reinstall(backend) if advice.as_backend(backend, cards) else None
-
-
-def reinstall(backend: str) -> str:
-    """For this installation."""
-    try:
-        version = importlib.metadata.version("llama-cpp-python")
-    except importlib.metadata.PackageNotFoundError:
-        version = None
-    return advice.reinstall(backend, sys.executable, version)
+        found = (await self._hardware.cards()).devices
+        return reinstall_command(backend) if cards.as_backend(backend, found) else None

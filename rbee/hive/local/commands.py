@@ -11,7 +11,6 @@ from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError, StreamTruncated
 from rbee.contract.events import Download, Verify
 from rbee.hive.hardware.devices import Hardware
-from rbee.hive.local import detection
 from rbee.hive.local import report as console
 from rbee.hive.local import running_hive as hives
 from rbee.hive.local.model_access import Here, reach
@@ -53,7 +52,7 @@ def run(work: Work, config: Config, as_json: bool) -> int:
 
 async def detect(config: Config, shown: Console) -> int:
     """What is here, beside what can be used."""
-    found = await detection.detect(Hardware(worker_command(config)))
+    found = await Hardware(worker_command(config)).detect()
     shown.show(found, console.of_detected(found))
     for note in found.notes:
         shown.note(f"[device-manager] ⚠️ {note}")

@@ -25,7 +25,7 @@ from rbee.hive.hardware.preflight import Preflight
 from rbee.hive.local import running_hive as status
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
-from rbee.hive.models.inventory import Models
+from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import worker_command
@@ -61,19 +61,19 @@ async def reach(config: Config, narrator: Narrator) -> AsyncIterator[Here]:
             else:
                 yield Served(client)
                 return
-    models = Models(
+    inventory = Inventory(
         paths.catalog_db(config.paths.catalog_db),
         Folder(paths.models_dir(config.models.dir)),
         narrator,
     )
     preflight = Preflight(Hardware(worker_command(config)), narrator.say)
     hub = Hub(config.models.download_stall_s)
-    provisioner = Provisioner(config, models, hub, preflight, narrator)
+    provisioner = Provisioner(config, inventory, hub, preflight, narrator)
     try:
         yield Direct(provisioner, refusal)
     finally:
         await provisioner.end_all()
-        await models.close()
+        await inventory.close()
 
 
 class Served:
@@ -128,7 +128,7 @@ class Direct:
         return await self._provisioner.info(model)
 
     def verify(self, model: str) -> AsyncIterator[Event | None]:
-        return verify(self._provisioner.models, self._provisioner.reference(model))
+        return verify(self._provisioner.inventory, self._provisioner.reference(model))
 
     async def delete(self, model: str) -> Deleted:
         if self._refusal is not None:

@@ -11,7 +11,7 @@ from rbee.contract.events import Download, Event, Narration
 from rbee.contract.models import ModelDetails, ModelRows
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import HiveStatus
-from rbee.hive.hardware import device_choice as room
+from rbee.hive.hardware import placement
 from rbee.runtime import listings
 from rbee.runtime.error_text import explain, retrying, visible_correlation_id
 from rbee.runtime.listings import megabytes, table
@@ -61,7 +61,7 @@ def of_detected(found: Detected) -> str:
         cells = megabytes(each.memory_total_bytes), megabytes(each.memory_free_bytes)
         if not each.memory_total_bytes:
             cells = "unknown", "unknown"
-        rows.append((room.label(each), each.name, *cells, "yes" if used else "no"))
+        rows.append((placement.label(each), each.name, *cells, "yes" if used else "no"))
     lines = [
         table(("DEVICE", "NAME", "MEMORY", "FREE", "USABLE"), rows),
         f"llama.cpp computes on: {', '.join(found.backends)}",

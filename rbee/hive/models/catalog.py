@@ -1,7 +1,7 @@
 """The catalog of models: a SQLite file that other programs may read, and that may be lost.
 
-It says of each file what the file does not say of itself: its hash, and when it came. A damaged
-one is put aside, and its rows are made again from the files.
+It records what a file does not say of itself: its hash, and when it came. A damaged catalog is put
+aside and rebuilt from the files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rbee.runtime.database import Database
 if TYPE_CHECKING:
     import aiosqlite
 
-# Each brings the file from one `user_version` to the next.
+# Each migrates the file from one `user_version` to the next.
 _MIGRATIONS = (
     """
     CREATE TABLE models (
@@ -41,14 +41,14 @@ _COLUMNS = (
 
 
 class Catalog:
-    """Opened when it is first needed. `on_damage` is awaited after a damaged file was put aside,
-    with the path under which it is kept."""
+    """Opened on first use. `on_damage` is awaited after a damaged file was put aside, with the path
+    that it has now."""
 
     def __init__(self, path: Path, on_damage: Callable[[Path], Awaitable[None]]) -> None:
         self._database = Database(path, _MIGRATIONS, on_damage)
 
     async def rows(self) -> list[ModelRow]:
-        """Every row, by reference."""
+        """Every row, ordered by reference."""
 
         async def work(connection: aiosqlite.Connection) -> list[ModelRow]:
             query = f"SELECT {_COLUMNS} FROM models ORDER BY reference"
@@ -57,12 +57,12 @@ class Catalog:
         return await self._database.do(work)
 
     async def put(self, *rows: ModelRow) -> None:
-        """Insert rows, or replace those of the same reference, whose ids are kept; all or none."""
+        """Insert rows, or replace those of the same reference but keep their ids; all or none."""
         names = _COLUMNS.removeprefix("id, ").split(", ")
         await self._insert(rows, "UPDATE SET " + ", ".join(f"{n} = excluded.{n}" for n in names))
 
     async def add(self, *rows: ModelRow) -> None:
-        """Insert rows, but those whose reference is known: what is known of them is more."""
+        """Insert the rows whose reference is new; the catalog knows more about the others."""
         await self._insert(rows, "NOTHING")
 
     async def _insert(self, rows: Sequence[ModelRow], on_conflict: str) -> None:

@@ -1,4 +1,4 @@
-"""The sha256 of files: of one that is there, and of one that is just being written."""
+"""The sha256 of files: of one that is complete, and of one that is still being written."""
 
 from __future__ import annotations
 
@@ -9,39 +9,41 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-_PIECE = 1 << 20
-_SETTLED_EVERY = 16 << 20
+_CHUNK = 1 << 20
+_SYNC_EVERY = 16 << 20
 
 
 class StoppedError(Exception):
-    """The work was told to stop."""
+    """Somebody asked the work to stop."""
 
 
-def sha256(path: Path, tell: Callable[[int], None] = lambda _: None) -> str:
-    """The sha256 of a file, in hexadecimal. `tell` hears how many bytes are done, and may raise."""
+def sha256(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
+    """The sha256 of a file, in hexadecimal. `report` is called with the bytes that are done, and
+    may raise."""
     found = hashlib.sha256()
-    buffer = bytearray(4 * _PIECE)
+    buffer = bytearray(4 * _CHUNK)
     done = 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
             found.update(memoryview(buffer)[:count])
             done += count
-            tell(done)
+            report(done)
     return found.hexdigest()
 
 
-class Follower:
-    """Hashes a file while another thread writes it, so that the sum is there when the file is.
+class BackgroundHash:
+    """Hashes a file while another thread writes it, so that the sum is ready when the file is.
 
     It reads what has been written from the page cache, on a thread of its own: neither the writer
-    nor the event loop waits for it, but for `result`. On its way it has the disk take what is
-    hashed, so that little is left to be waited for at the end.
+    nor the event loop waits for it, except in `result`. Meanwhile it syncs to the disk what it has
+    hashed, so that little is left to wait for at the end.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sync_every: int = _SYNC_EVERY) -> None:
         # Not a copy of the writer's descriptor, which would keep the writer's lock.
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._status = os.fstat(self._descriptor)
+        self._sync_every = sync_every
         self._sum = hashlib.sha256()
         self._written = 0
         self._whole = False
@@ -51,7 +53,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
         self._thread.start()
 
-    def grown(self, size: int) -> None:
+    def grow_to(self, size: int) -> None:
         """The file has `size` bytes now."""
         with self._changed:
             self._written = size
@@ -59,7 +61,7 @@ class Follower:
 
     def result(self) -> str:
         """The sha256 of what has been written, in hexadecimal; waits until it is read. Raises the
-        OSError that reading or settling met."""
+        OSError that reading or syncing met."""
         with self._changed:
             self._whole = True
             self._changed.notify()
@@ -68,14 +70,14 @@ class Follower:
             raise self._failed
         return self._sum.hexdigest()
 
-    def follows(self, descriptor: int) -> bool:
-        """Whether this is the file, with all that has been told of it: another program may have
+    def covers(self, descriptor: int) -> bool:
+        """Whether this is the same file and as long as it was said to be: another program may have
         replaced or cut it."""
         now = os.fstat(descriptor)
         return os.path.samestat(now, self._status) and now.st_size >= self._written
 
     def close(self) -> None:
-        """Give up; the sum is not wanted any more."""
+        """Give up: the sum is not needed any more."""
         with self._changed:
             self._given_up = True
             self._changed.notify()
@@ -89,19 +91,19 @@ class Follower:
             os.close(self._descriptor)
 
     def _read(self) -> None:
-        done = settled = 0
+        done = synced = 0
         while (written := self._next(done)) is not None:
-            piece = os.pread(self._descriptor, min(_PIECE, written - done), done)
-            if not piece:
-                raise OSError(errno.EIO, "it was cut off while it was read")
-            self._sum.update(piece)
-            done += len(piece)
-            if done - settled >= _SETTLED_EVERY:
+            chunk = os.pread(self._descriptor, min(_CHUNK, written - done), done)
+            if not chunk:
+                raise OSError(errno.EIO, "the file was cut while it was read")
+            self._sum.update(chunk)
+            done += len(chunk)
+            if done - synced >= self._sync_every:
                 os.fsync(self._descriptor)
-                settled = done
+                synced = done
 
     def _next(self, done: int) -> int | None:
-        """How much is written, once that is more than `done`; None at the end."""
+        """The bytes that are written, once they are more than `done`; None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._given_up or self._whole or self._written > done)
             if self._given_up or self._written <= done:

@@ -1,12 +1,14 @@
-"""The models folder: what lies in it, by whomever it was put there."""
+"""The models folder: what lies in it, whoever put it there, and files that are being fetched."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -16,14 +18,26 @@ from rbee.contract.errors import StateNotWritable
 from rbee.contract.model_ref import ModelRef
 from rbee.gguf import split
 from rbee.hive.models import quantization, repository
-from rbee.hive.models.transfer import PART, HeldError, is_held
+from rbee.hive.models.repository import RemoteFile
 
-_PART = re.compile(rf"^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(PART)}$", re.IGNORECASE)
+PART_SUFFIX = ".part"
+_PART = re.compile(
+    rf"^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(PART_SUFFIX)}$", re.IGNORECASE
+)
+_SHARED = stat.S_ISGID | stat.S_IRWXG
+
+
+class BeingFetchedError(Exception):
+    """Another process is fetching the file; `size` are the bytes that it has."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A model in the folder `root`, whole or `partial`; `size_bytes` is what it has when it is
-    whole, as far as its parts have `begun`, `path` its first file."""
+    """A model in the folder `root`, whole or `partial`. `path` is its first file; `size_bytes` is
+    its size when whole, as far as it is known: only once all its parts have `begun`."""
 
     root: Path
     path: Path
@@ -35,7 +49,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def reference(self) -> ModelRef:
-        """By its place. Not looked up for a thousand models of which nobody asks it."""
+        """From its place; worked out only when needed, since there may be a thousand models."""
         return by_place(self.root, self.path)
 
     @property
@@ -44,7 +58,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Folder:
-    """Looks at the disk each time: nothing is remembered. Every call blocks."""
+    """Looks at the disk each time and remembers nothing. Every call blocks."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -54,7 +68,7 @@ class Folder:
         return self.root / repository.place(ref, path)
 
     def reference(self, path: Path) -> ModelRef:
-        """A file by its place."""
+        """The reference of a file, from its place."""
         return by_place(self.root, path)
 
     def make(self) -> None:
@@ -66,12 +80,12 @@ class Folder:
             raise StateNotWritable(path=path, reason=reason) from None
 
     def holds(self, path: str | Path) -> bool:
-        """Whether a path lies in it, not only by its letters as `folder/../mine.gguf` does."""
+        """Whether a path lies in the folder; `folder/../mine.gguf` does not."""
         return Path(path).is_relative_to(self.root) and ".." not in Path(path).parts
 
     def scan(self) -> list[Found]:
-        """Every model. A split one stands under its first part, and is whole when all parts are
-        there; while one is missing or partial it is partial itself."""
+        """Every model. A split one is listed under its first part, and is whole when all parts are
+        there; while one is missing or partial, the model is partial."""
         files: dict[str, os.stat_result] = {}
         partial: dict[str, tuple[int, int]] = {}
         for path, status in _files(str(self.root), frozenset({os.path.realpath(self.root)})):
@@ -83,23 +97,23 @@ class Folder:
         return [self._found(first, files, partial) for first in sorted(firsts)]
 
     def free_bytes(self) -> int:
-        """On the disk that holds the folder, or will."""
+        """On the disk that holds the folder, or that would."""
         return shutil.disk_usage(self._existing()).free
 
     def total_bytes(self) -> int:
         return shutil.disk_usage(self._existing()).total
 
     def delete(self, first: Path) -> int:
-        """Remove a model, its parts and what there is of partial ones, and folders that are empty
-        then; returns how many bytes that were. Raises HeldError while somebody fetches it."""
+        """Remove a model with its parts and partial files, and the folders that this leaves empty;
+        returns the bytes that are free again. Raises BeingFetchedError."""
         freed = 0
         for part in split.parts(first.name):
-            for path in first.parent.glob(f"{glob.escape(part)}.*{PART}"):
-                if is_held(path):
-                    raise HeldError(path.stat().st_size)
+            for path in first.parent.glob(f"{glob.escape(part)}.*{PART_SUFFIX}"):
+                if is_being_fetched(path):
+                    raise BeingFetchedError(path.stat().st_size)
         for part in split.parts(first.name):
             whole = first.with_name(part)
-            for path in [whole, *first.parent.glob(f"{glob.escape(part)}.*{PART}")]:
+            for path in [whole, *first.parent.glob(f"{glob.escape(part)}.*{PART_SUFFIX}")]:
                 with contextlib.suppress(FileNotFoundError):
                     freed += path.stat().st_size
                     path.unlink()
@@ -138,7 +152,8 @@ class Folder:
 
 
 def by_place(root: Path, path: Path) -> ModelRef:
-    """The reference of a file: of a repository where it lies as one of it, else its path."""
+    """The reference of a file: its repository if it lies where such a file belongs, else its
+    path."""
     with contextlib.suppress(ValueError):
         place = PurePosixPath(path.relative_to(root))
         if (found := repository.at_place(place)) is not None:
@@ -147,9 +162,11 @@ def by_place(root: Path, path: Path) -> ModelRef:
 
 
 def _files(folder: str, above: frozenset[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """GGUF files and partial ones below `folder`. Names and no Paths: there may be thousands.
+    """GGUF files and partial ones below `folder`, as names rather than Paths: there may be
+    thousands.
 
-    `above` are the real paths on the way here: a link to one of them would go round for ever.
+    `above` are the real paths of the folders on the way here: a link to one of them would never
+    end.
     """
     try:
         entries = list(os.scandir(folder))
@@ -157,7 +174,7 @@ def _files(folder: str, above: frozenset[str]) -> Iterator[tuple[str, os.stat_re
         return
     for entry in entries:
         with contextlib.suppress(OSError, UnicodeEncodeError):
-            # A name that is no text has no reference, and can be told to nobody.
+            # A name that is not text has no reference and can't be shown to anybody.
             entry.path.encode()
             if entry.is_dir():
                 real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
@@ -168,5 +185,53 @@ def _files(folder: str, above: frozenset[str]) -> Iterator[tuple[str, os.stat_re
 
 
 def _first(path: str) -> str:
-    """The file by which the model is known to which this one belongs."""
+    """The first file of the model that this file belongs to."""
     return path if split.place(path) == (1, 1) else split.parts(path)[0]
+
+
+def part_path(file: RemoteFile, target: Path) -> Path:
+    """The partial file for `target`, named for the content that it is to have."""
+    return target.with_name(f"{target.name}.{file.identity}{PART_SUFFIX}")
+
+
+def bytes_on_disk(file: RemoteFile, target: Path) -> int:
+    """Bytes of a file that are on the disk: all, if a file of its size has its name."""
+    if _size(target) == file.size_bytes:
+        return file.size_bytes
+    return _size(part_path(file, target))
+
+
+def is_being_fetched(part: Path) -> bool:
+    """Whether somebody is writing this partial file."""
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for models, and those above it. Below one that a group shares (setgid, as
+    `rbee-keeper install --system` advises) it is shared too, whatever the umask."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    try:
+        path.mkdir()
+    except FileExistsError:
+        if path.is_dir():  # another process was faster
+            return
+        raise
+    above = path.parent.stat().st_mode
+    if above & stat.S_ISGID and above & stat.S_IWGRP:
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | (above & _SHARED))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,11 +1,13 @@
-"""The Hugging Face Hub, through its own client: addresses, tokens, and how it names errors.
+"""The Hugging Face Hub through its own client, and when to ask it again.
 
-Only the bytes are read here rather than by `hf_hub_download`: that one resumes no file of another
-process, checks no hash, and tries for half a minute by itself before it says that nothing answers.
+Addresses, tokens and error names are the client's. Only the bytes are read here rather than by
+`hf_hub_download`, which resumes no other process's file, checks no hash, and retries for half a
+minute before it says that nothing answers.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -14,27 +16,36 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from rbee import __version__
 from rbee.contract.errors import DownloadFailed, ModelGated, ModelNotFound, RbeeError
+from rbee.contract.events import Download
 from rbee.contract.model_ref import ModelRef
 from rbee.hive.models.repository import Listing, RemoteFile, RemoteModel
+from rbee.runtime.retry import doubling
 
 if TYPE_CHECKING:
     import httpx2
 
+T = TypeVar("T")
+
 _CONNECT_S = 2.0
 _LISTING_S = 10.0
 _LONGEST_PAUSE_S = 60.0
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+ATTEMPTS = 6
+_PAUSES_S = tuple(doubling(0.1, ATTEMPTS))
+# An attempt that brought this much starts the count again.
+_PROGRESS_BYTES = 1 << 20
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
-class PassingError(Exception):
-    """A failure that may pass. `pause_s` is what the Hub asks to wait, in seconds."""
+class TransientError(Exception):
+    """A failure that another attempt may get past. `pause_s` is how many seconds the Hub asks to
+    wait."""
 
     def __init__(self, reason: str, pause_s: float = 0.0) -> None:
         super().__init__(reason)
@@ -42,41 +53,41 @@ class PassingError(Exception):
         self.pause_s = min(pause_s, _LONGEST_PAUSE_S)
 
 
-class Flow(msgspec.Struct, frozen=True):
-    """Bytes on their way, the first of them at `start` of the file."""
+class FileStream(msgspec.Struct, frozen=True):
+    """The bytes of a file from `start` on, as they come."""
 
     start: int
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
     connection: socket.socket | None
 
-    def cut(self) -> None:
-        """Wake whoever waits for the next piece; from any thread."""
+    def abort(self) -> None:
+        """Wake the thread that waits for the next chunk; from any thread."""
         if self.connection is not None:
             with contextlib.suppress(OSError):
-                # Not a TLS socket's own: that one also forgets its keys, and whoever is just
-                # reading gets what is still encrypted.
+                # Not the method of a TLS socket: it also drops the keys, and a thread that is
+                # reading would get bytes that are still encrypted.
                 socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
 
 
 class Hub:
     """Every call blocks: not for the event loop. Raises MODEL_NOT_FOUND, MODEL_GATED,
-    DOWNLOAD_FAILED, and PassingError for what is worth another attempt."""
+    DOWNLOAD_FAILED, and TransientError where another attempt may help."""
 
     def __init__(self, stall_s: float, token: str | None = None) -> None:
-        """Without a `token` this machine's own is shown, where it has one."""
+        """Without a `token` this machine's own is used, if it has one."""
         self.stall_s = stall_s
         self._token = token
-        # Before the import. Its list of coding agents, for the user agent, is fetched otherwise.
+        # Before the import: otherwise it fetches a list of coding agents for its user agent.
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-        # At INFO they log every URL, and that of a redirect is signed.
+        # At INFO they log every URL, and the URL of a redirect is signed.
         for name in ("httpx2", "httpcore2", "huggingface_hub"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
     def listing(self, ref: ModelRef) -> Listing:
-        """What the repository of `ref` holds at its revision."""
+        """The files of the repository of `ref` at its revision."""
         from huggingface_hub import HfApi
 
-        with _told(ref, _LISTING_S):
+        with _translated(ref, _LISTING_S):
             api = HfApi(token=self._token, library_name="rbee", library_version=__version__)
             info = api.model_info(
                 ref.name,
@@ -95,24 +106,24 @@ class Hub:
         )
         return Listing(info.sha or ref.revision or "main", tuple(files))
 
-    def piece(self, model: RemoteModel, start: int, length: int) -> bytes:
+    def read_range(self, model: RemoteModel, start: int, length: int) -> bytes:
         """`length` bytes of the model's first file."""
-        came = bytearray()
-        with self.flow(model, model.files[0], start, length) as flow:
-            skipped = start - flow.start
-            for piece in flow.pieces:
-                came += piece
-                if len(came) >= skipped + length:
+        data = bytearray()
+        with self.stream(model, model.files[0], start, length) as stream:
+            skipped = start - stream.start
+            for chunk in stream.chunks:
+                data += chunk
+                if len(data) >= skipped + length:
                     break
-        if len(came) < skipped + length:
-            raise PassingError("Connection closed early")
-        return bytes(came[skipped : skipped + length])
+        if len(data) < skipped + length:
+            raise TransientError("Connection closed early")
+        return bytes(data[skipped : skipped + length])
 
     @contextlib.contextmanager
-    def flow(
+    def stream(
         self, model: RemoteModel, file: RemoteFile, start: int, length: int | None = None
-    ) -> Iterator[Flow]:
-        """The file's bytes from `start` on; from 0 where the server does not do ranges."""
+    ) -> Iterator[FileStream]:
+        """The file's bytes from `start` on; from 0 if the server does not support ranges."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported late
             build_hf_headers,
@@ -121,7 +132,7 @@ class Hub:
         )
 
         url = hf_hub_url(model.reference.name, file.path, revision=model.commit)
-        # Compressed, neither its length nor a range would mean the file's own bytes.
+        # If it were compressed, neither lengths nor ranges would be those of the file.
         headers = {"Accept-Encoding": "identity"}
         if start or length is not None:
             end = start + length - 1 if length is not None else ""
@@ -130,18 +141,65 @@ class Hub:
             token=self._token, library_name="rbee", library_version=__version__, headers=headers
         )
         with (
-            _told(model.reference, self.stall_s),
+            _translated(model.reference, self.stall_s),
             get_session().stream(
                 "GET", url, headers=headers, timeout=_timeout(self.stall_s)
             ) as response,
         ):
             hf_raise_for_status(response)
-            yield Flow(_begins(response, start, file), response.iter_raw(), _connection(response))
+            yield FileStream(
+                _first_byte(response, start, file), response.iter_raw(), _connection(response)
+            )
 
 
-def _begins(response: httpx2.Response, start: int, file: RemoteFile) -> int:
-    """At which byte of the file the answer begins. Raises PassingError for what is another thing: a
-    page that wants a room number must not be taken for a model."""
+async def with_retries(
+    model: ModelRef,
+    attempt: Callable[[], Awaitable[T]],
+    report: Callable[[Download], None],
+    bytes_there: Callable[[], int] = lambda: 0,
+    total: int | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> T:
+    """What `attempt` returns, tried six times while it raises TransientError, with pauses from
+    100 ms doubling.
+
+    After an attempt that brought a megabyte the count starts again, so that even a large file
+    arrives over a line that breaks now and then. `report` is called before every pause. Raises
+    DOWNLOAD_FAILED.
+    """
+    failed = 0
+    while True:
+        before = bytes_there()
+        try:
+            return await attempt()
+        except TransientError as error:
+            failed = 1 if bytes_there() - before >= _PROGRESS_BYTES else failed + 1
+            if failed == ATTEMPTS:
+                raise DownloadFailed(
+                    model=str(model),
+                    attempts=failed,
+                    bytes_downloaded=bytes_there(),
+                    bytes_total=total,
+                    reason=error.reason,
+                ) from None
+            pause = max(_PAUSES_S[failed], error.pause_s)
+            report(
+                Download(
+                    "retrying",
+                    bytes_downloaded=bytes_there(),
+                    bytes_total=total,
+                    attempt=failed + 1,
+                    attempts=ATTEMPTS,
+                    delay_ms=round(pause * 1000),
+                    reason=error.reason,
+                )
+            )
+            await sleep(pause)
+
+
+def _first_byte(response: httpx2.Response, start: int, file: RemoteFile) -> int:
+    """The byte of the file at which the answer starts. Raises TransientError for an answer that is
+    not the file: the login page of a hotel network must not be taken for a model."""
     ranged = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
     if response.status_code == 206 and ranged:
         if (int(ranged[1]), int(ranged[2])) == (start, file.size_bytes):
@@ -149,8 +207,8 @@ def _begins(response: httpx2.Response, start: int, file: RemoteFile) -> int:
     elif response.headers.get("Content-Length") == str(file.size_bytes):
         return 0
     elif start == 0 and not response.headers.get("Content-Type", "").startswith("text/"):
-        return 0  # cut short on the way, perhaps; but nothing is lost by it
-    raise PassingError(f"what answers is not {file.path}")
+        return 0  # perhaps cut short on the way, but that loses nothing
+    raise TransientError(f"what answers is not {file.path}")
 
 
 def _timeout(silence_s: float) -> httpx2.Timeout:
@@ -165,8 +223,8 @@ def _connection(response: httpx2.Response) -> socket.socket | None:
 
 
 @contextlib.contextmanager
-def _told(ref: ModelRef, silence_s: float) -> Iterator[None]:
-    """Turn what the client raises into ours."""
+def _translated(ref: ModelRef, silence_s: float) -> Iterator[None]:
+    """Turn the client's errors into ours."""
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -176,13 +234,13 @@ def _told(ref: ModelRef, silence_s: float) -> Iterator[None]:
         url = f"{constants.ENDPOINT}/{ref.name}"
         raise ModelGated(model=str(ref), url=url) from None
     except errors.RevisionNotFoundError:
-        told = f"{ref.name} has no revision {ref.revision}."
-        raise ModelNotFound(told, model=str(ref), near=[]) from None
+        message = f"{ref.name} has no revision {ref.revision}."
+        raise ModelNotFound(message, model=str(ref), near=[]) from None
     except errors.RemoteEntryNotFoundError:
         raise ModelNotFound(model=str(ref), near=[]) from None
     except errors.RepositoryNotFoundError:
-        told = f"The Hub has no repository {ref.name}, or does not show it."
-        raise ModelNotFound(told, model=str(ref), near=[]) from None
+        message = f"The Hub has no repository {ref.name}, or does not show it."
+        raise ModelNotFound(message, model=str(ref), near=[]) from None
     except errors.OfflineModeIsEnabled:
         raise _failed(ref, "HF_HUB_OFFLINE is set, and it is not on this node") from None
     except errors.HfHubHTTPError as error:
@@ -190,9 +248,9 @@ def _told(ref: ModelRef, silence_s: float) -> Iterator[None]:
     except httpx2.TransportError as error:
         if (refused := _untrusted(error)) is not None:
             raise _failed(ref, f"the certificate of the Hub is not trusted: {refused}") from None
-        raise PassingError(_reason(error, silence_s)) from None
+        raise TransientError(_reason(error, silence_s)) from None
     except json.JSONDecodeError:
-        raise _failed(ref, f"what answers at {constants.ENDPOINT} is no Hub") from None
+        raise _failed(ref, f"what answers at {constants.ENDPOINT} is not a Hub") from None
     except (errors.HFValidationError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _failed(ref, type(error).__name__) from None
 
@@ -201,9 +259,9 @@ def _refused(ref: ModelRef, error: Any) -> Exception:
     response = error.response
     status = response.status_code
     reason = f"HTTP {status}"
-    if status in _PASSING:
+    if status in _TRANSIENT:
         asked = response.headers.get("Retry-After", "")
-        return PassingError(reason, float(asked) if asked.isdigit() else 0.0)
+        return TransientError(reason, float(asked) if asked.isdigit() else 0.0)
     if status in (401, 403):
         reason = f"the Hub refuses the token of this node ({reason})"
     return _failed(ref, reason)
@@ -221,7 +279,7 @@ def _failed(ref: ModelRef, reason: str) -> RbeeError:
 
 
 def _reason(error: httpx2.TransportError, silence_s: float) -> str:
-    """In words; never with the URL, which may be signed."""
+    """The failure in words; never with the URL, which may be signed."""
     import httpx2
 
     if isinstance(error, httpx2.ConnectTimeout):
@@ -242,7 +300,7 @@ def _reason(error: httpx2.TransportError, silence_s: float) -> str:
 
 
 def _untrusted(error: BaseException) -> str | None:
-    """Why a certificate was refused, which no other attempt changes."""
+    """Why the certificate was refused; another attempt would not change it."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message
@@ -250,7 +308,7 @@ def _untrusted(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what led to it."""
+    """The error and its causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

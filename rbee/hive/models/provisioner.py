@@ -1,4 +1,5 @@
-"""From a reference to a file on this node: found, or fetched from the Hub after all is checked."""
+"""From a model reference to a file on this node: found here, or fetched from the Hub after every
+check that needs no download."""
 
 from __future__ import annotations
 
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from rbee.contract import events as ev
 from rbee.contract.config import Config
 from rbee.contract.errors import DiskFull, NotFound, RequestCanceled
-from rbee.contract.events import Download as DownloadNews
 from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.models import (
     Deleted,
@@ -22,20 +23,18 @@ from rbee.contract.models import (
 )
 from rbee.contract.workers import SpawnRequest
 from rbee.gguf.header import Header, context_length
-from rbee.gguf.reading import read
+from rbee.gguf.reader import read
 from rbee.hive.hardware.devices import ram
 from rbee.hive.hardware.placement import largest_that_fits, required_bytes
-from rbee.hive.hardware.preflight import Preflight, Wish
+from rbee.hive.hardware.preflight import DeviceRequest, Preflight
 from rbee.hive.models import repository
-from rbee.hive.models.download import Download
-from rbee.hive.models.downloads import Downloads
-from rbee.hive.models.folder import Folder
+from rbee.hive.models.downloads import Download, Downloads
+from rbee.hive.models.folder import bytes_on_disk
 from rbee.hive.models.hub import Hub
-from rbee.hive.models.hub_queries import Asking
-from rbee.hive.models.inventory import Models
-from rbee.hive.models.on_disk import OnDisk, on_disk, same_repository
+from rbee.hive.models.hub_queries import HubQueries
+from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.repository import Listing, RemoteModel
-from rbee.hive.models.transfer import there_of
+from rbee.hive.models.stored_models import StoredModel, of_row, same_repository
 from rbee.runtime.narration import Narrator
 
 _PROVISIONER = "model-provisioner"
@@ -43,46 +42,50 @@ _MB = 1_000_000
 
 
 class Provisioner:
-    """What others ask for models."""
+    """Answers every request that concerns models."""
 
     def __init__(
-        self, config: Config, models: Models, hub: Hub, preflight: Preflight, narrator: Narrator
+        self,
+        config: Config,
+        inventory: Inventory,
+        hub: Hub,
+        preflight: Preflight,
+        narrator: Narrator,
     ) -> None:
-        self.models = models
+        self.inventory = inventory
         self._config = config
         self._preflight = preflight
         self._say = narrator.say
-        self._asking = Asking(hub, narrator.say)
-        self._downloads = Downloads(hub, models.folder, models.arrived)
+        self._hub_queries = HubQueries(hub, narrator.say)
+        self._downloads = Downloads(hub, inventory.folder, inventory.add_downloaded)
 
     async def end_all(self) -> None:
-        """Stop what runs; partial files stay."""
+        """Stop the downloads; partial files stay."""
         await self._downloads.end_all()
 
     def reference(self, text: str) -> ModelRef:
-        """As a person writes it, with this node's aliases."""
+        """Parse a reference as a person writes it, with this node's aliases."""
         return parse(text, self._config.models.aliases)
 
     async def download(self, request: DownloadRequest) -> DownloadReply:
-        """Find the model here, or begin to fetch it; an other asker's download is joined.
+        """Find the model here, or begin to fetch it; a download that runs already is shared.
 
         What can be known before the first byte is checked first. Raises MODEL_NOT_FOUND,
         MODEL_GATED, VRAM_EXHAUSTED, DISK_FULL, DOWNLOAD_FAILED.
         """
         ref = self.reference(request.model)
-        here = await self.models.find(ref)
-        if here is not None:
-            done = self._downloads.done(here.reference, here.path)
-            return DownloadReply(done.id, str(here.reference), str(here.path))
-        async with self._asking.in_time(ref):
-            download = await self._fetch(ref, request)
+        stored = await self.inventory.find(ref)
+        if stored is not None:
+            done = self._downloads.done(stored.reference, stored.path)
+            return DownloadReply(done.id, str(stored.reference), str(stored.path))
+        download = await self._fetch(ref, request)
         return DownloadReply(download.id, str(download.reference), None)
 
-    async def provide(self, wanted: SpawnRequest) -> OnDisk:
-        """The model on this node, fetched and waited for where need be."""
+    async def provide(self, wanted: SpawnRequest) -> StoredModel:
+        """The model on this node; if it is not here, it is fetched and waited for."""
         ref = self.reference(wanted.model)
-        here = await self.models.find(ref)
-        if here is None:
+        stored = await self.inventory.find(ref)
+        if stored is None:
             request = DownloadRequest(
                 wanted.model,
                 to_run=True,
@@ -90,117 +93,124 @@ class Provisioner:
                 device=wanted.device,
                 force=wanted.force,
             )
-            async with self._asking.in_time(ref):
-                download = await self._fetch(ref, request)
+            download = await self._fetch(ref, request)
             async for _ in download.watch():
                 pass
-            here = await self.models.find(download.reference)
-            if here is None:
-                raise RequestCanceled(f"{ref} was taken away as soon as it was there.")
-        return here
+            stored = await self.inventory.find(download.reference)
+            if stored is None:
+                raise RequestCanceled(f"{ref} was removed as soon as it was there.")
+        return stored
 
-    def progress(self, download_id: str) -> AsyncIterator[DownloadNews | None]:
+    def progress(self, download_id: str) -> AsyncIterator[ev.Download | None]:
         """The progress of a download. Raises INVALID_REQUEST (404) for an unknown id."""
         found = self._downloads.find(download_id)
         if found is None:
-            told = f"This hive knows no download {download_id!r}"
-            raise NotFound.of("id", "a download of this hive", told, download_id)
+            message = f"This hive knows no download {download_id!r}"
+            raise NotFound.of("id", "a download of this hive", message, download_id)
         return found.watch()
 
     async def listing(self) -> ModelRows:
-        return await self.models.listing(self._downloads.sizes())
+        return await self.inventory.listing(self._downloads.sizes())
 
     async def delete(self, text: str, holding: Callable[[Path], list[str]]) -> Deleted:
         """Delete a model, and end its download. `holding` names the workers that have a file."""
-        ref = self.reference(text)
-        path = await self.models.path_of(ref)
+        path = await self.inventory.deletable_path(self.reference(text))
         running = self._downloads.of(path)
         if running is not None:
             running.end(RequestCanceled(f"{running.reference} is being deleted."))
             await running.ended()
-        return await self.models.delete(path, holding)
+        return await self.inventory.delete(path, holding)
 
     async def info(self, text: str) -> ModelDetails:
         """What is known of a model, which need not be here. Raises what `download` raises."""
         ref = self.reference(text)
-        here = await self.models.find(ref)
-        if here is not None:
-            header = await asyncio.to_thread(read, here.path)
-            sums = here.row.sha256 if here.row else None
-            return self._details(str(here.reference), header, header.size_bytes, sums, here.path)
-        async with self._asking.in_time(ref):
-            listing, model = await self._asking.model(ref)
-            header = await self._asking.header(model)
+        stored = await self.inventory.find(ref)
+        if stored is not None:
+            header = await asyncio.to_thread(read, stored.path)
+            sums = stored.row.sha256 if stored.row else None
+            reference = str(stored.reference)
+            return self._details(reference, header, header.size_bytes, sums, stored.path)
+        async with self._hub_queries.deadline(ref):
+            listing, model = await self._hub_queries.model(ref)
+            header = await self._hub_queries.header(model)
         sums = ",".join(file.sha256 or "unknown" for file in model.files)
         details = self._details(str(model.reference), header, model.size_bytes, sums, None)
         return msgspec.structs.replace(details, offered=self._offered(listing, ref, header))
 
-    async def _fetch(self, ref: ModelRef, request: DownloadRequest) -> Download:
-        listing, model = await self._asking.model(ref)
-        path = self.models.folder.target(model.reference, model.files[0].path)
-        quantization = None
-        if self._downloads.of(path) is None:
-            header = await self._asking.header(model)
-            quantization = header.quantization
-            await self._check_memory(listing, model, header, request)
-            await self._check_disk(model, path)
-            size = round(model.size_bytes / _MB)
-            told = f"model provisioning: fetching {model.reference} ({size} MB)"
-            self._say(_PROVISIONER, "⬇️", told)
-        else:
-            told = f"model provisioning: {model.reference} is being fetched already"
-            self._say(_PROVISIONER, "⬇️", told)
-        return self._downloads.begin(model, request.detach, quantization)
-
-    async def smaller(self, model: OnDisk, kv: int, free: int) -> str | None:
+    async def largest_fitting(self, model: StoredModel, kv: int, free: int) -> str | None:
         """The largest model of the same repository that fits into `free` bytes, as far as that is
-        known without asking the Hub: what is here, and what its last listing had."""
+        known without asking the Hub: from the models here and the repository's last listing."""
         ref = model.reference
         if ref.scheme != "hf":
             return None
-        there = [on_disk(row) for row in await self.models.rows()]
+        stored = [of_row(row) for row in await self.inventory.rows()]
         sizes = {
             str(other.reference): other.row.size_bytes
-            for other in there
+            for other in stored
             if other.row is not None and same_repository(other.reference, ref)
         }
-        if (listing := self._asking.known(ref)) is not None:
+        if (listing := self._hub_queries.last_listing(ref)) is not None:
             offered = repository.models(listing, ref)
             sizes |= {str(other.reference): other.size_bytes for other in offered}
         return largest_that_fits(sizes, kv, free)
 
+    async def _fetch(self, ref: ModelRef, request: DownloadRequest) -> Download:
+        """Begin the download, or share the one that runs."""
+        async with self._hub_queries.deadline(ref):
+            listing, model = await self._hub_queries.model(ref)
+            path = self.inventory.folder.target(model.reference, model.files[0].path)
+            quantization = None
+            if self._downloads.of(path) is None:
+                header = await self._hub_queries.header(model)
+                quantization = header.quantization
+                await self._check_memory(listing, model, header, request)
+                await self._check_disk(model, path)
+                size = round(model.size_bytes / _MB)
+                text = f"model provisioning: fetching {model.reference} ({size} MB)"
+            else:
+                text = f"model provisioning: {model.reference} is being fetched already"
+            self._say(_PROVISIONER, "⬇️", text)
+            return self._downloads.begin(model, request.detach, quantization)
+
     async def _check_memory(
         self, listing: Listing, model: RemoteModel, header: Header, request: DownloadRequest
     ) -> None:
-        """What would run must fit into what is free; what is only fetched, into what there is."""
+        """A model to run must fit into the memory that is free, another one into all there is."""
         kv = self._kv_bytes(header)
         others = repository.models(listing, model.reference)
         sizes = {str(other.reference): other.size_bytes for other in others}
-        wish = Wish(request.backend, request.device, request.force)
+        on = DeviceRequest(request.backend, request.device, request.force)
         await self._preflight.check_download(
-            wish if request.to_run else None,
+            on if request.to_run else None,
             required_bytes(model.size_bytes, kv),
-            lambda room: largest_that_fits(sizes, kv, room),
+            lambda available: largest_that_fits(sizes, kv, available),
         )
 
     async def _check_disk(self, model: RemoteModel, path: Path) -> None:
-        """What is still to come must have room, beside what others still bring."""
-        folder = self.models.folder
+        """The disk must hold what is still to come, besides what other downloads still bring."""
+        folder = self.inventory.folder
         await asyncio.to_thread(folder.make)
-        missing = await asyncio.to_thread(_missing_bytes, folder, model)
+        missing = await asyncio.to_thread(self._missing_bytes, model)
         free = await asyncio.to_thread(folder.free_bytes) - self._downloads.missing_bytes(path)
         if missing > free:
-            there = [row for row in await self.models.rows() if folder.holds(row.local_path)]
-            there.sort(key=lambda row: -row.size_bytes)
-            named = (f"{row.reference} ({round(row.size_bytes / _MB)} MB)" for row in there[:3])
-            told = f" The largest there: {', '.join(named)}." if there else ""
+            stored = [row for row in await self.inventory.rows() if folder.holds(row.local_path)]
+            stored.sort(key=lambda row: -row.size_bytes)
+            named = (f"{row.reference} ({round(row.size_bytes / _MB)} MB)" for row in stored[:3])
+            largest = f" The largest models there: {', '.join(named)}." if stored else ""
             required, available = -(-missing // _MB), max(0, free) // _MB
             raise DiskFull(
-                f"{folder.root} has {available} MB free, and {required} MB are needed.{told}",
+                f"{folder.root} has {available} MB free, and {required} MB are needed.{largest}",
                 required=required,
                 available=available,
                 path=str(folder.root),
             )
+
+    def _missing_bytes(self, model: RemoteModel) -> int:
+        """What is still to come of a model, part of which may be here."""
+        folder = self.inventory.folder
+        return model.size_bytes - sum(
+            bytes_on_disk(file, folder.target(model.reference, file.path)) for file in model.files
+        )
 
     def _kv_bytes(self, header: Header) -> int:
         asked = self._config.worker.context
@@ -209,7 +219,7 @@ class Provisioner:
     def _details(
         self, reference: str, header: Header, size: int, sums: str | None, path: Path | None
     ) -> ModelDetails:
-        now = ram()
+        memory = ram()
         return ModelDetails(
             reference=reference,
             state="ready" if path is not None else "not on this node",
@@ -222,8 +232,8 @@ class Provisioner:
             context_length=header.context_length,
             vocabulary_size=header.vocabulary_size,
             required_bytes=required_bytes(size, self._kv_bytes(header)),
-            memory_total_bytes=now.memory_total_bytes,
-            memory_free_bytes=now.memory_free_bytes,
+            memory_total_bytes=memory.memory_total_bytes,
+            memory_free_bytes=memory.memory_free_bytes,
             offered=[],
         )
 
@@ -239,10 +249,3 @@ class Provisioner:
             )
             for model in offered
         ]
-
-
-def _missing_bytes(folder: Folder, model: RemoteModel) -> int:
-    """What is still to come of a model of which a part may be there."""
-    targets = [folder.target(model.reference, file.path) for file in model.files]
-    there = sum(there_of(file, target) for file, target in zip(model.files, targets, strict=True))
-    return model.size_bytes - there

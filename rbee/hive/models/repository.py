@@ -1,4 +1,4 @@
-"""What a repository on the Hub offers, and which of its models is meant."""
+"""The models that a repository on the Hub offers, and which of them a reference means."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rbee.contract.model_ref import FORMS, ModelRef, parse
 from rbee.gguf import split
 from rbee.hive.models import quantization
 
-# Parts of other models and tools, which are GGUF files too.
-_NO_MODELS = ("mmproj", "imatrix")
+# GGUF files that are not models but belong to them, or to tools.
+_NOT_MODELS = ("mmproj", "imatrix")
 
 
 class RemoteFile(msgspec.Struct, frozen=True):
-    """A file of a repository. `sha256` is None for the few that the Hub does not keep by it, but
-    only by git's `blob`."""
+    """A file of a repository. `sha256` is None for the few that the Hub knows only by git's
+    `blob` hash."""
 
     path: str
     size_bytes: int
@@ -29,7 +29,7 @@ class RemoteFile(msgspec.Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """What a partial file is bound to: another content has another one."""
+        """The name of this content, for partial files: another content has another one."""
         return f"{self.size_bytes}-{(self.sha256 or self.blob or 'unknown')[:16]}"
 
 
@@ -43,7 +43,7 @@ class Listing(msgspec.Struct, frozen=True):
 class RemoteModel(msgspec.Struct, frozen=True):
     """One model of a repository: one file, or the parts of a split one in their order.
 
-    `reference` names it by its first file, which is how the catalog and the workers have it.
+    `reference` names it by its first file, as the catalog and the workers do.
     """
 
     reference: ModelRef
@@ -70,14 +70,14 @@ N = TypeVar("N", bound=_Named)
 
 
 def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
-    """Every model in the listing of `ref`'s repository. A split one that lacks a part is none."""
+    """Every model in the listing of `ref`'s repository; a split one only if no part is missing."""
     files = {file.path: file for file in listing.files}
     found = []
     for path in sorted(files):
         name = PurePosixPath(path).name.lower()
         if not name.endswith(".gguf") or not split.is_first(path):
             continue
-        if any(other in name for other in _NO_MODELS):
+        if any(other in name for other in _NOT_MODELS):
             continue
         parts = split.parts(path)
         reference = named(ref.name, ref.revision, path)
@@ -88,7 +88,7 @@ def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
 
 
 def named(repository: str, revision: str | None, path: str) -> ModelRef | None:
-    """The reference of a file in a repository; None for a path that a reference can't name."""
+    """The reference of a file in a repository; None for a path that no reference can name."""
     at = f"@{revision}" if revision else ""
     try:
         ref = parse(f"hf:{repository}{at}/{path}")
@@ -103,21 +103,21 @@ def pick(listing: Listing, ref: ModelRef) -> RemoteModel:
     offered = models(listing, ref)
     if not offered:
         if any(file.path.endswith((".safetensors", ".bin")) for file in listing.files):
-            told = f"{ref.name} holds no GGUF file."
-            raise UnsupportedModelFormat(told, value=str(ref), forms=list(FORMS))
+            message = f"{ref.name} holds no GGUF file."
+            raise UnsupportedModelFormat(message, value=str(ref), forms=list(FORMS))
         raise ModelNotFound(f"{ref.name} holds no GGUF model.", model=str(ref), near=[])
     found = choose(offered, ref)
     if found is None:
-        told = f"{ref.name} has no {ref.file or ref.quantization}."
-        raise ModelNotFound(told, model=str(ref), near=_near(offered, ref))
+        message = f"{ref.name} has no {ref.file or ref.quantization}."
+        raise ModelNotFound(message, model=str(ref), near=_near(offered, ref))
     return found
 
 
 def choose(offered: Sequence[N], ref: ModelRef) -> N | None:
     """The one of `offered` that `ref` means; all are of its repository and revision.
 
-    A file is meant by its path, or any part of a split one; a quantization by its name; without
-    either Q4_K_M is taken, else the nearest to 4 bits.
+    A reference names a file by its path, a split model by any of its parts, or a quantization.
+    Without either, `quantization.choose` decides.
     """
     if ref.file is not None:
         first = split.parts(ref.file)[0]
@@ -127,12 +127,12 @@ def choose(offered: Sequence[N], ref: ModelRef) -> N | None:
         known = [model.quantization for model in offered if model.quantization is not None]
         wanted = quantization.choose(known) if known else None
     fitting = [model for model in offered if model.quantization == wanted]
-    # Of several the plainest: `model-Q4_K_M.gguf` before `extra/model-v2-Q4_K_M.gguf`.
-    return min(fitting, key=_plainness, default=None)
+    # The shortest name wins: `model-Q4_K_M.gguf` before `extra/model-v2-Q4_K_M.gguf`.
+    return min(fitting, key=_name_length, default=None)
 
 
 def quantizations(offered: Iterable[N]) -> list[str]:
-    """Those that have a name, from few bits to many."""
+    """The quantizations that are named, from few bits to many."""
     return quantization.by_size({model.quantization for model in offered if model.quantization})
 
 
@@ -143,7 +143,7 @@ def place(ref: ModelRef, path: str) -> PurePosixPath:
 
 
 def at_place(relative: PurePosixPath) -> ModelRef | None:
-    """The reference of what lies there: the reverse of `place`; None for any other place."""
+    """The reference of a file at that place, the reverse of `place`; None for any other place."""
     if len(relative.parts) < 3:
         return None
     owner, repository = relative.parts[:2]
@@ -165,6 +165,6 @@ def _near(offered: Sequence[RemoteModel], ref: ModelRef) -> list[str]:
     return [f"hf:{ref.name}{at}:{name}" for name in there[:4]]
 
 
-def _plainness(model: _Named) -> tuple[int, str]:
+def _name_length(model: _Named) -> tuple[int, str]:
     name = str(model.reference)
     return len(name), name

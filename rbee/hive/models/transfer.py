@@ -1,273 +1,160 @@
-"""One file on its way from the Hub to the disk: appended, hashed as it grows, named when whole.
-
-While it is fetched it is called `NAME.<size>-<sha256>.part`, so that a partial file belongs to one
-content: of another one it says nothing. What the kernel has taken is there after a kill -9 too.
-"""
+"""One model on its way from the Hub to the disk: file by file, with retries and progress."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import glob
-import os
+import asyncio
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable
 
-from rbee.contract.errors import ChecksumMismatch, DiskFull, StateNotWritable
-from rbee.hive.models import digest, shared
-from rbee.hive.models.hub import Flow, Hub, PassingError
+import msgspec
+
+from rbee.contract import events as ev
+from rbee.contract.errors import DownloadFailed
+from rbee.hive.models.file_transfer import BUFFER_BYTES, FileTransfer
+from rbee.hive.models.folder import BeingFetchedError, Folder
+from rbee.hive.models.hub import Hub, with_retries
 from rbee.hive.models.repository import RemoteFile, RemoteModel
+from rbee.runtime.cancellation import finish, stop
+from rbee.runtime.threads import in_thread
 
-PART = ".part"
 _MB = 1_000_000
-# Written at once: less costs speed, more is lost when the hive is killed.
-_GATHER = 1 << 20
-_GATHER_S = 0.25
+_STOPS_WITHIN_S = 1.0
+_RATE_WINDOW_S = 3.0
 
 
-class HeldError(Exception):
-    """Another process fetches this file; `size` is how far it is."""
+class TransferSettings(msgspec.Struct, frozen=True):
+    """`look_again_s` is how often a file that another process fetches is looked at."""
 
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
+    buffer_bytes: int = BUFFER_BYTES
+    report_every_s: float = 0.1
+    look_again_s: float = 0.5
 
 
-class Transfer:
-    """Every attempt blocks, on one thread after the other; `stop` may come from any."""
+DEFAULT_SETTINGS = TransferSettings()
+
+
+class ModelTransfer:
+    """Fetches the files of one model one after the other, each attempt on a thread."""
 
     def __init__(
         self,
         hub: Hub,
+        folder: Folder,
         model: RemoteModel,
-        file: RemoteFile,
-        target: Path,
-        tell: Callable[[int], None],
+        report: Callable[[ev.Download], None],
+        settings: TransferSettings = DEFAULT_SETTINGS,
     ) -> None:
-        """`tell` hears how many bytes of the file are there, on the attempt's thread."""
-        self.part = _part(file, target)
+        """`report` is called with the progress, on the event loop."""
         self._hub = hub
+        self._folder = folder
         self._model = model
-        self._file = file
-        self._target = target
-        self._tell = tell
-        self._follower: digest.Follower | None = None
-        self._flow: Flow | None = None
-        self._stopped = False
+        self._report = report
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._rate = Rate()
+        self._finished_bytes = 0
+        self._reported_at = 0.0
 
-    @property
-    def size(self) -> int:
-        """Bytes that are on the disk."""
-        return there_of(self._file, self._target)
+    async def run(self) -> list[str]:
+        """Fetch every file; returns their sha256, in their order."""
+        sums = []
+        for file in self._model.files:
+            sums.append(await self._fetch(file))
+            self._finished_bytes += file.size_bytes
+        return sums
 
-    def stop(self) -> None:
-        """End the attempt that runs at its next byte, which is not waited for."""
-        self._stopped = True
-        if self._flow is not None:
-            self._flow.cut()
+    def completed(self) -> ev.Download:
+        """The last event of a transfer that has succeeded."""
+        size = self._model.size_bytes
+        first = self._folder.target(self._model.reference, self._model.files[0].path)
+        return ev.Download(
+            "complete",
+            bytes_downloaded=size,
+            bytes_total=size,
+            local_path=str(first),
+            checked="sha256" if all(file.sha256 for file in self._model.files) else "size",
+        )
 
-    def close(self) -> None:
-        """No attempt follows."""
-        if self._follower is not None:
-            self._follower.close()
-
-    def attempt(self) -> str:
-        """Fetch what is missing; returns the sha256 of the whole file, which has its name then.
-
-        Raises PassingError, HeldError, StoppedError, CHECKSUM_MISMATCH, DISK_FULL,
-        STATE_NOT_WRITABLE, and what the Hub raises.
-        """
-        if self._stopped:
-            raise digest.StoppedError
+    async def _fetch(self, file: RemoteFile) -> str:
+        target = self._folder.target(self._model.reference, file.path)
+        buffer_bytes = self._settings.buffer_bytes
+        transfer = FileTransfer(
+            self._hub, self._model, file, target, self._on_growth, buffer_bytes=buffer_bytes
+        )
         try:
-            if self._target.exists() and (known := self._adopted()) is not None:
-                return known
-            return self._fetch()
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise self._full() from None
-            path = str(error.filename or self.part)
-            reason = error.strerror or str(error)
-            raise StateNotWritable(path=path, reason=reason) from None
-
-    def _adopted(self) -> str | None:
-        """The sha256 of a file that has the name already, if it is the Hub's."""
-        if self._target.stat().st_size != self._file.size_bytes:
-            return None
-        found = digest.sha256(self._target, self._told)
-        return found if self._file.sha256 in (None, found) else None
-
-    def _fetch(self) -> str:
-        shared.folder(self._target.parent)
-        self._forget_other_contents()
-        descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            self._lock(descriptor)
-            # A new partial file: another hive may have been done since we looked.
-            is_new = not os.fstat(descriptor).st_size
-            if is_new and self._target.exists() and (known := self._adopted()) is not None:
-                self.part.unlink()
-                return known
-            self._append(descriptor)
-            found = self._follow(descriptor).result()
-            self._follower = None
-            if self._stopped:
-                raise digest.StoppedError
-            if self._file.sha256 not in (None, found):
-                self.part.unlink()
-                raise ChecksumMismatch(
-                    file=str(self._target), expected=self._file.sha256, actual=found
-                )
-            os.fsync(descriptor)
-            self.part.replace(self._target)
-            _sync_folder(self._target.parent)
-            return found
+            return await with_retries(
+                self._model.reference,
+                lambda: self._attempt(transfer),
+                self._report,
+                lambda: self._finished_bytes + transfer.size,
+                self._model.size_bytes,
+            )
         finally:
-            os.close(descriptor)
+            transfer.close()
 
-    def _append(self, descriptor: int) -> None:
-        size = os.lseek(descriptor, 0, os.SEEK_END)
-        if size > self._file.size_bytes:
-            size = self._cut_off(descriptor)
-        follower = self._follow(descriptor)
-        follower.grown(size)
-        self._told(size)
-        if size == self._file.size_bytes:
-            return
-        with self._hub.flow(self._model, self._file, size) as flow:
-            self._flow = flow
-            self._told(size)  # it may have been stopped while nothing had come yet
-            if flow.start != size:  # no ranges here: the whole file comes
-                size = self._cut_off(descriptor)
-                follower = self._follow(descriptor)
+    async def _attempt(self, transfer: FileTransfer) -> str:
+        """One attempt on a thread. When this ends, also by cancellation, the thread mostly has
+        ended too: only one that still waits for the Hub's first byte can't be woken, and it does
+        nothing afterwards."""
+        held_size, since = -1, time.monotonic()
+        while True:
+            work = asyncio.create_task(in_thread(transfer.attempt))
             try:
-                for pieces in _gathered(flow.pieces):
-                    self._told(size)  # what comes once it was stopped is not believed
-                    if not os.fstat(descriptor).st_nlink:
-                        raise PassingError("the partial file was taken away")
-                    size = self._write(descriptor, pieces, size)
-                    follower.grown(size)
-                    self._told(size)
-                    if size == self._file.size_bytes:
-                        break
-            finally:
-                self._flow = None
-        if size < self._file.size_bytes:
-            raise PassingError("Connection closed early")
+                return await asyncio.shield(work)
+            except BeingFetchedError as held:
+                self._report_progress(self._finished_bytes + held.size)
+                if held.size != held_size:
+                    held_size, since = held.size, time.monotonic()
+                elif time.monotonic() - since > 2 * self._hub.stall_s:
+                    raise self._stuck(held.size) from None
+                await asyncio.sleep(self._settings.look_again_s)
+            except asyncio.CancelledError:
+                transfer.stop()
+                await finish(asyncio.wait({work}, timeout=_STOPS_WITHIN_S))
+                await stop(work)
+                raise
 
-    def _write(self, descriptor: int, pieces: list[bytes], size: int) -> int:
-        """All of them, behind the `size` bytes that are there; returns how many are there then. A
-        server that sends too much must not fill the disk."""
-        left = memoryview(b"".join(pieces))[: self._file.size_bytes - size]
-        while left:
-            count = os.write(descriptor, left)
-            size += count
-            left = left[count:]
-        return size
+    def _stuck(self, size: int) -> DownloadFailed:
+        return DownloadFailed(
+            model=str(self._model.reference),
+            attempts=1,
+            bytes_downloaded=self._finished_bytes + size,
+            bytes_total=self._model.size_bytes,
+            reason="another program holds the partial file and adds nothing to it",
+        )
 
-    def _follow(self, descriptor: int) -> digest.Follower:
-        """What hashes the partial file. It lives through the attempts, or the file would be read
-        again from its beginning for each."""
-        if self._follower is not None and not self._follower.follows(descriptor):
-            self._follower.close()
-            self._follower = None
-        if self._follower is None:
-            self._follower = digest.Follower(self.part)
-            self._follower.grown(os.fstat(descriptor).st_size)
-        return self._follower
+    def _on_growth(self, size: int) -> None:
+        """Called on the attempt's thread for every chunk, so most calls report nothing."""
+        now = time.monotonic()
+        if now - self._reported_at >= self._settings.report_every_s:
+            self._reported_at = now
+            self._loop.call_soon_threadsafe(self._report_progress, self._finished_bytes + size)
 
-    def _cut_off(self, descriptor: int) -> int:
-        """Begin again: what is there is not the beginning of what comes."""
-        self.close()
-        self._follower = None
-        os.ftruncate(descriptor, 0)
-        return os.lseek(descriptor, 0, os.SEEK_SET)
-
-    def _lock(self, descriptor: int) -> None:
-        """Other hives may share the folder: one of them writes."""
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HeldError(os.fstat(descriptor).st_size) from None
-        # It may have got its name, or been removed, between opening and locking.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), self.part.stat()):
-                return
-        raise HeldError(0)
-
-    def _forget_other_contents(self) -> None:
-        """Partial files of what used to have this name on the Hub."""
-        for other in self._target.parent.glob(f"{glob.escape(self._target.name)}.*{PART}"):
-            if other != self.part and not is_held(other):
-                other.unlink(missing_ok=True)
-
-    def _told(self, size: int) -> None:
-        if self._stopped:
-            raise digest.StoppedError
-        self._tell(size)
-
-    def _full(self) -> DiskFull:
-        missing = self._file.size_bytes - self.size
-        return DiskFull(required=-(-missing // _MB), available=0, path=str(self._target.parent))
+    def _report_progress(self, size: int) -> None:
+        speed = self._rate.mb_per_s(time.monotonic(), size)
+        self._report(
+            ev.Download(
+                "downloading",
+                bytes_downloaded=size,
+                bytes_total=self._model.size_bytes,
+                speed_mbps=round(speed, 1),
+            )
+        )
 
 
-def is_held(part: Path) -> bool:
-    """Whether somebody is just writing this partial file."""
-    try:
-        with part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+class Rate:
+    """Bytes per second over the last three seconds, so that a pause shows and a single read does
+    not."""
 
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
 
-def there_of(file: RemoteFile, target: Path) -> int:
-    """Bytes of a file that are on the disk: all, where one of its size has its name."""
-    if _size(target) == file.size_bytes:
-        return file.size_bytes
-    return _size(_part(file, target))
-
-
-def _part(file: RemoteFile, target: Path) -> Path:
-    return target.with_name(f"{target.name}.{file.identity}{PART}")
-
-
-def _gathered(pieces: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Pieces of the wire, a megabyte of them at a time, or what has come in a quarter of a second.
-
-    What has come before a failure is given before it is raised.
-    """
-    waiting: list[bytes] = []
-    size, since = 0, time.monotonic()
-    try:
-        for piece in pieces:
-            waiting.append(piece)
-            size += len(piece)
-            if size >= _GATHER or time.monotonic() - since >= _GATHER_S:
-                yield waiting
-                waiting, size, since = [], 0, time.monotonic()
-    except Exception:
-        if waiting:
-            yield waiting
-        raise
-    if waiting:
-        yield waiting
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def mb_per_s(self, now: float, size: int) -> float:
+        """MB per second, when `size` bytes are there at `now` (seconds on any clock)."""
+        self._samples.append((now, size))
+        while len(self._samples) > 2 and self._samples[1][0] <= now - _RATE_WINDOW_S:
+            self._samples.popleft()
+        began, before = self._samples[0]
+        # Fewer bytes than before: the file was started again.
+        return max(0.0, (size - before) / (now - began) / _MB) if now > began else 0.0

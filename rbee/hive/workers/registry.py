@@ -14,10 +14,10 @@ from rbee.contract.errors import AddressInUse, Internal, ModelCorrupt, NotFound,
 from rbee.contract.events import Event
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
 from rbee.gguf.header import Header, context_length
-from rbee.gguf.reading import read
-from rbee.hive.hardware.preflight import Preflight, Wish
-from rbee.hive.models.on_disk import OnDisk
+from rbee.gguf.reader import read
+from rbee.hive.hardware.preflight import DeviceRequest, Preflight
 from rbee.hive.models.provisioner import Provisioner
+from rbee.hive.models.stored_models import StoredModel
 from rbee.hive.workers import worker_logs as logs
 from rbee.hive.workers.worker_process import Plan, Supervised
 from rbee.runtime import bind, child, paths
@@ -85,12 +85,12 @@ class Workers:
             self._spawning.discard(work)
             self._wanted[model.path] -= 1
 
-    async def _spawn(self, request: SpawnRequest, model: OnDisk) -> SpawnReply:
+    async def _spawn(self, request: SpawnRequest, model: StoredModel) -> SpawnReply:
         path = model.path
         try:
             header = await asyncio.to_thread(read, path)
         except ModelCorrupt as error:
-            known = self._provisioner.models.folder.reference(path)
+            known = self._provisioner.inventory.folder.reference(path)
             if known.scheme == "hf":
                 error.details["model"] = str(known)
             raise
@@ -162,18 +162,20 @@ class Workers:
         for worker in workers:
             worker.let_go()
 
-    async def _check(self, request: SpawnRequest, model: OnDisk, header: Header) -> tuple[str, int]:
+    async def _check(
+        self, request: SpawnRequest, model: StoredModel, header: Header
+    ) -> tuple[str, int]:
         """Memory, then the backend; the backend and the device to start on."""
         asked = request.context or self._config.worker.context
         kv = header.kv_bytes(context_length(asked, header.context_length))
 
         async def smaller(free: int) -> str | None:
-            return await self._provisioner.smaller(model, kv, free)
+            return await self._provisioner.largest_fitting(model, kv, free)
 
-        wish = Wish(request.backend, request.device, request.force)
-        place = await self._preflight.place(wish)
+        wish = DeviceRequest(request.backend, request.device, request.force)
+        place = await self._preflight.memory_device(wish)
         await self._preflight.check_memory(wish, place, header.size_bytes, kv, smaller)
-        return await self._preflight.choose(wish, place)
+        return await self._preflight.backend_and_device(wish, place)
 
     async def _start(self, plan: Plan, path: Path, context: int | None) -> Supervised:
         arguments = _arguments(plan, path, context, self._life.own_url)

@@ -18,7 +18,7 @@ from rbee.queen.install.installation import install
 from rbee.queen.install.plan import Installation, folder_of
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.ssh_host import SshHost, site
-from rbee.queen.services.outlet import Outlet, told
+from rbee.runtime.event_queue import Outlet, told
 from rbee.runtime.narration import Narrator
 
 

@@ -9,7 +9,7 @@ from rbee.contract.events import Event
 from rbee.contract.registry import HiveStatuses
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.services.outlet import Outlet, told
+from rbee.runtime.event_queue import Outlet, told
 from rbee.runtime.narration import Narrator
 
 

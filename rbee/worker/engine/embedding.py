@@ -1,7 +1,8 @@
-"""Vectors of texts, computed a chunk at a time between the steps of the engine.
+"""The vectors of a request's texts, computed a chunk at a time between the steps of the engine.
 
-In a context of its own, since the generating one has logits in place of embeddings. The vectors of
-a text's tokens are pooled here and not by llama.cpp, which wants a whole text in one batch for it.
+They have a context of their own, because the generating context makes logits, not embeddings. The
+vectors of a text's tokens are pooled here: llama.cpp could pool them only if the whole text were in
+one batch.
 """
 
 from __future__ import annotations
@@ -11,31 +12,27 @@ import numpy
 from rbee.contract.errors import Internal
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.load import Loaded
-from rbee.worker.model.context import Context
 
 
 class Embedding:
-    """One request of texts. Only the engine's thread touches it."""
+    """The texts of one request. Only the engine's thread touches it."""
 
     def __init__(self, loaded: Loaded, texts: list[list[int]]) -> None:
-        """Each text has a token at least, and no more than the model can take."""
+        """Each text has at least one token, and no more than the model can take."""
         self._texts = texts
         self._pooling = loaded.header.pooling
         self._causal = loaded.header.causal
-        longest = max(len(text) for text in texts)
-        # A model that looks both ways must see the whole text at once.
-        batch = {} if self._causal else {"batch": longest}
-        self._context = Context(loaded.model, longest, 1, loaded.threads, vectors=True, **batch)
+        self._context = loaded.embedding_context(texts)
         self._position = 0
         self._rows: list[numpy.ndarray] = []
         self._done: list[list[float]] = []
 
-    def step(self, pace: Pace, answering: int) -> list[list[float]] | None:
-        """Compute a chunk; all vectors, each of length 1, once there is nothing left to compute."""
+    def step(self, pace: Pace, decoding: int) -> list[list[float]] | None:
+        """Compute a chunk. Returns all vectors, each of length 1, after the last one."""
         text = self._texts[len(self._done)]
         count = len(text)
         if self._causal:
-            count = min(pace.chunk(self._position, answering), self._context.batch_size)
+            count = min(pace.chunk(self._position, decoding), self._context.batch_size)
         chunk = text[self._position : self._position + count]
         self._context.clear_batch()
         self._context.add(0, self._position, chunk, outputs=len(chunk))
@@ -52,7 +49,7 @@ class Embedding:
         self._context.free()
 
     def _keep(self, rows: numpy.ndarray) -> None:
-        """What the pooling wants of these rows: for the mean their sum, else one of them."""
+        """Keep what the pooling needs of these rows: their sum for the mean, or one of them."""
         match self._pooling:
             case "cls":
                 self._rows = self._rows or [rows[0].copy()]

@@ -1,8 +1,8 @@
 """The thread that owns llama.cpp: it loads the model, then computes batch after batch.
 
-Requests come in through a queue; what a step yields goes back to the event loop in one hand-over.
-Each step takes one token of every answer that is being made, and then a chunk of the prompts that
-are still to be read. Embeddings are computed between the steps, a chunk at a time.
+Requests come in through a queue; the outputs of a step go back to the event loop in one call. Each
+step decodes one token of every answer that is being made, and then prefills a chunk of the prompts
+that are still to be read. Embeddings are computed between the steps, a chunk at a time.
 """
 
 from __future__ import annotations
@@ -15,54 +15,29 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
-from rbee.contract.errors import Internal, ModelCorrupt, RbeeError
-from rbee.contract.events import Done, Token
-from rbee.contract.tasks import InferenceRequest
+from rbee.contract.errors import Internal, ModelCorrupt, RbeeError, RequestCanceled
 from rbee.worker.engine.batching import Pace, share_out
 from rbee.worker.engine.load import Loaded
+from rbee.worker.engine.request import Output, Request
+from rbee.worker.engine.sequence import Sequence
 from rbee.worker.engine.slots import Slots
 
-if TYPE_CHECKING:  # llama.cpp is imported by the load, on the engine's thread: it takes a while
+if TYPE_CHECKING:  # NumPy takes a while to import, and most workers make no embeddings
     from rbee.worker.engine.embedding import Embedding
-    from rbee.worker.engine.sequence import Sequence
 
-Vectors: TypeAlias = list[list[float]]
-Yield: TypeAlias = Token | Done | Vectors | RbeeError | None
 Load: TypeAlias = Callable[[], Loaded]
+Outputs: TypeAlias = list[tuple[Request, Output]]
 
 _BROKEN = Internal("llama.cpp's thread failed; its log says why.", correlation_id="")
 _log = logging.getLogger("llm-worker-rbee")
 
 
-class Begin(msgspec.Struct, frozen=True):
-    """An answer to make, under a name of its own; `room` tokens of the context are its."""
-
-    name: str
-    request: InferenceRequest
-    prompt: list[int]
-    room: int
-    asked_at: float
-
-
-class Embed(msgspec.Struct, frozen=True):
-    """Texts to make vectors of, each at least one token long."""
-
-    name: str
-    texts: list[list[int]]
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """Stop the work of that name; its last yield is None."""
-
-    name: str
-
-
 class Counts(msgspec.Struct):
-    """What the engine has done so far, in tokens, and how many the KV cache holds now."""
+    """The tokens that the engine has processed so far, and how many the KV cache holds now."""
 
     read: int = 0
     cached: int = 0
@@ -71,192 +46,205 @@ class Counts(msgspec.Struct):
 
 
 class Engine:
-    """`on_ready` is called with what was loaded, or with why nothing was; `on_yields` with what a
-    step made: pairs of name and yield. Both on the event loop. Anything but a Token is the last
-    yield of its name. No more answers may run at once than `slots`."""
+    """Computes the requests that are submitted to it.
+
+    It calls `on_ready` with what was loaded, or with the error of the load, and `on_outputs` with
+    the outputs of each step, both on the event loop. No more answers may run at once than `slots`.
+    """
 
     def __init__(
         self,
         load: Load,
         slots: int,
         on_ready: Callable[[Loaded | RbeeError], None],
-        on_yields: Callable[[list[tuple[str, Yield]]], None],
+        on_outputs: Callable[[Outputs], None],
     ) -> None:
         self.counts = Counts()
         self._load = load
         self._slot_count = slots
         self._on_ready = on_ready
-        self._on_yields = on_yields
+        self._on_outputs = on_outputs
         self._loop = asyncio.get_running_loop()
-        self._orders: queue.SimpleQueue[Begin | Embed | Cancel | None] = queue.SimpleQueue()
-        self._running: dict[str, Sequence] = {}
-        self._embedding: dict[str, Embedding] = {}
+        self._inbox: queue.SimpleQueue[tuple[Literal["begin", "cancel"], Request] | None]
+        self._inbox = queue.SimpleQueue()
+        self._sequences: dict[Request, Sequence] = {}
+        self._embeddings: dict[Request, Embedding] = {}
         self._broken = False
-        # Of what starts the worker: its load is logged under that correlation id.
-        self._beginning = contextvars.copy_context()
+        # The load is logged under the correlation id of the request that started the worker.
+        self._variables = contextvars.copy_context()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
         """Begin to load."""
         self._thread.start()
 
-    def order(self, order: Begin | Embed | Cancel) -> None:
-        """Hand over an order; carried out before the next step."""
-        self._orders.put(order)
-        if self._broken:
-            self._tell(self._on_yields, [(order.name, _BROKEN)])
+    def submit(self, request: Request) -> None:
+        """Begin a request before the next step."""
+        self._send("begin", request)
+
+    def cancel(self, request: Request) -> None:
+        """Stop a request before the next step. Its last output is REQUEST_CANCELED, unless it has
+        ended by then."""
+        self._send("cancel", request)
 
     async def stop(self) -> None:
-        """End the thread and free the model. Running work is dropped without a word."""
-        self._orders.put(None)
+        """End the thread and free the model. Running requests get no further output."""
+        self._inbox.put(None)
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
 
+    def _send(self, what: Literal["begin", "cancel"], request: Request) -> None:
+        self._inbox.put((what, request))
+        if self._broken:
+            self._emit([(request, _BROKEN)])
+
     def _run(self) -> None:
-        loaded = self._beginning.run(self._load_or_tell)
+        loaded = self._variables.run(self._load_or_report)
         if loaded is None:
             return
-        pace = Pace(loaded.token_s, loaded.model.doubled_at(), loaded.context.batch_size)
-        parts = loaded.model.keeps_parts()
-        slots = Slots(loaded.context, self._slot_count, parts, pace.border)
-        self._beginning.run(self._tell, self._on_ready, loaded)
+        pace = loaded.pace()
+        slots = Slots(loaded.context, self._slot_count, loaded.model.can_cut(), pace.border)
+        self._variables.run(self._report, loaded)
         try:
-            while self._obey(loaded, slots):
-                if self._running:
+            while self._receive(loaded, slots):
+                if self._sequences:
                     self._step(loaded, pace)
-                if self._embedding:
+                if self._embeddings:
                     self._embed(pace)
                 self.counts.held = slots.held
         except Exception:
             _log.exception("the engine failed")
             self._give_up()
         finally:
-            for sequence in self._running.values():
+            for sequence in self._sequences.values():
                 sequence.free()
-            for embedding in self._embedding.values():
+            for embedding in self._embeddings.values():
                 embedding.free()
             loaded.free()
 
-    def _give_up(self) -> None:
-        """Nobody may wait for a thread that has ended: not what runs, nor what was just ordered."""
-        self._broken = True
-        names = {*self._running, *self._embedding}
-        with contextlib.suppress(queue.Empty):
-            while order := self._orders.get_nowait():
-                names.add(order.name)
-        self._tell(self._on_yields, [(name, _BROKEN) for name in names])
-        self._tell(self._on_ready, _BROKEN)
-
-    def _load_or_tell(self) -> Loaded | None:
-        """The load; None where it failed, which has been told then."""
+    def _load_or_report(self) -> Loaded | None:
         try:
             return self._load()
         except RbeeError as error:
-            self._tell(self._on_ready, error)
+            self._report(error)
         except Exception:
             _log.exception("loading failed")
-            self._tell(self._on_ready, ModelCorrupt(file="", reason="the load failed; see the log"))
+            self._report(ModelCorrupt(file="", reason="the load failed; see the log"))
         return None
 
-    def _obey(self, loaded: Loaded, slots: Slots) -> bool:
-        """Carry out the orders that wait; sleeps where there is nothing to compute."""
+    def _give_up(self) -> None:
+        """Fail every request, running or still in the inbox: no one may wait for a dead thread."""
+        self._broken = True
+        requests = {*self._sequences, *self._embeddings}
+        with contextlib.suppress(queue.Empty):
+            while message := self._inbox.get_nowait():
+                requests.add(message[1])
+        self._emit([(request, _BROKEN) for request in requests])
+        self._report(_BROKEN)
+
+    def _receive(self, loaded: Loaded, slots: Slots) -> bool:
+        """Begin and cancel what the inbox asks for, and sleep while there is nothing to compute.
+        Returns False at the engine's end."""
         while True:
             try:
-                order = self._orders.get(block=not self._running and not self._embedding)
+                message = self._inbox.get(block=not self._sequences and not self._embeddings)
             except queue.Empty:
                 return True
-            match order:
+            match message:
                 case None:
                     return False
-                case Begin() | Embed():
-                    try:
-                        self._begin(order, loaded, slots)
-                    except Exception as error:
-                        known = error if isinstance(error, RbeeError) else _BROKEN
-                        self._tell(self._on_yields, [(order.name, known)])
-                        if known is _BROKEN:
-                            raise
-                case Cancel() if sequence := self._running.pop(order.name, None):
-                    sequence.free()
-                    self._tell(self._on_yields, [(order.name, None)])
-                case Cancel() if embedding := self._embedding.pop(order.name, None):
-                    embedding.free()
-                    self._tell(self._on_yields, [(order.name, None)])
+                case "begin", request:
+                    self._begin(request, loaded, slots)
+                case "cancel", request:
+                    self._cancel(request)
 
-    def _begin(self, order: Begin | Embed, loaded: Loaded, slots: Slots) -> None:
-        if isinstance(order, Embed):
-            from rbee.worker.engine.embedding import Embedding
+    def _begin(self, request: Request, loaded: Loaded, slots: Slots) -> None:
+        try:
+            if request.inference is None:
+                from rbee.worker.engine.embedding import Embedding
 
-            self._embedding[order.name] = Embedding(loaded, order.texts)
+                self._embeddings[request] = Embedding(loaded, request.texts)
+                return
+            sequence = Sequence(loaded, slots, request, request.inference)
+        except RbeeError as error:
+            self._emit([(request, error)])
             return
-        from rbee.worker.engine.sequence import Sequence
-
-        sequence = Sequence(
-            loaded.model, slots, order.request, order.prompt, order.room, order.asked_at
-        )
-        self._running[order.name] = sequence
+        except Exception:
+            self._emit([(request, _BROKEN)])
+            raise
+        self._sequences[request] = sequence
         self.counts.cached += sequence.cached
+
+    def _cancel(self, request: Request) -> None:
+        work = self._sequences.pop(request, None) or self._embeddings.pop(request, None)
+        if work is not None:
+            work.free()
+            self._emit([(request, RequestCanceled())])
 
     def _step(self, loaded: Loaded, pace: Pace) -> None:
         context = loaded.context
-        answering = {name: s for name, s in self._running.items() if not s.unread}
-        reading = {name: s for name, s in self._running.items() if s.unread}
+        decoding = {r: s for r, s in self._sequences.items() if not s.unread}
+        reading = {r: s for r, s in self._sequences.items() if s.unread}
         shares: list[int] = []
         if reading:
             position = max(sequence.position for sequence in reading.values())
-            room = context.batch_size - len(answering)
-            budget = min(pace.chunk(position, len(answering)), room)
+            room = context.batch_size - len(decoding)
+            budget = min(pace.chunk(position, len(decoding)), room)
             shares = share_out(budget, [sequence.unread for sequence in reading.values()])
         context.clear_batch()
         began = time.perf_counter()
-        asked = [(name, sequence, sequence.go_on(context)) for name, sequence in answering.items()]
-        for (name, sequence), count in zip(reading.items(), shares, strict=True):
-            index = sequence.read(context, count) if count else None
+        ready = [(request, sequence, sequence.decode()) for request, sequence in decoding.items()]
+        for (request, sequence), count in zip(reading.items(), shares, strict=True):
+            index = sequence.prefill(count) if count else None
             if index is not None:
-                asked.append((name, sequence, index))
+                ready.append((request, sequence, index))
         code = context.decode()
         if code != 0:
             self._fail(code)
             return
         read = sum(shares)
         self.counts.read += read
-        pace.note(len(answering), read, time.perf_counter() - began)
-        self._sample(loaded, asked)
+        pace.note(len(decoding), read, time.perf_counter() - began)
+        self._sample(ready)
 
-    def _sample(self, loaded: Loaded, asked: list[tuple[str, Sequence, int]]) -> None:
-        yields: list[tuple[str, Yield]] = []
-        for name, sequence, index in asked:
-            token, done = sequence.take(loaded.context, index)
+    def _sample(self, ready: list[tuple[Request, Sequence, int]]) -> None:
+        outputs: Outputs = []
+        for request, sequence, index in ready:
+            token, done = sequence.sample(index)
             if token is not None:
-                yields.append((name, token))
+                outputs.append((request, token))
             self.counts.made += done is None or done.stop_reason != "EOS"
             if done is not None:
-                self._running.pop(name).free()
-                yields.append((name, done))
-        if yields:
-            self._tell(self._on_yields, yields)
+                self._sequences.pop(request).free()
+                outputs.append((request, done))
+        if outputs:
+            self._emit(outputs)
 
     def _embed(self, pace: Pace) -> None:
-        """A chunk of the text that has waited longest."""
-        name, embedding = next(iter(self._embedding.items()))
-        done: Yield
+        """Compute a chunk of the request that has waited longest."""
+        request, embedding = next(iter(self._embeddings.items()))
+        output: Output | None
         try:
-            done = embedding.step(pace, len(self._running))
+            output = embedding.step(pace, len(self._sequences))
         except RbeeError as error:
-            done = error
-        if done is not None:
-            self._embedding.pop(name).free()
-            self._tell(self._on_yields, [(name, done)])
+            output = error
+        if output is not None:
+            self._embeddings.pop(request).free()
+            self._emit([(request, output)])
 
     def _fail(self, code: int) -> None:
-        """A batch that llama.cpp refuses says nothing of who is to blame: all of it ends."""
-        _log.error("llama_decode returned %d with %d sequences", code, len(self._running))
+        """End all answers: llama.cpp does not say which of them made it refuse the batch."""
+        _log.error("llama_decode returned %d with %d sequences", code, len(self._sequences))
         error = Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
-        names = list(self._running)
-        for name in names:
-            self._running.pop(name).free(whole=False)
-        self._tell(self._on_yields, [(name, error) for name in names])
+        requests = list(self._sequences)
+        for request in requests:
+            self._sequences.pop(request).free(keep_cache=False)
+        self._emit([(request, error) for request in requests])
 
-    def _tell(self, listener: Callable[..., None], *news: object) -> None:
-        with contextlib.suppress(RuntimeError):  # The loop has ended: nobody listens any more.
-            self._loop.call_soon_threadsafe(listener, *news)
+    def _emit(self, outputs: Outputs) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(self._on_outputs, outputs)
+
+    def _report(self, outcome: Loaded | RbeeError) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._on_ready, outcome)

@@ -1,9 +1,9 @@
-"""The load, step by step, and its progress as layers.
+"""Loading the model, with its progress in layers.
 
-llama.cpp tells no progress while it maps a file: all its calls come at the end. So the file is read
-through first, in order, which is what the load would wait for anyway, and each layer counts as
-loaded when its last tensor has been read. Of a split model that is every part, one after another:
-llama.cpp finds them by the first one's name. Without mmap llama.cpp's own progress is told.
+llama.cpp reports no progress while it maps a file: all its calls come at the end. So the file is
+read once first, from beginning to end, which the load would have to wait for anyway. A layer counts
+as loaded when its last tensor has been read. The parts of a split model are read in their order;
+llama.cpp finds them by the name of the first. Without mmap, llama.cpp's own progress is reported.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ import psutil
 
 from rbee.contract.errors import RbeeError, ShuttingDown
 from rbee.contract.events import Loading
+from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
 from rbee.gguf.header import Header, context_length
-from rbee.gguf.reading import read
+from rbee.gguf.reader import read
+from rbee.worker.engine.batching import Pace
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from rbee.worker.model.chat_template import ChatTemplate
     from rbee.worker.model.context import Context
     from rbee.worker.model.llama import Model
+    from rbee.worker.model.sampling import Sampler
 
 T = TypeVar("T")
 
@@ -36,8 +39,8 @@ _MB = 1_000_000
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """What can answer, from the end of the load on. `token_s` is how many seconds a token of a
-    prompt takes here, at the beginning of the context."""
+    """The loaded model and what belongs to it. `token_s` is how many seconds prefill takes per
+    token, at the beginning of the context."""
 
     header: Header
     model: Model
@@ -46,28 +49,66 @@ class Loaded(msgspec.Struct, frozen=True):
     threads: int
     token_s: float
 
+    def pace(self) -> Pace:
+        """The sizes of its steps, before anything has been measured."""
+        return Pace(self.token_s, self.model.doubled_at(), self.context.batch_size)
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        """What chooses the tokens of an answer."""
+        from rbee.worker.model.sampling import Sampler
+
+        return Sampler(self.model, sampling)
+
+    def embedding_context(self, texts: list[list[int]]) -> Context:
+        """A context that makes vectors, and holds any one of `texts`."""
+        from rbee.worker.model.context import Context
+
+        longest = max(len(text) for text in texts)
+        # A model with bidirectional attention must see the whole text at once.
+        batch = {} if self.header.causal else {"batch": longest}
+        return Context(self.model, longest, 1, self.threads, vectors=True, **batch)
+
+    def model_facts(self) -> ModelFacts:
+        """The model as its header describes it, and as llama.cpp loaded it."""
+        header = self.header
+        return ModelFacts(
+            file=str(header.file),
+            size_bytes=header.size_bytes,
+            format="GGUF",
+            loader="llama.cpp",
+            architecture=header.architecture,
+            quantization=header.quantization,
+            layers=header.layers,
+            context_length=header.context_length,
+            context=self.context.tokens,
+            vocabulary_size=header.vocabulary_size,
+            eos_token_id=header.eos_token_id,
+            model_bytes=self.model.size_bytes(),
+        )
+
     def free(self) -> None:
-        """Give the memory back; nothing else may be called after it."""
+        """Release the memory; call nothing else after it."""
         self.context.free()
         self.model.free()
 
 
 class Load:
-    """Loads on the engine's thread. `stop` makes the load give up at its next step."""
+    """Loads on the engine's thread. `stop` ends the load at its next step."""
 
     def __init__(
         self,
         settings: WorkerSettings,
-        tell: Callable[[Loading], None],
-        say: Callable[[str], None],
+        on_progress: Callable[[Loading], None],
+        on_header: Callable[[str], None],
     ) -> None:
-        """`tell` hears of progress and `say` what model it is, both on the event loop."""
+        """It calls `on_header` with a description of the model, and `on_progress` for each layer,
+        both on the event loop."""
         self._settings = settings
-        self._tell = tell
-        self._say = say
+        self._on_progress = on_progress
+        self._on_header = on_header
         self._loop = asyncio.get_running_loop()
         self._stopped = False
-        self._told = -1
+        self._layers = -1
         self._ends: list[int] = []
 
     def stop(self) -> None:
@@ -78,32 +119,32 @@ class Load:
 
         Raises what `read` raises, MODEL_CORRUPT and BACKEND_UNAVAILABLE.
         """
-        # Late, and here on the engine's thread: the worker listens before llama.cpp is there.
+        # Imported late, and on the engine's thread: the worker listens before llama.cpp is there.
         from rbee.worker.model.chat_template import ChatTemplate
         from rbee.worker.model.context import Context
         from rbee.worker.model.llama import Model
 
-        wanted = self._settings
-        header = read(wanted.model)
+        settings = self._settings
+        header = read(settings.model)
         self._ends = header.layer_ends()
-        self._hand_over(self._say, _described(header))
+        self._call(self._on_header, _description(header))
         self._step(header, 0)
-        if wanted.mmap:
+        if settings.mmap:
             self._read_through(header)
         model = Model(
-            wanted.model,
-            wanted.backend,
-            wanted.device,
-            wanted.mmap,
-            lambda part: self._native(header, part),
+            settings.model,
+            settings.backend,
+            settings.device,
+            settings.mmap,
+            lambda fraction: self._native_progress(header, fraction),
         )
         if self._stopped:
             model.free()
             raise ShuttingDown
-        threads = wanted.threads or _cores()
+        threads = settings.threads or _cores()
         try:
-            tokens = context_length(wanted.context, header.context_length)
-            context = Context(model, tokens, wanted.slots, threads)
+            tokens = context_length(settings.context, header.context_length)
+            context = Context(model, tokens, settings.slots, threads)
         except RbeeError:
             model.free()
             raise
@@ -121,27 +162,27 @@ class Load:
                     done += count
                     self._step(header, done)
 
-    def _native(self, header: Header, part: float) -> bool:
+    def _native_progress(self, header: Header, fraction: float) -> bool:
         if not self._settings.mmap:
-            self._step(header, int(header.size_bytes * part))
+            self._step(header, int(header.size_bytes * fraction))
         return not self._stopped
 
     def _step(self, header: Header, done: int) -> None:
-        """Tell how far it is, once for each layer; from the engine's thread."""
+        """Report the progress, once for each layer."""
         ends = self._ends
         layers = len(ends) if done >= header.size_bytes else bisect.bisect_right(ends, done)
-        if layers == self._told:
+        if layers == self._layers:
             return
-        self._told = layers
-        news = Loading("loading_to_vram", layers, len(ends), round(done / _MB, 1))
-        self._hand_over(self._tell, news)
+        self._layers = layers
+        progress = Loading("loading_to_vram", layers, len(ends), round(done / _MB, 1))
+        self._call(self._on_progress, progress)
 
-    def _hand_over(self, listener: Callable[[T], None], news: T) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody listens any more
-            self._loop.call_soon_threadsafe(listener, news)
+    def _call(self, listener: Callable[[T], None], value: T) -> None:
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._loop.call_soon_threadsafe(listener, value)
 
 
-def _described(header: Header) -> str:
+def _description(header: Header) -> str:
     end = "none" if header.eos_token_id is None else header.eos_token_id
     size = f"{header.size_bytes / _MB:.0f} MB"
     if len(header.files) > 1:
@@ -156,22 +197,3 @@ def _described(header: Header) -> str:
 
 def _cores() -> int:
     return int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
-
-
-def facts(loaded: Loaded) -> ModelFacts:
-    """What the header says of the model, and what llama.cpp made of it."""
-    header = loaded.header
-    return ModelFacts(
-        file=str(header.file),
-        size_bytes=header.size_bytes,
-        format="GGUF",
-        loader="llama.cpp",
-        architecture=header.architecture,
-        quantization=header.quantization,
-        layers=header.layers,
-        context_length=header.context_length,
-        context=loaded.context.tokens,
-        vocabulary_size=header.vocabulary_size,
-        eos_token_id=header.eos_token_id,
-        model_bytes=loaded.model.size_bytes(),
-    )

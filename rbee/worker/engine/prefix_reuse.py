@@ -1,4 +1,4 @@
-"""Which slot a prompt goes to, and how much of its beginning is in the KV cache already."""
+"""Which slot a prompt goes to, and how much of its prefix is in the KV cache already."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 
 
 class Slot(msgspec.Struct):
-    """A sequence of the KV cache: the tokens that it holds, whether a request runs in it, and a
-    number that grows with each use. The first `repeatable` of its tokens would be computed the same
-    again: they are of a prompt that was read from its beginning, with nothing else in the cache."""
+    """A sequence of the KV cache: its tokens, whether a request runs in it, and a number that grows
+    with each use. The first `repeatable` of its tokens would be computed in the same way again:
+    they are part of a prompt that was read from its beginning, with nothing else in the cache."""
 
     tokens: list[int] = []
     busy: bool = False
@@ -19,19 +19,19 @@ class Slot(msgspec.Struct):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Begin in `slot` with `cached` tokens that `source` holds; often they are the same."""
+    """Begin in `slot` with `cached` tokens of `source`, which often is the same slot."""
 
     slot: int
     source: int
     cached: int
 
 
-def place(prompt: Sequence[int], slots: Sequence[Slot], parts: bool, reuse: bool) -> Place:
-    """Where to begin; one slot at least is free.
+def place(prompt: Sequence[int], slots: Sequence[Slot], can_cut: bool, reuse: bool) -> Place:
+    """Where a prompt begins. At least one slot must be free.
 
-    The last token of a prompt is always computed, since the first answer comes from it. Without
-    `parts` the model's state can't be cut back or shared, only carried on from where it ends.
-    Without `reuse` nothing is taken over.
+    The last token of a prompt is always computed, since the first token of the answer comes from
+    it. Without `can_cut` the model's state can't be cut back or shared, only continued at its end.
+    Without `reuse` nothing is reused.
     """
     free = [index for index, slot in enumerate(slots) if not slot.busy]
     oldest = min(free, key=lambda index: (bool(slots[index].tokens), slots[index].used))
@@ -39,19 +39,19 @@ def place(prompt: Sequence[int], slots: Sequence[Slot], parts: bool, reuse: bool
     best, cached = oldest, 0
     for index, slot in enumerate(slots if reuse else ()):
         shared = common(prompt, slot.tokens)
-        if not parts and (slot.busy or shared < len(slot.tokens) or shared > most):
+        if not can_cut and (slot.busy or shared < len(slot.tokens) or shared > most):
             continue
         if min(shared, most) > cached:
             best, cached = index, min(shared, most)
     if slots[best].busy:
         return Place(oldest, best, cached)
-    # What a conversation throws away is short. A long rest may be asked for again: it stays.
-    takes_over = not parts or 2 * cached >= len(slots[best].tokens)
+    # A conversation discards only a little. A long rest may be wanted again, so it stays.
+    takes_over = not can_cut or 2 * cached >= len(slots[best].tokens)
     return Place(best if takes_over else oldest, best, cached)
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two texts share at their beginning."""
+    """The length of the prefix that two texts share."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -63,8 +63,8 @@ def common(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def to_evict(slots: Sequence[Slot], wanted: int, context: int) -> list[int]:
-    """The free slots whose tokens must go, the oldest first, so that `wanted` tokens (of which the
-    running requests are a part) fit into the context beside what is left."""
+    """The free slots to empty, the oldest first, so that `wanted` tokens (those of the running
+    requests included) fit into the context beside what is left."""
     held = sorted(
         (index for index, slot in enumerate(slots) if not slot.busy and slot.tokens),
         key=lambda index: slots[index].used,

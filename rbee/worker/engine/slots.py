@@ -1,27 +1,34 @@
-"""The sequences of the KV cache: who is in which, and what stays there for the next request."""
+"""The slots of the KV cache: which request is in which, and what stays there for the next one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from rbee.worker.engine.prefix_reuse import Slot, common, place, to_evict
 
-if TYPE_CHECKING:
-    from rbee.worker.model.context import Context
+
+class Cache(Protocol):
+    """What the slots need of llama.cpp's context, which is documented at `Context`."""
+
+    tokens: int
+
+    def forget(self, sequence: int, keep: int = 0) -> bool: ...
+
+    def share(self, source: int, sequence: int, count: int) -> None: ...
 
 
 class Slots:
-    """Only the engine's thread touches them. A slot that was left keeps its tokens, until their
-    room is wanted or a prompt begins otherwise."""
+    """Only the engine's thread touches them. A slot keeps the tokens of its last request until
+    their room is needed or a prompt begins differently."""
 
     def __init__(
-        self, context: Context, count: int, parts: bool, border: Callable[[int], int]
+        self, cache: Cache, count: int, can_cut: bool, border: Callable[[int], int]
     ) -> None:
-        """`parts`: whether the model's state can be cut back to a part of its tokens. `border` is
-        the last beginning of a chunk up to a position, for a prompt that is read alone."""
-        self._context = context
-        self._parts = parts
+        """`can_cut`: whether the model's state can be cut back to a prefix. `border(position)` is
+        where the chunk begins in which a position is read, for a prompt that is read alone."""
+        self._cache = cache
+        self._can_cut = can_cut
         self._border = border
         self._slots = [Slot() for _ in range(count)]
         self._rooms: dict[int, int] = {}
@@ -30,12 +37,12 @@ class Slots:
     def take(
         self, prompt: Sequence[int], room: int, reuse: bool, repeatable: bool
     ) -> tuple[int, int]:
-        """A free slot for a request that may fill `room` tokens; how many of its prompt's first
-        tokens are in it already. One slot at least is free.
+        """A free slot for a request that may fill `room` tokens, and how many of its prompt's first
+        tokens the slot holds already. At least one slot must be free.
 
-        llama.cpp's sums depend on where in the cache the tokens stand, and on the chunks in which
-        they were read. So a `repeatable` request that begins while no other runs has the cache for
-        itself, and takes over only what it would have computed the same.
+        llama.cpp's sums depend on where in the cache the tokens are, and on the chunks in which
+        they were read. So a `repeatable` request that begins while no other runs gets the cache for
+        itself, and reuses only what it would have computed in the same way.
         """
         others = [slot for slot in self._slots if slot.busy]
         if repeatable and not others:
@@ -53,25 +60,25 @@ class Slots:
         self._uses += 1
         slot.used = self._uses
         self._rooms[index] = room
-        for old in to_evict(self._slots, sum(self._rooms.values()), self._context.tokens):
-            self.drop(old)
+        for oldest in to_evict(self._slots, sum(self._rooms.values()), self._cache.tokens):
+            self.drop(oldest)
         return index, cached
 
     def _take(self, prompt: Sequence[int], reuse: bool) -> tuple[int, int]:
-        where = place(prompt, self._slots, self._parts, reuse)
-        if where.source == where.slot:
-            return where.slot, self._cut(where.slot, where.cached)
-        self.drop(where.slot)
-        self._context.share(where.source, where.slot, where.cached)
-        return where.slot, where.cached
+        found = place(prompt, self._slots, self._can_cut, reuse)
+        if found.source == found.slot:
+            return found.slot, self._cut(found.slot, found.cached)
+        self.drop(found.slot)
+        self._cache.share(found.source, found.slot, found.cached)
+        return found.slot, found.cached
 
     def _take_alone(self, prompt: Sequence[int], reuse: bool) -> tuple[int, int]:
-        """The slot whose repeatable beginning helps most; all others are emptied."""
+        """The slot with the longest repeatable prefix. All others are emptied."""
         known = [
             self._border(min(common(prompt, slot.tokens), slot.repeatable, len(prompt) - 1))
             for slot in self._slots
         ]
-        if not reuse or not self._parts:
+        if not reuse or not self._can_cut:
             known = [0] * len(known)
         best = max(range(len(known)), key=known.__getitem__)
         for index, slot in enumerate(self._slots):
@@ -80,32 +87,32 @@ class Slots:
         return best, self._cut(best, known[best])
 
     def _cut(self, index: int, length: int) -> int:
-        """Keep the first `length` tokens of a slot; how many are left, which is none where the
-        model can't give back a part."""
+        """Keep the first `length` tokens of a slot. Returns how many are left: none if the model's
+        state can't be cut."""
         if length == 0:
             self.drop(index)
-        elif length < len(self._slots[index].tokens) and not self._context.forget(index, length):
+        elif length < len(self._slots[index].tokens) and not self._cache.forget(index, length):
             self.drop(index)
             return 0
         return length
 
     def fill(self, index: int, tokens: Sequence[int]) -> None:
-        """The slot holds these too, from the step that is being put together."""
+        """Note that the next step adds these tokens to the slot."""
         self._slots[index].tokens.extend(tokens)
 
     def leave(self, index: int) -> None:
-        """The request has ended; what it computed stays."""
+        """Free the slot of a request that has ended; its tokens stay."""
         self._slots[index].busy = False
         del self._rooms[index]
 
     def drop(self, index: int) -> None:
-        """Forget what a slot holds."""
+        """Empty a slot."""
         if self._slots[index].tokens:
-            self._context.forget(index)
+            self._cache.forget(index)
         self._slots[index].tokens = []
         self._slots[index].repeatable = 0
 
     @property
     def held(self) -> int:
-        """Tokens that all slots hold together."""
+        """How many tokens all slots hold together."""
         return sum(len(slot.tokens) for slot in self._slots)

@@ -1,4 +1,4 @@
-"""A conversation as the text that the model was trained on: its own Jinja template, sandboxed."""
+"""A conversation as a prompt: the model's own Jinja template, in a sandbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import Message
 
-# What llama.cpp uses for a model without a template of its own.
+# llama.cpp uses it too, for a model without a template.
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
     " + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}"
@@ -33,20 +33,23 @@ class ChatTemplate:
         self._source = source or CHATML
 
     def render(self, messages: Sequence[Message]) -> str:
-        """The prompt, up to where the answer begins. Raises INVALID_REQUEST where the template
-        refuses the conversation (an unknown role, say) or can't be read. Only then: a model with a
-        broken template still answers a raw prompt."""
+        """The prompt, up to where the answer begins.
+
+        Raises INVALID_REQUEST if the template refuses the conversation (an unknown role, say) or
+        does not compile. It is compiled here and not at the load, so that a model with a broken
+        template still answers a raw prompt.
+        """
         try:
-            # Jinja keeps what it has compiled.
+            # Jinja caches the compiled template.
             return self._environment.from_string(self._source).render(
                 messages=[{"role": m.role, "content": m.content} for m in messages],
                 add_generation_prompt=True,
                 bos_token=self._bos,
                 eos_token=self._eos,
             )
-        except Exception as error:  # a template is a stranger's program: it may raise anything
-            told = f"The model's chat template refuses this: {error}"
-            raise InvalidRequest.of("messages", "the model's chat template", told) from None
+        except Exception as error:  # a template is a program, and may raise anything
+            message = f"The model's chat template refuses this: {error}"
+            raise InvalidRequest.of("messages", "the model's chat template", message) from None
 
 
 def _refuse(message: str) -> None:

@@ -1,4 +1,4 @@
-"""llama.cpp's context: the KV cache of all sequences, and the one batch filled again and again.
+"""llama.cpp's context: the KV cache of all sequences, and one batch that is filled again and again.
 
 Only the engine's thread calls it.
 """
@@ -20,7 +20,7 @@ _MEASURED = 8
 
 
 class Context:
-    """The KV cache, shared by all sequences, and a batch. `tokens` is the length in all."""
+    """The KV cache, shared by all sequences, and a batch. `tokens` is its total length."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class Context:
         vectors: bool = False,
         batch: int = _LARGEST_BATCH,
     ) -> None:
-        """With `vectors` it makes embeddings, one for each token. Raises MODEL_CORRUPT where
+        """With `vectors` it makes embeddings, one for each token. Raises MODEL_CORRUPT if
         llama.cpp can't make it."""
         params = C.llama_context_default_params()
         params.n_ctx = tokens
-        # A batch beyond n_ubatch would be cut up inside llama.cpp, one beyond n_ctx ends it.
+        # llama.cpp splits a batch longer than n_ubatch, and aborts on one longer than n_ctx.
         params.n_batch = params.n_ubatch = min(batch, tokens)
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads
@@ -65,45 +65,49 @@ class Context:
         self._batch.n_tokens = 0
 
     def add(self, sequence: int, position: int, tokens: Sequence[int], outputs: int = 0) -> range:
-        """Put `tokens` of a sequence into the batch, which has room for them. Of the last `outputs`
-        of them the logits, or the vector, are wanted: returns their indexes in the batch."""
+        """Put `tokens` of a sequence into the batch, which has room for them.
+
+        The last `outputs` of them get logits, or a vector each: returns their indexes in the batch.
+        """
         batch = self._batch
-        at: int = batch.n_tokens
+        start: int = batch.n_tokens
         for offset, token in enumerate(tokens):
-            index = at + offset
+            index = start + offset
             batch.token[index] = token
             batch.pos[index] = position + offset
             batch.n_seq_id[index] = 1
             batch.seq_id[index][0] = sequence
             batch.logits[index] = offset >= len(tokens) - outputs
-        end = batch.n_tokens = at + len(tokens)
+        end = batch.n_tokens = start + len(tokens)
         return range(end - outputs, end)
 
     def decode(self) -> int:
-        """Compute the batch to its end; 0 is success, anything else llama.cpp's own code."""
+        """Compute the whole batch. Returns 0, or llama.cpp's error code."""
         code = int(C.llama_decode(self.handle, self._batch))
         C.llama_synchronize(self.handle)
         return code
 
     def forget(self, sequence: int, keep: int = 0) -> bool:
-        """Take a sequence out of the cache, but for its first `keep` tokens. False where the model
-        can't give a part of its state back, as a recurrent one: then all of it stays."""
+        """Remove a sequence from the cache, except its first `keep` tokens.
+
+        Returns False, and removes nothing, if the model's state can't be cut (a recurrent model).
+        """
         return bool(C.llama_memory_seq_rm(self._memory, sequence, keep, -1))
 
     def share(self, source: int, sequence: int, count: int) -> None:
-        """Let `sequence`, which must hold nothing, begin with the first `count` tokens of `source`.
-        The cells are shared, not copied."""
+        """Let the empty `sequence` begin with the first `count` tokens of `source`. The cells are
+        shared, not copied."""
         C.llama_memory_seq_cp(self._memory, source, sequence, 0, count)
 
     def vectors(self) -> numpy.ndarray:
-        """The embeddings of the batch that was decoded: one row a token; a view, until the next."""
+        """The embeddings of the decoded batch, one row per token: a view, until the next one."""
         found = C.llama_get_embeddings(self.handle)
         return numpy.ctypeslib.as_array(found, shape=(self._batch.n_tokens, self._width))
 
     def measure(self) -> float:
-        """Seconds that one token of a prompt takes here, at the beginning of an empty cache.
+        """Seconds per token of prefill, at the beginning of an empty cache.
 
-        The first of two runs warms up what later requests need too.
+        It runs twice: the first run warms up what later requests need too.
         """
         fastest = float("inf")
         for _ in range(2):

@@ -1,22 +1,28 @@
 """What the installed llama.cpp can compute on: ggml's own list of devices.
 
-llama-cpp-python has no bindings for that part, so it is read from the library that it loads. One
-that lacks these functions still says by its build what it can do.
+llama-cpp-python has no bindings for that part, so the functions are called in the library that it
+loads. A library that lacks them still says which backends it was built for.
+
+Each function takes llama-cpp-python's module of bindings, so that a test can pass another one.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from llama_cpp import llama_cpp as C
 
+from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory, Usable
-from rbee.worker.model.backends import best_first, canonical
 
-# ggml-backend.h, enum ggml_backend_dev_type. Others are no place for a model.
+# ggml-backend.h, enum ggml_backend_dev_type. The other types cannot hold a model.
 _CPU, _GPU, _INTEGRATED = 0, 1, 2
+
+_SAME = {"mtl": "metal", "hip": "rocm"}
+_BEST_FIRST = ("cuda", "rocm", "metal", "sycl", "vulkan")
 
 _Handle = ctypes.c_void_p
 _Size = ctypes.POINTER(ctypes.c_size_t)
@@ -31,7 +37,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 class _Ggml:
-    """The functions of ggml-backend.h. Raises AttributeError where the library lacks one."""
+    """The functions of ggml-backend.h. Raises AttributeError if the library lacks one."""
 
     def __init__(self, library: Any) -> None:
         self.count = _bound(library.ggml_backend_dev_count, ctypes.c_size_t)
@@ -43,22 +49,23 @@ class _Ggml:
         self.memory = _bound(library.ggml_backend_dev_memory, None, _Handle, _Size, _Size)
 
 
-def usable() -> Usable:
+def usable(llama: Any = C) -> Usable:
     """The backends, the best first, and their devices."""
     try:
-        found = devices()
+        found = devices(llama)
     except AttributeError:
-        names = best_first(_built_for())
+        names = best_first(_built_for(llama))
         return Usable(names, dict.fromkeys(names, 1))
+    ggml = _Ggml(llama._lib)
     names = best_first({device.backend for device in found})
     counted = {name: sum(device.backend == name for device in found) for name in names}
-    memory = [_memory(device) for name in names for device in found if device.backend == name]
+    memory = [_memory(ggml, device) for name in names for device in found if device.backend == name]
     return Usable(names, counted, memory)
 
 
-def devices() -> list[Device]:
-    """Every device that can hold a model. Raises AttributeError where llama.cpp does not tell."""
-    ggml = _Ggml(C._lib)
+def devices(llama: Any = C) -> list[Device]:
+    """Every device that can hold a model. Raises AttributeError if llama.cpp has no list."""
+    ggml = _Ggml(llama._lib)
     found: list[Device] = []
     for number in range(ggml.count()):
         handle = ggml.get(number)
@@ -70,20 +77,50 @@ def devices() -> list[Device]:
     return found
 
 
-def _memory(device: Device) -> DeviceMemory:
-    ggml = _Ggml(C._lib)
+def device_list(backend: str, device: int, llama: Any = C) -> Any:
+    """A null-terminated list for `llama_model_params.devices`: this one device, or none for the
+    CPU. None if llama.cpp has no list of devices. Raises BACKEND_UNAVAILABLE."""
+    try:
+        found = devices(llama)
+    except AttributeError:
+        return None
+    if backend == "cpu":
+        return (ctypes.c_void_p * 1)()
+    for each in found:
+        if (each.backend, each.index) == (backend, device):
+            return (ctypes.c_void_p * 2)(each.handle)
+    raise BackendUnavailable(
+        f"The backend {backend} has no device {device} here.",
+        backend=backend,
+        available=[f"{each.backend} {each.index}" for each in found],
+    )
+
+
+def canonical(name: str) -> str:
+    """The name that rbee uses for a backend, from llama.cpp's own."""
+    return _SAME.get(name.lower(), name.lower())
+
+
+def best_first(names: Iterable[str]) -> list[str]:
+    """A vendor's own backend before one for any card, and last the CPU, which is always there."""
+    known = {name: place for place, name in enumerate(_BEST_FIRST)}
+    others = set(names) - {"cpu"}
+    return [*sorted(others, key=lambda name: (known.get(name, len(known)), name)), "cpu"]
+
+
+def _memory(ggml: _Ggml, device: Device) -> DeviceMemory:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.memory(device.handle, ctypes.byref(free), ctypes.byref(total))
     name = _text(ggml.description(device.handle))
     return DeviceMemory(device.backend, device.index, name, total.value, free.value)
 
 
-def _built_for() -> set[str]:
-    """Of an older llama.cpp: what its build says of itself, which counts no devices."""
-    if not C.llama_supports_gpu_offload():
+def _built_for(llama: Any) -> set[str]:
+    """What an older llama.cpp was built for; it counts no devices."""
+    if not llama.llama_supports_gpu_offload():
         return {"cpu"}
-    told = _text(C.llama_print_system_info())
-    names = {part.partition(" :")[0].strip() for part in told.split("|") if " : " in part}
+    info = _text(llama.llama_print_system_info())
+    names = {part.partition(" :")[0].strip() for part in info.split("|") if " : " in part}
     known = {canonical(name) for name in names}
     return {"cpu"} | (known & {"cuda", "metal", "rocm", "sycl", "vulkan"})
 

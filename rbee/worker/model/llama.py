@@ -1,7 +1,6 @@
-"""llama.cpp through llama-cpp-python's low-level API: a model, its context, one batch at a time.
+"""A model in llama.cpp, through llama-cpp-python's low-level API.
 
-Nothing here is thread-safe but `Model.tokenize` and `Model.chat`, which only read. Every native
-call lets go of the interpreter lock.
+Only `Model.tokenize`, which reads, is thread-safe. Every native call releases the interpreter lock.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Else llama.cpp starts gdb on itself when it aborts.
+# Otherwise llama.cpp starts gdb on itself when it aborts.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-# Else CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
+# Otherwise CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 from llama_cpp import llama_cpp as C
@@ -38,8 +37,8 @@ _ERROR = 4
 _PIECE = 512
 
 
-class _Words:
-    """What llama.cpp logs: into our log, and its last errors kept for who asks why it failed."""
+class _Log:
+    """llama.cpp's log: passed on to ours, and its last errors kept, to say why a load failed."""
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=8)
@@ -53,26 +52,27 @@ class _Words:
         if line and _log.isEnabledFor(_LEVELS.get(level, logging.DEBUG)):
             _log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
 
-    def why(self) -> str:
-        """The first of the last errors, which is mostly the cause."""
+    def reason(self) -> str:
+        """The first of the last errors, which usually is the cause."""
         return self.errors[0] if self.errors else "llama.cpp gave no reason"
 
 
 @functools.cache
-def _words() -> _Words:
-    """For as long as the process lives: llama.cpp keeps the pointer to the callback."""
-    return _Words()
+def _llama_log() -> _Log:
+    """One for the life of the process: llama.cpp keeps the pointer to the callback."""
+    return _Log()
 
 
 def usable() -> Usable:
-    """What can be computed on; llama.cpp's words about its search go to the log."""
-    _words()
+    """The backends and devices that llama.cpp can compute on. What it logs meanwhile goes to our
+    log."""
+    _llama_log()
     C.llama_backend_init()
     return devices.usable()
 
 
 class Model:
-    """A loaded model. `free` gives its memory back; after that nothing else may be called."""
+    """A loaded model. `free` releases its memory; call nothing else after it."""
 
     def __init__(
         self,
@@ -82,11 +82,11 @@ class Model:
         mmap: bool,
         on_progress: Callable[[float], bool],
     ) -> None:
-        """Load `path`. `on_progress` is told 0…1, and stops the load by returning False.
+        """Load `path`. `on_progress` gets a fraction, and stops the load by returning False.
 
         Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
         """
-        words = _words()
+        log = _llama_log()
         C.llama_backend_init()
         available = devices.usable().backends
         if backend not in available:
@@ -94,16 +94,16 @@ class Model:
         params = C.llama_model_default_params()
         params.n_gpu_layers = 0 if backend == "cpu" else -1
         params.main_gpu = device
-        if (chosen := _chosen(backend, device)) is not None:
-            # Else the layers are spread over every device of every backend, asked for or not.
+        if (chosen := devices.device_list(backend, device)) is not None:
+            # Otherwise llama.cpp spreads the layers over every device of every backend.
             params.devices, params.main_gpu = ctypes.cast(chosen, ctypes.c_void_p), 0
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
-        told = C.llama_progress_callback(lambda part, _: on_progress(part))
-        params.progress_callback = told
-        words.errors.clear()
+        callback = C.llama_progress_callback(lambda fraction, _: on_progress(fraction))
+        params.progress_callback = callback
+        log.errors.clear()
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
-            raise _refusal(path, words.why())
+            raise _load_error(path, log.reason())
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
@@ -114,18 +114,20 @@ class Model:
         C.llama_model_free(self._handle)
 
     def size_bytes(self) -> int:
-        """What the weights take, as llama.cpp tells it."""
+        """The size of the weights."""
         return int(C.llama_model_size(self._handle))
 
-    def keeps_parts(self) -> bool:
-        """Whether a sequence can be cut back to its beginning; a recurrent state can't."""
+    def can_cut(self) -> bool:
+        """Whether a sequence can be cut back to a prefix; a recurrent state cannot."""
         recurrent = C.llama_model_is_recurrent(self._handle)
         return not (recurrent or C.llama_model_is_hybrid(self._handle))
 
     def doubled_at(self) -> int:
-        """The position at which a token takes twice as long to read as at the beginning: where
-        attention costs as many operations as the weights do, four for each position, element of
-        the embedding and layer against two for each weight."""
+        """The position at which prefill takes twice as long per token as at the beginning.
+
+        There attention costs as many operations as the weights do: four for each position, layer
+        and element of the embedding, against two for each weight.
+        """
         layers = C.llama_model_n_layer(self._handle)
         width = C.llama_model_n_embd(self._handle)
         return max(int(C.llama_model_n_params(self._handle) / (2 * width * layers)), 1)
@@ -135,23 +137,23 @@ class Model:
         return self._handle
 
     def chat_template(self) -> str | None:
-        """The model's own Jinja template; None where it has none."""
+        """The model's own Jinja template, if it has one."""
         found = C.llama_model_chat_template(self._handle, None)
         return found.decode(errors="replace") if found else None
 
     def special_text(self, which: str) -> str:
-        """The text of the `bos` or `eos` token; empty where the model has none."""
+        """The text of the `bos` or `eos` token; empty if the model has none."""
         token = {"bos": C.llama_vocab_bos, "eos": C.llama_vocab_eos}[which](self._vocab)
         if not 0 <= token < self.vocabulary_size:
             return ""
         return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
 
     def adds_bos(self) -> bool:
-        """Whether tokenizing puts the beginning-of-sequence token first by itself."""
+        """Whether the tokenizer adds the beginning-of-sequence token by itself."""
         return bool(C.llama_vocab_get_add_bos(self._vocab))
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids, with the special tokens that the model wants around a text."""
+        """The token ids of a text, with the special tokens that the model expects around it."""
         data = text.encode(errors="replace")
         room = len(data) + 8
         buffer = (C.llama_token * room)()
@@ -168,7 +170,7 @@ class Model:
         return self._piece.raw[:length]
 
     def is_end(self, token: int) -> bool:
-        """Whether the token ends an answer."""
+        """Whether the token ends an answer (EOS, end of turn, …)."""
         return bool(C.llama_vocab_is_eog(self._vocab, token))
 
     def ends(self) -> list[int]:
@@ -178,32 +180,13 @@ class Model:
         return self._ends
 
 
-def _chosen(backend: str, device: int) -> Any:
-    """llama.cpp's list of devices, which ends with null: the one that is meant, none for the CPU.
-    None where it does not tell its devices. Raises BACKEND_UNAVAILABLE."""
-    try:
-        found = devices.devices()
-    except AttributeError:
-        return None
-    if backend == "cpu":
-        return (ctypes.c_void_p * 1)()
-    for each in found:
-        if (each.backend, each.index) == (backend, device):
-            return (ctypes.c_void_p * 2)(each.handle)
-    raise BackendUnavailable(
-        f"The backend {backend} has no device {device} here.",
-        backend=backend,
-        available=[f"{each.backend} {each.index}" for each in found],
-    )
-
-
-def _refusal(path: Path, why: str) -> RbeeError:
-    """Why llama.cpp does not load a file, from its own words."""
-    why = why.removeprefix("llama_model_load: error loading model: ")
-    if "unknown model architecture" in why:
+def _load_error(path: Path, reason: str) -> RbeeError:
+    """The error for a file that llama.cpp does not load, from the reason that it logged."""
+    reason = reason.removeprefix("llama_model_load: error loading model: ")
+    if "unknown model architecture" in reason:
         return UnsupportedModelFormat(
-            f"{path} has an {why}, for the installed llama.cpp.",
+            f"{path} has an {reason}, for the installed llama.cpp.",
             value=str(path),
             forms=list(FORMS),
         )
-    return ModelCorrupt(file=str(path), reason=why)
+    return ModelCorrupt(file=str(path), reason=reason)

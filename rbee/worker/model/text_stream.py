@@ -1,4 +1,4 @@
-"""From pieces of bytes to text that may be shown: whole characters, and never a stop sequence."""
+"""From the bytes of tokens to text: whole characters, and never a stop sequence."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 
 class TextStream:
-    """Feed it the bytes of each token; it gives back the text that is certain by then.
+    """Takes the bytes of each token and returns the text that is certain by then.
 
-    Half a UTF-8 character is held back, and so is whatever might be the beginning of a stop
-    sequence. Once `stopped`, the rest is swallowed: a stop sequence is never shown.
+    It holds back half a UTF-8 character, and what might be the beginning of a stop sequence. Once
+    it has `stopped`, it drops the rest.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -21,17 +21,17 @@ class TextStream:
 
     def feed(self, piece: bytes) -> str:
         """The text that can be shown after `piece`; often empty."""
-        return self._settle(self._decoder.decode(piece), final=False)
+        return self._release(self._decoder.decode(piece), final=False)
 
     def finish(self) -> str:
-        """What is still held back, once no more comes."""
-        return self._settle(self._decoder.decode(b"", final=True), final=True)
+        """The text still held back, once there are no more tokens."""
+        return self._release(self._decoder.decode(b"", final=True), final=True)
 
-    def _settle(self, text: str, final: bool) -> str:
+    def _release(self, text: str, final: bool) -> str:
         if self.stopped:
             return ""
         self._held += text
-        found = [at for at in (self._held.find(stop) for stop in self._stop) if at >= 0]
+        found = [start for start in map(self._held.find, self._stop) if start >= 0]
         if found:
             self.stopped = True
             shown, self._held = self._held[: min(found)], ""
@@ -43,7 +43,7 @@ class TextStream:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of `text` are the beginning of `stop`."""
+    """How many characters at the end of `text` are a beginning of `stop`."""
     for length in range(min(len(stop) - 1, len(text)), 0, -1):
         if text.endswith(stop[:length]):
             return length

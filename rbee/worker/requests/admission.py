@@ -1,4 +1,4 @@
-"""Who gets a slot, and how much of the shared context: decided before anything is computed."""
+"""Which request gets a slot, and how much of the shared context, before anything is computed."""
 
 from __future__ import annotations
 
@@ -8,40 +8,39 @@ from rbee.contract.errors import AllSlotsBusy, PromptTooLong
 
 
 def check_slot(busy: int, slots: int) -> None:
-    """Raises ALL_SLOTS_BUSY where none of the slots is free."""
+    """Raises ALL_SLOTS_BUSY if no slot is free."""
     if busy >= slots:
         raise AllSlotsBusy(slots_total=slots, slots_busy=slots, waiting=0)
 
 
 def check_length(field: str, tokens: int, most: int, why: str) -> None:
-    """Raises PROMPT_TOO_LONG with both counts for a text of more than `most` tokens; `why` tells
-    where the limit comes from."""
+    """Raises PROMPT_TOO_LONG for a text of more than `most` tokens. `why` is where the limit comes
+    from, for the message."""
     if tokens > most:
         limit = f"at most {most} tokens"
-        told = f"The {field} has {tokens} tokens, and {why}"
+        message = f"The {field} has {tokens} tokens, and {why}"
         raise PromptTooLong(
-            f"{told}.",
-            errors=[{"field": field, "constraint": limit, "message": told, "value": tokens}],
+            f"{message}.",
+            errors=[{"field": field, "constraint": limit, "message": message, "value": tokens}],
         )
 
 
 def reserve(
     prompt: int, max_tokens: int, context: int, reserved: Collection[int], slots: int
 ) -> int:
-    """How many tokens of the context this request may fill, in all.
+    """How many tokens of the context a request may fill, its prompt included.
 
-    `reserved` is what each running request may fill. Raises PROMPT_TOO_LONG with both counts where
-    no room for an answer can ever be, ALL_SLOTS_BUSY where it can't be now; `slots` are all there
-    are.
+    `reserved` is what each running request may fill. Raises PROMPT_TOO_LONG if the context can
+    never have room for an answer, and ALL_SLOTS_BUSY if it has no room now.
     """
     check_length("prompt", prompt, context - 1, f"the context holds {context}")
-    want = min(prompt + max_tokens, context)
-    if sum(reserved) + want > context:
+    wanted = min(prompt + max_tokens, context)
+    if sum(reserved) + wanted > context:
         raise AllSlotsBusy(
             f"Running requests may fill {sum(reserved)} of the context's {context} tokens, "
-            f"and this one wants {want}.",
+            f"and this one wants {wanted}.",
             slots_total=slots,
             slots_busy=len(reserved),
             waiting=0,
         )
-    return want
+    return wanted

@@ -1,4 +1,4 @@
-"""What /metrics tells, in Prometheus' text format: counted since the worker started."""
+"""The worker's metrics in Prometheus' text format, counted since the worker started."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from prometheus_client.metrics_core import Metric
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime import gauges
 from rbee.worker.engine.engine import Counts
+from rbee.worker.engine.request import Request
 
 Outcome: TypeAlias = Literal["done", "canceled", "failed", "refused"]
 
-# Seconds. From a graphics card's first token to a long prompt's on a small machine.
+# Seconds: from the first token on a graphics card to that of a long prompt on a small machine.
 _FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _NEXT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class Metrics:
-    """`counts` and `status` are asked when somebody looks; the rest is told as it happens."""
+    """`counts` and `status` are called when the metrics are read. The rest is counted as it
+    happens."""
 
     def __init__(self, counts: Callable[[], Counts], status: Callable[[], WorkerStatus]) -> None:
         self._counts = counts
@@ -44,29 +46,36 @@ class Metrics:
         )
         self._registry.register(self)
 
+    def token(self, request: Request, now: float) -> None:
+        """Observe the time to a request's first token, or between two of its tokens."""
+        if request.token_at is None:
+            self.first_token_s.observe(now - request.arrived_at)
+        else:
+            self.token_s.observe(now - request.token_at)
+
     def ended(self, outcome: Outcome) -> None:
-        """A request has ended."""
+        """Count a request that has ended."""
         self._requests.labels(outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
-        """What is only known when it is asked for. Called by prometheus-client."""
+        """The values that are only known when they are read. Called by prometheus-client."""
         counts, status = self._counts(), self._status()
-        for name, words, tokens in (
+        for name, help_text, tokens in (
             ("generated", "Tokens made.", counts.made),
             ("read", "Tokens of prompts computed.", counts.read),
             ("cached", "Tokens of prompts found in the KV cache.", counts.cached),
         ):
-            yield CounterMetricFamily(f"rbee_tokens_{name}", words, tokens)
+            yield CounterMetricFamily(f"rbee_tokens_{name}", help_text, tokens)
         busy = status.slots_total - status.slots_available if status.state != "loading" else 0
         memory = gauges.memory()
-        for name, words, value in (
+        for name, help_text, value in (
             ("rbee_slots", "Requests that can run at once.", status.slots_total),
             ("rbee_slots_busy", "Requests that run now.", busy),
             ("rbee_kv_cache_tokens", "Tokens that the KV cache holds.", counts.held),
             (memory.name, memory.help, memory.value),
         ):
-            yield GaugeMetricFamily(name, words, value)
+            yield GaugeMetricFamily(name, help_text, value)
 
     def text(self) -> str:
-        """Everything, as Prometheus reads it."""
+        """All metrics, as Prometheus reads them."""
         return generate_latest(self._registry).decode()

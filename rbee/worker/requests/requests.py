@@ -1,15 +1,16 @@
-"""The requests that run: a slot for each, what the engine makes of it, its cancelling, its end."""
+"""The worker's requests: each takes a slot, goes to the engine, and streams what comes back."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-import msgspec
-
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, EmbeddingRow, Usage
 from rbee.contract.errors import (
     AllSlotsBusy,
     InvalidRequest,
@@ -17,55 +18,59 @@ from rbee.contract.errors import (
     RequestCanceled,
     ShuttingDown,
 )
-from rbee.contract.events import Event, Token
+from rbee.contract.events import Accepted, Done, Event, Token
+from rbee.contract.tasks import InferenceRequest, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.engine.engine import Begin, Cancel, Counts, Embed, Engine, Yield
+from rbee.worker.engine.engine import Counts, Engine, Outputs
 from rbee.worker.engine.load import Loaded
-from rbee.worker.requests.admission import check_slot, reserve
+from rbee.worker.engine.request import Output, Request
+from rbee.worker.requests.admission import check_length, check_slot, reserve
 from rbee.worker.requests.metrics import Metrics, Outcome
 
+T = TypeVar("T")
 
-class Running(msgspec.Struct):
-    """A request in a slot. `room` is how many tokens of the context are reserved for it; `begun`
-    is set when the engine has it, `over` when nothing more comes; `yields` holds at most what fits
-    into the context. Moments are seconds of the monotonic clock."""
-
-    name: str
-    yields: asyncio.Queue[Yield]
-    asked_at: float
-    token_at: float | None = None
-    room: int = 0
-    begun: bool = False
-    over: bool = False
-    why: RbeeError | None = None
+_TOKENIZERS = 2
 
 
 class Requests:
-    """The only owner of the slots. Listeners of `events` hear of every change of `status`."""
+    """The only owner of the slots. Every change of `status` is sent to `events`.
 
-    def __init__(self, slots: int, events: Broadcast[Event]) -> None:
+    Prompts are tokenized on two threads of their own, so that long ones can't take every thread of
+    the program.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        model_ref: str,
+        events: Broadcast[Event],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.metrics = Metrics(self._counts, self.status)
         self._slots = slots
+        self._model_ref = model_ref
         self._events = events
+        self._clock = clock
         self._loaded: Loaded | None = None
         self._engine: Engine | None = None
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, Request] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._keep_alive_s: float | None = None
+        self._tokenizers = ThreadPoolExecutor(_TOKENIZERS, thread_name_prefix="prompt")
 
     def open(self, loaded: Loaded, engine: Engine) -> None:
-        """The model is there: requests are taken from here on."""
+        """Take requests from here on: the model is loaded."""
         self._loaded, self._engine = loaded, engine
         self._events.send(self.status())
 
     @property
     def loaded(self) -> Loaded:
-        """What answers; raises ALL_SLOTS_BUSY while it is still loading."""
+        """The loaded model. Raises ALL_SLOTS_BUSY while it is loading."""
         if self._loaded is None:
-            told = "The worker is still loading."
-            raise AllSlotsBusy(told, slots_total=self._slots, slots_busy=self._slots, waiting=0)
+            message = "The worker is still loading."
+            raise AllSlotsBusy(message, slots_total=self._slots, slots_busy=self._slots, waiting=0)
         return self._loaded
 
     def status(self) -> WorkerStatus:
@@ -76,105 +81,143 @@ class Requests:
         state = "busy" if self._running else "idle"
         return WorkerStatus(state, self._slots, free, self._keep_alive_s)  # type: ignore[arg-type]
 
-    @asynccontextmanager
-    async def admitted(self, request_id: str | None) -> AsyncIterator[Running]:
-        """A slot for the block, taken before any work is done; raises ALL_SLOTS_BUSY.
+    async def answer(self, message: InferenceRequest) -> AsyncIterator[Event]:
+        """The events of an answer. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST
+        before the first event, and later whatever goes wrong, REQUEST_CANCELED included."""
+        loaded = self.loaded
+        if not loaded.header.causal:
+            error = "This model makes embeddings only: ask /v1/embeddings"
+            raise InvalidRequest.of("model", "a model that generates", error)
+        async with self.admitted(message.request_id) as request:
+            prompt = await self._tokenize(lambda: _prompt_tokens(loaded, message))
+            if not prompt:
+                error = "The prompt has no tokens"
+                raise InvalidRequest.of("prompt", "at least one token", error)
+            self.reserve(request, len(prompt), message.max_tokens)
+            request.inference, request.texts = message, [prompt]
+            self.submit(request)
+            yield Accepted(request.id)
+            while True:
+                output = await request.next()
+                assert isinstance(output, Token | Done)
+                yield output
+                if isinstance(output, Done):
+                    return
 
-        A block that is left before the end stops the engine's work; the slot is free when that is
-        done.
+    async def embed(self, message: EmbeddingRequest) -> EmbeddingReply:
+        """A vector for each text. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST."""
+        loaded = self.loaded
+        if loaded.header.pooling == "rank":
+            error = "This model ranks texts and makes no embeddings"
+            raise InvalidRequest.of("model", "a model with embeddings", error)
+        async with self.admitted(None) as request:
+            tokenize = loaded.model.tokenize
+            texts = await self._tokenize(lambda: [tokenize(text) for text in message.texts])
+            # Not the length that the model was trained for: the memory for that may be missing.
+            most = loaded.context.tokens
+            for text in texts:
+                check_length("input", len(text), most, f"the context holds {most}")
+                if not text:
+                    error = "A text has no tokens"
+                    raise InvalidRequest.of("input", "at least one token", error)
+            request.texts = texts
+            self.submit(request)
+            vectors = await request.next()
+        assert isinstance(vectors, list)
+        count = sum(len(text) for text in texts)
+        rows = [EmbeddingRow(index, vector) for index, vector in enumerate(vectors)]
+        return EmbeddingReply(self._model_ref, rows, Usage(count, count))
+
+    @asynccontextmanager
+    async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:
+        """A request with a slot, which is taken before any work is done. Raises ALL_SLOTS_BUSY.
+
+        Leaving the block before the request has ended cancels it; its slot is free once the engine
+        has stopped the work.
         """
-        name = request_id or secrets.token_hex(8)
-        if name in self._running:
-            told = "A request with this id is running"
-            raise InvalidRequest.of("request_id", "unique", told, name)
+        request_id = request_id or secrets.token_hex(8)
+        if request_id in self._running:
+            error = "A request with this id is running"
+            raise InvalidRequest.of("request_id", "unique", error, request_id)
         try:
             check_slot(len(self._running), self._slots)
         except AllSlotsBusy:
             self.metrics.ended("refused")
             raise
-        running = self._running[name] = Running(name, asyncio.Queue(), time.monotonic())
+        request = self._running[request_id] = Request(request_id, self._clock())
         self._changed()
         outcome: Outcome = "canceled"
         try:
-            yield running
+            yield request
         except RbeeError:
-            outcome = "canceled" if running.why else "refused"
+            outcome = "canceled" if request.canceled else "refused"
             raise
         finally:
-            if running.begun and not running.over:
-                self._order(Cancel(name))
-            elif not running.over:
-                self._release(running, outcome)
+            if not request.ended:
+                if self._engine and request.submitted:
+                    self._engine.cancel(request)
+                else:
+                    self._release(request, outcome)
 
-    def reserve(self, running: Running, prompt: int, max_tokens: int) -> None:
-        """Room in the context, once the prompt's length is known; raises PROMPT_TOO_LONG and
-        ALL_SLOTS_BUSY."""
-        taken = [other.room for other in self._running.values() if other.begun]
-        running.room = reserve(prompt, max_tokens, self.loaded.context.tokens, taken, self._slots)
+    def reserve(self, request: Request, prompt: int, max_tokens: int) -> None:
+        """Reserve room in the context for a prompt of so many tokens and its answer. Raises
+        PROMPT_TOO_LONG and ALL_SLOTS_BUSY."""
+        taken = [other.room for other in self._running.values() if other.submitted]
+        request.room = reserve(prompt, max_tokens, self.loaded.context.tokens, taken, self._slots)
 
-    def begin(self, running: Running, order: Begin | Embed, keep_alive_s: float | None) -> None:
+    def submit(self, request: Request) -> None:
         """Hand the request to the engine, unless it was canceled meanwhile."""
-        if running.why is not None:
-            raise running.why
-        running.begun = True
-        self._keep_alive_s = keep_alive_s
-        self._order(order)
+        if request.canceled is not None:
+            raise request.canceled
+        assert self._engine is not None  # `loaded` has raised otherwise
+        wish = request.inference.keep_alive if request.inference else None
+        self._keep_alive_s = None if wish is None else keep_alive_s(wish)
+        request.submitted = True
+        self._engine.submit(request)
 
-    async def next(self, running: Running) -> Yield:
-        """What the engine yields next; what went wrong is raised, REQUEST_CANCELED too."""
-        event = await running.yields.get()
-        if event is None:
-            raise running.why or RequestCanceled()
-        if isinstance(event, RbeeError):
-            raise event
-        return event
-
-    def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
-        """Stop a request; one that does not run any more is no error."""
-        if running := self._running.get(request_id):
-            running.why = why or RequestCanceled()
-            if running.begun:
-                self._order(Cancel(request_id))
-
-    def take(self, yields: list[tuple[str, Yield]]) -> None:
-        """What a step of the engine made, on its way to the streams."""
-        now = time.monotonic()
-        for name, event in yields:
-            if (running := self._running.get(name)) is None:
+    def take(self, outputs: Outputs) -> None:
+        """Pass the outputs of a step on to their requests."""
+        now = self._clock()
+        for request, output in outputs:
+            if request.ended:
                 continue
-            if isinstance(event, Token):
-                self._clock(running, now)
+            if isinstance(output, Token):
+                self.metrics.token(request, now)
+                request.token_at = now
             else:
-                # Free before the end is told: who has seen the end finds the slot free.
-                self._release(running, _outcome(event))
-            running.yields.put_nowait(event)
+                # First the slot, then the end: whoever has seen the end finds the slot free.
+                self._release(request, _outcome(output))
+            request.outputs.put_nowait(output)
+
+    def cancel(self, request_id: str, reason: RbeeError | None = None) -> None:
+        """Stop a request. It is not an error if it is not running."""
+        if request := self._running.get(request_id):
+            request.canceled = reason or RequestCanceled()
+            if self._engine and request.submitted:
+                self._engine.cancel(request)
+
+    def cancel_all(self) -> None:
+        """End every running request with SHUTTING_DOWN."""
+        for request_id in list(self._running):
+            self.cancel(request_id, ShuttingDown("The worker is shutting down."))
 
     async def empty(self) -> None:
         """Wait until no request runs."""
         await self._empty.wait()
 
-    def cut(self) -> None:
-        """End every running request with SHUTTING_DOWN."""
-        for request_id in list(self._running):
-            self.cancel(request_id, ShuttingDown("The worker is shutting down."))
+    async def close(self) -> None:
+        """Wait for prompts that are being tokenized: the model must not be freed before."""
+        await asyncio.to_thread(self._tokenizers.shutdown)
 
-    def _order(self, order: Begin | Embed | Cancel) -> None:
-        assert self._engine is not None  # whoever orders has met `loaded`
-        self._engine.order(order)
+    async def _tokenize(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizers, work)
 
     def _counts(self) -> Counts:
         return self._engine.counts if self._engine else Counts()
 
-    def _clock(self, running: Running, now: float) -> None:
-        if running.token_at is None:
-            self.metrics.first_token_s.observe(now - running.asked_at)
-        else:
-            self.metrics.token_s.observe(now - running.token_at)
-        running.token_at = now
-
-    def _release(self, running: Running, outcome: Outcome) -> None:
-        running.over = True
-        del self._running[running.name]
+    def _release(self, request: Request, outcome: Outcome) -> None:
+        request.ended = True
+        del self._running[request.id]
         self.metrics.ended(outcome)
         self._changed()
 
@@ -186,7 +229,17 @@ class Requests:
         self._events.send(self.status())
 
 
-def _outcome(last: Yield) -> Outcome:
-    if last is None:
+def _outcome(last: Output) -> Outcome:
+    if isinstance(last, RequestCanceled):
         return "canceled"
     return "failed" if isinstance(last, RbeeError) else "done"
+
+
+def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
+    if message.messages is None:
+        return loaded.model.tokenize(message.prompt or "")
+    text = loaded.chat.render(message.messages)
+    bos = loaded.model.special_text("bos")
+    if bos and loaded.model.adds_bos():
+        text = text.removeprefix(bos)
+    return loaded.model.tokenize(text)

@@ -1,22 +1,24 @@
-"""Graphics cards: what tools say of them is read with care, and no tool holds anybody up."""
+"""Graphics cards: what tools say of them is read with care, and the command that makes llama.cpp
+use them."""
 
 from __future__ import annotations
 
 import json
-import os
-import stat
-import sys
-import time
-from pathlib import Path
+import shlex
 
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.contract.nodes import DeviceMemory
-from rbee.hive.hardware import card_tools as adapter
-from rbee.hive.hardware import cards
+from rbee.contract.nodes import DeviceMemory, Usable
+from rbee.hive.hardware.cards import (
+    as_backend,
+    differences,
+    missing_backends,
+    parse_metal,
+    parse_nvidia,
+    reinstall_command,
+)
 
 MIB, GB = 1 << 20, 10**9
 RAM = DeviceMemory("cpu", 0, "RAM", 32 * GB, 20 * GB)
@@ -51,7 +53,7 @@ INTEL = {
 
 
 def test_each_card_has_its_number_its_name_and_its_memory() -> None:
-    assert cards.nvidia(TWO) == [
+    assert parse_nvidia(TWO) == [
         DeviceMemory("cuda", 0, "NVIDIA GeForce RTX 4090", 24564 * MIB, 23000 * MIB),
         DeviceMemory("cuda", 1, "NVIDIA GeForce RTX 3070, Founders", 8192 * MIB, 100 * MIB),
     ]
@@ -59,11 +61,11 @@ def test_each_card_has_its_number_its_name_and_its_memory() -> None:
 
 def test_cards_are_in_the_order_of_their_numbers() -> None:
     swapped = "".join(f"{line}\n" for line in reversed(TWO.splitlines()))
-    assert cards.nvidia(swapped) == cards.nvidia(TWO)
+    assert parse_nvidia(swapped) == parse_nvidia(TWO)
 
 
 def test_a_card_that_shares_the_machines_memory_is_there_without_a_size() -> None:
-    [card] = cards.nvidia("0, [N/A], [N/A], NVIDIA GB10\n")
+    [card] = parse_nvidia("0, [N/A], [N/A], NVIDIA GB10\n")
     assert (card.name, card.memory_total_bytes, card.memory_free_bytes) == ("NVIDIA GB10", 0, 0)
 
 
@@ -86,144 +88,82 @@ def test_a_card_that_shares_the_machines_memory_is_there_without_a_size() -> Non
     ],
 )
 def test_a_line_that_says_no_card_is_left_out_and_the_others_stay(line: str) -> None:
-    assert cards.nvidia(f"{line}\n{TWO}{line}") == cards.nvidia(TWO)
+    assert parse_nvidia(f"{line}\n{TWO}{line}") == parse_nvidia(TWO)
 
 
 def test_a_number_that_comes_twice_is_one_card() -> None:
-    assert cards.nvidia(TWO + TWO) == cards.nvidia(TWO)
+    assert parse_nvidia(TWO + TWO) == parse_nvidia(TWO)
 
 
 def test_more_free_than_there_is_is_all_that_there_is() -> None:
-    [card] = cards.nvidia("0, 100, 200, card")
+    [card] = parse_nvidia("0, 100, 200, card")
     assert card.memory_free_bytes == card.memory_total_bytes == 100 * MIB
 
 
 @given(st.text())
 def test_whatever_it_says_is_survived(text: str) -> None:
-    for card in cards.nvidia(text):
+    for card in parse_nvidia(text):
         assert 0 <= card.memory_free_bytes <= card.memory_total_bytes
-    assert cards.metal(text, RAM) == []
+    assert parse_metal(text, RAM) == []
 
 
 def test_a_mac_without_memory_of_its_own_for_graphics_has_the_machines() -> None:
     wanted = DeviceMemory("metal", 0, "Apple M2 Pro", 32 * GB, 20 * GB)
-    assert cards.metal(json.dumps(APPLE), RAM) == [wanted]
+    assert parse_metal(json.dumps(APPLE), RAM) == [wanted]
 
 
 def test_a_mac_with_a_card_has_the_cards_and_only_those_that_metal_can_use() -> None:
     wanted = DeviceMemory("metal", 0, "AMD Radeon Pro 5500M", 8 << 30, 8 << 30)
-    assert cards.metal(json.dumps(INTEL), RAM) == [wanted]
+    assert parse_metal(json.dumps(INTEL), RAM) == [wanted]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "null", '{"SPDisplaysDataType": [1, null]}', "7"])
 def test_json_of_another_shape_names_no_card(text: str) -> None:
-    assert cards.metal(text, RAM) == []
+    assert parse_metal(text, RAM) == []
 
 
-def test_the_amdgpu_driver_tells_total_and_used(tmp_path: Path) -> None:
-    for name, total, product in (("card0", "17163091968", "Radeon RX 7800 XT"), ("card1", "x", "")):
-        device = tmp_path / name / "device"
-        device.mkdir(parents=True)
-        (device / "mem_info_vram_total").write_text(f"{total}\n")
-        (device / "mem_info_vram_used").write_text("163091968\n")
-        if product:
-            (device / "product_name").write_text(f"{product}\n")
-    (tmp_path / "card2" / "device").mkdir(parents=True)  # another driver
-    told = cards.amd(adapter._of_amdgpu(tmp_path))
-    assert told == [DeviceMemory("vulkan", 0, "Radeon RX 7800 XT", 17163091968, 17 * GB)]
+CPU = Usable(["cpu"], {"cpu": 1})
+NVIDIA = [DeviceMemory("cuda", n, "card", 8, 8) for n in range(2)]
+AMD = DeviceMemory("vulkan", 0, "Radeon", 8, 8)
 
 
-@pytest.fixture
-def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An nvidia-smi whose body a test writes; nothing else is on this machine."""
-    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path), os.environ["PATH"]]))
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(adapter, "_DRM", tmp_path / "none")
-    monkeypatch.setattr(adapter, "_WITHIN_S", 1)
-    return tmp_path / "nvidia-smi"
-
-
-def write(tool: Path, body: str) -> None:
-    tool.write_text(f"#!/bin/sh\n{body}\n")
-    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
-
-
-def test_what_the_tool_says_is_what_there_is(tool: Path) -> None:
-    write(tool, f"echo '{TWO}'")
-    found = adapter.find(RAM)
-    assert (found.devices, found.notes) == (cards.nvidia(TWO), [])
-
-
-def test_it_is_asked_for_what_is_read(tool: Path) -> None:
-    write(tool, 'echo "$@" > "$0.asked"')
-    adapter.find(RAM)
-    asked = tool.with_name("nvidia-smi.asked").read_text().strip()
-    assert asked == (
-        "--query-gpu=index,memory.total,memory.free,name --format=csv,noheader,nounits"
+@pytest.mark.parametrize(
+    ("backend", "flag"), [("cuda", "CUDA"), ("metal", "METAL"), ("vulkan", "VULKAN")]
+)
+def test_the_command_names_backend_python_and_version(backend: str, flag: str) -> None:
+    assert reinstall_command(backend, "/venv/bin/python", "0.3.36") == (
+        f"CMAKE_ARGS=-DGGML_{flag}=on /venv/bin/python -m pip install --force-reinstall"
+        " --no-cache-dir --no-binary llama-cpp-python llama-cpp-python==0.3.36"
     )
 
 
-def test_without_the_tool_there_is_nothing_and_nothing_to_say(
-    tool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tool.parent))
-    assert adapter.find(RAM) == adapter.Cards()
+def test_a_path_with_spaces_survives_the_shell() -> None:
+    words = shlex.split(reinstall_command("cuda", "/my venv/bin/python", None))
+    assert words[:3] == ["CMAKE_ARGS=-DGGML_CUDA=on", "/my venv/bin/python", "-m"]
+    assert words[-1] == "llama-cpp-python"
 
 
-def test_a_tool_that_fails_is_told_with_its_own_words(tool: Path) -> None:
-    write(tool, "echo; echo 'No devices were found'; exit 6")
-    found = adapter.find(RAM)
-    assert (found.devices, found.hung) == ([], False)
-    assert found.notes == ["nvidia-smi failed: No devices were found"]
+def test_cards_that_llama_cpp_can_not_use_are_missed_once() -> None:
+    assert missing_backends(CPU, NVIDIA) == ["cuda"]
+    assert missing_backends(CPU, [*NVIDIA, AMD]) == ["cuda", "vulkan"]
 
 
-def test_a_tool_that_fails_silently_is_told_by_its_code(tool: Path) -> None:
-    write(tool, "exit 6")
-    assert adapter.find(RAM).notes == ["nvidia-smi failed: it ended with code 6"]
+def test_nothing_is_missed_where_some_backend_uses_the_card() -> None:
+    assert missing_backends(Usable(["cuda", "cpu"], {"cuda": 2, "cpu": 1}), NVIDIA) == []
+    assert missing_backends(Usable(["vulkan", "cpu"], {"vulkan": 2, "cpu": 1}), NVIDIA) == []
+    assert missing_backends(Usable(["rocm", "cpu"], {"rocm": 1, "cpu": 1}), [AMD]) == []
+    assert missing_backends(CPU, []) == []
 
 
-def test_a_tool_that_can_not_be_run_is_told(tool: Path) -> None:
-    tool.write_text("\x00\x01 no program")
-    tool.chmod(0o755)
-    [note] = adapter.find(RAM).notes
-    assert note.startswith("nvidia-smi failed: ")
+def test_a_card_counts_for_every_backend_that_computes_on_it() -> None:
+    assert as_backend("cuda", [*NVIDIA, AMD]) == NVIDIA
+    assert {card.backend for card in as_backend("vulkan", [*NVIDIA, AMD])} == {"vulkan"}
+    assert len(as_backend("vulkan", [*NVIDIA, AMD])) == 3
+    assert as_backend("metal", [*NVIDIA, AMD]) == []
 
 
-def test_garbage_is_told_and_shows_no_control_characters(tool: Path) -> None:
-    write(tool, r"printf '\033[2Jmilk, bread\n\377'")
-    [note] = adapter.find(RAM).notes
-    assert note == "nvidia-smi said nothing that can be read: ?[2Jmilk, bread"
-
-
-@pytest.mark.parametrize("before", ["", f"echo '{TWO}'", "exec >&-"])
-def test_a_tool_that_hangs_is_killed_with_what_it_started(tool: Path, before: str) -> None:
-    write(tool, f"trap '' TERM\nsleep 600 &\necho $! > \"$0.child\"\n{before}\nwait")
-    began = time.monotonic()
-    found = adapter.find(RAM)
-    assert time.monotonic() - began < 10
-    assert (found.devices, found.hung) == ([], True)
-    assert found.notes == ["nvidia-smi did not answer within 1 s"]
-    child = int(tool.with_name("nvidia-smi.child").read_text())
-    assert not _lives(child)
-
-
-def test_a_flood_is_read_no_further_than_it_makes_sense(
-    tool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(adapter, "_WITHIN_S", 20)
-    write(tool, f"while :; do echo '{TWO}'; done")
-    began = time.monotonic()
-    assert adapter.find(RAM).devices == cards.nvidia(TWO)
-    assert time.monotonic() - began < 10
-
-
-def _lives(pid: int) -> bool:
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return False
-        except psutil.NoSuchProcess:
-            return False
-        time.sleep(0.02)
-    return True
+def test_cards_of_which_llama_cpp_sees_only_some_are_told() -> None:
+    one = Usable(["cuda", "cpu"], {"cuda": 1, "cpu": 1})
+    assert differences(one, NVIDIA) == ["llama.cpp sees 1 of the 2 cuda devices"]
+    assert differences(CPU, NVIDIA) == []
+    assert differences(Usable(["cuda", "cpu"], {"cuda": 2, "cpu": 1}), NVIDIA) == []

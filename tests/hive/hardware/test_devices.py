@@ -13,11 +13,8 @@ import psutil
 import pytest
 
 from rbee.contract.nodes import DeviceMemory, Usable
-from rbee.hive.hardware import card_tools as cards
-from rbee.hive.hardware import devices as hardware
-from rbee.hive.hardware.card_tools import Cards
-from rbee.hive.hardware.devices import Hardware
-from rbee.hive.local.detection import detect
+from rbee.hive.hardware.card_tools import FoundCards
+from rbee.hive.hardware.devices import Hardware, has_gpu_signs
 
 GB = 10**9
 
@@ -32,10 +29,10 @@ TWO = Usable(["cuda", "cpu"], {"cuda": 2, "cpu": 1}, [cuda(0, 20), cuda(1, 20)])
 class Machine:
     """A worker's program that says what it is told to, and cards that a test chooses."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path) -> None:
         self._answer = folder / "answer"
         self._asked = folder / "asked"
-        self.cards = Cards()
+        self.cards = FoundCards()
         self.looked = 0
         self.says(TWO)
         script = folder / "worker"
@@ -44,10 +41,19 @@ class Machine:
             f". {shlex.quote(str(self._answer))}\n"
         )
         script.chmod(0o755)
-        self.hardware = Hardware([str(script)])
-        monkeypatch.setattr(cards, "find", self._find)
-        monkeypatch.setattr(hardware, "_may_have_gpu", lambda: True)
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        self.command = [str(script)]
+        self.may_have_gpu = True
+        self.later_s = 0.0
+        self.hardware = self.ask_within(30)
+
+    def ask_within(self, seconds: float) -> Hardware:
+        return Hardware(
+            self.command,
+            find_cards=self._find,
+            may_have_gpu=lambda: self.may_have_gpu,
+            within_s=seconds,
+            clock=lambda: time.monotonic() + self.later_s,
+        )
 
     def says(self, usable: Usable) -> None:
         self.does(f"echo {shlex.quote(msgspec.json.encode(usable).decode())}")
@@ -59,7 +65,7 @@ class Machine:
     def asked(self) -> list[str]:
         return self._asked.read_text().splitlines() if self._asked.exists() else []
 
-    def _find(self, ram: DeviceMemory) -> Cards:
+    def _find(self, ram: DeviceMemory) -> FoundCards:
         assert ram.backend == "cpu"
         self.looked += 1
         return self.cards
@@ -67,7 +73,8 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(tmp_path, monkeypatch)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    return Machine(tmp_path)
 
 
 async def test_the_workers_program_is_asked_once(machine: Machine) -> None:
@@ -76,10 +83,8 @@ async def test_the_workers_program_is_asked_once(machine: Machine) -> None:
     assert machine.asked == ["detect --json"]
 
 
-async def test_where_there_can_be_no_card_nobody_is_asked(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hardware, "_may_have_gpu", lambda: False)
+async def test_where_there_can_be_no_card_nobody_is_asked(machine: Machine) -> None:
+    machine.may_have_gpu = False
     assert await machine.hardware.usable() == Usable(["cpu"], {"cpu": 1})
     [device] = await machine.hardware.memory()
     assert (device.backend, device.name) == ("cpu", "RAM")
@@ -91,27 +96,24 @@ async def test_where_there_can_be_no_card_nobody_is_asked(
 async def test_where_it_can_not_say_the_cpu_is_left(machine: Machine, line: str) -> None:
     machine.does(f"echo 'no libcuda' >&2; {line}")
     assert (await machine.hardware.usable()).backends == ["cpu"]
-    detected = await detect(machine.hardware)
+    detected = await machine.hardware.detect()
     assert detected.backends == ["cpu"]
     assert any("no libcuda" in note for note in detected.notes)
 
 
 async def test_a_program_that_is_not_there_leaves_the_cpu(machine: Machine) -> None:
-    missing = Hardware(["/nowhere/llm-worker-rbee"])
-    assert (await missing.usable()).backends == ["cpu"]
+    machine.command = ["/nowhere/llm-worker-rbee"]
+    assert (await machine.ask_within(30).usable()).backends == ["cpu"]
 
 
-async def test_one_that_says_nothing_is_given_up(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hardware, "_DETECT_S", 0.3)
+async def test_one_that_says_nothing_is_given_up(machine: Machine) -> None:
     machine.does(f"exec {sys.executable} -c 'import time; time.sleep(600)'")
-    assert (await machine.hardware.usable()).backends == ["cpu"]
+    assert (await machine.ask_within(0.3).usable()).backends == ["cpu"]
     assert not [child for child in psutil.Process().children() if child.is_running()]
 
 
 async def test_the_cards_tell_what_is_free_now_where_they_are_the_ones(machine: Machine) -> None:
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4)])
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
     *gpus, ram = await machine.hardware.memory()
     assert gpus == [cuda(0, 3), cuda(1, 4)]
     assert ram.backend == "cpu"
@@ -120,7 +122,7 @@ async def test_the_cards_tell_what_is_free_now_where_they_are_the_ones(machine: 
 
 @pytest.mark.parametrize("seen", [[], [cuda(0, 3)], [cuda(0, 3), cuda(2, 3)]])
 async def test_else_llama_cpp_is_asked_again(machine: Machine, seen: list[DeviceMemory]) -> None:
-    machine.cards = Cards(seen)
+    machine.cards = FoundCards(seen)
     await machine.hardware.usable()
     machine.says(msgspec.structs.replace(TWO, memory=[cuda(0, 1), cuda(1, 2)]))
     assert (await machine.hardware.memory())[:-1] == [cuda(0, 1), cuda(1, 2)]
@@ -131,35 +133,32 @@ async def test_with_a_choice_of_visible_devices_nvidia_smi_counts_others(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4)])
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
     assert (await machine.hardware.memory())[:-1] == [cuda(0, 20), cuda(1, 20)]
     assert machine.looked == 0
 
 
 async def test_who_takes_older_numbers_asks_nobody(machine: Machine) -> None:
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4)])
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
     await machine.hardware.memory()
-    machine.cards = Cards([cuda(0, 1), cuda(1, 1)])
+    machine.cards = FoundCards([cuda(0, 1), cuda(1, 1)])
     assert (await machine.hardware.memory(60))[0] == cuda(0, 3)
     assert (await machine.hardware.memory())[0] == cuda(0, 1)
     assert machine.looked == 2
 
 
-async def test_a_tool_that_hung_is_left_alone_for_a_while(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine.cards = Cards(notes=["it hangs"], hung=True)
+async def test_a_tool_that_hung_is_left_alone_for_a_while(machine: Machine) -> None:
+    machine.cards = FoundCards(notes=["it hangs"], hung=True)
     await machine.hardware.cards()
     assert (await machine.hardware.cards()).notes == ["it hangs"]
     assert machine.looked == 1
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
-    machine.cards = Cards([cuda(0, 1)])
+    machine.later_s = 61
+    machine.cards = FoundCards([cuda(0, 1)])
     assert (await machine.hardware.cards()).devices == [cuda(0, 1)]
 
 
 async def test_a_tool_that_failed_is_asked_again(machine: Machine) -> None:
-    machine.cards = Cards(notes=["no driver"])
+    machine.cards = FoundCards(notes=["no driver"])
     await machine.hardware.cards()
     await machine.hardware.cards()
     assert machine.looked == 2
@@ -167,8 +166,8 @@ async def test_a_tool_that_failed_is_asked_again(machine: Machine) -> None:
 
 async def test_detected_has_the_hardware_beside_what_can_be_used(machine: Machine) -> None:
     machine.says(Usable(["cpu"], {"cpu": 1}))
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4)])
-    found = await detect(machine.hardware)
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
+    found = await machine.hardware.detect()
     assert [device.backend for device in found.hardware] == ["cuda", "cuda", "cpu"]
     assert (found.backends, found.devices) == (["cpu"], {"cpu": 1})
     [command] = found.advice
@@ -177,14 +176,14 @@ async def test_detected_has_the_hardware_beside_what_can_be_used(machine: Machin
 
 
 async def test_where_all_is_used_there_is_no_advice(machine: Machine) -> None:
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4)])
-    found = await detect(machine.hardware)
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
+    found = await machine.hardware.detect()
     assert (found.backends, found.advice, found.notes) == (["cuda", "cpu"], [], [])
 
 
 async def test_cards_that_llama_cpp_does_not_see_are_noted(machine: Machine) -> None:
-    machine.cards = Cards([cuda(0, 3), cuda(1, 4), cuda(2, 4)], notes=["one line was odd"])
-    found = await detect(machine.hardware)
+    machine.cards = FoundCards([cuda(0, 3), cuda(1, 4), cuda(2, 4)], notes=["one line was odd"])
+    found = await machine.hardware.detect()
     assert found.notes == ["one line was odd", "llama.cpp sees 2 of the 3 cuda devices"]
 
 
@@ -201,8 +200,7 @@ def test_a_card_can_be_where_a_tool_or_a_device_file_is(
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(hardware, "_NODES", (str(tmp_path / "dri"),))
     for name in (tool, node):
         if name is not None:
             (tmp_path / name).touch(mode=0o755)
-    assert hardware._may_have_gpu() is wanted
+    assert has_gpu_signs(device_files=[tmp_path / "dri"]) is wanted

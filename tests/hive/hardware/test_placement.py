@@ -1,13 +1,23 @@
-"""Whether a model can run here."""
+"""Whether a model can run here, and on which device."""
 
 from __future__ import annotations
 
 import pytest
 
-from rbee.contract.errors import BackendUnavailable, VramExhausted
-from rbee.hive.hardware.placement import arithmetic, check_memory, choose_backend, required_bytes
+from rbee.contract.errors import BackendUnavailable, ErrorBody, RbeeError, VramExhausted
+from rbee.contract.nodes import DeviceMemory
+from rbee.hive.hardware.placement import (
+    arithmetic,
+    check_memory,
+    choose_backend,
+    choose_device,
+    label,
+    required_bytes,
+    same_cards,
+)
 
 MB = 1_000_000
+GB = 10**9
 
 
 def test_a_model_needs_a_fifth_more_than_its_size() -> None:
@@ -76,3 +86,70 @@ def test_a_backend_that_is_not_there_is_named_with_those_that_are() -> None:
         choose_backend("metal", ["cuda", "cpu"])
     assert caught.value.details == {"backend": "metal", "available": ["cuda", "cpu"]}
     assert "cuda, cpu" in caught.value.advice
+
+
+def test_the_command_is_the_advice_also_after_it_has_crossed_http() -> None:
+    with pytest.raises(BackendUnavailable) as caught:
+        choose_backend("cuda", ["cpu"], "CMAKE_ARGS=… pip")
+    body = caught.value.envelope().error
+    over = RbeeError.from_body(ErrorBody(body.code, body.message, body.details))
+    assert over.advice.endswith("CMAKE_ARGS=… pip")
+    assert "Available here: cpu." in over.advice
+
+
+def test_without_a_command_the_details_are_the_contracts() -> None:
+    with pytest.raises(BackendUnavailable) as caught:
+        choose_backend("metal", ["cpu"])
+    assert set(caught.value.details) == {"backend", "available"}
+    assert caught.value.advice.startswith("Available here: cpu.")
+
+
+def card(index: int, free: int, total: int = 24, backend: str = "cuda") -> DeviceMemory:
+    return DeviceMemory(backend, index, "card", total * GB, free * GB)
+
+
+def test_without_a_wish_the_freest_is_taken() -> None:
+    assert choose_device("cuda", None, [card(0, 5), card(1, 9), card(2, 7)]) == card(1, 9)
+
+
+def test_of_two_as_free_the_first_is_taken() -> None:
+    assert choose_device("cuda", None, [card(1, 9), card(0, 9)]) == card(0, 9)
+
+
+def test_the_device_that_was_asked_for_is_taken_however_full_it_is() -> None:
+    assert choose_device("cuda", 0, [card(0, 0), card(1, 9)]) == card(0, 0)
+
+
+def test_where_there_is_no_such_device_the_freest_counts() -> None:
+    assert choose_device("cuda", 7, [card(0, 5), card(1, 9)]) == card(1, 9)
+
+
+def test_only_the_backends_own_devices_count() -> None:
+    assert choose_device("vulkan", None, [card(0, 5), card(0, 2, backend="vulkan")]) == card(
+        0, 2, backend="vulkan"
+    )
+    assert choose_device("metal", None, [card(0, 5)]) is None
+
+
+def test_a_card_that_does_not_tell_its_memory_has_none_of_its_own() -> None:
+    assert choose_device("cuda", 0, [card(0, 0, total=0)]) is None
+
+
+def test_a_device_is_told_by_backend_and_number_and_the_cpu_by_its_name() -> None:
+    assert label(card(1, 5)) == "cuda:1"
+    assert label(card(0, 5, backend="cpu")) == "cpu"
+
+
+def test_cards_with_about_the_same_memory_are_the_same_and_tell_what_is_free_now() -> None:
+    known = [card(0, 20, total=23), card(1, 20, total=7)]
+    now = [card(1, 1, total=7), card(0, 2, total=24)]
+    assert same_cards(known, now) == [card(0, 2, total=24), card(1, 1, total=7)]
+
+
+def test_a_divided_card_is_another_one() -> None:
+    assert same_cards([card(0, 9, total=10)], [card(0, 70, total=80)]) is None
+
+
+def test_another_number_of_cards_is_not_the_same() -> None:
+    assert same_cards([card(0, 9)], [card(0, 9), card(1, 9)]) is None
+    assert same_cards([card(0, 9), card(1, 9)], [card(0, 9), card(2, 9)]) is None

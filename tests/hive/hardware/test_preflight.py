@@ -7,11 +7,11 @@ import pytest
 
 from rbee.contract.errors import BackendUnavailable, VramExhausted
 from rbee.contract.nodes import DeviceMemory, Usable
-from rbee.hive.hardware.card_tools import Cards
-from rbee.hive.hardware.preflight import Preflight, Wish
+from rbee.hive.hardware.card_tools import FoundCards
+from rbee.hive.hardware.preflight import DeviceRequest, Preflight
 
 MB = 1_000_000
-ANYWHERE = Wish()
+ANYWHERE = DeviceRequest()
 RAM = DeviceMemory("cpu", 0, "RAM", 10**12, 10**11)
 
 
@@ -35,9 +35,9 @@ class FakeHardware:
     async def memory(self) -> list[DeviceMemory]:
         return [*self._gpus, RAM]
 
-    async def cards(self) -> Cards:
+    async def cards(self) -> FoundCards:
         self.looked = True
-        return Cards(self._found)
+        return FoundCards(self._found)
 
 
 class Made:
@@ -52,7 +52,7 @@ class Made:
         )
 
     async def check(
-        self, size: int, wish: Wish = ANYWHERE, smaller: str | None = None
+        self, size: int, wish: DeviceRequest = ANYWHERE, smaller: str | None = None
     ) -> tuple[str, int]:
         """As a spawn does: memory, then the backend."""
         self.asked_for: list[int] = []
@@ -61,9 +61,9 @@ class Made:
             self.asked_for.append(room)
             return smaller
 
-        place = await self.preflight.place(wish)
+        place = await self.preflight.memory_device(wish)
         await self.preflight.check_memory(wish, place, size * MB, 0, fitting)
-        return await self.preflight.choose(wish, place)
+        return await self.preflight.backend_and_device(wish, place)
 
 
 async def test_the_freest_device_of_the_best_backend_is_chosen_and_handed_on() -> None:
@@ -84,9 +84,9 @@ async def test_a_model_that_just_fits_is_told_to_fit() -> None:
 
 async def test_the_device_that_was_asked_for_counts_and_is_handed_on() -> None:
     made = Made([device(0, 5000), device(1, 9000)])
-    assert await made.check(3000, Wish("cuda", 0)) == ("cuda", 0)
+    assert await made.check(3000, DeviceRequest("cuda", 0)) == ("cuda", 0)
     with pytest.raises(VramExhausted) as caught:
-        await made.check(5000, Wish("cuda", 0), "hf:a/b:Q2_K")
+        await made.check(5000, DeviceRequest("cuda", 0), "hf:a/b:Q2_K")
     details = caught.value.details
     assert (details["device"], details["required"], details["available"]) == ("cuda:0", 6000, 5000)
     assert "hf:a/b:Q2_K would fit" in caught.value.message
@@ -100,16 +100,16 @@ async def test_what_a_card_lacks_the_machines_memory_does_not_make_good() -> Non
 
 async def test_on_the_cpu_the_machines_memory_counts_and_not_the_cards() -> None:
     made = Made([device(0, 1)])
-    assert await made.check(5, Wish("cpu")) == ("cpu", 0)
+    assert await made.check(5, DeviceRequest("cpu")) == ("cpu", 0)
     free = psutil.virtual_memory().available // MB
     with pytest.raises(VramExhausted) as caught:
-        await made.check(2 * free, Wish("cpu"))
+        await made.check(2 * free, DeviceRequest("cpu"))
     assert caught.value.details["device"] == "cpu"
 
 
 async def test_forced_it_is_loaded_and_that_is_said() -> None:
     made = Made([device(0, 100)])
-    assert await made.check(5000, Wish(force=True)) == ("cuda", 0)
+    assert await made.check(5000, DeviceRequest(force=True)) == ("cuda", 0)
     assert "memory is not enough, needs 6000 MB" in made.said[0]
     assert "as forced" in made.said[0]
     assert made.asked_for == []
@@ -117,46 +117,46 @@ async def test_forced_it_is_loaded_and_that_is_said() -> None:
 
 async def test_forced_without_need_nothing_is_said_of_it() -> None:
     made = Made([device(0, 9000)])
-    await made.check(5000, Wish(force=True))
+    await made.check(5000, DeviceRequest(force=True))
     assert "memory is enough" in made.said[0]
 
 
 async def test_force_brings_no_backend() -> None:
     with pytest.raises(BackendUnavailable):
-        await Made().check(1, Wish("metal", force=True))
+        await Made().check(1, DeviceRequest("metal", force=True))
 
 
 async def test_memory_comes_before_the_backend_on_a_card_that_llama_cpp_can_not_use() -> None:
     made = Made(found=[device(0, 4000), device(1, 2000)])
     with pytest.raises(VramExhausted) as caught:
-        await made.check(5000, Wish("cuda"))
+        await made.check(5000, DeviceRequest("cuda"))
     assert caught.value.details["device"] == "cuda:0"
     with pytest.raises(BackendUnavailable) as unavailable:
-        await made.check(3000, Wish("cuda"))
+        await made.check(3000, DeviceRequest("cuda"))
     assert "GGML_CUDA=on" in unavailable.value.advice
 
 
 async def test_of_a_backend_without_any_hardware_the_machines_memory_is_looked_at() -> None:
     made = Made()
     with pytest.raises(BackendUnavailable) as caught:
-        await made.check(1, Wish("metal"))
+        await made.check(1, DeviceRequest("metal"))
     assert set(caught.value.details) == {"backend", "available"}
     assert "memory is enough" in made.said[0]
     free = psutil.virtual_memory().available // MB
     with pytest.raises(VramExhausted):
-        await made.check(2 * free, Wish("metal"))
+        await made.check(2 * free, DeviceRequest("metal"))
 
 
 async def test_a_backend_nobody_ever_heard_of_starts_no_search_for_cards() -> None:
     made = Made()
     with pytest.raises(BackendUnavailable):
-        await made.check(1, Wish("abacus"))
+        await made.check(1, DeviceRequest("abacus"))
     assert not made.hardware.looked
 
 
 async def test_a_device_that_there_is_not_is_refused() -> None:
     with pytest.raises(BackendUnavailable, match="no device 2"):
-        await Made([device(0, 9000), device(1, 9000)]).check(1, Wish("cuda", 2))
+        await Made([device(0, 9000), device(1, 9000)]).check(1, DeviceRequest("cuda", 2))
 
 
 async def test_a_card_that_does_not_tell_its_memory_has_the_machines() -> None:
@@ -169,18 +169,20 @@ async def test_who_computes_on_the_cpu_beside_a_card_is_told_how_to_use_it() -> 
     made.hardware.has_nvidia_tool = True
     await made.check(1)
     assert made.said[-1].endswith("rbee-hive detect")
-    await made.check(1, Wish("cpu"))
+    await made.check(1, DeviceRequest("cpu"))
     assert made.said[-1].endswith("the backend cpu is there")
 
 
 async def test_before_a_download_to_run_the_devices_free_memory_counts() -> None:
     made = Made([device(0, 5000)])
-    await made.preflight.check_download(Wish(), 5000 * MB, lambda _: None)
+    await made.preflight.check_download(DeviceRequest(), 5000 * MB, lambda _: None)
     with pytest.raises(VramExhausted) as caught:
-        await made.preflight.check_download(Wish(), 5001 * MB, lambda room: f"of {room // MB}")
+        await made.preflight.check_download(
+            DeviceRequest(), 5001 * MB, lambda room: f"of {room // MB}"
+        )
     assert "free on cuda:0" in caught.value.message
     assert "of 5000 would fit" in caught.value.message
-    await made.preflight.check_download(Wish(force=True), 5001 * MB, lambda _: None)
+    await made.preflight.check_download(DeviceRequest(force=True), 5001 * MB, lambda _: None)
     assert made.said == []
 
 

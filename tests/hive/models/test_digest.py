@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rbee.hive.models import digest
-from rbee.hive.models.digest import Follower, StoppedError, sha256
+from rbee.hive.models.digest import BackgroundHash, StoppedError, sha256
 
 DATA = bytes(range(256)) * 40_000  # ten megabytes, so in several pieces
 
@@ -47,41 +47,43 @@ def test_who_is_told_may_end_it(tmp_path: Path) -> None:
 
 @settings(max_examples=25)
 @given(st.lists(st.binary(max_size=300), max_size=6))
-def test_a_growing_file_is_followed_piece_by_piece(
+def test_a_growing_file_is_hashed_piece_by_piece(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
 ) -> None:
     path = tmp_path_factory.mktemp("growing") / "m"
     path.touch()
-    follower = Follower(path)
+    hashing = BackgroundHash(path)
     with path.open("ab", buffering=0) as file:
         for piece in pieces:
             file.write(piece)
-            follower.grown(file.tell())
-    assert follower.result() == hashlib.sha256(b"".join(pieces)).hexdigest()
+            hashing.grow_to(file.tell())
+    assert hashing.result() == hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
 def test_what_was_there_before_is_hashed_too(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(DATA)
-    follower = Follower(tmp_path / "m")
-    follower.grown(len(DATA))
-    assert follower.result() == hashlib.sha256(DATA).hexdigest()
+    hashing = BackgroundHash(tmp_path / "m")
+    hashing.grow_to(len(DATA))
+    assert hashing.result() == hashlib.sha256(DATA).hexdigest()
 
 
 def test_only_what_is_told_of_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"abc and what is not told of")
-    follower = Follower(tmp_path / "m")
-    follower.grown(3)
-    assert follower.result() == hashlib.sha256(b"abc").hexdigest()
+    hashing = BackgroundHash(tmp_path / "m")
+    hashing.grow_to(3)
+    assert hashing.result() == hashlib.sha256(b"abc").hexdigest()
 
 
 @pytest.mark.parametrize("size", [0, 3])
 def test_given_up_it_ends(tmp_path: Path, size: int) -> None:
     (tmp_path / "m").write_bytes(b"abc")
-    follower = Follower(tmp_path / "m")
-    follower.grown(size)
-    follower.close()
-    follower._thread.join(5)
-    assert not follower._thread.is_alive()
+    before = set(threading.enumerate())
+    hashing = BackgroundHash(tmp_path / "m")
+    [thread] = set(threading.enumerate()) - before
+    hashing.grow_to(size)
+    hashing.close()
+    thread.join(5)
+    assert not thread.is_alive()
 
 
 def test_what_the_disk_refuses_is_told_at_the_end(
@@ -92,23 +94,21 @@ def test_what_the_disk_refuses_is_told_at_the_end(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(digest, "_SETTLED_EVERY", 1)
     monkeypatch.setattr(os, "fsync", full)
     (tmp_path / "m").write_bytes(DATA)
-    follower = Follower(tmp_path / "m")
-    follower.grown(len(DATA))
+    hashing = BackgroundHash(tmp_path / "m", sync_every=1)
+    hashing.grow_to(len(DATA))
     with pytest.raises(OSError, match="No space"):
-        follower.result()
+        hashing.result()
 
 
 def test_on_its_way_it_has_the_disk_take_what_is_hashed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settled: list[int] = []
-    monkeypatch.setattr(digest, "_SETTLED_EVERY", 4 << 20)
-    monkeypatch.setattr(os, "fsync", settled.append)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
     (tmp_path / "m").write_bytes(DATA)
-    follower = Follower(tmp_path / "m")
-    follower.grown(len(DATA))
-    assert follower.result() == hashlib.sha256(DATA).hexdigest()
-    assert len(settled) == len(DATA) // (4 << 20)
+    hashing = BackgroundHash(tmp_path / "m", sync_every=4 << 20)
+    hashing.grow_to(len(DATA))
+    assert hashing.result() == hashlib.sha256(DATA).hexdigest()
+    assert len(synced) == len(DATA) // (4 << 20)

@@ -17,16 +17,15 @@ import pytest
 from rbee.contract.errors import DiskFull, Internal, ModelGated, RequestCanceled, ShuttingDown
 from rbee.contract.events import Download as News
 from rbee.contract.model_ref import parse
-from rbee.hive.models import download as of_one
-from rbee.hive.models import fetching
-from rbee.hive.models.download import Download
-from rbee.hive.models.downloads import Downloads
+from rbee.hive.models.downloads import WATCHED_WITHIN_S, Download, Downloads
 from rbee.hive.models.folder import Folder
-from rbee.hive.models.hub import Flow, Hub, PassingError
+from rbee.hive.models.hub import FileStream, Hub, TransientError
 from rbee.hive.models.repository import RemoteFile, RemoteModel
+from rbee.hive.models.transfer import TransferSettings
 
 DATA = b"GGUF and what follows"
 HALF = len(DATA) // 2
+EAGER = TransferSettings(buffer_bytes=1, report_every_s=0.0, look_again_s=0.001)
 
 
 class FakeHub:
@@ -41,13 +40,13 @@ class FakeHub:
         self.open = 0
 
     @contextlib.contextmanager
-    def flow(self, _: RemoteModel, file: RemoteFile, start: int) -> Iterator[Flow]:
+    def stream(self, _: RemoteModel, file: RemoteFile, start: int) -> Iterator[FileStream]:
         self.asked.append((file.path, start))
         self.open += 1
         near, far = socket.socketpair()
         try:
             with near, far:
-                yield Flow(start, self._pieces(start, near), near)
+                yield FileStream(start, self._pieces(start, near), near)
         finally:
             self.open -= 1
 
@@ -56,7 +55,7 @@ class FakeHub:
             yield DATA[start:HALF]
         while not self.go.wait(0.005):
             if select.select([near], [], [], 0)[0]:  # it is cut
-                raise PassingError("Connection closed early")
+                raise TransientError("Connection closed early")
         if self.error is not None:
             raise self.error
         yield DATA[max(start, HALF) :]
@@ -72,12 +71,13 @@ MODEL = remote("m.gguf")
 
 
 class Made:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, watched_within_s: float = WATCHED_WITHIN_S) -> None:
         self.hub = FakeHub()
         self.folder = Folder(root)
         self.arrived: list[tuple[str, Path, list[str]]] = []
         self.error: Exception | None = None
-        self.downloads = Downloads(cast(Hub, self.hub), self.folder, self._arrive)
+        hub = cast(Hub, self.hub)
+        self.downloads = Downloads(hub, self.folder, self._arrive, EAGER, watched_within_s)
 
     async def _arrive(self, model: RemoteModel, path: Path, _: str | None, sums: list[str]) -> None:
         if self.error is not None:
@@ -89,12 +89,17 @@ class Made:
 
 
 @pytest.fixture
-async def made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_at_once: None
-) -> AsyncIterator[Made]:
-    monkeypatch.setattr(fetching, "_TELL_EVERY_S", 0.0)
-    monkeypatch.setattr(fetching, "_LOOK_AGAIN_S", 0.001)
+async def made(tmp_path: Path) -> AsyncIterator[Made]:
     one = Made(tmp_path / "models")
+    async with asyncio.timeout(10):
+        yield one
+        await one.downloads.end_all()
+
+
+@pytest.fixture
+async def impatient(tmp_path: Path) -> AsyncIterator[Made]:
+    """Ends a download that nobody watches within 10 ms, where the hive waits for 10 s."""
+    one = Made(tmp_path / "models", watched_within_s=0.01)
     async with asyncio.timeout(10):
         yield one
         await one.downloads.end_all()
@@ -228,25 +233,19 @@ async def test_detached_by_a_later_asker_it_goes_on_too(made: Made) -> None:
     assert len(made.arrived) == 1
 
 
-async def test_nobody_who_comes_within_the_time_ends_it(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert of_one._WATCHED_WITHIN_S == 10.0
-    monkeypatch.setattr(of_one, "_WATCHED_WITHIN_S", 0.01)
-    download = made.downloads.begin(MODEL, detach=False)
+async def test_nobody_who_comes_within_the_time_ends_it(impatient: Made) -> None:
+    assert WATCHED_WITHIN_S == 10.0
+    download = impatient.downloads.begin(MODEL, detach=False)
     await download.ended()
     with pytest.raises(RequestCanceled, match="Nobody waited"):
         await heard(download)
 
 
-async def test_a_watcher_who_comes_in_time_may_watch_for_longer(
-    made: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(of_one, "_WATCHED_WITHIN_S", 0.01)
-    download = made.downloads.begin(MODEL, detach=False)
+async def test_a_watcher_who_comes_in_time_may_watch_for_longer(impatient: Made) -> None:
+    download = impatient.downloads.begin(MODEL, detach=False)
     watching = await half_there(download)
     await asyncio.sleep(0.03)
-    assert made.downloads.of(download.path) is download
+    assert impatient.downloads.of(download.path) is download
     await left(watching)
 
 
@@ -335,7 +334,7 @@ async def test_the_parts_of_a_split_model_are_one_download(made: Made) -> None:
 
 
 async def test_a_line_that_breaks_is_told_and_tried_again(made: Made) -> None:
-    made.hub.error = PassingError("Connection reset")
+    made.hub.error = TransientError("Connection reset")
     made.hub.go.set()
     download = made.downloads.begin(MODEL, detach=False)
     told = []

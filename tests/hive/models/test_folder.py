@@ -1,15 +1,16 @@
-"""What lies in the models folder, by whomever it was put there."""
+"""What lies in the models folder, whoever put it there."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
 from rbee.contract.model_ref import parse
-from rbee.hive.models.folder import Folder, Found
+from rbee.hive.models.folder import Folder, Found, make_folder
 from rbee.hive.models.repository import place
 
 SUM = "ab" * 8
@@ -245,3 +246,30 @@ def test_the_disk_is_told_before_the_folder_is_made(folder: Folder, tmp_path: Pa
     deep = Folder(folder.root / "not" / "there")
     assert deep.total_bytes() == shutil.disk_usage(tmp_path).total
     assert 0 < deep.free_bytes() <= deep.total_bytes()
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_below_a_folder_that_a_group_shares_the_group_may_write(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    models.chmod(0o2775)
+    make_folder(models / "lab" / "small")
+    assert [mode(each) for each in (models / "lab", models / "lab" / "small")] == [0o2775] * 2
+
+
+@pytest.mark.parametrize("above", [0o755, 0o775])
+def test_elsewhere_the_umask_counts(tmp_path: Path, above: int) -> None:
+    tmp_path.chmod(above)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    make_folder(tmp_path / "lab" / "small")
+    assert mode(tmp_path / "lab" / "small") == mode(plain)
+
+
+def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+    (tmp_path / "lab").touch()
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "lab")

@@ -16,7 +16,7 @@ import pytest
 
 from rbee.contract.errors import DownloadFailed, ModelGated, ModelNotFound
 from rbee.contract.model_ref import parse
-from rbee.hive.models.hub import Flow, Hub, PassingError
+from rbee.hive.models.hub import FileStream, Hub, TransientError
 from rbee.hive.models.repository import RemoteModel, pick
 from rbee.runtime import bind
 from tests.hive.conftest import COMMIT, Answer, HubServer, ranged, refuse, reply, reset
@@ -39,8 +39,8 @@ def model(hub: Hub) -> RemoteModel:
 
 
 def fetched(hub: Hub, model: RemoteModel, start: int = 0) -> tuple[int, bytes]:
-    with hub.flow(model, model.files[0], start) as flow:
-        return flow.start, b"".join(flow.pieces)
+    with hub.stream(model, model.files[0], start) as stream:
+        return stream.start, b"".join(stream.chunks)
 
 
 def test_a_listing_names_every_file_with_its_size_and_sum(hub: Hub, hub_server: HubServer) -> None:
@@ -103,7 +103,7 @@ def test_what_is_not_the_file_does_not_begin(
     hub: Hub, model: RemoteModel, hub_server: HubServer, answer: Answer
 ) -> None:
     hub_server.answers[FILE] = answer
-    with pytest.raises(PassingError, match=r"is not sub/m\.gguf"):
+    with pytest.raises(TransientError, match=r"is not sub/m\.gguf"):
         fetched(hub, model, 1000)
 
 
@@ -111,7 +111,7 @@ def test_a_page_is_not_the_beginning_of_a_file(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.answers[FILE] = reply(b"<html></html>", headers={"Content-Type": "text/html"})
-    with pytest.raises(PassingError, match="is not"):
+    with pytest.raises(TransientError, match="is not"):
         fetched(hub, model)
 
 
@@ -129,9 +129,9 @@ def test_a_token_that_was_told_goes_before_the_machines_own(
 def test_the_beginning_alone_is_asked_for(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
-    assert hub.piece(model, 0, 100) == DATA[:100]
+    assert hub.read_range(model, 0, 100) == DATA[:100]
     assert hub_server.header("range") == "bytes=0-99"
-    assert hub.piece(model, 100, 50) == DATA[100:150]
+    assert hub.read_range(model, 100, 50) == DATA[100:150]
     assert hub_server.header("range") == "bytes=100-149"
 
 
@@ -139,15 +139,15 @@ def test_the_beginning_is_cut_out_of_more(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.answers[FILE] = reply(DATA)
-    assert hub.piece(model, 100, 50) == DATA[100:150]
+    assert hub.read_range(model, 100, 50) == DATA[100:150]
 
 
 def test_a_beginning_that_is_too_short_is_worth_another_attempt(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.answers[FILE] = ranged(DATA[:50])
-    with pytest.raises(PassingError, match="is not"):
-        hub.piece(model, 0, 100)
+    with pytest.raises(TransientError, match="is not"):
+        hub.read_range(model, 0, 100)
 
 
 def test_without_a_token_none_is_sent(hub: Hub, hub_server: HubServer) -> None:
@@ -248,7 +248,7 @@ def test_what_may_pass_is_worth_another_attempt(
 ) -> None:
     hub_server.answers[FILE] = hub_server.answers[LISTING] = refuse(status)
     for ask in (lambda: hub.listing(REF), lambda: fetched(hub, model)):
-        with pytest.raises(PassingError) as caught:
+        with pytest.raises(TransientError) as caught:
             ask()
         assert (caught.value.reason, caught.value.pause_s) == (f"HTTP {status}", 0.0)
     assert len(hub_server.asked) == 3
@@ -262,7 +262,7 @@ def test_the_pause_that_the_hub_asks_for_is_told(
     hub: Hub, hub_server: HubServer, asked: str, pause: float
 ) -> None:
     hub_server.answers[LISTING] = refuse(429, **{"Retry-After": asked})
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         hub.listing(REF)
     assert caught.value.pause_s == pause
 
@@ -284,7 +284,7 @@ def test_a_reset_connection_is_told_as_one(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.answers[FILE] = reset()
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         fetched(hub, model)
     assert caught.value.reason == "Connection reset"
 
@@ -296,11 +296,11 @@ def test_what_came_before_the_end_that_was_too_early_has_come(
     hub_server.answers[FILE] = reply(DATA[:50], headers=length)
     came = bytearray()
     with (
-        pytest.raises(PassingError) as caught,
-        hub.flow(model, model.files[0], 0) as flow,
+        pytest.raises(TransientError) as caught,
+        hub.stream(model, model.files[0], 0) as stream,
     ):
-        for piece in flow.pieces:
-            came += piece
+        for chunk in stream.chunks:
+            came += chunk
     assert bytes(came) == DATA[:50]
     assert caught.value.reason == "Connection closed early"
 
@@ -309,16 +309,16 @@ def test_a_server_that_says_nothing_is_told_with_the_time_that_was_waited(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.says_nothing(FILE)
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         fetched(Hub(stall_s=0.1), model)
     assert caught.value.reason == "no byte for 0.1 s"
 
 
-def test_a_flow_that_dries_up_is_told_as_such(
+def test_a_stream_that_dries_up_is_told_as_such(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.stalls(FILE, DATA[:50])
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         fetched(Hub(stall_s=0.1), model)
     assert caught.value.reason == "no byte for 0.1 s"
 
@@ -331,7 +331,7 @@ def test_where_nothing_listens_is_told(
     with bind.listening_socket("127.0.0.1", 0) as sock:
         port = sock.getsockname()[1]
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{port}")
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         Hub(5.0).listing(REF)
     assert caught.value.reason == "Connection refused"
 
@@ -342,7 +342,7 @@ def test_a_reason_never_holds_the_address(
     cdn.answers["/blob?signature=s3cret"] = reset()
     location = f"{cdn.url}/blob?signature=s3cret"
     hub_server.answers[FILE] = reply(status=302, headers={"Location": location})
-    with pytest.raises(PassingError) as caught:
+    with pytest.raises(TransientError) as caught:
         fetched(hub, model)
     assert "s3cret" not in caught.value.reason
     assert caught.value.__cause__ is None
@@ -366,27 +366,27 @@ def test_offline_nobody_is_asked(
     assert hub_server.asked == []
 
 
-def test_a_flow_that_is_cut_ends_at_once(
+def test_a_stream_that_is_aborted_ends_at_once(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.stalls(FILE, DATA[:50])
     began = time.monotonic()
     with (
-        pytest.raises(PassingError),
-        hub.flow(model, model.files[0], 0) as flow,
+        pytest.raises(TransientError),
+        hub.stream(model, model.files[0], 0) as stream,
     ):
-        for _ in flow.pieces:
-            threading.Thread(target=flow.cut).start()
+        for _ in stream.chunks:
+            threading.Thread(target=stream.abort).start()
     assert time.monotonic() - began < 4
 
 
-def test_a_flow_may_be_cut_when_it_is_over(hub: Hub, model: RemoteModel) -> None:
-    with hub.flow(model, model.files[0], 0) as flow:
-        b"".join(flow.pieces)
-    flow.cut()
+def test_a_stream_may_be_aborted_when_it_is_over(hub: Hub, model: RemoteModel) -> None:
+    with hub.stream(model, model.files[0], 0) as stream:
+        b"".join(stream.chunks)
+    stream.abort()
 
 
-def test_cutting_a_flow_leaves_its_encryption_alone() -> None:
+def test_aborting_a_stream_leaves_its_encryption_alone() -> None:
     """A TLS socket's own shutdown forgets the keys: its reader would get what is encrypted."""
 
     class Tls(socket.socket):
@@ -395,7 +395,7 @@ def test_cutting_a_flow_leaves_its_encryption_alone() -> None:
 
     near, far = socket.socketpair()
     with Tls(fileno=near.detach()) as tls, far:
-        Flow(0, iter(()), tls).cut()
+        FileStream(0, iter(()), tls).abort()
         assert far.recv(1) == b""
 
 

@@ -20,7 +20,7 @@ from rbee.contract.events import Narration
 from rbee.contract.model_ref import parse
 from rbee.contract.models import Deleted, ModelRow
 from rbee.hive.models.folder import Folder
-from rbee.hive.models.inventory import Models, OnDisk
+from rbee.hive.models.inventory import Inventory, StoredModel
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.runtime.narration import Narrator
 from tests.hive.conftest import write_gguf
@@ -33,11 +33,11 @@ class Made:
         self.root = home / "models"
         self.database = home / "models.db"
         self.said: list[Narration] = []
-        self.models = self.again()
+        self.inventory = self.again()
 
-    def again(self) -> Models:
+    def again(self) -> Inventory:
         """As after a restart."""
-        return Models(self.database, Folder(self.root), Narrator(self.said.append))
+        return Inventory(self.database, Folder(self.root), Narrator(self.said.append))
 
     def put(self, place: str, data: bytes = b"GGUF, it says") -> Path:
         path = self.root / place
@@ -50,20 +50,20 @@ class Made:
         path = write_gguf(self.root / place)
         file = RemoteFile(place.split("/", 2)[2], path.stat().st_size, SUM)
         model = RemoteModel(parse(f"hf:{place}"), "c0ffee", (file,))
-        await self.models.arrived(model, path, "Q8_0", [SUM])
+        await self.inventory.add_downloaded(model, path, "Q8_0", [SUM])
         return path
 
-    async def found(self, text: str) -> OnDisk:
-        here = await self.models.find(parse(text))
-        assert here is not None
-        return here
+    async def found(self, text: str) -> StoredModel:
+        stored = await self.inventory.find(parse(text))
+        assert stored is not None
+        return stored
 
     async def deleted(self, text: str, *workers: str) -> Deleted:
-        path = await self.models.path_of(parse(text))
-        return await self.models.delete(path, lambda _: list(workers))
+        path = await self.inventory.deletable_path(parse(text))
+        return await self.inventory.delete(path, lambda _: list(workers))
 
     async def references(self) -> list[str]:
-        return [row.reference for row in await self.models.rows()]
+        return [row.reference for row in await self.inventory.rows()]
 
     @property
     def words(self) -> str:
@@ -74,17 +74,17 @@ class Made:
 async def made(tmp_path: Path) -> AsyncIterator[Made]:
     one = Made(tmp_path)
     yield one
-    await one.models.close()
+    await one.inventory.close()
 
 
 async def test_an_empty_node_has_nothing(made: Made) -> None:
-    assert await made.models.find(parse("hf:owner/repo")) is None
+    assert await made.inventory.find(parse("hf:owner/repo")) is None
     assert await made.references() == []
 
 
 async def test_what_a_download_brought_is_in_the_catalog(made: Made) -> None:
     path = await made.fetched()
-    [row] = await made.models.rows()
+    [row] = await made.inventory.rows()
     assert row == ModelRow(
         id=1,
         provider="hf",
@@ -101,7 +101,7 @@ async def test_what_a_download_brought_is_in_the_catalog(made: Made) -> None:
 async def test_the_file_itself_goes_before_its_name(made: Made) -> None:
     await made.fetched("owner/repo/m-Q4_K_M.gguf")
     await made.fetched("owner/repo/plain.gguf")
-    assert [row.quantization for row in await made.models.rows()] == ["Q8_0", "Q8_0"]
+    assert [row.quantization for row in await made.inventory.rows()] == ["Q8_0", "Q8_0"]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_every_reference_that_means_it_finds_it(made: Made, text: str) -> 
 )
 async def test_a_reference_that_means_another_one_does_not(made: Made, text: str) -> None:
     await made.fetched()
-    assert await made.models.find(parse(text)) is None
+    assert await made.inventory.find(parse(text)) is None
 
 
 async def test_of_a_repository_the_nearest_to_four_bits_that_is_here_is_meant(made: Made) -> None:
@@ -147,7 +147,7 @@ async def test_a_file_that_was_put_there_by_hand_is_found(made: Made) -> None:
     await made.fetched()
     path = made.put("owner/other/n-Q4_K_M.gguf")
     assert (await made.found("hf:owner/other")).path == path
-    row = (await made.models.rows())[0]
+    row = (await made.inventory.rows())[0]
     assert (row.provider, row.reference) == ("hf", "hf:owner/other/n-Q4_K_M.gguf")
     assert (row.sha256, row.quantization) == (None, "Q4_K_M")
     assert row.downloaded_at_unix == int(path.stat().st_mtime)
@@ -155,7 +155,7 @@ async def test_a_file_that_was_put_there_by_hand_is_found(made: Made) -> None:
 
 async def test_a_file_elsewhere_in_the_folder_is_one_of_its_own(made: Made) -> None:
     path = made.put("my-model.gguf")
-    [row] = await made.models.rows()
+    [row] = await made.inventory.rows()
     assert (row.provider, row.reference) == ("file", f"file:{path}")
     here = await made.found(f"file:{path}")
     assert here.row is not None
@@ -173,16 +173,16 @@ async def test_a_file_outside_the_folder_is_found_and_has_no_row(
 
 async def test_a_file_that_is_not_there_or_no_model_is_told(made: Made, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
-        await made.models.find(parse(f"file:{tmp_path}/m.gguf"))
+        await made.inventory.find(parse(f"file:{tmp_path}/m.gguf"))
     (tmp_path / "m.gguf").write_bytes(b"milk, bread")
     with pytest.raises(UnsupportedModelFormat):
-        await made.models.find(parse(f"file:{tmp_path}/m.gguf"))
+        await made.inventory.find(parse(f"file:{tmp_path}/m.gguf"))
 
 
 async def test_a_file_that_was_taken_away_by_hand_is_noticed(made: Made) -> None:
     path = await made.fetched()
     path.unlink()
-    assert await made.models.find(parse("hf:owner/repo")) is None
+    assert await made.inventory.find(parse("hf:owner/repo")) is None
     assert "is not there any more" in made.words
     assert await made.references() == []
 
@@ -190,11 +190,11 @@ async def test_a_file_that_was_taken_away_by_hand_is_noticed(made: Made) -> None
 async def test_a_part_that_was_taken_away_by_hand_is_noticed(made: Made) -> None:
     for number in (1, 2):
         made.put(f"owner/repo/m-Q8_0-0000{number}-of-00002.gguf")
-    assert await made.models.find(parse("hf:owner/repo")) is not None
+    assert await made.inventory.find(parse("hf:owner/repo")) is not None
     (made.root / "owner/repo/m-Q8_0-00002-of-00002.gguf").unlink()
-    assert await made.models.find(parse("hf:owner/repo")) is None
+    assert await made.inventory.find(parse("hf:owner/repo")) is None
     assert await made.references() == []
-    [row] = (await made.models.listing({})).models
+    [row] = (await made.inventory.listing({})).models
     assert (row.state, row.files) == ("partial", 2)
 
 
@@ -211,7 +211,7 @@ async def test_a_listing_tells_what_is_whole_on_its_way_and_left_behind(made: Ma
     coming = made.root / "c/c/m.gguf"
     made.put(f"c/c/m.gguf.100-{SUM[:16]}.part", bytes(40))
     made.put(f"a/a/m-Q2_K.gguf.100-{SUM[:16]}.part", bytes(7))
-    found = await made.models.listing({coming: 100})
+    found = await made.inventory.listing({coming: 100})
     assert [(row.reference, row.state, row.bytes_downloaded) for row in found.models] == [
         ("hf:a/a/m-Q2_K.gguf", "partial", 7),
         ("hf:b/b/m.gguf", "ready", whole.stat().st_size),
@@ -282,7 +282,9 @@ async def test_no_way_leads_out_of_the_folder(made: Made, tmp_path: Path, way: s
 async def test_a_detour_is_no_other_name_by_which_a_model_is_deleted(made: Made) -> None:
     path = await made.fetched()
     with pytest.raises(InvalidRequest):
-        await made.models.path_of(parse(f"file:{made.root}/owner/../owner/repo/{path.name}"))
+        await made.inventory.deletable_path(
+            parse(f"file:{made.root}/owner/../owner/repo/{path.name}")
+        )
 
 
 async def test_a_file_of_the_folder_may_be_deleted_by_its_path(made: Made) -> None:
@@ -296,10 +298,11 @@ async def test_a_damaged_catalog_is_made_again_from_the_files(made: Made) -> Non
     path = await made.fetched()
     made.put("owner/other/n-Q4_K_M.gguf")
     made.put(f"owner/other/x.gguf.9-{SUM[:16]}.part")
-    await made.models.rows()
-    await made.models._catalog._database._disconnect()
+    await made.inventory.rows()
+    await made.inventory.close()
     made.database.write_bytes(b"milk, bread\n" * 1000)
-    rows = await made.models.rows()
+    made.inventory = made.again()
+    rows = await made.inventory.rows()
     assert [(row.reference, row.sha256) for row in rows] == [
         ("hf:owner/other/n-Q4_K_M.gguf", None),
         ("hf:owner/repo/m-Q8_0.gguf", None),
@@ -311,15 +314,16 @@ async def test_a_damaged_catalog_is_made_again_from_the_files(made: Made) -> Non
 
 async def test_the_catalog_may_be_lost(made: Made) -> None:
     await made.fetched()
-    await made.models._catalog._database._disconnect()
+    await made.inventory.close()
     for path in made.database.parent.glob("models.db*"):
         path.unlink()
+    made.inventory = made.again()
     assert await made.references() == ["hf:owner/repo/m-Q8_0.gguf"]
 
 
 async def test_a_hash_that_is_found_is_kept(made: Made) -> None:
     made.put("owner/repo/m.gguf")
-    await made.models.keep_sums(await made.found("hf:owner/repo"), ["cd" * 32, "ef" * 32])
+    await made.inventory.keep_sums(await made.found("hf:owner/repo"), ["cd" * 32, "ef" * 32])
     with closing(sqlite3.connect(made.database)) as connection:
         assert connection.execute("SELECT sha256 FROM models").fetchall() == [
             (f"{'cd' * 32},{'ef' * 32}",)
@@ -346,7 +350,7 @@ async def test_a_disk_that_was_away_costs_no_hash(made: Made) -> None:
     assert await made.references() == []
     assert made.words.count("is not there any more") == 1
     made.root.with_name("away").rename(made.root)
-    [row] = await made.models.rows()
+    [row] = await made.inventory.rows()
     assert row.sha256 == SUM
 
 
@@ -354,7 +358,7 @@ async def test_a_part_names_the_model_that_is_deleted(made: Made) -> None:
     for number in (1, 2):
         made.put(f"owner/repo/m-Q8_0-0000{number}-of-00002.gguf")
     second = made.root / "owner/repo/m-Q8_0-00002-of-00002.gguf"
-    path = await made.models.path_of(parse(f"file:{second}"))
+    path = await made.inventory.deletable_path(parse(f"file:{second}"))
     assert path.name == "m-Q8_0-00001-of-00002.gguf"
     await made.deleted(f"file:{second}")
     assert await made.references() == []
@@ -362,10 +366,10 @@ async def test_a_part_names_the_model_that_is_deleted(made: Made) -> None:
 
 async def test_how_large_a_split_model_becomes_is_not_guessed(made: Made) -> None:
     made.put("owner/repo/m-Q8_0-00001-of-00002.gguf", bytes(10))
-    [row] = (await made.models.listing({})).models
+    [row] = (await made.inventory.listing({})).models
     assert (row.state, row.size_bytes, row.bytes_downloaded) == ("partial", 0, 10)
     first = made.root / "owner/repo/m-Q8_0-00001-of-00002.gguf"
-    [row] = (await made.models.listing({first: 25})).models
+    [row] = (await made.inventory.listing({first: 25})).models
     assert (row.state, row.size_bytes, row.bytes_downloaded) == ("downloading", 25, 10)
 
 
@@ -373,7 +377,7 @@ async def test_what_somebody_fetches_is_not_deleted(made: Made) -> None:
     part = made.put(f"owner/repo/m-Q8_0.gguf.100-{SUM[:16]}.part", bytes(40))
     with part.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(ModelInUse, match="just being fetched"):
+        with pytest.raises(ModelInUse, match="is being fetched"):
             await made.deleted("hf:owner/repo:Q8_0")
     assert part.exists()
     assert (await made.deleted("hf:owner/repo:Q8_0")).freed_bytes == 40

@@ -1,540 +1,62 @@
-"""One file from the Hub to the disk, whatever the Hub, the disk and other hives do meanwhile."""
+"""The speed of a transfer: over the last three seconds."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
-import hashlib
-import os
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, cast
+import pickle
 
 import pytest
 
-from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelGated, StateNotWritable
-from rbee.contract.model_ref import parse
-from rbee.hive.models.digest import Follower, StoppedError
-from rbee.hive.models.hub import Flow, Hub, PassingError
-from rbee.hive.models.repository import RemoteFile, RemoteModel
-from rbee.hive.models.transfer import HeldError, Transfer, is_held
+from rbee.hive.models.transfer import Rate
 
-DATA = bytes(range(256)) * 4
-SUM = hashlib.sha256(DATA).hexdigest()
-PIECE = 100
+MB = 1_000_000
 
-pytestmark = pytest.mark.usefixtures("written_at_once")
 
+def test_the_first_look_tells_no_speed() -> None:
+    assert Rate().mb_per_s(100.0, 50 * MB) == 0.0
 
-class FakeHub:
-    """Sends DATA in pieces of a hundred bytes. `limit`: it breaks off at that byte of the file;
-    `ranges`: whether it can begin elsewhere than at the beginning."""
 
-    def __init__(self) -> None:
-        self.data = DATA
-        self.limit: int | None = None
-        self.ranges = True
-        self.starts: list[int] = []
-        self.before: Callable[[int], None] = lambda _: None
-        self.error: Exception | None = None
+def test_two_looks_at_one_moment_tell_no_speed() -> None:
+    rate = Rate()
+    rate.mb_per_s(100.0, 0)
+    assert rate.mb_per_s(100.0, MB) == 0.0
 
-    @contextlib.contextmanager
-    def flow(self, _: RemoteModel, __: RemoteFile, start: int) -> Iterator[Flow]:
-        self.starts.append(start)
-        if self.error is not None:
-            raise self.error
-        begins = start if self.ranges else 0
-        yield Flow(begins, self._pieces(begins), None)
 
-    def _pieces(self, start: int) -> Iterator[bytes]:
-        end = len(self.data) if self.limit is None else self.limit
-        for at in range(start, end, PIECE):
-            self.before(at)
-            yield self.data[at : min(at + PIECE, end)]
-        if self.limit is not None:
-            raise PassingError("Connection reset")
+def test_what_was_there_before_is_not_counted() -> None:
+    rate = Rate()
+    rate.mb_per_s(100.0, 900 * MB)
+    assert rate.mb_per_s(101.0, 905 * MB) == pytest.approx(5.0)
 
 
-@pytest.fixture
-def hub() -> FakeHub:
-    return FakeHub()
+def test_a_steady_flow_is_told_as_it_is() -> None:
+    rate = Rate()
+    speeds = [rate.mb_per_s(tenth / 10, tenth * MB) for tenth in range(100)]
+    assert speeds[1:] == pytest.approx([10.0] * 99)
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "models" / "owner" / "repo" / "m.gguf"
+def test_what_is_older_than_three_seconds_is_forgotten() -> None:
+    rate = Rate()
+    for second, size in enumerate([0, 100, 200, 200, 200]):
+        rate.mb_per_s(float(second), size * MB)
+    assert rate.mb_per_s(5.0, 200 * MB) == 0.0
 
 
-class Made:
-    """A transfer, and what it told."""
+def test_up_to_three_seconds_are_looked_back_upon() -> None:
+    rate = Rate()
+    for second, size in enumerate([0, 60, 60]):
+        rate.mb_per_s(float(second), size * MB)
+    assert rate.mb_per_s(3.0, 60 * MB) == pytest.approx(20.0)
+    assert rate.mb_per_s(4.0, 60 * MB) == pytest.approx(0.0)
 
-    def __init__(self, hub: FakeHub, target: Path, sha256: str | None = SUM) -> None:
-        file = RemoteFile("m.gguf", len(DATA), sha256)
-        model = RemoteModel(parse("hf:owner/repo/m.gguf"), "c0ffee", (file,))
-        self.told: list[int] = []
-        self.transfer = Transfer(cast(Hub, hub), model, file, target, self.told.append)
-        self.part = self.transfer.part
 
-    def attempt(self) -> str:
-        return self.transfer.attempt()
+def test_a_pause_shows_and_is_forgotten_three_seconds_later() -> None:
+    rate = Rate()
+    rate.mb_per_s(0.0, 0)
+    assert rate.mb_per_s(60.0, 6 * MB) == pytest.approx(0.1)
+    assert rate.mb_per_s(63.0, 24 * MB) == pytest.approx(6.0)
 
 
-@pytest.fixture
-def made(hub: FakeHub, target: Path) -> Iterator[Made]:
-    one = Made(hub, target)
-    yield one
-    one.transfer.close()
-
-
-def begun(made: Made, data: bytes) -> None:
-    """What an earlier hive left behind."""
-    made.part.parent.mkdir(parents=True, exist_ok=True)
-    made.part.write_bytes(data)
-
-
-def lying(target: Path) -> list[str]:
-    return sorted(path.name for path in target.parent.iterdir())
-
-
-def test_a_file_that_comes_whole_gets_its_name(made: Made, target: Path) -> None:
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-    assert lying(target) == ["m.gguf"]
-    assert made.transfer.size == len(DATA)
-
-
-def test_the_partial_file_is_named_for_its_content(made: Made, target: Path) -> None:
-    assert made.part == target.with_name(f"m.gguf.{len(DATA)}-{SUM[:16]}.part")
-
-
-def test_how_far_it_is_is_told_from_what_was_there(made: Made) -> None:
-    begun(made, DATA[:300])
-    made.attempt()
-    assert made.told[0] == 300
-    assert made.told == sorted(made.told)
-    assert made.told[-1] == len(DATA)
-
-
-def test_it_goes_on_where_another_left_off(made: Made, hub: FakeHub, target: Path) -> None:
-    begun(made, DATA[:333])
-    assert made.attempt() == SUM
-    assert hub.starts == [333]
-    assert target.read_bytes() == DATA
-
-
-def test_attempts_go_on_where_the_last_one_broke_off(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    for limit in (250, 700):
-        hub.limit = limit
-        with pytest.raises(PassingError):
-            made.attempt()
-        assert made.transfer.size == limit
-        assert not target.exists()
-    hub.limit = None
-    assert made.attempt() == SUM
-    assert hub.starts == [0, 250, 700]
-    assert target.read_bytes() == DATA
-
-
-def test_the_beginning_is_hashed_once_however_many_attempts(
-    made: Made, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    followers: list[Path] = []
-
-    class Counted(Follower):
-        def __init__(self, path: Path) -> None:
-            followers.append(path)
-            super().__init__(path)
-
-    monkeypatch.setattr("rbee.hive.models.digest.Follower", Counted)
-    hub.limit = 500
-    with pytest.raises(PassingError):
-        made.attempt()
-    hub.limit = None
-    made.attempt()
-    assert followers == [made.part]
-
-
-def test_a_partial_file_that_is_whole_needs_no_hub(made: Made, hub: FakeHub, target: Path) -> None:
-    begun(made, DATA)
-    assert made.attempt() == SUM
-    assert hub.starts == []
-    assert target.exists()
-
-
-def test_a_server_without_ranges_is_begun_with_afresh(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    begun(made, DATA[:333])
-    hub.ranges = False
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-
-
-class Prompt:
-    """A follower that has read what it is told of as soon as it is told."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._sum = hashlib.sha256()
-        self._done = 0
-        self._closed = False
-
-    def grown(self, size: int) -> None:
-        if not self._closed:
-            self._sum.update(self._path.read_bytes()[self._done : size])
-            self._done = size
-
-    def result(self) -> str:
-        return self._sum.hexdigest()
-
-    def follows(self, _: int) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._closed = True
-
-
-@pytest.mark.parametrize("left", [b"damaged" + DATA[7:300], bytes(len(DATA) + 1)])
-def test_what_is_thrown_away_does_not_count(
-    made: Made, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, left: bytes
-) -> None:
-    monkeypatch.setattr("rbee.hive.models.digest.Follower", Prompt)
-    begun(made, left)
-    hub.ranges = False
-    assert made.attempt() == SUM
-
-
-def test_a_server_that_loses_its_ranges_between_attempts_is_begun_with_afresh(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    hub.limit = 500
-    with pytest.raises(PassingError):
-        made.attempt()
-    hub.limit, hub.ranges = None, False
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-
-
-def test_a_partial_file_that_is_too_long_is_begun_afresh(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    begun(made, DATA + b"more")
-    assert made.attempt() == SUM
-    assert hub.starts == [0]
-    assert target.read_bytes() == DATA
-
-
-def test_more_than_was_promised_is_not_written(made: Made, hub: FakeHub, target: Path) -> None:
-    hub.data = DATA + bytes(1000)
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-    assert max(made.told) == len(DATA)
-
-
-def test_less_than_was_promised_is_worth_another_attempt(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    hub.data = DATA[:500]
-    with pytest.raises(PassingError, match="Connection closed early"):
-        made.attempt()
-    assert made.part.read_bytes() == DATA[:500]
-    assert not target.exists()
-    hub.data = DATA
-    assert made.attempt() == SUM
-
-
-def test_a_wrong_content_is_removed_and_told_with_both_sums(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    hub.data = b"x" + DATA[1:]
-    with pytest.raises(ChecksumMismatch) as caught:
-        made.attempt()
-    assert caught.value.details == {
-        "file": str(target),
-        "expected": SUM,
-        "actual": hashlib.sha256(hub.data).hexdigest(),
-    }
-    assert lying(target) == []
-
-
-def test_after_a_wrong_content_an_attempt_begins_afresh(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    begun(made, b"damaged" + DATA[7:300])
-    with pytest.raises(ChecksumMismatch):
-        made.attempt()
-    assert made.attempt() == SUM
-    assert hub.starts == [300, 0]
-    assert target.read_bytes() == DATA
-
-
-def test_without_a_known_sum_what_comes_is_taken(hub: FakeHub, target: Path) -> None:
-    hub.data = b"x" + DATA[1:]
-    found = Made(hub, target, sha256=None).attempt()
-    assert found == hashlib.sha256(hub.data).hexdigest()
-    assert target.read_bytes() == hub.data
-
-
-def test_partial_files_of_another_content_are_forgotten(made: Made, target: Path) -> None:
-    target.parent.mkdir(parents=True)
-    other = target.with_name(f"m.gguf.99-{'cd' * 8}.part")
-    of_another = target.with_name(f"mm.gguf.99-{'cd' * 8}.part")
-    other.touch()
-    of_another.touch()
-    made.attempt()
-    assert lying(target) == ["m.gguf", of_another.name]
-
-
-def test_a_file_that_has_its_name_already_is_taken_if_it_is_the_hubs(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    target.parent.mkdir(parents=True)
-    target.write_bytes(DATA)
-    assert made.attempt() == SUM
-    assert hub.starts == []
-
-
-@pytest.mark.parametrize("data", [b"x" + DATA[1:], DATA[:-1], DATA + b"x"])
-def test_a_file_that_has_its_name_but_not_its_content_is_replaced(
-    made: Made, hub: FakeHub, target: Path, data: bytes
-) -> None:
-    target.parent.mkdir(parents=True)
-    target.write_bytes(data)
-    assert made.attempt() == SUM
-    assert hub.starts == [0]
-    assert target.read_bytes() == DATA
-
-
-def test_it_is_on_the_disk_before_it_has_its_name(
-    made: Made, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done: list[str] = []
-    fsync, replace = os.fsync, Path.replace
-
-    def synced(descriptor: int) -> None:
-        path = Path(f"/proc/self/fd/{descriptor}")
-        done.append("folder" if path.is_dir() else "file")
-        fsync(descriptor)
-
-    def renamed(path: Path, to: Path) -> Path:
-        done.append("name")
-        return replace(path, to)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", renamed)
-    made.attempt()
-    assert done == ["file", "name", "folder"]
-
-
-def test_a_file_that_another_fetches_is_left_alone(made: Made, hub: FakeHub) -> None:
-    begun(made, DATA[:300])
-    with made.part.open("rb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(HeldError) as caught:
-            made.attempt()
-        assert caught.value.size == 300
-    assert hub.starts == []
-    assert made.part.read_bytes() == DATA[:300]
-    assert made.attempt() == SUM
-
-
-def test_the_lock_is_held_while_it_comes(made: Made, hub: FakeHub) -> None:
-    seen: list[str] = []
-
-    def other(_: int) -> None:
-        with made.part.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                seen.append("held")
-
-    hub.before = other
-    made.attempt()
-    assert len(seen) == -(-len(DATA) // PIECE)
-
-
-def test_a_partial_file_that_went_before_it_was_locked_is_not_written(
-    made: Made, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = fcntl.flock
-
-    def late(descriptor: int, how: int) -> None:
-        made.part.unlink()  # the other hive has just given it its name
-        flock(descriptor, how)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    with pytest.raises(HeldError):
-        made.attempt()
-    assert hub.starts == []
-
-
-def test_it_can_be_stopped_from_another_thread(made: Made, hub: FakeHub, target: Path) -> None:
-    def stop(at: int) -> None:
-        if at == 500:
-            stopping = threading.Thread(target=made.transfer.stop)
-            stopping.start()
-            stopping.join()
-
-    hub.before = stop
-    with pytest.raises(StoppedError):
-        made.attempt()
-    assert made.part.read_bytes() == DATA[:500]  # what comes once it is cut is not believed
-    assert not target.exists()
-
-
-def test_stopped_it_begins_no_more(made: Made, hub: FakeHub) -> None:
-    made.transfer.stop()
-    with pytest.raises(StoppedError):
-        made.attempt()
-    assert hub.starts == []
-
-
-def test_stopping_wakes_whoever_waits_for_a_byte(made: Made, hub: FakeHub) -> None:
-    near, far = socket.socketpair()
-
-    @contextlib.contextmanager
-    def silent(*_: Any) -> Iterator[Flow]:
-        def pieces() -> Iterator[bytes]:
-            yield DATA[:PIECE]
-            threading.Thread(target=made.transfer.stop).start()
-            assert near.recv(1) == b""
-            raise PassingError("Connection closed early")
-
-        with near, far:
-            near.settimeout(5)
-            yield Flow(0, pieces(), near)
-
-    hub.flow = silent  # type: ignore[method-assign,assignment]
-    with pytest.raises((StoppedError, PassingError)):
-        made.attempt()
-
-
-def test_stopped_after_its_last_byte_it_does_not_get_its_name(
-    made: Made, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = Follower.result
-
-    def stopped(follower: Follower) -> str:
-        made.transfer.stop()
-        return result(follower)
-
-    monkeypatch.setattr(Follower, "result", stopped)
-    with pytest.raises(StoppedError):
-        made.attempt()
-    assert made.part.read_bytes() == DATA
-    assert not target.exists()
-
-
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told_with_what_is_missing_and_what_came_stays(
-    made: Made, target: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    write = os.write
-
-    def full(descriptor: int, data: bytes) -> int:
-        if os.fstat(descriptor).st_size >= 300:
-            raise OSError(code, os.strerror(code))
-        return write(descriptor, data)
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(DiskFull) as caught:
-        made.attempt()
-    assert caught.value.details == {"required": 1, "available": 0, "path": str(target.parent)}
-    assert made.part.read_bytes() == DATA[:300]
-    monkeypatch.undo()
-    assert made.attempt() == SUM
-
-
-def test_a_folder_that_can_not_be_made_is_told(made: Made, tmp_path: Path) -> None:
-    (tmp_path / "models").touch()
-    with pytest.raises(StateNotWritable) as caught:
-        made.attempt()
-    assert str(tmp_path / "models") in caught.value.details["path"]
-
-
-def test_what_the_hub_says_goes_through(made: Made, hub: FakeHub) -> None:
-    hub.error = ModelGated(model="hf:owner/repo", url="https://hub/owner/repo")
-    with pytest.raises(ModelGated):
-        made.attempt()
-
-
-def test_no_thread_is_left_when_it_is_closed(made: Made, hub: FakeHub) -> None:
-    hub.limit = 500
-    with pytest.raises(PassingError):
-        made.attempt()
-    following = [thread for thread in threading.enumerate() if thread.name == "sha256"]
-    made.transfer.close()
-    for thread in following:
-        thread.join(5)
-        assert not thread.is_alive()
-
-
-@pytest.mark.parametrize("left", [None, DATA[:100], b"x" * 700])
-def test_a_partial_file_that_another_program_changed_in_between_is_hashed_afresh(
-    made: Made, hub: FakeHub, target: Path, left: bytes | None
-) -> None:
-    hub.limit = 500
-    with pytest.raises(PassingError):
-        made.attempt()
-    made.part.unlink()
-    if left is not None:
-        made.part.write_bytes(left)
-    hub.limit = None
-    if left is not None and left not in DATA:
-        with pytest.raises(ChecksumMismatch):
-            made.attempt()
-        return
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-
-
-def test_a_partial_file_that_is_cut_in_between_is_hashed_afresh(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    hub.limit = 500
-    with pytest.raises(PassingError):
-        made.attempt()
-    os.truncate(made.part, 50)
-    hub.limit = None
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-
-
-def test_a_partial_file_that_goes_while_it_is_written_ends_the_attempt(
-    made: Made, hub: FakeHub, target: Path
-) -> None:
-    hub.before = lambda at: made.part.unlink() if at == 500 else None
-    with pytest.raises(PassingError, match="taken away"):
-        made.attempt()
-    hub.before = lambda _: None
-    assert made.attempt() == SUM
-    assert target.read_bytes() == DATA
-
-
-def test_what_somebody_writes_is_held(made: Made, hub: FakeHub) -> None:
-    seen: list[bool] = []
-    hub.before = lambda _: seen.append(is_held(made.part))
-    made.attempt()
-    assert set(seen) == {True}
-    assert not is_held(made.part)
-
-
-def test_what_another_hive_finishes_meanwhile_is_not_fetched_again(
-    made: Made, hub: FakeHub, target: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the look for the file and the lock on the partial one."""
-    forget = made.transfer._forget_other_contents
-
-    def done_meanwhile() -> None:
-        target.write_bytes(DATA)
-        forget()
-
-    monkeypatch.setattr(made.transfer, "_forget_other_contents", done_meanwhile)
-    assert made.attempt() == SUM
-    assert hub.starts == []
-    assert lying(target) == ["m.gguf"]
+def test_looking_often_keeps_little() -> None:
+    rate = Rate()
+    for hundredth in range(10_000):
+        rate.mb_per_s(hundredth / 100, hundredth)
+    assert len(pickle.dumps(rate)) < 20_000

@@ -209,7 +209,7 @@ async def test_disk_usage_goes_from_large_to_small_with_its_sum(queen: FakeQueen
         "40.0 GB  hf:b/b/m.gguf",
         "99 MB    hf:c/c/m.gguf",
         "98 MB    hf:a/a/m.gguf",
-        "40.2 GB  in all",
+        "40.2 GB  total",
         "localhost: 120.0 GB of 500.0 GB are free at /models",
     ]
 

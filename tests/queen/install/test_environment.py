@@ -24,14 +24,14 @@ class Programs:
     def __init__(self) -> None:
         self.fails: str | None = None
         self.ran: list[str] = []
-        self.more: dict[str, str] = {}
+        self.extra_environment: dict[str, str] = {}
         self.head = "#!{}/bin/python\n"
 
     def __call__(
         self, program: str, words: list[str], cwd: Path, more: dict[str, str] | None = None
     ) -> None:
         self.ran.append(program)
-        self.more |= more or {}
+        self.extra_environment |= more or {}
         if program == "venv":
             scripts = Path(words[-1]) / "bin"
             scripts.mkdir(parents=True)

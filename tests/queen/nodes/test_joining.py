@@ -66,6 +66,7 @@ async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr("rbee.queen.nodes.hive._LOOK_WITHIN_S", 0.5)
     async with AsyncExitStack() as stack:
         made = Lab(tmp_path / "beehives.db")
+        stack.push_async_callback(made.registry.close)
         stack.push_async_callback(made.nodes.close)
         await made.registry.open()
         yield made

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,10 @@ import pytest
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Token
 from rbee.contract.tasks import InferenceRequest
-from rbee.gguf.reading import read
-from rbee.worker.engine.engine import Begin, Cancel, Embed, Engine, Yield
+from rbee.gguf.reader import read
+from rbee.worker.engine.engine import Engine, Outputs
 from rbee.worker.engine.load import Loaded
+from rbee.worker.engine.request import Output, Request
 from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
@@ -136,36 +137,43 @@ class Stepped(Context):
 
 
 class Desk:
-    """Gives orders to an engine and hears what comes of them."""
+    """Submits requests to an engine by name and collects their outputs."""
 
     def __init__(self, load: Callable[[], Loaded], slots: int = 4) -> None:
         self.ready: list[Loaded | RbeeError] = []
-        self.heard: dict[str, list[Yield]] = {}
+        self.heard: dict[str, list[Output]] = {}
         self.engine = Engine(load, slots, self._take_ready, self._take)
+        self._requests: dict[str, Request] = {}
         self._news = asyncio.Event()
 
     def begin(self, name: str, prompt: str, max_tokens: int = 5, **how: Any) -> None:
-        """Order an answer: greedy, and with room for all of it, unless said otherwise."""
+        """Ask for an answer: greedy, and with room for all of it, unless said otherwise."""
         room = how.pop("room", len(prompt) + max_tokens)
-        request = InferenceRequest(
+        inference = InferenceRequest(
             prompt=prompt, max_tokens=max_tokens, **{"temperature": 0, **how}
         )
-        tokens = [WORDS.index(letter) for letter in prompt]
-        self.engine.order(Begin(name, request, tokens, room, time.monotonic()))
+        self._submit(name, [prompt], inference, room)
 
     def embed(self, name: str, *texts: str) -> None:
-        tokens = [[WORDS.index(letter) for letter in text] for text in texts]
-        self.engine.order(Embed(name, tokens))
+        self._submit(name, texts)
 
     def cancel(self, name: str) -> None:
-        self.engine.order(Cancel(name))
+        request = self._requests.get(name) or Request(name, time.monotonic())
+        self.engine.cancel(request)
+
+    async def stop(self) -> None:
+        """Stop the engine, which may still wait to be let: it computes no further step."""
+        stopping = asyncio.create_task(self.engine.stop())
+        await asyncio.sleep(0)  # it is told before it is let
+        self.let()
+        await stopping
 
     def let(self, steps: int = 10_000) -> None:
         """Let the engine compute so many steps; all that come, where nothing is said."""
         self.context.gate.release(steps)
 
     async def at_step(self, step: int) -> None:
-        """Wait until the engine wants to compute its so many-th step, and has no eye for orders."""
+        """Wait until the engine is about to compute that step, and reads its inbox no more."""
         for _ in range(step):
             assert await asyncio.to_thread(self.context.arrived.acquire, timeout=10)
 
@@ -186,7 +194,7 @@ class Desk:
     async def opened(self) -> None:
         await self.until(lambda: bool(self.ready))
 
-    async def last(self, name: str) -> Yield:
+    async def last(self, name: str) -> Output:
         """What the name's work ends with."""
         await self.until(lambda: name in self.heard and not isinstance(self.heard[name][-1], Token))
         return self.heard[name][-1]
@@ -207,10 +215,22 @@ class Desk:
         self.ready.append(news)
         self._news.set()
 
-    def _take(self, yields: list[tuple[str, Yield]]) -> None:
-        for name, event in yields:
-            self.heard.setdefault(name, []).append(event)
+    def _take(self, outputs: Outputs) -> None:
+        for request, output in outputs:
+            self.heard.setdefault(request.id, []).append(output)
         self._news.set()
+
+    def _submit(
+        self,
+        name: str,
+        texts: Iterable[str],
+        inference: InferenceRequest | None = None,
+        room: int = 0,
+    ) -> None:
+        tokens = [[WORDS.index(letter) for letter in text] for text in texts]
+        request = Request(name, time.monotonic(), inference, tokens, room)
+        self._requests[name] = request
+        self.engine.submit(request)
 
 
 @pytest.fixture(scope="session")
@@ -218,23 +238,26 @@ def load() -> Load:
     """Load a file for `slots` requests; whoever gets it frees it."""
 
     def loaded(
-        path: Path, tokens: int = 256, slots: int = 4, kind: type[Context] = Stepped
+        path: Path, tokens: int = 256, slots: int = 4, kind: type[Loaded] = Loaded
     ) -> Loaded:
         model = Model(path, "cpu", 0, True, lambda _: True)
-        context = kind(model, tokens, slots, 1)
-        return Loaded(read(path), model, context, ChatTemplate(None, "", ""), 1, 1e-4)
+        context = Stepped(model, tokens, slots, 1)
+        return kind(read(path), model, context, ChatTemplate(None, "", ""), 1, 1e-4)
 
     return loaded
 
 
 @pytest.fixture
 async def desk(alphabet: Path, load: Load) -> AsyncIterator[Open]:
-    """Open a desk whose engine loads a model, the alphabet where none is named. Orders
-    given before its start are all there at its first step."""
+    """Open a desk whose engine loads a model, the alphabet unless another is named. Requests
+    submitted before its start are all there at its first step. `kind` is a subclass of Loaded, for
+    a test that replaces what an answer or texts are computed with."""
     desks: list[Desk] = []
 
-    def build(path: Path = alphabet, tokens: int = 256, slots: int = 4) -> Desk:
-        desks.append(Desk(lambda: load(path, tokens, slots), slots))
+    def build(
+        path: Path = alphabet, tokens: int = 256, slots: int = 4, kind: type[Loaded] = Loaded
+    ) -> Desk:
+        desks.append(Desk(lambda: load(path, tokens, slots, kind), slots))
         return desks[-1]
 
     yield build

@@ -1,17 +1,15 @@
-"""From the vectors of tokens to those of texts: with a context that only looks them up."""
+"""From the vectors of tokens to those of texts, with a context that only looks them up."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rbee.contract.errors import Internal
-from rbee.worker.engine import embedding
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.embedding import Embedding
 
@@ -22,18 +20,13 @@ TABLE = np.array([[0, 0], [3, 4], [6, 8], [0, 2], [-3, 0]], dtype=np.float32)
 class LookUp:
     """In place of llama.cpp. What it gives is overwritten by the next step, as llama.cpp's is."""
 
-    made: list[LookUp]
-    batch_limit = 512
-    code = 0
-
-    def __init__(self, model: str, tokens: int, sequences: int, threads: int, **more: Any) -> None:
-        self.asked = (model, tokens, sequences, threads, more)
-        self.batch_size = min(more.get("batch", self.batch_limit), tokens)
+    def __init__(self) -> None:
+        self.batch_size = 512
+        self.code = 0
         self.chunks: list[tuple[int, list[int]]] = []
         self.forgotten: list[int] = []
         self.freed = False
         self._rows = np.zeros((600, 2), dtype=np.float32)
-        self.made.append(self)
 
     def clear_batch(self) -> None:
         self._batch: list[int] = []
@@ -61,19 +54,15 @@ class LookUp:
 
 
 @pytest.fixture
-def contexts(monkeypatch: pytest.MonkeyPatch) -> list[LookUp]:
-    """The contexts that were made."""
-    monkeypatch.setattr(embedding, "Context", LookUp)
-    monkeypatch.setattr(LookUp, "made", [], raising=False)
-    return LookUp.made
+def context() -> LookUp:
+    return LookUp()
 
 
-Begin = Callable[..., Embedding]
-
-
-def begin(*texts: list[int], pooling: str = "mean", causal: bool = True) -> Embedding:
+def begin(
+    context: LookUp, *texts: list[int], pooling: str = "mean", causal: bool = True
+) -> Embedding:
     header = SimpleNamespace(pooling=pooling, causal=causal)
-    loaded = SimpleNamespace(header=header, model="model", threads=3)
+    loaded = SimpleNamespace(header=header, embedding_context=lambda _: context)
     return Embedding(loaded, list(texts))  # type: ignore[arg-type]
 
 
@@ -103,15 +92,15 @@ def same(one: Iterable[float], other: Iterable[float]) -> bool:
     [("mean", unit(6, 14)), ("cls", unit(3, 4)), ("last", unit(-1, 0))],
 )
 def test_a_text_is_pooled_the_same_in_chunks_of_any_size(
-    contexts: list[LookUp], pooling: str, expected: list[float], tokens: int
+    context: LookUp, pooling: str, expected: list[float], tokens: int
 ) -> None:
-    [vector] = vectors(begin([1, 2, 3, 4], pooling=pooling), tokens)
+    [vector] = vectors(begin(context, [1, 2, 3, 4], pooling=pooling), tokens)
     assert same(vector, expected)
-    assert len(contexts[0].chunks) == -(-4 // tokens)
+    assert len(context.chunks) == -(-4 // tokens)
 
 
-def test_each_text_of_a_request_is_pooled_by_itself(contexts: list[LookUp]) -> None:
-    found = vectors(begin([1, 2], [3], [4, 4, 3]), 2)
+def test_each_text_of_a_request_is_pooled_by_itself(context: LookUp) -> None:
+    found = vectors(begin(context, [1, 2], [3], [4, 4, 3]), 2)
     assert len(found) == 3
     assert same(found[0], unit(3, 4))
     assert same(found[1], [0, 1])
@@ -119,81 +108,66 @@ def test_each_text_of_a_request_is_pooled_by_itself(contexts: list[LookUp]) -> N
 
 
 @pytest.mark.parametrize("pooling", ["cls", "last"])
-def test_nothing_of_a_text_is_left_for_the_next(contexts: list[LookUp], pooling: str) -> None:
-    found = vectors(begin([1, 1], [3, 3], pooling=pooling), 1)
+def test_nothing_of_a_text_is_left_for_the_next(context: LookUp, pooling: str) -> None:
+    found = vectors(begin(context, [1, 1], [3, 3], pooling=pooling), 1)
     assert same(found[0], unit(3, 4))
     assert same(found[1], [0, 1])
 
 
-def test_a_vector_is_made_of_plain_numbers_of_length_one(contexts: list[LookUp]) -> None:
-    [vector] = vectors(begin([2]))
+def test_a_vector_is_made_of_plain_numbers_of_length_one(context: LookUp) -> None:
+    [vector] = vectors(begin(context, [2]))
     assert vector == [0.6, 0.8]
     assert all(type(part) is float for part in vector)
 
 
-def test_a_vector_of_nothing_stays_nothing(contexts: list[LookUp]) -> None:
-    assert vectors(begin([0, 0])) == [[0.0, 0.0]]
+def test_a_vector_of_nothing_stays_nothing(context: LookUp) -> None:
+    assert vectors(begin(context, [0, 0])) == [[0.0, 0.0]]
 
 
-def test_a_text_begins_at_its_beginning_in_an_empty_cache(contexts: list[LookUp]) -> None:
-    vectors(begin([1, 2, 3], [4]), 2)
-    [context] = contexts
+def test_a_text_begins_at_its_beginning_in_an_empty_cache(context: LookUp) -> None:
+    vectors(begin(context, [1, 2, 3], [4]), 2)
     assert context.chunks == [(0, [1, 2]), (2, [3]), (0, [4])]
     assert context.forgotten == [2, 3]
 
 
-def test_nothing_is_told_before_the_last_text_is_computed(contexts: list[LookUp]) -> None:
-    work = begin([1, 2, 3], [4])
+def test_no_vector_comes_before_the_last_text_is_computed(context: LookUp) -> None:
+    work = begin(context, [1, 2, 3], [4])
     assert [work.step(pace(2), 0) is None for _ in range(3)] == [True, True, False]
 
 
 def test_a_chunk_is_as_large_as_the_pace_allows_at_its_position_beside_answers(
-    contexts: list[LookUp],
+    context: LookUp,
 ) -> None:
     class Noting(Pace):
         asked: list[tuple[int, int]] = []  # noqa: RUF012
 
-        def chunk(self, position: int, answering: int) -> int:
-            self.asked.append((position, answering))
+        def chunk(self, position: int, decoding: int) -> int:
+            self.asked.append((position, decoding))
             return 2
 
-    work = begin([1, 2, 3])
+    work = begin(context, [1, 2, 3])
     work.step(Noting(1, 1, 1), 3)
     work.step(Noting(1, 1, 1), 0)
     assert Noting.asked == [(0, 3), (2, 0)]
 
 
-def test_a_chunk_is_never_larger_than_the_batch(
-    contexts: list[LookUp], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LookUp, "batch_limit", 3)
-    vectors(begin([1] * 8))
-    assert [len(chunk) for _, chunk in contexts[0].chunks] == [3, 3, 2]
+def test_a_chunk_is_never_larger_than_the_batch(context: LookUp) -> None:
+    context.batch_size = 3
+    vectors(begin(context, [1] * 8))
+    assert [len(chunk) for _, chunk in context.chunks] == [3, 3, 2]
 
 
-def test_a_context_is_as_long_as_the_longest_text(contexts: list[LookUp]) -> None:
-    begin([1], [1, 2, 3], [1, 2])
-    assert contexts[0].asked == ("model", 3, 1, 3, {"vectors": True})
+def test_a_model_that_looks_both_ways_reads_the_whole_text_at_once(context: LookUp) -> None:
+    vectors(begin(context, [1] * 7, [2] * 2, causal=False), 1)
+    assert [len(chunk) for _, chunk in context.chunks] == [7, 2]
 
 
-def test_a_model_that_looks_both_ways_sees_the_whole_text_at_once(
-    contexts: list[LookUp], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LookUp, "batch_limit", 3)
-    work = begin([1] * 7, [2] * 2, causal=False)
-    vectors(work, 1)
-    assert contexts[0].asked[-1] == {"vectors": True, "batch": 7}
-    assert [len(chunk) for _, chunk in contexts[0].chunks] == [7, 2]
-
-
-def test_what_llama_cpp_refuses_is_an_error_with_its_code(
-    contexts: list[LookUp], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(LookUp, "code", -2)
+def test_what_llama_cpp_refuses_is_an_error_with_its_code(context: LookUp) -> None:
+    context.code = -2
     with pytest.raises(Internal, match="code -2"):
-        begin([1]).step(pace(1), 0)
+        begin(context, [1]).step(pace(1), 0)
 
 
-def test_its_context_is_given_back(contexts: list[LookUp]) -> None:
-    begin([1]).free()
-    assert contexts[0].freed
+def test_its_context_is_freed(context: LookUp) -> None:
+    begin(context, [1]).free()
+    assert context.freed

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from rbee.contract.errors import RequestCanceled
 from rbee.contract.events import Token
-from rbee.worker.engine import sequence
+from rbee.contract.tasks import Sampling
+from rbee.worker.engine.load import Loaded
+from rbee.worker.model.sampling import Sampler
 
 Open = Callable[..., Any]
 
@@ -144,7 +147,7 @@ async def test_a_canceled_answer_ends_and_the_others_go_on(desk: Open) -> None:
     await at.length("y", 3)
     at.cancel("x")
     at.let()
-    assert await at.last("x") is None
+    assert isinstance(await at.last("x"), RequestCanceled)
     await at.done("y")
     # One step more may have been under way.
     assert at.text("x") in ("bcd", "bcde")
@@ -161,8 +164,8 @@ async def test_a_canceled_answer_leaves_its_slot_and_what_it_computed(desk: Open
     await at.length("y", 1)
     at.cancel("y")
     at.let()
-    assert await at.last("x") is None
-    assert await at.last("y") is None
+    assert isinstance(await at.last("x"), RequestCanceled)
+    assert isinstance(await at.last("y"), RequestCanceled)
     at.begin("z", "abcdkl", max_tokens=2)
     assert (await at.done("z")).cached_tokens >= 4
     assert at.text("z") == "mn"
@@ -255,17 +258,20 @@ async def test_without_a_seed_each_text_is_another(desk: Open, noise: Path) -> N
 
 
 async def test_what_chooses_the_tokens_is_given_back_at_each_end(
-    desk: Open, monkeypatch: pytest.MonkeyPatch
+    desk: Open,
 ) -> None:
-    freed: list[sequence.Sampler] = []
+    freed: list[Sampler] = []
 
-    class Counted(sequence.Sampler):
+    class Counted(Sampler):
         def free(self) -> None:
             super().free()
             freed.append(self)
 
-    monkeypatch.setattr(sequence, "Sampler", Counted)
-    at = desk()
+    class Counting(Loaded):
+        def sampler(self, sampling: Sampling) -> Sampler:
+            return Counted(self.model, sampling)
+
+    at = desk(kind=Counting)
     for name in ("canceled", "done"):
         at.begin(name, "abc", max_tokens=2)
     at.cancel("canceled")
@@ -273,9 +279,7 @@ async def test_what_chooses_the_tokens_is_given_back_at_each_end(
     await started(at)
     at.let(3)
     await at.done("done")
-    at.engine._orders.put(None)
-    at.let()
-    await at.engine.stop()
+    await at.stop()
     assert len(set(freed)) == len(freed) == 3
 
 
@@ -286,9 +290,7 @@ async def test_the_end_of_the_engine_frees_the_model_and_drops_what_runs(desk: O
     await started(at)
     at.let(1)
     await at.length("x", 1)
-    at.engine._orders.put(None)
-    at.let()
-    await at.engine.stop()
+    await at.stop()
     assert at.context.freed
     assert all(isinstance(event, Token) for event in at.heard["x"])
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.errors import Internal
-from rbee.worker.engine import embedding
+from rbee.contract.errors import Internal, RequestCanceled
+from rbee.worker.engine.load import Loaded
 from rbee.worker.model.context import Context
 
 Open = Callable[..., Any]
@@ -24,6 +24,17 @@ async def at(desk: Open, noise: Path) -> AsyncIterator[Any]:
     await found.opened()
     found.let()
     yield found
+
+
+def vectors_by(kind: type[Context]) -> type[Loaded]:
+    """A loaded model whose vectors are made in such a context."""
+
+    class Other(Loaded):
+        def embedding_context(self, texts: list[list[int]]) -> Context:
+            longest = max(len(text) for text in texts)
+            return kind(self.model, longest, 1, self.threads, vectors=True)
+
+    return Other
 
 
 def near(one: list[float], other: list[float]) -> bool:
@@ -73,30 +84,33 @@ async def test_a_text_that_is_canceled_ends(desk: Open) -> None:
     at.cancel("e")
     at.embed("f", "abc")
     at.engine.start()
-    assert await at.last("e") is None
+    assert isinstance(await at.last("e"), RequestCanceled)
     assert len(await at.last("f")) == 1
 
 
 async def test_a_step_that_llama_cpp_refuses_ends_only_the_texts_in_it(
-    at: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Open,
 ) -> None:
+    codes = [2, 0]
+
     class Refusing(Context):
         def decode(self) -> int:
-            return 2
+            super().decode()
+            return codes.pop(0)
 
-    monkeypatch.setattr(embedding, "Context", Refusing)
+    at = desk(kind=vectors_by(Refusing))
     at.embed("e", "abc")
+    at.engine.start()
     error = await at.last("e")
     assert isinstance(error, Internal)
     assert "code 2" in error.message
-    monkeypatch.undo()
     at.embed("f", "abc")
     assert len(await at.last("f")) == 1
     assert len(at.ready) == 1
 
 
 async def test_every_context_is_given_back_however_its_texts_end(
-    desk: Open, monkeypatch: pytest.MonkeyPatch
+    desk: Open,
 ) -> None:
     freed: list[Context] = []
 
@@ -108,8 +122,7 @@ async def test_every_context_is_given_back_however_its_texts_end(
             super().free()
             freed.append(self)
 
-    monkeypatch.setattr(embedding, "Context", Counted)
-    at = desk()
+    at = desk(kind=vectors_by(Counted))
     at.begin("x", "abc", max_tokens=9)
     for name in ("canceled", "refused", "done", "dropped"):
         at.embed(name, "abc")
@@ -117,10 +130,8 @@ async def test_every_context_is_given_back_however_its_texts_end(
     at.engine.start()
     await at.opened()
     at.let(2)
-    assert await at.last("canceled") is None
+    assert isinstance(await at.last("canceled"), RequestCanceled)
     assert isinstance(await at.last("refused"), Internal)
     assert len(await at.last("done")) == 1
-    at.engine._orders.put(None)
-    at.let()
-    await at.engine.stop()
+    await at.stop()
     assert len(set(freed)) == len(freed) == 4

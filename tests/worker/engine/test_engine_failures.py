@@ -1,23 +1,26 @@
-"""What goes wrong on the engine's thread is told to whom it concerns: nobody waits for ever."""
+"""Whatever goes wrong on the engine's thread ends the requests concerned: none waits forever."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rbee.contract.errors import Internal, ModelCorrupt, ShuttingDown
-from rbee.contract.events import Token
-from rbee.worker.engine import embedding, sequence
+from rbee.contract.tasks import InferenceRequest, Sampling
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Loaded
+from rbee.worker.engine.request import Request
+from rbee.worker.model.context import Context
+from rbee.worker.model.sampling import Sampler
 
 Open = Callable[..., Any]
 
 
-async def test_a_model_is_told_when_it_is_loaded(desk: Open) -> None:
+async def test_the_owner_is_told_when_the_model_is_loaded(desk: Open) -> None:
     at = desk()
     at.engine.start()
     await at.opened()
@@ -41,7 +44,7 @@ async def test_a_load_that_fails_says_why() -> None:
     assert isinstance(await outcome(fail), ShuttingDown)
 
 
-async def test_a_load_that_breaks_in_a_way_that_nobody_foresaw_is_told_as_a_broken_model(
+async def test_an_unforeseen_failure_of_the_load_is_reported_as_a_broken_model(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail() -> Loaded:
@@ -67,7 +70,7 @@ async def two(desk: Open) -> AsyncIterator[Any]:
     yield at
 
 
-async def test_a_step_that_llama_cpp_refuses_ends_all_that_were_in_it(two: Any) -> None:
+async def test_a_step_that_llama_cpp_refuses_ends_every_answer_in_it(two: Any) -> None:
     two.context.codes.append(1)
     two.let(1)
     for name in ("x", "y"):
@@ -77,7 +80,7 @@ async def test_a_step_that_llama_cpp_refuses_ends_all_that_were_in_it(two: Any) 
         assert len(two.heard[name]) == 3
 
 
-async def test_after_a_step_that_was_refused_the_engine_goes_on_without_what_was_held(
+async def test_after_a_refused_step_the_engine_goes_on_with_empty_slots(
     two: Any,
 ) -> None:
     two.context.codes.append(-3)
@@ -100,7 +103,7 @@ async def test_what_broke_is_in_the_log(two: Any, caplog: pytest.LogCaptureFixtu
     assert "a secret of the inside" in caplog.text
 
 
-async def test_what_was_refused_counts_as_neither_read_nor_made(desk: Open) -> None:
+async def test_a_refused_step_counts_as_neither_read_nor_made(desk: Open) -> None:
     at = desk()
     at.begin("x", "abc", max_tokens=20)
     at.engine.start()
@@ -111,7 +114,7 @@ async def test_what_was_refused_counts_as_neither_read_nor_made(desk: Open) -> N
     assert (at.engine.counts.read, at.engine.counts.made) == (0, 0)
 
 
-async def test_an_engine_that_breaks_tells_everyone_and_its_owner(two: Any) -> None:
+async def test_an_engine_that_breaks_fails_every_request_and_tells_its_owner(two: Any) -> None:
     two.embed("e", "abc")
     two.context.codes.append(RuntimeError("a secret of the inside"))
     two.let()
@@ -124,7 +127,7 @@ async def test_an_engine_that_breaks_tells_everyone_and_its_owner(two: Any) -> N
     assert isinstance(two.ready[1], Internal)
 
 
-async def test_an_engine_that_breaks_tells_those_whose_orders_still_wait(two: Any) -> None:
+async def test_an_engine_that_breaks_fails_the_requests_in_its_inbox(two: Any) -> None:
     two.context.codes.append(RuntimeError())
     two.begin("z", "abc")
     two.embed("e", "abc")
@@ -133,7 +136,7 @@ async def test_an_engine_that_breaks_tells_those_whose_orders_still_wait(two: An
     assert isinstance(await two.last("e"), Internal)
 
 
-async def test_an_engine_that_breaks_gives_the_memory_back(two: Any) -> None:
+async def test_an_engine_that_breaks_releases_its_memory(two: Any) -> None:
     two.context.codes.append(RuntimeError())
     two.let()
     await two.last("x")
@@ -141,38 +144,46 @@ async def test_an_engine_that_breaks_gives_the_memory_back(two: Any) -> None:
     assert two.context.freed
 
 
-async def test_an_engine_whose_listeners_have_gone_ends_all_the_same(
-    desk: Open, monkeypatch: pytest.MonkeyPatch
+def test_an_engine_whose_event_loop_is_closed_ends_all_the_same(
+    alphabet: Path, load: Callable[..., Loaded]
 ) -> None:
-    at = desk()
-    at.begin("x", "abc", max_tokens=3)
-    at.engine.start()
-    await at.opened()
+    ready: list[Any] = []
+    outputs: list[Any] = []
 
-    class Over:
-        def call_soon_threadsafe(self, *_: object) -> None:
-            raise RuntimeError("Event loop is closed")
+    async def opened() -> Engine:
+        told = asyncio.Event()
 
-    monkeypatch.setattr(at.engine, "_loop", Over())
-    at.let()
-    await at.engine.stop()
-    assert at.context.freed
-    assert not any(isinstance(event, Token) for event in at.heard.get("x", []))
+        def on_ready(outcome: Any) -> None:
+            ready.append(outcome)
+            told.set()
+
+        engine = Engine(lambda: load(alphabet), 4, on_ready, outputs.extend)
+        inference = InferenceRequest(prompt="abc", max_tokens=3)
+        engine.submit(Request("x", 0.0, inference, [[3, 4, 5]], 6))
+        engine.start()
+        async with asyncio.timeout(10):
+            await told.wait()
+        return engine
+
+    engine = asyncio.run(opened())
+    context = ready[0].context
+    context.gate.release(10_000)
+    asyncio.run(engine.stop())
+    assert context.freed
+    assert outputs == []
 
 
-async def test_texts_whose_context_can_not_be_made_are_told_and_the_engine_goes_on(
-    desk: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise ModelCorrupt(file="", reason="a context of 131072 tokens could not be made")
+async def test_texts_whose_context_cannot_be_made_fail_and_the_engine_goes_on(desk: Open) -> None:
+    class Refusing(Loaded):
+        def embedding_context(self, texts: list[list[int]]) -> Context:
+            raise ModelCorrupt(file="", reason="a context of 131072 tokens could not be made")
 
-    at = desk()
+    at = desk(kind=Refusing)
     at.begin("x", "abc", max_tokens=20)
     at.engine.start()
     await at.opened()
     at.let(2)
     await at.length("x", 2)
-    monkeypatch.setattr(embedding, "Context", refuse)
     at.embed("texts", "abc")
     at.let()
     async with asyncio.timeout(5):
@@ -180,14 +191,12 @@ async def test_texts_whose_context_can_not_be_made_are_told_and_the_engine_goes_
         await at.done("x")
 
 
-async def test_an_answer_that_breaks_while_it_is_begun_is_told(
-    desk: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise ZeroDivisionError
+async def test_an_answer_that_breaks_while_it_is_begun_fails(desk: Open) -> None:
+    class Breaking(Loaded):
+        def sampler(self, sampling: Sampling) -> Sampler:
+            raise ZeroDivisionError
 
-    monkeypatch.setattr(sequence, "Sequence", fail)
-    at = desk()
+    at = desk(kind=Breaking)
     at.begin("x", "abc")
     at.engine.start()
     async with asyncio.timeout(5):
@@ -195,7 +204,7 @@ async def test_an_answer_that_breaks_while_it_is_begun_is_told(
 
 
 @pytest.mark.parametrize("how", ["begin", "embed"])
-async def test_an_order_after_the_engine_broke_is_told(desk: Open, how: str) -> None:
+async def test_a_request_after_the_engine_broke_fails(desk: Open, how: str) -> None:
     at = desk()
     at.begin("x", "abc")
     at.engine.start()

@@ -1,4 +1,4 @@
-"""What goes into one step, with a pace that the test sets and that takes down what it is told."""
+"""What goes into one step, with a pace that the test sets and that records its calls."""
 
 from __future__ import annotations
 
@@ -7,34 +7,44 @@ from typing import Any
 
 import pytest
 
-from rbee.worker.engine import engine
 from rbee.worker.engine.batching import Pace
+from rbee.worker.engine.load import Loaded
 
 Open = Callable[..., Any]
 
 
 class Set(Pace):
-    """Always the same chunk."""
+    """Always the same chunk, of `tokens`."""
 
-    tokens = 4
-    asked: list[tuple[int, int]]
-    noted: list[tuple[int, int]]
+    def __init__(self) -> None:
+        super().__init__(1e-4, 1000, 512)
+        self.tokens = 4
+        self.asked: list[tuple[int, int]] = []
+        self.noted: list[tuple[int, int]] = []
 
-    def chunk(self, position: int, answering: int) -> int:
-        self.asked.append((position, answering))
+    def chunk(self, position: int, decoding: int) -> int:
+        self.asked.append((position, decoding))
         return self.tokens
 
-    def note(self, answering: int, read: int, took_s: float) -> None:
+    def note(self, decoding: int, read: int, took_s: float) -> None:
         assert took_s > 0
-        self.noted.append((answering, read))
+        self.noted.append((decoding, read))
 
 
 @pytest.fixture
-def pace(monkeypatch: pytest.MonkeyPatch) -> type[Set]:
-    monkeypatch.setattr(Set, "asked", [], raising=False)
-    monkeypatch.setattr(Set, "noted", [], raising=False)
-    monkeypatch.setattr(engine, "Pace", Set)
-    return Set
+def pace() -> Set:
+    return Set()
+
+
+@pytest.fixture
+def paced(desk: Open, pace: Set) -> Open:
+    """A desk whose engine keeps to that pace."""
+
+    class Paced(Loaded):
+        def pace(self) -> Pace:
+            return pace
+
+    return lambda **more: desk(kind=Paced, **more)
 
 
 async def all_done(at: Any, *names: str) -> None:
@@ -45,8 +55,8 @@ async def all_done(at: Any, *names: str) -> None:
         await at.done(name)
 
 
-async def test_a_prompt_is_read_a_chunk_a_step(desk: Open, pace: type[Set]) -> None:
-    at = desk()
+async def test_a_prompt_is_read_a_chunk_a_step(paced: Open, pace: Set) -> None:
+    at = paced()
     at.begin("x", "abcdefghij", max_tokens=3)
     await all_done(at, "x")
     assert pace.asked == [(0, 0), (4, 0), (8, 0)]
@@ -54,10 +64,8 @@ async def test_a_prompt_is_read_a_chunk_a_step(desk: Open, pace: type[Set]) -> N
     assert at.text("x") == "klm"
 
 
-async def test_prompts_share_a_chunk_and_the_deepest_sets_its_size(
-    desk: Open, pace: type[Set]
-) -> None:
-    at = desk()
+async def test_prompts_share_a_chunk_and_the_deepest_sets_its_size(paced: Open, pace: Set) -> None:
+    at = paced()
     at.begin("x", "aaaaaa", max_tokens=1)
     at.begin("y", "b", max_tokens=4)
     await all_done(at, "x", "y")
@@ -66,8 +74,8 @@ async def test_prompts_share_a_chunk_and_the_deepest_sets_its_size(
     assert (at.text("x"), at.text("y")) == ("b", "cdef")
 
 
-async def test_the_deepest_of_several_prompts_sets_the_size(desk: Open, pace: type[Set]) -> None:
-    at = desk()
+async def test_the_deepest_of_several_prompts_sets_the_size(paced: Open, pace: Set) -> None:
+    at = paced()
     at.begin("x", "aaaaaaaa", max_tokens=1)
     at.begin("y", "qqqqqqqq", max_tokens=1)
     at.begin("z", "qqqqzzzz", max_tokens=1)
@@ -75,11 +83,11 @@ async def test_the_deepest_of_several_prompts_sets_the_size(desk: Open, pace: ty
     assert pace.asked[:3] == [(0, 0), (2, 0), (4, 0)]
 
 
-async def test_who_finds_no_share_in_a_step_gets_on_in_a_later_one(
-    desk: Open, pace: type[Set], monkeypatch: pytest.MonkeyPatch
+async def test_a_prompt_without_a_share_in_a_step_is_read_in_a_later_one(
+    paced: Open, pace: Set
 ) -> None:
-    monkeypatch.setattr(pace, "tokens", 1)
-    at = desk()
+    pace.tokens = 1
+    at = paced()
     for name, prompt in (("x", "ab"), ("y", "kl"), ("z", "pq")):
         at.begin(name, prompt, max_tokens=1)
     await all_done(at, "x", "y", "z")
@@ -87,11 +95,9 @@ async def test_who_finds_no_share_in_a_step_gets_on_in_a_later_one(
     assert [read for _, read in pace.noted] == [1] * 6
 
 
-async def test_a_batch_is_never_overfilled(
-    desk: Open, pace: type[Set], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pace, "tokens", 10_000)
-    at = desk(tokens=640)
+async def test_a_batch_is_never_overfilled(paced: Open, pace: Set) -> None:
+    pace.tokens = 10_000
+    at = paced(tokens=640)
     at.begin("x", "a", max_tokens=6)
     at.engine.start()
     await at.opened()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from rbee.contract.config import Config
 from rbee.contract.errors import ModelCorrupt
 from rbee.contract.events import Loading
-from rbee.worker.engine.load import Load
+from rbee.worker.engine.load import Load, Loaded
 from rbee.worker.settings import WorkerSettings
 
 Open = Callable[..., Any]
@@ -82,3 +83,16 @@ async def test_a_load_that_lacks_a_part_says_which(split: Parts) -> None:
     load = Load(settings(parts[0], True), lambda _: None, lambda _: None)
     with pytest.raises(ModelCorrupt, match="part 2 of 3 is missing: noise-00002-of"):
         await asyncio.to_thread(load)
+
+
+@pytest.mark.parametrize(("causal", "batch"), [(True, 512), (False, 600)])
+def test_the_context_for_vectors_holds_the_longest_text_and_reads_it_at_once_where_it_must(
+    noise: Path, load: Callable[..., Loaded], causal: bool, batch: int
+) -> None:
+    loaded = load(noise)
+    other = SimpleNamespace(model=loaded.model, threads=1, header=SimpleNamespace(causal=causal))
+    context = Loaded.embedding_context(other, [[1], [1] * 600, [1, 2]])  # type: ignore[arg-type]
+    assert context.tokens == 600
+    assert context.batch_size == batch
+    context.free()
+    loaded.free()

@@ -22,8 +22,8 @@ def slot(tokens: str, used: int = 0, busy: bool = False) -> Slot:
     return Slot([ord(letter) for letter in tokens], busy, used)
 
 
-def put(prompt: str, *slots: Slot, parts: bool = True, reuse: bool = True) -> Place:
-    return place([ord(letter) for letter in prompt], slots, parts, reuse)
+def put(prompt: str, *slots: Slot, can_cut: bool = True, reuse: bool = True) -> Place:
+    return place([ord(letter) for letter in prompt], slots, can_cut, reuse)
 
 
 def test_a_first_prompt_begins_in_an_empty_slot() -> None:
@@ -72,16 +72,16 @@ def test_the_beginning_of_a_request_that_runs_is_shared_with_it() -> None:
 
 
 def test_a_state_that_cannot_be_cut_is_carried_on_from_its_end() -> None:
-    assert put("abcd", slot("abc", 2), slot("", 0), parts=False) == Place(0, 0, 3)
+    assert put("abcd", slot("abc", 2), slot("", 0), can_cut=False) == Place(0, 0, 3)
 
 
 @pytest.mark.parametrize("held", ["abX", "abcd", "abcde"], ids=["other", "same", "longer"])
 def test_a_state_that_cannot_be_cut_is_no_use_where_it_ends_otherwise(held: str) -> None:
-    assert put("abcd", slot(held, 2), slot("", 0), parts=False) == Place(1, 1, 0)
+    assert put("abcd", slot(held, 2), slot("", 0), can_cut=False) == Place(1, 1, 0)
 
 
 def test_a_state_that_cannot_be_cut_is_not_shared_with_a_request_that_runs() -> None:
-    assert put("abcd", slot("ab", 2, busy=True), slot("", 0), parts=False) == Place(1, 1, 0)
+    assert put("abcd", slot("ab", 2, busy=True), slot("", 0), can_cut=False) == Place(1, 1, 0)
 
 
 def test_without_reuse_the_prompt_begins_at_the_beginning() -> None:
@@ -90,9 +90,9 @@ def test_without_reuse_the_prompt_begins_at_the_beginning() -> None:
 
 @given(_PROMPT, _SLOTS, st.booleans(), st.booleans())
 def test_a_place_is_free_and_its_source_holds_what_is_taken(
-    prompt: list[int], slots: list[Slot], parts: bool, reuse: bool
+    prompt: list[int], slots: list[Slot], can_cut: bool, reuse: bool
 ) -> None:
-    found = place(prompt, slots, parts, reuse)
+    found = place(prompt, slots, can_cut, reuse)
     assert not slots[found.slot].busy
     assert 0 <= found.cached <= len(prompt) - 1
     assert slots[found.source].tokens[: found.cached] == prompt[: found.cached]
@@ -101,14 +101,14 @@ def test_a_place_is_free_and_its_source_holds_what_is_taken(
 @given(_PROMPT, _SLOTS)
 def test_nothing_longer_could_have_been_taken(prompt: list[int], slots: list[Slot]) -> None:
     longest = max(common(prompt, slot.tokens) for slot in slots)
-    assert place(prompt, slots, parts=True, reuse=True).cached == min(longest, len(prompt) - 1)
+    assert place(prompt, slots, can_cut=True, reuse=True).cached == min(longest, len(prompt) - 1)
 
 
 @given(_PROMPT, _SLOTS)
 def test_without_parts_only_the_exact_end_of_a_free_slot_is_carried_on(
     prompt: list[int], slots: list[Slot]
 ) -> None:
-    found = place(prompt, slots, parts=False, reuse=True)
+    found = place(prompt, slots, can_cut=False, reuse=True)
     if found.cached:
         assert found.source == found.slot
         assert slots[found.slot].tokens == prompt[: found.cached]
@@ -119,9 +119,9 @@ def test_without_parts_only_the_exact_end_of_a_free_slot_is_carried_on(
 
 @given(_PROMPT, _SLOTS, st.booleans())
 def test_without_reuse_nothing_is_taken_and_an_empty_slot_goes_first_then_the_oldest(
-    prompt: list[int], slots: list[Slot], parts: bool
+    prompt: list[int], slots: list[Slot], can_cut: bool
 ) -> None:
-    found = place(prompt, slots, parts, reuse=False)
+    found = place(prompt, slots, can_cut, reuse=False)
     assert (found.source, found.cached) == (found.slot, 0)
     free = [slot for slot in slots if not slot.busy]
     empty = [slot for slot in free if not slot.tokens]

@@ -1,4 +1,4 @@
-"""What stays in the KV cache from one request to the next: with a cache that only keeps count."""
+"""What stays in the KV cache from one request to the next, with a cache that only keeps count."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Cache:
     """Which tokens each sequence holds, and what was done to it. Strict about what llama.cpp is
     strict about: a sequence that others are shared into must be empty."""
 
-    def __init__(self, tokens: int = 100, parts: bool = True) -> None:
+    def __init__(self, tokens: int = 100, can_cut: bool = True) -> None:
         self.tokens = tokens
-        self.parts = parts
+        self.can_cut = can_cut
         self.held: dict[int, list[str]] = {}
         self.done: list[tuple[str | int, ...]] = []
 
     def forget(self, sequence: int, keep: int = 0) -> bool:
         held = self.held.get(sequence, [])
-        if keep and not self.parts and keep < len(held):
+        if keep and not self.can_cut and keep < len(held):
             return False
         assert keep <= len(held)
         self.held[sequence] = held[:keep]
@@ -44,11 +44,11 @@ class Bench:
         self,
         count: int = 3,
         tokens: int = 100,
-        parts: bool = True,
+        can_cut: bool = True,
         border: Callable[[int], int] = lambda at: at,
     ) -> None:
-        self.cache = Cache(tokens, parts)
-        self.slots = Slots(self.cache, count, parts, border)  # type: ignore[arg-type]
+        self.cache = Cache(tokens, can_cut)
+        self.slots = Slots(self.cache, count, can_cut, border)
 
     def take(
         self, prompt: str, room: int = 10, reuse: bool = True, repeatable: bool = False
@@ -128,16 +128,16 @@ def test_without_reuse_the_only_slot_is_emptied() -> None:
     assert bench.holds(0) == "abcd"
 
 
-def test_a_model_that_gives_no_part_back_begins_afresh() -> None:
+def test_a_model_whose_state_cannot_be_cut_begins_again() -> None:
     bench = Bench(count=1)
-    bench.cache.parts = False  # it refuses, though nobody had said so
+    bench.cache.can_cut = False  # it refuses, although it had not said so
     bench.run("abcd")
     assert bench.run("abX") == (0, 0)
     assert bench.holds(0) == "abX"
 
 
 def test_a_recurrent_model_carries_on_from_its_end_only() -> None:
-    bench = Bench(count=2, parts=False)
+    bench = Bench(count=2, can_cut=False)
     bench.run("abc")
     assert bench.run("abcd") == (0, 3)
     assert bench.run("abX") == (1, 0)
@@ -334,10 +334,10 @@ _STEPS = st.lists(
 
 @given(_STEPS, st.booleans())
 def test_whatever_happens_the_cache_holds_what_the_slots_say_and_never_too_much(
-    steps: list[tuple[str, str, int, bool, bool]], parts: bool
+    steps: list[tuple[str, str, int, bool, bool]], can_cut: bool
 ) -> None:
     count, tokens = 3, 20
-    bench = Bench(count, tokens, parts)
+    bench = Bench(count, tokens, can_cut)
     rooms: dict[int, int] = {}
     for what, text, more, reuse, repeatable in steps:
         room = len(text) + more + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -11,8 +12,8 @@ from llama_cpp import llama_cpp as C
 
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory
-from rbee.worker.model import devices, llama
-from rbee.worker.model.backends import best_first, canonical
+from rbee.worker.model import llama
+from rbee.worker.model.devices import best_first, canonical, device_list, usable
 
 MB = 1_000_000
 CPU, GPU, INTEGRATED, ACCELERATOR = range(4)
@@ -53,9 +54,18 @@ class FakeGgml:
         free._obj.value, total._obj.value = self._listed[handle - 1][3:]
 
 
+def bindings(library: object, build: str = "") -> Any:
+    """In place of llama-cpp-python's module of bindings, built for graphics cards."""
+    return SimpleNamespace(
+        _lib=library,
+        llama_supports_gpu_offload=lambda: True,
+        llama_print_system_info=lambda: build.encode(),
+    )
+
+
 @pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices.C, "_lib", FakeGgml(LISTED))
+def listed() -> Any:
+    return bindings(FakeGgml(LISTED))
 
 
 def test_backends_are_named_as_people_name_them() -> None:
@@ -74,9 +84,8 @@ def test_the_best_stands_first_and_the_cpu_last() -> None:
     assert best_first(set()) == ["cpu"]
 
 
-@pytest.mark.usefixtures("listed")
-def test_devices_are_counted_and_numbered_by_backend() -> None:
-    found = devices.usable()
+def test_devices_are_counted_and_numbered_by_backend(listed: Any) -> None:
+    found = usable(listed)
     assert found.backends == ["cuda", "vulkan", "cpu"]
     assert found.devices == {"cuda": 2, "vulkan": 1, "cpu": 1}
     assert found.memory == [
@@ -87,22 +96,12 @@ def test_devices_are_counted_and_numbered_by_backend() -> None:
     ]
 
 
-def test_a_build_for_cards_on_a_machine_without_one_has_the_cpu(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(devices.C, "_lib", FakeGgml(LISTED[-1:]))
-    monkeypatch.setattr(devices.C, "llama_supports_gpu_offload", lambda: True)
-    assert devices.usable().backends == ["cpu"]
+def test_a_build_for_cards_on_a_machine_without_one_has_the_cpu() -> None:
+    assert usable(bindings(FakeGgml(LISTED[-1:]))).backends == ["cpu"]
 
 
-def test_a_library_without_the_list_says_by_its_build_what_it_can(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(devices.C, "_lib", object())
-    monkeypatch.setattr(devices.C, "llama_supports_gpu_offload", lambda: True)
-    told = b"CUDA : ARCHS = 890 | CPU : AVX = 1 | "
-    monkeypatch.setattr(devices.C, "llama_print_system_info", lambda: told)
-    found = devices.usable()
+def test_a_library_without_the_list_has_the_backends_that_it_was_built_for() -> None:
+    found = usable(bindings(object(), "CUDA : ARCHS = 890 | CPU : AVX = 1 | "))
     assert (found.backends, found.devices) == (["cuda", "cpu"], {"cuda": 1, "cpu": 1})
     assert found.memory == []
 
@@ -116,27 +115,24 @@ def test_the_installed_one_has_this_machines_memory() -> None:
     assert 0 < own.memory_free_bytes <= own.memory_total_bytes
 
 
-@pytest.mark.usefixtures("listed")
-def test_a_model_is_kept_to_the_device_that_was_chosen() -> None:
-    assert list(llama._chosen("cuda", 1)) == [2, None]
-    assert list(llama._chosen("vulkan", 0)) == [4, None]
+def test_a_model_uses_only_the_device_that_was_chosen(listed: Any) -> None:
+    assert list(device_list("cuda", 1, listed)) == [2, None]
+    assert list(device_list("vulkan", 0, listed)) == [4, None]
 
 
-@pytest.mark.usefixtures("listed")
-def test_on_the_cpu_no_card_takes_part() -> None:
-    assert list(llama._chosen("cpu", 0)) == [None]
+def test_on_the_cpu_no_card_takes_part(listed: Any) -> None:
+    assert list(device_list("cpu", 0, listed)) == [None]
 
 
-@pytest.mark.usefixtures("listed")
-def test_a_device_that_is_not_there_is_refused_with_those_that_are() -> None:
+def test_a_missing_device_is_refused_with_those_that_are_there(listed: Any) -> None:
     with pytest.raises(BackendUnavailable) as caught:
-        llama._chosen("cuda", 2)
+        device_list("cuda", 2, listed)
     assert caught.value.details["available"] == ["cuda 0", "cuda 1", "vulkan 0", "cpu 0"]
 
 
 def test_llama_cpp_takes_the_list_where_it_is_read() -> None:
     """The field that is set by `Model` is a pointer to pointers, which is what the list is."""
     params = C.llama_model_default_params()
-    chosen = llama._chosen("cpu", 0)
+    chosen = device_list("cpu", 0)
     params.devices = ctypes.cast(chosen, ctypes.c_void_p)
     assert params.devices == ctypes.addressof(chosen)

@@ -1,9 +1,10 @@
-"""Requests over an engine that only takes down its orders."""
+"""Requests over an engine that only records what it gets."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from types import SimpleNamespace
 from typing import Any
@@ -14,27 +15,28 @@ from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.engine.engine import Begin, Cancel, Counts, Embed
-from rbee.worker.requests.requests import Requests, Running
+from rbee.worker.engine.engine import Counts
+from rbee.worker.engine.request import Output, Request
+from rbee.worker.requests.requests import Requests
 
 CONTEXT = 100
 
 
-class TakesDown:
+class Recorder:
     """In place of the engine."""
 
     def __init__(self) -> None:
-        self.orders: list[Begin | Embed | Cancel] = []
+        self.submitted: list[Request] = []
+        self.canceled: list[str] = []
         self.counts = Counts(made=7)
         self.news = asyncio.Event()
 
-    def order(self, order: Begin | Embed | Cancel) -> None:
-        self.orders.append(order)
+    def submit(self, request: Request) -> None:
+        self.submitted.append(request)
         self.news.set()
 
-    @property
-    def canceled(self) -> list[str]:
-        return [order.name for order in self.orders if isinstance(order, Cancel)]
+    def cancel(self, request: Request) -> None:
+        self.canceled.append(request.id)
 
 
 class Told(Broadcast[Event]):
@@ -43,47 +45,59 @@ class Told(Broadcast[Event]):
     def __init__(self) -> None:
         super().__init__()
         self.all: list[tuple[str, int, float | None]] = []
+        self.on_send: Callable[[], None] = lambda: None
 
     def send(self, event: Event) -> None:
         assert isinstance(event, WorkerStatus)
         assert event.slots_total == 2
         self.all.append((event.state, event.slots_available, event.keep_alive_s))
+        self.on_send()
         super().send(event)
 
 
 class House:
-    """Two slots over a context of a hundred tokens, open; requests enter and leave by name."""
+    """Two slots over a context of a hundred tokens, open; requests enter and leave by their ids.
+
+    The clock stands still until a test sets `now`."""
 
     def __init__(self) -> None:
-        self.engine = TakesDown()
+        self.engine = Recorder()
         self.told = Told()
-        self.requests = Requests(2, self.told)
+        self.now = 0.0
+        self.requests = Requests(2, "file:/m.gguf", self.told, lambda: self.now)
         loaded: Any = SimpleNamespace(context=SimpleNamespace(tokens=CONTEXT))
         self.requests.open(loaded, self.engine)  # type: ignore[arg-type]
-        self._blocks: dict[str, AbstractAsyncContextManager[Running]] = {}
+        self._blocks: dict[str, AbstractAsyncContextManager[Request]] = {}
+        self._known: dict[str, Request] = {}
 
     async def enter(
-        self, name: str, begin: bool = True, keep_alive_s: float | None = None
-    ) -> Running:
-        """Enter a request's block, and begin its work unless said otherwise."""
+        self, name: str, submit: bool = True, keep_alive: float | None = None
+    ) -> Request:
+        """Enter a request's block, and submit it unless said otherwise."""
         block = self.requests.admitted(name)
-        running = await block.__aenter__()
+        request = self._known[name] = await block.__aenter__()
         self._blocks[name] = block
-        if begin:
-            self.begin(running, keep_alive_s)
-        return running
+        if submit:
+            self.submit(request, keep_alive)
+        return request
 
-    def begin(self, running: Running, keep_alive_s: float | None = None) -> None:
-        request = InferenceRequest(prompt="x")
-        order = Begin(running.name, request, [1], running.room, running.asked_at)
-        self.requests.begin(running, order, keep_alive_s)
+    def submit(self, request: Request, keep_alive: float | None = None) -> None:
+        request.inference = InferenceRequest(prompt="x", keep_alive=keep_alive)
+        request.texts = [[1]]
+        self.requests.submit(request)
 
-    async def ordered(self) -> Begin | Embed | Cancel:
-        """The next order, once its texts were read on their thread."""
+    async def submitted(self) -> Request:
+        """The request that is submitted next, once its texts have been tokenized."""
         async with asyncio.timeout(10):
             await self.engine.news.wait()
         self.engine.news.clear()
-        return self.engine.orders[-1]
+        request = self.engine.submitted[-1]
+        self._known[request.id] = request
+        return request
+
+    def take(self, *outputs: tuple[str, Output]) -> None:
+        """A step of the engine has made these outputs."""
+        self.requests.take([(self._known[name], output) for name, output in outputs])
 
     async def leave(self, name: str) -> None:
         """Leave the request's block."""
@@ -95,10 +109,9 @@ class House:
 
     def outcomes(self) -> dict[str, float]:
         """How many requests ended how."""
-        registry = self.requests.metrics._registry
-        [family] = [found for found in registry.collect() if found.name == "rbee_requests"]
-        samples = [sample for sample in family.samples if sample.name.endswith("_total")]
-        return {sample.labels["outcome"]: sample.value for sample in samples}
+        counted = re.compile(r'^rbee_requests_total{outcome="(\w+)"} (.+)$', re.MULTILINE)
+        lines = counted.findall(self.requests.metrics.text())
+        return {outcome: float(count) for outcome, count in lines}
 
 
 @pytest.fixture

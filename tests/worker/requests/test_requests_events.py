@@ -1,9 +1,7 @@
-"""What the engine yields, on its way to whom it is for."""
+"""The engine's outputs on their way to their requests."""
 
 from __future__ import annotations
 
-import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,62 +12,60 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Done, Token
 from rbee.contract.workers import WorkerStatus
-from rbee.worker.requests import requests as module
 
 DONE = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "EOS")
 
 
-async def test_what_the_engine_yields_comes_in_order(house: Any) -> None:
+async def test_outputs_come_in_order(house: Any) -> None:
     one, other = await house.enter("x"), await house.enter("y")
-    house.requests.take([("x", Token("a", 0)), ("y", Token("k", 0)), ("x", Token("b", 1))])
-    house.requests.take([("x", DONE)])
-    assert [await house.requests.next(one) for _ in range(3)] == [
+    house.take(("x", Token("a", 0)), ("y", Token("k", 0)), ("x", Token("b", 1)))
+    house.take(("x", DONE))
+    assert [await one.next() for _ in range(3)] == [
         Token("a", 0),
         Token("b", 1),
         DONE,
     ]
-    assert await house.requests.next(other) == Token("k", 0)
+    assert await other.next() == Token("k", 0)
 
 
-async def test_vectors_are_an_end(house: Any) -> None:
-    running = await house.enter("x")
-    house.requests.take([("x", [[0.6, 0.8]])])
-    assert await house.requests.next(running) == [[0.6, 0.8]]
+async def test_vectors_are_a_last_output(house: Any) -> None:
+    request = await house.enter("x")
+    house.take(("x", [[0.6, 0.8]]))
+    assert await request.next() == [[0.6, 0.8]]
     assert house.requests.status().state == "idle"
     assert house.outcomes() == {"done": 1}
 
 
-async def test_what_comes_for_a_request_that_is_gone_is_nobodys(house: Any) -> None:
+async def test_outputs_of_a_request_that_has_ended_go_nowhere(house: Any) -> None:
+    request = await house.enter("x")
+    house.take(("x", DONE))
     before = list(house.told.all)
-    house.requests.take([("gone", Token("a", 0)), ("gone", DONE), ("gone", None)])
+    house.take(("x", Token("a", 0)), ("x", DONE), ("x", RequestCanceled()))
     assert house.told.all == before
-    assert house.outcomes() == {}
+    assert house.outcomes() == {"done": 1}
+    assert request.outputs.qsize() == 1
 
 
-@pytest.mark.parametrize("last", [DONE, None, Internal(correlation_id="")])
-async def test_the_slot_is_free_before_the_end_is_told(house: Any, last: Any) -> None:
-    running = await house.enter("x")
-    seen: list[WorkerStatus] = []
-
-    class Looks(asyncio.Queue[Any]):
-        def put_nowait(self, item: Any) -> None:
-            seen.append(house.requests.status())
-            super().put_nowait(item)
-
-    running.yields = Looks()
-    house.requests.take([("x", last)])
-    assert seen == [WorkerStatus("idle", 2, 2)]
+@pytest.mark.parametrize("last", [DONE, RequestCanceled(), Internal(correlation_id="")])
+async def test_the_slot_is_free_before_the_end_comes(house: Any, last: Any) -> None:
+    request = await house.enter("x")
+    ended: list[bool] = []
+    house.told.on_send = lambda: ended.append(not request.outputs.empty())
+    house.take(("x", last))
+    assert ended == [False]
+    assert house.told.all[-1] == ("idle", 2, None)
+    assert not request.outputs.empty()
 
 
 @pytest.mark.parametrize(
     ("last", "outcome"),
-    [(DONE, "done"), (None, "canceled"), (Internal(correlation_id=""), "failed")],
+    [(DONE, "done"), (RequestCanceled(), "canceled"), (Internal(correlation_id=""), "failed")],
 )
 async def test_a_request_is_released_once_however_it_ends(
     house: Any, last: Any, outcome: str
 ) -> None:
     await house.enter("x")
-    house.requests.take([("x", Token("a", 0)), ("x", last), ("x", last)])
+    house.take(("x", Token("a", 0)), ("x", last), ("x", last))
     assert house.requests.status() == WorkerStatus("idle", 2, 2)
     await house.leave("x")
     assert house.outcomes() == {outcome: 1}
@@ -77,30 +73,29 @@ async def test_a_request_is_released_once_however_it_ends(
     assert house.engine.canceled == []
 
 
-async def test_what_goes_wrong_is_raised(house: Any) -> None:
-    running = await house.enter("x")
-    house.requests.take([("x", Internal("It broke.", correlation_id="c"))])
+async def test_an_error_is_raised(house: Any) -> None:
+    request = await house.enter("x")
+    house.take(("x", Internal("It broke.", correlation_id="c")))
     with pytest.raises(Internal, match="It broke"):
-        await house.requests.next(running)
+        await request.next()
 
 
-async def test_an_end_without_a_reason_is_a_cancel(house: Any) -> None:
-    running = await house.enter("x")
-    house.requests.take([("x", None)])
+async def test_a_cancel_is_raised(house: Any) -> None:
+    request = await house.enter("x")
+    house.take(("x", RequestCanceled()))
     with pytest.raises(RequestCanceled):
-        await house.requests.next(running)
+        await request.next()
 
 
-async def test_times_are_counted_from_the_asking_and_between_tokens(
-    house: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    moments = iter([10.0, 10.5, 10.75, 11.75, 12.0])
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    running = await house.enter("x")
-    assert running.asked_at == 10.0
-    for index in range(3):
-        house.requests.take([("x", Token("a", index))])
-    house.requests.take([("x", DONE)])
+async def test_times_are_counted_from_the_arrival_and_between_tokens(house: Any) -> None:
+    house.now = 10.0
+    request = await house.enter("x")
+    assert request.arrived_at == 10.0
+    for index, moment in enumerate([10.5, 10.75, 11.75]):
+        house.now = moment
+        house.take(("x", Token("a", index)))
+    house.now = 12.0
+    house.take(("x", DONE))
     text = house.requests.metrics.text()
     assert "rbee_time_to_first_token_seconds_count 1.0" in text
     assert "rbee_time_to_first_token_seconds_sum 0.5" in text

@@ -1,0 +1,55 @@
+Feature: What was started as persistent stays
+
+  @t001-46 @lifecycle @critical
+  Scenario: After the callback the hive lives on, serves, and still applies its rules
+    Given the setting hive.health_interval_s is 0.3
+    And the setting hive.idle_timeout_s is 3
+    And a persistent queen, with a worker that has answered once
+    And somebody watches the hive's events
+    Then the worker's last_health moves on, and its last_activity does not
+    And the idle worker is told to stop, and exits with 0
+    And the hive is still the same process and lists no worker
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+
+  @t001-50 @lifecycle @critical
+  Scenario: Under a persistent queen, hive and worker outlive the command
+    Given a persistent queen
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
+    And the story is arriving
+    And the pids of queen, hive and worker are noted
+    Then it exits with 0
+    And queen, hive and worker are still the same processes
+    And the queen lists that worker as idle
+
+  @t001-52 @lifecycle @critical
+  Scenario: What an operator started is used and left alone
+    Given a queen and a hive that an operator started
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
+    And the story is arriving
+    And the pids of queen, hive and worker are noted
+    Then queen and hive are the operator's
+    And nothing but the worker was spawned, by the hive
+    And it exits with 0
+    And queen, hive and worker are still the same processes
+
+  @beyond
+  Scenario: daemon start, an answer, daemon stop
+    When I run `rbee-keeper daemon start`
+    Then it exits with 0
+    When I run `rbee-keeper daemon status`
+    Then it exits with 0
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running
+    When I run `rbee-keeper daemon status`
+    Then it exits with 1
+
+  @beyond
+  Scenario: daemon start twice gives one queen
+    Given a persistent queen
+    When I run `rbee-keeper daemon start`
+    Then it exits with 0
+    And one queen runs, the same as before

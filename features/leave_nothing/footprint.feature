@@ -1,0 +1,41 @@
+@beyond
+Feature: The four programs leave only what the contract names
+
+  @B1.3
+  Scenario: Each program says its version
+    When each of the four programs is asked for its version
+    Then each answers with its name and the package's version, and exits with 0
+    And nothing was written to the home folder
+
+  @B1.5 @B7.1 @B7.2 @B7.3
+  Scenario: While everything is at work
+    Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
+    When I start `rbee-keeper infer --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a long story" --max-tokens 300 --temperature 0`
+    And the story is arriving
+    And the pids of queen, hive and worker are noted
+    Then nothing but keeper, queen, hive and worker is running
+    And the keeper is connected to the queen and to nothing else
+    And the keeper has no database open, and the hive has the catalog
+    And it exits with 0
+    And the phases are shown in order, "worker preflight" right after "model provisioning"
+    And nothing is running
+
+  @B3.1 @B3.2 @B9.2 @B9.3
+  Scenario: After a session with two machines
+    Given the added node workstation
+    And the Hub of the node workstation has lab/small with small.gguf, the small model
+    And a persistent queen
+    When I run `rbee-keeper infer --node workstation --model hf:lab/small --prompt hi --max-tokens 2`
+    Then it exits with 0
+    When I run `rbee-keeper models list`
+    Then it exits with 0
+    When I run `rbee-keeper infer --node localhost --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And every database, here and on workstation, has one table, of models or of nodes
+    And there is no workers.db anywhere
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running
+    And ~/.rbee on localhost holds only what the contract names, and has api_key, beehives.db, known_hosts and logs
+    And ~/.rbee on workstation holds only what the contract names, and has logs and models.db
+    And there is no workers.db anywhere

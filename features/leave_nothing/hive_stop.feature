@@ -1,0 +1,36 @@
+Feature: A hive that is told to stop takes its workers with it, in order
+
+  @t001-49 @lifecycle @critical @B5.5 @B8.1 @B8.2 @B8.3
+  Scenario: SIGTERM to a hive with three workers
+    Given the Hub has lab/small with small.gguf, the small model
+    And a hive that an operator started
+    And hf:lab/small/small.gguf has been fetched before
+    And the hive has 3 workers
+    And somebody watches the hive's events
+    And the endings of the hive and its workers are watched
+    When the hive gets SIGTERM
+    Then the hive exits with 0
+    And every worker ended before the hive, and the kernel says that each exited with 0
+    And the log of each worker says that it was told to end by POST /v1/admin/shutdown
+    And the hive reported that each of them is gone, with exit code 0
+    And nothing is running
+    And the catalog is intact, and has what it had
+    When a hive is started
+    And the hive is asked for its workers
+    Then the reply is exactly {"workers": []}
+    And the hive's list has hf:lab/small/small.gguf as ready
+
+  @beyond
+  Scenario: SIGTERM in mid-stream
+    The worker lets the stream end within the grace period, and no longer.
+    Given the setting times.grace_s is 2
+    And a queen and a hive that an operator started
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 4000 --temperature 0`
+    And the story is arriving
+    And the pids of queen, hive and worker are noted
+    And the hive gets SIGTERM
+    Then it exits with 1
+    And the text so far is saved, readable only by its owner
+    And the hive exits with 0
+    And the hive and worker are gone after 0 s
+    And the queen is still the same process

@@ -1,0 +1,73 @@
+Feature: A person who can log in with ssh need not set up anything else
+
+  @beyond @agent
+  Scenario: A key with a passphrase, which the person's agent holds
+    Given the node workstation
+    And the person's key has a passphrase
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
+    Then it exits with 1
+    And standard error says "the key was rejected"
+    Given an agent holds the person's key
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+    And the SSH server of workstation let somebody in with the person's key
+
+  @beyond @agent
+  Scenario: A persistent queen uses the agent that it was started with
+    Given the node workstation
+    And the person's key has a passphrase
+    And an agent holds the person's key
+    And a persistent queen
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+
+  @beyond
+  Scenario: User, port, host name and key as ~/.ssh/config has them
+    Given the node workstation
+    And the person's only key is ~/.ssh/lab
+    And ~/.ssh/config has for box
+      | HostName <workstation address> |
+      | Port <workstation port>        |
+      | User vince                     |
+      | IdentityFile ~/.ssh/lab        |
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host box --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+    And the SSH server of workstation let vince in with the person's key
+
+  @beyond
+  Scenario: Inference also works through a jump host
+    Given the node gate
+    And the node workstation
+    And ~/.ssh/config has for workstation.home.arpa
+      | ProxyJump gate.home.arpa |
+    And the person's ssh knows the key of gate
+    And a free port of this machine, <free port>
+    And somebody has added workstation with --hive-port <free port>
+    When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
+    And the story is arriving
+    Then whatever listens on workstation does so on 127.0.0.1
+    And it exits with 0
+    And every connection to workstation came through gate
+    And nothing is running
+
+  @beyond
+  Scenario: With `tunnel`, everything goes through SSH
+    Given the node workstation
+    And a free port of this machine, <free port>
+    And somebody has added workstation with --tunnel --hive-port <free port>
+    When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
+    And the story is arriving
+    Then whatever listens on workstation does so on 127.0.0.1
+    And it exits with 0
+    And workstation was asked to connect to its own hive and worker
+    And nothing is running
+
+  @beyond
+  Scenario: A login that prints a greeting on both outputs
+    Given the node workstation
+    And every login on workstation is greeted with a line of text and one of JSON
+    And somebody has added workstation
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 20 --temperature 0`
+    Then it exits with 0
+    And standard output holds the story and nothing else
+    And nothing is running

@@ -1,0 +1,46 @@
+@beyond
+Feature: A hive that an operator started is a node like any other
+  Without SSH: its address and its key are all that the queen needs.
+
+  Background:
+    Given the node workstation
+    And a hive that an operator started on workstation
+
+  Scenario: It is added, listed, asked, and left alone
+    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9200 --api-key-file <workstation root>/home/.rbee/api_key`
+    Then it exits with 0
+    When I run `rbee-keeper setup list-nodes`
+    Then it exits with 0
+    And standard output says "workstation"
+    And standard output says "http://<workstation address>:9200"
+    And standard output says "reachable"
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And workstation answered
+    And nothing but that hive and its worker is running
+    When I run `rbee-keeper hive status --node workstation`
+    Then it exits with 0
+    And standard output says "running"
+    And the operator's hive on workstation is still the same process
+    And the SSH server of workstation saw no connection
+
+  Scenario: Its key is wrong
+    Given the file <home>/wrong-key with another key
+    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9200 --api-key-file <home>/wrong-key`
+    Then it exits with 1
+    And the error is INVALID_API_KEY
+    When I run `rbee-keeper setup list-nodes --json`
+    Then it exits with 0
+    And the registry has no row
+
+  Scenario: The queen restarts, and still knows it
+    Given workstation has been added by its hive's address
+    And a queen that an operator started
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    When the queen dies of SIGKILL
+    And a queen is started
+    And I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And the worker of the previous run answered
+    And "worker startup" is shown as skipped

@@ -1,0 +1,187 @@
+"""What else a machine may do to the programs.
+
+Another program on the queen's port or with a dead daemon's pid, a full disk, no more files to be
+opened, a child that ignores signals.
+"""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+
+from harness.world.network import BlackHolePort
+from harness.world.waiting import wait_until
+from harness.world.world import World
+
+
+class WebSite(ThreadingHTTPServer):
+    """Answers every path with a page, as a router's web interface does."""
+
+    daemon_threads = True
+
+    def __init__(self, address: str, port: int) -> None:
+        super().__init__((address, port), _Page)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = b"<html><title>My printer</title></html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A printer keeps no log."""
+
+
+class MuteServer:
+    """Takes every connection and never says a word."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self._socket = socket.create_server((address, port))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def occupy_port(what: str, address: str, port: int) -> WebSite | MuteServer | BlackHolePort:
+    """`what` is "a web site", "a mute server" or "a port that swallows connections"."""
+    if what == "a port that swallows connections":
+        return BlackHolePort(address, port)
+    if what == "a web site":
+        return WebSite(address, port)
+    assert what == "a mute server", what
+    return MuteServer(address, port)
+
+
+_LATER_S = 2.5
+_MUTE_SERVER = """
+import socket, sys, time
+server = socket.create_server((sys.argv[1], int(sys.argv[2])))
+print("listens", flush=True)
+time.sleep(600)
+"""
+
+
+def pid_file(world: World, whose: str) -> Path:
+    names = {"queen": "queen-rbee.pid", "hive": "hive-rbee.pid"}
+    return world.home / ".rbee" / names[whose]
+
+
+def recorded_pid(world: World, whose: str) -> int:
+    return int(json.loads(pid_file(world, whose).read_text())["pid"])
+
+
+class UnrelatedProcess:
+    """A program that has nothing to do with all this. The kernel gave it the pid of one that died:
+    the file that was left is changed to that effect, everything else in it stays."""
+
+    def __init__(self, world: World, whose: str, address: tuple[str, int] | None = None) -> None:
+        """With an `address` it listens there, and never says a word. It begins later than the one
+        that died: the kernel gives no pid again before it has given all the others."""
+        file = pid_file(world, whose)
+        left = json.loads(file.read_text())
+        wait_until("time to go by", lambda: time.time() - float(left["started"]) > _LATER_S, 10)
+        command = (
+            ["sleep", "600"] if address is None else [sys.executable, "-c", _MUTE_SERVER, *address]
+        )
+        self._process = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+        world.add_cleanup(self._end)
+        if address is not None:
+            assert self._process.stdout
+            assert self._process.stdout.readline(), "it does not listen"
+        file.write_text(json.dumps({**left, "pid": self._process.pid}) + "\n")
+
+    @property
+    def lives(self) -> bool:
+        return self._process.poll() is None
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+_BLOCK = 4096
+
+
+class SmallDisk:
+    def __init__(self, path: Path, megabytes: int) -> None:
+        self.path = path
+        path.mkdir(parents=True)
+        options = f"size={megabytes * 1_000_000 // _BLOCK * _BLOCK}"
+        argv = ["mount", "-t", "tmpfs", "-o", options, "rbee-small-disk", str(path)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=5)
+
+    def fill(self) -> None:
+        """To the last block, as somebody else's log file might."""
+        with (self.path / "somebody-elses.log").open("wb", buffering=0) as file:
+            try:
+                while file.write(b"\0" * _BLOCK):
+                    pass
+            except OSError:
+                return
+
+    def close(self) -> None:
+        """Lazily: a program of the scenario may still hold a file on it."""
+        subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=5)
+
+
+class LimitedFiles:
+    """From now on, until `lift`; what is open stays so. Set from outside, as prlimit does it."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self._before: tuple[int, int] = process.rlimit(psutil.RLIMIT_NOFILE)
+        _, hard = self._before
+        process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds(), hard))
+
+    def lift(self) -> None:
+        self._process.rlimit(psutil.RLIMIT_NOFILE, self._before)
+
+
+_SCRIPT = """\
+#!/bin/sh
+# Who only asks what the worker can do gets no child with the answer.
+if [ "$1" != detect ]; then
+    (trap '' TERM INT HUP; exec sleep 600) </dev/null >/dev/null 2>&1 &
+fi
+exec {worker} "$@"
+"""
+
+
+def start_workers_with_deaf_child(world: World) -> None:
+    """From now on the world's workers are started so."""
+    path = Path(world.root) / "stubborn-worker"
+    path.write_text(_SCRIPT.format(worker=shlex.join(world.commands.argv("worker"))))
+    path.chmod(0o755)
+    world.set("worker", "command", str(path))
+
+
+def child_of_worker(world: World, worker: psutil.Process) -> psutil.Process:
+    """The other process in the worker's process group."""
+
+    def others() -> list[psutil.Process]:
+        group = os.getpgid(worker.pid)
+        found = [each for each in world.processes() if os.getpgid(each.pid) == group]
+        return [each for each in found if each != worker]
+
+    found = wait_until("a child of the worker", others, within=5)
+    assert len(found) == 1, found
+    return found[0]

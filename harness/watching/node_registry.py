@@ -1,0 +1,55 @@
+"""The queen's registry of nodes, as SQLite itself reads it."""
+
+import contextlib
+import json
+import sqlite3
+import time
+from typing import Any
+
+from harness.world.world import World
+
+_STRUCTURED = ("backends", "devices")
+
+
+def rows(world: World) -> list[dict[str, Any]]:
+    """By name; none where there is no file. `backends` and `devices` are JSON in the file."""
+    file = world.home / ".rbee" / "beehives.db"
+    if not file.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as found:
+        found.row_factory = sqlite3.Row
+        rows = [dict(row) for row in found.execute("SELECT * FROM beehives ORDER BY node_name")]
+    for row in rows:
+        for name in _STRUCTURED:
+            row[name] = json.loads(row[name] or "null")
+        row["tunnel"] = bool(row["tunnel"])
+    return rows
+
+
+def only_row(world: World) -> dict[str, Any]:
+    found = rows(world)
+    assert len(found) == 1, f"one node was expected: {found}"
+    return found[0]
+
+
+def from_json(stdout: str) -> Any:
+    """What `--json` printed."""
+    return json.loads(stdout)
+
+
+def parse_value(text: str) -> Any:
+    """`true`, `9200`, `["cpu"]` as what they are, and everything else as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def seconds_ago(moment_unix: float) -> float:
+    return time.time() - moment_unix
+
+
+def current_minutes() -> list[str]:
+    """As a clock on the wall shows it; the one before too, which may just have ended."""
+    moments = (time.time(), time.time() - 60)
+    return [time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) for moment in moments]

@@ -1,0 +1,124 @@
+"""Replies of the programs, read strictly: errors, embeddings, and the metrics for Prometheus.
+
+An error comes as an HTTP status before the first byte, and as an event after it.
+"""
+
+import re
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.world.http_client import EventStream, Reply
+
+
+@dataclass(frozen=True)
+class ErrorReply:
+    """`status` is the one of HTTP: 200 where the error came as an event."""
+
+    status: int
+    headers: Message
+    error: dict[str, Any]
+
+    @property
+    def code(self) -> str:
+        return str(self.error["code"])
+
+    @property
+    def message(self) -> str:
+        return str(self.error["message"])
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return dict(self.error["details"])
+
+
+def error_of(reply: Reply) -> ErrorReply:
+    assert reply.status >= 400, f"no error: {reply.status} {reply.body[:500]!r}"
+    return ErrorReply(reply.status, reply.headers, _envelope(reply.json))
+
+
+def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
+    """The stream's refusal, or its error event once it has ended."""
+    if stream.refused is not None:
+        return error_of(stream.refused)
+    stream.wait_for_end(within)
+    errors = stream.named("error")
+    assert len(errors) == 1, f"one error event was expected: {stream.events[-5:]}"
+    return ErrorReply(200, Message(), _envelope(errors[0].data))
+
+
+def _envelope(body: Any) -> dict[str, Any]:
+    assert set(body) == {"error"}, f"not the envelope: {body}"
+    error = dict(body["error"])
+    assert {"code", "message", "details"} <= set(error), f"not the envelope: {body}"
+    return error
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """One row a text."""
+
+    matrix: npt.NDArray[np.float64]
+    indices: list[int]
+    usage: dict[str, Any]
+
+    def norms(self) -> list[float]:
+        return [float(length) for length in np.linalg.norm(self.matrix, axis=1)]
+
+    def greatest_difference(self, one: int, other: int) -> float:
+        """The greatest difference of two numbers at the same place."""
+        return float(np.abs(self.matrix[one] - self.matrix[other]).max())
+
+    def cosine(self, one: int, other: int) -> float:
+        return float(self.matrix[one] @ self.matrix[other])
+
+
+def embeddings(reply: Reply) -> Embeddings:
+    assert reply.status == 200, (reply.status, reply.body[:500])
+    body = reply.json
+    assert set(body) == {"object", "model", "data", "usage"}, set(body)
+    assert body["object"] == "list", body["object"]
+    assert body["model"], "it does not say which model"
+    for item in body["data"]:
+        assert set(item) == {"object", "index", "embedding"}, set(item)
+        assert item["object"] == "embedding", item["object"]
+    matrix = np.array([item["embedding"] for item in body["data"]], dtype=np.float64)
+    return Embeddings(matrix, [item["index"] for item in body["data"]], body["usage"])
+
+
+_SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: \d+)?$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+Labels = frozenset[tuple[str, str]]
+
+
+class Metrics:
+    """Each sample by its name and its labels."""
+
+    def __init__(self, text: str) -> None:
+        self._samples: dict[tuple[str, Labels], float] = {}
+        for line in text.splitlines():
+            if line and not line.startswith("#"):
+                match = _SAMPLE.match(line)
+                assert match, f"no sample of Prometheus: {line!r}"
+                labels = frozenset(_LABEL.findall(match["labels"] or ""))
+                self._samples[match["name"], labels] = float(match["value"])
+
+    def value(self, name: str, **labels: str) -> float:
+        found = self._samples.get((name, frozenset(labels.items())))
+        assert found is not None, f"no {name} {labels}; there are {sorted(self.names())}"
+        return found
+
+    def names(self) -> set[str]:
+        return {name for name, _ in self._samples}
+
+    def by_label(self, name: str, label: str) -> dict[str, float]:
+        """Every sample of that name above 0, by one of its labels."""
+        return {
+            dict(labels)[label]: value
+            for (found, labels), value in self._samples.items()
+            if found == name and value
+        }

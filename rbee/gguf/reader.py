@@ -1,0 +1,158 @@
+"""Read the header of a model from its files, or from the beginning of a file on a server.
+
+Only the header is read, a few megabytes at most, through a memory map. It is checked against the
+length of the file, against itself and, if the model is split, against its other parts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from rbee.contract.errors import (
+    InvalidModelRef,
+    ModelCorrupt,
+    ModelNotFound,
+    UnsupportedModelFormat,
+)
+from rbee.contract.model_ref import FORMS
+from rbee.gguf import constants, split
+from rbee.gguf.header import Header, Tensor, Value, check, is_integer
+from rbee.gguf.parser import Incomplete, Part, parse
+
+
+def read(path: Path) -> Header:
+    """Read and check the header of the model at `path`, the first part if it is split.
+
+    The other parts must lie beside it. Raises MODEL_NOT_FOUND; UNSUPPORTED_MODEL_FORMAT for a file
+    that is not a GGUF; INVALID_MODEL_REF for a later part of a split model; MODEL_CORRUPT, with the
+    reason, for a model that is broken, cut short, or lacks a part.
+    """
+    first = _parsed(path)
+    _refuse_later_part(f"file:{path}", str(path))
+    files = (path, *(path.with_name(name) for name in split.parts(path.name)[1:]))
+    return _header(files, [first, *(_beside(path, file) for file in files[1:])])
+
+
+def read_beginning(data: bytes, size: int, name: str) -> Header | None:
+    """The header of a file of `size` bytes that begins with `data`, or None if `data` ends within
+    the header.
+
+    `name` is the file's name, for errors and to see whether the model is split: then the header,
+    its sizes and its tensors are those of the first part alone. What no file of `size` bytes can
+    hold is refused at once, but a header may fill its file, so the caller must limit how much it
+    fetches. Raises what `read` raises, except for errors of the other parts.
+    """
+    _check_magic(data[: len(constants.MAGIC)], size, name)
+    try:
+        part = parse(data[:size], size, name)
+    except Incomplete:
+        return None
+    path = Path(name)
+    _check_place(path.name, part.fields, name)
+    _refuse_later_part(name, name)
+    return _header((path,), [part])
+
+
+def check_magic(path: Path) -> None:
+    """Raises what `read` raises for a file that is missing, empty, or not a GGUF at all."""
+    with _opened(path):
+        pass
+
+
+def _parsed(path: Path) -> Part:
+    """The header of one file, whose place among the parts has been checked."""
+    with _opened(path) as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+        part = parse(data, len(data), str(path))
+    _check_place(path.name, part.fields, str(path))
+    return part
+
+
+def _check_place(name: str, fields: Mapping[str, Value], file: str) -> None:
+    """Check that a file's name and its header agree on which part of a split model it is.
+
+    llama.cpp goes by the header, but finds the other parts by the name. A count of 0 is what its
+    own tool leaves in a file that it has merged. Raises MODEL_CORRUPT.
+    """
+    count, number = fields.get("split.count", 1), fields.get("split.no")
+    if not is_integer(count):
+        raise ModelCorrupt(file=file, reason=f"its split.count is {count}")
+    if count <= 1:
+        if (named := split.place(name))[1] > 1:
+            reason = f"its name says part {named[0]} of {named[1]}, but its header is not split"
+            raise ModelCorrupt(file=file, reason=reason)
+        return
+    if not is_integer(number) or not 0 <= number < count:
+        raise ModelCorrupt(file=file, reason=f"its split.no is {number} of {count}")
+    ending = split.suffix(number + 1, count)
+    if not name.endswith(ending):
+        reason = f"its header says part {number + 1} of {count}: its name must end with {ending}"
+        raise ModelCorrupt(file=file, reason=reason)
+
+
+def _beside(first: Path, path: Path) -> Part:
+    """A later part of the model that begins with `first`."""
+    number, count = split.place(path.name)
+    if not path.exists():
+        missing = f"part {number} of {count} is missing: {path.name}"
+        raise ModelCorrupt(file=str(first), reason=missing)
+    try:
+        return _parsed(path)
+    except UnsupportedModelFormat:
+        reason = f"part {number} of {count} is not a GGUF file"
+        raise ModelCorrupt(file=str(path), reason=reason) from None
+
+
+def _header(files: tuple[Path, ...], parts: Sequence[Part]) -> Header:
+    tensors: list[Tensor] = []
+    before = 0
+    for part in parts:
+        tensors += (Tensor(t.name, before + t.start, before + t.end) for t in part.tensors)
+        before += part.size_bytes
+    header = Header(files, before, parts[0].fields, parts[0].lengths, tuple(tensors))
+    check(header)
+    return header
+
+
+def _refuse_later_part(value: str, shown: str) -> None:
+    """`value` is the file as a person refers to it, `shown` its name in the message."""
+    if split.is_first(value):
+        return
+    number, count = split.place(value)
+    raise InvalidModelRef(
+        f"{shown} is part {number} of {count} of a model. Give its first part instead.",
+        value=value,
+        forms=list(FORMS),
+        near=[split.parts(value)[0]],
+    )
+
+
+def _check_magic(beginning: bytes, size: int, file: str) -> None:
+    if size == 0:
+        raise ModelCorrupt(file=file, reason="the file is empty")
+    if size < len(constants.MAGIC) or not constants.MAGIC.startswith(beginning):
+        raise UnsupportedModelFormat(
+            f"{file} is not a GGUF file: it does not begin with the letters GGUF.",
+            value=file,
+            forms=list(FORMS),
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(len(constants.MAGIC))
+            _check_magic(magic, len(magic), str(path))
+            yield file
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelNotFound(model=f"file:{path}", near=[]) from None
+    except IsADirectoryError:
+        raise ModelNotFound(f"{path} is a folder.", model=f"file:{path}", near=[]) from None
+    except OSError as error:
+        reason = error.strerror
+        message = f"{path} can't be read: {reason}."
+        raise ModelNotFound(message, model=f"file:{path}", near=[]) from None

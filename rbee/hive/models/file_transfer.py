@@ -1,0 +1,246 @@
+"""One file on its way from the Hub to the disk: appended, hashed as it grows, named when whole.
+
+It is fetched into a partial file whose name holds the size and hash of its content, so a partial
+file can never be continued with another content. What the kernel has taken is still there after a
+kill -9.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from rbee.contract.errors import ChecksumMismatch, DiskFull, StateNotWritable
+from rbee.hive.models import digest
+from rbee.hive.models.folder import (
+    PART_SUFFIX,
+    BeingFetchedError,
+    bytes_on_disk,
+    is_being_fetched,
+    make_folder,
+    part_path,
+)
+from rbee.hive.models.hub import FileStream, Hub, TransientError
+from rbee.hive.models.repository import RemoteFile, RemoteModel
+
+# Written at once: fewer bytes cost speed, more are lost when the hive is killed.
+BUFFER_BYTES = 1 << 20
+_BUFFER_S = 0.25
+_MB = 1_000_000
+
+
+class FileTransfer:
+    """One file. Every attempt blocks, on one thread after the other; `stop` may come from any."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        model: RemoteModel,
+        file: RemoteFile,
+        target: Path,
+        on_growth: Callable[[int], None],
+        hasher: Callable[[Path], digest.BackgroundHash] = digest.BackgroundHash,
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> None:
+        """`on_growth` is called with the bytes of the file that are there, on the attempt's
+        thread."""
+        self.part = part_path(file, target)
+        self._hub = hub
+        self._model = model
+        self._file = file
+        self._target = target
+        self._on_growth = on_growth
+        self._hasher = hasher
+        self._buffer_bytes = buffer_bytes
+        self._hash: digest.BackgroundHash | None = None
+        self._stream: FileStream | None = None
+        self._stopped = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that are on the disk."""
+        return bytes_on_disk(self._file, self._target)
+
+    def stop(self) -> None:
+        """End the running attempt at its next byte, which is not waited for."""
+        self._stopped = True
+        if self._stream is not None:
+            self._stream.abort()
+
+    def close(self) -> None:
+        """No attempt follows."""
+        if self._hash is not None:
+            self._hash.close()
+
+    def attempt(self) -> str:
+        """Fetch what is missing; returns the sha256 of the whole file, which has its name then.
+
+        Raises TransientError, BeingFetchedError, StoppedError, CHECKSUM_MISMATCH, DISK_FULL,
+        STATE_NOT_WRITABLE, and what the Hub raises.
+        """
+        if self._stopped:
+            raise digest.StoppedError
+        try:
+            if self._target.exists() and (known := self._adopt()) is not None:
+                return known
+            return self._fetch()
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._full() from None
+            path = str(error.filename or self.part)
+            reason = error.strerror or str(error)
+            raise StateNotWritable(path=path, reason=reason) from None
+
+    def _adopt(self) -> str | None:
+        """The sha256 of a file that has the name already, if its content is the Hub's."""
+        if self._target.stat().st_size != self._file.size_bytes:
+            return None
+        found = digest.sha256(self._target, self._grown)
+        return found if self._file.sha256 in (None, found) else None
+
+    def _fetch(self) -> str:
+        make_folder(self._target.parent)
+        self._remove_other_contents()
+        descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock(descriptor)
+            # A new partial file: another hive may have finished since we looked.
+            is_new = not os.fstat(descriptor).st_size
+            if is_new and self._target.exists() and (known := self._adopt()) is not None:
+                self.part.unlink()
+                return known
+            self._append(descriptor)
+            found = self._hash_of(descriptor).result()
+            self._hash = None
+            if self._stopped:
+                raise digest.StoppedError
+            if self._file.sha256 not in (None, found):
+                self.part.unlink()
+                raise ChecksumMismatch(
+                    file=str(self._target), expected=self._file.sha256, actual=found
+                )
+            os.fsync(descriptor)
+            self.part.replace(self._target)
+            _sync_folder(self._target.parent)
+            return found
+        finally:
+            os.close(descriptor)
+
+    def _append(self, descriptor: int) -> None:
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        if size > self._file.size_bytes:
+            size = self._start_over(descriptor)
+        hashing = self._hash_of(descriptor)
+        hashing.grow_to(size)
+        self._grown(size)
+        if size == self._file.size_bytes:
+            return
+        with self._hub.stream(self._model, self._file, size) as stream:
+            self._stream = stream
+            self._grown(size)  # it may have been stopped while nothing had come yet
+            if stream.start != size:  # the server does no ranges: the whole file comes
+                size = self._start_over(descriptor)
+                hashing = self._hash_of(descriptor)
+            try:
+                for chunks in _buffered(stream.chunks, self._buffer_bytes):
+                    self._grown(size)  # what comes after a stop is not trusted
+                    if not os.fstat(descriptor).st_nlink:
+                        raise TransientError("the partial file was taken away")
+                    size = self._write(descriptor, chunks, size)
+                    hashing.grow_to(size)
+                    self._grown(size)
+                    if size == self._file.size_bytes:
+                        break
+            finally:
+                self._stream = None
+        if size < self._file.size_bytes:
+            raise TransientError("Connection closed early")
+
+    def _write(self, descriptor: int, chunks: list[bytes], size: int) -> int:
+        """Write the chunks behind the `size` bytes that are there; returns the new size. A server
+        that sends too much must not fill the disk."""
+        left = memoryview(b"".join(chunks))[: self._file.size_bytes - size]
+        while left:
+            count = os.write(descriptor, left)
+            size += count
+            left = left[count:]
+        return size
+
+    def _hash_of(self, descriptor: int) -> digest.BackgroundHash:
+        """The hash of the partial file. It is kept through the attempts; otherwise each of them
+        would read the file again from its beginning."""
+        if self._hash is not None and not self._hash.covers(descriptor):
+            self._hash.close()
+            self._hash = None
+        if self._hash is None:
+            self._hash = self._hasher(self.part)
+            self._hash.grow_to(os.fstat(descriptor).st_size)
+        return self._hash
+
+    def _start_over(self, descriptor: int) -> int:
+        """Empty the partial file: it is not the beginning of what comes."""
+        self.close()
+        self._hash = None
+        os.ftruncate(descriptor, 0)
+        return os.lseek(descriptor, 0, os.SEEK_SET)
+
+    def _lock(self, descriptor: int) -> None:
+        """Other hives may share the folder: only one of them writes."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BeingFetchedError(os.fstat(descriptor).st_size) from None
+        # It may have been renamed or removed between opening and locking.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), self.part.stat()):
+                return
+        raise BeingFetchedError(0)
+
+    def _remove_other_contents(self) -> None:
+        """Remove partial files of what this name used to mean on the Hub."""
+        for other in self._target.parent.glob(f"{glob.escape(self._target.name)}.*{PART_SUFFIX}"):
+            if other != self.part and not is_being_fetched(other):
+                other.unlink(missing_ok=True)
+
+    def _grown(self, size: int) -> None:
+        if self._stopped:
+            raise digest.StoppedError
+        self._on_growth(size)
+
+    def _full(self) -> DiskFull:
+        missing = self._file.size_bytes - self.size
+        return DiskFull(required=-(-missing // _MB), available=0, path=str(self._target.parent))
+
+
+def _buffered(chunks: Iterator[bytes], size_bytes: int) -> Iterator[list[bytes]]:
+    """Chunks of the wire, `size_bytes` of them at a time, or what has come in a quarter of a
+    second. What has come before a failure is yielded before the failure is raised."""
+    waiting: list[bytes] = []
+    size, since = 0, time.monotonic()
+    try:
+        for chunk in chunks:
+            waiting.append(chunk)
+            size += len(chunk)
+            if size >= size_bytes or time.monotonic() - since >= _BUFFER_S:
+                yield waiting
+                waiting, size, since = [], 0, time.monotonic()
+    except Exception:
+        if waiting:
+            yield waiting
+        raise
+    if waiting:
+        yield waiting
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,1 +1,0 @@
-"""Decisions of the queen: pure, without I/O."""

@@ -1,1 +1,0 @@
-"""What goes on over time: tasks, hives, holds, the queue."""

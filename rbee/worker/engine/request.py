@@ -1,0 +1,88 @@
+"""A request on its way through the worker: what is asked, what came of it so far, what it cost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeAlias
+
+import msgspec
+
+from rbee.contract.errors import RbeeError, RequestCanceled
+from rbee.contract.events import Done, StopReason, Token
+from rbee.contract.tasks import InferenceRequest
+
+Vectors: TypeAlias = list[list[float]]
+# What a step of the engine makes. Anything but a Token is the last output of its request.
+Output: TypeAlias = Token | Done | Vectors | RbeeError
+
+
+class Request(msgspec.Struct, eq=False):
+    """One request, from its arrival to its last output. Moments are monotonic seconds.
+
+    The event loop owns it. The engine's thread reads the first five fields, which do not change
+    once the request has been submitted, and touches nothing else.
+    """
+
+    id: str
+    arrived_at: float
+    # None: vectors of `texts` are wanted, not an answer.
+    inference: InferenceRequest | None = None
+    # Token ids. For an answer it is the prompt alone.
+    texts: list[list[int]] = []
+    # How many tokens of the context are reserved for it.
+    room: int = 0
+
+    submitted: bool = False
+    ended: bool = False
+    canceled: RbeeError | None = None
+    token_at: float | None = None
+    # No more than fits into the context.
+    outputs: asyncio.Queue[Output] = msgspec.field(default_factory=asyncio.Queue)
+
+    async def next(self) -> Token | Done | Vectors:
+        """The next output. Raises what went wrong, and why the request was canceled."""
+        output = await self.outputs.get()
+        if isinstance(output, RequestCanceled):
+            raise self.canceled or output
+        if isinstance(output, RbeeError):
+            raise output
+        return output
+
+
+class Timings:
+    """Counts the tokens of an answer and times them. The end-of-sequence token does not count."""
+
+    def __init__(self, arrived_at: float, prompt_tokens: int, cached_tokens: int) -> None:
+        self._arrived_at = arrived_at
+        self._prompt_tokens = prompt_tokens
+        self._cached_tokens = cached_tokens
+        self._first_at: float | None = None
+        self._last_at = arrived_at
+        self.tokens = 0
+
+    def token(self, now: float) -> None:
+        """Count one more token."""
+        self._first_at = now if self._first_at is None else self._first_at
+        self._last_at = now
+        self.tokens += 1
+
+    def done(self, now: float, reason: StopReason) -> Done:
+        """The event that proves the end.
+
+        `tokens_per_second` is the rate of the decode, without the prefill. A single token has no
+        decode, so its rate covers the whole time.
+        """
+        first_at = now if self._first_at is None else self._first_at
+        steps, span = self.tokens - 1, self._last_at - first_at
+        if steps < 1 or span <= 0:
+            steps, span = self.tokens, max(now - self._arrived_at, 1e-9)
+        return Done(
+            done=True,
+            total_tokens=self.tokens,
+            duration_ms=round((now - self._arrived_at) * 1000, 3),
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            time_to_first_token_ms=round((first_at - self._arrived_at) * 1000, 3),
+            tokens_per_second=round(steps / span, 3),
+            stop_reason=reason,
+        )

@@ -1,0 +1,118 @@
+"""Routers and cables between two machines, and the versions on both."""
+
+import re
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.breaking.partition import Cable
+from harness.ssh.node import add_node
+from harness.watching import footprint, keeper_output, node_installation
+from harness.world import processes
+from harness.world.waiting import let_pass, wait_until
+
+
+@given("the node {name:S} at the end of a cable")
+def a_node_on_a_cable(context: Context, name: str) -> None:
+    context.cable = Cable()
+    context.world.add_late_cleanup(context.cable.close)
+    context.node = add_node(
+        context.world, name, address=context.cable.far, namespace=context.cable.namespace
+    )
+
+
+@when("the cable is cut")
+def cut(context: Context) -> None:
+    context.cable.cut()
+
+
+@when("the cable is connected again")
+def mend(context: Context) -> None:
+    context.cable.repair()
+
+
+@when("the cable is cut for {seconds:d} s")
+def cut_for(context: Context, seconds: int) -> None:
+    context.cable.cut()
+    let_pass(seconds)
+    context.cable.repair()
+
+
+@given("the lifelines have a heartbeat of {beat:g} s and a lease of {lease:g} s, on both sides")
+def lifelines(context: Context, beat: float, lease: float) -> None:
+    for side in (context.world, context.node):
+        side.set("times", "lifeline_heartbeat_s", beat)
+        side.set("times", "lifeline_lease_s", lease)
+
+
+@then("no key and no token is in any command line, environment, output, log or command on {name:S}")
+def no_secret_there(context: Context, name: str) -> None:
+    """Nor in the queen's logs. The node's key is made for the node; it is not the queen's."""
+    world, node = context.world, context.world.nodes[name]
+    (hello,) = node.server.log.hellos
+    assert hello["hf_token"] == world.extra_environment["HF_TOKEN"], "the token did not cross"
+    assert hello["api_key"] != world.key, "the node was given the queen's own key"
+    for secret in (world.key, hello["api_key"]):
+        found = footprint.secret_in_processes(secret, world.processes())
+        assert not found, found
+    for secret in (world.key, hello["api_key"], hello["hf_token"]):
+        found = footprint.secret_in_processes(secret, node.processes())
+        found += footprint.secret_in_files(secret, world.root, except_for=world.key_file)
+        found += footprint.secret_in_files(secret, world.evidence.folder, except_for=world.key_file)
+        found += [command.text for command in node.server.log.commands if secret in command.text]
+        assert not found, found
+
+
+@then("~/.rbee on {name:S} holds no key")
+def no_key_there(context: Context, name: str) -> None:
+    folder = context.world.nodes[name].home / ".rbee"
+    assert folder.is_dir()
+    assert not (folder / "api_key").exists()
+
+
+@then("the hive on {name:S} answers at its own address")
+def hive_answers(context: Context, name: str) -> None:
+    """The queen passed the address to bind: the hive's own settings say 127.0.0.1."""
+    node = context.world.nodes[name]
+    assert (node.address, 9200) in processes.listeners(node.processes()), node.processes()
+
+
+@then("a hive and a worker run on {name:S}")
+def hive_and_worker(context: Context, name: str) -> None:
+    node = context.world.nodes[name]
+    assert len(processes.listeners(node.processes())) == 2, node.processes()
+
+
+@then("the line of {code:w} names queen-rbee with its version, and rbee-hive with {version:S}")
+def names_both(context: Context, code: str, version: str) -> None:
+    """In the error itself: each program, followed by its version before any other number."""
+    line = keeper_output.error_line(context.run.stderr.text, code)
+    for program, its in (
+        ("queen-rbee", node_installation.package_version()),
+        ("rbee-hive", version),
+    ):
+        assert re.search(rf"{program}\D*(?<![\d.]){re.escape(its)}(?![\d.]*\d)", line), line
+
+
+@then("its details give queen-rbee its version, and rbee-hive {version:S}")
+def details_name_both(context: Context, version: str) -> None:
+    details = context.answer.details
+    reported = {
+        details["program"]: details["version"],
+        details["other_program"]: details["other_version"],
+    }
+    assert reported == {"queen-rbee": node_installation.package_version(), "rbee-hive": version}, (
+        details
+    )
+
+
+@when("after its first connection the SSH server of {name:S} serves again")
+def serves_again(context: Context, name: str) -> None:
+    server = context.world.nodes[name].server
+    wait_until(
+        "a connection to be given up",
+        lambda: server.log.connections[context.seen_before :],
+        15,
+        lambda seen: seen and seen[0].closed_at is not None,
+    )
+    server.open()

@@ -1,0 +1,134 @@
+"""`rbee-keeper doctor`, and what is planted for it to find."""
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.breaking import doctor
+from harness.breaking.doctor import Finding
+from harness.watching import local_installation
+
+_CHECKED = {
+    "config",
+    "programs",
+    "state folder",
+    "API key",
+    "catalog",
+    "registry",
+    "models folder",
+    "backends",
+    "memory",
+    "queen",
+    "hive",
+    "worker ports",
+    "pid files",
+    "terminal",
+}
+
+
+@given("a key that others can read")
+def loose_key(context: Context) -> None:
+    doctor.write_key(context.world, "k" * 43, mode=0o644)
+
+
+@given("a key file that holds no key")
+def no_key(context: Context) -> None:
+    doctor.write_key(context.world, "")
+
+
+@given("a state folder that is open to others")
+def open_state(context: Context) -> None:
+    doctor.make_state_readable(context.world)
+
+
+@given("a state folder that belongs to root")
+def state_of_somebody_else(context: Context) -> None:
+    doctor.make_state_owned_by_root(context.world)
+
+
+@given("there is a registry, and it is damaged")
+def damaged_registry(context: Context) -> None:
+    doctor.damage_registry(context.world)
+
+
+@given("a {program:w} that stands still")
+def still_daemon(context: Context, program: str) -> None:
+    doctor.start_suspended(context.world, {"queen": "queen-rbee", "hive": "rbee-hive"}[program])
+
+
+@given("a queen with another key")
+def queen_of_another_key(context: Context) -> None:
+    doctor.start_queen_with_other_key(context.world)
+
+
+@given("an added node workstation {how}")
+def bad_node(context: Context, how: str) -> None:
+    doctor.add_faulty_node(context.world, "workstation", how)
+
+
+@given("a download of {model} that broke off")
+def broken_off(context: Context, model: str) -> None:
+    run = context.world.start(f"rbee-keeper models download {model}")
+    assert run.wait(within=60) == 1, run.stderr.text
+
+
+@when("I type what the doctor advises")
+def type_advice(context: Context) -> None:
+    for finding in _found(context):
+        for line in finding.advice:
+            local_installation.run_in_shell(context.world, "bash", line)
+
+
+@then("every finding of the doctor is fine")
+def all_fine(context: Context) -> None:
+    wrong = [each for each in _found(context) if each.state != "fine"]
+    assert not wrong, wrong
+
+
+@then("{names} were checked")
+def checked(context: Context, names: str) -> None:
+    found = {each.name for each in _found(context)}
+    assert found == set(names.replace(" and ", ", ").split(", ")), found
+
+
+@then("the doctor counts {problems:d} problems and {warnings:d} warnings")
+@then("the doctor counts {problems:d} problems and {warnings:d} warning")
+def counted(context: Context, problems: int, warnings: int) -> None:
+    _, counts = doctor.read_report(context.run.stdout.text)
+    assert counts == {"problems": problems, "warnings": warnings}, counts
+
+
+@then("the doctor's JSON has the same findings, all fine, and one for node {name:S}")
+def json_fine(context: Context, name: str) -> None:
+    found, counts = doctor.read_json_report(context.run.stdout.text)
+    assert {each.name for each in found} == _CHECKED | {f"node {name}"}, found
+    assert {each.state for each in found} == {"fine"}, found
+    assert counts == {"problems": 0, "warnings": 0}, counts
+
+
+@then('the doctor says that {name} is {state}: "{words}"')
+def doctor_says(context: Context, name: str, state: str, words: str) -> None:
+    context.finding = doctor.only_finding(_found(context), name, state)
+    assert words in context.finding.message, context.finding
+
+
+@then('the doctor says what to type: "{words}"')
+def to_type(context: Context, words: str) -> None:
+    assert any(words in line for line in context.finding.advice), context.finding
+
+
+@then("everything else was checked")
+def everything_else(context: Context) -> None:
+    names = {each.name for each in _found(context)}
+    assert names >= _CHECKED, _CHECKED - names
+    assert any(name.startswith("node") for name in names), names
+
+
+@then("nothing is running that was not running before")
+def nothing_new(context: Context) -> None:
+    started = {run.pid for run in context.world.runs}
+    found = [each for each in context.world.processes() if each.pid not in started]
+    assert not found, found
+
+
+def _found(context: Context) -> list[Finding]:
+    return doctor.read_report(context.run.stdout.text)[0]

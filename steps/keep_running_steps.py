@@ -1,0 +1,56 @@
+"""Daemons that were started to last, and their pid files."""
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.breaking import machine_faults
+from harness.breaking.machine_faults import UnrelatedProcess
+from harness.world import cluster
+
+
+@then("one queen runs, the same as before")
+def one_queen(context: Context) -> None:
+    assert cluster.queens(context.world) == [context.queen]
+
+
+@then("queen and hive are the operator's")
+def the_operators(context: Context) -> None:
+    assert context.before["queen"].pid == context.queen_run.pid
+    assert context.before["hive"].pid == context.hive_run.pid
+
+
+@then("nothing but the worker was spawned, by the hive")
+def only_the_worker(context: Context) -> None:
+    known = {context.queen_run.pid, context.hive_run.pid, context.run.pid}
+    new = [process for process in context.world.processes() if process.pid not in known]
+    assert new == [context.before["worker"]], new
+    assert new[0].ppid() == context.hive_run.pid, new[0].ppid()
+
+
+@then("the hive is still the same process, and only the queen is new")
+def nothing_new(context: Context) -> None:
+    queen = cluster.process_at(context.world, context.world.queen_url)
+    assert queen.pid == context.queen_run.pid != context.before["queen"].pid
+    wanted = {queen, context.before["hive"], context.before["worker"]}
+    assert set(context.world.processes()) == wanted, context.world.processes()
+
+
+@when("the {program:w}'s pid file names another program that has its pid now")
+def pid_reused(context: Context, program: str) -> None:
+    context.innocent = UnrelatedProcess(context.world, program)
+
+
+@when("the queen's pid file names another program that has its pid now, and listens at its address")
+def pid_and_port_reused(context: Context) -> None:
+    context.innocent = UnrelatedProcess(context.world, "queen", context.world.queen_address)
+
+
+@then("the other program still runs")
+def innocent_lives(context: Context) -> None:
+    assert context.innocent.lives
+
+
+@then("the pid file of the queen names the process that listens at its address")
+def pid_file_true(context: Context) -> None:
+    found = machine_faults.recorded_pid(context.world, "queen")
+    assert found == cluster.process_at(context.world, context.world.queen_url).pid

@@ -1,0 +1,210 @@
+"""Workers that a person starts, lists, checks and ends."""
+
+import json
+from typing import Any
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.watching import keeper_output
+from harness.world import cluster, commands
+from harness.world.processes import alive
+from harness.world.waiting import wait_until
+
+
+@then('standard error ends with "{words}"')
+def stderr_ends(context: Context, words: str) -> None:
+    assert context.run.stderr.text.rstrip().endswith(words), context.run.stderr.text
+
+
+@then("standard output is exactly {text}")
+def stdout_is(context: Context, text: str) -> None:
+    assert context.run.stdout.text.strip() == text, context.run.stdout.text
+
+
+@then("standard output names the only worker, {node:w} and {model} in one line")
+def names_worker(context: Context, node: str, model: str) -> None:
+    context.worker = _only(context)
+    (line,) = context.run.stdout.text.splitlines()
+    for word in (context.worker["worker_id"], node, model):
+        assert word in line, (word, line)
+
+
+@then("the queen lists that worker as {state:w} on {node:w}, with {slots:d} slots")
+def listed_with_slots(context: Context, state: str, node: str, slots: int) -> None:
+    row = _only(context)
+    found = row["worker_id"], row["state"], row["node"], row["slots_total"]
+    assert found == (context.worker["worker_id"], state, node, slots), row
+
+
+@then("the worker's command line has a context of {length:d} and {slots:d} slots")
+def on_the_command_line(context: Context, length: int, slots: int) -> None:
+    process = cluster.process_at(context.world, context.worker["url"])
+    given = commands.options(process.cmdline())
+    assert (given["context"], given["slots"]) == (str(length), str(slots)), given
+
+
+@then("the queen lists two workers of that model, one of them the one of before")
+def two_of_a_model(context: Context) -> None:
+    rows = cluster.queens_workers(context.world)
+    assert len({row["worker_id"] for row in rows}) == 2, rows
+    assert len({row["model_ref"] for row in rows}) == 1, rows
+    assert context.worker["id"] in {row["worker_id"] for row in rows}, rows
+
+
+@then("the events on standard output are narration, loading and at last one ready")
+def events_are(context: Context) -> None:
+    names = [name for name, _ in keeper_output.events(context.run.stdout.text)]
+    assert set(names) == {"narration", "loading", "ready"}, names
+    assert names.index("ready") == len(names) - 1, names
+
+
+@then("the ready worker is the one that the queen lists")
+def ready_is_listed(context: Context) -> None:
+    ready = keeper_output.data_of(context.run.stdout.text, "ready")
+    assert ready == _only(context), (ready, _only(context))
+
+
+@then("nothing but the queen and its hive is running")
+def only_queen_and_hive(context: Context) -> None:
+    hive = cluster.process_at(context.world, context.world.hive_url)
+    wait_until(
+        "only the two to live",
+        lambda: set(context.world.processes()),
+        15,
+        lambda seen: seen == {context.queen, hive},
+    )
+
+
+@then("it lists the worker of {one:w} as {state:w}, and no other")
+def lists_one(context: Context, one: str, state: str) -> None:
+    _lists(context, {one: state})
+
+
+@then(
+    "it lists the worker of {one:w} as {first:w} and that of {other:w} as {second:w}, and no other"
+)
+def lists_two(context: Context, one: str, first: str, other: str, second: str) -> None:
+    _lists(context, {one: first, other: second})
+
+
+def _lists(context: Context, states: dict[str, str]) -> None:
+    """Each row: worker, node, model, state, backend, slots."""
+    rows = keeper_output.rows(context.run.stdout.text)
+    head = rows.pop("WORKER")
+    assert head[:3] == ["NODE", "MODEL", "STATE"], head
+    wanted = {context.workers[node]["id"]: (node, state) for node, state in states.items()}
+    assert {worker: (row[0], row[2]) for worker, row in rows.items()} == wanted, rows
+    for worker, row in rows.items():
+        (known,) = [each for each in context.workers.values() if each["id"] == worker]
+        assert row[1] == known["model_ref"], row
+        assert row[3] == f"{known['backend']}:{known['device']}", row
+        assert row[4].endswith(f"of {known['slots_total']}"), row
+
+
+@then("the JSON on standard output is what the queen says of its workers")
+def json_is_the_list(context: Context) -> None:
+    found = json.loads(context.run.stdout.text)
+    words = cluster.queens_workers(context.world)
+    assert len(words) == 2, words
+    assert _by_id(found) == _by_id(words), (found, words)
+
+
+@given("{name:w} has one more worker")
+def one_more_there(context: Context, name: str) -> None:
+    line = f"rbee-keeper worker start --node {name} --model smollm2"
+    run = context.world.start(line)
+    assert run.wait(within=40) == 0, run.stderr.text
+    assert len(context.hives[name].workers()) == 2, context.hives[name].workers()
+
+
+@then("it shows both workers of {name:w} as healthy, each with the memory that its process holds")
+def both_healthy(context: Context, name: str) -> None:
+    rows = keeper_output.rows(context.run.stdout.text)
+    rows.pop("WORKER")
+    known = {row["id"]: row for row in context.hives[name].workers()}
+    assert set(rows) == set(known), (rows, known)
+    for worker, row in rows.items():
+        assert (row[0], row[3]) == (name, "healthy"), row
+        process = cluster.process_at(context.world, known[worker]["url"])
+        reported, resident = (
+            float(row[4].removesuffix(" MB")),
+            process.memory_info().rss / 1_000_000,
+        )
+        assert abs(reported - resident) < 0.2 * resident, (reported, resident)
+
+
+@then("it shows no worker of {name:w}")
+def shows_none_of(context: Context, name: str) -> None:
+    assert context.workers[name]["id"] not in context.run.stdout.text, context.run.stdout.text
+
+
+@then("the JSON on standard output has the same two, healthy")
+def json_healthy(context: Context) -> None:
+    found = json.loads(context.run.stdout.text)
+    assert {each["status"] for each in found} == {"healthy"}, found
+    known = {row["id"] for row in context.hives["left"].workers()}
+    assert {each["worker_id"] for each in found} == known, (found, known)
+    assert all(each["memory_bytes"] > 10_000_000 for each in found), found
+
+
+@when("the worker on {name:w} is suspended")
+def stands_still(context: Context, name: str) -> None:
+    cluster.process_at(context.world, context.workers[name]["url"]).suspend()
+
+
+@then("it shows the worker of {one:w} as {first:w}, and that of {other:w} as {second:w}")
+def shows_health(context: Context, one: str, first: str, other: str, second: str) -> None:
+    rows = keeper_output.rows(context.run.stdout.text)
+    reported = {node: rows[context.workers[node]["id"]][3] for node in (one, other)}
+    assert reported == {one: first, other: second}, rows
+
+
+@given("the worker's id is noted as <{place:w}>")
+def note_id(context: Context, place: str) -> None:
+    context.world.placeholders[place] = context.worker["id"]
+
+
+@given("the workers' ids are noted")
+def note_ids(context: Context) -> None:
+    for name, worker in context.workers.items():
+        places = context.world.placeholders
+        places[f"worker of {name}"] = worker["id"]
+        places[f"beginning of {name}"] = worker["id"][:20]
+        places[f"few letters of {name}"] = worker["id"].removeprefix("worker-")[:12]
+    context.processes = {
+        name: cluster.process_at(context.world, worker["url"])
+        for name, worker in context.workers.items()
+    }
+
+
+@then("the worker of {one:w} is gone, and that of {other:w} is not")
+def one_is_gone(context: Context, one: str, other: str) -> None:
+    assert not alive(context.processes[one])
+    assert alive(context.processes[other])
+    assert context.hives[one].workers() == []
+
+
+@then("standard error names both workers")
+def names_both(context: Context) -> None:
+    rows = cluster.workers(context.world)
+    missing = [row["id"] for row in rows if row["id"] not in context.run.stderr.text]
+    assert not missing, (missing, context.run.stderr.text)
+
+
+@then("the hive still has two workers")
+def still_two(context: Context) -> None:
+    assert len(cluster.workers(context.world)) == 2
+
+
+def _only(context: Context) -> dict[str, Any]:
+    rows = cluster.queens_workers(context.world)
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+def _by_id(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Without the values that change from one moment to the next."""
+    return {
+        row["worker_id"]: {k: v for k, v in row.items() if k != "slots_available"} for row in rows
+    }

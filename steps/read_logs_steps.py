@@ -1,0 +1,196 @@
+"""The logs that `rbee-keeper logs` shows, and their rotation."""
+
+import json
+from pathlib import Path
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.watching import logs
+from harness.world import cluster
+from harness.world.waiting import wait_until
+
+_HIVE = "rbee-hive"
+
+
+@when("its first lines appear")
+def first_lines(context: Context) -> None:
+    wait_until("a line of a log", lambda: logs.shown(context.run.stdout.text), 20)
+    context.shown_then = logs.shown(context.run.stdout.text)
+
+
+@then("new lines of rbee-hive and of its new worker appear")
+def new_lines(context: Context) -> None:
+    row = cluster.queens_workers(context.world)[0]
+    wait_until(
+        "lines of both",
+        lambda: _sources_since(context),
+        10,
+        lambda seen: {_HIVE, row["worker_id"]} <= seen,
+    )
+    assert row["worker_id"] not in {source for source, _ in context.shown_then}
+    context.worker = {"id": row["worker_id"]}
+
+
+@then("every line of standard output names its source")
+def each_has_a_source(context: Context) -> None:
+    assert logs.shown(context.run.stdout.text)
+
+
+@then("it shows the log of {source} on {name:S} whole, and each line once")
+def whole(context: Context, source: str, name: str) -> None:
+    home = context.world.home if name == "localhost" else context.world.nodes[name].home
+    if source == "the worker":
+        source, file = context.worker["id"], logs.worker_log_name(context.worker["id"])
+    else:
+        file = source
+    written = logs.written(home, file)
+    shown = logs.shown_by(context.run.stdout.text, source)
+    assert len(written) > 1, written
+    # The command ended a moment before the file was read.
+    assert shown == written[: len(shown)], (shown, written)
+    assert len(written) - len(shown) <= 1, (shown, written)
+
+
+@then("the log of the new hive is shown")
+def hive_that_came(context: Context) -> None:
+    hive = cluster.process_at(context.world, context.world.hive_url)
+    assert hive != context.before["hive"]
+    words = f"pid {hive.pid}"
+    wait_until(
+        f"the line of {words}",
+        lambda: logs.shown_by(context.run.stdout.text, _HIVE),
+        15,
+        lambda lines: any(words in line for line in lines),
+    )
+    written = logs.written(context.world.home, _HIVE)
+    logs.wait_for_shown(context.run, _HIVE, written, 10)
+
+
+@then("what both hives said on standard error is shown, and each line once")
+def both_hives(context: Context) -> None:
+    """The second hive's lines come last; the first one wrote all of its lines before."""
+    hives = [run for run in context.world.runs if "hive" in run.name]
+    assert len(hives) == 2, hives
+    new = wait_until("its words", lambda: hives[1].stderr.text.splitlines(), 5)
+    old = hives[0].stderr.text.splitlines()
+    shown = wait_until(
+        "the new hive's lines",
+        lambda: logs.shown_by(context.run.stdout.text, _HIVE),
+        15,
+        lambda seen: seen[-len(new) :] == new,
+    )
+    # Nobody is left to relay the end of a hive: its lines from there on may be missing.
+    before = shown[: -len(new)]
+    ending = next(at for at, line in enumerate(old) if "told to end" in line)
+    assert len(before) >= ending, (before, old)
+    assert before == old[: len(before)], (before, old)
+
+
+@then("it shows the last {count:d} lines of what hive and worker have logged")
+def last_lines(context: Context, count: int) -> None:
+    world = context.world
+    worker = context.worker["id"]
+    written = [
+        (source, line)
+        for source, name in ((_HIVE, _HIVE), (worker, logs.worker_log_name(worker)))
+        for line in logs.written(world.home, name)
+    ]
+    # Every line begins with its time in milliseconds.
+    latest = sorted(line[:23] for _, line in written)[-count:]
+    shown = logs.shown(context.run.stdout.text)
+    assert [line[:23] for _, line in shown] == latest, (shown, latest)
+    assert set(shown) <= set(written), (shown, written)
+    context.shown_then = shown
+
+
+@then("the JSON lines have the same {count:d} lines, each with source, node and time")
+def json_lines(context: Context, count: int) -> None:
+    events = [json.loads(line) for line in context.run.stdout.text.splitlines()]
+    assert {event["event"] for event in events} == {"log"}, events
+    data = [event["data"] for event in events]
+    assert [(each["source"], each["line"]) for each in data] == context.shown_then, data
+    assert [each["node"] for each in data] == ["localhost"] * count, data
+    assert [each["at"] for each in data] == sorted(each["at"] for each in data), data
+
+
+@when("{count:d} workers are started and ended, one after the other")
+def cycles(context: Context, count: int) -> None:
+    logs.cycle_workers(context.world, count)
+    last = logs.written(context.world.home, _HIVE)[-1:]
+    wait_until(
+        "the last line to be shown",
+        lambda: logs.shown_by(context.run.stdout.text, _HIVE)[-1:],
+        5,
+        lambda seen: seen == last,
+    )
+
+
+@then("rbee-hive.log has been put aside more than twice, and there are {count:d} files of it")
+def put_aside(context: Context, count: int) -> None:
+    """Lines that were shown and are not in any file now were in a file that was deleted."""
+    home = context.world.home
+    _wait_for_files(home, _HIVE, count)
+    shown = logs.shown_by(context.run.stdout.text, _HIVE)
+    assert shown[0] not in logs.written(home, _HIVE), shown[0]
+
+
+@then("there are {count:d} files of {name:S}.log")
+def count_files(context: Context, count: int, name: str) -> None:
+    _wait_for_files(context.world.home, name, count)
+
+
+@then("no log file is larger than {size:d} kB")
+def small(context: Context, size: int) -> None:
+    """The lines of up to a second may come on top of the limit."""
+    found = {path.name: path.stat().st_size for path in logs.folder(context.world.home).iterdir()}
+    assert not {name: size_ for name, size_ in found.items() if size_ > size * 1000}, found
+
+
+@then("the kernel says that queen and hive write to the newest files")
+def newest(context: Context) -> None:
+    folder = logs.folder(context.world.home)
+    for role, name in (("queen", "queen-rbee"), ("hive", _HIVE)):
+        process = context.before[role]
+        assert logs.output_files(process) == {str(folder / f"{name}.log")}, logs.output_files(
+            process
+        )
+
+
+@then("what is left of rbee-hive's log is what was shown last of it")
+def shown_last(context: Context) -> None:
+    left = logs.written(context.world.home, _HIVE)
+    shown = logs.shown_by(context.run.stdout.text, _HIVE)
+    assert left == shown[-len(left) :], (left, shown)
+    assert len(shown) > len(left) > 3, (len(shown), len(left))
+
+
+@when("the log files of hive and worker are moved away")
+def move_away(context: Context) -> None:
+    logs.move_away(context.world.home, [_HIVE, logs.worker_log_name(context.worker["id"])])
+
+
+@then("hive and worker write to new ones within {seconds:d} s")
+def write_to_new_ones(context: Context, seconds: int) -> None:
+    folder = logs.folder(context.world.home)
+    names = {"hive": _HIVE, "worker": logs.worker_log_name(context.worker["id"])}
+    wait_until(
+        "their descriptors to be the new files",
+        lambda: {role: logs.output_files(context.before[role]) for role in names},
+        seconds,
+        lambda seen: seen == {role: {str(folder / f"{n}.log")} for role, n in names.items()},
+    )
+
+
+def _sources_since(context: Context) -> set[str]:
+    now = logs.shown(context.run.stdout.text)
+    return {source for source, _ in now[len(context.shown_then) :]}
+
+
+def _wait_for_files(home: Path, name: str, count: int) -> None:
+    wait_until(
+        f"{count} files of {name}",
+        lambda: [path.name for path in logs.files(home, name)],
+        5,
+        lambda found: len(found) == count,
+    )

@@ -1,0 +1,373 @@
+"""One worker started by hand: its answers, their text and limits, and what it counts."""
+
+import json
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.model_files.reference_decoder import TOLERANCE
+from harness.watching import replies, standalone_worker
+from harness.watching.replies import Metrics
+from harness.watching.standalone_worker import StandaloneWorker
+from harness.world.http_client import EventStream, call
+from harness.world.waiting import wait_until
+
+# Tokens that may be read again: the last one, whose logits are needed, and a few for whole blocks.
+_A_FEW = 16
+_TOKENS = 12
+_PROMPT = "Once upon a time"
+_BEES = "🐝🦊"
+
+
+@when("a prompt of {words:d} words is answered")
+def a_long_prompt(context: Context, words: int) -> None:
+    context.prompt = standalone_worker.prompt_of_words(words)
+    context.answers = [context.hand.answer(context.prompt, _TOKENS)]
+
+
+@when("it is answered again")
+def again(context: Context) -> None:
+    context.answers.append(context.hand.answer(context.prompt, _TOKENS))
+
+
+@when("it is answered again with cache_prompt false")
+def again_uncached(context: Context) -> None:
+    stream = context.hand.answer(context.prompt, _TOKENS, cache_prompt=False)
+    context.answers.append(stream)
+
+
+@then("none of it was cached")
+def nothing_there(context: Context) -> None:
+    done = standalone_worker.done_of(context.answers[-1])
+    assert done["cached_tokens"] == 0 < done["prompt_tokens"], done
+
+
+@then("all but a few of its tokens were cached")
+def all_there(context: Context) -> None:
+    done = standalone_worker.done_of(context.answers[-1])
+    left = done["prompt_tokens"] - done["cached_tokens"]
+    assert 0 < left <= _A_FEW, done
+
+
+@then("each token is still one that the model would have chosen")
+def still_good(context: Context) -> None:
+    _the_model_would_say_so(context, context.prompt)
+
+
+@then("its first token came in less than half the time")
+def sooner(context: Context) -> None:
+    first, second = (standalone_worker.done_of(answer) for answer in context.answers)
+    took, took_then = (done["time_to_first_token_ms"] for done in (second, first))
+    assert took < took_then / 2, (took_then, took)
+
+
+@when("a message of {words:d} words is answered")
+def a_message(context: Context, words: int) -> None:
+    context.messages = [{"role": "user", "content": standalone_worker.prompt_of_words(words)}]
+    context.answers = [context.hand.chat(context.messages, _TOKENS)]
+
+
+@when("the conversation goes on with another message")
+def conversation(context: Context) -> None:
+    words = standalone_worker.text_of(context.answers[0])
+    context.messages += [
+        {"role": "assistant", "content": words},
+        {"role": "user", "content": "Say that again, in other words."},
+    ]
+    context.answers.append(context.hand.chat(context.messages, _TOKENS))
+
+
+@then("the first message and its answer were cached")
+def conversation_there(context: Context) -> None:
+    first, second = (standalone_worker.done_of(answer) for answer in context.answers)
+    known = first["prompt_tokens"] + first["total_tokens"]
+    assert known - _A_FEW <= second["cached_tokens"] < second["prompt_tokens"], (first, second)
+
+
+@when("a long answer to a prompt of {words:d} words is under way")
+def long_answer(context: Context, words: int) -> None:
+    context.prompt = standalone_worker.prompt_of_words(words)
+    context.long = context.hand.ask(context.prompt + " And then", 150)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.long)) >= 3, 60)
+
+
+@when("another prompt with the same {words:d} words and other last words is answered")
+def another_prompt(context: Context, words: int) -> None:
+    context.other = context.prompt + " My name is"
+    context.answers = [context.hand.answer(context.other, _TOKENS)]
+    assert not context.long.named("done"), "the long answer was over already"
+
+
+@then("those {words:d} words were cached")
+def words_there(context: Context, words: int) -> None:
+    done = standalone_worker.done_of(context.answers[-1])
+    assert words - _A_FEW <= done["cached_tokens"] < done["prompt_tokens"], done
+
+
+@then("the answer is that of the second prompt")
+def answer_of_second(context: Context) -> None:
+    _the_model_would_say_so(context, context.other)
+
+
+def _the_model_would_say_so(context: Context, prompt: str) -> None:
+    pieces = standalone_worker.pieces_of(context.answers[-1])
+    assert max(context.model_files.reference_decoder.logit_gaps(prompt, pieces)) <= TOLERANCE, (
+        pieces
+    )
+
+
+@then("the long answer continues undisturbed")
+def long_goes_on(context: Context) -> None:
+    context.long.wait_for_end(within=60)
+    pieces = standalone_worker.pieces_of(context.long)
+    assert len(pieces) == 150, len(pieces)
+    prompt = context.prompt + " And then"
+    assert max(context.model_files.reference_decoder.logit_gaps(prompt, pieces)) <= TOLERANCE, (
+        pieces
+    )
+
+
+@when("it is asked for {tokens:d} tokens")
+def ask_for(context: Context, tokens: int) -> None:
+    context.stream = context.hand.answer("Once upon a time", tokens)
+
+
+@then("the answer fills the {tokens:d} tokens of the context and ends with {reason:w}")
+def fills(context: Context, tokens: int, reason: str) -> None:
+    """The newest token takes no place until another follows, so one more may come."""
+    done = standalone_worker.done_of(context.stream)
+    assert done["stop_reason"] == reason, done
+    assert done["prompt_tokens"] + done["total_tokens"] in (tokens, tokens + 1), done
+    assert done["total_tokens"] == len(context.stream.named("token")), done
+
+
+@then("it says how many tokens the prompt has, and that the context holds {tokens:d}")
+def both_counts(context: Context, tokens: int) -> None:
+    counted = len(context.model_files.reference_decoder.tokens("word " * 100))
+    assert str(counted) in context.answer.message, context.answer
+    assert str(tokens) in context.answer.message, context.answer
+    assert [error["value"] for error in context.answer.details["errors"]] == [counted]
+
+
+@when("the worker is asked with each of these values")
+def ask_with_each(context: Context) -> None:
+    rows = [(row["field"], json.loads(row["value"])) for row in context.table]
+    good = [(row["field"], json.loads(row["but"])) for row in context.table]
+    context.refused = [(*row, _ask(context, *row)) for row in rows]
+    context.taken = [(*row, _ask(context, *row)) for row in good]
+
+
+@when("the worker is asked with an unknown field")
+def ask_unknown(context: Context) -> None:
+    context.refused = [("temprature", 1, _ask(context, "temprature", 1))]
+
+
+def _ask(context: Context, field: str, value: object) -> EventStream:
+    stream: EventStream = context.hand.ask(**{"prompt": "Bees are", "max_tokens": 1, field: value})
+    if stream.refused is None:
+        stream.wait_for_end(within=30)
+    return stream
+
+
+@then("each is refused with {code:w}, which names the field, its limit and the value")
+@then("it is refused with {code:w}, which names that field")
+def refused_by_field(context: Context, code: str) -> None:
+    for field, value, stream in context.refused:
+        assert stream.refused is not None, f"{field} {value!r} was taken: {stream.events[:2]}"
+        refusal = replies.error_of(stream.refused)
+        assert (refusal.status, refusal.code) == (400, code), refusal
+        (error,) = refusal.details["errors"]
+        assert set(error) == {"field", "constraint", "message", "value"}, error
+        assert (error["field"], error["value"]) == (field, value), error
+        assert error["constraint"], error
+        assert error["message"], error
+
+
+@then("the values in the last column are accepted")
+def answered(context: Context) -> None:
+    for field, value, stream in context.taken:
+        assert stream.refused is None, (field, value, stream.refused)
+        assert stream.named("done"), (field, value, stream.events)
+
+
+@when("three answers are made, one is canceled, and one is refused")
+def five_requests(context: Context) -> None:
+    hand = context.hand
+    context.streams = [hand.answer(f"Story {number}: once", 10 + number) for number in range(3)]
+    canceled = hand.ask("Once upon a time", 1000)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(canceled)) >= 3, 30)
+    refused = hand.ask("word " * 9000, 5).refused
+    assert refused is not None
+    assert refused.status == 400, refused
+    assert hand.delete(canceled.named("accepted")[0].data["request_id"]).status == 204
+    canceled.wait_for_end(within=10)
+    context.canceled = canceled
+    context.metrics = _read(context)
+
+
+@when("an answer is under way")
+def under_way(context: Context) -> None:
+    context.prompt = "Once upon a time"
+    context.stream = context.hand.ask(context.prompt, 300)
+    wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.stream)) >= 3, 30)
+
+
+def _read(context: Context) -> Metrics:
+    reply = context.hand.get("/metrics")
+    assert reply.status == 200, reply
+    assert reply.headers.get_content_type() == "text/plain", reply.headers
+    return Metrics(reply.body.decode())
+
+
+@then("its counters of tokens are the sums of what the streams said")
+def token_counters(context: Context) -> None:
+    """The canceled answer may have a few tokens that its reader did not see."""
+    done = [standalone_worker.done_of(stream) for stream in context.streams]
+    made = sum(one["total_tokens"] for one in done) + len(
+        standalone_worker.pieces_of(context.canceled)
+    )
+    counted = context.metrics.value("rbee_tokens_generated_total")
+    assert made <= counted <= made + 3, (made, counted)
+    cached = sum(one["cached_tokens"] for one in done)
+    assert context.metrics.value("rbee_tokens_cached_total") >= cached
+    prompts = sum(one["prompt_tokens"] for one in done) + len(
+        context.model_files.reference_decoder.tokens("Once upon a time")
+    )
+    read_or_cached = sum(
+        context.metrics.value(f"rbee_tokens_{what}_total") for what in ("read", "cached")
+    )
+    assert read_or_cached == prompts, (read_or_cached, prompts)
+
+
+@then("it has counted every request by its outcome")
+def outcomes(context: Context) -> None:
+    counted = context.metrics.by_label("rbee_requests_total", "outcome")
+    assert counted == {"done": 3, "canceled": 1, "refused": 1}, counted
+
+
+@then("its histograms hold as many first tokens as there were, in all as long as they took")
+def histograms(context: Context) -> None:
+    name = "rbee_time_to_first_token_seconds"
+    assert context.metrics.value(f"{name}_count") == 4
+    assert context.metrics.value(f"{name}_bucket", le="+Inf") == 4
+    reported = [
+        standalone_worker.done_of(stream)["time_to_first_token_ms"] for stream in context.streams
+    ]
+    assert context.metrics.value(f"{name}_sum") > sum(reported) / 1000 * 0.99, reported
+    name = "rbee_time_per_token_seconds"
+    assert context.metrics.value(f"{name}_count") > 0
+    assert context.metrics.value(f"{name}_sum") > 0
+
+
+@then("it says that {total:d} slots are there, and that {busy:d} are busy")
+@then("it says that {total:d} slots are there, and that {busy:d} is busy")
+def slots(context: Context, total: int, busy: int) -> None:
+    metrics = _read(context)
+    found = metrics.value("rbee_slots"), metrics.value("rbee_slots_busy")
+    assert found == (total, busy), found
+
+
+@then("its memory is that of the process")
+def memory(context: Context) -> None:
+    reported = _read(context).value("rbee_memory_bytes") / 1_000_000
+    is_so = context.hand.memory_mb()
+    assert abs(reported - is_so) < is_so * 0.1, (reported, is_so)
+
+
+@when("its metrics are asked for without a key")
+def without_key(context: Context) -> None:
+    context.answer = replies.error_of(call("GET", f"{context.hand.url}/metrics"))
+
+
+@given("a worker with `{flags}`, started by hand")
+def a_worker_with(context: Context, flags: str) -> None:
+    context.world.set("times", "grace_s", 2)
+    context.hand = StandaloneWorker(context.world, flags)
+    context.worker = {"url": context.hand.url}
+
+
+@when("the same prompt is answered with temperature {heat:g} and the seeds {a:d}, {b:d} and {c:d}")
+def with_seeds(context: Context, heat: float, a: int, b: int, c: int) -> None:
+    context.texts = [_by_chance(context, heat, seed=seed) for seed in (a, b, c)]
+
+
+@when("the same prompt is answered with temperature {heat:g} and no seed, three times")
+def without_seed(context: Context, heat: float) -> None:
+    context.texts = [_by_chance(context, heat) for _ in range(3)]
+
+
+def _by_chance(context: Context, heat: float, **fields: object) -> str:
+    stream = context.hand.answer(_PROMPT, 40, temperature=heat, cache_prompt=False, **fields)
+    assert standalone_worker.done_of(stream)["cached_tokens"] == 0
+    return standalone_worker.text_of(stream)
+
+
+@then("the first two texts are the same and the third is another")
+def same_by_seed(context: Context) -> None:
+    first, second, third = context.texts
+    assert first == second != third, context.texts
+
+
+@then("at least two of the texts differ")
+def differ(context: Context) -> None:
+    assert len(set(context.texts)) > 1, context.texts
+
+
+@when("a text is stopped at words that begin in one of its tokens and end in the next")
+def stop_across_tokens(context: Context) -> None:
+    whole = context.hand.answer(_PROMPT, 40, cache_prompt=False)
+    pieces = standalone_worker.pieces_of(whole)
+    at = next(n for n in range(15, 30) if min(len(pieces[n]), len(pieces[n + 1])) >= 4)
+    context.stop = pieces[at][-2:] + pieces[at + 1][:3]
+    context.wanted = "".join(pieces).partition(context.stop)[0]
+    assert context.stop not in pieces, "it must lie across tokens"
+    context.stream = context.hand.answer(_PROMPT, 40, cache_prompt=False, stop=[context.stop])
+
+
+@then("the text ends right before those words, with {reason:w}")
+def ends_before(context: Context, reason: str) -> None:
+    assert standalone_worker.text_of(context.stream) == context.wanted, (
+        context.stop,
+        context.wanted,
+    )
+    assert standalone_worker.done_of(context.stream)["stop_reason"] == reason
+
+
+@then("no event held a part of them")
+def held_back(context: Context) -> None:
+    """The text up to each event is a beginning of the text that may be shown."""
+    shown = ""
+    for piece in standalone_worker.pieces_of(context.stream):
+        shown += piece
+        assert context.wanted.startswith(shown), (shown, context.stop)
+
+
+@when("a text is made with a stop sequence that begins like it and goes on otherwise")
+def almost_stop(context: Context) -> None:
+    context.wanted = standalone_worker.text_of(context.hand.answer(_PROMPT, 40, cache_prompt=False))
+    last = context.wanted[-3:]
+    context.stop = [context.wanted[20:25] + "§", last + "§"]
+    context.stream = context.hand.answer(_PROMPT, 40, cache_prompt=False, stop=context.stop)
+
+
+@then("the whole text is shown, with {reason:w}")
+def whole_text(context: Context, reason: str) -> None:
+    ends_before(context, reason)
+
+
+@when("the worker is made to repeat emoji, {tokens:d} tokens of them")
+def emoji(context: Context, tokens: int) -> None:
+    context.stream = context.hand.answer(f"Bee and fox: {_BEES * 8}", tokens)
+
+
+@then("fewer than half of the events hold text, as each emoji is several tokens")
+def few_hold_text(context: Context) -> None:
+    pieces = standalone_worker.pieces_of(context.stream)
+    assert 0 < len([piece for piece in pieces if piece]) < len(pieces) / 2, pieces
+
+
+@then("every event that holds text holds whole emoji")
+def whole_emoji(context: Context) -> None:
+    pieces = [piece for piece in standalone_worker.pieces_of(context.stream) if piece]
+    assert set("".join(pieces)) <= set(_BEES), pieces
+    assert len(pieces) >= 10, pieces

@@ -1,0 +1,280 @@
+"""What goes wrong, and the correlation id that leads to the logs."""
+
+import json
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.breaking.machine_faults import LimitedFiles
+from harness.watching import keeper_output, logs, replies
+from harness.world import cluster
+from harness.world.http_client import KeptConnection, call
+from harness.world.waiting import wait_until
+
+
+@then("the last line of standard error is its correlation id")
+def ends_with_a_mark(context: Context) -> None:
+    context.mark = logs.last_correlation_id(context.run.stderr.text)
+
+
+@then("the last line of standard error is another correlation id")
+def another_mark(context: Context) -> None:
+    assert logs.last_correlation_id(context.run.stderr.text) != context.mark
+
+
+@then("standard error names no correlation id")
+def no_mark(context: Context) -> None:
+    assert not logs.correlation_ids(context.run.stderr.text), context.run.stderr.text
+
+
+@then("the logs of {programs} have lines with that correlation id")
+def logs_have(context: Context, programs: str) -> None:
+    names = programs.replace(" and ", ", ").split(", ")
+    context.logged = {name: logs.lines_with_id(context.world, name, context.mark) for name in names}
+    silent = [name for name, lines in context.logged.items() if not lines]
+    assert not silent, f"no line with {context.mark} of {silent}"
+
+
+@then('among them are "{first}", "{second}" and "{third}"')
+def among_them(context: Context, first: str, second: str, third: str) -> None:
+    lines = [line for found in context.logged.values() for line in found]
+    missing = [each for each in (first, second, third) if not any(each in line for line in lines)]
+    assert not missing, (missing, lines)
+
+
+@then("the worker's log has what it loaded, with that correlation id")
+def load_is_logged(context: Context) -> None:
+    lines = context.logged["llm-worker-rbee"]
+    assert any("is loaded" in line for line in lines), lines
+
+
+@then('the debug trace has "{first}" and "{second}", each with its status and time')
+def trace_has_requests(context: Context, first: str, second: str) -> None:
+    lines = logs.debug_lines(context.run.stderr.text)
+    missing = [each for each in (first, second) if not logs.has_request(lines, each)]
+    assert not missing, (missing, context.run.stderr.text)
+
+
+@then("the debug trace has lines of {one:S} and {other:S} with that correlation id")
+def trace_has_log_lines(context: Context, one: str, other: str) -> None:
+    text = context.run.stderr.text
+    (mark,) = logs.correlation_ids(text)
+    for name in (one, other):
+        found = [line for line in logs.debug_lines(text) if line.startswith(f"{name}: ")]
+        assert any(f"[{mark}]" in line for line in found), (name, text)
+
+
+@then("the debug trace has the chain of exceptions")
+def trace_has_exceptions(context: Context) -> None:
+    lines = logs.debug_lines(context.run.stderr.text)
+    assert "Traceback (most recent call last):" in lines, context.run.stderr.text
+    assert any("ModelNotFound" in line for line in lines), lines
+
+
+@then("the debug trace has no key")
+def trace_has_no_key(context: Context) -> None:
+    text = context.run.stderr.text
+    assert context.world.key not in text, "the API key stands in the trail"
+    assert "Authorization" not in text, text
+    assert "Bearer" not in text, text
+
+
+@then("there is no debug trace")
+def no_trace(context: Context) -> None:
+    text = context.run.stderr.text
+    assert not logs.debug_lines(text), text
+    assert "Traceback" not in text, text
+
+
+@then("the debug trace shows when the first of {count:d} tokens came, and when the end")
+def trace_shows_tokens(context: Context, count: int) -> None:
+    lines = logs.debug_lines(context.run.stderr.text)
+    first = [at for at, line in enumerate(lines) if line.endswith("event: the first token")]
+    end = [at for at, line in enumerate(lines) if f"the stream's end after {count} tokens" in line]
+    assert len(first) == len(end) == 1, lines
+    assert first < end, lines
+
+
+@when("a client sends a task {{{body}}}")
+def send_task(context: Context, body: str) -> None:
+    """The stream is read on; its end is checked later."""
+    fields = json.loads(context.world.expand(f"{{{body}}}"))
+    url = f"{context.world.queen_url}/v2/tasks"
+    context.stream = context.world.stream("POST", url, fields)
+    assert context.stream.refused is None, context.stream.refused
+
+
+@then("the details are those of the worker's last progress")
+def details_of_progress(context: Context) -> None:
+    last = context.progress.named("loading")[-1].data
+    wanted = {
+        "node": "localhost",
+        "state": "loading",
+        "layers_loaded": last["layers_loaded"],
+        "layers_total": last["layers_total"],
+    }
+    assert context.answer.details == wanted, (context.answer, last)
+
+
+@then("it has no details")
+def no_details(context: Context) -> None:
+    assert context.answer.details == {}, context.answer
+
+
+@when("the {who:w} is told to shut down")
+def send_shutdown(context: Context, who: str) -> None:
+    base = {"queen": context.world.queen_url, "hive": context.world.hive_url}[who]
+    reply = context.world.call("POST", f"{base}/v1/admin/shutdown")
+    assert reply.status == 202, reply
+
+
+@given("somebody has a connection to the hive")
+def a_connection(context: Context) -> None:
+    world = context.world
+    context.connection = KeptConnection(world.hive_url, "/v1/health", world.key)
+    world.add_cleanup(context.connection.close)
+
+
+@when("that connection sees that the hive is {state:w}")
+def sees_state(context: Context, state: str) -> None:
+    wait_until(
+        f"the hive to say that it is {state}",
+        lambda: context.connection.ask("GET", "/v1/node").json["state"],
+        5,
+        lambda seen: seen == state,
+    )
+
+
+@when("that connection sends {method:w} {path:S} {{{body}}}")
+def connection_sends(context: Context, method: str, path: str, body: str) -> None:
+    context.reply = context.connection.ask(method, path, json.loads(f"{{{body}}}"))
+    context.answer = replies.error_of(context.reply)
+
+
+@when("that connection sends GET {path:S}")
+def connection_asks(context: Context, path: str) -> None:
+    context.reply = context.connection.ask("GET", path)
+    context.answer = replies.error_of(context.reply)
+
+
+@when("the queen is sent the addition of {name:S}, whose host key is trusted")
+def add_over_http(context: Context, name: str) -> None:
+    world = context.world
+    body = {
+        "node_name": name,
+        "ssh_host": f"{name}.home.arpa",
+        "accept_host_key": world.nodes[name].server.fingerprint,
+    }
+    url = f"{world.queen_url}/v2/registry/beehives/add"
+    context.answer = replies.error_of(world.call("POST", url, body, timeout=30))
+
+
+@when("the hive may open no more files")
+def no_more_files(context: Context) -> None:
+    hive = cluster.process_at(context.world, context.world.hive_url)
+    context.limited = LimitedFiles(hive)
+
+
+@when("the hive may open files again")
+def files_again(context: Context) -> None:
+    context.limited.lift()
+
+
+@then("that correlation id is the reply's, and the hive logged the cause under it")
+def cause_is_logged(context: Context) -> None:
+    mark = context.answer.details["correlation_id"]
+    assert mark == context.reply.headers["X-Correlation-ID"], context.answer
+    logged = context.hive_run.stderr.text
+    assert f"[{mark}]" in logged, logged[-3000:]
+    after = logged[logged.index(f"[{mark}]") :]
+    assert "Traceback" in after and "Too many open files" in after, after
+
+
+@then("the answer has no traceback")
+def no_traceback(context: Context) -> None:
+    assert b"Traceback" not in context.reply.body, context.reply.body
+    assert b".py" not in context.reply.body, context.reply.body
+
+
+@then("standard error names the hive as the holder")
+def holder_is_the_hive(context: Context) -> None:
+    reported = f"rbee-hive (pid {context.hive_run.pid})"
+    assert reported in context.run.stderr.text, context.run.stderr.text
+
+
+@when("the hive of {name:S} is asked with the key of before")
+def asked_with_key_before(context: Context, name: str) -> None:
+    url = f"{context.world.nodes[name].hive_url}/v1/node"
+    context.answer = replies.error_of(call("GET", url, key=context.key_before))
+
+
+@when("the {who:w} is asked for its state with {which} key")
+def ask_with_key(context: Context, who: str, which: str) -> None:
+    url = {
+        "queen": lambda: f"{context.world.queen_url}/v2/workers/list",
+        "hive": lambda: f"{context.world.hive_url}/v1/health",
+        "worker": lambda: f"{context.worker['url']}/v1/ready",
+    }[who]()
+    key = {"a wrong": "0" * len(context.world.key), "no": None}[which]
+    context.answer = replies.error_of(call("GET", url, key=key))
+
+
+@then('one of its errors has the field "{field}", a constraint, a message and the value {value:d}')
+def field_error(context: Context, field: str, value: int) -> None:
+    errors = [error for error in context.answer.details["errors"] if error["field"] == field]
+    assert len(errors) == 1, context.answer.details
+    assert set(errors[0]) == {"field", "constraint", "message", "value"}, errors
+    assert errors[0]["value"] == value, errors
+    assert errors[0]["constraint"], errors
+    assert errors[0]["message"], errors
+
+
+@then("it says {total:d} slot in all and {busy:d} busy, in the error and in its details")
+def slots_reported(context: Context, total: int, busy: int) -> None:
+    for place in (context.answer.error, context.answer.details):
+        assert (place["slots_total"], place["slots_busy"]) == (total, busy), context.answer
+
+
+@then("it says when to try again")
+def retry_after(context: Context) -> None:
+    assert int(context.answer.headers["Retry-After"]) >= 1, dict(context.answer.headers)
+
+
+@when("somebody follows a download that does not exist")
+def fetch_of_nobody(context: Context) -> None:
+    url = f"{context.world.hive_url}/v1/models/download/progress?id=nobody"
+    context.answer = replies.error_of(context.world.call("GET", url))
+
+
+@then("the details say {attempts:d} attempts and {percent:d} % of the bytes")
+def details_say(context: Context, attempts: int, percent: int) -> None:
+    found = context.answer.details
+    assert found["attempts"] == attempts, found
+    share = 100 * found["bytes_downloaded"] / found["bytes_total"]
+    assert percent - 15 < share <= percent, found
+
+
+@when("somebody asks for an answer from each of these files")
+def ask_about_each(context: Context) -> None:
+    context.rows = [(row["file"], row["code"], row["words"]) for row in context.table]
+    context.refusals = keeper_output.infer_each(
+        context.world, [file for file, _, _ in context.rows]
+    )
+
+
+@then("each is refused with its code and the reason in those words, a next step and exit code 1")
+def each_refused(context: Context) -> None:
+    faults = []
+    for refusal, (_, code, words) in zip(context.refusals, context.rows, strict=True):
+        faults += keeper_output.complaints(refusal, code, words)
+    assert not faults, "\n" + "\n".join(faults)
+
+
+@then("the hive is the same process, and no worker is left")
+def hive_lives(context: Context) -> None:
+    """The keeper learns of a failed load from the worker itself, which ends just after that."""
+    world = context.world
+    assert cluster.process_at(world, world.hive_url).pid == context.hive_run.pid
+    wait_until("no worker to be listed", lambda: cluster.workers(world), 5, lambda rows: not rows)
+    left = {process.pid for process in world.processes()}
+    assert left == {context.hive_run.pid, context.queen_run.pid}, left

@@ -1,0 +1,106 @@
+"""A prompt is answered on another node."""
+
+import json
+from urllib.parse import urlsplit
+
+from behave import given, then
+from behave.runner import Context
+
+from harness.watching import catalog, keeper_output, node_registry
+from harness.world import cluster
+from harness.world.waiting import wait_until
+
+
+@given("{name:S} has been added by its hive's address")
+def added_by_address(context: Context, name: str) -> None:
+    assert context.node_hive.node.name == name
+    context.node_hive.add(context.world)
+
+
+@then("{name:S} answered")
+def node_answered(context: Context, name: str) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    row = context.node_hive.only_worker()
+    assert (started["node"], started["worker_id"]) == (name, row["id"]), (started, row)
+
+
+@then("nothing but that hive and its worker is running")
+def only_these(context: Context) -> None:
+    hive = context.node_hive.process()
+    worker = cluster.process_at(context.world, context.node_hive.only_worker()["url"])
+    assert set(context.world.processes()) == {hive, worker}, context.world.processes()
+    assert worker.ppid() == hive.pid, worker
+
+
+@then("the operator's hive on {name:S} is still the same process")
+def same_operators_hive(context: Context, name: str) -> None:
+    there = context.world.nodes[name]
+    found = cluster.process_at(context.world, there.hive_url)
+    assert found.pid == context.node_hive.run.pid, (found, context.node_hive.run.pid)
+
+
+@then("{name:w} answered, with the same worker as before")
+def idle_answered(context: Context, name: str) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    wanted = name, context.workers[name]["id"]
+    assert (started["node"], started["worker_id"]) == wanted, (started, wanted)
+
+
+@then("nothing was spawned, and the long answer still streams")
+def nobody_spawned(context: Context) -> None:
+    assert set(context.world.processes()) == context.spawned, json.dumps(
+        [str(each) for each in context.world.processes()]
+    )
+    ports = {urlsplit(row["url"]).port for row in context.workers.values()}
+    assert ports == {8001}, ports
+    assert context.stream.reading, context.stream.events[-3:]
+
+
+@given("some time has passed since somebody connected to {name:S}")
+def time_passed(context: Context, name: str) -> None:
+    """The registry stores whole seconds."""
+    context.row = node_registry.only_row(context.world)
+    wait_until(
+        "a second to go by",
+        lambda: node_registry.seconds_ago(context.row["last_connected_unix"]),
+        5,
+        lambda ago: ago >= 2,
+    )
+
+
+@then("the last connection to {name:S} is newer than before")
+def newer(context: Context, name: str) -> None:
+    row = node_registry.only_row(context.world)
+    assert row["node_name"] == name, row
+    assert row["last_connected_unix"] > context.row["last_connected_unix"], (row, context.row)
+    assert row["status"] == "reachable", row
+
+
+@then("a hive was started on {name:S} over SSH, after the question was asked")
+def hive_started(context: Context, name: str) -> None:
+    log = context.world.nodes[name].server.log
+    starts = [each for each in log.commands if "daemon" in each.text and "--lifeline" in each.text]
+    assert len(starts) == 1, log.commands
+    assert starts[0].at > context.run.began, (starts, context.run.began)
+
+
+@then("the loading progress was shown, layer by layer")
+def layers_reported(context: Context) -> None:
+    reported = [
+        data for name, data in keeper_output.events(context.run.stdout.text) if name == "loading"
+    ]
+    layers = [data["layers_loaded"] for data in reported if data["stage"] == "loading_to_vram"]
+    assert layers == sorted(layers), layers
+    assert len(set(layers)) >= 3, layers
+    assert reported[-1] == {"stage": "ready"}, reported[-1]
+
+
+@then("the catalog of {name:S} has one row for {reference}, and this machine has none")
+def catalog_there(context: Context, name: str, reference: str) -> None:
+    node = context.world.nodes[name]
+    (row,) = catalog.find(node, "hf", reference)
+    assert set(row) == catalog.COLUMNS, row
+    assert row["local_path"] == str(node.models / reference.removeprefix("hf:")), row
+    assert row["sha256"] == context.hub.blob(reference.rpartition("/")[2]).sha256, row
+    assert not catalog.database_file(context.world).exists() or not catalog.rows(context.world)
+    assert not catalog.models_on_disk(context.world)

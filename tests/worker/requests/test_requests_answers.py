@@ -1,0 +1,224 @@
+"""HTTP requests for answers and embeddings, as work for the engine. Here each letter is a token."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rbee.contract.embeddings import EmbeddingRequest
+from rbee.contract.errors import (
+    AllSlotsBusy,
+    InvalidRequest,
+    PromptTooLong,
+    RequestCanceled,
+)
+from rbee.contract.events import Accepted, Done, Event, Token
+from rbee.contract.tasks import InferenceRequest, Message
+from rbee.worker.requests.requests import Requests
+
+DONE = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "EOS")
+
+
+class Letters:
+    """In place of the model: each letter is a token. "?" is text that no token stands for."""
+
+    bos = ""
+    adds = False
+
+    def tokenize(self, text: str) -> list[int]:
+        return [ord(letter) for letter in text if letter != "?"]
+
+    def special_text(self, which: str) -> str:
+        assert which == "bos"
+        return self.bos
+
+    def adds_bos(self) -> bool:
+        return self.adds
+
+
+@pytest.fixture
+def loaded(house: Any) -> Any:
+    """What is loaded in the house; tests change it."""
+    found = house.requests.loaded
+    found.header = SimpleNamespace(causal=True, pooling="mean")
+    found.model = Letters()
+    found.chat = SimpleNamespace(render=lambda said: "".join(m.content for m in said) + ">")
+    return found
+
+
+@pytest.fixture
+async def requests(house: Any, loaded: Any) -> AsyncIterator[Requests]:
+    yield house.requests
+    await house.requests.close()
+
+
+async def events(answer: AsyncIterator[Event]) -> list[Event]:
+    return [event async for event in answer]
+
+
+def ask(prompt: str = "abc", **how: Any) -> InferenceRequest:
+    return InferenceRequest(prompt=prompt, request_id="x", **how)
+
+
+async def test_an_answer_is_accepted_then_streamed_then_done(
+    house: Any, requests: Requests
+) -> None:
+    answer = asyncio.create_task(events(requests.answer(ask(max_tokens=4))))
+    submitted = await house.submitted()
+    assert (submitted.id, submitted.texts, submitted.room) == ("x", [[97, 98, 99]], 7)
+    assert submitted.inference == ask(max_tokens=4)
+    house.take(("x", Token("d", 0)), ("x", DONE))
+    assert await answer == [Accepted("x"), Token("d", 0), DONE]
+    assert house.engine.canceled == []
+
+
+async def test_a_conversation_is_rendered_by_the_models_template(
+    house: Any, requests: Requests
+) -> None:
+    said = [Message("user", "ab"), Message("assistant", "c")]
+    request = InferenceRequest(messages=said, request_id="x")
+    answer = asyncio.create_task(events(requests.answer(request)))
+    assert (await house.submitted()).texts == [[97, 98, 99, ord(">")]]
+    house.take(("x", DONE))
+    await answer
+
+
+@pytest.mark.parametrize(("adds", "prompt"), [(True, "abc>"), (False, "^abc>")])
+async def test_a_template_that_begins_as_the_tokenizer_does_does_not_begin_twice(
+    house: Any, requests: Requests, loaded: Any, adds: bool, prompt: str
+) -> None:
+    loaded.model.bos, loaded.model.adds = "^", adds
+    request = InferenceRequest(messages=[Message("user", "^abc")], request_id="x")
+    answer = asyncio.create_task(events(requests.answer(request)))
+    assert (await house.submitted()).texts == [[ord(letter) for letter in prompt]]
+    house.take(("x", DONE))
+    await answer
+
+
+@pytest.mark.parametrize(("said", "wish"), [(None, None), ("10m", 600.0), (0, 0.0), (-1, -1.0)])
+async def test_keep_alive_is_in_the_status_in_seconds(
+    house: Any, requests: Requests, said: Any, wish: float | None
+) -> None:
+    answer = asyncio.create_task(events(requests.answer(ask(keep_alive=said))))
+    await house.submitted()
+    house.take(("x", DONE))
+    await answer
+    assert house.requests.status().keep_alive_s == wish
+
+
+async def test_a_cancel_is_raised_in_the_stream(house: Any, requests: Requests) -> None:
+    answer = asyncio.create_task(events(requests.answer(ask())))
+    await house.submitted()
+    house.requests.cancel("x")
+    house.take(("x", RequestCanceled()))
+    with pytest.raises(RequestCanceled):
+        await answer
+
+
+async def test_a_reader_that_goes_away_stops_the_engine(house: Any, requests: Requests) -> None:
+    answer = requests.answer(ask())
+    assert await anext(answer) == Accepted("x")
+    await answer.aclose()  # type: ignore[attr-defined]
+    assert house.engine.canceled == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error"),
+    [("?", InvalidRequest), ("a" * 100, PromptTooLong)],
+    ids=["no tokens", "too many"],
+)
+async def test_a_prompt_that_cannot_be_answered_never_reaches_the_engine(
+    house: Any, requests: Requests, prompt: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error, match=r"(?i)prompt"):
+        await events(requests.answer(ask(prompt)))
+    assert house.engine.submitted == []
+    assert house.requests.status().slots_available == 2
+
+
+async def test_a_model_that_makes_vectors_only_says_where_to_ask(
+    house: Any, requests: Requests, loaded: Any
+) -> None:
+    loaded.header.causal = False
+    with pytest.raises(InvalidRequest, match="/v1/embeddings"):
+        await events(requests.answer(ask()))
+    assert house.outcomes() == {}
+
+
+async def test_without_a_free_slot_nothing_is_read(house: Any, requests: Requests) -> None:
+    await house.enter("a")
+    await house.enter("b")
+    with pytest.raises(AllSlotsBusy):
+        await events(requests.answer(ask()))
+
+
+async def test_vectors_come_in_the_order_of_their_texts_and_tokens_are_counted(
+    house: Any, requests: Requests
+) -> None:
+    reply = asyncio.create_task(requests.embed(EmbeddingRequest(["abc", "de"])))
+    submitted = await house.submitted()
+    assert submitted.inference is None
+    assert submitted.texts == [[97, 98, 99], [100, 101]]
+    house.take((submitted.id, [[1.0, 0.0], [0.0, 1.0]]))
+    found = await reply
+    assert found.model == "file:/m.gguf"
+    assert [(row.index, row.embedding) for row in found.data] == [(0, [1.0, 0.0]), (1, [0.0, 1.0])]
+    assert (found.usage.prompt_tokens, found.usage.total_tokens) == (5, 5)
+    assert house.requests.status().state == "idle"
+
+
+async def test_a_text_may_be_as_long_as_the_context(
+    house: Any, loaded: Any, requests: Requests
+) -> None:
+    loaded.context = SimpleNamespace(tokens=50)
+    reply = asyncio.create_task(requests.embed(EmbeddingRequest("a" * 50)))
+    submitted = await house.submitted()
+    house.take((submitted.id, [[1.0]]))
+    await reply
+    with pytest.raises(PromptTooLong, match=r"input has 51 tokens.* context holds 50"):
+        await requests.embed(EmbeddingRequest(["a", "a" * 51]))
+    assert len(house.engine.submitted) == 1
+
+
+async def test_a_text_without_tokens_is_refused_and_nothing_is_computed(
+    house: Any, requests: Requests
+) -> None:
+    with pytest.raises(InvalidRequest, match="no tokens"):
+        await requests.embed(EmbeddingRequest(["a", "?"]))
+    assert house.engine.submitted == []
+
+
+async def test_a_model_that_ranks_makes_no_vectors(
+    house: Any, requests: Requests, loaded: Any
+) -> None:
+    loaded.header.pooling = "rank"
+    with pytest.raises(InvalidRequest, match="ranks"):
+        await requests.embed(EmbeddingRequest("a"))
+
+
+async def test_closing_waits_for_prompts_that_are_being_tokenized(
+    house: Any, loaded: Any, requests: Requests
+) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+
+    def read(_: str) -> list[int]:
+        reading.set()
+        assert go_on.wait(10)
+        return [1]
+
+    loaded.model.tokenize = read
+    reply = asyncio.create_task(requests.embed(EmbeddingRequest("a")))
+    await asyncio.to_thread(reading.wait, 10)
+    closing = asyncio.create_task(requests.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.05)
+    assert not done
+    go_on.set()
+    submitted = await house.submitted()
+    await closing
+    house.take((submitted.id, [[1.0]]))
+    await reply
