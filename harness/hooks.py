@@ -1,4 +1,4 @@
-"""behave's hooks: a world before each scenario, its judgement after it."""
+"""behave's hooks: a world before each scenario, the verdict after it."""
 
 import atexit
 import signal
@@ -68,5 +68,5 @@ def after_all(context: Context) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM as Ctrl+C, which behave takes as: finish the hooks, then stop."""
+    """Treat SIGTERM as Ctrl+C, on which behave finishes the hooks and stops."""
     raise KeyboardInterrupt

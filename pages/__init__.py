@@ -1,4 +1,1 @@
-"""The pages of the documentation that are made from the code, never by hand.
-
-`python -m pages` writes them; a test fails where one is stale.
-"""
+"""Makes the reference pages of the documentation from the code."""

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
-from pages import everything
+from pages import command_line, conformance, errors, http, openapi, settings
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def all_pages() -> dict[Path, str]:
+    """The text of each page, made from the code as it is now."""
+    reference = DOCS / "reference"
+    documents = {
+        reference / f"openapi-{program}.json": openapi.text(program) for program in openapi.PROGRAMS
+    }
+    return {
+        reference / "command-line.md": command_line.page(),
+        reference / "http.md": http.page(),
+        reference / "settings.md": settings.page(),
+        reference / "errors.md": errors.page(ROOT / "rbee"),
+        reference / "events.md": http.events_page(),
+        **documents,
+        DOCS / "conformance.md": conformance.page(ROOT),
+    }
+
+
+def is_stale(path: Path, text: str) -> bool:
+    """Whether the file is missing or differs."""
+    return not path.is_file() or path.read_text(encoding="utf-8") != text
 
 
 def main() -> int:
-    for path, text in everything.all_pages().items():
-        if everything.is_stale(path, text):
+    for path, text in all_pages().items():
+        if is_stale(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-            print(f"{path.relative_to(everything.ROOT)} is written anew")
+            print(f"wrote {path.relative_to(ROOT)}")
     return 0
 
 

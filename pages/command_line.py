@@ -27,7 +27,7 @@ Exit codes of the keeper: 0 proven success, 1 an error, 2 wrong usage, 130 inter
 
 
 def commands(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    """The command and all below it, each with the words that are typed for it."""
+    """The command and all its subcommands, each with the words that a user types."""
     yield words, command
     if isinstance(command, click.Group):
         for name, below in sorted(command.commands.items()):

@@ -13,9 +13,9 @@ from rbee.runtime.error_text import explain
 
 _HOW = """
 Every error body, and the data of every `error` event, is
-`{"error": {"code", "message", "details": {…}}}`. The keys of the details are always there; their
-value is null where it is not known. Below, each as a person sees it, with made-up details.
-[What to do when something is wrong](../how-to/troubleshooting.md).
+`{"error": {"code", "message", "details": {…}}}`. The details always have all their keys; an unknown
+value is null. Each error is shown below as a person sees it, with made-up details. See also
+[what to do when something is wrong](../how-to/troubleshooting.md).
 """
 
 # What stands for each key of the details; a key of another error may want another kind of thing.
@@ -84,7 +84,7 @@ def page(source: Path) -> str:
 
 
 def classes() -> Iterator[type[RbeeError]]:
-    """One for each code; where two share one, that whose status is the code's own."""
+    """One class for each code; if two share a code, the one that has the code's own status."""
     seen: set[str] = set()
     rest = list(RbeeError.__subclasses__())
     while rest:
@@ -96,7 +96,7 @@ def classes() -> Iterator[type[RbeeError]]:
 
 
 def example(kind: type[RbeeError]) -> RbeeError:
-    """One with made-up details."""
+    """An error of this kind with made-up details."""
     values = {**_EXAMPLES, **_OTHERS.get(kind.code, {})}
     return kind(**{key: values.get(key, key) for key in kind.keys})
 
@@ -117,7 +117,7 @@ def _error(kind: type[RbeeError], places: set[str]) -> str:
 
 
 def _raised(source: Path) -> dict[str, set[str]]:
-    """In whose code each class is made: a program's, or what all of them share."""
+    """The programs whose code raises each class; shared code counts as any program."""
     names = {kind.__name__ for kind in classes()}
     found: dict[str, set[str]] = {}
     for file in sorted(source.rglob("*.py")):

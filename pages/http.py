@@ -1,4 +1,7 @@
-"""docs/reference/http.md: the routes of each daemon, and the messages that they take and answer."""
+"""docs/reference/http.md and events.md: what the daemons take, answer and send.
+
+The routes of each daemon with their messages, and each event of a stream with its fields.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +12,40 @@ from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.events import NAMES
 from rbee.runtime.server import LARGEST_BODY
 
-_HOW = f"""
-Every route but `GET /health` wants `Authorization: Bearer KEY` where a key is set.
-`X-Correlation-ID` is taken or made, answered, logged and passed on. A body may have
-{LARGEST_BODY >> 20} MiB. A field that is not known is refused: a typo never passes for a default.
-Every error has one shape and one of [these codes](errors.md); an unknown route or worker is
-INVALID_REQUEST with HTTP 404. What a stream sends stands in [events](events.md).
+_ROUTES = f"""
+Every route except `GET /health` requires `Authorization: Bearer KEY` if a key is set.
+`X-Correlation-ID` is accepted or created, returned, logged and passed on. A body may have up to
+{LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never passes for a default. Every
+error has the same shape and one of [these codes](errors.md); an unknown route or worker is
+INVALID_REQUEST with HTTP 404. What a stream sends is described under [events](events.md).
 
-The same as OpenAPI 3.1: [queen](openapi-queen.json), [hive](openapi-hive.json),
+The same as OpenAPI 3.1 documents: [queen](openapi-queen.json), [hive](openapi-hive.json),
 [worker](openapi-worker.json).
+"""
+_EVENTS = """
+The name of an event is in its `event:` line, and its `data:` line is one of the objects below, as
+JSON. Every stream ends with `data: [DONE]`, after success and after an error; a comment line every
+10 s keeps it alive. An optional field may be missing. With `--json` the keeper prints each event as
+a line `{"event": …, "data": …}`.
 """
 
 
 def page() -> str:
-    """The whole page."""
-    found = schema.components(_told())
+    """docs/reference/http.md."""
+    found = schema.components(_messages())
     messages = [f"### {name}\n\n{_message(message)}" for name, message in found.items()]
     return markdown.page(
         "HTTP",
         "`rbee/contract/endpoints.py`",
-        _HOW,
+        _ROUTES,
         *(_program(each) for each in openapi.PROGRAMS),
         "## Messages",
         *messages,
     )
 
 
-def _told() -> list[type]:
-    """Requests and replies; events have a page of their own."""
+def _messages() -> list[type]:
+    """Requests and replies; events have their own page."""
     routes = [route for each in openapi.PROGRAMS for route in openapi.routes(each).values()]
     kinds = [kind for route in routes for kind in (route.request, route.reply)]
     return [*(kind for kind in kinds if kind not in (ep.Nothing, ep.Text)), ErrorEnvelope]
@@ -61,13 +70,13 @@ def _route(name: str, route: Route) -> str:
 def _answer(route: Route) -> str:
     if route.events:
         names = [f"[{NAMES[kind]}](events.md#{NAMES[kind]})" for kind in route.events]
-        return f"Sends {', '.join(names)}."
+        return f"Streams {', '.join(names)}."
     if route.reply is ep.Text:
-        return "Answers text."
+        return "Returns text."
     if route.reply is ep.Nothing:
-        return f"Answers {route.status} without a body."
+        return f"Returns {route.status} without a body."
     status = f" with {route.status}" if route.status != 200 else ""
-    return f"Answers {_link(route.reply)}{status}."
+    return f"Returns {_link(route.reply)}{status}."
 
 
 def _link(kind: type) -> str:
@@ -77,3 +86,33 @@ def _link(kind: type) -> str:
 def _message(found: dict[str, object]) -> str:
     parts = (markdown.prose(str(found.get("description", ""))), schema.fields(found))
     return "\n\n".join(part for part in parts if part)
+
+
+def events_page() -> str:
+    """docs/reference/events.md."""
+    parts = [_event(name, kind) for kind, name in sorted(NAMES.items(), key=lambda item: item[1])]
+    return markdown.page("Events", "`rbee/contract/events.py`", _EVENTS, *parts)
+
+
+def _event(name: str, kind: type) -> str:
+    found = schema.components([kind])[kind.__name__]
+    parts = (
+        f"## {name}",
+        markdown.prose(kind.__doc__),
+        schema.fields(found, page="http.md"),
+        f"Sent by {', '.join(_senders(kind))}.",
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _senders(kind: type) -> list[str]:
+    found = []
+    for program in openapi.PROGRAMS:
+        places = [
+            markdown.code(f"{route.method} {route.path}")
+            for route in openapi.routes(program).values()
+            if kind in route.events
+        ]
+        if places:
+            found.append(f"the {program} ({', '.join(places)})")
+    return found

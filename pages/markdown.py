@@ -10,7 +10,7 @@ _MADE = "<!-- Made by `python -m pages`: change the code, not this page. -->"
 
 
 def page(title: str, source: str, *parts: str) -> str:
-    """A whole page; `source` says what it is made from."""
+    """A whole page; `source` names what it is made from."""
     made = f"Made from {source} by `python -m pages`."
     return (
         "\n\n".join([_MADE, f"# {title}", made, *(part.strip() for part in parts if part)]) + "\n"
@@ -26,7 +26,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def cell(text: str) -> str:
-    """In one line, its bars not taken for the table's."""
+    """In one line, with its bars escaped."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -36,12 +36,12 @@ def code(text: object) -> str:
 
 
 def anchor(heading: str) -> str:
-    """What a heading is linked by, as code hosts make it."""
+    """The anchor that code hosts give a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def prose(docstring: str | None) -> str:
-    """A docstring as Markdown: its paragraphs, and what it shows as code."""
+    """A docstring as Markdown: its paragraphs, with indented blocks as code."""
     blocks = inspect.cleandoc(docstring or "").split("\n\n")
     return "\n\n".join(_block(block) for block in blocks)
 
@@ -50,9 +50,9 @@ def _block(block: str) -> str:
     lines = block.splitlines()
     if lines and all(line.startswith("    ") for line in lines):
         return "\n".join(["```", *(line[4:] for line in lines), "```"])
-    return _plain(block)
+    return _escape(block)
 
 
-def _plain(text: str) -> str:
-    """A word in angle brackets is no HTML, a star no emphasis."""
+def _escape(text: str) -> str:
+    """A word in angle brackets must not be taken for HTML."""
     return re.sub(r"(?<![`\w])<(\w[^>`]*)>", r"`<\1>`", text)

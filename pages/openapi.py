@@ -1,7 +1,7 @@
 """docs/reference/openapi-PROGRAM.json: what a daemon serves, as an OpenAPI 3.1 document.
 
-There is one for each daemon, since their paths collide. A stream is `text/event-stream`; which
-events it may send stands in `x-events`, by their names.
+There is one for each daemon, since their paths collide. A stream is `text/event-stream`; `x-events`
+lists the events that it may send, by name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KEY = {"type": "http", "scheme": "bearer", "description": "The API key, where o
 
 
 def text(program: str) -> str:
-    """The document as it lies in the file."""
+    """The document as the file has it."""
     return json.dumps(document(program), indent=1, ensure_ascii=False, sort_keys=False) + "\n"
 
 
@@ -52,8 +52,8 @@ def document(program: str) -> dict[str, Any]:
 
 
 def routes(program: str) -> dict[str, Route]:
-    """The routes of a daemon by their names in `endpoints`, in the order in which they stand there;
-    those that every daemon has come last."""
+    """The routes of a daemon by their names in `endpoints`, in the order of that module; the routes
+    that every daemon has come last."""
     found = {name: route for name, route in vars(ep).items() if isinstance(route, ep.Endpoint)}
     programs = tuple(f"{known.upper()}_" for known in PROGRAMS)
     own = {name: route for name, route in found.items() if name.startswith(program.upper() + "_")}
@@ -61,7 +61,7 @@ def routes(program: str) -> dict[str, Route]:
 
 
 def messages(program: str) -> list[type]:
-    """What its routes take, answer and send, each once, in the order of the routes."""
+    """The messages that its routes take, return and send, each once, in the order of the routes."""
     found: dict[type, None] = {}
     for route in routes(program).values():
         for kind in (route.request, route.reply, *route.events, ErrorEnvelope):
@@ -71,13 +71,13 @@ def messages(program: str) -> list[type]:
 
 
 def schemas(program: str) -> dict[str, Any]:
-    """The JSON schemas of its messages by name, also of those inside others."""
+    """The JSON schemas of its messages by name, including those inside others."""
     return schema.components(messages(program))
 
 
 @cache
 def about(name: str) -> str:
-    """What a route is for: the text below it in `endpoints`."""
+    """What a route does: the text below it in `endpoints`."""
     body = ast.parse(Path(ep.__file__).read_text(encoding="utf-8")).body
     for statement, below in itertools.pairwise(body):
         if (
@@ -123,8 +123,8 @@ def _answer(route: Route) -> dict[str, Any]:
         content = {"text/plain": {"schema": {"type": "string"}}}
         return {"description": "As text.", "content": content}
     if route.reply is ep.Nothing:
-        return {"description": "Done; there is no body."}
-    return {"description": "The answer.", "content": _json(route.reply)}
+        return {"description": "Done, without a body."}
+    return {"description": "The reply.", "content": _json(route.reply)}
 
 
 def _json(kind: type) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _REFERENCE = "#/components/schemas/"
 
 
 def components(kinds: Iterable[type]) -> dict[str, Any]:
-    """The JSON schemas of messages by name, also of those inside others, in the order of names."""
+    """The JSON schemas of messages by name, including those inside others, sorted by name."""
     _, found = msgspec.json.schema_components(
         kinds, schema_hook=_anything, ref_template=f"{_REFERENCE}{{name}}"
     )
@@ -22,10 +22,15 @@ def components(kinds: Iterable[type]) -> dict[str, Any]:
 
 
 def fields(schema: dict[str, Any], page: str = "") -> str:
-    """The fields of an object; empty where it has none. `page` is where other messages are told."""
+    """A table of the object's fields, or "". `page` is where other messages are described."""
     required = schema.get("required", [])
     rows = [
-        [markdown.code(name), _kind(found, page), _default(name, found, required), said(found)]
+        [
+            markdown.code(name),
+            _kind(found, page),
+            _default(name, found, required),
+            description(found),
+        ]
         for name, found in schema.get("properties", {}).items()
     ]
     has_meaning = any(row[3] for row in rows)
@@ -35,15 +40,15 @@ def fields(schema: dict[str, Any], page: str = "") -> str:
     return markdown.table(head, rows)
 
 
-def said(schema: dict[str, Any]) -> str:
-    """What a field says of itself; not what the message that it refers to says."""
+def description(schema: dict[str, Any]) -> str:
+    """A field's own description, not the one of the message that it refers to."""
     return str(schema.get("description", "")) if "$ref" not in schema else ""
 
 
 def _default(name: str, schema: dict[str, Any], required: list[str]) -> str:
     if "default" in schema:
         return markdown.code(json.dumps(schema["default"], ensure_ascii=False))
-    return "" if name in required else "may be missing"
+    return "" if name in required else "optional"
 
 
 def _kind(schema: dict[str, Any], page: str) -> str:
@@ -78,7 +83,7 @@ def _bounds(schema: dict[str, Any], of: str) -> str:
 
 
 def _anything(kind: type) -> dict[str, Any]:
-    """`object` is any JSON."""
+    """`object` stands for any JSON."""
     if kind is not object:
         raise NotImplementedError
     return {"description": "Any JSON."}

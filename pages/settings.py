@@ -9,12 +9,13 @@ from rbee.contract import setting_docs
 from rbee.contract.setting_docs import Setting
 
 _HOW = """
-Flags go before environment variables, and those before the config file: the first of
+A flag overrides an environment variable, which overrides the config file: the first of
 `$RBEE_CONFIG`, `~/.config/rbee/config.toml` (or below `$XDG_CONFIG_HOME`) and
-`/etc/rbee/config.toml` that exists. What stands nowhere has its default. An unknown key is an
-error, which names the nearest known one. [How to set things](../how-to/configure.md).
+`/etc/rbee/config.toml` that exists. A setting that is given nowhere has its default. An unknown key
+is an error that names the nearest known key. See also
+[how to configure rbee](../how-to/configure.md).
 
-`rbee-keeper config show`, and `--show-settings` of each daemon, print what is in force.
+`rbee-keeper config show` and each daemon's `--show-settings` print the settings in force.
 """
 
 
@@ -27,7 +28,7 @@ def page() -> str:
 def _section(name: str, about: str) -> str:
     has_variables = name != setting_docs.NODES
     heading = f"[{name}]" if has_variables else f"[{name}.NAME]"
-    head = ["key", "takes", "default", "what it is for"]
+    head = ["key", "takes", "default", "meaning"]
     if has_variables:
         head.append("environment")
     rows = [
@@ -54,7 +55,7 @@ def _default(value: object) -> str:
 
 
 def _toml(value: object) -> str:
-    """As it stands in the file."""
+    """The value as the config file has it."""
     if isinstance(value, dict):
         inside = ", ".join(f"{key} = {_toml(each)}" for key, each in value.items())
         return f"{{ {inside} }}" if inside else "{}"

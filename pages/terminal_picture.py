@@ -21,7 +21,7 @@ from xml.sax.saxutils import escape
 import pexpect
 import pyte
 
-from pages.everything import DOCS
+from pages.__main__ import DOCS
 
 PICTURE = DOCS / "_static" / "first-story.svg"
 COMMAND = 'rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0.7'

@@ -1,5 +1,6 @@
 """A command typed in a shell: what it prints, its exit code and how long it took."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -7,75 +8,15 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.proxy import ProxiedRequest
-from harness.watching import keeper_output
+from harness.watching import keeper_output, terminal_screen
 from harness.world import cluster, settings
 from harness.world.waiting import wait_until
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LONGEST_S = 60
 
 
-@then("the answer has exactly {count:d} tokens")
-def exact_tokens(context: Context, count: int) -> None:
-    text = context.run.stdout.text
-    done = keeper_output.data_of(text, "done")
-    assert len(keeper_output.tokens(text)) == count, keeper_output.tokens(text)
-    assert done["total_tokens"] == count, done
-    assert done["stop_reason"] == "MAX_TOKENS", done
-
-
-@then("the tokens are numbered from 0 without a gap")
-def numbered(context: Context) -> None:
-    indexes = [token["index"] for token in keeper_output.tokens(context.run.stdout.text)]
-    assert indexes == list(range(len(indexes))), indexes
-
-
-@then("they arrived in at least {count:d} pieces")
-def in_pieces(context: Context, count: int) -> None:
-    arrivals = [at for at, _ in context.run.stdout.pieces]
-    assert len(arrivals) >= count, arrivals
-    done = keeper_output.data_of(context.run.stdout.text, "done")
-    spread_ms = (arrivals[-1] - arrivals[0]) * 1000
-    made_in_ms = done["duration_ms"] - done["time_to_first_token_ms"]
-    assert spread_ms > made_in_ms / 2, f"all at once: {spread_ms} ms of {made_in_ms} ms"
-
-
-@then('"{phase}" is shown as skipped')
-def phase_skipped(context: Context, phase: str) -> None:
-    line = keeper_output.phase_line(context.run.stderr.text, phase)
-    assert "skipped" in line, line
-
-
-@then('the phases are shown in order, "{second}" right after "{first}"')
-def phases_in_order(context: Context, first: str, second: str) -> None:
-    reported = keeper_output.phases(context.run.stderr.text)
-    assert reported == keeper_output.PHASES, reported
-    assert reported.index(second) == reported.index(first) + 1
-    line = keeper_output.phase_line(context.run.stderr.text, second)
-    assert "skipped" not in line, line
-
-
-@then('the stream ended with the error {code} and without "done"')
-def ended_with_error(context: Context, code: str) -> None:
-    text = context.run.stdout.text
-    assert keeper_output.data_of(text, "error")["error"]["code"] == code
-    assert "done" not in [name for name, _ in keeper_output.events(text)]
-
-
-@then("the same worker answered")
-def same_worker(context: Context) -> None:
-    started = keeper_output.data_of(context.run.stdout.text, "started")
-    assert started["worker_id"] == context.worker["id"], (started, context.worker)
-    assert cluster.processes(context.world)["worker"] == context.before["worker"]
-
-
-@then("standard error showed the progress in percent of {megabytes:d} MB and in MB/s")
-def progress_in_percent(context: Context, megabytes: int) -> None:
-    reported = keeper_output.download_progress(context.run.stderr.text)
-    percents = [percent for percent, _, _ in reported]
-    assert len(set(percents)) >= 3, context.run.stderr.text
-    assert percents == sorted(set(percents)), percents
-    assert {total for _, total, _ in reported} == {megabytes}, reported
-    assert all(speed > 0 for _, _, speed in reported), reported
+# What is run
 
 
 @when("I run `{line}`")
@@ -90,22 +31,14 @@ def start(context: Context, line: str) -> None:
     context.run = context.world.start(line)
 
 
-@when("the story is arriving")
-def the_story_arrives(context: Context) -> None:
-    run = context.run
-    wait_until(
-        "the story to arrive",
-        lambda: (run.running, run.stdout.text, run.stderr.text[-500:]),
-        30,
-        lambda seen: seen[1].strip() or not seen[0],
-    )
-    assert run.running, f"ended with {run.exit_code} before anything could happen"
+@given("somebody else runs `{line}`")
+@when("somebody else runs `{line}`")
+def somebody_else(context: Context, line: str) -> None:
+    run = context.world.start(line)
+    assert run.wait(within=30) == 0, run.stderr.text
 
 
-@when("tokens are arriving")
-def tokens_arrive(context: Context) -> None:
-    wait_until("tokens", lambda: keeper_output.tokens(context.run.stdout.text), 30)
-    assert context.run.running, "it ended before anything could happen"
+# How it ends
 
 
 @then("it exits with {code:d}")
@@ -126,24 +59,12 @@ def took_less(context: Context, seconds: int) -> None:
     assert context.run.took < seconds, f"it took {context.run.took:.2f} s"
 
 
-@then("standard output holds the story and nothing else")
-def only_the_story(context: Context) -> None:
-    text = context.run.stdout.text
-    assert len(text.split()) >= 5, f"this is no story: {text!r}"
-    assert not keeper_output.lines_beside_the_text(text), keeper_output.lines_beside_the_text(text)
+@then("it took at least {least:g} s and less than {most:g} s")
+def took_between(context: Context, least: float, most: float) -> None:
+    assert least <= context.run.took < most, f"it took {context.run.took:.2f} s"
 
 
-@then("standard error ends with a summary of {count:d} tokens")
-def a_summary(context: Context, count: int) -> None:
-    reported = keeper_output.summary(context.run.stderr.text)
-    assert reported["tokens"] == count, reported
-    assert 0 < reported["first_ms"] < context.run.took * 1000, reported
-    assert reported["rate"] > 0, reported
-
-
-@then("there is no summary")
-def no_summary(context: Context) -> None:
-    assert "tokens/s" not in context.run.stderr.text, context.run.stderr.text
+# What it prints
 
 
 @then('standard {output:w} says "{words}"')
@@ -191,9 +112,120 @@ def next_step_says(context: Context, words: str) -> None:
     assert any(words in step for step in steps), context.run.stderr.text
 
 
-@then("it took at least {least:g} s and less than {most:g} s")
-def took_between(context: Context, least: float, most: float) -> None:
-    assert least <= context.run.took < most, f"it took {context.run.took:.2f} s"
+@then("no line of standard error comes twice")
+def each_once(context: Context) -> None:
+    lines = context.run.stderr.text.splitlines()
+    assert len(lines) > 3, lines
+    assert len(set(lines)) == len(lines), lines
+
+
+@then("standard error has these lines about waiting, and no others")
+def waiting_lines(context: Context) -> None:
+    wanted = [row["line"] for row in context.table]
+    found = terminal_screen.waiting_lines(context.run.stderr.text)
+    assert found == wanted, context.run.stderr.text
+
+
+@then("neither output has a control character")
+def no_control_in_outputs(context: Context) -> None:
+    for text in (context.run.stdout.text, context.run.stderr.text):
+        assert not _CONTROL.findall(text.encode()), text
+        assert "\r" not in text, text
+
+
+@then("it shows {section:w}.{key:w} as {value}")
+def shows_setting(context: Context, section: str, key: str, value: str) -> None:
+    found = settings.read(context.run.stdout.text)[section][key]
+    assert found == settings.value_of(value), found
+
+
+# The answer
+
+
+@when("the story is arriving")
+def the_story_arrives(context: Context) -> None:
+    run = context.run
+    wait_until(
+        "the story to arrive",
+        lambda: (run.running, run.stdout.text, run.stderr.text[-500:]),
+        30,
+        lambda seen: seen[1].strip() or not seen[0],
+    )
+    assert run.running, f"ended with {run.exit_code} before anything could happen"
+
+
+@when("tokens are arriving")
+def tokens_arrive(context: Context) -> None:
+    wait_until("tokens", lambda: keeper_output.tokens(context.run.stdout.text), 30)
+    assert context.run.running, "it ended before anything could happen"
+
+
+@then("standard output holds the story and nothing else")
+def only_the_story(context: Context) -> None:
+    text = context.run.stdout.text
+    assert len(text.split()) >= 5, f"this is no story: {text!r}"
+    assert not keeper_output.lines_beside_the_text(text), keeper_output.lines_beside_the_text(text)
+
+
+@then("the answer has exactly {count:d} tokens")
+def exact_tokens(context: Context, count: int) -> None:
+    text = context.run.stdout.text
+    done = keeper_output.data_of(text, "done")
+    assert len(keeper_output.tokens(text)) == count, keeper_output.tokens(text)
+    assert done["total_tokens"] == count, done
+    assert done["stop_reason"] == "MAX_TOKENS", done
+
+
+@then("the tokens are numbered from 0 without a gap")
+def numbered(context: Context) -> None:
+    indexes = [token["index"] for token in keeper_output.tokens(context.run.stdout.text)]
+    assert indexes == list(range(len(indexes))), indexes
+
+
+@then("they arrived in at least {count:d} pieces")
+def in_pieces(context: Context, count: int) -> None:
+    arrivals = [at for at, _ in context.run.stdout.pieces]
+    assert len(arrivals) >= count, arrivals
+    done = keeper_output.data_of(context.run.stdout.text, "done")
+    spread_ms = (arrivals[-1] - arrivals[0]) * 1000
+    made_in_ms = done["duration_ms"] - done["time_to_first_token_ms"]
+    assert spread_ms > made_in_ms / 2, f"all at once: {spread_ms} ms of {made_in_ms} ms"
+
+
+@then('the stream ended with the error {code} and without "done"')
+def ended_with_error(context: Context, code: str) -> None:
+    text = context.run.stdout.text
+    assert keeper_output.data_of(text, "error")["error"]["code"] == code
+    assert "done" not in [name for name, _ in keeper_output.events(text)]
+
+
+@then("the same worker answered")
+def same_worker(context: Context) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    assert started["worker_id"] == context.worker["id"], (started, context.worker)
+    assert cluster.processes(context.world)["worker"] == context.before["worker"]
+
+
+@then("the worker of the previous run answered")
+def worker_of_before(context: Context) -> None:
+    before, now = (
+        keeper_output.data_of(run.stdout.text, "started")
+        for run in (context.run_before, context.run)
+    )
+    assert now["worker_id"] == before["worker_id"], (before, now)
+
+
+@then("standard error ends with a summary of {count:d} tokens")
+def a_summary(context: Context, count: int) -> None:
+    reported = keeper_output.summary(context.run.stderr.text)
+    assert reported["tokens"] == count, reported
+    assert 0 < reported["first_ms"] < context.run.took * 1000, reported
+    assert reported["rate"] > 0, reported
+
+
+@then("there is no summary")
+def no_summary(context: Context) -> None:
+    assert "tokens/s" not in context.run.stderr.text, context.run.stderr.text
 
 
 @then("it says how many of {count:d} tokens came, as many as were shown")
@@ -203,6 +235,57 @@ def tokens_of_shown(context: Context, count: int) -> None:
     assert 0 < made < count, context.run.stderr.text
     shown = len(context.model_files.reference_decoder.tokens(context.run.stdout.text.rstrip("\n")))
     assert abs(made - shown) <= 1 + made // 20, (made, shown)
+
+
+@then("the text so far is saved, readable only by its owner")
+def the_text_is_saved(context: Context) -> None:
+    saved = keeper_output.saved_text(context.run.stderr.text, context.world.tmp)
+    assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+    assert saved.read_text().strip() == context.run.stdout.text.strip(), saved.read_text()
+    assert saved.read_text().strip(), "the saved text is empty"
+
+
+# The narration
+
+
+@then('"{phase}" is shown as skipped')
+def phase_skipped(context: Context, phase: str) -> None:
+    line = keeper_output.phase_line(context.run.stderr.text, phase)
+    assert "skipped" in line, line
+
+
+@then('the phases are shown in order, "{second}" right after "{first}"')
+def phases_in_order(context: Context, first: str, second: str) -> None:
+    reported = keeper_output.phases(context.run.stderr.text)
+    assert reported == keeper_output.PHASES, reported
+    assert reported.index(second) == reported.index(first) + 1
+    line = keeper_output.phase_line(context.run.stderr.text, second)
+    assert "skipped" not in line, line
+
+
+@then("these words are shown, in this order")
+def words_in_order(context: Context) -> None:
+    asked = context.world.start("rbee-hive --version")
+    assert asked.wait(within=5) == 0, asked.stderr.text
+    version = asked.stdout.text.split()[-1]
+    reported = iter(keeper_output.narration(context.run.stderr.text))
+    for row in context.table:
+        words = context.world.expand(row["words"]).replace("<version>", version)
+        found = any(words in line for line in reported)
+        assert found, f"{words!r} is not shown, or not in its place:\n{context.run.stderr.text}"
+
+
+@then("standard error showed the progress in percent of {megabytes:d} MB and in MB/s")
+def progress_in_percent(context: Context, megabytes: int) -> None:
+    reported = keeper_output.download_progress(context.run.stderr.text)
+    percents = [percent for percent, _, _ in reported]
+    assert len(set(percents)) >= 3, context.run.stderr.text
+    assert percents == sorted(set(percents)), percents
+    assert {total for _, total, _ in reported} == {megabytes}, reported
+    assert all(speed > 0 for _, _, speed in reported), reported
+
+
+# Its requests
 
 
 @then("it asked {times:d} times, with 1, 2 and 4 s in between")
@@ -228,24 +311,3 @@ def _paused(all_asked: Sequence[ProxiedRequest], times: int) -> None:
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     for gap, pause in zip(gaps, (1, 2, 4), strict=True):
         assert pause <= gap < pause + 0.9, gaps
-
-
-@then("the text so far is saved, readable only by its owner")
-def the_text_is_saved(context: Context) -> None:
-    saved = keeper_output.saved_text(context.run.stderr.text, context.world.tmp)
-    assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
-    assert saved.read_text().strip() == context.run.stdout.text.strip(), saved.read_text()
-    assert saved.read_text().strip(), "the saved text is empty"
-
-
-@given("somebody else runs `{line}`")
-@when("somebody else runs `{line}`")
-def somebody_else(context: Context, line: str) -> None:
-    run = context.world.start(line)
-    assert run.wait(within=30) == 0, run.stderr.text
-
-
-@then("it shows {section:w}.{key:w} as {value}")
-def shows_setting(context: Context, section: str, key: str, value: str) -> None:
-    found = settings.read(context.run.stdout.text)[section][key]
-    assert found == settings.value_of(value), found

@@ -27,7 +27,7 @@ def damage_reported(context: Context) -> None:
     assert str(aside) in text, text
 
 
-@then("the damaged file is kept aside")
+@then("the damaged file is set aside")
 def kept_aside(context: Context) -> None:
     aside = catalog.set_aside_file(context.world)
     assert aside.read_bytes() == context.noise, aside
@@ -271,25 +271,25 @@ def output_is_path(context: Context, name: str) -> None:
 
 @when("two people run `{line}` at once")
 def two_people(context: Context, line: str) -> None:
-    context.two = [context.world.start(line), context.world.start(line)]
+    context.two_runs = [context.world.start(line), context.world.start(line)]
 
 
 @then("both exit with {code:d} after showing the progress")
 def both_exit(context: Context, code: int) -> None:
-    for run in context.two:
+    for run in context.two_runs:
         assert run.wait(within=60) == code, run.stderr.text
         assert len(keeper_output.download_progress(run.stderr.text)) >= 2, run.stderr.text
 
 
 @when("one of the two gets SIGINT")
 def one_interrupted(context: Context) -> None:
-    context.two[0].send(signal.SIGINT)
-    assert context.two[0].wait(within=10) == 130, context.two[0].stderr.text
+    context.two_runs[0].send(signal.SIGINT)
+    assert context.two_runs[0].wait(within=10) == 130, context.two_runs[0].stderr.text
 
 
 @then("the other one exits with {code:d}")
 def other_exits(context: Context, code: int) -> None:
-    assert context.two[1].wait(within=60) == code, context.two[1].stderr.text
+    assert context.two_runs[1].wait(within=60) == code, context.two_runs[1].stderr.text
 
 
 @when("the disk fills up")

@@ -50,8 +50,8 @@ def damaged_registry(context: Context) -> None:
     doctor.damage_registry(context.world)
 
 
-@given("a {program:w} that stands still")
-def still_daemon(context: Context, program: str) -> None:
+@given("a {program:w} that hangs")
+def hung_daemon(context: Context, program: str) -> None:
     doctor.start_suspended(context.world, {"queen": "queen-rbee", "hive": "rbee-hive"}[program])
 
 

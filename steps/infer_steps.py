@@ -11,6 +11,7 @@ from behave.runner import Context
 from harness.watching import keeper_output, standalone_worker
 from harness.watching.replies import Metrics
 from harness.world import cluster
+from harness.world.processes import alive
 from harness.world.waiting import wait_until
 
 _ODD = "Repeat: $HOME `id` \"a\" 'b' \\n !! * ünï 🐝 ; & | > <x>"
@@ -46,7 +47,7 @@ def ask_three_times(context: Context) -> None:
     stream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
     stream.wait_for_end(within=30)
     over_http = [(event.name, event.data) for event in stream.events]
-    context.three = [*(keeper_output.events(run.stdout.text) for run in runs), over_http]
+    context.three_answers = [*(keeper_output.events(run.stdout.text) for run in runs), over_http]
 
 
 @then("all three times the prompt has the same number of tokens and the answer is the same")
@@ -56,7 +57,7 @@ def three_the_same(context: Context) -> None:
             [data["prompt_tokens"] for name, data in events if name == "done"],
             "".join(data["token"] for name, data in events if name == "token"),
         )
-        for events in context.three
+        for events in context.three_answers
     ]
     assert first[0], first
     assert first[1], first
@@ -290,3 +291,23 @@ def keep_busy(context: Context) -> None:
 @given("nothing is running")
 def nothing_runs_yet(context: Context) -> None:
     assert not context.world.processes()
+
+
+@then("nobody waits in the queue")
+def nobody_waits(context: Context) -> None:
+    text = context.world.call("GET", f"{context.world.queen_url}/metrics").body.decode()
+    assert "\nrbee_queue_waiting 0.0\n" in text, text
+
+
+@then("the queen goes on, and nothing is running after {seconds:d} s")
+def queen_goes_on(context: Context, seconds: int) -> None:
+    queen = context.before["queen"]
+    if alive(queen):
+        queen.resume()
+    context.world.wait_for_no_processes(within=seconds)
+
+
+@then("~/.rbee/logs has no traceback")
+def no_traceback(context: Context) -> None:
+    for log in sorted((context.world.home / ".rbee" / "logs").glob("*.log")):
+        assert "Traceback" not in log.read_text(), log.read_text()

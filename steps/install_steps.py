@@ -218,8 +218,8 @@ def foreign_unit(context: Context, name: str) -> None:
     context.units[name].file.write_text(_SOMEBODY_ELSES)
 
 
-@given("systemd has started {names}")
-@when("systemd has started {names}")
+@given("systemd starts {names}")
+@when("systemd starts {names}")
 def started(context: Context, names: str) -> None:
     for name in names.split(" and "):
         context.units[name].start()

@@ -37,17 +37,17 @@ def nothing_new(context: Context) -> None:
 
 @when("the {program:w}'s pid file names another program that has its pid now")
 def pid_reused(context: Context, program: str) -> None:
-    context.innocent = UnrelatedProcess(context.world, program)
+    context.unrelated = UnrelatedProcess(context.world, program)
 
 
 @when("the queen's pid file names another program that has its pid now, and listens at its address")
 def pid_and_port_reused(context: Context) -> None:
-    context.innocent = UnrelatedProcess(context.world, "queen", context.world.queen_address)
+    context.unrelated = UnrelatedProcess(context.world, "queen", context.world.queen_address)
 
 
 @then("the other program still runs")
-def innocent_lives(context: Context) -> None:
-    assert context.innocent.lives
+def unrelated_program_runs(context: Context) -> None:
+    assert context.unrelated.running
 
 
 @then("the pid file of the queen names the process that listens at its address")

@@ -162,7 +162,7 @@ def _reinstalls(line: str, flag: str) -> bool:
 @then("each card has a row with its memory and is not usable; the CPU is")
 def rows_of_cards(context: Context) -> None:
     rows = keeper_output.rows(context.run.stdout.text)
-    for place, card in enumerate(context.made):
+    for place, card in enumerate(context.card_list):
         row = rows[f"cuda:{place}"]
         memory = [f"{mib * _MIB / 1e9:.1f} GB" for mib in (card.total, card.free)]
         assert row == [card.name, *memory, "no"], rows
@@ -180,7 +180,7 @@ def json_of_cards(context: Context, flag: str) -> None:
             "memory_total_bytes": card.total * _MIB,
             "memory_free_bytes": card.free * _MIB,
         }
-        for place, card in enumerate(context.made)
+        for place, card in enumerate(context.card_list)
     ]
     assert found["hardware"][:-1] == wanted, found
     assert found["hardware"][-1]["memory_total_bytes"] == psutil.virtual_memory().total, found

@@ -17,6 +17,9 @@ from harness.world.waiting import wait_until
 _SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
 
 
+# Ends and their order
+
+
 @given("the endings of the hive and its workers are watched")
 def watch_all(context: Context) -> None:
     world = context.world
@@ -55,59 +58,6 @@ def catalog_intact(context: Context) -> None:
     assert catalog.rows(context.world) == context.catalog
 
 
-@then("~/.rbee holds nothing but api_key, logs, models.db and the two pid files")
-def only_promised_files(context: Context) -> None:
-    """SQLite removes its two files beside models.db when the last program closes the database."""
-    found = {path.name for path in (context.world.home / ".rbee").iterdir()}
-    promised = {"api_key", "logs", "models.db", "queen-rbee.pid", "hive-rbee.pid"}
-    if context.world.processes():
-        promised |= {"models.db-wal", "models.db-shm"}
-    assert "api_key" in found <= promised, found
-
-
-@given("under a {lifetime:w} queen, a {victim:w} while it is {phase:w}")
-def a_round(context: Context, lifetime: str, victim: str, phase: str) -> None:
-    node = context.node if "node" in context else None
-    context.round = Round(context.world, Plan(victim, phase, lifetime), node)
-    context.round.reach_phase()
-
-
-@when("it is killed")
-def strike(context: Context) -> None:
-    context.round.kill_victim()
-
-
-@then("everything that depended on it is gone after 10 s, and nothing else")
-def settle(context: Context) -> None:
-    context.round.wait_for_effects()
-
-
-@then("the exit code was right")
-def exit_code(context: Context) -> None:
-    context.round.check_exit_code()
-
-
-@then("no port is still in use")
-def ports(context: Context) -> None:
-    after_kill.ports_are_free(context.world, context.round.node)
-
-
-@then("no file is damaged")
-def files(context: Context) -> None:
-    after_kill.files_are_intact(context.world.home)
-    after_kill.settings_are_readable(context.world)
-
-
-@then("the next command works, and continues with what had been fetched")
-def next_command(context: Context) -> None:
-    after_kill.next_command_works(context.round)
-
-
-@then("nothing is running once the queen is told to stop")
-def stop(context: Context) -> None:
-    after_kill.stop_everything(context.round)
-
-
 @when("their endings are watched")
 def watch_endings(context: Context) -> None:
     pids = {role: process.pid for role, process in context.before.items()}
@@ -126,47 +76,6 @@ def none_killed(context: Context) -> None:
     KILL come after a grace period of 5 s."""
     assert not [ending for ending in context.ended if ending.status], context.ended
     assert context.ended[-1].at - context.ended[0].at < 5, context.ended
-
-
-@then("the queen is still the same process")
-def the_same_queen(context: Context) -> None:
-    assert cluster.process_at(context.world, context.world.queen_url) == context.before["queen"]
-
-
-@when("two keepers are started at once, one for {short:d} tokens and one for {long:d}")
-def two_keepers(context: Context, short: int, long: int) -> None:
-    line = 'rbee-keeper infer --prompt "write a long story" --temperature 0 --json --max-tokens'
-    context.shorter = context.world.start(f"{line} {short}")
-    context.longer = context.world.start(f"{line} {long}")
-
-
-@then("while both get tokens there is one queen, one hive and one worker")
-def one_of_each(context: Context) -> None:
-    runs = context.shorter, context.longer
-    wait_until(
-        "tokens at both",
-        lambda: [len(keeper_output.tokens(run.stdout.text)) for run in runs],
-        30,
-        all,
-    )
-    context.before = cluster.processes(context.world)
-    assert cluster.queens(context.world) == [context.before["queen"]]
-    keepers = {run.pid for run in runs}
-    others = {process for process in context.world.processes() if process.pid not in keepers}
-    assert others == set(context.before.values()), (others, context.before)
-
-
-@then("the {which:w} one exits with {code:d} and {count:d} tokens")
-def one_exits(context: Context, which: str, code: int, count: int) -> None:
-    run = {"shorter": context.shorter, "longer": context.longer}[which]
-    assert run.wait(within=60) == code, run.stderr.text
-    assert len(keeper_output.tokens(run.stdout.text)) == count
-
-
-@then("the key is in a file that only its owner can read")
-def the_key_file(context: Context) -> None:
-    assert context.world.key_file.stat().st_mode & 0o777 == 0o600
-    assert len(context.world.key) >= 32, "a key this short can be guessed"
 
 
 @when("the endings of all three are watched")
@@ -218,6 +127,93 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
+@then("the queen is still the same process")
+def the_same_queen(context: Context) -> None:
+    assert cluster.process_at(context.world, context.world.queen_url) == context.before["queen"]
+
+
+# Two keepers
+
+
+@when("two keepers are started at once, one for {short:d} tokens and one for {long:d}")
+def two_keepers(context: Context, short: int, long: int) -> None:
+    line = 'rbee-keeper infer --prompt "write a long story" --temperature 0 --json --max-tokens'
+    context.shorter = context.world.start(f"{line} {short}")
+    context.longer = context.world.start(f"{line} {long}")
+
+
+@then("while both get tokens there is one queen, one hive and one worker")
+def one_of_each(context: Context) -> None:
+    runs = context.shorter, context.longer
+    wait_until(
+        "tokens at both",
+        lambda: [len(keeper_output.tokens(run.stdout.text)) for run in runs],
+        30,
+        all,
+    )
+    context.before = cluster.processes(context.world)
+    assert cluster.queens(context.world) == [context.before["queen"]]
+    keepers = {run.pid for run in runs}
+    others = {process for process in context.world.processes() if process.pid not in keepers}
+    assert others == set(context.before.values()), (others, context.before)
+
+
+@then("the {which:w} one exits with {code:d} and {count:d} tokens")
+def one_exits(context: Context, which: str, code: int, count: int) -> None:
+    run = {"shorter": context.shorter, "longer": context.longer}[which]
+    assert run.wait(within=60) == code, run.stderr.text
+    assert len(keeper_output.tokens(run.stdout.text)) == count
+
+
+# The kill matrix
+
+
+@given("under a {lifetime:w} queen, a {victim:w} while it is {phase:w}")
+def a_round(context: Context, lifetime: str, victim: str, phase: str) -> None:
+    node = context.node if "node" in context else None
+    context.round = Round(context.world, Plan(victim, phase, lifetime), node)
+    context.round.reach_phase()
+
+
+@when("it is killed")
+def strike(context: Context) -> None:
+    context.round.kill_victim()
+
+
+@then("everything that depended on it is gone after 10 s, and nothing else")
+def settle(context: Context) -> None:
+    context.round.wait_for_effects()
+
+
+@then("the exit code was right")
+def exit_code(context: Context) -> None:
+    context.round.check_exit_code()
+
+
+@then("no port is still in use")
+def ports(context: Context) -> None:
+    after_kill.ports_are_free(context.world, context.round.node)
+
+
+@then("no file is damaged")
+def files(context: Context) -> None:
+    after_kill.files_are_intact(context.world.home)
+    after_kill.settings_are_readable(context.world)
+
+
+@then("the next command works, and continues with what had been fetched")
+def next_command(context: Context) -> None:
+    after_kill.next_command_works(context.round)
+
+
+@then("nothing is running once the queen is told to stop")
+def stop(context: Context) -> None:
+    after_kill.stop_everything(context.round)
+
+
+# An idle worker
+
+
 @given("the memory that they hold is noted")
 def note_memory(context: Context) -> None:
     context.memory_mb = processes.memory_mb(context.world.processes())
@@ -254,6 +250,25 @@ def hive_alive(context: Context) -> None:
 def took_longer(context: Context, seconds: int) -> None:
     done = keeper_output.data_of(context.run.stdout.text, "done")
     assert done["duration_ms"] > seconds * 1000, done
+
+
+# What is left, and what runs meanwhile
+
+
+@then("the key is in a file that only its owner can read")
+def the_key_file(context: Context) -> None:
+    assert context.world.key_file.stat().st_mode & 0o777 == 0o600
+    assert len(context.world.key) >= 32, "a key this short can be guessed"
+
+
+@then("~/.rbee holds nothing but api_key, logs, models.db and the two pid files")
+def only_promised_files(context: Context) -> None:
+    """SQLite removes its two files beside models.db when the last program closes the database."""
+    found = {path.name for path in (context.world.home / ".rbee").iterdir()}
+    promised = {"api_key", "logs", "models.db", "queen-rbee.pid", "hive-rbee.pid"}
+    if context.world.processes():
+        promised |= {"models.db-wal", "models.db-shm"}
+    assert "api_key" in found <= promised, found
 
 
 @when("each of the four programs is asked for its version")

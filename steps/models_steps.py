@@ -19,101 +19,7 @@ _TWICE_AT_MOST = 2 << 20
 _SLOW_MACHINE_MS = 400
 
 
-@given("there is a catalog, and it is damaged")
-def damage_before(context: Context) -> None:
-    run = context.world.start("rbee-keeper models list")
-    assert run.wait(within=10) == 0, run.stderr.text
-    context.noise = catalog.damage(context.world)
-
-
-@then("SQLite finds one row by provider hf and reference {reference}, with the contract's columns")
-def one_row(context: Context, reference: str) -> None:
-    context.row = catalog.row(context.world, reference)
-    assert set(context.row) == catalog.COLUMNS, context.row
-
-
-@then("the hive's list has {reference} as {state}")
-def hive_lists(context: Context, reference: str, state: str) -> None:
-    listed = catalog.listed_as(context.world, reference)
-    assert listed["state"] == state, listed
-
-
-@given("a worker for {model} is ready")
-def worker_ready(context: Context, model: str) -> None:
-    cluster.spawn(context.world, model)
-
-
-@then("the only worker is idle, with the model {model}, on {backend:w} {device:d}")
-def only_worker_idle(context: Context, model: str, backend: str, device: int) -> None:
-    row = cluster.wait_for_state(context.world, "idle")
-    found = (row["model_ref"], row["backend"], row["device"])
-    assert found == (model, backend, device), row
-
-
-@given("{model} has been fetched before")
-def fetched_before(context: Context, model: str) -> None:
-    Download(context.world, model).wait_for_end(within=20)
-    context.asked_before = len(context.hub.log.all())
-
-
-@when("the hive is asked to fetch {model}")
-def fetch(context: Context, model: str) -> None:
-    context.fetch = Download(context.world, model)
-    context.stream = context.fetch.stream
-
-
-@then("it is fetched")
-def it_is_fetched(context: Context) -> None:
-    context.fetch.wait_for_end(within=30)
-    complete = context.fetch.events_of("complete")
-    assert len(complete) == 1, context.stream.events[-3:]
-    assert context.stream.events[-1].name == "[DONE]", context.stream.events[-3:]
-
-
-@given("the models folder is on a disk of {megabytes:d} MB")
-def small_disk(context: Context, megabytes: int) -> None:
-    context.disk = SmallDisk(context.world.root / "small-disk", megabytes)
-    context.world.add_cleanup(context.disk.close)
-    context.world.set("models", "dir", str(context.disk.path))
-
-
-@given("a person placed the {content} model at {name} in the models folder")
-@when("a person places the {content} model at {name} in the models folder")
-def placed(context: Context, content: str, name: str) -> None:
-    catalog.add_file(context.world, context.model_files.named(content), name)
-
-
-@then("the file {name} is still there")
-def still_there(context: Context, name: str) -> None:
-    assert (context.world.models / context.world.expand(name)).is_file()
-
-
-@then("the partial file has at least {percent:d} % of {filename}")
-def partial_has(context: Context, percent: int, filename: str) -> None:
-    partial = catalog.only_partial_file(context.world)
-    share = 100 * partial.stat().st_size / context.hub.blob(filename).size
-    assert share >= percent, f"{share:.1f} %"
-
-
-@then("no partial file is left")
-def no_partial(context: Context) -> None:
-    assert not catalog.partial_files(context.world), catalog.partial_files(context.world)
-
-
-@then("the models folder holds {names}")
-def folder_holds(context: Context, names: str) -> None:
-    wanted = [] if names == "no model" else names.replace(" and ", ", ").split(", ")
-    assert catalog.models_on_disk(context.world) == sorted(wanted), (
-        catalog.models_on_disk(context.world),
-        wanted,
-    )
-
-
-@then("the file {name} is the one on the Hub")
-def is_the_hubs(context: Context, name: str) -> None:
-    """By the sha256 that the Hub reports."""
-    path = context.world.models / name
-    assert catalog.sha256(path) == context.hub.blob(path.name).sha256, (path, path.stat().st_size)
+# What is on the Hub
 
 
 def _hub(context: Context) -> None:
@@ -148,9 +54,22 @@ def has_branch(context: Context, branch: str, filename: str, content: str) -> No
     repository.commit(branch, {filename: context.model_files.named(content)})
 
 
+@when("{filename} in {repository} is changed on the Hub to the {content} model")
+def changed(context: Context, filename: str, repository: str, content: str) -> None:
+    context.hub.repositories[repository].change(filename, context.model_files.named(content))
+
+
 @given("{repository} requires the token {token}")
 def gated(context: Context, repository: str, token: str) -> None:
     context.hub.repositories[repository].token = token
+
+
+@given("the Hub reports a wrong sha256 for {filename} in {repository}")
+def lies(context: Context, filename: str, repository: str) -> None:
+    context.hub.repositories[repository].lie_about(filename)
+
+
+# What goes wrong with the Hub
 
 
 @given("the Hub sends {megabytes:d} MB a second")
@@ -175,11 +94,6 @@ def too_many(context: Context, count: int, what: str, seconds: int) -> None:
     context.hub.faults.refuse(429, count, retry_after=seconds, where=what)
 
 
-@given("the Hub reports a wrong sha256 for {filename} in {repository}")
-def lies(context: Context, filename: str, repository: str) -> None:
-    context.hub.repositories[repository].lie_about(filename)
-
-
 @given("the Hub does not support ranges")
 def no_ranges(context: Context) -> None:
     context.hub.faults.ignores_ranges = True
@@ -198,12 +112,6 @@ def squatter(context: Context, what: str) -> None:
     context.world.add_cleanup(occupy_port(what, *context.hub.address).close)
 
 
-@when("a program is connected to the Hub")
-def somebody_asks(context: Context) -> None:
-    world, address = context.world, context.hub.address
-    wait_until("a connection to the Hub", lambda: connected(world.processes(), address), 20)
-
-
 @given("the Hub is down")
 @when("the Hub goes down")
 def down(context: Context) -> None:
@@ -216,9 +124,13 @@ def comes_up(context: Context) -> None:
     context.hub.up()
 
 
-@when("{filename} in {repository} is changed on the Hub to the {content} model")
-def changed(context: Context, filename: str, repository: str, content: str) -> None:
-    context.hub.repositories[repository].change(filename, context.model_files.named(content))
+# What the Hub was asked for
+
+
+@when("a program is connected to the Hub")
+def somebody_asks(context: Context) -> None:
+    world, address = context.world, context.hub.address
+    wait_until("a connection to the Hub", lambda: connected(world.processes(), address), 20)
 
 
 @when("{percent:d} % of {filename} has been sent")
@@ -353,3 +265,109 @@ def redirected(context: Context) -> None:
     asked = [each for each in context.hub.log.all() if each.of_a_file and not each.bounded]
     servers = [each.server for each in asked if each.method == "GET"]
     assert servers == ["hub", "storage"] * len(context.hub.log.transfers()), asked
+
+
+# Downloads
+
+
+@given("{model} has been fetched before")
+def fetched_before(context: Context, model: str) -> None:
+    Download(context.world, model).wait_for_end(within=20)
+    context.asked_before = len(context.hub.log.all())
+
+
+@when("the hive is asked to fetch {model}")
+def fetch(context: Context, model: str) -> None:
+    context.fetch = Download(context.world, model)
+    context.stream = context.fetch.stream
+
+
+@then("it is fetched")
+def it_is_fetched(context: Context) -> None:
+    context.fetch.wait_for_end(within=30)
+    complete = context.fetch.events_of("complete")
+    assert len(complete) == 1, context.stream.events[-3:]
+    assert context.stream.events[-1].name == "[DONE]", context.stream.events[-3:]
+
+
+# The models folder
+
+
+@given("the models folder is on a disk of {megabytes:d} MB")
+def small_disk(context: Context, megabytes: int) -> None:
+    context.disk = SmallDisk(context.world.root / "small-disk", megabytes)
+    context.world.add_cleanup(context.disk.close)
+    context.world.set("models", "dir", str(context.disk.path))
+
+
+@given("a person placed the {content} model at {name} in the models folder")
+@when("a person places the {content} model at {name} in the models folder")
+def placed(context: Context, content: str, name: str) -> None:
+    catalog.add_file(context.world, context.model_files.named(content), name)
+
+
+@then("the file {name} is still there")
+def still_there(context: Context, name: str) -> None:
+    assert (context.world.models / context.world.expand(name)).is_file()
+
+
+@then("the partial file has at least {percent:d} % of {filename}")
+def partial_has(context: Context, percent: int, filename: str) -> None:
+    partial = catalog.only_partial_file(context.world)
+    share = 100 * partial.stat().st_size / context.hub.blob(filename).size
+    assert share >= percent, f"{share:.1f} %"
+
+
+@then("no partial file is left")
+def no_partial(context: Context) -> None:
+    assert not catalog.partial_files(context.world), catalog.partial_files(context.world)
+
+
+@then("the models folder holds {names}")
+def folder_holds(context: Context, names: str) -> None:
+    wanted = [] if names == "no model" else names.replace(" and ", ", ").split(", ")
+    assert catalog.models_on_disk(context.world) == sorted(wanted), (
+        catalog.models_on_disk(context.world),
+        wanted,
+    )
+
+
+@then("the file {name} is the one on the Hub")
+def is_the_hubs(context: Context, name: str) -> None:
+    """By the sha256 that the Hub reports."""
+    path = context.world.models / name
+    assert catalog.sha256(path) == context.hub.blob(path.name).sha256, (path, path.stat().st_size)
+
+
+# The catalog
+
+
+@given("there is a catalog, and it is damaged")
+def damage_before(context: Context) -> None:
+    run = context.world.start("rbee-keeper models list")
+    assert run.wait(within=10) == 0, run.stderr.text
+    context.noise = catalog.damage(context.world)
+
+
+@then("SQLite finds one row by provider hf and reference {reference}, with the contract's columns")
+def one_row(context: Context, reference: str) -> None:
+    context.row = catalog.row(context.world, reference)
+    assert set(context.row) == catalog.COLUMNS, context.row
+
+
+@then("the hive's list has {reference} as {state}")
+def hive_lists(context: Context, reference: str, state: str) -> None:
+    listed = catalog.listed_as(context.world, reference)
+    assert listed["state"] == state, listed
+
+
+@given("a worker for {model} is ready")
+def worker_ready(context: Context, model: str) -> None:
+    cluster.spawn(context.world, model)
+
+
+@then("the only worker is idle, with the model {model}, on {backend:w} {device:d}")
+def only_worker_idle(context: Context, model: str, backend: str, device: int) -> None:
+    row = cluster.wait_for_state(context.world, "idle")
+    found = (row["model_ref"], row["backend"], row["device"])
+    assert found == (model, backend, device), row

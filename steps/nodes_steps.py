@@ -29,6 +29,53 @@ _FAULTS = {
 }
 
 
+# How a machine becomes a node
+
+
+@given("the node {name:S}")
+def a_node(context: Context, name: str) -> None:
+    """A machine with an SSH server. The queen does not know it."""
+    context.node = add_node(context.world, name)
+
+
+@given("the node {name:S} with OpenSSH")
+def an_openssh_node(context: Context, name: str) -> None:
+    context.node = add_node(context.world, name, kind="sshd")
+
+
+@given("the added node {name:S}")
+def an_added_node(context: Context, name: str) -> None:
+    a_node(context, name)
+    add(context, name)
+
+
+@given("somebody has added {name:S}")
+def add(context: Context, name: str) -> None:
+    add_with(context, name, "")
+
+
+@given("somebody has added {name:S} with {flags}")
+def add_with(context: Context, name: str, flags: str) -> None:
+    _add(context, name, *shlex.split(context.world.expand(flags)))
+
+
+@given("somebody has added {name:S}, installed in {folder}")
+def add_with_install_path(context: Context, name: str, folder: str) -> None:
+    _add(context, name, "--install-path", str(context.world.nodes[name].path_of(folder)))
+
+
+def _add(context: Context, name: str, *flags: str) -> None:
+    line = f"rbee-keeper setup add-node --name {name} --ssh-host {name}.home.arpa"
+    accept = ["--accept-host-key", context.world.nodes[name].server.fingerprint]
+    run = context.world.start(line, more=[*accept, *flags])
+    assert run.wait(within=30) == 0, run.stderr.text
+
+
+@then("the registry has no row")
+def no_row(context: Context) -> None:
+    assert node_registry.rows(context.world) == []
+
+
 @given("{name:S} has been added by its hive's address, with a copy of its key")
 def added_with_a_copy(context: Context, name: str) -> None:
     world, hive = context.world, context.node_hive
@@ -50,6 +97,11 @@ def hive_with_another_key(context: Context, name: str) -> None:
     assert hive.run.wait(within=15) == 0, hive.run.stderr.text
     Path(hive.key_file).write_text("z" * 43)
     context.node_hive = StandaloneHive(context.world, context.world.nodes[name])
+
+
+@given("the file {path} with another key")
+def another_key(context: Context, path: str) -> None:
+    Path(context.world.expand(path)).write_text("k" * 43 + "\n")
 
 
 @given("the node {name:S} behind a router that lets {what} through")
@@ -74,51 +126,6 @@ def _behind_a_router(context: Context, name: str, through: list[int], swallowed:
     world.add_cleanup(PortForwarder(outside, node.address, [node.port, *through], swallowed).close)
 
 
-@given("{name:S} shares the packages that pip knows here")
-def shared_pip(context: Context, name: str) -> None:
-    node_installation.share_pip_cache(context.world.nodes[name])
-
-
-@given("the node {name:S}")
-def a_node(context: Context, name: str) -> None:
-    """A machine with an SSH server. The queen does not know it."""
-    context.node = add_node(context.world, name)
-
-
-@given("the node {name:S} with OpenSSH")
-def an_openssh_node(context: Context, name: str) -> None:
-    context.node = add_node(context.world, name, kind="sshd")
-
-
-@given("the added node {name:S}")
-def an_added_node(context: Context, name: str) -> None:
-    a_node(context, name)
-    add(context, name)
-
-
-@given("the node {name:S} has been added")
-@given("somebody has added {name:S}")
-def add(context: Context, name: str) -> None:
-    add_with(context, name, "")
-
-
-@given("somebody has added {name:S} with {flags}")
-def add_with(context: Context, name: str, flags: str) -> None:
-    _add(context, name, *shlex.split(context.world.expand(flags)))
-
-
-@given("somebody has added {name:S}, installed in {folder}")
-def add_with_install_path(context: Context, name: str, folder: str) -> None:
-    _add(context, name, "--install-path", str(context.world.nodes[name].path_of(folder)))
-
-
-def _add(context: Context, name: str, *flags: str) -> None:
-    line = f"rbee-keeper setup add-node --name {name} --ssh-host {name}.home.arpa"
-    accept = ["--accept-host-key", context.world.nodes[name].server.fingerprint]
-    run = context.world.start(line, more=[*accept, *flags])
-    assert run.wait(within=30) == 0, run.stderr.text
-
-
 @given("on {name:S} the setting {section:w}.{key:w} is {value}")
 def a_setting_there(context: Context, name: str, section: str, key: str, value: str) -> None:
     context.world.nodes[name].set(section, key, settings.value_of(value))
@@ -129,20 +136,7 @@ def a_free_port(context: Context) -> None:
     context.world.placeholders["free port"] = str(free_port())
 
 
-@then("the registry has no row")
-def no_row(context: Context) -> None:
-    assert node_registry.rows(context.world) == []
-
-
-@then("nothing is running on {name:S} after {seconds:d} s")
-def empty_after(context: Context, name: str, seconds: int) -> None:
-    node = context.world.nodes[name]
-    wait_until(
-        f"nothing to run on {name}",
-        lambda: [processes.describe(process) for process in node.processes()],
-        seconds,
-        lambda alive: not alive,
-    )
+# Its installation
 
 
 @given("{name:S} has no rbee")
@@ -168,51 +162,9 @@ def programs_only_in(context: Context, name: str, folder: str) -> None:
     node_installation.copy_programs(inside / ".venv" / "bin")
 
 
-@given("a hive that an operator started on {name:S}")
-def hive_by_hand(context: Context, name: str) -> None:
-    context.node_hive = StandaloneHive(context.world, context.world.nodes[name])
-
-
-@given("the file {path} with another key")
-def another_key(context: Context, path: str) -> None:
-    Path(context.world.expand(path)).write_text("k" * 43 + "\n")
-
-
-@then("the worker of the previous run answered")
-def worker_of_before(context: Context) -> None:
-    before, now = (
-        keeper_output.data_of(run.stdout.text, "started")
-        for run in (context.run_before, context.run)
-    )
-    assert now["worker_id"] == before["worker_id"], (before, now)
-
-
-@given("the nodes {one:w} and {other:w}, each with a hive that an operator started, are added")
-def two_nodes(context: Context, one: str, other: str) -> None:
-    nodes = [add_node(context.world, name) for name in (one, other)]
-    context.hives = {node.name: StandaloneHive(context.world, node) for node in nodes}
-    for hive in context.hives.values():
-        hive.add(context.world)
-
-
-@given("each of them has a worker that has answered once")
-def two_workers(context: Context) -> None:
-    for name in context.hives:
-        line = f"rbee-keeper infer --node {name} --prompt hi --max-tokens 2 --temperature 0"
-        run = context.world.start(line)
-        assert run.wait(within=60) == 0, run.stderr.text
-    context.workers = {name: hive.only_worker() for name, hive in context.hives.items()}
-    context.spawned = set(context.world.processes())
-
-
-@when("the worker on {name:w} is busy with a long answer")
-def busy_there(context: Context, name: str) -> None:
-    body = {"node": name, "prompt": "hi", "max_tokens": 8000, "ignore_eos": True}
-    context.stream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert context.stream.refused is None, context.stream.refused
-    started = context.stream.wait_for("started", within=20).data
-    assert started["worker_id"] == context.workers[name]["id"], started
-    context.stream.wait_for("token", within=20)
+@given("{name:S} shares the packages that pip knows here")
+def shared_pip(context: Context, name: str) -> None:
+    node_installation.share_pip_cache(context.world.nodes[name])
 
 
 @given("the Hub of the node {name:S} has {repository} with {filename}, the {content} model")
@@ -222,76 +174,7 @@ def hub_of_node(context: Context, name: str, repository: str, filename: str, con
     context.hub.add_repository(repository, {filename: context.model_files.named(content)})
 
 
-@then("these words are shown, in this order")
-def words_in_order(context: Context) -> None:
-    asked = context.world.start("rbee-hive --version")
-    assert asked.wait(within=5) == 0, asked.stderr.text
-    version = asked.stdout.text.split()[-1]
-    reported = iter(keeper_output.narration(context.run.stderr.text))
-    for row in context.table:
-        words = context.world.expand(row["words"]).replace("<version>", version)
-        found = any(words in line for line in reported)
-        assert found, f"{words!r} is not shown, or not in its place:\n{context.run.stderr.text}"
-
-
-@then("the worker that was started called back, with its address on {name:S}")
-def called_back(context: Context, name: str) -> None:
-    row = _row_on(context, name)
-    assert urlsplit(str(row["url"])).hostname == context.world.nodes[name].address, row
-    line = keeper_output.phase_line(context.run.stderr.text, "registration")
-    assert f"{row['worker_id']} at {row['url']}" in line, (line, row)
-
-
-@then(
-    'the worker runs on {name:S} with the backend "{backend}" and the device "{device}", '
-    "under its hive"
-)
-def worker_there(context: Context, name: str, backend: str, device: str) -> None:
-    context.before = _processes_on(context, name)
-    given = commands.options(context.before["worker"].cmdline())
-    assert (given["backend"], given["device"]) == (backend, device), given
-    assert context.before["worker"].ppid() == context.before["hive"].pid
-
-
-@then("the queen lists it as {state:w} on {name:S}")
-def listed_on(context: Context, state: str, name: str) -> None:
-    rows = wait_until(
-        f"the queen to list a worker as {state}",
-        lambda: cluster.queens_workers(context.world),
-        5,
-        lambda rows: [row["state"] for row in rows] == [state],
-    )
-    started = keeper_output.data_of(context.run.stdout.text, "started")
-    assert (rows[0]["node"], rows[0]["worker_id"]) == (name, started["worker_id"]), rows
-
-
-@when("the pids of the queen, and of hive and worker on {name:S}, are noted")
-def note_pids_on(context: Context, name: str) -> None:
-    context.before = _processes_on(context, name)
-
-
-@then("the queen, and hive and worker on {name:S}, are still the same processes")
-def same_on(context: Context, name: str) -> None:
-    now = _processes_on(context, name)
-    assert now == context.before, (now, context.before)
-
-
-def _row_on(context: Context, name: str) -> dict[str, object]:
-    rows = [row for row in cluster.queens_workers(context.world) if row["node"] == name]
-    assert len(rows) == 1, f"one worker on {name} was expected: {rows}"
-    return rows[0]
-
-
-def _processes_on(context: Context, name: str) -> dict[str, object]:
-    """Each is found in the node's /proc; the worker is the one that the queen lists."""
-    world, node = context.world, context.world.nodes[name]
-    there = node.processes()
-    worker = cluster.process_at(world, str(_row_on(context, name)["url"]))
-    hives = [each for each in there if cluster.role_of(world, each) == "hive"]
-    assert worker in there, (worker, there)
-    assert len(hives) == 1, there
-    queen = cluster.process_at(world, world.queen_url)
-    return {"queen": queen, "hive": hives[0], "worker": worker}
+# Its SSH server
 
 
 @given("the person's ssh knows the key of {name:S}")
@@ -343,3 +226,113 @@ def saw_tries(
     gaps = connection_log.gaps(seen)
     for gap, pause in zip(gaps, (first / 1000, second / 1000), strict=True):
         assert pause - 0.02 <= gap < pause + _SLOW_MACHINE_S, gaps
+
+
+# Hives that an operator started there
+
+
+@given("a hive that an operator started on {name:S}")
+def operators_hive_there(context: Context, name: str) -> None:
+    context.node_hive = StandaloneHive(context.world, context.world.nodes[name])
+
+
+@given("the nodes {one:w} and {other:w}, each with a hive that an operator started, are added")
+def two_nodes(context: Context, one: str, other: str) -> None:
+    nodes = [add_node(context.world, name) for name in (one, other)]
+    context.hives = {node.name: StandaloneHive(context.world, node) for node in nodes}
+    for hive in context.hives.values():
+        hive.add(context.world)
+
+
+@given("each of them has a worker that has answered once")
+def two_workers(context: Context) -> None:
+    for name in context.hives:
+        line = f"rbee-keeper infer --node {name} --prompt hi --max-tokens 2 --temperature 0"
+        run = context.world.start(line)
+        assert run.wait(within=60) == 0, run.stderr.text
+    context.workers = {name: hive.only_worker() for name, hive in context.hives.items()}
+    context.spawned = set(context.world.processes())
+
+
+@when("the worker on {name:w} is busy with a long answer")
+def busy_there(context: Context, name: str) -> None:
+    body = {"node": name, "prompt": "hi", "max_tokens": 8000, "ignore_eos": True}
+    context.stream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
+    assert context.stream.refused is None, context.stream.refused
+    started = context.stream.wait_for("started", within=20).data
+    assert started["worker_id"] == context.workers[name]["id"], started
+    context.stream.wait_for("token", within=20)
+
+
+# What runs there
+
+
+@then("the worker that was started called back, with its address on {name:S}")
+def called_back(context: Context, name: str) -> None:
+    row = _row_on(context, name)
+    assert urlsplit(str(row["url"])).hostname == context.world.nodes[name].address, row
+    line = keeper_output.phase_line(context.run.stderr.text, "registration")
+    assert f"{row['worker_id']} at {row['url']}" in line, (line, row)
+
+
+@then(
+    'the worker runs on {name:S} with the backend "{backend}" and the device "{device}", '
+    "under its hive"
+)
+def worker_there(context: Context, name: str, backend: str, device: str) -> None:
+    context.before = _processes_on(context, name)
+    given = commands.options(context.before["worker"].cmdline())
+    assert (given["backend"], given["device"]) == (backend, device), given
+    assert context.before["worker"].ppid() == context.before["hive"].pid
+
+
+@then("the queen lists it as {state:w} on {name:S}")
+def listed_on(context: Context, state: str, name: str) -> None:
+    rows = wait_until(
+        f"the queen to list a worker as {state}",
+        lambda: cluster.queens_workers(context.world),
+        5,
+        lambda rows: [row["state"] for row in rows] == [state],
+    )
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    assert (rows[0]["node"], rows[0]["worker_id"]) == (name, started["worker_id"]), rows
+
+
+@when("the pids of the queen, and of hive and worker on {name:S}, are noted")
+def note_pids_on(context: Context, name: str) -> None:
+    context.before = _processes_on(context, name)
+
+
+@then("the queen, and hive and worker on {name:S}, are still the same processes")
+def same_on(context: Context, name: str) -> None:
+    now = _processes_on(context, name)
+    assert now == context.before, (now, context.before)
+
+
+@then("nothing is running on {name:S} after {seconds:d} s")
+def empty_after(context: Context, name: str, seconds: int) -> None:
+    node = context.world.nodes[name]
+    wait_until(
+        f"nothing to run on {name}",
+        lambda: [processes.describe(process) for process in node.processes()],
+        seconds,
+        lambda alive: not alive,
+    )
+
+
+def _row_on(context: Context, name: str) -> dict[str, object]:
+    rows = [row for row in cluster.queens_workers(context.world) if row["node"] == name]
+    assert len(rows) == 1, f"one worker on {name} was expected: {rows}"
+    return rows[0]
+
+
+def _processes_on(context: Context, name: str) -> dict[str, object]:
+    """Each is found in the node's /proc; the worker is the one that the queen lists."""
+    world, node = context.world, context.world.nodes[name]
+    there = node.processes()
+    worker = cluster.process_at(world, str(_row_on(context, name)["url"]))
+    hives = [each for each in there if cluster.role_of(world, each) == "hive"]
+    assert worker in there, (worker, there)
+    assert len(hives) == 1, there
+    queen = cluster.process_at(world, world.queen_url)
+    return {"queen": queen, "hive": hives[0], "worker": worker}

@@ -67,7 +67,8 @@ def size_in_memory(context: Context) -> None:
 @when("it is asked for an answer that ends early, with and without obeying the end")
 def ends_early(context: Context) -> None:
     context.answers = [
-        context.hand.answer(_CHAT, _MOST_TOKENS, ignore_eos=ignoring) for ignoring in (False, True)
+        context.standalone.answer(_CHAT, _MOST_TOKENS, ignore_eos=ignoring)
+        for ignoring in (False, True)
     ]
 
 
@@ -78,14 +79,14 @@ def ended_early(context: Context, early: str, late: str) -> None:
     assert 0 < first["total_tokens"] < second["total_tokens"] == _MOST_TOKENS, (first, second)
 
 
-@then("at the end of the first, the header's end-of-sequence token is the one to come")
+@then("at the end of the first, the header's end-of-sequence token comes next")
 def end_to_come(context: Context) -> None:
     pieces = standalone_worker.pieces_of(context.answers[0])
     coming = context.model_files.reference_decoder.next_token(_CHAT, pieces)
     assert coming == read_header(bundled_reader()).eos_token_id, (coming, pieces)
 
 
-@then("what llama.cpp says of their sizes grows from each to the next")
+@then("the sizes that llama.cpp reports grow from each to the next")
 def sizes_grow(context: Context) -> None:
     sizes = [model["model_bytes"] for model in context.models]
     assert sizes == sorted(set(sizes)), sizes

@@ -12,6 +12,9 @@ from harness.world.waiting import wait_until
 _LONGEST_S = 400
 
 
+# Installing
+
+
 @given("a repository with this version of rbee on its branch {branch:S}")
 def a_repository(context: Context, branch: str) -> None:
     context.repository = Repository(context.world, branch)
@@ -53,7 +56,7 @@ def note_hive(context: Context, name: str) -> None:
     context.noted_hive = context.world.nodes[name].hive()
 
 
-@when("pip is at work on {name:S}")
+@when("pip is running on {name:S}")
 def pip_at_work(context: Context, name: str) -> None:
     node = context.world.nodes[name]
     wait_until("pip to be at work", lambda: node_installation.pip_processes(node), 120)
@@ -128,6 +131,9 @@ def backends_known(context: Context, name: str) -> None:
     assert "cpu" in (row["backends"] or []), row
 
 
+# Adding and listing
+
+
 @when("somebody adds {name:S} with an install path of two lines, the second of which is `{line}`")
 def add_with_two_lines(context: Context, name: str, line: str) -> None:
     command = f"rbee-keeper setup add-node --name {name} --ssh-host {name}.home.arpa"
@@ -170,7 +176,7 @@ def connected_now(context: Context) -> None:
     assert -1 <= node_registry.seconds_ago(found) < 30, found
 
 
-@then("a row of standard output is for {name:S}, with {cells} and this minute")
+@then("standard output has a row for {name:S}, with {cells} and this minute")
 def a_listed_row(context: Context, name: str, cells: str) -> None:
     lines = context.run.stdout.text.splitlines()
     (row,) = [line for line in lines if line.split()[:1] == [name]]
@@ -186,16 +192,19 @@ def json_lists(context: Context) -> None:
     assert node_registry.from_json(context.run.stdout.text) == rows
 
 
-@then("whatever listens on {name:S} does so on 127.0.0.1")
+@then("no injected command was run")
+def nothing_touched(context: Context) -> None:
+    assert not footprint.injected_files(context.world)
+
+
+# What runs there
+
+
+@then("everything that listens on {name:S} listens on 127.0.0.1")
 def only_local(context: Context, name: str) -> None:
     listeners = processes.listeners(context.world.nodes[name].processes())
     assert len(listeners) == 2, f"a hive and a worker were expected: {listeners}"
     assert {address for address, _ in listeners} == {"127.0.0.1"}, listeners
-
-
-@then("nothing was touched")
-def nothing_touched(context: Context) -> None:
-    assert not footprint.injected_files(context.world)
 
 
 @given("on {name:S} the programs are also in {first}, {second} and {third}")
@@ -208,6 +217,30 @@ def programs_in(context: Context, name: str, first: str, second: str, third: str
 def hive_is(context: Context, name: str, path: str) -> None:
     hive = context.world.nodes[name].hive()
     assert context.world.expand(path) in hive.cmdline(), hive.cmdline()
+
+
+@then("{name:S} was asked what it has")
+def asked_what_it_has(context: Context, name: str) -> None:
+    commands = [command.text for command in context.world.nodes[name].server.log.commands]
+    assert [text for text in commands if "detect" in text], commands
+
+
+@then("every connection to {inner:S} came through {gate:S}")
+def through(context: Context, inner: str, gate: str) -> None:
+    node = context.world.nodes[inner]
+    asked = context.world.nodes[gate].server.log.forwardings
+    asked = [each for each in asked if (each.host, each.port) == (node.address, node.port)]
+    assert len(asked) == len(node.server.log.connections) > 0, (asked, node.server.log.connections)
+
+
+@then("{name:S} was asked to connect to its own hive and worker")
+def own_ports(context: Context, name: str) -> None:
+    asked = context.world.nodes[name].server.log.forwardings
+    assert {each.host for each in asked} == {"127.0.0.1"}, asked
+    assert len({each.port for each in asked}) == 2, asked
+
+
+# The person's SSH
 
 
 @given("the person's only key is ~/.ssh/{name}")
@@ -263,24 +296,3 @@ def let_nobody_in(context: Context, name: str) -> None:
 def let_nobody_in_since(context: Context, name: str) -> None:
     users = context.world.nodes[name].server.log.users
     assert len(users) == context.let_in_before, users
-
-
-@then("{name:S} was asked what it has")
-def asked_what_it_has(context: Context, name: str) -> None:
-    commands = [command.text for command in context.world.nodes[name].server.log.commands]
-    assert [text for text in commands if "detect" in text], commands
-
-
-@then("every connection to {inner:S} came through {gate:S}")
-def through(context: Context, inner: str, gate: str) -> None:
-    node = context.world.nodes[inner]
-    asked = context.world.nodes[gate].server.log.forwardings
-    asked = [each for each in asked if (each.host, each.port) == (node.address, node.port)]
-    assert len(asked) == len(node.server.log.connections) > 0, (asked, node.server.log.connections)
-
-
-@then("{name:S} was asked to connect to its own hive and worker")
-def own_ports(context: Context, name: str) -> None:
-    asked = context.world.nodes[name].server.log.forwardings
-    assert {each.host for each in asked} == {"127.0.0.1"}, asked
-    assert len({each.port for each in asked}) == 2, asked

@@ -19,20 +19,33 @@ _PROMPT = "Once upon a time"
 _BEES = "🐝🦊"
 
 
+# The worker
+
+
+@given("a standalone worker with `{flags}`")
+def a_worker_with(context: Context, flags: str) -> None:
+    context.world.set("times", "grace_s", 2)
+    context.standalone = StandaloneWorker(context.world, flags)
+    context.worker = {"url": context.standalone.url}
+
+
+# The prefix cache
+
+
 @when("a prompt of {words:d} words is answered")
 def a_long_prompt(context: Context, words: int) -> None:
     context.prompt = standalone_worker.prompt_of_words(words)
-    context.answers = [context.hand.answer(context.prompt, _TOKENS)]
+    context.answers = [context.standalone.answer(context.prompt, _TOKENS)]
 
 
 @when("it is answered again")
 def again(context: Context) -> None:
-    context.answers.append(context.hand.answer(context.prompt, _TOKENS))
+    context.answers.append(context.standalone.answer(context.prompt, _TOKENS))
 
 
 @when("it is answered again with cache_prompt false")
 def again_uncached(context: Context) -> None:
-    stream = context.hand.answer(context.prompt, _TOKENS, cache_prompt=False)
+    stream = context.standalone.answer(context.prompt, _TOKENS, cache_prompt=False)
     context.answers.append(stream)
 
 
@@ -64,7 +77,7 @@ def sooner(context: Context) -> None:
 @when("a message of {words:d} words is answered")
 def a_message(context: Context, words: int) -> None:
     context.messages = [{"role": "user", "content": standalone_worker.prompt_of_words(words)}]
-    context.answers = [context.hand.chat(context.messages, _TOKENS)]
+    context.answers = [context.standalone.chat(context.messages, _TOKENS)]
 
 
 @when("the conversation goes on with another message")
@@ -74,7 +87,7 @@ def conversation(context: Context) -> None:
         {"role": "assistant", "content": words},
         {"role": "user", "content": "Say that again, in other words."},
     ]
-    context.answers.append(context.hand.chat(context.messages, _TOKENS))
+    context.answers.append(context.standalone.chat(context.messages, _TOKENS))
 
 
 @then("the first message and its answer were cached")
@@ -87,14 +100,14 @@ def conversation_there(context: Context) -> None:
 @when("a long answer to a prompt of {words:d} words is under way")
 def long_answer(context: Context, words: int) -> None:
     context.prompt = standalone_worker.prompt_of_words(words)
-    context.long = context.hand.ask(context.prompt + " And then", 150)
+    context.long = context.standalone.ask(context.prompt + " And then", 150)
     wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.long)) >= 3, 60)
 
 
-@when("another prompt with the same {words:d} words and other last words is answered")
+@when("another prompt with the same {words:d} words and a different ending is answered")
 def another_prompt(context: Context, words: int) -> None:
     context.other = context.prompt + " My name is"
-    context.answers = [context.hand.answer(context.other, _TOKENS)]
+    context.answers = [context.standalone.answer(context.other, _TOKENS)]
     assert not context.long.named("done"), "the long answer was over already"
 
 
@@ -127,9 +140,12 @@ def long_goes_on(context: Context) -> None:
     )
 
 
+# Its limits
+
+
 @when("it is asked for {tokens:d} tokens")
 def ask_for(context: Context, tokens: int) -> None:
-    context.stream = context.hand.answer("Once upon a time", tokens)
+    context.stream = context.standalone.answer("Once upon a time", tokens)
 
 
 @then("the answer fills the {tokens:d} tokens of the context and ends with {reason:w}")
@@ -163,7 +179,9 @@ def ask_unknown(context: Context) -> None:
 
 
 def _ask(context: Context, field: str, value: object) -> EventStream:
-    stream: EventStream = context.hand.ask(**{"prompt": "Bees are", "max_tokens": 1, field: value})
+    stream: EventStream = context.standalone.ask(
+        **{"prompt": "Bees are", "max_tokens": 1, field: value}
+    )
     if stream.refused is None:
         stream.wait_for_end(within=30)
     return stream
@@ -190,16 +208,19 @@ def answered(context: Context) -> None:
         assert stream.named("done"), (field, value, stream.events)
 
 
+# Its metrics
+
+
 @when("three answers are made, one is canceled, and one is refused")
 def five_requests(context: Context) -> None:
-    hand = context.hand
-    context.streams = [hand.answer(f"Story {number}: once", 10 + number) for number in range(3)]
-    canceled = hand.ask("Once upon a time", 1000)
+    worker = context.standalone
+    context.streams = [worker.answer(f"Story {number}: once", 10 + number) for number in range(3)]
+    canceled = worker.ask("Once upon a time", 1000)
     wait_until("tokens", lambda: len(standalone_worker.pieces_of(canceled)) >= 3, 30)
-    refused = hand.ask("word " * 9000, 5).refused
+    refused = worker.ask("word " * 9000, 5).refused
     assert refused is not None
     assert refused.status == 400, refused
-    assert hand.delete(canceled.named("accepted")[0].data["request_id"]).status == 204
+    assert worker.delete(canceled.named("accepted")[0].data["request_id"]).status == 204
     canceled.wait_for_end(within=10)
     context.canceled = canceled
     context.metrics = _read(context)
@@ -208,18 +229,18 @@ def five_requests(context: Context) -> None:
 @when("an answer is under way")
 def under_way(context: Context) -> None:
     context.prompt = "Once upon a time"
-    context.stream = context.hand.ask(context.prompt, 300)
+    context.stream = context.standalone.ask(context.prompt, 300)
     wait_until("tokens", lambda: len(standalone_worker.pieces_of(context.stream)) >= 3, 30)
 
 
 def _read(context: Context) -> Metrics:
-    reply = context.hand.get("/metrics")
+    reply = context.standalone.get("/metrics")
     assert reply.status == 200, reply
     assert reply.headers.get_content_type() == "text/plain", reply.headers
     return Metrics(reply.body.decode())
 
 
-@then("its counters of tokens are the sums of what the streams said")
+@then("its token counters are the sums of what the streams reported")
 def token_counters(context: Context) -> None:
     """The canceled answer may have a few tokens that its reader did not see."""
     done = [standalone_worker.done_of(stream) for stream in context.streams]
@@ -245,7 +266,7 @@ def outcomes(context: Context) -> None:
     assert counted == {"done": 3, "canceled": 1, "refused": 1}, counted
 
 
-@then("its histograms hold as many first tokens as there were, in all as long as they took")
+@then("its histograms agree with the number and the times of the first tokens")
 def histograms(context: Context) -> None:
     name = "rbee_time_to_first_token_seconds"
     assert context.metrics.value(f"{name}_count") == 4
@@ -259,8 +280,8 @@ def histograms(context: Context) -> None:
     assert context.metrics.value(f"{name}_sum") > 0
 
 
-@then("it says that {total:d} slots are there, and that {busy:d} are busy")
-@then("it says that {total:d} slots are there, and that {busy:d} is busy")
+@then("it reports {total:d} slots, of which {busy:d} are busy")
+@then("it reports {total:d} slots, of which {busy:d} is busy")
 def slots(context: Context, total: int, busy: int) -> None:
     metrics = _read(context)
     found = metrics.value("rbee_slots"), metrics.value("rbee_slots_busy")
@@ -270,20 +291,16 @@ def slots(context: Context, total: int, busy: int) -> None:
 @then("its memory is that of the process")
 def memory(context: Context) -> None:
     reported = _read(context).value("rbee_memory_bytes") / 1_000_000
-    is_so = context.hand.memory_mb()
+    is_so = context.standalone.memory_mb()
     assert abs(reported - is_so) < is_so * 0.1, (reported, is_so)
 
 
 @when("its metrics are asked for without a key")
 def without_key(context: Context) -> None:
-    context.answer = replies.error_of(call("GET", f"{context.hand.url}/metrics"))
+    context.answer = replies.error_of(call("GET", f"{context.standalone.url}/metrics"))
 
 
-@given("a worker with `{flags}`, started by hand")
-def a_worker_with(context: Context, flags: str) -> None:
-    context.world.set("times", "grace_s", 2)
-    context.hand = StandaloneWorker(context.world, flags)
-    context.worker = {"url": context.hand.url}
+# The text
 
 
 @when("the same prompt is answered with temperature {heat:g} and the seeds {a:d}, {b:d} and {c:d}")
@@ -297,7 +314,7 @@ def without_seed(context: Context, heat: float) -> None:
 
 
 def _by_chance(context: Context, heat: float, **fields: object) -> str:
-    stream = context.hand.answer(_PROMPT, 40, temperature=heat, cache_prompt=False, **fields)
+    stream = context.standalone.answer(_PROMPT, 40, temperature=heat, cache_prompt=False, **fields)
     assert standalone_worker.done_of(stream)["cached_tokens"] == 0
     return standalone_worker.text_of(stream)
 
@@ -315,13 +332,13 @@ def differ(context: Context) -> None:
 
 @when("a text is stopped at words that begin in one of its tokens and end in the next")
 def stop_across_tokens(context: Context) -> None:
-    whole = context.hand.answer(_PROMPT, 40, cache_prompt=False)
+    whole = context.standalone.answer(_PROMPT, 40, cache_prompt=False)
     pieces = standalone_worker.pieces_of(whole)
     at = next(n for n in range(15, 30) if min(len(pieces[n]), len(pieces[n + 1])) >= 4)
     context.stop = pieces[at][-2:] + pieces[at + 1][:3]
     context.wanted = "".join(pieces).partition(context.stop)[0]
     assert context.stop not in pieces, "it must lie across tokens"
-    context.stream = context.hand.answer(_PROMPT, 40, cache_prompt=False, stop=[context.stop])
+    context.stream = context.standalone.answer(_PROMPT, 40, cache_prompt=False, stop=[context.stop])
 
 
 @then("the text ends right before those words, with {reason:w}")
@@ -333,7 +350,7 @@ def ends_before(context: Context, reason: str) -> None:
     assert standalone_worker.done_of(context.stream)["stop_reason"] == reason
 
 
-@then("no event held a part of them")
+@then("no event has a part of them")
 def held_back(context: Context) -> None:
     """The text up to each event is a beginning of the text that may be shown."""
     shown = ""
@@ -342,12 +359,14 @@ def held_back(context: Context) -> None:
         assert context.wanted.startswith(shown), (shown, context.stop)
 
 
-@when("a text is made with a stop sequence that begins like it and goes on otherwise")
+@when("a text is made with stop sequences that begin like parts of it and then differ")
 def almost_stop(context: Context) -> None:
-    context.wanted = standalone_worker.text_of(context.hand.answer(_PROMPT, 40, cache_prompt=False))
+    context.wanted = standalone_worker.text_of(
+        context.standalone.answer(_PROMPT, 40, cache_prompt=False)
+    )
     last = context.wanted[-3:]
     context.stop = [context.wanted[20:25] + "§", last + "§"]
-    context.stream = context.hand.answer(_PROMPT, 40, cache_prompt=False, stop=context.stop)
+    context.stream = context.standalone.answer(_PROMPT, 40, cache_prompt=False, stop=context.stop)
 
 
 @then("the whole text is shown, with {reason:w}")
@@ -357,7 +376,7 @@ def whole_text(context: Context, reason: str) -> None:
 
 @when("the worker is made to repeat emoji, {tokens:d} tokens of them")
 def emoji(context: Context, tokens: int) -> None:
-    context.stream = context.hand.answer(f"Bee and fox: {_BEES * 8}", tokens)
+    context.stream = context.standalone.answer(f"Bee and fox: {_BEES * 8}", tokens)
 
 
 @then("fewer than half of the events hold text, as each emoji is several tokens")

@@ -6,7 +6,6 @@ from behave import then, when
 from behave.runner import Context
 
 from harness.watching import node_installation, terminal_screen
-from harness.world.processes import alive
 from harness.world.waiting import let_pass, wait_until
 
 _LONGEST_S = 60
@@ -14,22 +13,18 @@ _WORDS_OF_A_STORY = 8
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
+# What is typed
+
+
 @when("I type `{line}` on a terminal")
 def type_on_a_terminal(context: Context, line: str) -> None:
     context.terminal = context.world.open_terminal(line)
 
 
-@then("it exits there with {code:d}")
-def exits_there_with(context: Context, code: int) -> None:
-    found = context.terminal.wait(_LONGEST_S)
-    assert found == code, f"exit code {found}; the screen:\n{context.terminal.screen}"
-
-
-@then('the terminal shows "{words}"')
-def the_terminal_shows(context: Context, words: str) -> None:
-    """Now or soon; once its program has ended, on the last screen."""
-    terminal = context.terminal
-    wait_until(f"{words!r}", lambda: terminal.screen, 20, lambda screen: words in screen)
+@when("I type `{line}` on a terminal of {columns:d} columns")
+def type_on_a_narrow_terminal(context: Context, line: str, columns: int) -> None:
+    context.terminal = context.world.open_terminal(line, columns)
+    context.columns = columns
 
 
 @when('I type "{answer}" there')
@@ -42,17 +37,79 @@ def answer_nothing(context: Context) -> None:
     context.terminal.press("\r")
 
 
-@then("the terminal showed the text growing in at least {count:d} steps")
-def the_text_grew(context: Context, count: int) -> None:
-    steps = context.terminal.growth()
-    assert len(steps) >= count, steps
+@when("I press {key} there")
+def press(context: Context, key: str) -> None:
+    context.terminal.press(key)
 
 
-@then("the terminal showed a bar that moved while the model was loaded")
-def a_bar_moved(context: Context) -> None:
-    positions = context.terminal.bar_positions()
-    assert len(positions) >= 3, f"{positions}; the last screen:\n{context.terminal.screen}"
-    assert positions == sorted(positions), positions
+@when("I press {key} there, and again a moment later")
+def press_twice(context: Context, key: str) -> None:
+    """As a person does: two signals at the same moment would count as one."""
+    context.terminal.press(key)
+    let_pass(0.3)
+    context.terminal.press(key)
+
+
+@when("the terminal is made {columns:d} columns wide")
+def resize(context: Context, columns: int) -> None:
+    context.terminal.resize(columns)
+    context.resized_at = len(context.terminal.written)
+
+
+@when("the window of the terminal is closed")
+def hang_up(context: Context) -> None:
+    context.terminal.hang_up()
+
+
+# How it ends
+
+
+@then("it exits there with {code:d}")
+def exits_there_with(context: Context, code: int) -> None:
+    found = context.terminal.wait(_LONGEST_S)
+    assert found == code, f"exit code {found}; the screen:\n{context.terminal.screen}"
+
+
+@then("the keeper there ends within {seconds:d} s")
+def ends_there(context: Context, seconds: int) -> None:
+    context.terminal.wait(seconds)
+
+
+@then("it is canceled there within {seconds:d} s")
+def canceled_there(context: Context, seconds: int) -> None:
+    code = context.terminal.wait(seconds)
+    screen = context.terminal.screen
+    assert code == 130, f"exit code {code}; the screen:\n{screen}"
+    assert screen.count("Canceled.") == 1, screen
+    assert screen.splitlines()[-1].endswith("Canceled."), f"it is not the last word:\n{screen}"
+    assert "Traceback" not in screen, screen
+    assert "Error [" not in screen, screen
+
+
+@then("nothing is saved, since it is on the screen")
+def nothing_saved(context: Context) -> None:
+    saved = sorted(context.world.tmp.glob("rbee-partial-*"))
+    assert not saved, saved
+
+
+# What the screen shows
+
+
+@then('the terminal shows "{words}"')
+def the_terminal_shows(context: Context, words: str) -> None:
+    """Now or soon; once its program has ended, on the last screen."""
+    terminal = context.terminal
+    wait_until(f"{words!r}", lambda: terminal.screen, 20, lambda screen: words in screen)
+
+
+@when('the terminal shows "{words}"')
+def shows(context: Context, words: str) -> None:
+    context.terminal.wait_for([words], _LONGEST_S)
+
+
+@when("text is on the terminal")
+def text_is_there(context: Context) -> None:
+    context.terminal.wait_for_text(_LONGEST_S)
 
 
 @when("the story is arriving there")
@@ -66,6 +123,12 @@ def story_arrives(context: Context) -> None:
         lambda screen: len(screen.split()) >= _WORDS_OF_A_STORY,
     )
     assert "Error [" not in terminal.screen, terminal.screen
+
+
+@then("the terminal showed the text growing in at least {count:d} steps")
+def the_text_grew(context: Context, count: int) -> None:
+    steps = context.terminal.growth()
+    assert len(steps) >= count, steps
 
 
 @then('the screen says "{words}"')
@@ -129,34 +192,6 @@ def last_line(context: Context, words: str) -> None:
     assert screen.rstrip().splitlines()[-1] == words, screen
 
 
-@then("the terminal counted the waits down in place: 1, then 2 1, then 4 3 2 1")
-def counted_down(context: Context) -> None:
-    seen = terminal_screen.countdowns(list(context.terminal.screens))
-    lefts = {turn: left for turn, (_, left) in seen.items()}
-    assert lefts == {1: [1], 2: [2, 1], 3: [4, 3, 2, 1]}, seen
-    assert all(len(rows) == 1 for rows, _ in seen.values()), f"not in place: {seen}"
-
-
-@then("the screen has three lines of waiting")
-def three_waits(context: Context) -> None:
-    screen = context.terminal.screen
-    assert terminal_screen.finished_waits(screen) == [(1, 1), (2, 2), (3, 4)], screen
-
-
-@then("standard error has these lines and no other of waiting")
-def waiting_lines(context: Context) -> None:
-    wanted = [row["line"] for row in context.table]
-    found = terminal_screen.waiting_lines(context.run.stderr.text)
-    assert found == wanted, context.run.stderr.text
-
-
-@then("no line of standard error comes twice")
-def each_once(context: Context) -> None:
-    lines = context.run.stderr.text.splitlines()
-    assert len(lines) > 3, lines
-    assert len(set(lines)) == len(lines), lines
-
-
 @then("the screen says how many of how many layers are loaded, as the worker last reported")
 def layers_on_screen(context: Context) -> None:
     last = context.progress.named("loading")[-1].data
@@ -167,70 +202,28 @@ def layers_on_screen(context: Context) -> None:
     )
 
 
-@then("the screen shows no bar")
-def no_bar(context: Context) -> None:
-    assert not terminal_screen.has_bar(context.terminal.screen), context.terminal.screen
+@then("the terminal counted the waits down in place: 1, then 2 1, then 4 3 2 1")
+def counted_down(context: Context) -> None:
+    seen = terminal_screen.countdowns(list(context.terminal.screens))
+    lefts = {turn: left for turn, (_, left) in seen.items()}
+    assert lefts == {1: [1], 2: [2, 1], 3: [4, 3, 2, 1]}, seen
+    assert all(len(rows) == 1 for rows, _ in seen.values()), f"not in place: {seen}"
 
 
-@when("I type `{line}` on a terminal of {columns:d} columns")
-def type_on_a_narrow_terminal(context: Context, line: str, columns: int) -> None:
-    context.terminal = context.world.open_terminal(line, columns)
-    context.columns = columns
-
-
-@when("I press {key} there")
-def press(context: Context, key: str) -> None:
-    context.terminal.press(key)
-
-
-@when("I press {key} there, and again a moment later")
-def press_twice(context: Context, key: str) -> None:
-    """As a person does: two signals at the same moment would count as one."""
-    context.terminal.press(key)
-    let_pass(0.3)
-    context.terminal.press(key)
-
-
-@when('the terminal shows "{words}"')
-def shows(context: Context, words: str) -> None:
-    context.terminal.wait_for([words], _LONGEST_S)
-
-
-@when("text is on the terminal")
-def text_is_there(context: Context) -> None:
-    context.terminal.wait_for_text(_LONGEST_S)
-
-
-@when("the terminal is made {columns:d} columns wide")
-def resize(context: Context, columns: int) -> None:
-    context.terminal.resize(columns)
-    context.resized_at = len(context.terminal.written)
-
-
-@when("the window of the terminal is closed")
-def hang_up(context: Context) -> None:
-    context.terminal.hang_up()
-
-
-@then("the keeper there ends within {seconds:d} s")
-def ends_there(context: Context, seconds: int) -> None:
-    context.terminal.wait(seconds)
-
-
-@then("it is canceled there within {seconds:d} s")
-def canceled_there(context: Context, seconds: int) -> None:
-    code = context.terminal.wait(seconds)
+@then("the screen has three lines about waiting")
+def three_waits(context: Context) -> None:
     screen = context.terminal.screen
-    assert code == 130, f"exit code {code}; the screen:\n{screen}"
-    assert screen.count("Canceled.") == 1, screen
-    assert screen.splitlines()[-1].endswith("Canceled."), f"it is not the last word:\n{screen}"
-    assert "Traceback" not in screen, screen
-    assert "Error [" not in screen, screen
+    assert terminal_screen.finished_waits(screen) == [(1, 1), (2, 2), (3, 4)], screen
 
 
-@then("no bar is left on the terminal")
-def no_bar_left(context: Context) -> None:
-    assert not terminal_screen.bar_lines(context.terminal.screen), context.terminal.screen
+# Bars, colours and control sequences
+
+
+@then("the terminal showed a bar that moved while the model was loaded")
+def a_bar_moved(context: Context) -> None:
+    positions = context.terminal.bar_positions()
+    assert len(positions) >= 3, f"{positions}; the last screen:\n{context.terminal.screen}"
+    assert positions == sorted(positions), positions
 
 
 @then("the terminal showed a bar that moved, with percentage, speed and time left")
@@ -238,6 +231,16 @@ def whole_bar(context: Context) -> None:
     seen = terminal_screen.bar_percentages(context.terminal)
     assert len(seen) >= 3, f"{seen}; the last screen:\n{context.terminal.screen}"
     assert seen == sorted(seen), seen
+
+
+@then("the screen shows no bar")
+def no_bar(context: Context) -> None:
+    assert not terminal_screen.has_bar(context.terminal.screen), context.terminal.screen
+
+
+@then("no bar is left on the terminal")
+def no_bar_left(context: Context) -> None:
+    assert not terminal_screen.bar_lines(context.terminal.screen), context.terminal.screen
 
 
 @then("no bar was ever wider than the terminal or left a piece behind")
@@ -262,36 +265,3 @@ def no_colour(context: Context) -> None:
 def no_control(context: Context) -> None:
     found = _CONTROL.findall(context.terminal.written)
     assert not found, context.terminal.written
-
-
-@then("neither output has a control character")
-def no_control_in_outputs(context: Context) -> None:
-    for text in (context.run.stdout.text, context.run.stderr.text):
-        assert not _CONTROL.findall(text.encode()), text
-        assert "\r" not in text, text
-
-
-@then("nothing is saved, since it is on the screen")
-def nothing_saved(context: Context) -> None:
-    saved = sorted(context.world.tmp.glob("rbee-partial-*"))
-    assert not saved, saved
-
-
-@then("nobody waits in the queue")
-def nobody_waits(context: Context) -> None:
-    text = context.world.call("GET", f"{context.world.queen_url}/metrics").body.decode()
-    assert "\nrbee_queue_waiting 0.0\n" in text, text
-
-
-@then("the queen goes on, and nothing is running after {seconds:d} s")
-def queen_goes_on(context: Context, seconds: int) -> None:
-    queen = context.before["queen"]
-    if alive(queen):
-        queen.resume()
-    context.world.wait_for_no_processes(within=seconds)
-
-
-@then("~/.rbee/logs has no traceback")
-def no_traceback(context: Context) -> None:
-    for log in sorted((context.world.home / ".rbee" / "logs").glob("*.log")):
-        assert "Traceback" not in log.read_text(), log.read_text()

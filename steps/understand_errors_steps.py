@@ -13,26 +13,28 @@ from harness.world.waiting import wait_until
 
 
 @then("the last line of standard error is its correlation id")
-def ends_with_a_mark(context: Context) -> None:
-    context.mark = logs.last_correlation_id(context.run.stderr.text)
+def ends_with_correlation_id(context: Context) -> None:
+    context.correlation_id = logs.last_correlation_id(context.run.stderr.text)
 
 
 @then("the last line of standard error is another correlation id")
-def another_mark(context: Context) -> None:
-    assert logs.last_correlation_id(context.run.stderr.text) != context.mark
+def another_correlation_id(context: Context) -> None:
+    assert logs.last_correlation_id(context.run.stderr.text) != context.correlation_id
 
 
 @then("standard error names no correlation id")
-def no_mark(context: Context) -> None:
+def no_correlation_id(context: Context) -> None:
     assert not logs.correlation_ids(context.run.stderr.text), context.run.stderr.text
 
 
 @then("the logs of {programs} have lines with that correlation id")
 def logs_have(context: Context, programs: str) -> None:
     names = programs.replace(" and ", ", ").split(", ")
-    context.logged = {name: logs.lines_with_id(context.world, name, context.mark) for name in names}
+    context.logged = {
+        name: logs.lines_with_id(context.world, name, context.correlation_id) for name in names
+    }
     silent = [name for name, lines in context.logged.items() if not lines]
-    assert not silent, f"no line with {context.mark} of {silent}"
+    assert not silent, f"no line with {context.correlation_id} of {silent}"
 
 
 @then('among them are "{first}", "{second}" and "{third}"')
@@ -58,10 +60,10 @@ def trace_has_requests(context: Context, first: str, second: str) -> None:
 @then("the debug trace has lines of {one:S} and {other:S} with that correlation id")
 def trace_has_log_lines(context: Context, one: str, other: str) -> None:
     text = context.run.stderr.text
-    (mark,) = logs.correlation_ids(text)
+    (correlation_id,) = logs.correlation_ids(text)
     for name in (one, other):
         found = [line for line in logs.debug_lines(text) if line.startswith(f"{name}: ")]
-        assert any(f"[{mark}]" in line for line in found), (name, text)
+        assert any(f"[{correlation_id}]" in line for line in found), (name, text)
 
 
 @then("the debug trace has the chain of exceptions")
@@ -182,11 +184,11 @@ def files_again(context: Context) -> None:
 
 @then("that correlation id is the reply's, and the hive logged the cause under it")
 def cause_is_logged(context: Context) -> None:
-    mark = context.answer.details["correlation_id"]
-    assert mark == context.reply.headers["X-Correlation-ID"], context.answer
+    correlation_id = context.answer.details["correlation_id"]
+    assert correlation_id == context.reply.headers["X-Correlation-ID"], context.answer
     logged = context.hive_run.stderr.text
-    assert f"[{mark}]" in logged, logged[-3000:]
-    after = logged[logged.index(f"[{mark}]") :]
+    assert f"[{correlation_id}]" in logged, logged[-3000:]
+    after = logged[logged.index(f"[{correlation_id}]") :]
     assert "Traceback" in after and "Too many open files" in after, after
 
 

@@ -42,7 +42,7 @@ def the_row(context: Context, state: str, total: int, free: int) -> None:
     assert set(row) == {*wanted, "last_activity", "last_health"}, row
 
 
-@when("the ready callback of that worker comes again")
+@when("the ready callback of that worker is sent again")
 def callback_again(context: Context) -> None:
     row = cluster.only_worker(context.world)
     context.callback = {
@@ -55,7 +55,7 @@ def callback_again(context: Context) -> None:
     _call_back(context, context.callback)
 
 
-@when("the ready callback of a worker that nobody started comes")
+@when("the ready callback of a worker that nobody started is sent")
 def callback_of_a_stranger(context: Context) -> None:
     stranger = "worker-00000000-0000-4000-8000-000000000000"
     _call_back(context, {**context.callback, "worker_id": stranger})
@@ -115,7 +115,7 @@ def gone_unhealthy(context: Context) -> None:
     assert "health" in gone["reason"], gone
 
 
-@then("it listens on the port of the one before")
+@then("it listens on the port of the previous worker")
 def same_port(context: Context) -> None:
     now = cluster.only_worker(context.world)
     assert urlsplit(now["url"]).port == urlsplit(context.worker["url"]).port, (now, context.worker)
@@ -157,8 +157,8 @@ def command_line(context: Context, model: str, backend: str, device: str) -> Non
 @when("a worker for {model} is started by hand, with a stranger as its callback")
 def by_hand(context: Context, model: str) -> None:
     world = context.world
-    context.stranger = CallbackListener(world.network.address(7), 9200, world.key)
-    world.add_cleanup(context.stranger.close)
+    context.listener = CallbackListener(world.network.address(7), 9200, world.key)
+    world.add_cleanup(context.listener.close)
     context.asked = {
         "worker_id": "worker-0b9e7c7e-3a53-4bd5-9f4f-3b1d5b6a2c11",
         "url": f"http://{world.network.address(8)}:8001",
@@ -170,13 +170,13 @@ def by_hand(context: Context, model: str) -> None:
     context.worker_run = world.start_daemon(
         f"llm-worker-rbee --model {path} --worker-id {context.asked['worker_id']} --backend cpu"
         f" --device 0 --host {world.network.address(8)} --port 8001 --api-key-file {world.key_file}"
-        f" --insecure --callback-url {context.stranger.url}/v1/workers/ready"
+        f" --insecure --callback-url {context.listener.url}/v1/workers/ready"
     )
 
 
 @then("the stranger receives worker_id, url, model_ref, backend and device, and nothing else")
 def five_fields(context: Context) -> None:
-    body, _ = context.stranger.first(within=10)
+    body, _ = context.listener.first(within=10)
     assert set(body) == {"worker_id", "url", "model_ref", "backend", "device"}, body
     assert {name: body[name] for name in context.asked} == context.asked, body
     assert context.model_path in body["model_ref"], body
@@ -184,7 +184,7 @@ def five_fields(context: Context) -> None:
 
 @then("at that moment the worker answered at its url that it is loading")
 def loading_then(context: Context) -> None:
-    _, ready = context.stranger.first(within=10)
+    _, ready = context.listener.first(within=10)
     assert (ready["ready"], ready["state"]) == (False, "loading"), ready
 
 

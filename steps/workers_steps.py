@@ -18,6 +18,9 @@ from harness.world.waiting import wait_until
 _SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
 
 
+# What the hive is asked
+
+
 @when("the hive is asked for its {what:w}")
 def ask_hive_for(context: Context, what: str) -> None:
     path = {"workers": "/v1/workers/list", "health": "/v1/health"}[what]
@@ -58,11 +61,155 @@ def _spawn(context: Context, body: dict[str, object]) -> None:
     context.before = {"worker": process}
 
 
+@given("the hive has {count:d} workers")
+def several_workers(context: Context, count: int) -> None:
+    """All of them ready."""
+    for _ in range(len(cluster.workers(context.world)), count):
+        cluster.spawn(context.world, BUNDLED)
+    context.workers = cluster.workers(context.world)
+    assert len(context.workers) == count, context.workers
+
+
+@when("the worker is told to shut down through its hive")
+def shut_down_through_hive(context: Context) -> None:
+    url = f"{context.world.hive_url}/v1/workers/shutdown"
+    body = {"worker_id": cluster.only_worker(context.world)["id"]}
+    reply = context.world.call("POST", url, body, timeout=30)
+    assert reply.status < 300, (reply.status, reply.body)
+
+
 @when("the hive is restarted")
 def restart(context: Context) -> None:
     context.hive_run.send(signal.SIGTERM)
     assert context.hive_run.wait(within=15) == 0, context.hive_run.stderr.text
     context.hive_run = context.world.start_daemon("rbee-hive daemon")
+
+
+@when("the hive is asked for workers for {models}, and each for an answer")
+def ask_each(context: Context, models: str) -> None:
+    context.models, context.answers = [], []
+    for model in models.replace(" and ", ", ").split(", "):
+        url = cluster.spawn(context.world, context.world.expand(model))
+        context.models.append(cluster.model_of(context.world, url))
+        context.answers.append(cluster.infer(context.world, url, tokens=5))
+
+
+@then("each answered with {tokens:d} tokens")
+def each_answered(context: Context, tokens: int) -> None:
+    for answer in context.answers:
+        assert len(standalone_worker.pieces_of(answer)) == tokens, answer.events
+        assert standalone_worker.done_of(answer)["total_tokens"] == tokens
+        assert len(standalone_worker.text_of(answer).split()) > 1, standalone_worker.text_of(answer)
+
+
+@then("each worker reports the quantization that its file was made with: {names}")
+def named_as_made(context: Context, names: str) -> None:
+    found = [model["quantization"] for model in context.models]
+    assert found == names.split(", "), found
+
+
+# What the hive and the queen list
+
+
+@when("the hive lists a {state:w} worker")
+def a_worker_listed(context: Context, state: str) -> None:
+    """Exactly one; there may be no hive yet."""
+    wait_until(
+        f"a {state} worker",
+        lambda: cluster.workers_or_none(context.world),
+        30,
+        lambda rows: [row["state"] for row in rows] == [state],
+    )
+
+
+@when("the worker becomes {state:w}")
+@then("the worker becomes {state:w}")
+def becomes(context: Context, state: str) -> None:
+    row = cluster.wait_for_state(context.world, state, within=30)
+    assert row["id"] == context.worker["id"], (row, context.worker)
+
+
+@when("the {program:w} lists no worker after {seconds:d} s")
+@then("the {program:w} lists no worker after {seconds:d} s")
+def lists_none(context: Context, program: str, seconds: int) -> None:
+    listed = {"queen": cluster.queens_workers, "hive": cluster.workers}[program]
+    wait_until(
+        "no worker to be listed",
+        lambda: listed(context.world),
+        seconds,
+        lambda rows: not rows,
+    )
+
+
+@then("the hive is still the same process and lists no worker")
+def hive_without_worker(context: Context) -> None:
+    assert cluster.process_at(context.world, context.world.hive_url) == context.before["hive"]
+    wait_until(
+        "the hive to list no worker",
+        lambda: cluster.workers(context.world),
+        5,
+        lambda rows: not rows,
+    )
+    assert not alive(context.before["worker"])
+
+
+@then("the queen lists that worker as {state:w}")
+def queen_lists(context: Context, state: str) -> None:
+    row = wait_until(
+        f"the queen to list a worker as {state}",
+        lambda: cluster.queens_workers(context.world),
+        5,
+        lambda rows: [row["state"] for row in rows] == [state],
+    )[0]
+    assert row["worker_id"] == context.worker["id"], (row, context.worker)
+    assert urlsplit(row["url"]).port == urlsplit(context.worker["url"]).port, row
+    assert row["node"] == "localhost", row
+
+
+@then("all its slots are free")
+def all_slots_free(context: Context) -> None:
+    row = cluster.only_worker(context.world)
+    assert row["slots_available"] == row["slots_total"] > 0, row
+
+
+@then("the worker's last_health moves on, and its last_activity does not")
+def health_moves(context: Context) -> None:
+    first = cluster.only_worker(context.world)
+    moved = wait_until(
+        "last_health to move on",
+        lambda: cluster.only_worker(context.world),
+        3,
+        lambda row: row["last_health"] != first["last_health"],
+    )
+    assert moved["last_activity"] == first["last_activity"], (first, moved)
+
+
+@then("another worker of the same hive answered")
+def another_worker(context: Context) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    row = cluster.only_worker(context.world)
+    assert started["worker_id"] == row["id"] != context.worker["id"], (started, context.worker)
+    process = cluster.process_at(context.world, row["url"])
+    assert process != context.before["worker"], process
+    assert process.ppid() == context.before["hive"].pid, (process, context.before)
+
+
+# How a worker loads and ends
+
+
+@when("the worker is stopped while some of its layers are loaded and others are not")
+def stop_in_mid_load(context: Context) -> None:
+    """As soon as its own progress says so; its last event is what errors must report."""
+    world = context.world
+    row = wait_until("a worker that loads", lambda: cluster.workers_or_none(world), 30)[0]
+    url = f"{row['url']}/v1/loading/progress"
+    context.progress = world.stream("GET", url)
+    process = cluster.process_at(world, row["url"])
+    context.progress.wait_for("loading", 30, lambda data: data.get("layers_loaded", 0) > 0)
+    process.suspend()
+    context.before = {"worker": process, "hive": cluster.process_at(world, world.hive_url)}
+    last = context.progress.named("loading")[-1].data
+    assert 0 < last["layers_loaded"] < last["layers_total"], f"stopped too late: {last}"
 
 
 @then("the hive reported that the worker is gone, with exit code {code:d}")
@@ -93,75 +240,38 @@ def idle_worker_goes(context: Context, code: int) -> None:
     assert gone["exit_code"] == code, gone
 
 
-@then("the worker's last_health moves on, and its last_activity does not")
-def health_moves(context: Context) -> None:
-    first = cluster.only_worker(context.world)
-    moved = wait_until(
-        "last_health to move on",
-        lambda: cluster.only_worker(context.world),
-        3,
-        lambda row: row["last_health"] != first["last_health"],
-    )
-    assert moved["last_activity"] == first["last_activity"], (first, moved)
+@when("the worker's ending is watched")
+def watch_worker(context: Context) -> None:
+    context.endings = ProcessExits({"worker": context.before["worker"].pid})
 
 
-@when("the hive lists a {state:w} worker")
-def a_worker_listed(context: Context, state: str) -> None:
-    """Exactly one; there may be no hive yet."""
-    wait_until(
-        f"a {state} worker",
-        lambda: cluster.workers_or_none(context.world),
-        30,
-        lambda rows: [row["state"] for row in rows] == [state],
-    )
+@then("the kernel says that it exited with {code:d}")
+def kernel_says(context: Context, code: int) -> None:
+    """If the kernel is too old to report exit codes, the hive's report has to do."""
+    (ending,) = context.endings.all(within=5)
+    assert ending.exit_code in (code, None), ending
 
 
-@when("the worker becomes {state:w}")
-@then("the worker becomes {state:w}")
-def becomes(context: Context, state: str) -> None:
-    row = cluster.wait_for_state(context.world, state, within=30)
-    assert row["id"] == context.worker["id"], (row, context.worker)
+@then("its log says that it was told to end by POST /v1/admin/shutdown")
+def log_says(context: Context) -> None:
+    assert _SHUTDOWN_LINE in context.world.log_of(context.worker["id"])
 
 
-@then("all its slots are free")
-def all_slots_free(context: Context) -> None:
-    row = cluster.only_worker(context.world)
-    assert row["slots_available"] == row["slots_total"] > 0, row
+@then("the worker was sent one DELETE, for that request, and answered {status:d}")
+def one_delete(context: Context, status: int) -> None:
+    wait_until("a DELETE", lambda: context.proxy.requests_for("DELETE", "/v1/inference/"), 5)
+    (asked,) = context.proxy.requests_for("DELETE", "/v1/inference/")
+    assert asked.status == status, asked
+    (inference,) = context.proxy.requests_for("POST", "/v1/inference")
+    assert json.loads(inference.body)["request_id"] == asked.path.split("/")[-1], asked
 
 
-@when("the {program:w} lists no worker after {seconds:d} s")
-@then("the {program:w} lists no worker after {seconds:d} s")
-def lists_none(context: Context, program: str, seconds: int) -> None:
-    listed = {"queen": cluster.queens_workers, "hive": cluster.workers}[program]
-    wait_until(
-        "no worker to be listed",
-        lambda: listed(context.world),
-        seconds,
-        lambda rows: not rows,
-    )
+@then("the worker stops computing")
+def computes_no_more(context: Context) -> None:
+    assert cpu_used_in(context.before["worker"], seconds=0.5) < 0.1
 
 
-@when("the hive is asked for workers for {models}, and each for an answer")
-def ask_each(context: Context, models: str) -> None:
-    context.models, context.answers = [], []
-    for model in models.replace(" and ", ", ").split(", "):
-        url = cluster.spawn(context.world, context.world.expand(model))
-        context.models.append(cluster.model_of(context.world, url))
-        context.answers.append(cluster.infer(context.world, url, tokens=5))
-
-
-@then("each answered with {tokens:d} tokens")
-def each_answered(context: Context, tokens: int) -> None:
-    for answer in context.answers:
-        assert len(standalone_worker.pieces_of(answer)) == tokens, answer.events
-        assert standalone_worker.done_of(answer)["total_tokens"] == tokens
-        assert len(standalone_worker.text_of(answer).split()) > 1, standalone_worker.text_of(answer)
-
-
-@then("each worker names its quantization as it was made: {names}")
-def named_as_made(context: Context, names: str) -> None:
-    found = [model["quantization"] for model in context.models]
-    assert found == names.split(", "), found
+# The preflight
 
 
 @then("the preflight reports that {model} needs 1.2 times its size, and what is free")
@@ -198,101 +308,3 @@ def _free_is_true(reported: dict[str, int]) -> None:
     """Roughly: other programs use memory too."""
     free = psutil.virtual_memory().available / 1_000_000
     assert abs(reported["free"] - free) < 0.2 * free, (reported, free)
-
-
-@then("the worker was sent one DELETE, for that request, and answered {status:d}")
-def one_delete(context: Context, status: int) -> None:
-    wait_until("a DELETE", lambda: context.proxy.requests_for("DELETE", "/v1/inference/"), 5)
-    (asked,) = context.proxy.requests_for("DELETE", "/v1/inference/")
-    assert asked.status == status, asked
-    (inference,) = context.proxy.requests_for("POST", "/v1/inference")
-    assert json.loads(inference.body)["request_id"] == asked.path.split("/")[-1], asked
-
-
-@then("the worker stops computing")
-def computes_no_more(context: Context) -> None:
-    assert cpu_used_in(context.before["worker"], seconds=0.5) < 0.1
-
-
-@when("the worker is stopped while some of its layers are loaded and others are not")
-def stop_in_mid_load(context: Context) -> None:
-    """As soon as its own progress says so; its last event is what errors must report."""
-    world = context.world
-    row = wait_until("a worker that loads", lambda: cluster.workers_or_none(world), 30)[0]
-    url = f"{row['url']}/v1/loading/progress"
-    context.progress = world.stream("GET", url)
-    process = cluster.process_at(world, row["url"])
-    context.progress.wait_for("loading", 30, lambda data: data.get("layers_loaded", 0) > 0)
-    process.suspend()
-    context.before = {"worker": process, "hive": cluster.process_at(world, world.hive_url)}
-    last = context.progress.named("loading")[-1].data
-    assert 0 < last["layers_loaded"] < last["layers_total"], f"stopped too late: {last}"
-
-
-@given("the hive has {count:d} workers")
-def several_workers(context: Context, count: int) -> None:
-    """All of them ready."""
-    for _ in range(len(cluster.workers(context.world)), count):
-        cluster.spawn(context.world, BUNDLED)
-    context.workers = cluster.workers(context.world)
-    assert len(context.workers) == count, context.workers
-
-
-@then("the hive is still the same process and lists no worker")
-def hive_without_worker(context: Context) -> None:
-    assert cluster.process_at(context.world, context.world.hive_url) == context.before["hive"]
-    wait_until(
-        "the hive to list no worker",
-        lambda: cluster.workers(context.world),
-        5,
-        lambda rows: not rows,
-    )
-    assert not alive(context.before["worker"])
-
-
-@then("the queen lists that worker as {state:w}")
-def queen_lists(context: Context, state: str) -> None:
-    row = wait_until(
-        f"the queen to list a worker as {state}",
-        lambda: cluster.queens_workers(context.world),
-        5,
-        lambda rows: [row["state"] for row in rows] == [state],
-    )[0]
-    assert row["worker_id"] == context.worker["id"], (row, context.worker)
-    assert urlsplit(row["url"]).port == urlsplit(context.worker["url"]).port, row
-    assert row["node"] == "localhost", row
-
-
-@then("another worker of the same hive answered")
-def another_worker(context: Context) -> None:
-    started = keeper_output.data_of(context.run.stdout.text, "started")
-    row = cluster.only_worker(context.world)
-    assert started["worker_id"] == row["id"] != context.worker["id"], (started, context.worker)
-    process = cluster.process_at(context.world, row["url"])
-    assert process != context.before["worker"], process
-    assert process.ppid() == context.before["hive"].pid, (process, context.before)
-
-
-@when("the worker is told to shut down through its hive")
-def shut_down_through_hive(context: Context) -> None:
-    url = f"{context.world.hive_url}/v1/workers/shutdown"
-    body = {"worker_id": cluster.only_worker(context.world)["id"]}
-    reply = context.world.call("POST", url, body, timeout=30)
-    assert reply.status < 300, (reply.status, reply.body)
-
-
-@when("the worker's ending is watched")
-def watch_worker(context: Context) -> None:
-    context.endings = ProcessExits({"worker": context.before["worker"].pid})
-
-
-@then("the kernel says that it exited with {code:d}")
-def kernel_says(context: Context, code: int) -> None:
-    """If the kernel is too old to report exit codes, the hive's report has to do."""
-    (ending,) = context.endings.all(within=5)
-    assert ending.exit_code in (code, None), ending
-
-
-@then("its log says that it was told to end by POST /v1/admin/shutdown")
-def log_says(context: Context) -> None:
-    assert _SHUTDOWN_LINE in context.world.log_of(context.worker["id"])

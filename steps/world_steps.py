@@ -63,7 +63,7 @@ def graphics_cards(context: Context, free: str) -> None:
     sizes = [int(word) for word in free.replace(" and ", ", ").split(", ")]
     names = [f"NVIDIA GeForce RTX {4060 + 10 * place}, OC" for place in range(len(sizes))]
     made = [Card(name, size * 10 // 9, size) for name, size in zip(names, sizes, strict=True)]
-    context.made = made
+    context.card_list = made
     context.cards = Cards(context.world, made)
 
 
@@ -213,9 +213,9 @@ def kill_one(context: Context, program: str) -> None:
     context.moment = processes.send_sigkill(_process_of(context, program))
 
 
-@given("the {program:w} stands still")
-@when("the {program:w} stands still")
-def stand_still(context: Context, program: str) -> None:
+@given("the {program:w} hangs")
+@when("the {program:w} hangs")
+def hang(context: Context, program: str) -> None:
     """Stopped, not killed: it keeps everything and answers nothing."""
     _process_of(context, program).suspend()
 

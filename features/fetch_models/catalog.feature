@@ -17,7 +17,7 @@ Feature: The catalog knows every model on a node, and none is lost
       | hf:lab/small/small-Q8_0.gguf   | ready | Q8_0         |
     And the catalog has 2 rows
     And the hive reported the damage and where the damaged file is
-    And the damaged file is kept aside
+    And the damaged file is set aside
     And the models folder holds lab/small/small-Q4_K_M.gguf and lab/small/small-Q8_0.gguf
     When the hive is asked to fetch hf:lab/small:Q8_0
     Then it is fetched

@@ -30,7 +30,7 @@ Feature: A repository may hold many quantizations, and models in many files
     And hf:lab/smol:Q8_0 has been fetched before
     When the hive is asked for workers for hf:lab/smol:Q4_K_M and hf:lab/smol:Q8_0, and each for an answer
     Then each answered with 5 tokens
-    And each worker names its quantization as it was made: Q4_K_M, Q8_0
+    And each worker reports the quantization that its file was made with: Q4_K_M, Q8_0
     And the catalog has 2 rows
     And the Hub was asked for nothing more
 

@@ -13,7 +13,7 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     Examples: in daemons and ports
       | fault                                          | where | said                             | type                    |
       | a web site listens at the queen's address      | queen | which is no queen-rbee           | [queen] port            |
-      | a queen that stands still                      | queen | but does not answer              | rbee-keeper daemon stop |
+      | a queen that hangs                             | queen | but does not answer              | rbee-keeper daemon stop |
       | a hive that belongs to another machine's queen | hive  | does not take this machine's key | kill                    |
       | a queen with another key                       | queen | does not take this machine's key | kill                    |
 

@@ -15,8 +15,8 @@ Feature: The doctor's advice fixes what it found
       | a state folder that is open to others  |
       | there is a catalog, and it is damaged  |
       | there is a registry, and it is damaged |
-      | a queen that stands still              |
-      | a hive that stands still               |
+      | a queen that hangs                     |
+      | a hive that hangs                      |
 
   Scenario: Outdated units are a warning, with the command that updates them
     Given units written by `rbee-keeper install --systemd`

@@ -50,7 +50,7 @@ Feature: A chat in the terminal
     And I ask "Two?" there and get an answer
     Then the last task of the queen is "Two?", with nothing before it
     When I type "/nonsense" there
-    Then the terminal shows "There is no /nonsense here"
+    Then the terminal shows "Unknown command /nonsense"
     When I type "/help" there
     Then the terminal shows "ask the last question again"
     When I press Ctrl+C there

@@ -74,7 +74,7 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     When I type `rbee-keeper infer --quiet --prompt "write a long story" --ignore-eos --max-tokens 4000` on a terminal
     And text is on the terminal
     And the pids of queen, hive and worker are noted
-    And the queen stands still
+    And the queen hangs
     And I press Ctrl+C there, and again a moment later
     Then it is canceled there within 2 s
     And the queen goes on, and nothing is running after 10 s

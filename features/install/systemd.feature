@@ -6,14 +6,14 @@ Feature: systemd units: what ends with a daemon, and what does not
 
   Scenario: A queen with a hive of its own unit: each stops alone
     Given units written by `rbee-keeper install --systemd`
-    And systemd has started rbee-hive and queen-rbee
+    And systemd starts rbee-hive and queen-rbee
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     When the pids of queen, hive and worker are noted
     And systemd stops queen-rbee
     Then it ended by itself with 0, and nothing had to be killed
     And the queen is gone, and hive and worker are the same processes
-    When systemd has started queen-rbee
+    When systemd starts queen-rbee
     Then the queen lists that worker as idle
     When systemd stops rbee-hive
     Then it ended by itself with 0, and nothing had to be killed
@@ -23,7 +23,7 @@ Feature: systemd units: what ends with a daemon, and what does not
 
   Scenario: A queen that started its hive: all end in order, within the unit's time
     Given units written by `rbee-keeper install --systemd`
-    And systemd has started queen-rbee
+    And systemd starts queen-rbee
     And a task for 8000 tokens streams
     When systemd stops queen-rbee
     Then it ended by itself with 0, and nothing had to be killed

@@ -31,7 +31,7 @@ Feature: On the machine itself, rbee-hive shows its hive and its models
   @beyond
   Scenario: A hive that does not answer
     Given a hive that an operator started
-    And the hive stands still
+    And the hive hangs
     When I run `rbee-hive status`
     Then it exits with 1
     And standard output says "unreachable"

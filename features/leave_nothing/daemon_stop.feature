@@ -28,7 +28,7 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
   Scenario: The hive hangs
     Given the setting times.grace_s is 1
     And a persistent queen, with a worker that has answered once
-    When the hive stands still
+    When the hive hangs
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And standard error says "was killed"
@@ -38,7 +38,7 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     It can't be asked any more: its pid file names it, and its lifelines do the rest.
     Given the setting times.grace_s is 1
     And a persistent queen, with a worker that has answered once
-    When the queen stands still
+    When the queen hangs
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And standard error says "does not answer"
@@ -50,7 +50,7 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
 
   Scenario: Another command meets a queen that hangs
     Given a persistent queen, with a worker that has answered once
-    When the queen stands still
+    When the queen hangs
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5`
     Then it exits with 1
     And it is a clear message with a next step

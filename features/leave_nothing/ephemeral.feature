@@ -52,7 +52,7 @@ Feature: When the person is done, the machine is as it was before
   @beyond
   Scenario: A hung hive is replaced, and does not live on beside its successor
     Given a persistent queen, with a worker that has answered once
-    When the hive stands still
+    When the hive hangs
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     And the hive and worker are gone after 10 s

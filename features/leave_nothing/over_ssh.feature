@@ -73,7 +73,7 @@ Feature: What a queen started on another node ends with it
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
     When the pids of the queen, and of hive and worker on workstation, are noted
-    And the hive stands still
+    And the hive hangs
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And standard error says "was killed"

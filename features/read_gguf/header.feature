@@ -24,14 +24,14 @@ Feature: A model file's header says what it is
 
   @t001-20
   Scenario: The header's values are reported
-    Given a worker with `--slots 2`, started by hand
+    Given a standalone worker with `--slots 2`
     When the worker is asked for its model
     Then its vocabulary, its end-of-sequence token, its quantization and its size are those of the file
     And its size in memory is what llama.cpp itself reports
 
   @t001-20
   Scenario: An answer ends with the header's end-of-sequence token
-    Given a worker with `--slots 2`, started by hand
+    Given a standalone worker with `--slots 2`
     When it is asked for an answer that ends early, with and without obeying the end
     Then the first has fewer tokens and the reason EOS, the second all of them and MAX_TOKENS
-    And at the end of the first, the header's end-of-sequence token is the one to come
+    And at the end of the first, the header's end-of-sequence token comes next

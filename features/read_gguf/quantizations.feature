@@ -6,8 +6,8 @@ Feature: Quantizations
     Given a hive that an operator started
     When the hive is asked for workers for <Q4_K_M>, <Q5_K_M> and <Q8_0>, and each for an answer
     Then each answered with 5 tokens
-    And each worker names its quantization as it was made: Q4_K_M, Q5_K_M, Q8_0
-    And what llama.cpp says of their sizes grows from each to the next
+    And each worker reports the quantization that its file was made with: Q4_K_M, Q5_K_M, Q8_0
+    And the sizes that llama.cpp reports grow from each to the next
 
   @t001-22
   Scenario Outline: The file's size is the size in the preflight's arithmetic

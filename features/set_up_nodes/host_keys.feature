@@ -14,7 +14,7 @@ Feature: The first time, a person confirms that a machine is the right one
 
   @beyond
   Scenario: An accepted key is kept for later queens
-    Given the node workstation has been added
+    Given somebody has added workstation
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 0
     And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
@@ -58,7 +58,7 @@ Feature: The first time, a person confirms that a machine is the right one
 
   @beyond
   Scenario Outline: A host key that has changed is refused by <line>
-    Given the node workstation has been added
+    Given somebody has added workstation
     And workstation's SSH server has another host key now
     When I run `<line>`
     Then it exits with 1

@@ -7,7 +7,7 @@ Feature: Input is never run as a command, whatever it holds
     Then it exits with 1 or 2
     And it is a clear message with a next step
     And the SSH server of workstation saw no connection
-    And nothing was touched
+    And no injected command was run
     And the registry has no row
 
     Examples:
@@ -25,7 +25,7 @@ Feature: Input is never run as a command, whatever it holds
     When I run `rbee-keeper setup add-node --name workstation --ssh-host <host>`
     Then it exits with 1 or 2
     And it is a clear message with a next step
-    And nothing was touched
+    And no injected command was run
     And the registry has no row
 
     Examples:
@@ -40,7 +40,7 @@ Feature: Input is never run as a command, whatever it holds
     And somebody has added workstation, installed in <folder>
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And nothing was touched
+    And no injected command was run
     And nothing is running
 
     Examples:
@@ -60,7 +60,7 @@ Feature: Input is never run as a command, whatever it holds
     When somebody adds workstation with an install path of two lines, the second of which is `touch pwned`
     Then it exits with 1 or 2
     And it is a clear message with a next step
-    And nothing was touched
+    And no injected command was run
     And the registry has no row
 
   @beyond
@@ -70,7 +70,7 @@ Feature: Input is never run as a command, whatever it holds
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1 or 2
     And it is a clear message with a next step
-    And nothing was touched
+    And no injected command was run
 
     Examples:
       | line                                                |

@@ -30,7 +30,7 @@ Feature: One command installs rbee on a node
     And the registry knows the backends of workstation
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --model <Q8_0>`
     Then it exits with 0
-    And nothing was touched
+    And no injected command was run
 
   @beyond
   Scenario: Running it again upgrades, and leaves a running hive alone
@@ -88,7 +88,7 @@ Feature: One command installs rbee on a node
     And a repository with this version of rbee on its branch release
     And somebody has added workstation with --git-repo <repository> --git-branch release
     When I start `rbee-keeper setup install --node workstation`
-    And pip is at work on workstation
+    And pip is running on workstation
     And the keeper gets SIGINT
     Then it exits with 130
     And nothing is running on workstation after 10 s

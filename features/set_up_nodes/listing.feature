@@ -11,8 +11,8 @@ Feature: The registry can be listed and cleaned up
     And somebody has added workstation with --ssh-user vince --install-path ~/rbee
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
-    And a row of standard output is for blep, with blep.home.arpa, reachable, ~/lab, cpu and this minute
-    And a row of standard output is for workstation, with vince@workstation.home.arpa, reachable, ~/rbee, cpu and this minute
+    And standard output has a row for blep, with blep.home.arpa, reachable, ~/lab, cpu and this minute
+    And standard output has a row for workstation, with vince@workstation.home.arpa, reachable, ~/rbee, cpu and this minute
     When I run `rbee-keeper config list-nodes --json`
     Then it exits with 0
     And the JSON on standard output lists what the registry has

@@ -45,7 +45,7 @@ Feature: A person who can log in with ssh need not set up anything else
     And somebody has added workstation with --hive-port <free port>
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
     And the story is arriving
-    Then whatever listens on workstation does so on 127.0.0.1
+    Then everything that listens on workstation listens on 127.0.0.1
     And it exits with 0
     And every connection to workstation came through gate
     And nothing is running
@@ -57,7 +57,7 @@ Feature: A person who can log in with ssh need not set up anything else
     And somebody has added workstation with --tunnel --hive-port <free port>
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
     And the story is arriving
-    Then whatever listens on workstation does so on 127.0.0.1
+    Then everything that listens on workstation listens on 127.0.0.1
     And it exits with 0
     And workstation was asked to connect to its own hive and worker
     And nothing is running

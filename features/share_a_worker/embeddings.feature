@@ -3,7 +3,7 @@ Feature: Texts become vectors
   In the format of OpenAI's /v1/embeddings, so that existing clients can use it.
 
   Background:
-    Given a worker with `--slots 2`, started by hand
+    Given a standalone worker with `--slots 2`
 
   Scenario: Vectors of several texts
     When these texts are embedded

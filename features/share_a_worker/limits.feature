@@ -2,19 +2,19 @@
 Feature: A worker reports its limits
 
   Scenario: A context that fills up
-    Given a worker with `--slots 2 --context 64`, started by hand
+    Given a standalone worker with `--slots 2 --context 64`
     When it is asked for 500 tokens
     Then the answer fills the 64 tokens of the context and ends with CONTEXT_FULL
 
   Scenario: A prompt that is longer than the context
-    Given a worker with `--slots 2 --context 64`, started by hand
+    Given a standalone worker with `--slots 2 --context 64`
     When the worker is sent a prompt of 100 words
     Then the answer is 400 with the error PROMPT_TOO_LONG
     And it says how many tokens the prompt has, and that the context holds 64
 
   # One worker for all of them: each is refused before anything is computed.
   Scenario: Fields and their limits
-    Given a worker with `--slots 2`, started by hand
+    Given a standalone worker with `--slots 2`
     When the worker is asked with each of these values
       | field          | value                | but      |
       | temperature    | -0.1                 | 0        |

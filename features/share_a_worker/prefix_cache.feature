@@ -4,7 +4,7 @@ Feature: A prompt's beginning that is cached is not read twice
   sooner, and `cached_tokens` says how much was cached.
 
   Background:
-    Given a worker with `--slots 4`, started by hand
+    Given a standalone worker with `--slots 4`
 
   Scenario: The same long prompt twice
     When a prompt of 300 words is answered
@@ -24,7 +24,7 @@ Feature: A prompt's beginning that is cached is not read twice
 
   Scenario: A beginning shared with an answer that is still being made
     When a long answer to a prompt of 300 words is under way
-    And another prompt with the same 300 words and other last words is answered
+    And another prompt with the same 300 words and a different ending is answered
     Then those 300 words were cached
     And the answer is that of the second prompt
     And the long answer continues undisturbed

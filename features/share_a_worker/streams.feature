@@ -4,7 +4,7 @@ Feature: Many people share one worker
   waits for another's prompt, and a client that leaves makes room.
 
   Background:
-    Given a worker with `--slots 8`, started by hand
+    Given a standalone worker with `--slots 8`
 
   Scenario: Eight streams at once are all correct
     When eight different prompts are answered at once, 48 tokens each
@@ -27,9 +27,9 @@ Feature: Many people share one worker
   # Five tries, since other programs on this machine can only make it look slower than it is.
   Scenario: DELETE stops the work in the middle of an answer
     When five answers are deleted, each in the middle
-    Then the slot was free within 200 ms in the quickest case, and within 2 s in all
+    Then the slot was free within 200 ms at best, and within 2 s in every case
     And each of them ended with REQUEST_CANCELED
-    And deleting one of them again, and one that never was, is answered with 204
+    And deleting one of them again, or one that never existed, is answered with 204
 
   Scenario: DELETE stops the reading of a long prompt
     When a prompt of 4000 words is deleted while it is read

@@ -3,7 +3,7 @@ Feature: The text is what was asked for
   Random choices can be repeated, stop sequences are never shown, and characters come whole.
 
   Background:
-    Given a worker with `--slots 4`, started by hand
+    Given a standalone worker with `--slots 4`
 
   # Alone, and with nothing kept from before: a batch of another width rounds in another way.
   Scenario: Random choices can be repeated with a seed, and differ without one
@@ -15,10 +15,10 @@ Feature: The text is what was asked for
   Scenario: A stop sequence is not shown, even when it lies across tokens
     When a text is stopped at words that begin in one of its tokens and end in the next
     Then the text ends right before those words, with STOP_SEQUENCE
-    And no event held a part of them
+    And no event has a part of them
 
   Scenario: Text that only begins like a stop sequence is shown
-    When a text is made with a stop sequence that begins like it and goes on otherwise
+    When a text is made with stop sequences that begin like parts of it and then differ
     Then the whole text is shown, with MAX_TOKENS
 
   Scenario: Characters of several tokens come whole

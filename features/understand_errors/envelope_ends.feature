@@ -23,7 +23,7 @@ Feature: Every error has one shape, even when something ends
   Scenario: SHUTTING_DOWN for a client that comes during the shutdown
     Given a persistent queen, with a worker that has answered once
     And somebody has a connection to the hive
-    When the worker stands still
+    When the worker hangs
     And the hive is told to shut down
     And that connection sees that the hive is draining
     And that connection sends POST /v1/models/verify {"model":"smollm2"}

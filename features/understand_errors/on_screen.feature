@@ -27,7 +27,7 @@ Feature: What goes wrong with a node, as a person at a terminal sees it
     When I type `rbee-keeper infer --node localhost --model hf:lab/giant:Q8_0 --backend cuda --prompt hi` on a terminal
     Then it exits there with 1
     And the screen shows VRAM_EXHAUSTED, and right below it the next step
-    And the screen says "localhost has 4000 MB free on cuda:0, and the model needs 6000 MB"
+    And the screen says "localhost has 4000 MB free on cuda:0, but the model needs 6000 MB"
     And the screen's next step says "smaller quantization"
     And the screen's next step says "--model hf:lab/giant/giant-Q2_K.gguf"
     And nothing is running

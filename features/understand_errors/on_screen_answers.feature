@@ -43,7 +43,7 @@ Feature: What goes wrong with an answer, as a person at a terminal sees it
     Then it exits there with 1
     And it asked 4 times, with 1, 2 and 4 s in between
     And the terminal counted the waits down in place: 1, then 2 1, then 4 3 2 1
-    And the screen has three lines of waiting
+    And the screen has three lines about waiting
     And the screen shows ALL_SLOTS_BUSY, and right below it the next step
     And the screen says "after 3 retries"
     And the screen's next step says "use another node"
@@ -59,7 +59,7 @@ Feature: What goes wrong with an answer, as a person at a terminal sees it
     And I run `rbee-keeper infer --prompt hi --max-tokens 1`
     Then it exits with 1
     And no line of standard error comes twice
-    And standard error has these lines and no other of waiting
+    And standard error has these lines about waiting, and no others
       | line                                    |
       | ⏳ busy: trying again in 1 s (1 of 3)   |
       | ⏳ busy: trying again in 2 s (2 of 3)   |

@@ -13,7 +13,7 @@ Feature: The death of a worker is noticed at once, and nothing of it is left
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
     And another worker of the same hive answered
-    And it listens on the port of the one before
+    And it listens on the port of the previous worker
 
   Scenario Outline: A worker with a child that ignores signals is <how>
     Nobody but the hive knows of the child: it ends the whole process group.
@@ -28,7 +28,7 @@ Feature: The death of a worker is noticed at once, and nothing of it is left
     Examples:
       | how           | does         | seconds |
       | ended         | goes on      | 4       |
-      | ended by KILL | stands still | 14      |
+      | ended by KILL | hangs        | 14      |
 
   Scenario: A worker with a child that ignores signals is killed
     Given a worker's command that starts a child which ignores signals

@@ -6,7 +6,7 @@ Feature: A worker that does not answer is noticed, and removed
     And a persistent queen, with a worker that has answered once
     And somebody watches the hive's events
     Then the worker's last_health moves on, and its last_activity does not
-    When the worker stands still
+    When the worker hangs
     Then the hive lists it as unhealthy within 3 s
     And the queen lists that worker as unhealthy
     And it is told to stop, not before 2 more health checks
@@ -21,7 +21,7 @@ Feature: A worker that does not answer is noticed, and removed
     Given the setting hive.health_interval_s is 1
     And the setting hive.health_misses is 30
     And a persistent queen, with a worker that has answered once
-    When the worker stands still
+    When the worker hangs
     Then the hive lists it as unhealthy within 3 s
     When the worker goes on
     Then the worker becomes idle

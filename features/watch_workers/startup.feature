@@ -24,10 +24,10 @@ Feature: A hive starts a worker and knows it from then on
   Scenario: The callback is acknowledged and the registry updated
     When the hive is asked to spawn a worker for bundled:smollm2-135m-instruct on cpu 0
     And the worker becomes idle
-    And the ready callback of that worker comes again
+    And the ready callback of that worker is sent again
     Then the callback is acknowledged with a message
     And the hive lists that worker with what its callback said
-    When the ready callback of a worker that nobody started comes
+    When the ready callback of a worker that nobody started is sent
     Then the callback is refused with 404
 
   @t001-29 @B3.5 @B6.4 @B6.5

@@ -1,4 +1,4 @@
-"""What a kill may have left behind: held ports, damaged files, a system that no longer works."""
+"""What a kill may leave behind: held ports, damaged files, a system that no longer works."""
 
 import json
 import socket
@@ -16,20 +16,20 @@ _LONGEST_S = 90
 
 
 def ports_are_free(world: World, node: Node | None) -> None:
-    """Every address that nobody of this world listens on can be had again, at once."""
+    """Check that every address on which this world does not listen can be bound at once."""
     hive = node.address if node else world.hive_address[0]
     wanted = [world.queen_address, (hive, 9200), *((hive, port) for port in _WORKER_PORTS)]
     for address in wanted:
         if world.listening(address):
             continue
-        with socket.socket() as found:
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            found.bind(address)
-            found.listen()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            probe.listen()
 
 
 def files_are_intact(home: Path) -> None:
-    """Databases as SQLite itself judges them, pid files as JSON, a key that can be read."""
+    """Check the databases with SQLite, the pid files as JSON, and that the key can be read."""
     state = home / ".rbee"
     for path in sorted(state.glob("*.db")):
         assert integrity_check(path) == "ok", (path, integrity_check(path))
@@ -43,47 +43,47 @@ def settings_are_readable(world: World) -> None:
     _run(world, "queen-rbee daemon --show-settings")
 
 
-def next_command_works(played: Round) -> None:
-    """The same question again; a file of which a part had come is gone on with."""
+def next_command_works(round: Round) -> None:
+    """Ask the same question again; a partial download must be continued."""
     tokens = 3
-    model = "" if played.plan.phase == "loading" else f" --model {played.model}"
+    model = "" if round.plan.phase == "loading" else f" --model {round.model}"
     line = f"rbee-keeper infer --json --temperature 0 --prompt hi --max-tokens {tokens}"
-    run = _run(played.world, f"{line}{model}{played.on_node}")
+    run = _run(round.world, f"{line}{model}{round.on_node}")
     done = [line for line in run.stdout.text.splitlines() if '"done"' in line]
     assert len(done) == 1, run.stdout.text
-    if played.hub:
-        _fetched_whole(played)
+    if round.hub:
+        _fetched_whole(round)
 
 
-def _fetched_whole(played: Round) -> None:
-    """Its bytes are those on the Hub, and the transfer after the kill did not begin anew."""
-    assert played.hub
-    models = (played.node or played.world).models
+def _fetched_whole(round: Round) -> None:
+    """The file equals the one on the Hub, and the transfer after the kill did not start over."""
+    assert round.hub
+    models = (round.node or round.world).models
     path = models / FETCHED.removeprefix("hf:")
-    assert same_content(path, played.world.model_files.small()), path
+    assert same_content(path, round.world.model_files.small()), path
     assert not sorted(models.rglob("*.part")), sorted(models.rglob("*.part"))
-    transfers = played.hub.log.transfers("small.gguf")
+    transfers = round.hub.log.transfers("small.gguf")
     if len(transfers) > 1:
-        begins = [asked.begin for asked in transfers[1:]]
-        assert min(begins) >= played.came - 2 * _TWICE_AT_MOST, (begins, played.came)
+        begins = [request.begin for request in transfers[1:]]
+        assert min(begins) >= round.came - 2 * _TWICE_AT_MOST, (begins, round.came)
 
 
-def stop_everything(played: Round) -> None:
-    """Stop whatever was made to last; then nothing is left."""
-    if played.plan.lifetime == "persistent":
-        _run(played.world, "rbee-keeper daemon stop")
-    played.world.wait_for_no_processes(within=0)
+def stop_everything(round: Round) -> None:
+    """Stop whatever was made persistent; then nothing may be left."""
+    if round.plan.lifetime == "persistent":
+        _run(round.world, "rbee-keeper daemon stop")
+    round.world.wait_for_no_processes(within=0)
 
 
-def check(played: Round) -> None:
-    """All of it, in this order."""
-    played.check_exit_code()
-    ports_are_free(played.world, played.node)
-    for home in (played.world.home, *(node.home for node in played.world.nodes.values())):
+def check(round: Round) -> None:
+    """Run all the checks, in this order."""
+    round.check_exit_code()
+    ports_are_free(round.world, round.node)
+    for home in (round.world.home, *(node.home for node in round.world.nodes.values())):
         files_are_intact(home)
-    settings_are_readable(played.world)
-    next_command_works(played)
-    stop_everything(played)
+    settings_are_readable(round.world)
+    next_command_works(round)
+    stop_everything(round)
 
 
 def _run(world: World, line: str) -> Run:

@@ -26,7 +26,7 @@ class Finding:
 
 
 def read_report(text: str) -> tuple[list[Finding], dict[str, int]]:
-    """The lines, and the counts in the last one."""
+    """Return the findings, and the counts in the last line."""
     found: list[Finding] = []
     *lines, last = text.splitlines()
     for line in lines:
@@ -51,7 +51,7 @@ def read_json_report(text: str) -> tuple[list[Finding], dict[str, int]]:
 
 
 def only_finding(findings: list[Finding], name: str, state: str) -> Finding:
-    """The only one of that name and state."""
+    """Return the only finding with that name and state."""
     wanted = [each for each in findings if (each.name, each.state) == (name, state)]
     assert len(wanted) == 1, (name, state, findings)
     return wanted[0]
@@ -73,14 +73,14 @@ def make_state_readable(world: World) -> None:
 
 
 def make_state_owned_by_root(world: World) -> None:
-    """Root has made it, as with a careless sudo; others may look."""
+    """Create the state folder as root would with a careless sudo: readable for others."""
     world.key_file.parent.mkdir()
     os.chown(world.key_file.parent, 0, 0)
     world.key_file.parent.chmod(0o755)
 
 
 def damage_registry(world: World) -> None:
-    """Noise over the whole file, as after a disk's death."""
+    """Overwrite the whole file with noise, as after a disk failure."""
     add_faulty_node(world, "workstation", "that is switched off")
     file = world.home / ".rbee" / "beehives.db"
     assert file.stat().st_size > 0, file
@@ -88,7 +88,7 @@ def damage_registry(world: World) -> None:
 
 
 def start_suspended(world: World, program: str) -> Run:
-    """A daemon that goes on when the scenario ends."""
+    """Start a daemon and stop it with SIGSTOP; it continues when the scenario ends."""
     run = world.start_daemon(f"{program} daemon")
     run.send(signal.SIGSTOP)
     world.add_cleanup(lambda: run.send(signal.SIGCONT))
@@ -101,7 +101,7 @@ def start_queen_with_other_key(world: World) -> None:
 
 
 def faketime() -> Path | None:
-    """The library that tells a program another time, where it is installed."""
+    """Return the library that shows a program another time, where it is installed."""
     for folder in _LIBRARIES:
         for found in sorted(Path(folder).glob("**/faketime/libfaketime.so.1")):
             return found
@@ -109,8 +109,8 @@ def faketime() -> Path | None:
 
 
 def add_faulty_node(world: World, name: str, how: str) -> None:
-    """A node that was added, `with version 0.0.9`, `that is switched off`, `without rbee`, or
-    `whose clock is 2 hours ahead`."""
+    """Add a node `with version 0.0.9`, `that is switched off`, `without rbee`, or `whose clock is 2
+    hours ahead`."""
     node = add_node(world, name)
     if how.startswith("with version "):
         node_installation.install_version(node, how.split()[-1])

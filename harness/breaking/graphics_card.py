@@ -1,7 +1,7 @@
-"""Graphics cards of which a machine has only the word: an `nvidia-smi` on the world's PATH.
+"""Graphics cards that exist only in what an `nvidia-smi` on the world's PATH says.
 
-It answers what the real one answers to --query-gpu and -L. It can also answer garbage, fail as
-without a driver, hang for ever, or hang without end in mid-answer.
+It answers --query-gpu and -L as the real one does. It can also print garbage, fail as without a
+driver, hang, or hang in the middle of an answer.
 """
 
 import json
@@ -25,7 +25,7 @@ class Card:
 
 
 class Cards:
-    """`nvidia-smi` from its creation on; its behaviour can be changed at any time."""
+    """`nvidia-smi` is there from the creation on; its behaviour can be changed at any time."""
 
     def __init__(self, world: World, cards: list[Card]) -> None:
         self._folder = world.root / "graphics"
@@ -40,7 +40,7 @@ class Cards:
         world.extra_environment["PATH"] = os.pathsep.join([str(self._folder), before])
 
     def behave_as(self, behaviour: str) -> None:
-        """How it answers from now on."""
+        """Set how it answers from now on."""
         assert behaviour in BEHAVIOURS, behaviour
         state = {"behaviour": behaviour, "cards": [asdict(card) for card in self._cards]}
         (self._folder / "cards.json").write_text(json.dumps(state), encoding="utf-8")

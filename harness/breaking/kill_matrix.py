@@ -1,17 +1,17 @@
-"""One of the programs is killed with SIGKILL at a chosen moment: a round of the kill matrix.
+"""A round of the kill matrix: one of the programs is killed with SIGKILL at a chosen moment.
 
     round = Round(world, Plan("hive", "streaming", "ephemeral"), node=None)
-    round.reach_phase()      # boots what is needed and waits for the phase
-    round.kill_victim()     # SIGKILL
-    round.wait_for_effects()     # what hung on it goes within 10 s, the rest lives
-    aftermath.check(round)
+    round.reach_phase()         # boots what is needed and waits for the phase
+    round.kill_victim()         # SIGKILL
+    round.wait_for_effects()    # what depended on it is gone within 10 s, the rest is alive
+    after_kill.check(round)
 
-The phases as an observer has them:
-    connecting   the victim's process is just there; for a keeper, it was just started
+The phases, as an observer sees them:
+    connecting   the victim's process has just appeared; a keeper was just started
     downloading  the Hub, which is slow, has sent a part of the file
     loading      some layers are loaded, others are not
     streaming    tokens arrive
-    idle         all is answered; for a keeper, it waits for the end of its own queen
+    idle         everything is answered; a keeper waits for the end of its own queen
 """
 
 import signal
@@ -44,8 +44,8 @@ _TOKENS = {"connecting": 40, "downloading": 1, "loading": 2, "streaming": 2000, 
 
 @dataclass(frozen=True)
 class Plan:
-    """`lifetime` is that of the queen: ephemeral or persistent. `pause_s` goes by between the phase
-    and the kill; `share` of the file has been sent when the phase is downloading."""
+    """`lifetime` is the queen's: ephemeral or persistent. `pause_s` passes between the phase and
+    the kill; `share` of the file has been sent when the phase is downloading."""
 
     victim: str
     phase: str
@@ -58,7 +58,7 @@ class Plan:
 
 
 def draw_plan(random: Random, victim: str, phase: str) -> Plan:
-    """A plan for these two, whatever else is left open drawn by lot."""
+    """Return a plan for these two, with everything else chosen at random."""
     pause_s = random.uniform(0, 0.3 if phase == "connecting" else 0.1)
     return Plan(victim, phase, _lifetime(random, victim, phase), pause_s, random.uniform(0.1, 0.7))
 
@@ -72,7 +72,7 @@ def _lifetime(random: Random, victim: str, phase: str) -> str:
 
 
 class Round:
-    """`emptied_s` is how long it took until what had to go was gone, a task's work included."""
+    """`emptied_s` is how long it took until everything that had to end was gone."""
 
     def __init__(self, world: World, plan: Plan, node: Node | None = None) -> None:
         self.world = world
@@ -144,7 +144,7 @@ class Round:
         assert self.keeper.running or self.plan.phase == "idle", self.keeper.stderr.text
         events = keeper_output.events(self.keeper.stdout.text)
         names = [name for name, _ in events]
-        there = {
+        reached = {
             "loading": any(
                 0 < data.get("layers_loaded", 0) < data["layers_total"]
                 for name, data in events
@@ -153,7 +153,7 @@ class Round:
             "streaming": names.count("token") >= 3,
             "idle": "done" in names,
         }
-        return there[self.plan.phase], self.keeper.stderr.text[-500:]
+        return reached[self.plan.phase], self.keeper.stderr.text[-500:]
 
     # The kill, and what follows from it
 
@@ -161,7 +161,7 @@ class Round:
         world = self.world
         found = {role: cluster.processes_of(world, role) for role in cluster.DAEMONS}
         if self.hub:
-            self.came = sum(asked.sent for asked in self.hub.log.transfers(_FILE))
+            self.came = sum(request.sent for request in self.hub.log.transfers(_FILE))
         victims = [self.keeper.pid] if self.keeper else []
         if self.plan.victim != "keeper":
             victims = [process.pid for process in found[self.plan.victim]]
@@ -173,15 +173,18 @@ class Round:
         world.evidence.note(f"killed the {self.plan.victim}, pid {victims[0]}")
 
     def _must_go(self, role: str) -> bool:
-        """Whether what plays this part hangs on the victim: all below it, and above it too unless
-        the queen lasts; but who asked may ask again, so an ephemeral queen goes with her keeper."""
+        """Whether a process in this role depends on the victim.
+
+        Everything below the victim does, and everything above it too unless the queen is
+        persistent. A client may ask again, so an ephemeral queen ends with its keeper.
+        """
         order = ("queen", "hive", "worker")
         if self.plan.victim == "keeper":
             return self.plan.lifetime == "ephemeral"
         return order.index(role) >= order.index(self.plan.victim)
 
     def wait_for_effects(self) -> None:
-        """What must go is gone within 10 s, and what must stay lives; raises otherwise."""
+        """Check that what must end is gone within 10 s, and that what must stay is alive."""
         self._wait_gone()
         if self.plan.lifetime == "persistent":
             gone = [process for process in self._stays if not alive(process)]
@@ -209,7 +212,7 @@ class Round:
         self.emptied_s = time.monotonic() - self._struck_at
 
     def _wait_for_slots(self) -> None:
-        """Nobody waits for the answer any more, so nobody computes it."""
+        """No client waits for the answer any more, so no worker may go on computing it."""
         wait_until(
             "no worker to be at work",
             lambda: [row for row in cluster.queens_workers(self.world) if row["state"] == "busy"],
@@ -222,7 +225,7 @@ class Round:
         return max(0.0, LIMIT_S - (time.monotonic() - self._struck_at))
 
     def check_exit_code(self) -> None:
-        """0 is a proven success, and nothing else is; a victim has the signal's number."""
+        """0 means proven success and nothing else; a killed keeper has the signal's number."""
         if self.keeper is None:
             return
         names = [name for name, _ in keeper_output.events(self.keeper.stdout.text)]

@@ -1,7 +1,7 @@
-"""What else a machine may do to the programs.
+"""What else can happen to the programs on a machine.
 
-Another program on the queen's port or with a dead daemon's pid, a full disk, no more files to be
-opened, a child that ignores signals.
+Another program has the queen's port or a dead daemon's pid, the disk is full, no more files can be
+opened, a child ignores signals.
 """
 
 import json
@@ -50,7 +50,7 @@ class _Page(BaseHTTPRequestHandler):
 
 
 class MuteServer:
-    """Takes every connection and never says a word."""
+    """Accepts every connection and never sends anything."""
 
     def __init__(self, address: str, port: int) -> None:
         self._socket = socket.create_server((address, port))
@@ -78,23 +78,25 @@ time.sleep(600)
 """
 
 
-def pid_file(world: World, whose: str) -> Path:
+def pid_file(world: World, daemon: str) -> Path:
     names = {"queen": "queen-rbee.pid", "hive": "hive-rbee.pid"}
-    return world.home / ".rbee" / names[whose]
+    return world.home / ".rbee" / names[daemon]
 
 
-def recorded_pid(world: World, whose: str) -> int:
-    return int(json.loads(pid_file(world, whose).read_text())["pid"])
+def recorded_pid(world: World, daemon: str) -> int:
+    return int(json.loads(pid_file(world, daemon).read_text())["pid"])
 
 
 class UnrelatedProcess:
-    """A program that has nothing to do with all this. The kernel gave it the pid of one that died:
-    the file that was left is changed to that effect, everything else in it stays."""
+    """A process that has nothing to do with rbee, but has the pid of a daemon that died.
 
-    def __init__(self, world: World, whose: str, address: tuple[str, int] | None = None) -> None:
-        """With an `address` it listens there, and never says a word. It begins later than the one
-        that died: the kernel gives no pid again before it has given all the others."""
-        file = pid_file(world, whose)
+    The pid in the file that the daemon left is changed accordingly, everything else in it stays.
+    """
+
+    def __init__(self, world: World, daemon: str, address: tuple[str, int] | None = None) -> None:
+        """With an `address` it listens there and never sends anything. It starts some seconds after
+        the daemon: the kernel does not reuse a pid before it has given all the others."""
+        file = pid_file(world, daemon)
         left = json.loads(file.read_text())
         wait_until("time to go by", lambda: time.time() - float(left["started"]) > _LATER_S, 10)
         command = (
@@ -110,7 +112,7 @@ class UnrelatedProcess:
         file.write_text(json.dumps({**left, "pid": self._process.pid}) + "\n")
 
     @property
-    def lives(self) -> bool:
+    def running(self) -> bool:
         return self._process.poll() is None
 
     def _end(self) -> None:
@@ -130,7 +132,7 @@ class SmallDisk:
         subprocess.run(argv, check=True, capture_output=True, timeout=5)
 
     def fill(self) -> None:
-        """To the last block, as somebody else's log file might."""
+        """Fill it to the last block, as another program's log file might."""
         with (self.path / "somebody-elses.log").open("wb", buffering=0) as file:
             try:
                 while file.write(b"\0" * _BLOCK):
@@ -139,12 +141,12 @@ class SmallDisk:
                 return
 
     def close(self) -> None:
-        """Lazily: a program of the scenario may still hold a file on it."""
+        """Unmount lazily: a program of the scenario may still hold a file on it."""
         subprocess.run(["umount", "-l", str(self.path)], check=True, capture_output=True, timeout=5)
 
 
 class LimitedFiles:
-    """From now on, until `lift`; what is open stays so. Set from outside, as prlimit does it."""
+    """Until `lift`, the process can open no more files. Set from outside, like prlimit."""
 
     def __init__(self, process: psutil.Process) -> None:
         self._process = process
@@ -167,7 +169,7 @@ exec {worker} "$@"
 
 
 def start_workers_with_deaf_child(world: World) -> None:
-    """From now on the world's workers are started so."""
+    """From now on the world's workers are started like this."""
     path = Path(world.root) / "stubborn-worker"
     path.write_text(_SCRIPT.format(worker=shlex.join(world.commands.argv("worker"))))
     path.chmod(0o755)
@@ -175,7 +177,7 @@ def start_workers_with_deaf_child(world: World) -> None:
 
 
 def child_of_worker(world: World, worker: psutil.Process) -> psutil.Process:
-    """The other process in the worker's process group."""
+    """Return the other process in the worker's process group."""
 
     def others() -> list[psutil.Process]:
         group = os.getpgid(worker.pid)

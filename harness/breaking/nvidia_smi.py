@@ -1,4 +1,4 @@
-"""The body of the harness's nvidia-smi, a program of its own. It reads cards.json beside it."""
+"""The body of the harness's nvidia-smi, a program of its own, which reads cards.json beside it."""
 
 import json
 import sys

@@ -1,8 +1,8 @@
-"""What stands between two machines: a cable that can be cut, a router that forwards chosen ports.
+"""What is between two machines: a cable that can be cut, a router that forwards chosen ports.
 
 The cable ends in a network namespace of its own, behind a switch. The switch is a bridge in a
 second namespace, so that both ends of a cut cable see what they see in a house: their own link to
-the switch stays up, and the other one is silent.
+the switch stays up, and the other end is silent.
 
     this machine  near ── veth ──┐
                                  switch
@@ -23,7 +23,7 @@ _TOGETHER = "198.18"  # 198.18.0.0/15 is set aside for trials: no real network h
 
 
 class Cable:
-    """Two namespaces, named after a /24 that nobody else on this machine has then."""
+    """Two namespaces, named after a /24 that nothing else on this machine uses."""
 
     def __init__(self) -> None:
         self._number = _claim()
@@ -63,7 +63,7 @@ class Cable:
         _ip(f"-n {self._switch} link set far up")
 
     def close(self) -> None:
-        """A veth pair goes with either of its ends."""
+        """A veth pair disappears with either of its ends."""
         for line in (
             f"link del {self._near_device}",
             f"netns del {self.namespace}",
@@ -74,7 +74,7 @@ class Cable:
 
 
 def _claim() -> int:
-    """A number of which nobody has a switch: making one is what claims it."""
+    """Return a number for which there is no switch yet: creating the switch claims it."""
     while True:
         number = random.randint(1, 254)
         with contextlib.suppress(subprocess.CalledProcessError):
@@ -91,22 +91,22 @@ _PIECE = 65536
 
 
 class PortForwarder:
-    """What comes to one of these ports of `outside` goes on to the same port of `inside`.
+    """Forwards connections to these ports of `outside` to the same ports of `inside`.
 
-    Whoever asks for another port is refused; for one of `swallowed` they hear nothing at all.
+    Any other port refuses connections; a port in `swallowed` does not answer at all.
     """
 
     def __init__(
         self, outside: str, inside: str, ports: Iterable[int], swallowed: Iterable[int] = ()
     ) -> None:
-        self._ways: list[_ForwardedPort | BlackHolePort] = [
+        self._ports: list[_ForwardedPort | BlackHolePort] = [
             _ForwardedPort(outside, inside, port) for port in ports
         ]
-        self._ways += [BlackHolePort(outside, port) for port in swallowed]
+        self._ports += [BlackHolePort(outside, port) for port in swallowed]
 
     def close(self) -> None:
-        for way in self._ways:
-            way.close()
+        for port in self._ports:
+            port.close()
 
 
 class _ForwardedPort:
@@ -125,7 +125,7 @@ class _ForwardedPort:
                 self._carry_on(near)
 
     def _carry_on(self, near: socket.socket) -> None:
-        """Where nobody listens inside, whoever comes is turned away; the next one is tried anew."""
+        """If nothing listens inside, the connection is closed; the next one is tried again."""
         try:
             far = socket.create_connection(self._inside)
         except OSError:

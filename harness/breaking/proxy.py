@@ -1,8 +1,8 @@
-"""The wire between two programs: a relay that fails at a chosen event of a stream.
+"""A proxy between two programs, which fails at a chosen event of a stream.
 
-It takes the stream out of its chunks and ends it by closing, which is a well-formed end in HTTP:
-a client that takes the mere end of a stream for success is fooled by exactly that. It notes what
-was asked through it, and when.
+It takes the stream out of its chunks and ends it by closing, which is a well-formed end in HTTP: a
+client that takes the mere end of a stream for success is fooled by exactly that. It records the
+requests with their times.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _TASK_PATH = "/v2/tasks"
 
 @dataclass(frozen=True)
 class ProxiedRequest:
-    """A request that came through; `status` is what the far side answered."""
+    """A request that passed through; `status` is the reply's."""
 
     at: float
     method: str
@@ -32,11 +32,11 @@ class ProxiedRequest:
 
 
 class Proxy(ThreadingHTTPServer):
-    """`fault` is ends, resets, is silent or loses; it strikes before the event that `before`
-    names comes for the `count`-th time. Only task streams are struck, and each of them is.
+    """`fault` is ends, resets, is silent or loses; it happens before the event named by `before`
+    comes for the `count`-th time, in every task stream and in no other.
 
-    `renamed` is what the far side says and what the near side hears in its place: an address
-    behind this wire under the one of another wire, as a router does it.
+    `renamed` is a text of the far side and what the near side gets in its place: an address behind
+    this proxy under the address of another one, as with a router.
     """
 
     daemon_threads = True
@@ -58,15 +58,15 @@ class Proxy(ThreadingHTTPServer):
         self.before = b"data: [DONE]" if before == "[DONE]" else f"event: {before}".encode()
         self.fault, self.count = fault, count
 
-    def rename(self, said: str, heard: str) -> None:
-        self.renamed = said.encode(), heard.encode()
+    def rename(self, original: str, replacement: str) -> None:
+        self.renamed = original.encode(), replacement.encode()
 
     def translate(self, content: bytes) -> bytes:
-        said, instead = self.renamed
-        return content.replace(said, instead) if said else content
+        original, replacement = self.renamed
+        return content.replace(original, replacement) if original else content
 
     def requests_for(self, method: str, path: str) -> list[ProxiedRequest]:
-        """Requests for a path that begins so."""
+        """Requests whose path begins like this."""
         found = list(self.requests)
         return [each for each in found if each.method == method and each.path.startswith(path)]
 
@@ -95,10 +95,10 @@ class _Relay(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
         upstream.request(self.command, self.path, body or None, headers)
         far = upstream.sock
-        asked_at = time.monotonic()
+        requested_at = time.monotonic()
         reply = upstream.getresponse()
         self.server.requests.append(
-            ProxiedRequest(asked_at, self.command, self.path, body, reply.status)
+            ProxiedRequest(requested_at, self.command, self.path, body, reply.status)
         )
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
@@ -121,7 +121,7 @@ class _Relay(BaseHTTPRequestHandler):
         upstream.close()
 
     def _hang_up_together(self, far: socket.socket) -> None:
-        """When the near side goes, so does the far side, as on a real wire."""
+        """When the near side closes, so does the far side, as on a real wire."""
         with contextlib.suppress(OSError):
             self.connection.recv(1)
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What is wrong with the Hub, as a scenario chose it. Counts and speed may change while it runs."""
+"""What is wrong with the Hub, as a scenario chose. Counts and speed may change while it runs."""
 
 import threading
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class HubFaults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def break_off(self, how: str, share: float, times: int = 1) -> None:
-        """At that share of the file, counted from its beginning, whatever range was asked for."""
+        """Break off at that share of the whole file, whatever range was asked for."""
         assert how in WAYS_TO_BREAK, how
         self._breaks.append(Interruption(how, share, times))
 

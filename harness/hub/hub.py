@@ -1,13 +1,10 @@
 """The Hub of a world: it speaks what the real huggingface_hub client asks, and breaks as told.
 
-    hub = Hub("127.0.0.1", 0)
-    hub.add_repository("lab/tiny", {"tiny-Q8_0.gguf": Path("…")})
-    os.environ["HF_ENDPOINT"] = hub.url
-    …
-    hub.close()
-
-How it answers is in hub_server.py and hub_sending.py, what lies on it in hub_repositories.py, what
-goes wrong in hub_faults.py, and what was asked in hub_log.py.
+hub = Hub("127.0.0.1", 0)
+hub.add_repository("lab/tiny", {"tiny-Q8_0.gguf": Path("…")})
+os.environ["HF_ENDPOINT"] = hub.url
+…
+hub.close()
 """
 
 from collections.abc import Mapping
@@ -44,30 +41,30 @@ class Hub:
     def add_repository(
         self, name: str, files: Mapping[str, Path], branch: str = "main", token: str | None = None
     ) -> Repository:
-        """`name` as in owner/name; a second branch is added in the same way as the first."""
+        """`name` is owner/name; a second branch is added in the same way as the first."""
         repository = self.repositories.setdefault(name, Repository(name))
         repository.commit(branch, files)
         repository.token = token or repository.token
         return repository
 
     def redirect_files_to(self, address: str) -> str:
-        """From now on files come from this host, as from the real Hub's storage; its url."""
+        """From now on files come from this host, as from the real Hub's storage; return its url."""
         self._storage = HubServer(address, self._port, "storage", self._library)
         self._library.storage_url = f"http://{address}:{self._port}"
         return self._library.storage_url
 
     def blob(self, filename: str) -> Blob:
-        """The only one of that name, as it is now."""
+        """Return the only file with that name, as it is now."""
         mains = [repository.branches["main"].blobs for repository in self.repositories.values()]
         (found,) = [blobs[filename] for blobs in mains if filename in blobs]
         return found
 
     def wait_for_sent(self, filename: str, percent: float, within: float = 20) -> None:
-        """Until so much of a file has gone out, and it still goes on."""
+        """Wait until this part of a file has been sent while the transfer still goes on."""
         size = self.blob(filename).size
         wait_until(
             f"{percent:g} % of {filename} to be sent",
-            lambda: [asked.sent for asked in self.log.transfers(filename)],
+            lambda: [record.sent for record in self.log.transfers(filename)],
             within,
             lambda sent: sum(sent) >= size * percent / 100,
         )
@@ -75,7 +72,7 @@ class Hub:
         assert last.ended_at is None, f"it is over already: {last}"
 
     def down(self) -> None:
-        """Nothing listens any more, and what was under way is cut."""
+        """Stop listening, and cut the connections that are open."""
         if self._server:
             self._server.stop()
             self._server = None
@@ -92,7 +89,7 @@ class Hub:
 
 
 def open_hub(world: World) -> Hub:
-    """From now on the world's programs ask this Hub, and no other."""
+    """From now on the world's programs use this Hub and no other."""
     hub = Hub(world.network.address(3), 8000)
     world.extra_environment["HF_ENDPOINT"] = hub.url
     world.add_cleanup(hub.close)

@@ -1,4 +1,4 @@
-"""What lies on the harness's Hub: repositories, their commits, and what its API says of them."""
+"""What is on the harness's Hub: repositories, their commits, and what its API says about them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _TOO_LARGE_TO_READ = 8_000_000_000
 
 @dataclass(frozen=True)
 class Blob:
-    """A file; `sha256` is what the Hub says of it."""
+    """A file; `sha256` is what the Hub claims."""
 
     path: Path
     size: int
@@ -31,14 +31,14 @@ class Commit:
 
 @dataclass
 class Repository:
-    """`branches` by name, "main" among them; `token` opens it where it is gated."""
+    """`branches` by name, including "main"; a gated repository is opened by `token`."""
 
     name: str
     branches: dict[str, Commit] = field(default_factory=dict)
     token: str | None = None
 
     def at(self, revision: str) -> Commit | None:
-        """A branch's commit, or the one whose id it is."""
+        """Return a branch's commit, or the commit with that id."""
         if revision in self.branches:
             return self.branches[revision]
         return next((each for each in self.branches.values() if each.id == revision), None)
@@ -47,20 +47,20 @@ class Repository:
         self.branches[branch] = Commit({name: blob_of(path) for name, path in files.items()})
 
     def change(self, filename: str, path: Path) -> None:
-        """A new commit on main; what was there can still be had by its id, as on the real Hub."""
+        """Add a commit to main; the former state is still found by its id, as on the real Hub."""
         main = self.branches["main"]
         self.branches[main.id] = main
         self.branches["main"] = Commit({**main.blobs, filename: blob_of(path)})
 
     def lie_about(self, filename: str) -> None:
-        """From now on the Hub says a sha256 that the file has not."""
+        """From now on the Hub claims a wrong sha256 for this file."""
         main = self.branches["main"]
         blob = main.blobs[filename]
         wrong = replace(blob, sha256=hashlib.sha256(blob.sha256.encode()).hexdigest())
         self.branches["main"] = Commit({**main.blobs, filename: wrong})
 
     def listing(self, commit: Commit) -> dict[str, Any]:
-        """As `GET /api/models/OWNER/NAME?blobs=true` answers."""
+        """The answer to `GET /api/models/OWNER/NAME?blobs=true`."""
         return {
             "_id": "0" * 24,
             "id": self.name,
@@ -95,7 +95,7 @@ def blob_of(path: Path) -> Blob:
 
 @cache
 def sha256_of(path: Path, size: int, changed_ns: int) -> str:
-    """Once in a run. Hundreds of gigabytes of holes are nobody's to fetch: their name's will do."""
+    """Computed once in a run. Of a huge file, which is never fetched, the name is hashed."""
     if size > _TOO_LARGE_TO_READ:
         return hashlib.sha256(path.name.encode()).hexdigest()
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What was asked of the Hub, when, and how much of it went out: the evidence of the steps."""
+"""What the Hub was asked, when, and how much of it was sent: the evidence of the steps."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 class HubRequest:
     """`server` is hub, or storage: the other host to which files may be redirected.
 
-    `authorization` is the whole header, "" without one. `sent` counts a file's bytes only.
+    `authorization` is the whole header, or "". `sent` counts a file's bytes only.
     """
 
     server: str
@@ -25,13 +25,13 @@ class HubRequest:
 
     @property
     def begin(self) -> int:
-        """The first byte asked for."""
+        """The first byte that was asked for."""
         first = self.range.removeprefix("bytes=").partition("-")[0]
         return int(first) if first else 0
 
     @property
     def bounded(self) -> bool:
-        """Asks for a piece, as of a header, and not for all that is left."""
+        """Whether it asks for a piece, as of a header, and not for everything that is left."""
         return bool(self.range) and not self.range.endswith("-")
 
     @property
@@ -44,38 +44,38 @@ class HubRequest:
 
 
 class RequestLog:
-    """Grows while the Hub lives. Every look is at a copy."""
+    """Grows while the Hub lives. Every method returns a copy."""
 
     def __init__(self) -> None:
         self._all: list[HubRequest] = []
 
-    def note(self, asked: HubRequest) -> None:
-        self._all.append(asked)
+    def note(self, record: HubRequest) -> None:
+        self._all.append(record)
 
     def all(self) -> list[HubRequest]:
         return list(self._all)
 
     def listings(self) -> list[HubRequest]:
-        return [asked for asked in self.all() if asked.path.startswith("/api/models/")]
+        return [record for record in self.all() if record.path.startswith("/api/models/")]
 
     def transfers(self, filename: str = "") -> list[HubRequest]:
-        """A file, or what is left of it, in the order in which they were asked for.
+        """Requests for a file or for the rest of it, in order.
 
-        Where a file is redirected it is the storage that sends it.
+        If files are redirected, these are the storage's requests.
         """
         return [
-            asked
-            for asked in self.all()
-            if asked.of_a_file
-            and asked.method == "GET"
-            and not asked.bounded
-            and asked.status not in (301, 302, 307, 308)
-            and filename in ("", asked.filename)
+            record
+            for record in self.all()
+            if record.of_a_file
+            and record.method == "GET"
+            and not record.bounded
+            and record.status not in (301, 302, 307, 308)
+            and filename in ("", record.filename)
         ]
 
     def pieces(self) -> list[HubRequest]:
-        """What was asked for by a range with an end: the header of a file."""
-        return [asked for asked in self.all() if asked.of_a_file and asked.bounded]
+        """Requests for a range with an end: the header of a file."""
+        return [record for record in self.all() if record.of_a_file and record.bounded]
 
     def bytes_sent(self) -> int:
-        return sum(asked.sent for asked in self.all())
+        return sum(record.sent for record in self.all())

@@ -1,4 +1,4 @@
-"""How the Hub puts a file on the wire: at a speed, and with the end that a scenario wants."""
+"""How the Hub sends a file: at a chosen speed, and with the end that a scenario wants."""
 
 import contextlib
 import fcntl
@@ -24,26 +24,26 @@ def send(
     blob: Blob,
     begin: int,
     end: int,
-    asked: HubRequest,
+    record: HubRequest,
     faults: HubFaults,
     closing: threading.Event,
 ) -> None:
-    """Bytes `begin` to `end`, noted in `asked` as they go; the speed may change meanwhile.
+    """Send bytes `begin` to `end` and count them in `record`; the speed may change meanwhile.
 
     Raises ConnectionAbortedError when the Hub goes down.
     """
     began = time.monotonic()
     with blob.path.open("rb") as file:
-        while begin + asked.sent < end:
-            at = begin + asked.sent
+        while begin + record.sent < end:
+            at = begin + record.sent
             speed = faults.bytes_per_second
             piece = int(speed / _PIECES_PER_SECOND) if speed else _PIECE
             try:
                 connection.sendfile(file, at, min(piece, end - at))
             finally:
-                asked.sent = file.tell() - begin
+                record.sent = file.tell() - begin
             if speed:
-                due = began + asked.sent / speed
+                due = began + record.sent / speed
                 closing.wait(max(0, due - time.monotonic()))
             if closing.is_set():
                 raise ConnectionAbortedError
@@ -52,7 +52,7 @@ def send(
 def break_off(
     connection: socket.socket, reader: BufferedIOBase, how: str, closing: threading.Event
 ) -> None:
-    """All that was sent has arrived before: a reset would drop what has not."""
+    """First wait until everything that was sent has arrived: a reset would drop the rest."""
     with contextlib.suppress(NeverHappenedError):
         wait_until("all to be taken", lambda: _untaken(connection) == 0, within=2)
     if how == "stalls":
@@ -78,6 +78,6 @@ def _hung_up(connection: socket.socket) -> bool:
 
 
 def _untaken(connection: socket.socket) -> int:
-    """Bytes that the far side's kernel has not acknowledged."""
+    """Bytes that the far side's kernel has not acknowledged yet."""
     content = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4)
     return int(struct.unpack("i", content)[0])

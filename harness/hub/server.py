@@ -49,7 +49,7 @@ class HubServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is no error of the Hub's; anything else is shown."""
+        """A client that went away is not an error of the Hub; anything else is shown."""
         if not self.closing.is_set():
             super().handle_error(request, client_address)
 
@@ -66,10 +66,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: HubServer
-    asked: HubRequest
+    record: HubRequest
 
     def do_GET(self) -> None:
-        self.asked = HubRequest(
+        self.record = HubRequest(
             server=self.server.role,
             host=self.headers.get("Host", ""),
             method=self.command,
@@ -77,27 +77,27 @@ class _Handler(BaseHTTPRequestHandler):
             range=self.headers.get("Range", ""),
             authorization=self.headers.get("Authorization", ""),
         )
-        self.server.library.log.note(self.asked)
+        self.server.library.log.note(self.record)
         try:
             self._answer()
         except (OSError, ValueError):  # ValueError: the file object of a socket that was cut
             self.close_connection = True
         finally:
-            self.asked.ended_at = time.monotonic()
+            self.record.ended_at = time.monotonic()
 
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: object) -> None:
-        """What was asked is in the log that the steps read."""
+        """The steps read the request log instead."""
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        self.asked.status = code
+        self.record.status = code
         super().send_response(code, message)
 
     # Which answer
 
     def _answer(self) -> None:
-        words = self.asked.path.strip("/").split("/")
+        words = self.record.path.strip("/").split("/")
         if words[:2] == ["api", "models"] and len(words) in (4, 6):
             self._listing("/".join(words[2:4]), words[5] if len(words) == 6 else "main")
         elif len(words) >= 5 and words[2] == "resolve":
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_content(json.dumps(repository.listing(commit)).encode())
 
     def _file(self, name: str, revision: str, filename: str) -> None:
-        found = self._commit(name, revision, "header" if self.asked.bounded else "file")
+        found = self._commit(name, revision, "header" if self.record.bounded else "file")
         if not found or not self._let_in(found[0]):
             return
         commit = found[1]
@@ -142,12 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
         return repository, commit
 
     def _let_in(self, repository: Repository) -> bool:
-        """The storage believes in the address that it is asked with, as a signed one."""
+        """The storage trusts the address in the request, as if it were signed."""
         if repository.token is None or self.server.role == "storage":
             return True
-        if self.asked.authorization == f"Bearer {repository.token}":
+        if self.record.authorization == f"Bearer {repository.token}":
             return True
-        status = 403 if self.asked.authorization else 401
+        status = 403 if self.record.authorization else 401
         self._refuse(status, "GatedRepo", f"Access to model {repository.name} is restricted.")
         return False
 
@@ -175,18 +175,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _redirect(self, commit: Commit, blob: Blob) -> None:
-        place = f"{self.server.library.storage_url}{quote(self.asked.path)}?signature=0"
+        place = f"{self.server.library.storage_url}{quote(self.record.path)}?signature=0"
         self._send_content(b"", 302, {**_file_headers(commit, blob), "Location": place})
 
     def _send_file(self, commit: Commit, blob: Blob) -> None:
-        ranged = bool(self.asked.range) and not self.server.library.faults.ignores_ranges
-        begin, end = self.asked.begin if ranged else 0, blob.size
-        if self.asked.bounded and ranged:
-            end = min(end, int(self.asked.range.rpartition("-")[2]) + 1)
+        ranged = bool(self.record.range) and not self.server.library.faults.ignores_ranges
+        begin, end = self.record.begin if ranged else 0, blob.size
+        if self.record.bounded and ranged:
+            end = min(end, int(self.record.range.rpartition("-")[2]) + 1)
         if ranged and begin >= blob.size:
             self._send_content(b"", 416, {"Content-Range": f"bytes */{blob.size}"})
             return
-        whole = self.asked.bounded or self.command == "HEAD"
+        whole = self.record.bounded or self.command == "HEAD"
         fault = None if whole else self.server.library.faults.next_break()
         stop = max(begin, int(blob.size * fault.share)) if fault else end
         headers = _file_headers(commit, blob)
@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_head(206 if ranged else 200, headers, length)
         if self.command != "HEAD":
             closing, faults = self.server.closing, self.server.library.faults
-            sending.send(self.connection, blob, begin, stop, self.asked, faults, closing)
+            sending.send(self.connection, blob, begin, stop, self.record, faults, closing)
         if fault and fault.how != "truncated":
             self.close_connection = True
             sending.break_off(self.connection, self.rfile, fault.how, self.server.closing)

@@ -1,6 +1,6 @@
-"""Models that are broken in one way each: the bundled one's header, edited, over a file of holes.
+"""Models with one thing wrong: the bundled model's header, edited, over a file of holes.
 
-Nothing but the named thing is wrong: the one called "unbroken" is made in the same way, and loads.
+Nothing but the named thing is wrong: the model "unbroken" is made in the same way, and loads.
 """
 
 import random
@@ -18,7 +18,7 @@ Edits = list[tuple[int, bytes]]
 
 
 def write_broken(path: Path, what: str, whole: GGUFReader, source: Path) -> None:
-    """`what` is a name of one of the tables below; `whole` is `source`, read."""
+    """`what` is a key of one of the tables below; `whole` is `source`, already read."""
     header = source.read_bytes()[: whole.data_offset]
     if what in _CONTENTS:
         path.write_bytes(_CONTENTS[what](header))
@@ -45,7 +45,7 @@ def _count(at: int, count: int) -> Callable[[GGUFReader], Edits]:
 
 
 def _other_architecture(whole: GGUFReader) -> Edits:
-    """In every key too: a whole model of an architecture that nobody knows."""
+    """In every key too: a complete model of an unknown architecture."""
     keys = [field for name, field in whole.fields.items() if name.startswith("llama.")]
     named = whole.fields["general.architecture"]
     return [
@@ -76,7 +76,7 @@ def _tensor(whole: GGUFReader, name: str) -> ReaderField:
 
 
 def _place(field: ReaderField, part: int) -> int:
-    """Where a part of a field begins in the file."""
+    """Return where a part of a field begins in the file."""
     return int(field.offset) + sum(int(before.nbytes) for before in field.parts[:part])
 
 

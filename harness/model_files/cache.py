@@ -13,7 +13,7 @@ from harness.model_files.synthetic import write_model
 
 
 class ModelFiles:
-    """Models made once in a run, when the first scenario asks, and only read after that."""
+    """Models that are made once in a run, when the first scenario asks, and then only read."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="rbee-models-")
@@ -49,7 +49,7 @@ class ModelFiles:
         return path
 
     def sized(self, size: int) -> Path:
-        """So many bytes on paper: a true header, whole tensors up to there, and a rest of holes."""
+        """A file of this size: a true header, as many whole tensors as fit, then holes."""
         path = self._root / f"sized-{size}.gguf"
         if not path.exists():
             width, hidden = 2048, 8192
@@ -73,7 +73,7 @@ class ModelFiles:
         return path
 
     def broken(self, what: str) -> Path:
-        """A model with one thing wrong, as harness/model_files/broken.py names it."""
+        """A model with one thing wrong; `what` is a name of broken.py."""
         path = self._root / f"{what.replace(' ', '-')}.gguf"
         if not path.exists():
             broken.write_broken(path, what, bundled_reader(), bundled_path())
@@ -89,7 +89,7 @@ class ModelFiles:
     def small(self, variety: str = "F16") -> Path:
         """16 MB that are quick to fetch and never asked for an answer.
 
-        A variety that is a quantization's name stands in the header. Each has its own content.
+        If the variety is a quantization, the header says so. Each variety has its own content.
         """
         path = self._root / f"small-{variety.replace(' ', '-')}.gguf"
         if not path.exists():
@@ -104,7 +104,7 @@ class ModelFiles:
 
     @cached_property
     def reference_decoder(self) -> ReferenceDecoder:
-        """The bundled model in the harness's own hands."""
+        """The bundled model, loaded by the harness itself."""
         return ReferenceDecoder(bundled_path())
 
     def named(self, name: str) -> Path:

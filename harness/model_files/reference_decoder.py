@@ -1,10 +1,10 @@
-"""Judges a stream by computing it again, alone: was each token one that the model would choose?
+"""Judges a stream by computing it again, alone: would the model have chosen each of its tokens?
 
 Text that was made together with others is not bit-equal to text made alone: a batch of another
-width adds in another order. So each token is judged where it stands: the prompt and the stream's
-own tokens before it are given to the model, and the token's logit may fall short of the best one
-only by what that rounding can do. A token that some other stream's cache had a part in falls short
-by far more; the features hold controls that show it.
+width adds in another order. So each token is judged in its place: the prompt and the stream's own
+tokens before it are given to the model, and the token's logit may be below the best one only by
+what such rounding can do. A token that another stream's cache took part in is far below; the
+features contain controls that show it.
 """
 
 import ctypes
@@ -44,17 +44,17 @@ class ReferenceDecoder:
 
     @property
     def model_bytes(self) -> int:
-        """What llama.cpp says of the model's size."""
+        """The model's size according to llama.cpp."""
         return int(self._c.llama_model_size(self._model.model))
 
     def next_token(self, prompt: str, pieces: Sequence[str]) -> int:
-        """What the model would go on with, be it the end."""
+        """Return the token that the model would continue with, even if it is the end."""
         self._model.reset()
         self._model.eval(self.tokens(prompt) + [self._token(piece) for piece in pieces])
         return int(self._model.scores[self._model.n_tokens - 1].argmax())
 
     def logit_gaps(self, prompt: str, pieces: Sequence[str]) -> list[float]:
-        """For each token of the answer by how much its logit is below the best at its place.
+        """Return how far the logit of each token of the answer is below the best in its place.
 
         Tokens that would end the answer don't count: the answer was asked to go on.
         """
@@ -69,7 +69,7 @@ class ReferenceDecoder:
         return [float(short) for short in logits.max(axis=1) - of_answer]
 
     def _token(self, piece: str) -> int:
-        """The only token with this text: in this vocabulary no two have the same."""
+        """The only token with this text: in this vocabulary no two are the same."""
         assert piece in self._by_piece, f"no token is {piece!r}: this stream can't be judged"
         return self._by_piece[piece]
 
@@ -82,7 +82,7 @@ class ReferenceDecoder:
 
     @cached_property
     def _by_piece(self) -> dict[str, int]:
-        """Every token that is text by itself: no control token, and no half of a character."""
+        """Every token that is text by itself: no control token, no half of a character."""
         found: dict[str, int] = {}
         buffer = ctypes.create_string_buffer(_LONGEST_PIECE)
         for token in range(self._c.llama_vocab_n_tokens(self._vocabulary)):

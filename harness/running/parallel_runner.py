@@ -1,13 +1,13 @@
-"""The whole specification in three parts at once: most scenarios wait more than they compute.
+"""Runs the specification in three parts at once: most scenarios wait more than they compute.
 
-Each part is a behave of its own that takes the next feature when it has ended one.
-Its output is shown when it has ended. Scenarios tagged @alone measure times that a neighbour would
-disturb. They run afterwards, by themselves.
+Each part is a behave of its own that takes the next feature when it has finished one. Its output is
+shown when it has ended. Scenarios tagged @alone measure times that a neighbour would disturb; they
+run afterwards, by themselves.
 
-What failed is told again at the end. A scenario that failed an assertion beside neighbours is run
-once more by itself, as it promises to pass; both results are told. Never run again is what left
-something running or raised an error, nor is anything where a part did not end in order, or where
-more than `DISTURBED` failed: that is no accident.
+Failures are listed again at the end. A scenario that failed an assertion beside neighbours is run
+once more by itself, since a scenario promises to pass alone; both results are shown. A scenario
+that left something running or raised an error is never run again, nor is any if a part did not end
+in order or more than `DISTURBED` failed: that is not an accident.
 """
 
 import json
@@ -58,7 +58,7 @@ class Part:
 
     @property
     def in_order(self) -> bool:
-        """It passed, or had nothing to do, or nothing went wrong but assertions of scenarios."""
+        """Whether it passed, had nothing to do, or had no failures but assertions of scenarios."""
         if self.code in (0, NOTHING_RAN):
             return self.failed == 0
         asserted = [each for each in self.failures if each["status"] == "failed"]
@@ -66,13 +66,13 @@ class Part:
 
 
 def run_all(folder: Path) -> int:
-    """Everything below `folder`; the exit code, after one line that counts all."""
+    """Run everything below `folder`, print one line that counts it, and return the exit code."""
     shutil.rmtree(_EVIDENCE, ignore_errors=True)
     beside = _beside_each_other(folder)
     alone = _run([["--tags", "@alone", str(folder)]], PARTS + 1)
     for part in (*beside, *alone):
         for failure in part.failures:
-            print(_told(failure, part))
+            print(_describe(failure, part))
     suspects = [failure["location"] for part in beside for failure in part.failures]
     accident = 0 < len(suspects) <= DISTURBED and all(part.in_order for part in beside)
     again = _run([suspects], PARTS + 2) if accident else []
@@ -97,7 +97,7 @@ def _sum_up(parts: Sequence[Part], again: Sequence[Part]) -> int:
 
 
 def _beside_each_other(folder: Path) -> list[Part]:
-    """The features with the most scenarios first, so that the parts end together."""
+    """Start with the largest features, so that the parts end at about the same time."""
     sizes = {str(file): _scenarios(file) for file in folder.rglob("*.feature")}
     files = sorted(sizes, key=lambda file: (-sizes[file], file))
     with tempfile.TemporaryDirectory(prefix="taken-") as taken:
@@ -148,14 +148,14 @@ def _ended(process: subprocess.Popen[bytes], own: Path) -> Part:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """In order, so that it cleans up: for whoever breaks this off."""
+    """End it in order, so that it cleans up, when the run is interrupted."""
     if process.poll() is None:
         process.terminate()
         process.wait()
 
 
-def _told(failure: dict[str, Any], part: Part) -> str:
-    """Where it is, what it is called, and the step that failed with the words it failed with."""
+def _describe(failure: dict[str, Any], part: Part) -> str:
+    """Return where the scenario is, its name, and the step that failed with its message."""
     lines = [f"{failure['status']}: {failure['location']}  {failure['name']} ({part.output})"]
     for step in failure.get("steps", ()):
         result = step.get("result", {})
@@ -167,10 +167,10 @@ def _told(failure: dict[str, Any], part: Part) -> str:
 
 
 class SharedFeatures(Runner):  # type: ignore[misc]  # behave has no types
-    """Runs, of the features that every part is given, those that no other part has taken yet.
+    """Of the features that every part is given, runs those that no other part has taken yet.
 
-    `-D taken=FOLDER`: where a feature that somebody took has a file. Afterwards `config.broken`
-    says whether more went wrong than steps: a hook did, or it was broken off.
+    `-D taken=FOLDER` is where a taken feature has a file. Afterwards `config.broken` says whether
+    more than steps went wrong: a hook failed, or the run was interrupted.
     """
 
     def run_model(self, features: Any = None) -> bool:

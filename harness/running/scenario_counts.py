@@ -12,7 +12,7 @@ NOTHING_RAN = 5
 
 
 class ScenarioCounts(Reporter):  # type: ignore[misc]  # behave has no types
-    """Scenarios that the person deselected don't count; those switched off here do, as skipped."""
+    """Deselected scenarios don't count; those that this machine can't run count as skipped."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""Which tagged scenarios this machine can't run. They are switched off here, by tag, and said."""
+"""Which tagged scenarios this machine can't run. They are skipped, with the reason."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def _has_namespaces() -> bool:
 
 
 def _has_tmpfs() -> bool:
-    """Root in a container often may not mount."""
+    """Root in a container is often not allowed to mount."""
     status = Path("/proc/self/status").read_text()
     (granted,) = re.findall(r"^CapEff:\s*([0-9a-f]+)$", status, re.MULTILINE)
     return bool(int(granted, 16) >> _CAP_SYS_ADMIN & 1)
@@ -53,7 +53,7 @@ ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
 
 
 def missing_ability(tags: Collection[str]) -> str | None:
-    """Why a scenario with these tags can't run here, or None where it can."""
+    """Return why a scenario with these tags can't run on this machine, or None if it can."""
     for tag, (present, reason) in ABILITIES.items():
         if tag in tags and not present():
             return f"@{tag}: {reason}"

@@ -1,4 +1,4 @@
-"""What a node's SSH server saw: who connected when, who they said they are, what they ran."""
+"""What a node's SSH server saw: connections, the users that logged in, the commands that ran."""
 
 import json
 import time
@@ -18,7 +18,7 @@ class Connection:
 
     @property
     def span(self) -> float:
-        """For how long it was open."""
+        """How long it was open, in seconds."""
         assert self.closed_at is not None, "it is still open"
         return self.closed_at - self.opened_at
 
@@ -35,22 +35,22 @@ class Authentication:
 
 @dataclass
 class Command:
-    """`pid` is the session's first process; `code` its end, minus the number where a signal did.
+    """`pid` is the session's first process; `code` its exit code, or minus a signal's number.
 
-    `heard` begins as its standard input did; of a lifeline that is the hello, and with it what must
-    stand nowhere else. OpenSSH's server does not tell it.
+    `received` is the beginning of its standard input; for a lifeline that is the hello with its
+    secrets. OpenSSH's server does not record it.
     """
 
     at: float
     text: str
     pid: int
     code: int | None = None
-    heard: bytearray = field(default_factory=bytearray)
+    received: bytearray = field(default_factory=bytearray)
 
     @property
     def hello(self) -> dict[str, Any] | None:
-        """The first line that it heard; None where that is no lifeline's."""
-        line, end, _ = bytes(self.heard).partition(b"\n")
+        """The first line of its input, or None if it is not a lifeline's."""
+        line, end, _ = bytes(self.received).partition(b"\n")
         if not end or not line.startswith(b"{"):
             return None
         return dict(json.loads(line))
@@ -58,7 +58,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Forwarding:
-    """Somebody asked to be connected on from here."""
+    """A client asked to be connected to another host."""
 
     at: float
     host: str
@@ -80,17 +80,17 @@ class SshLog:
 
     @property
     def hellos(self) -> list[dict[str, Any]]:
-        """What was said first on each lifeline."""
+        """The first line of each lifeline."""
         return [hello for command in list(self.commands) if (hello := command.hello)]
 
     @property
     def users(self) -> list[str]:
-        """Who was let in, each once for every time."""
+        """The users that were let in, one entry for each login."""
         return [tried.user for tried in self.accepted]
 
 
 def gaps(connections: Sequence[Connection]) -> list[float]:
-    """How long nobody was connected, from each connection's end to the next one's begin."""
+    """Seconds without a connection, from each connection's end to the beginning of the next."""
     return [
         later.opened_at - earlier.opened_at - earlier.span
         for earlier, later in pairwise(connections)

@@ -1,12 +1,12 @@
-"""A node's SSH server inside the harness: asyncssh in a thread of its own, and what breaks in it.
+"""A node's SSH server inside the harness: asyncssh in a thread of its own, and its faults.
 
     server = EmbeddedServer("127.1.2.21", account, authorized)
-    server.mute()          # takes connections and says nothing
+    server.mute()          # accepts connections and says nothing
     server.open()          # serves again
     server.close()
 
-No system package is needed for it, and what it sees stands in `log`. OpenSSH's own server stands
-behind the same interface in openssh.py.
+It needs no system package, and `log` has what it sees. OpenSSH's own server has the same interface
+in openssh.py.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Closeable(Protocol):
 
 
 class SshServer(Protocol):
-    """What a node's SSH server can do, whichever it is."""
+    """What every SSH server of a node can do."""
 
     port: int
 
@@ -52,8 +52,8 @@ def new_host_key() -> asyncssh.SSHKey:
 class EmbeddedServer:
     """Serves from its creation on.
 
-    `authorized` are the fingerprints of the keys that it lets in. `namespace` is the network
-    namespace in which it listens and in which its sessions run; None is the harness's own.
+    `authorized` are the fingerprints of the keys that it accepts. `namespace` is the network
+    namespace in which it listens and its sessions run; None is the harness's own.
     """
 
     def __init__(
@@ -86,23 +86,23 @@ class EmbeddedServer:
     # How it answers
 
     def open(self) -> None:
-        """As a server should."""
+        """Serve normally."""
         self._replace(self._serve)
 
     def mute(self) -> None:
-        """Who connects hears nothing."""
+        """Accept connections and say nothing."""
         self._replace(self._be_mute)
 
     def swallow(self) -> None:
-        """Who connects is not even answered with a refusal."""
+        """Don't even refuse connections."""
         self._replace(self._swallow)
 
     def refuse(self) -> None:
-        """Nothing listens any more."""
+        """Stop listening."""
         self._replace(None)
 
     def reject_keys(self) -> None:
-        """From now on nobody is let in."""
+        """From now on reject every key."""
         self.authorized.clear()
 
     def change_host_key(self) -> None:
@@ -110,7 +110,7 @@ class EmbeddedServer:
         self.open()
 
     def drop_connections(self) -> None:
-        """All at once, without a word, as when a router restarts; later ones are served."""
+        """Drop all connections at once, as when a router restarts; later ones are served."""
         self._call(self._drop())
 
     def close(self) -> None:
@@ -168,7 +168,7 @@ class EmbeddedServer:
 
 
 async def _cancel_the_rest() -> None:
-    """Sessions whose processes outlived the connection are waited for no more."""
+    """Sessions whose processes outlived the connection are not waited for."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
@@ -220,7 +220,7 @@ class _Server(asyncssh.SSHServer):
 
 
 class _MuteProtocol(asyncio.Protocol):
-    """Notes who came and when they gave up."""
+    """Records who connected and when they gave up."""
 
     _seen: Connection
 

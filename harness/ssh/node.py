@@ -1,8 +1,8 @@
 """Another machine of a world's home lab: an address, a HOME, an SSH server, nothing more.
 
     node = add_node(world, "workstation")
-    node.server.log          # who came, and what they ran
-    node.server.mute()       # … and what else can go wrong, in ssh_server.py
+    node.server.log          # who connected, and what they ran
+    node.server.mute()       # more faults are in embedded_server.py
     node.set("times", "lifeline_lease_s", 2)
     node.processes()
 
@@ -27,7 +27,7 @@ from harness.world.world import World
 
 
 class Node:
-    """`path` are the folders in which its logins find programs; whoever likes may change it."""
+    """`path` are the folders in which its logins find programs; scenarios may change it."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Node:
 
     @property
     def port(self) -> int:
-        """Of its SSH server."""
+        """The port of its SSH server."""
         return self.server.port
 
     @property
     def fingerprint(self) -> str:
-        """Of its SSH server's key."""
+        """The fingerprint of its SSH server's key."""
         return self.server.fingerprint
 
     @property
@@ -86,7 +86,7 @@ class Node:
         return self.home / ".local" / "share" / "rbee" / "models"
 
     def environment(self) -> dict[str, str]:
-        """What a login has there, and the marks by which its processes are found."""
+        """A login's environment, and the marks by which its processes are found."""
         return {
             "PATH": os.pathsep.join(self.path),
             "HOME": str(self.home),
@@ -98,31 +98,31 @@ class Node:
         }
 
     def set(self, section: str, key: str, value: settings.Value) -> None:
-        """In its own config file: what its hive and workers obey."""
+        """Change its own config file, which its hive and workers read."""
         self.settings.setdefault(section, {})[key] = value
         settings.write(self.config, self.settings)
 
     def processes(self) -> list[psutil.Process]:
-        """What lives on it."""
+        """The processes that are alive on it."""
         return of_node(self._world_id, self.name)
 
     def hive(self) -> psutil.Process:
-        """Whoever listens at its hive's address."""
+        """The process that listens at its hive's address."""
         found = listeners(self.processes())
         assert (self.address, 9200) in found, f"no hive on {self.name}: {found}"
         return found[self.address, 9200]
 
     def path_of(self, folder: str) -> Path:
-        """A path of a feature, as /opt/rbee, below the folder that is all of its disk."""
+        """A feature's path, as /opt/rbee, inside the folder that stands for its disk."""
         return self.root / folder.lstrip("/")
 
     def log_of(self, name: str) -> str:
-        """Its only log file with this in its name."""
+        """The text of its only log file with this in its name."""
         (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
         return file.read_text(encoding="utf-8", errors="replace")
 
     def put_program(self, name: str, script: str, folder: Path | None = None) -> Path:
-        """A program of its own, a shell script, in a folder on its PATH unless told otherwise."""
+        """Write a shell script into a folder, by default one on its PATH."""
         folder = folder or self.bin
         folder.mkdir(parents=True, exist_ok=True)
         program = folder / name
@@ -131,15 +131,15 @@ class Node:
         return program
 
     def print_at_login(self, lines: Sequence[str]) -> None:
-        """What its .bashrc says to everybody, on both outputs."""
-        said = " ".join(shlex.quote(line) for line in lines)
-        (self.home / ".bashrc").write_text(f"printf '%s\\n' {said}\nprintf '%s\\n' {said} >&2\n")
+        """Let its .bashrc print these lines on both outputs."""
+        text = " ".join(shlex.quote(line) for line in lines)
+        (self.home / ".bashrc").write_text(f"printf '%s\\n' {text}\nprintf '%s\\n' {text} >&2\n")
 
     def close(self) -> None:
         self.server.close()
 
     def _replace_programs(self, commands: Commands) -> None:
-        """The same implementation is judged here as everywhere: `-D hive=…`."""
+        """The same implementation is judged on every machine: `-D hive=…`."""
         for role, command in commands.replaced.items():
             self.put_program(INSTALLED[role], f'exec {command} "$@"')
 
@@ -151,9 +151,9 @@ def add_node(
     address: str | None = None,
     namespace: str | None = None,
 ) -> Node:
-    """Another machine with an SSH server, into which this world's user may log in.
+    """Add a machine with an SSH server, into which this world's user may log in.
 
-    `kind` is embedded or sshd. Without an `address` it hangs on the world's network.
+    `kind` is embedded or sshd. Without an `address` it is on the world's network.
     """
     address = address or world.network.address(21 + len(world.nodes))
     root = world.root / "nodes" / name

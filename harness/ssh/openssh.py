@@ -1,7 +1,7 @@
-"""A node's SSH server that is OpenSSH's own, for the scenarios tagged @sshd.
+"""OpenSSH's own sshd as a node's SSH server, for the scenarios tagged @sshd.
 
-It runs as whoever runs the harness, so every login is theirs; what makes it a login on the node
-(HOME, PATH, the marks) is set for each session by SetEnv.
+It runs as the user who runs the harness, so every login is theirs; what makes it a login on the
+node (HOME, PATH, the marks) is set for each session by SetEnv.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _SESSION = re.compile(r"^Starting session: (.*) for \S+ from")
 
 
 class OpenSshServer:
-    """Serves from its creation on; `log` is what its own log says."""
+    """Serves from its creation on; `log` is read from sshd's own log."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class OpenSshServer:
         wait_until("sshd to listen", self._answers, 10)
 
     def refuse(self) -> None:
-        """Nothing listens any more; open connections stay."""
+        """Stop listening; open connections stay."""
         if self._process:
             self._process.terminate()
             self._process.wait(5)
@@ -93,7 +93,7 @@ class OpenSshServer:
 
     @property
     def log(self) -> SshLog:
-        """Its moments are those of the reading: sshd writes none that fine."""
+        """The times are those of the reading, since sshd writes none that are precise enough."""
         log, now = SshLog(), time.monotonic()
         for line in (self._folder / "sshd.log").read_text(errors="replace").splitlines():
             if found := _CONNECTED.match(line):

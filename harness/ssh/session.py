@@ -23,11 +23,10 @@ _HEARD_BYTES = 8192
 
 @dataclass(frozen=True)
 class Account:
-    """Where a node's sessions begin, and with what in their environment.
+    """Where a node's sessions begin, and with which environment.
 
-    `environment` is asked at each session. Every session is started as `sh -c COMMAND`, as sshd
-    does it with the login's shell; like bash under sshd it reads ~/.bashrc first, where there is
-    one.
+    `environment` is called for each session. Every session is started as `sh -c COMMAND`, as sshd
+    does with the login shell; like bash under sshd it reads ~/.bashrc first, if there is one.
     """
 
     home: Path
@@ -42,8 +41,8 @@ class Account:
 class Session(asyncssh.SSHServerProcess[bytes]):
     """Started in a session and process group of its own, like sshd's.
 
-    When the connection is lost the process goes on: it finds the end of its standard input, and
-    nobody who reads what it writes.
+    When the connection is lost the process goes on: its standard input ends, and nothing reads its
+    output any more.
     """
 
     def __init__(self, account: Account, log: SshLog) -> None:
@@ -51,19 +50,19 @@ class Session(asyncssh.SSHServerProcess[bytes]):
         self._account = account
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
-        self._heard = bytearray()
+        self._received = bytearray()
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Its beginning is kept; all of it goes to the command."""
-        self._heard += data[: _HEARD_BYTES - len(self._heard)]
+        """Keep the beginning; pass everything to the command."""
+        self._received += data[: _HEARD_BYTES - len(self._received)]
         super().data_received(data, datatype)
 
     def signal_received(self, signal: str) -> None:
-        """To the whole group. (OpenSSH does so too, but silently not for root.)"""
+        """Send it to the whole group. OpenSSH does the same, but silently not for root."""
         self._send(f"SIG{signal}")
 
     def add_cleanup_task(self, task: Awaitable[Any]) -> None:
-        """Nobody waits for a session to be closed."""
+        """Nothing waits for a session to be closed."""
         if inspect.iscoroutine(task):
             task.close()
 
@@ -75,9 +74,9 @@ class Session(asyncssh.SSHServerProcess[bytes]):
         return _Files(channel, self._account.home)
 
     def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> Awaitable[None]:
-        """Not asyncio's own subprocesses: those end with the loop, and these must not.
+        """Start the command without asyncio's subprocesses, which would end with the loop.
 
-        Spawned on the server's thread: PDEATHSIG is tied to the thread that spawns.
+        It is spawned on the server's thread: PDEATHSIG is tied to the thread that spawns.
         """
         text = str(process.command or "")
         self._child = subprocess.Popen(
@@ -89,12 +88,12 @@ class Session(asyncssh.SSHServerProcess[bytes]):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        command = Command(time.monotonic(), text, self._child.pid, heard=self._heard)
+        command = Command(time.monotonic(), text, self._child.pid, received=self._received)
         self._log.commands.append(command)
         return self._serve(process, self._child, command)
 
     def _ends(self) -> str:
-        """As sshd writes it: client's address and port, server's address and port."""
+        """As sshd writes it: the client's address and port, then the server's."""
         client = self.get_extra_info("peername")
         server = self.get_extra_info("sockname")
         return f"{client[0]} {client[1]} {server[0]} {server[1]}"
@@ -126,7 +125,7 @@ class Session(asyncssh.SSHServerProcess[bytes]):
 
 
 class _Files(asyncssh.SFTPServer):
-    """The whole disk; what is relative is so to the node's home."""
+    """The whole disk; relative paths begin at the node's home."""
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], home: Path) -> None:
         super().__init__(channel)

@@ -1,4 +1,4 @@
-"""The hive's catalog, as SQLite itself reads it, and the models folder, as the disk has it."""
+"""The hive's catalog, as SQLite reads it, and the models folder, as the disk has it."""
 
 import contextlib
 import hashlib
@@ -40,19 +40,19 @@ def rows(world: Machine) -> list[dict[str, Any]]:
 
 
 def integrity_check(database: Path) -> str:
-    """What SQLite says of a file as a whole: "ok", or what is wrong with it."""
+    """Return what SQLite says about the whole file: "ok", or what is wrong."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
         return str(found.execute("PRAGMA integrity_check").fetchone()[0])
 
 
 def find(world: Machine, provider: str, reference: str) -> list[dict[str, Any]]:
-    """By the two columns that name a model."""
+    """Return the rows with these two values, which together name a model."""
     query = "SELECT * FROM models WHERE provider = ? AND reference = ?"
     return _select(world, query, provider, reference)
 
 
 def row(world: Machine, reference: str) -> dict[str, Any]:
-    """The only one, of a model from the Hub."""
+    """Return the only row of a model from the Hub."""
     found = find(world, "hf", reference)
     assert len(found) == 1, f"one row for {reference} was expected: {rows(world)}"
     return found[0]
@@ -67,7 +67,7 @@ def _select(world: Machine, query: str, *values: str) -> list[dict[str, Any]]:
 
 
 def damage(world: World) -> bytes:
-    """Noise over the whole file, as after a disk's death; what it holds now."""
+    """Overwrite the whole file with noise, as after a disk failure, and return the noise."""
     path = database_file(world)
     noise = random.Random(0).randbytes(path.stat().st_size)
     path.write_bytes(noise)
@@ -77,21 +77,21 @@ def damage(world: World) -> bytes:
 
 
 def listed(world: World) -> list[dict[str, Any]]:
-    """The hive's own list, over HTTP."""
+    """Return the hive's own list, over HTTP."""
     reply = world.call("GET", f"{world.hive_url}/v1/models")
     assert reply.status == 200, (reply.status, reply.body)
     return list(reply.json["models"])
 
 
 def listed_as(world: World, reference: str) -> dict[str, Any]:
-    """Its only row of that reference."""
+    """Return its only row with that reference."""
     found = [row for row in listed(world) if row["reference"] == reference]
     assert len(found) == 1, (reference, listed(world))
     return found[0]
 
 
 def set_aside_file(world: World) -> Path:
-    """The damaged catalog."""
+    """Return the file to which the damaged catalog was moved."""
     found = list(database_file(world).parent.iterdir())
     aside = [path for path in found if path.name.startswith("models.db.damaged-")]
     assert len(aside) == 1, f"one file put aside was expected: {found}"
@@ -109,13 +109,13 @@ def only_partial_file(world: World) -> Path:
 
 
 def models_on_disk(world: Machine) -> list[str]:
-    """Every finished file below the models folder, by its path in there."""
+    """Return the path of every complete file in the models folder, relative to that."""
     found = world.models.rglob("*.gguf")
     return sorted(str(path.relative_to(world.models)) for path in found)
 
 
 def add_file(world: World, content: Path, name: str) -> Path:
-    """As a person with a file manager does."""
+    """Copy it there, as a user with a file manager would."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(content, path)
@@ -123,7 +123,7 @@ def add_file(world: World, content: Path, name: str) -> Path:
 
 
 def link_file(world: World, content: Path, name: str) -> Path:
-    """For what is too large to be copied."""
+    """Link what is too large to be copied."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(content)

@@ -1,4 +1,4 @@
-"""Many people at one worker: each asks, some leave in the middle, the next takes the place."""
+"""Many clients at one worker: each asks, some leave in the middle, the next one takes the slot."""
 
 import http.client
 import itertools
@@ -17,7 +17,7 @@ _WITHIN_S = 60
 
 @dataclass(frozen=True)
 class Plan:
-    """`leaves` is how: "", "DELETE" or "closes"; `after` how many tokens it has seen by then."""
+    """`leaves` says how: "", "DELETE" or "closes"; `after` how many tokens."""
 
     number: int
     leaves: str = ""
@@ -25,7 +25,7 @@ class Plan:
 
 
 class ConcurrentClients:
-    """`wrong` tells every stream that did not go as planned; empty is good."""
+    """`failures` names every stream that did not go as planned; empty is good."""
 
     def __init__(self, worker: StandaloneWorker, tokens: int) -> None:
         self._worker = worker
@@ -36,7 +36,7 @@ class ConcurrentClients:
         self.cut_short = 0
 
     def run(self, client_plans: list[Plan], at_once: int) -> None:
-        """All of them, never more than `at_once` at the same time."""
+        """Run all of them, never more than `at_once` at the same time."""
         self._turns = iter(client_plans)
         threads = [threading.Thread(target=self._queue, daemon=True) for _ in range(at_once)]
         for thread in threads:
@@ -78,7 +78,7 @@ class ConcurrentClients:
         self.cut_short += not stream.named("done")
 
     def _ask(self, plan: Plan) -> EventStream | None:
-        """None while the one who left just now is still being shown out."""
+        """Return None while the worker is still cleaning up after the client that left."""
         stream = self._worker.ask(f"Story number {plan.number}: once upon a time", self._tokens)
         if stream.refused is None:
             return stream
@@ -87,7 +87,7 @@ class ConcurrentClients:
 
 
 def client_plans(count: int, tokens: int, seed: int) -> list[Plan]:
-    """Every third leaves, by DELETE and by closing in turn, at moments which `seed` determines."""
+    """Every third client leaves, by DELETE or by closing, at a moment chosen by `seed`."""
     moments = random.Random(seed)
     ways = itertools.cycle(["DELETE", "closes"])
     return [

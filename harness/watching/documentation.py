@@ -1,4 +1,4 @@
-"""The commands of a page of the documentation, and what it says that they show."""
+"""The commands on a page of the documentation, and the output that it shows for them."""
 
 import re
 import stat
@@ -20,7 +20,7 @@ _QUEEN = "http://127.0.0.1:8080"
 
 @dataclass
 class Example:
-    """A command as it is typed, and the lines below it; `shows` where the page says them."""
+    """A command as it is typed, and the lines below it; `shows` if the page shows its output."""
 
     command: str
     shown: list[str] = field(default_factory=list)
@@ -28,9 +28,9 @@ class Example:
 
 
 def examples(page: str) -> list[Example]:
-    """In the order of the page, a path in the repository; those of one page build on each other.
+    """Return the examples in the order of the page; those of one page build on each other.
 
-    A block without prompts is commands only.
+    `page` is a path in the repository. A block without prompts contains only commands.
     """
     text = (_ROOT / page).read_text(encoding="utf-8")
     return [example for block in _BLOCK.findall(text) for example in _in_block(block)]
@@ -50,7 +50,7 @@ def _in_block(block: str) -> list[Example]:
 
 
 def without(found: list[Example], beginnings: Collection[str]) -> list[Example]:
-    """Those that are typed: the others begin as told, and each of these is in the page."""
+    """Leave out the commands with these beginnings, each of which must be on the page."""
     left_out = {
         beginning: [each for each in found if each.command.startswith(beginning)]
         for beginning in beginnings
@@ -60,7 +60,7 @@ def without(found: list[Example], beginnings: Collection[str]) -> list[Example]:
 
 
 def type_in_a_shell(world: World, command: str) -> Run:
-    """As a person's shell takes it: redirections, quotes and comments as well."""
+    """Run it as the user's shell would: with redirections, quotes and comments."""
     if world.commands.replaced and "PATH" not in world.extra_environment:
         folder = _programs(world)
         world.extra_environment["PATH"] = f"{folder}:{world.environment()['PATH']}"
@@ -68,7 +68,7 @@ def type_in_a_shell(world: World, command: str) -> Run:
 
 
 def _programs(world: World) -> Path:
-    """The programs that are judged, under the names that the documentation has for them."""
+    """Return a folder with the judged programs under their documented names."""
     folder = world.root / "programs"
     folder.mkdir()
     for role, command in world.commands.replaced.items():
@@ -79,8 +79,9 @@ def _programs(world: World) -> Path:
 
 
 def differences(example: Example, world: World, run: Run) -> list[str]:
-    """What is shown and does not come, and what goes to standard output and is not shown; figures
-    may differ. A line of … stands for lines of standard error."""
+    """Return the lines that the page shows and the program does not print, and those of standard
+    output that the page does not show. Numbers may differ. A line of … stands for lines of standard
+    error."""
     out, errors = (
         [_shape(line) for line in _at_home(text, world).splitlines()]
         for text in (run.stdout.text, run.stderr.text)
@@ -94,12 +95,12 @@ def differences(example: Example, world: World, run: Run) -> list[str]:
 
 
 def _at_home(text: str, world: World) -> str:
-    """As a reader's machine would have it."""
+    """Return the text as it would be on a reader's machine."""
     return text.replace(str(world.home), _HOME).replace(world.queen_url, _QUEEN)
 
 
 def _shape(line: str) -> str:
-    """Without its figures, and without what their width makes of a table."""
+    """Remove the numbers, and the padding that depends on their width."""
     line = re.sub(r"\b[0-9a-f]{64}\b", "SHA256", line)
     line = re.sub(r"\bcorrelation id: [0-9a-f]{16}\b", "CORRELATION-ID", line)
     line = re.sub(r"\bworker-[0-9a-f-]{36}\b", "WORKER-ID", line)

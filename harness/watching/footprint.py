@@ -1,6 +1,6 @@
 """What the programs leave on the disk and hold while they run: databases, files, connections.
 
-And where the API key must not stand, and what no typed word may have run.
+Also where the API key must not be, and whether a typed word was run as a command.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ _MAGIC = b"SQLite format 3\0"
 
 
 def versions(world: World) -> dict[str, tuple[int, str]]:
-    """What each of the four programs answers, with its exit code."""
+    """Return what each of the four programs answers, with its exit code."""
     runs = {name: world.start(f"{name} --version") for name in INSTALLED.values()}
     return {name: (run.wait(within=10), run.stdout.text) for name, run in runs.items()}
 
 
 def installed_version() -> str:
-    """The package's, as pip knows it."""
+    """Return the package's version, as pip knows it."""
     return version("rbee")
 
 
@@ -45,7 +45,7 @@ def state_files(home: Path) -> set[str]:
 
 
 def databases(folder: Path) -> list[Path]:
-    """Every file below that SQLite wrote, whatever its name."""
+    """Return every file in the folder that SQLite wrote, whatever its name."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and _is_database(path))
 
 
@@ -61,7 +61,7 @@ def open_databases(process: psutil.Process) -> list[Path]:
 
 
 def peers(process: psutil.Process) -> set[tuple[str, int]]:
-    """Whom it is connected to."""
+    """Return the addresses to which it is connected."""
     connections = process.net_connections(kind="inet")
     return {(each.raddr.ip, each.raddr.port) for each in connections if each.raddr}
 
@@ -84,7 +84,7 @@ def secret_in_processes(secret: str, processes: Iterable[psutil.Process]) -> lis
 
 
 def secret_in_files(secret: str, folder: Path, except_for: Path) -> list[str]:
-    """Every file below the folder, but the one that is meant to hold it."""
+    """Return every file in the folder that has it, except the one that may."""
     return [
         str(path)
         for path in folder.rglob("*")
@@ -93,7 +93,7 @@ def secret_in_files(secret: str, folder: Path, except_for: Path) -> list[str]:
 
 
 def injected_files(world: World) -> list[Path]:
-    """What `touch pwned` would leave, wherever a shell may have stood."""
-    stood = [Path.cwd(), Path.home(), Path("/"), Path("/tmp")]
-    found = [folder / "pwned" for folder in stood if (folder / "pwned").exists()]
+    """Return what `touch pwned` would leave, in whichever folder a shell ran it."""
+    folders = [Path.cwd(), Path.home(), Path("/"), Path("/tmp")]
+    found = [folder / "pwned" for folder in folders if (folder / "pwned").exists()]
     return [*found, *world.root.rglob("pwned")]

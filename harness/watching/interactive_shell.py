@@ -1,4 +1,4 @@
-"""A person's shell on a terminal, in which Tab completes as rbee-keeper says."""
+"""A user's shell on a terminal, in which Tab completes as rbee-keeper says."""
 
 import re
 import time
@@ -31,7 +31,7 @@ set -g fish_autosuggestion_enabled 0
 
 
 class Shell:
-    """`took` is how long the last line needed to be there."""
+    """`took` is how many seconds the last completion needed."""
 
     def __init__(self, world: World, name: str) -> None:
         self.took = 0.0
@@ -65,7 +65,7 @@ class Shell:
 
     @property
     def line(self) -> str:
-        """What stands behind the prompt."""
+        """The text behind the prompt."""
         found = re.findall(rf"^{re.escape(_PROMPT)}(.*)$", self._terminal.screen, re.MULTILINE)
         return str(found[-1]) if found else ""
 
@@ -74,7 +74,7 @@ class Shell:
         return self._terminal.screen
 
     def complete(self, typed: str) -> None:
-        """Type it in place of what is there, then Tab."""
+        """Replace the line with this text, then press Tab."""
         self._terminal.press(_KEYS_CLEAR)
         self._wait(lambda: not self.line, 5)
         self._terminal.press(typed)
@@ -83,12 +83,12 @@ class Shell:
         self._terminal.press("\t")
 
     def wait_for(self, line: str) -> None:
-        """Until it stands there, and nothing comes any more."""
+        """Wait until this is the line."""
         self._wait(lambda: self.line.rstrip() == line, 10)
         self.took = time.monotonic() - self._began
 
     def stays(self, line: str) -> bool:
-        """Whether it still stands there after a while, and nothing beside it."""
+        """Whether the screen still shows only this line after a while."""
         try:
             wait_until("another screen", lambda: self._only(line), _QUIET_S, lambda only: not only)
         except NeverHappenedError:

@@ -24,7 +24,7 @@ _NEEDS = re.compile(
     r"|(?P<weights>\d+) MB and (?P<cache>\d+) MB of KV cache)\), (?P<free>\d+) MB are free"
 )
 
-_AMOUNTS = re.compile(r"has (\d+) MB free on (\S+), and the model needs (\d+) MB")
+_AMOUNTS = re.compile(r"has (\d+) MB free on (\S+), but the model needs (\d+) MB")
 
 _FETCHED = re.compile(r"(?P<percent>\d+) % of (?P<total>\d+) MB, (?P<speed>[\d.]+) MB/s")
 
@@ -41,9 +41,9 @@ PHASES = [
 
 
 def events(stdout: str) -> list[tuple[str, Any]]:
-    """The stream's events as `--json` prints them, one a line; a half line is left out."""
-    whole = stdout[: stdout.rfind("\n") + 1]
-    lines = [json.loads(line) for line in whole.splitlines()]
+    """Return the events that `--json` prints, one a line, without an incomplete last line."""
+    complete = stdout[: stdout.rfind("\n") + 1]
+    lines = [json.loads(line) for line in complete.splitlines()]
     return [(line["event"], line.get("data")) for line in lines]
 
 
@@ -52,7 +52,7 @@ def tokens(stdout: str) -> list[dict[str, Any]]:
 
 
 def data_of(stdout: str, wanted: str) -> dict[str, Any]:
-    """The only event of that name."""
+    """Return the data of the only event with that name."""
     found = [data for name, data in events(stdout) if name == wanted]
     assert len(found) == 1, f"one {wanted!r} event was expected: {found!r}"
     return dict(found[0])
@@ -63,11 +63,11 @@ def narration(stderr: str) -> list[str]:
 
 
 def phases(stderr: str) -> list[str]:
-    """Each phase once, in the order in which it was first told."""
-    told: list[str] = []
+    """Return each phase once, in the order of its first line."""
+    found: list[str] = []
     for line in narration(stderr):
-        told += [phase for phase in PHASES if phase in line.lower() and phase not in told]
-    return told
+        found += [phase for phase in PHASES if phase in line.lower() and phase not in found]
+    return found
 
 
 def phase_line(stderr: str, phase: str) -> str:
@@ -77,7 +77,7 @@ def phase_line(stderr: str, phase: str) -> str:
 
 
 def lines_beside_the_text(stdout: str) -> list[str]:
-    """Lines which are narration, events or errors; control characters too."""
+    """Return the lines that are narration, events or errors, or have control characters."""
     return [
         line
         for line in stdout.split("\n")
@@ -89,16 +89,16 @@ def lines_beside_the_text(stdout: str) -> list[str]:
 
 
 def summary(stderr: str) -> dict[str, float]:
-    """tokens, first_ms and rate, from the last line; a hint for the next time may stand below."""
-    told = [line for line in stderr.splitlines() if line.strip() and not line.startswith("→ ")]
-    last = told[-1] if told else ""
+    """Return tokens, first_ms and rate from the last line; a hint may follow below it."""
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("→ ")]
+    last = lines[-1] if lines else ""
     match = _SUMMARY.match(last)
     assert match, f"the last line is no summary: {last!r}"
     return {name: float(value) for name, value in match.groupdict().items()}
 
 
 def memory_needs(stderr: str) -> dict[str, int]:
-    """The arithmetic of the worker preflight: required, free, and size, or weights and cache."""
+    """Return the numbers of the worker preflight: required, free, and size or weights."""
     line = next(line for line in narration(stderr) if "worker preflight: memory" in line)
     match = _NEEDS.search(line)
     assert match, f"no arithmetic in {line!r}"
@@ -106,7 +106,7 @@ def memory_needs(stderr: str) -> dict[str, int]:
 
 
 def memory_amounts(stderr: str) -> dict[str, int | str]:
-    """What VRAM_EXHAUSTED names: required and free in MB, and the device."""
+    """Return what VRAM_EXHAUSTED names: required and free in MB, and the device."""
     match = _AMOUNTS.search(stderr)
     assert match, f"no amounts in {stderr!r}"
     free, device, required = match.groups()
@@ -114,7 +114,7 @@ def memory_amounts(stderr: str) -> dict[str, int | str]:
 
 
 def wait_for_line(run: Run, words: str, within: float) -> list[str]:
-    """The lines of narration and errors, once one of them has these words."""
+    """Return the lines of narration and errors, once one of them contains these words."""
     return wait_until(
         f"{words!r} to be told",
         lambda: [*narration(run.stderr.text), *_errors(run.stderr.text)],
@@ -124,7 +124,7 @@ def wait_for_line(run: Run, words: str, within: float) -> list[str]:
 
 
 def rows(stdout: str) -> dict[str, list[str]]:
-    """A table's rows by their first cell; columns are two spaces or more apart."""
+    """Return a table's rows by their first cell; columns are two spaces or more apart."""
     cells = [re.split(r" {2,}", line) for line in stdout.splitlines() if "  " in line]
     return {first: others for first, *others in cells}
 
@@ -134,15 +134,17 @@ def _errors(stderr: str) -> list[str]:
 
 
 def download_progress(stderr: str) -> list[tuple[int, int, float]]:
-    """Each line that tells how a download goes on: percent, of how many MB, MB/s."""
+    """Return each line about a download's progress: percent, of how many MB, MB/s."""
     found = [_FETCHED.search(line) for line in narration(stderr)]
     return [
-        (int(told["percent"]), int(told["total"]), float(told["speed"])) for told in found if told
+        (int(match["percent"]), int(match["total"]), float(match["speed"]))
+        for match in found
+        if match
     ]
 
 
 def error_line(stderr: str, code: str) -> str:
-    """The only line that tells this error; narration is none."""
+    """Return the only line with this error; narration does not count."""
     (line,) = [line for line in _errors(stderr) if line.startswith(f"Error [{code}]: ")]
     return line
 
@@ -152,21 +154,21 @@ def error_codes(stderr: str) -> list[str]:
 
 
 def next_steps(stderr: str) -> list[str]:
-    """What to do about an error; for a usage error that is where to read more."""
+    """Return the advice that follows an error; for a usage error, where to read more."""
     return [line for line in stderr.splitlines() if line.strip().startswith(("→ ", "Try '"))]
 
 
 def saved_text(stderr: str, folder: Path) -> Path:
-    """The file that standard error names and the only one of its kind in the folder."""
+    """Return the file that standard error names, which must be the only one of its kind."""
     named = _SAVED.findall(stderr)
-    there = sorted(folder.glob("rbee-partial-*.txt"))
-    assert len(there) == 1, f"one saved text was expected in {folder}: {there}"
-    assert str(there[0]) in named, f"{there[0]} is not what was told: {named}"
-    return there[0]
+    files = sorted(folder.glob("rbee-partial-*.txt"))
+    assert len(files) == 1, f"one saved text was expected in {folder}: {files}"
+    assert str(files[0]) in named, f"{files[0]} is not the one that was named: {named}"
+    return files[0]
 
 
 def tokens_so_far(stderr: str, wanted: int) -> int:
-    """n of "n of m tokens"."""
+    """Return n of "n of m tokens"."""
     match = re.search(rf"(\d+) of {wanted} tokens", stderr)
     assert match, stderr
     return int(match[1])
@@ -184,7 +186,7 @@ class Outcome:
 
 
 def infer_each(world: World, files: Iterable[str]) -> list[Outcome]:
-    """`rbee-keeper infer` on each; the names are those of model_files/broken.py."""
+    """Run `rbee-keeper infer` with each model; `files` are names of model_files/broken.py."""
     found = []
     for name in files:
         path = world.model_files.broken(name)
@@ -197,7 +199,7 @@ def infer_each(world: World, files: Iterable[str]) -> list[Outcome]:
 
 
 def complaints(refusal: Outcome, code: str, words: str) -> list[str]:
-    """What is wrong with it; empty where it is as it should be."""
+    """Return what is wrong with it; nothing if it is as it should be."""
     text = refusal.text.lower()
     faults = {
         f"exit code {refusal.exit_code}": refusal.exit_code != 1,
@@ -206,5 +208,5 @@ def complaints(refusal: Outcome, code: str, words: str) -> list[str]:
         "no next step": not next_steps(refusal.text),
         "a traceback": "traceback" in text,
     }
-    told = "; ".join(fault for fault, there in faults.items() if there)
-    return [f"{refusal.file}: {told}: {refusal.text.strip()!r}"] if told else []
+    problems = "; ".join(fault for fault, present in faults.items() if present)
+    return [f"{refusal.file}: {problems}: {refusal.text.strip()!r}"] if problems else []

@@ -1,4 +1,4 @@
-"""What `rbee-keeper install` leaves on this machine, and who types it."""
+"""What `rbee-keeper install` leaves on this machine, and the users who run it."""
 
 import os
 import re
@@ -22,8 +22,10 @@ def empty_home(world: World) -> None:
 
 
 def without_root(world: World) -> None:
-    """All that is started from now on is started by somebody who may write in this HOME only; and
-    may read everything, since the programs may be where only root looks."""
+    """From now on start everything as a user who may write only in this HOME.
+
+    That user may read everything, since the programs may be in a folder of root's.
+    """
     if os.geteuid() != 0:
         return
     world.root.chmod(0o755)
@@ -35,9 +37,9 @@ def without_root(world: World) -> None:
 
 
 def with_config_files(world: World, names: list[str]) -> dict[str, int]:
-    """Those of RBEE_CONFIG, user and system, each with a limit of the queue of its own.
+    """Write the config files RBEE_CONFIG, user and system, each with another queue limit.
 
-    For a system's, /etc is a copy of this machine's, which nobody but the world's programs sees.
+    For the system's, /etc is a copy of this machine's that only the world's programs see.
     """
     limits = {"RBEE_CONFIG": 101, "user": 102, "system": 103}
     etc = world.root / "etc"
@@ -60,8 +62,8 @@ def with_config_files(world: World, names: list[str]) -> dict[str, int]:
 
 
 def with_own_system_folders(world: World) -> Path:
-    """All that is started from now on sees /etc, /usr/local/bin and /var/lib below the folder that
-    is given, in place of this machine's; nobody else does."""
+    """From now on everything sees the folders in the returned one as /etc, /usr/local/bin and
+    /var/lib; nothing outside the world does."""
     machine = world.root / "machine"
     for name in ("etc", "usr/local/bin"):
         shutil.copytree(f"/{name}", machine / name, symlinks=True, ignore_dangling_symlinks=True)
@@ -74,8 +76,8 @@ def with_own_system_folders(world: World) -> Path:
 
 
 def check_programs(world: World, folder: Path) -> None:
-    """Each says its name and a version, all of them the same."""
-    told = set()
+    """Check that each prints its name and a version, and that the versions are the same."""
+    versions = set()
     for name in INSTALLED.values():
         argv = [str(folder / name), "--version"]
         ran = subprocess.run(
@@ -83,12 +85,12 @@ def check_programs(world: World, folder: Path) -> None:
         )
         found = re.fullmatch(rf"{name}, version (\S+)\n", ran.stdout)
         assert found, (ran.stdout, ran.stderr)
-        told.add(found[1])
-    assert len(told) == 1, told
+        versions.add(found[1])
+    assert len(versions) == 1, versions
 
 
 def settings_in_force(world: World, config: Path | None) -> dict[str, Any]:
-    """The settings as a program shows them, with that config file, or with none."""
+    """Return the settings as a program shows them, with that config file, or without any."""
     environment = {**world.environment(), "HOME": str(world.root / "nobody")}
     environment |= {"RBEE_CONFIG": str(config)} if config else {}
     environment.pop("XDG_CONFIG_HOME", None)
@@ -99,8 +101,8 @@ def settings_in_force(world: World, config: Path | None) -> dict[str, Any]:
 
 
 def uncommented(world: World, config: Path) -> tuple[Path, set[tuple[str, str]]]:
-    """The file with every setting in force that is commented out in it; and all settings that it
-    names, those without a default by their example."""
+    """Return the file with every setting uncommented, and all settings that it names, including
+    those without a default, which are shown by an example."""
     text = config.read_text()
     file = world.root / "taken-in.toml"
     file.write_text(_SETTING.sub("", text))
@@ -114,7 +116,7 @@ def uncommented(world: World, config: Path) -> tuple[Path, set[tuple[str, str]]]
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
-    """Every path below a folder, with its mode and what it holds."""
+    """Return every path in a folder, with its mode and its content."""
     found = {}
     for path in sorted(folder.rglob("*")):
         held = str(path.readlink()) if path.is_symlink() else ""
@@ -125,7 +127,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def advised_command(text: str, about: str) -> str:
-    """What is to be typed, by the step that says `about`."""
+    """Return the command that the step about this advises."""
     (step,) = [line for line in text.splitlines() if line.startswith("→ ") and about in line]
     found = _ADVICE.match(step)
     assert found, step
@@ -133,12 +135,12 @@ def advised_command(text: str, about: str) -> str:
 
 
 def run_in_shell(world: World, shell: str, line: str) -> None:
-    """In an interactive shell, which reads what a person's own would."""
+    """Run it in an interactive shell, which reads the user's own startup files."""
     _shell(world, shell, line)
 
 
 def path_in_shell(world: World, shell: str, program: str) -> str:
-    """Where a new shell finds a program."""
+    """Return where a new shell finds a program."""
     return _shell(world, shell, f"command -v {program}").splitlines()[-1]
 
 

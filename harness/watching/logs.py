@@ -16,7 +16,7 @@ _SHOWN = re.compile(r"^(?:[\w.-]+/)?(?P<source>rbee-hive|worker-[0-9a-f-]{36}) \
 
 
 def shown(stdout: str) -> list[tuple[str, str]]:
-    """Source and line, for each whole line of the output; ValueError where one has no source."""
+    """Return source and line for each complete line; ValueError for a line without a source."""
     found = []
     for line in stdout[: stdout.rfind("\n") + 1].split("\n")[:-1]:
         match = _SHOWN.match(line)
@@ -35,13 +35,13 @@ def folder(home: Path) -> Path:
 
 
 def files(home: Path, name: str) -> list[Path]:
-    """Those of one log, the newest first. `name` is that of its file without an ending."""
+    """Return the files of one log, the newest first. `name` is without the ending."""
     found = folder(home).glob(f"{name}.log*")
     return sorted(found, key=lambda path: int(path.name.rpartition(".log")[2].strip(".") or 0))
 
 
 def written(home: Path, name: str) -> list[str]:
-    """All lines that are left of a log."""
+    """Return all lines that are left of a log."""
     text = "".join(path.read_text(errors="replace") for path in reversed(files(home, name)))
     return text.splitlines()
 
@@ -51,7 +51,7 @@ def worker_log_name(worker_id: str) -> str:
 
 
 def wait_for_shown(run: Run, source: str, lines: list[str], within: float) -> None:
-    """Until exactly these lines of a source are shown."""
+    """Wait until exactly these lines of a source are shown."""
     wait_until(
         f"the {len(lines)} lines of {source}, each once",
         lambda: shown_by(run.stdout.text, source),
@@ -67,13 +67,13 @@ def move_away(home: Path, names: list[str]) -> None:
 
 
 def output_files(process: psutil.Process) -> set[str]:
-    """The files that its descriptors 1 and 2 are, as the kernel has them."""
+    """Return the files behind its descriptors 1 and 2, as the kernel has them."""
     assert alive(process), process
     return {str(Path(f"/proc/{process.pid}/fd/{number}").readlink()) for number in (1, 2)}
 
 
 def cycle_workers(world: World, times: int) -> None:
-    """Start a worker and end it, again and again, by the keeper."""
+    """Start and stop a worker with the keeper, several times."""
     for _ in range(times):
         started = world.start("rbee-keeper worker start --model smollm2 --quiet")
         assert started.wait(within=40) == 0, started.stderr.text
@@ -87,12 +87,12 @@ _TRAIL = re.compile(r"^\[debug\] (.*)$", re.MULTILINE)
 
 
 def correlation_ids(text: str) -> list[str]:
-    """The correlation ids that a person is told."""
+    """Return the correlation ids that are shown to the user."""
     return _MARK.findall(text)
 
 
 def last_correlation_id(stderr: str) -> str:
-    """The one with which an error ends."""
+    """Return the id with which an error ends."""
     lines = stderr.rstrip().splitlines()
     found = _MARK.match(lines[-1]) if lines else None
     assert found, f"standard error does not end with a correlation id: {stderr!r}"
@@ -100,7 +100,7 @@ def last_correlation_id(stderr: str) -> str:
 
 
 def lines_with_id(world: World, program: str, mark: str) -> list[str]:
-    """The lines of a program's logs which carry the id as every line carries its own."""
+    """Return the lines of a program's logs that carry this id."""
     folder = world.home / ".rbee" / "logs"
     files = list(folder.glob(f"{program}*.log"))
     assert files, f"no log of {program} in {folder}"
@@ -112,11 +112,11 @@ def _lines(file: Path) -> list[str]:
 
 
 def debug_lines(stderr: str) -> list[str]:
-    """What --debug added."""
+    """Return what --debug added."""
     return _TRAIL.findall(stderr)
 
 
 def has_request(lines: Iterable[str], request: str) -> bool:
-    """With when it began, its status, and how long it took."""
+    """Whether a line has the request with its beginning, status and duration."""
     wanted = re.compile(rf" *\d+\.\d+ s  {re.escape(request)}: \d{{3}}, after \d+ ms")
     return any(wanted.fullmatch(line) for line in lines)

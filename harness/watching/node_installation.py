@@ -28,7 +28,7 @@ _ENVIRONMENT = ".venv"
 
 
 class Repository:
-    """This working tree, as it is now, on a branch of another name; features call it
+    """This working tree as it is now, on a branch with another name; features call it
     <repository>."""
 
     def __init__(self, world: World, branch: str) -> None:
@@ -45,13 +45,13 @@ class Repository:
         world.placeholders["repository"] = str(self.folder)
 
     def release(self, version: str) -> None:
-        """Another version on its branch."""
+        """Commit another version to its branch."""
         file = self.folder / "rbee" / "__init__.py"
         file.write_text(_VERSION.sub(f'__version__ = "{version}"', file.read_text()))
         self.commit = self._commit()
 
     def break_dependencies(self) -> None:
-        """What is on its branch needs something that is nowhere."""
+        """Let what is on its branch need a package that does not exist."""
         file = self.folder / "pyproject.toml"
         file.write_text(_CLICK.sub('"click>=8888"', file.read_text()))
         self.commit = self._commit()
@@ -79,7 +79,7 @@ def git(folder: Path, *words: str) -> str:
 
 
 def share_pip_cache(node: Node) -> None:
-    """The node's pip knows what the runner's does, so that llama.cpp is not compiled once more."""
+    """Give the node's pip this machine's cache, so that llama.cpp is not compiled again."""
     words = [sys.executable, "-m", "pip", "cache", "dir"]
     cache = subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
     (node.home / ".cache").mkdir(exist_ok=True)
@@ -91,7 +91,7 @@ def share_pip_cache(node: Node) -> None:
 
 
 def make_offline(node: Node) -> None:
-    """No git, and no package index answers; whatever else this machine has is there."""
+    """Take away git and the package index; every other program of this machine is there."""
     folder = node.root / "programs"
     folder.mkdir()
     for place in ("/usr/local/bin", "/usr/bin", "/bin"):
@@ -111,7 +111,7 @@ def make_offline(node: Node) -> None:
 
 
 def fake_python(node: Node, version: str) -> None:
-    """Whatever Python is asked for there, it is of this version."""
+    """Let every Python on the node be of this version."""
     for name in _PYTHONS:
         node.put_program(name, f"echo {version}")
 
@@ -128,24 +128,24 @@ def folder_contents(node: Node, folder: str) -> list[str]:
 
 
 def home_listing(node: Node) -> dict[str, str]:
-    """Everything in its home: a file by what is in it, a folder or link by what it is."""
+    """Return everything in its home: files by their hash, folders and links by their kind."""
 
-    def told(path: Path) -> str:
+    def describe(path: Path) -> str:
         if path.is_symlink():
             return f"link to {path.readlink()}"
         return "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
 
-    return {str(path.relative_to(node.home)): told(path) for path in node.home.rglob("*")}
+    return {str(path.relative_to(node.home)): describe(path) for path in node.home.rglob("*")}
 
 
 def pip_processes(node: Node) -> list[str]:
-    """The command lines of those that run there."""
+    """Return the command lines of the installs that run on the node."""
     lines = [processes.describe(process) for process in node.processes()]
     return [line for line in lines if "-m pip install" in line]
 
 
 def hive_version(node: Node, folder: str) -> str:
-    """What the installed program says there when it is asked."""
+    """Return the version that the installed program prints on the node."""
     program = node.home / folder / _ENVIRONMENT / "bin" / "rbee-hive"
     done = subprocess.run(
         [program, "--version"],
@@ -168,13 +168,13 @@ def worker_detects(node: Node, folder: str) -> bool:
 
 
 def narrated_steps(stderr: str, node: str) -> list[str]:
-    """Which of the three steps were told, in order, in lines that name the node."""
-    told: list[str] = []
+    """Return which of the three steps were narrated, in order, in lines that name the node."""
+    found: list[str] = []
     for line in keeper_output.narration(stderr):
         step = line.split()[2].rstrip(":")
-        if step in _STEPS and node in line and step not in told:
-            told.append(step)
-    return told
+        if step in _STEPS and node in line and step not in found:
+            found.append(step)
+    return found
 
 
 _PACKAGE_VERSION = re.compile(r'^(__version__ = )"([^"]+)"', re.MULTILINE)
@@ -182,36 +182,36 @@ _PROGRAMS = {"hive": "rbee.hive", "worker": "rbee.worker"}
 
 
 def copy_programs(folder: Path) -> None:
-    """The console scripts, which run from wherever they stand."""
+    """Copy the console scripts, which run from any folder."""
     folder.mkdir(parents=True)
     for name in INSTALLED.values():
         shutil.copy(SCRIPTS / name, folder / name)
 
 
 def install_version(node: Node, version: str) -> None:
-    """First on the node's PATH from now on: the same package, with another version."""
+    """Put the same package with another version first on the node's PATH."""
     folder = node.root / f"rbee-{version}"
     package = shutil.copytree(
         _package(), folder / "rbee", ignore=shutil.ignore_patterns("__pycache__")
     )
-    told = package / "__init__.py"
-    text, count = _PACKAGE_VERSION.subn(rf'\1"{version}"', told.read_text())
-    assert count == 1, f"no version in {told}"
-    told.write_text(text)
+    source = package / "__init__.py"
+    text, count = _PACKAGE_VERSION.subn(rf'\1"{version}"', source.read_text())
+    assert count == 1, f"no version in {source}"
+    source.write_text(text)
     for role, module in _PROGRAMS.items():
         script = f'PYTHONPATH="{folder}" exec {sys.executable} -m {module} "$@"'
         node.put_program(INSTALLED[role], script)
 
 
 def package_version() -> str:
-    """Of the package that is installed."""
+    """Return the version of the installed package, read from its source."""
     found = _PACKAGE_VERSION.search((_package() / "__init__.py").read_text())
     assert found
     return found[2]
 
 
 def _package() -> Path:
-    """Found, not imported."""
+    """The folder is found without importing the package."""
     found = importlib.util.find_spec("rbee")
     assert found, "rbee is not installed"
     assert found.origin

@@ -1,4 +1,4 @@
-"""The queen's registry of nodes, as SQLite itself reads it."""
+"""The queen's registry of nodes, as SQLite reads it."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ _STRUCTURED = ("backends", "devices")
 
 
 def rows(world: World) -> list[dict[str, Any]]:
-    """By name; none where there is no file. `backends` and `devices` are JSON in the file."""
+    """Return the rows by name, none if there is no file, with JSON columns decoded."""
     file = world.home / ".rbee" / "beehives.db"
     if not file.exists():
         return []
@@ -33,12 +33,12 @@ def only_row(world: World) -> dict[str, Any]:
 
 
 def from_json(stdout: str) -> Any:
-    """What `--json` printed."""
+    """Return what `--json` printed."""
     return json.loads(stdout)
 
 
 def parse_value(text: str) -> Any:
-    """`true`, `9200`, `["cpu"]` as what they are, and everything else as it stands."""
+    """Return `true`, `9200` or `["cpu"]` as JSON has them, and everything else as it is."""
     try:
         return json.loads(text)
     except ValueError:
@@ -50,6 +50,6 @@ def seconds_ago(moment_unix: float) -> float:
 
 
 def current_minutes() -> list[str]:
-    """As a clock on the wall shows it; the one before too, which may just have ended."""
+    """Return this minute as a clock shows it, and the one before, which may just have ended."""
     moments = (time.time(), time.time() - 60)
     return [time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) for moment in moments]

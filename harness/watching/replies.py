@@ -16,7 +16,7 @@ from harness.world.http_client import EventStream, Reply
 
 @dataclass(frozen=True)
 class ErrorReply:
-    """`status` is the one of HTTP: 200 where the error came as an event."""
+    """`status` is the HTTP status: 200 if the error came as an event."""
 
     status: int
     headers: Message
@@ -41,7 +41,7 @@ def error_of(reply: Reply) -> ErrorReply:
 
 
 def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
-    """The stream's refusal, or its error event once it has ended."""
+    """Return the stream's refusal, or its error event once it has ended."""
     if stream.refused is not None:
         return error_of(stream.refused)
     stream.wait_for_end(within)
@@ -59,7 +59,7 @@ def _envelope(body: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Embeddings:
-    """One row a text."""
+    """One row for each text."""
 
     matrix: npt.NDArray[np.float64]
     indices: list[int]
@@ -69,7 +69,7 @@ class Embeddings:
         return [float(length) for length in np.linalg.norm(self.matrix, axis=1)]
 
     def greatest_difference(self, one: int, other: int) -> float:
-        """The greatest difference of two numbers at the same place."""
+        """The greatest difference between two numbers in the same place."""
         return float(np.abs(self.matrix[one] - self.matrix[other]).max())
 
     def cosine(self, one: int, other: int) -> float:

@@ -41,7 +41,7 @@ class StandaloneHive:
         return (self.node.home / ".rbee" / "api_key").read_text().strip()
 
     def workers(self) -> list[dict[str, Any]]:
-        """Its rows, as it tells them itself."""
+        """Its own list of workers."""
         reply = call("GET", f"{self.node.hive_url}/v1/workers/list", key=self.key)
         assert reply.status == 200, (reply.status, reply.body)
         return list(reply.json["workers"])
@@ -52,11 +52,11 @@ class StandaloneHive:
         return found[0]
 
     def process(self) -> psutil.Process:
-        """Who listens at its address, as /proc has it."""
+        """The process that listens at its address."""
         return next(each for each in self.node.processes() if each.pid == self.run.pid)
 
     def add(self, world: World) -> None:
-        """The queen is told of it."""
+        """Add its node to the queen's registry."""
         added = world.start(
             f"rbee-keeper setup add-node --name {self.node.name}"
             f" --hive-url {self.node.hive_url} --api-key-file {self.key_file}"
@@ -65,8 +65,8 @@ class StandaloneHive:
 
 
 def start_owned_hive(world: World, **secret: str) -> Run:
-    """A hive whose lifeline the harness holds; `secret` is told on its first line. It asks for the
-    world's key."""
+    """Start a hive whose lifeline the harness holds; `secret` goes into its first line. The hive
+    asks for the world's key."""
     if not world.key_file.exists():
         world.key_file.parent.mkdir(mode=0o700, exist_ok=True)
         world.key_file.write_text(secrets.token_urlsafe(32) + "\n")
@@ -85,6 +85,6 @@ def start_owned_hive(world: World, **secret: str) -> Run:
 
 
 def _end(run: Run) -> None:
-    """As when the queen goes."""
+    """Close the lifeline, as when the queen ends."""
     run.close_stdin()
     run.wait(within=15)

@@ -21,7 +21,7 @@ from harness.world.world import World
 
 
 class StandaloneWorker:
-    """Listens and is ready. `status` follows what it says of its slots, from the first on."""
+    """Listening and ready. `status` follows the events about its slots, from the first on."""
 
     def __init__(self, world: World, flags: str) -> None:
         self._world = world
@@ -47,12 +47,12 @@ class StandaloneWorker:
         return self._world.call("DELETE", f"{self.url}/v1/inference/{request_id}")
 
     def ask(self, prompt: str, max_tokens: int, **fields: object) -> EventStream:
-        """Greedy, and to the last token, unless `fields` say otherwise. It may be refused."""
+        """Ask greedily, to the last token, unless `fields` say otherwise. It may be refused."""
         body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
         return self._world.stream("POST", f"{self.url}/v1/inference", {**body, **fields})
 
     def chat(self, messages: list[dict[str, str]], max_tokens: int) -> EventStream:
-        """A conversation's next turn, asked and waited for."""
+        """Ask for a conversation's next turn, and wait for it."""
         body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0}
         stream = self._world.stream("POST", f"{self.url}/v1/inference", body)
         assert stream.refused is None, stream.refused
@@ -60,28 +60,28 @@ class StandaloneWorker:
         return stream
 
     def answer(self, prompt: str, max_tokens: int, **fields: object) -> EventStream:
-        """Asked and waited for."""
+        """Ask, and wait for the answer."""
         stream = self.ask(prompt, max_tokens, **fields)
         assert stream.refused is None, stream.refused
         stream.wait_for_end(within=60)
         return stream
 
     def free_slots(self) -> int:
-        told = self.status.named("status")
-        return int(told[-1].data["slots_available"]) if told else 0
+        events = self.status.named("status")
+        return int(events[-1].data["slots_available"]) if events else 0
 
     def wait_for_free(self, slots: int, within: float) -> float:
-        """The moment at which the worker told that so many slots are free."""
+        """Return the moment at which the worker said that so many slots are free."""
         wait_until(
             f"{slots} free slots",
             lambda: [event.data for event in self.status.named("status")][-1:],
             within,
-            lambda told: told and told[0]["slots_available"] == slots,
+            lambda events: events and events[0]["slots_available"] == slots,
         )
         return self.status.named("status")[-1].at
 
     def wait_for_computing(self, cpu_s: float) -> None:
-        """Until the worker has used so much processor time from now on: it is at work."""
+        """Wait until the worker has used this much more processor time: it is at work."""
         began = self._cpu_s()
         wait_until("the worker to compute", lambda: self._cpu_s() - began >= cpu_s, 60)
 
@@ -113,7 +113,7 @@ def tokens_between(stream: EventStream, began: float, ended: float) -> int:
 
 
 def now() -> float:
-    """On the clock by which events are stamped."""
+    """The time on the clock that stamps events."""
     return time.monotonic()
 
 
@@ -130,14 +130,14 @@ _WORDS = (
 
 
 def prompt_of_words(count: int, seed: int = 0) -> str:
-    """The same for the same arguments; in this vocabulary most of these words are one token."""
+    """Return the same text for the same arguments; most of these words are one token here."""
     words = _WORDS.split()
     choose = random.Random(seed)
     return " ".join(choose.choice(words) for _ in range(count))
 
 
 class CallbackListener(ThreadingHTTPServer):
-    """`received` is each callback's body; `ready_then` what the worker's /v1/ready said by then."""
+    """`received` is each callback's body; `ready_then` what /v1/ready said then."""
 
     daemon_threads = True
 

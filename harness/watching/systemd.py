@@ -1,6 +1,6 @@
-"""systemd, as far as two units need it: it starts what they say, and stops it as they say.
+"""As much of systemd as two units need: it starts and stops what they say, as they say.
 
-A unit's processes are told by a mark in their environment, in place of a control group.
+A unit's processes are found by a mark in their environment, in place of a control group.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _MARK = "HARNESS_UNIT"
 
 
 class Unit:
-    """One of the person's units."""
+    """One of the user's units."""
 
     def __init__(self, world: World, name: str) -> None:
         self.name = name
@@ -40,7 +40,7 @@ class Unit:
         return float(self._said("TimeoutStopSec"))
 
     def start(self) -> None:
-        """Type=exec, until it listens. It has no more of an environment than a service has."""
+        """Type=exec, until it listens. Its environment is as small as a service's."""
         assert self._said("Type") == "exec", self._said("Type")
         world = self._world
         mark = {key: world.environment()[key] for key in ("HOME", "TMPDIR", "HARNESS_WORLD")}
@@ -54,7 +54,7 @@ class Unit:
         assert ready["pid"] == self._run.pid, ready
 
     def stop(self) -> int:
-        """The exit code; `killed` are those that TERM to the first one did not end in time."""
+        """Return the exit code; `killed` are the processes that were still alive after TERM."""
         assert self._said("KillMode") == "mixed", self._said("KillMode")
         assert self._run
         self._run.send(signal.SIGTERM)
@@ -81,8 +81,8 @@ class Unit:
 
 
 def verify_units(folder: Path, kind: str) -> str:
-    """What systemd itself says of all units in a folder. Those of a system below another root are
-    looked at where their programs are in /usr/local/bin."""
+    """Return what systemd itself says about all units in a folder. System units below another root
+    are checked with their programs in /usr/local/bin."""
     units = [str(path) for path in sorted(folder.glob("*.service"))]
     assert units, f"no units in {folder}"
     prefix = []

@@ -15,7 +15,7 @@ _BAR = re.compile(r"[━╸╺]{3}")
 
 
 def without_spaces(text: str) -> str:
-    """Without any space: a terminal breaks words where its line ends."""
+    """Remove all space: a terminal breaks words where its line ends."""
     return "".join(text.split())
 
 
@@ -28,7 +28,7 @@ def error_codes(screen: str) -> list[str]:
 
 
 def next_step(screen: str) -> str:
-    """From its arrow to the details, which are indented, or to the end."""
+    """Return it from its arrow to the details, which are indented, or to the end."""
     lines = screen.splitlines()
     first = next((at for at, line in enumerate(lines) if line.startswith("→ ")), None)
     assert first is not None, f"no next step on the screen:\n{screen}"
@@ -38,21 +38,21 @@ def next_step(screen: str) -> str:
 
 
 def next_step_is_right_below(screen: str) -> bool:
-    """Whether between the error and its next step there is nothing but the error itself."""
+    """Whether there is nothing between the error and its next step."""
     error = screen[screen.index("Error [") :]
-    told = error[: error.index("\n→ ")] if "\n→ " in error else "\n\n"
-    return "\n  " not in told and "\n[" not in told
+    between = error[: error.index("\n→ ")] if "\n→ " in error else "\n\n"
+    return "\n  " not in between and "\n[" not in between
 
 
 def correlation_id(screen: str) -> str:
-    """The correlation id, which is the last thing on the screen."""
+    """Return the correlation id, which is the last thing on the screen."""
     found = _MARK.search(screen.rstrip().splitlines()[-1])
     assert found, f"the screen does not end with a correlation id:\n{screen}"
     return found[1]
 
 
 def countdowns(screens: Sequence[str]) -> dict[int, tuple[set[int], list[int]]]:
-    """Of each wait the rows that it was seen in, and the seconds as they were left."""
+    """Return for each wait the rows in which it was seen, and the seconds that were left."""
     seen: dict[int, tuple[set[int], list[int]]] = {}
     for screen in screens:
         for row, line in enumerate(screen.splitlines()):
@@ -65,12 +65,12 @@ def countdowns(screens: Sequence[str]) -> dict[int, tuple[set[int], list[int]]]:
 
 
 def finished_waits(screen: str) -> list[tuple[int, int]]:
-    """The lines that stay of the waits: which one, and how many seconds."""
+    """Return what the remaining lines say about the waits: the number of each, and its seconds."""
     return [(int(turn), int(took)) for took, turn in _WAITED.findall(screen)]
 
 
 def waiting_lines(text: str) -> list[str]:
-    """Without a terminal."""
+    """Return the lines about waits in the output without a terminal."""
     return [line for line in text.splitlines() if _WAIT.search(line) or _WAITED.search(line)]
 
 
@@ -79,18 +79,16 @@ def has_bar(screen: str) -> bool:
 
 
 def text_before_the_error(screen: str) -> str:
-    """What stands above the first word that is not the story's: of a --quiet command."""
+    """Return what is above the first word that is not the answer's, for a --quiet command."""
     ends = [screen.index(word) for word in ("Partial text", "Error [") if word in screen]
     return screen[: min(ends)]
 
 
 def saved_text(screen: str, folder: Path) -> Path:
-    """The only saved text of the folder, which the screen names."""
-    (there,) = folder.glob("rbee-partial-*.txt")
-    assert without_spaces(str(there)) in without_spaces(screen), (
-        f"{there} is not named on:\n{screen}"
-    )
-    return there
+    """Return the only saved text of the folder, which the screen names."""
+    (file,) = folder.glob("rbee-partial-*.txt")
+    assert without_spaces(str(file)) in without_spaces(screen), f"{file} is not named on:\n{screen}"
+    return file
 
 
 _ANY_BAR = re.compile(r"[━─#]{4,}")
@@ -99,12 +97,12 @@ _FULL = re.compile(r"(\d+) %.* [\d.]+ MB/s, \d+:\d\d left$")
 
 
 def bar_lines(screen: str) -> list[str]:
-    """Those on which there is a bar, or a piece of one."""
+    """Return the lines that contain a bar or a part of one."""
     return [line for line in screen.splitlines() if _ANY_BAR.search(line)]
 
 
 def bar_percentages(terminal: Terminal) -> list[int]:
-    """Each new percentage of a bar that had speed and time left beside it."""
+    """Return each new percentage of a bar with speed and time left beside it."""
     seen: list[int] = []
     for screen in list(terminal.screens):
         for line in bar_lines(screen):
@@ -115,7 +113,7 @@ def bar_percentages(terminal: Terminal) -> list[int]:
 
 
 def misplaced_bars(terminal: Terminal, columns: int) -> list[str]:
-    """Screens with two bars, or with one that reached the last column."""
+    """Return the screens with two bars, or with one that reached the last column."""
     return [
         screen
         for screen in list(terminal.screens)
@@ -124,5 +122,5 @@ def misplaced_bars(terminal: Terminal, columns: int) -> list[str]:
 
 
 def bars_drawn_since(terminal: Terminal, byte: int) -> list[str]:
-    """Each bar as it was written from that byte on, but the first: it may have been under way."""
+    """Return each bar written after that byte, without the first, which may be incomplete."""
     return _DRAWN.findall(terminal.written[byte:].decode(errors="replace"))[1:]

@@ -28,7 +28,7 @@ def workers(world: World) -> list[dict[str, Any]]:
 
 
 def workers_or_none(world: World) -> list[dict[str, Any]]:
-    """Empty too while there is no hive yet, nor a key to ask it with."""
+    """Also empty while there is no hive, or no key to ask it with."""
     return workers(world) if world.key_file.exists() else []
 
 
@@ -46,7 +46,7 @@ def only_worker(world: World) -> dict[str, Any]:
 
 
 def spawn(world: World, model: str) -> str:
-    """The url of a new worker, once it is ready."""
+    """Return the url of a new worker, once it is ready."""
     body = {"model": model, "backend": "cpu", "device": 0}
     reply = world.call("POST", f"{world.hive_url}/v1/workers/spawn", body, timeout=30)
     assert reply.status < 300, (reply.status, reply.body)
@@ -61,14 +61,14 @@ def spawn(world: World, model: str) -> str:
 
 
 def model_of(world: World, url: str) -> dict[str, Any]:
-    """What a worker says of its model."""
+    """Return what a worker says about its model."""
     reply = world.call("GET", f"{url}/v1/model")
     assert reply.status == 200, (reply.status, reply.body)
     return dict(reply.json)
 
 
 def infer(world: World, url: str, tokens: int) -> EventStream:
-    """A greedy answer of a worker, waited for."""
+    """Return a greedy answer of a worker, once it is complete."""
     body = {"prompt": "Once upon a time", "max_tokens": tokens, "temperature": 0}
     stream = world.stream("POST", f"{url}/v1/inference", {**body, "ignore_eos": True})
     assert stream.refused is None, stream.refused
@@ -84,7 +84,7 @@ def process_at(world: World, url: str) -> psutil.Process:
 
 
 def processes(world: World) -> dict[str, psutil.Process]:
-    """Queen, hive and the only worker."""
+    """Return queen, hive and the only worker."""
     return {
         "queen": process_at(world, world.queen_url),
         "hive": process_at(world, world.hive_url),
@@ -93,7 +93,7 @@ def processes(world: World) -> dict[str, psutil.Process]:
 
 
 def wait_for_state(world: World, state: str, within: float = 10) -> dict[str, Any]:
-    """Until the hive lists its only worker in that state."""
+    """Wait until the hive lists its only worker in that state."""
     rows = wait_until(
         f"one worker, and that {state}",
         lambda: workers(world),
@@ -104,7 +104,7 @@ def wait_for_state(world: World, state: str, within: float = 10) -> dict[str, An
 
 
 def queens(world: World) -> list[psutil.Process]:
-    """Every process of this world that answers as a queen, on whatever port."""
+    """Return every process of this world that answers as a queen, on whatever port."""
     found = set()
     for (host, port), process in listeners(world.processes()).items():
         reply = call("GET", f"http://{host}:{port}/health")
@@ -117,7 +117,7 @@ DAEMONS = ("queen", "hive", "worker")
 
 
 def role_of(world: World, process: psutil.Process) -> str | None:
-    """`queen`, `hive` or `worker`; None for anything else, such as a command that asks and ends."""
+    """`queen`, `hive` or `worker`; None for anything else, such as a short command."""
     try:
         words = process.cmdline()
     except psutil.Error:
@@ -140,12 +140,12 @@ def processes_of(world: World, role: str) -> list[psutil.Process]:
 
 
 def wait_for_role(world: World, role: str, within: float = 20) -> psutil.Process:
-    """The process of that role, as soon as there is one."""
+    """Return the process with that role, as soon as there is one."""
     return wait_until(f"a {role} to be started", lambda: processes_of(world, role), within)[0]
 
 
 class Download:
-    """Asked for, and watched from then on. `reply` is the answer; without a 2xx nothing follows."""
+    """A download that is started and then watched. `reply` is the answer to the request."""
 
     def __init__(self, world: World, model: str, hive: str = "", **fields: object) -> None:
         self._hive = hive or world.hive_url
@@ -157,7 +157,7 @@ class Download:
         self.stream = self.watch()
 
     def watch(self) -> EventStream:
-        """One watcher more."""
+        """Open one more progress stream."""
         url = f"{self._hive}/v1/models/download/progress?id={self.id}"
         stream = self._world.stream("GET", url)
         assert stream.refused is None, stream.refused

@@ -32,15 +32,15 @@ class Commands:
         return [str(SCRIPTS / INSTALLED[role])]
 
     def resolve(self, line: str) -> list[str]:
-        """A command line of a feature, its first word turned into the program that is judged; a
-        program of the system's stays itself."""
+        """Split a feature's command line and replace one of our programs by the judged one; other
+        programs stay."""
         name, *arguments = shlex.split(line)
         roles = {program: role for role, program in INSTALLED.items()}
         program = self.argv(roles[name]) if name in roles else [name]
         return [*program, *arguments]
 
     def in_shell(self, line: str) -> str:
-        """The line for a shell, in which the programs' names stand for those that are judged."""
+        """Return the line for a shell, in which the programs' names run the judged ones."""
         names = {name: shlex.join(self.argv(role)) for role, name in INSTALLED.items()}
         return "\n".join([*(f'{name}() {{ {argv} "$@"; }}' for name, argv in names.items()), line])
 
@@ -53,7 +53,7 @@ class Commands:
 
 
 def options(argv: Iterable[str]) -> dict[str, str]:
-    """Each option with what follows it; a flag has the empty string."""
+    """Return each option with its value; a flag has the empty string. Order does not matter."""
     found: dict[str, str] = {}
     last = ""
     for word in argv:

@@ -1,4 +1,4 @@
-"""What each scenario leaves for whoever asks why it failed: outputs, logs, and a time line."""
+"""What each scenario leaves for finding out why it failed: outputs, logs, and a time line."""
 
 import re
 import shutil

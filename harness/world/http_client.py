@@ -45,9 +45,9 @@ def call(
 def open_call(
     method: str, url: str, body: object, key: str | None, timeout: float
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
-    """Send the request and stop after the reply's headers: what follows may be a stream.
+    """Send the request and stop after the reply's headers: a stream may follow.
 
-    The socket is for breaking off: http.client forgets it where the server closes at the end.
+    The socket is for breaking off: http.client forgets it if the server closes at the end.
     """
     parts = urlsplit(url)
     assert parts.hostname, url
@@ -64,7 +64,10 @@ def open_call(
 
 
 class KeptConnection:
-    """Has asked for something once, so that the far side has taken it."""
+    """A connection that stays open when new ones are no longer accepted.
+
+    It has made one request, so that the far side has accepted it.
+    """
 
     def __init__(self, url: str, first: str, key: str) -> None:
         parts = urlsplit(url)
@@ -90,7 +93,7 @@ _SILENCE_S = 60
 
 @dataclass(frozen=True)
 class Event:
-    """`name` is the event's own, "message" where it has none, and `[DONE]` for the stream's end."""
+    """`name` is "message" for an event without one, and `[DONE]` for the stream's end."""
 
     name: str
     data: Any
@@ -98,7 +101,7 @@ class Event:
 
 
 class EventStream:
-    """`refused` is the whole reply where the server answered with something other than a stream."""
+    """`refused` is the whole reply if the server answered with something other than a stream."""
 
     def __init__(self, method: str, url: str, body: object = None, key: str | None = None) -> None:
         self.events: list[Event] = []
@@ -162,7 +165,7 @@ class EventStream:
 
 
 def parse(lines: Iterator[bytes] | http.client.HTTPResponse) -> Iterator[tuple[str, str]]:
-    """Name and data of each event, as the standard has it; comments are skipped."""
+    """Yield name and data of each event, as the standard has it; comments are skipped."""
     name, data = "message", []
     for raw in lines:
         line = raw.decode().rstrip("\r\n")

@@ -14,7 +14,7 @@ _CLAIM_PORT = 47_474
 
 
 def can_bind(address: str, port: int) -> bool:
-    """Low ports are root's, unless the machine is set otherwise."""
+    """Low ports need root, unless the machine is set otherwise."""
     with socket.socket() as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -52,9 +52,9 @@ _CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
 def enter_namespace(name: str | None) -> None:
-    """The calling thread, and what it starts from now on, is in that namespace. None: stay.
+    """Move the calling thread, and what it starts from now on, into that namespace. None: stay.
 
-    os.setns came with Python 3.12 only.
+    os.setns exists only since Python 3.12.
     """
     if name is None:
         return
@@ -69,7 +69,7 @@ def enter_namespace(name: str | None) -> None:
 
 
 class BlackHolePort:
-    """A port whose queue of connections is full: who asks for one more hears nothing at all."""
+    """A port whose queue of connections is full: one more attempt gets no answer at all."""
 
     def __init__(self, address: str, port: int) -> None:
         self._socket = socket.socket()

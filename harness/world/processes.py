@@ -1,4 +1,4 @@
-"""What /proc and the kernel say about the processes of a world: which live, listen, and ended how.
+"""What /proc and the kernel say about the processes of a world.
 
 They are found by the environment mark, which every child inherits, and by the sessions that the
 harness opened, never by name: a program that hides its name is still found.
@@ -28,7 +28,7 @@ NODE_MARK = "HARNESS_NODE"
 
 
 def alive(process: psutil.Process) -> bool:
-    """A zombie is not alive; nor is another process that got the same pid."""
+    """A zombie is not alive; nor is another process with the same pid."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -44,7 +44,7 @@ def of_world(world_id: str, sessions: Collection[int]) -> list[psutil.Process]:
 
 
 def of_node(world_id: str, name: str) -> list[psutil.Process]:
-    """Those of a world that were started on one of its other machines."""
+    """Return the processes of a world that were started on one of its other machines."""
     found = []
     for process in of_world(world_id, ()):
         with contextlib.suppress(psutil.Error):
@@ -70,7 +70,7 @@ def describe(process: psutil.Process) -> str:
 
 
 def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psutil.Process]:
-    """Every address on which one of these processes listens."""
+    """Return every address on which one of these processes listens."""
     found = {}
     for process in processes:
         with contextlib.suppress(psutil.Error):
@@ -92,7 +92,7 @@ def connected(processes: Iterable[psutil.Process], address: tuple[str, int]) -> 
 
 
 def cpu_used_in(process: psutil.Process, seconds: float) -> float:
-    """Processor time that it uses in the next `seconds` of the clock."""
+    """Return the processor time that it uses in the next `seconds`."""
     return float(process.cpu_percent(interval=seconds)) / 100 * seconds
 
 
@@ -103,7 +103,7 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def has_sigterm(process: psutil.Process) -> bool:
-    """Whether SIGTERM waits for it, or it is gone already."""
+    """Whether SIGTERM is pending for it, or it is gone already."""
     try:
         lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):
@@ -117,20 +117,21 @@ def has_sigterm(process: psutil.Process) -> bool:
 
 
 def wait_for_sigterm(process: psutil.Process, within: float) -> float:
-    """The moment, on the clock by which events are stamped."""
+    """Return the moment, on the clock that stamps events."""
     wait_until(f"pid {process.pid} to be told to end", lambda: has_sigterm(process), within)
     return time.monotonic()
 
 
 def send_sigkill(process: psutil.Process) -> float:
-    """SIGKILL; the moment just before it, on the same clock."""
+    """Return the moment just before, on the same clock."""
     moment = time.monotonic()
     process.send_signal(signal.SIGKILL)
     return moment
 
 
 def memory_mb(processes: Iterable[psutil.Process]) -> float:
-    """What would be free if they were gone: pages that nobody else has."""
+    """Memory that would be free without them, in MB of 1,000,000 bytes: pages that they don't
+    share."""
     return sum(float(each.memory_full_info().uss) for each in processes) / 1_000_000
 
 
@@ -147,17 +148,17 @@ class ProcessExit:
 
     @property
     def killed(self) -> bool:
-        """True only where the kernel says that a signal ended it."""
+        """True only if the kernel says that a signal ended it."""
         return self.status is not None and os.WIFSIGNALED(self.status)
 
     @property
     def exit_code(self) -> int | None:
-        """Minus the signal's number if it was killed; None where the kernel does not tell."""
+        """Minus the signal's number if it was killed; None if the kernel does not say."""
         return None if self.status is None else os.waitstatus_to_exitcode(self.status)
 
 
 class ProcessExits:
-    """Watches from its creation on; `pids` by the name under which each is told."""
+    """Watches from its creation on; `pids` by the name of each process."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._names = {os.pidfd_open(pid): name for name, pid in pids.items()}
@@ -174,7 +175,7 @@ class ProcessExits:
                 self._ended.append((time.monotonic(), descriptor))
 
     def all(self, within: float) -> list[ProcessExit]:
-        """In the order in which they ended."""
+        """Return the exits in their order."""
         wait_until(
             f"all of {sorted(self._names.values())} to end",
             lambda: [self._names[descriptor] for _, descriptor in self._ended],
@@ -185,7 +186,7 @@ class ProcessExits:
 
 
 def _status(descriptor: int) -> int | None:
-    """The wait status, which the kernel knows once the parent has reaped: so look again briefly."""
+    """Return the wait status, which the kernel knows once the parent has reaped the process."""
     info = bytearray(_INFO.size)
 
     def look() -> bool:

@@ -14,7 +14,8 @@ from harness.world.waiting import wait_until
 
 
 class Output:
-    """Reads a pipe to its end in a thread and stamps each piece, so that "live" can be told."""
+    """Reads a pipe to its end in a thread and stamps each piece, which shows whether output is
+    live."""
 
     def __init__(self, pipe: IO[bytes], copy: Path) -> None:
         self.pieces: list[tuple[float, bytes]] = []
@@ -88,7 +89,7 @@ class Run:
             self._process.stdin.close()
 
     def wait(self, within: float) -> int:
-        """The exit code, once it has ended and all that it wrote has been read."""
+        """Return the exit code, once the program has ended and all its output has been read."""
         wait_until(f"{self.name} to end", lambda: not self.running, within)
         self.took = time.monotonic() - self.began
         for output in (self.stdout, self.stderr):
@@ -106,7 +107,8 @@ class Run:
         self._process.send_signal(number)
 
     def ready(self, within: float = 10) -> dict[str, Any]:
-        """The JSON line with which a daemon says that it listens; noise before it is skipped."""
+        """Return the JSON line with which a daemon says that it listens; lines before it are
+        skipped."""
         return wait_until(f"{self.name} to say that it listens", self._ready_line, within)
 
     def _ready_line(self) -> dict[str, Any]:

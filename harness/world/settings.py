@@ -1,4 +1,4 @@
-"""Writes the config file of a world: the settings that users have too, and no others."""
+"""Writes the config file of a world: only settings that users have too."""
 
 import json
 import tomllib
@@ -9,7 +9,7 @@ Sections = dict[str, dict[str, Value]]
 
 
 def as_toml(sections: Sections) -> str:
-    """JSON's strings, numbers and booleans are TOML's."""
+    """The strings, numbers and booleans of JSON are those of TOML."""
     return "\n".join(
         f"[{section}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
         for section, keys in sections.items()
@@ -22,12 +22,12 @@ def write(path: Path, sections: Sections) -> None:
 
 
 def read(text: str) -> Sections:
-    """What a program shows as its settings."""
+    """Parse what a program shows as its settings."""
     return dict(tomllib.loads(text))
 
 
 def value_of(text: str) -> Value:
-    """`0.5`, `true`, `10`, `"debug"` as what they are in TOML."""
+    """Return `0.5`, `true`, `10` or `"debug"` as TOML has them."""
     value = json.loads(text)
     assert isinstance(value, str | int | float | bool), text
     return value

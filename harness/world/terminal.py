@@ -1,4 +1,4 @@
-"""A keeper on a terminal: what a person sees there, and the keys that a person presses."""
+"""A keeper on a terminal: what a person sees, and the keys that a person presses."""
 
 import contextlib
 import re
@@ -19,14 +19,14 @@ _BAR = re.compile(r"(\d+) ?(?:%|/ ?\d+ layers)")
 
 
 class _Screen(pyte.Screen):
-    """Answers what a program asks of its terminal, where the cursor is, as real ones do."""
+    """Answers a program's question for the cursor's position, as real terminals do."""
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], object]) -> None:
         super().__init__(columns, lines)
         self._answer = answer
 
     def draw(self, data: str) -> None:
-        """Without the sign that asks for an emoji's colours: pyte loses what follows it."""
+        """Leave out the sign that asks for an emoji's colours: pyte loses what follows it."""
         super().draw(data.replace("\N{VARIATION SELECTOR-16}", ""))
 
     def write_process_input(self, data: str) -> None:
@@ -87,11 +87,11 @@ class Terminal:
 
     @property
     def colours(self) -> set[bytes]:
-        """The colours and the like that were set; to set everything back is none."""
+        """The colours and styles that were set; resetting everything does not count."""
         return set(_COLOUR.findall(self.written)) - {b"0"}
 
     def press(self, key: str) -> None:
-        """A key by its name, or a text as it is."""
+        """Press a key by its name, or type a text."""
         self._child.send(KEYS.get(key, key))
 
     def resize(self, columns: int) -> None:
@@ -105,7 +105,7 @@ class Terminal:
         self._child.ptyproc.fileobj.close()
 
     def wait_for(self, words: Sequence[str], within: float) -> None:
-        """Until one of these stands on the screen, or stood there for a moment."""
+        """Wait until one of these is on the screen, or was there for a moment."""
         wait_until(
             f"one of {words!r} on the terminal",
             lambda: (self._has_shown(words), self.screen),
@@ -125,8 +125,7 @@ class Terminal:
         )
 
     def wait_for_prompt(self, since: int = 0, after: str = "", within: float = 40) -> None:
-        """Until a line is wanted, and these words have come on the screen before, but not before
-        screen number `since`."""
+        """Wait for the prompt, after these words have been on a screen since number `since`."""
 
         def wanted() -> bool:
             screens = list(self.screens)
@@ -137,7 +136,8 @@ class Terminal:
         wait_until("the prompt", lambda: (wanted(), self.screen), within, lambda seen: seen[0])
 
     def wait(self, within: float) -> int:
-        """The exit code, or minus the signal's number, once the last screen has been read."""
+        """Return the exit code, or minus the signal's number, once the last screen has been
+        read."""
         wait_until(
             "the keeper on the terminal to end",
             lambda: (self._child.isalive(), self.screen),
@@ -151,7 +151,7 @@ class Terminal:
         return int(self._child.exitstatus)
 
     def growth(self) -> list[int]:
-        """How many words stood on the screen, each time that there were more."""
+        """Return the number of words on the screen, each time that it grew."""
         steps = [0]
         for screen in list(self.screens):
             words = len(screen.split())
@@ -160,7 +160,7 @@ class Terminal:
         return steps
 
     def bar_positions(self) -> list[int]:
-        """Each new position of a progress bar, as its percentage or its layers tell it."""
+        """Return each new position of a progress bar, in percent or layers."""
         positions: list[int] = []
         for screen in list(self.screens):
             found = _BAR.findall(screen)
@@ -169,13 +169,13 @@ class Terminal:
         return positions
 
     def fetched(self) -> list[tuple[int, int, float]]:
-        """Each new position of a download's bar: megabytes, of how many, and their speed."""
+        """Return each new position of a download's bar: megabytes, of how many, and the speed."""
         return _positions(list(self.screens))
 
     def fetched_around(
         self, words: str
     ) -> tuple[list[tuple[int, int, float]], list[tuple[int, int, float]]]:
-        """Those before these words came on the screen, and those from then on."""
+        """Return the positions before these words were on the screen, and those from then on."""
         screens = list(self.screens)
         first = next(at for at, screen in enumerate(screens) if words in screen)
         return _positions(screens[:first]), _positions(screens[first:])

@@ -15,7 +15,7 @@ _PASSPHRASE = "correct horse battery staple"
 
 
 class User:
-    """Has a key without a passphrase where every program looks for one."""
+    """Has a key without a passphrase in the usual place."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / ".ssh"
@@ -31,23 +31,25 @@ class User:
         return self.key.get_fingerprint()
 
     def configure(self, host: str, lines: Sequence[str]) -> None:
-        """A block of ~/.ssh/config. Where two say something else, the earlier counts, as always."""
+        """Add a block to ~/.ssh/config. If two blocks differ, the earlier counts, as always."""
         self._config.append("\n".join([f"Host {host}", *(f"    {line}" for line in lines)]))
         (self.folder / "config").write_text("\n\n".join(self._config) + "\n")
 
     def move_key(self, name: str) -> Path:
-        """To a file where no program looks for it by itself."""
+        """Move it to a file where no program looks by itself."""
         self.key_file = self.key_file.rename(self.folder / name)
         return self.key_file
 
     def add_passphrase(self) -> None:
-        """By a passphrase, which no program of the scenario is told."""
+        """Protect the key with a passphrase, which no program of the scenario gets."""
         argv = ["ssh-keygen", "-q", "-p", "-f", str(self.key_file), "-P", "", "-N", _PASSPHRASE]
         subprocess.run(argv, check=True, capture_output=True, timeout=10)
 
     def add_known_host(self, host: str, port: int, key: asyncssh.SSHKey) -> None:
-        """From an earlier visit: a line in ~/.ssh/known_hosts. `host` is as ssh writes it there:
-        what ~/.ssh/config has as HostName."""
+        """Add a line to ~/.ssh/known_hosts, as after an earlier visit.
+
+        `host` is what ~/.ssh/config has as HostName.
+        """
         host = host if port == 22 else f"[{host}]:{port}"
         public = key.export_public_key("openssh").decode().strip()
         with (self.folder / "known_hosts").open("a") as file:
@@ -55,7 +57,7 @@ class User:
 
 
 class SshAgent:
-    """A running ssh-agent. It holds the user's key, for which it was told the passphrase."""
+    """A running ssh-agent. It holds the user's key and was given the passphrase."""
 
     def __init__(self, user: User, folder: Path) -> None:
         self.socket = folder / "agent"

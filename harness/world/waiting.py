@@ -12,7 +12,7 @@ _BETWEEN_LOOKS_S = 0.02
 
 
 class NeverHappenedError(AssertionError):
-    """What was waited for did not come; the message shows the last value seen."""
+    """The deadline passed; the message shows the last value."""
 
 
 def wait_until(
@@ -21,9 +21,9 @@ def wait_until(
     within: float,
     good: Callable[[T], object] = bool,
 ) -> T:
-    """Look until `good` of what is seen, and return that.
+    """Call `look` until `good` accepts its value, and return that.
 
-    A refused or broken connection counts as "not yet": it is shown if time runs out.
+    A refused or broken connection counts as "not yet" and is shown if time runs out.
     """
     began = time.monotonic()
     pause = threading.Event()
@@ -42,5 +42,5 @@ def wait_until(
 
 
 def let_pass(seconds: float) -> None:
-    """For a moment that was drawn by lot, where there is nothing to wait for."""
+    """Wait for a randomly chosen moment, when there is nothing to wait for."""
     threading.Event().wait(seconds)

@@ -131,7 +131,7 @@ class World:
         return User(self.home)
 
     def environment(self) -> dict[str, str]:
-        """What a fresh login has, and the mark by which the world's processes are found."""
+        """A fresh login's environment, and the mark by which the world's processes are found."""
         return {
             "PATH": os.pathsep.join([str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]),
             "HOME": str(self.home),
@@ -146,11 +146,11 @@ class World:
         settings.write(self.config, self.settings)
 
     def write_config(self, text: str) -> None:
-        """In place of the settings: for what no writer of settings would write."""
+        """Write this text in place of the settings."""
         self.config.write_text(text + "\n", encoding="utf-8")
 
     def make_home_unwritable(self, what: str) -> None:
-        """A HOME in which nothing can be written, even by root; the settings stay readable."""
+        """Set a HOME in which nothing can be written, even by root; the settings stay readable."""
         config = self.root / "config.toml"
         shutil.copy(self.config, config)
         place = {"a file": self.root / "file", "a folder that can't be written": Path("/proc")}
@@ -158,9 +158,9 @@ class World:
         self.extra_environment = {"HOME": str(place[what]), "RBEE_CONFIG": str(config)}
 
     def expand(self, text: str) -> str:
-        """A feature's words in angle brackets, for what is known only here: <large>, <home>, …
+        """Replace a feature's words in angle brackets: <large>, <home>, <queen address>, …
 
-        Models stand for their references; they are made when they are first named.
+        A model's name becomes its reference; the file is made when it is first named.
         """
         for name, value in {**self._placeholders(), **self.placeholders}.items():
             text = text.replace(f"<{name}>", value)
@@ -188,8 +188,10 @@ class World:
     def start(
         self, line: str, stdin: str | None = None, more: Sequence[str] = (), held: bool = False
     ) -> Run:
-        """Start one of the programs as a person would type it; `more` are arguments as they are.
-        `held`: its standard input stays open."""
+        """Start a command line as a user would type it; `more` are arguments that are not split.
+
+        `held`: its standard input stays open.
+        """
         return self._run(
             [*self.command_prefix, *self.commands.resolve(self.expand(line)), *more],
             line,
@@ -198,7 +200,7 @@ class World:
         )
 
     def start_in_shell(self, line: str) -> Run:
-        """A line with pipes and redirections, as bash takes it."""
+        """Start a line with pipes and redirections in bash."""
         return self._run(["/bin/bash", "-c", self.commands.in_shell(self.expand(line))], line)
 
     def _run(
@@ -212,7 +214,7 @@ class World:
         return run
 
     def start_daemon(self, line: str) -> Run:
-        """Started by an operator: no lifeline, lives until told to stop."""
+        """Start it as an operator does: without a lifeline, until it is told to stop."""
         run = self.start(line)
         self.expected_daemons.add(run.pid)
         ready = run.ready()
@@ -245,7 +247,7 @@ class World:
         self._late_cleanups.append(cleanup)
 
     def log_of(self, name: str) -> str:
-        """The only log file with this in its name."""
+        """Return the text of the only log file with this in its name."""
         (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
         return file.read_text(encoding="utf-8", errors="replace")
 
@@ -255,7 +257,7 @@ class World:
         return processes.of_world(self.id, self._sessions)
 
     def listening(self, address: tuple[str, int]) -> psutil.Process | None:
-        """The process of this world that listens there: the answering one, told by its pid."""
+        """Return the process of this world that listens at the address."""
         return processes.listeners(self.processes()).get(address)
 
     def stop_at_end(self, health: Mapping[str, Any]) -> None:
@@ -273,9 +275,10 @@ class World:
     # How it ends
 
     def end(self, judge: bool) -> None:
-        """Stop what was started to last, then see that nothing else is left; `judge` or just kill.
+        """Stop what was started to last, then check that nothing else is left; without `judge`
+        just kill.
 
-        Whatever happens, nothing lives afterwards.
+        Whatever happens, nothing is alive afterwards.
         """
         try:
             for cleanup in reversed(self._cleanups):
@@ -287,7 +290,7 @@ class World:
             self._clean_up()
 
     def _check_for_leaks(self) -> None:
-        """Stop what was started to last, then see that nothing else is left."""
+        """Stop the expected daemons, then check that nothing else is left."""
         daemons = [each for each in self.processes() if each.pid in self.expected_daemons]
         for process in daemons:
             process.send_signal(signal.SIGTERM)
@@ -301,14 +304,14 @@ class World:
             raise LeakError("the scenario left these running:\n  " + "\n  ".join(leaked))
 
     def kill_all(self) -> None:
-        """Again until none is left: one may have started another in between."""
+        """Repeat until nothing is left: a process may have started another in between."""
 
-        def left() -> list[psutil.Process]:
+        def remaining() -> list[psutil.Process]:
             found = self.processes()
             processes.kill(found)
             return found
 
-        wait_until("killed processes to be gone", left, within=5, good=lambda found: not found)
+        wait_until("killed processes to be gone", remaining, within=5, good=lambda found: not found)
 
     def _clean_up(self) -> None:
         with contextlib.ExitStack() as last:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,11 +12,14 @@ from rbee import __version__
 from rbee.hive.settings import HiveSettings
 from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
 
+if TYPE_CHECKING:
+    from rbee.hive.local.commands import Work
+
 
 @click.group()
 @click.version_option(__version__, prog_name="rbee-hive")
 def main() -> None:
-    """Own the models and workers of this machine. The queen starts hives by itself.
+    """Manage the models and workers of this machine. The queen starts hives as it needs them.
 
     \b
         rbee-hive daemon
@@ -27,7 +32,7 @@ def main() -> None:
 def daemon(addr: str | None, **flags: object) -> None:
     """Listen for the queen, by default on 127.0.0.1:9200.
 
-    By hand, for a machine whose hive should outlive every command:
+    Start it yourself on a machine whose hive should outlive every command:
 
         rbee-hive daemon
     """
@@ -52,36 +57,36 @@ def daemon(addr: str | None, **flags: object) -> None:
     sys.exit(run(settings))
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _model = click.argument("model")
 
 
 @main.command()
 @_json
 def detect(as_json: bool) -> None:
-    """Tell what this machine has, beside what the installed llama.cpp can use of it.
+    """Show the devices of this machine, and which of them the installed llama.cpp can use.
 
     \b
         rbee-hive detect
 
-    Where they differ, the command that mends it.
+    If it can't use all of them, the command that fixes it is shown.
     """
-    from rbee.hive.local import commands as by_hand
+    from rbee.hive.local import commands
 
-    sys.exit(by_hand.run(by_hand.detect, settings_or_exit({}), as_json))
+    _run(commands.detect, as_json)
 
 
 @main.command()
 @_json
 def status(as_json: bool) -> None:
-    """Say whether a hive runs on this machine and what it has loaded; exit code 1 where none runs.
+    """Show whether a hive runs on this machine, and its workers. Exits with 1 if none runs.
 
     \b
         rbee-hive status
     """
-    from rbee.hive.local import commands as by_hand
+    from rbee.hive.local import commands
 
-    sys.exit(by_hand.run(by_hand.status, settings_or_exit({}), as_json))
+    _run(commands.status, as_json)
 
 
 @main.group()
@@ -91,43 +96,50 @@ def models() -> None:
     \b
         rbee-hive models list
 
-    From elsewhere: rbee-keeper models … --node NODE, which also says how a MODEL is written.
+    From another machine: rbee-keeper models … --node NODE, whose help also says how to write a
+    MODEL.
     """
 
 
 @models.command("list")
 @_json
 def list_(as_json: bool) -> None:
-    """List the models, also those that are partly there.
+    """List the models, including those that are only partly here.
 
     \b
         rbee-hive models list
     """
-    _models("list", as_json)
+    from rbee.hive.local import commands
+
+    _run(commands.list_models, as_json)
 
 
 @models.command()
 @_model
 @_json
 def download(model: str, as_json: bool) -> None:
-    """Fetch MODEL from Hugging Face; its path is printed.
+    """Fetch MODEL from Hugging Face and print its path.
 
     \b
         rbee-hive models download hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
     """
-    _models("download", as_json, model)
+    from rbee.hive.local import commands
+
+    _run(functools.partial(commands.download, model=model), as_json)
 
 
 @models.command()
 @_model
 @_json
 def info(model: str, as_json: bool) -> None:
-    """Tell what is known of MODEL, on this machine or on the Hub.
+    """Show what is known about MODEL, on this machine or on the Hub.
 
     \b
         rbee-hive models info hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF
     """
-    _models("info", as_json, model)
+    from rbee.hive.local import commands
+
+    _run(functools.partial(commands.info, model=model), as_json)
 
 
 @models.command()
@@ -139,33 +151,39 @@ def verify(model: str, as_json: bool) -> None:
     \b
         rbee-hive models verify hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
     """
-    _models("verify", as_json, model)
+    from rbee.hive.local import commands
+
+    _run(functools.partial(commands.verify, model=model), as_json)
 
 
 @models.command()
 @_model
 @_json
 def delete(model: str, as_json: bool) -> None:
-    """Delete MODEL, or what there is of it; refused while a worker holds it.
+    """Delete MODEL, whole or partial. Refused while a worker holds it.
 
     \b
         rbee-hive models delete hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
     """
-    _models("delete", as_json, model)
+    from rbee.hive.local import commands
+
+    _run(functools.partial(commands.delete, model=model), as_json)
 
 
 @models.command("disk-usage")
 @_json
 def disk_usage(as_json: bool) -> None:
-    """Tell what the models take, and what is free.
+    """Show how much space the models take, and how much is free.
 
     \b
         rbee-hive models disk-usage
     """
-    _models("disk-usage", as_json)
+    from rbee.hive.local import commands
+
+    _run(commands.disk_usage, as_json)
 
 
-def _models(action: str, as_json: bool, model: str = "") -> None:
-    from rbee.hive.local import commands as by_hand
+def _run(work: Work, as_json: bool) -> None:
+    from rbee.hive.local import commands
 
-    sys.exit(by_hand.run(by_hand.models(action, model), settings_or_exit({}), as_json))
+    sys.exit(commands.run(work, settings_or_exit({}), as_json))

@@ -33,8 +33,8 @@ from rbee.contract.workers import (
     WorkerState,
 )
 from rbee.hive.hardware.devices import Hardware, disk_free_bytes
-from rbee.hive.logs import log_stream as logs
-from rbee.hive.logs.recent_log import OwnLines
+from rbee.hive.logs import log_stream
+from rbee.hive.logs.log_stream import RecentLog
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
@@ -44,15 +44,15 @@ from rbee.runtime.broadcast import Broadcast
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
-OWN_LINES: web.AppKey[OwnLines] = web.AppKey("own_lines", OwnLines)
+RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
-# Asking llama.cpp for it takes a second, and whoever places a request asks every node.
+# Asking llama.cpp takes a second, and a queen that places a request asks every node.
 _MEMORY_OLD_S = 10.0
 
 
 def add(app: web.Application) -> None:
-    """Every route of the hive."""
+    """Add every route of the hive."""
     server.answer(app, ep.HIVE_HEALTH, _health)
     server.answer(app, ep.HIVE_NODE, _node)
     server.answer(app, ep.HIVE_WORKERS, _workers)
@@ -77,7 +77,7 @@ async def _health(_: web.Request, __: ep.Nothing) -> HiveHealth:
 
 
 async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
-    life = request.app[server.LIFECYCLE]
+    lifecycle = request.app[server.LIFECYCLE]
     hardware = request.app[HARDWARE]
     usable = await hardware.usable()
     memory = await hardware.memory(_MEMORY_OLD_S)
@@ -88,8 +88,8 @@ async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
         ram_total_bytes=memory[-1].memory_total_bytes,
         ram_free_bytes=memory[-1].memory_free_bytes,
         disk_free_bytes=disk_free_bytes(),
-        state=life.state,
-        owner=life.hello.owner if life.hello else None,
+        state=lifecycle.state,
+        owner=lifecycle.hello.owner if lifecycle.hello else None,
         time_unix=time.time(),
     )
 
@@ -100,11 +100,11 @@ async def _workers(request: web.Request, _: ep.Nothing) -> WorkerRows:
 
 async def _metrics(request: web.Request) -> str:
     counted = Counter(row.state for row in request.app[WORKERS].rows())
-    told = [
+    states = [
         gauges.Gauge("rbee_workers", "Workers by state.", counted[state], {"state": state})
         for state in get_args(WorkerState)
     ]
-    return gauges.text([*told, gauges.memory()])
+    return gauges.text([*states, gauges.memory()])
 
 
 async def _spawn(request: web.Request, message: SpawnRequest) -> SpawnReply:
@@ -153,12 +153,12 @@ async def _delete(request: web.Request, message: ModelName) -> Deleted:
 
 
 def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    asked = LogQuery.of(request.query)
-    return logs.read(request.app.get(OWN_LINES), asked.lines, asked.follow)
+    query = LogQuery.of(request.query)
+    return log_stream.read(request.app.get(RECENT_LOG), query.lines, query.follow)
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """A row for each worker that runs, then what changes."""
+    """A row for each running worker, then every change."""
     with request.app[EVENTS].listen() as coming:
         yield None
         for row in request.app[WORKERS].rows():

@@ -1,4 +1,4 @@
-"""What a hive is told by flags and config file."""
+"""The settings of a hive, from flags and config file."""
 
 from __future__ import annotations
 

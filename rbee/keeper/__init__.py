@@ -1,5 +1,5 @@
-"""rbee-keeper: the command line, and the only thing that a person touches.
+"""rbee-keeper: the command line, and the only program that a person touches.
 
-It talks to nobody but the queen (`services.queen` finds or starts one), shows what comes
-(`adapters.screen`), and believes an answer only with its proof (`core.answer`).
+It talks to nothing but the queen (`session.queen` finds or starts one), shows what comes
+(`rbee.runtime.screen`), and believes an answer only with its proof (`chat.answer`).
 """

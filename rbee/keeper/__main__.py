@@ -11,10 +11,10 @@ _COMPLETE = "_RBEE_KEEPER_COMPLETE"
 
 
 def main() -> None:
-    """What was typed; or, where a shell asks what could be, that.
+    """Run the command that was typed, or answer a shell that completes one.
 
-    Ctrl+C ends it in order from here on, also before the command has begun, which has it then, and
-    after its end.
+    From here on Ctrl+C ends the program in order, also before the command has installed its own
+    handler, and after its end.
     """
     signal.signal(signal.SIGINT, _interrupted)
     from rbee.keeper.cli import main as command_line
@@ -25,7 +25,7 @@ def main() -> None:
         shells.register()
     try:
         command_line(prog_name="rbee-keeper")
-    except OSError as error:  # what click writes itself, as --help
+    except OSError as error:  # in what click itself writes, such as --help
         print(f"Standard output can't be written: {error.strerror}.", file=sys.stderr)
         os._exit(1)
     finally:
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
-    # Not by an exception: in the middle of an import it would be told as that import's failure.
+    # No exception: in the middle of an import it would look like that import's failure.
     print("Canceled.", file=sys.stderr, flush=True)
     os._exit(130)
 

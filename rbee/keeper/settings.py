@@ -1,4 +1,4 @@
-"""What the keeper needs of the config file."""
+"""What the keeper needs from the configuration."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from rbee.runtime.client import address
 
 
 class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`queen_url` is where the queen is, or is started if that is this machine."""
+    """`queen_url` is the queen's address; if it is this machine's, a queen may be started there."""
 
     queen_url: str
     config: Config
 
 
 def of(config: Config) -> KeeperSettings:
-    """From the effective configuration."""
+    """The settings that follow from the effective configuration."""
     queen = config.queen
     return KeeperSettings(queen_url=queen.url or bind.url(queen.host, queen.port), config=config)
 
 
 def address_of(settings: KeeperSettings) -> tuple[str, int]:
-    """Host and port of the queen. Raises CONFIG_INVALID for a URL that is none."""
+    """Host and port of the queen. Raises CONFIG_INVALID if its URL is not valid."""
     queen = settings.config.queen
     if queen.url is None:
         return queen.host, queen.port
@@ -32,7 +32,7 @@ def address_of(settings: KeeperSettings) -> tuple[str, int]:
         return address(queen.url)
     except ValueError:
         raise ConfigInvalid(
-            f"{queen.url!r} is no address of a queen.",
+            f"{queen.url!r} is not an address of a queen.",
             source="config",
             key="queen.url",
             hint="Write [queen] url as http://HOST:PORT.",

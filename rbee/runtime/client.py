@@ -20,8 +20,8 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import DONE, Event
 from rbee.runtime import debug_trace, sse
+from rbee.runtime.error_text import strerror
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-from rbee.runtime.os_errors import strerror
 
 if TYPE_CHECKING:
     import aiohttp

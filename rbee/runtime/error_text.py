@@ -16,6 +16,8 @@ from rbee.contract.events import Download
 from rbee.runtime import debug_trace, log, paths
 
 _LAST_WORDS = 5
+_ASYNCIO_S = re.compile("Connect call failed|Multiple exceptions")
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
 _MB = 1_000_000
 # What a daemon logs while all is well does not explain why it ended.
 _ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
@@ -33,6 +35,15 @@ def explain(error: RbeeError, mark: str = "") -> str:
         lines.append(f"  correlation id: {mark}")
     # It contains text from models, other programs and other machines.
     return "\n".join(log.escape_controls(line) for line in "\n".join(lines).split("\n"))
+
+
+def strerror(error: OSError) -> str:
+    """The system's message; asyncio adds its own, with an address as a Python tuple."""
+    words = error.strerror or str(error) or type(error).__name__
+    if _ASYNCIO_S.match(words) is None:
+        return words
+    number = error.errno or int((_NUMBER.search(words) or [0, 0])[1])
+    return os.strerror(number) if number else "no connection"
 
 
 def visible_correlation_id() -> str:

@@ -18,13 +18,12 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.events import Loading
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
-from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator
-from rbee.runtime.progress import Progress
 from rbee.runtime.retry import doubling
 from rbee.worker import routes
 from rbee.worker.engine.engine import Engine

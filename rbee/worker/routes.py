@@ -12,8 +12,7 @@ from rbee.contract.events import Event, Loading
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
-from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.progress import Progress
+from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)

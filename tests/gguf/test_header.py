@@ -1,4 +1,4 @@
-"""A good header: what it says is what the `gguf` package wrote."""
+"""A good header says what the `gguf` package wrote."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import gguf
 import pytest
 
 from rbee.contract.errors import ModelNotFound
+from rbee.gguf.header import context_length
 from rbee.gguf.reader import read
 
 Make = Callable[..., Path]
@@ -142,13 +143,13 @@ def test_a_path_through_a_file_is_not_found(make: Make) -> None:
         read(make() / "m.gguf")
 
 
-def test_a_folder_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="folder"):
         read(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_that_may_not_be_read_is_told_so(make: Make) -> None:
+def test_a_file_that_may_not_be_read_is_reported(make: Make) -> None:
     path = make()
     path.chmod(0)
     with pytest.raises(ModelNotFound, match="can't be read"):
@@ -164,3 +165,20 @@ def test_a_link_to_itself_is_not_found(tmp_path: Path) -> None:
     (tmp_path / "loop.gguf").symlink_to(tmp_path / "loop.gguf")
     with pytest.raises(ModelNotFound):
         read(tmp_path / "loop.gguf")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "trained", "tokens"),
+    [
+        (None, 2048, 2048),
+        (None, 8192, 8192),
+        (None, 131_072, 8192),
+        (512, 2048, 512),
+        (16_384, 131_072, 16_384),
+        (4096, 2048, 2048),
+    ],
+)
+def test_the_context_is_as_wanted_but_never_beyond_the_training(
+    wanted: int | None, trained: int, tokens: int
+) -> None:
+    assert context_length(wanted, trained) == tokens

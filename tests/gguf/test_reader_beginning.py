@@ -78,7 +78,7 @@ def test_nothing_yet_is_too_short() -> None:
     assert read_beginning(b"GG", 100, "m.gguf") is None
 
 
-def test_an_empty_file_is_told_so() -> None:
+def test_an_empty_file_is_reported() -> None:
     with pytest.raises(ModelCorrupt, match="empty"):
         read_beginning(b"", 0, "m.gguf")
 
@@ -86,7 +86,7 @@ def test_an_empty_file_is_told_so() -> None:
 @pytest.mark.parametrize(
     ("data", "size"), [(b"<", 100), (b"<!doctype html>", 100), (b"GGU", 3), (b"", 3)]
 )
-def test_what_can_be_no_gguf_is_told_with_the_name(data: bytes, size: int) -> None:
+def test_what_cannot_be_a_gguf_is_refused_by_name(data: bytes, size: int) -> None:
     with pytest.raises(UnsupportedModelFormat) as caught:
         read_beginning(data, size, "Q8/m.gguf")
     assert caught.value.details["value"] == "Q8/m.gguf"
@@ -125,7 +125,7 @@ def test_a_header_that_ends_with_its_file_is_cut_short(good: bytes) -> None:
             read_beginning(good[:size], size, "m.gguf")
 
 
-def test_a_file_that_the_server_has_cut_short_is_told(good: bytes) -> None:
+def test_a_file_that_the_server_has_cut_short_is_refused(good: bytes) -> None:
     with pytest.raises(ModelCorrupt, match="cut short"):
         read_beginning(good[:2000], len(good) - 100, "m.gguf")
 
@@ -156,7 +156,7 @@ def test_a_later_part_asks_for_the_first(make: Make) -> None:
     assert caught.value.details["near"] == ["Q8_0/m-00001-of-00003.gguf"]
 
 
-def test_a_part_that_llama_cpp_would_not_know_by_its_name_is_told(make: Make) -> None:
+def test_a_part_that_llama_cpp_would_not_find_is_refused(make: Make) -> None:
     data = make("m.gguf", each=3).read_bytes()
     with pytest.raises(ModelCorrupt, match=r"must end with -00001-of-00003\.gguf"):
         read_beginning(data, len(data), "m.gguf")

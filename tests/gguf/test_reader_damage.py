@@ -1,4 +1,4 @@
-"""Files that lie, that are cut short, or that are no models: told in words, never a crash."""
+"""Files that lie, that are cut short, or that are not models: an error in words, never a crash."""
 
 from __future__ import annotations
 
@@ -89,12 +89,12 @@ def test_the_small_file_that_these_tests_break_is_good(tmp_path: Path) -> None:
     assert read(tmp_path / "m.gguf").layers == 2
 
 
-def test_an_empty_file_is_told_so(refused: Refused) -> None:
+def test_an_empty_file_is_called_empty(refused: Refused) -> None:
     assert "empty" in refused(b"")
 
 
 @pytest.mark.parametrize("data", [b"G", b"GGU", b"\x7fELF" + bytes(100), b"PK\x03\x04", b"FUGG"])
-def test_a_file_of_another_kind_is_no_gguf(tmp_path: Path, data: bytes) -> None:
+def test_a_file_of_another_kind_is_not_a_gguf(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "m.gguf").write_bytes(data)
     with pytest.raises(UnsupportedModelFormat, match="GGUF"):
         read(tmp_path / "m.gguf")
@@ -178,7 +178,7 @@ def test_a_count_that_the_file_has_no_room_for_is_a_lie(
     ids=["key's length", "long key", "text's length", "numbers", "texts", "text in array",
          "texts beyond the end", "array's type", "type"],
 )  # fmt: skip
-def test_a_field_that_lies_is_told(refused: Refused, lie: bytes) -> None:
+def test_a_field_that_lies_is_refused(refused: Refused, lie: bytes) -> None:
     assert refused(begin(0, 1) + lie)
 
 
@@ -193,7 +193,7 @@ def test_a_field_that_lies_is_told(refused: Refused, lie: bytes) -> None:
     ],
     ids=["size", "sizes", "5 dimensions", "offset", "dimensions"],
 )
-def test_a_tensor_that_lies_is_told(refused: Refused, lie: bytes) -> None:
+def test_a_tensor_that_lies_is_refused(refused: Refused, lie: bytes) -> None:
     assert refused(model(lie))
 
 
@@ -210,13 +210,13 @@ def test_an_impossible_context_is_named(refused: Refused, tokens: int) -> None:
 
 
 @pytest.mark.parametrize("key", ["block_count", "context_length"])
-def test_a_truth_is_no_number(refused: Refused, key: str) -> None:
+def test_a_boolean_is_not_a_number(refused: Refused, key: str) -> None:
     lie = field(f"llama.{key}", BOOL, b"\x01")
     assert key in refused(model(but={f"llama.{key}": lie}))
 
 
 @pytest.mark.parametrize("claimed", [0, 1, 3, 2**32 - 1])
-def test_a_vocabulary_of_another_size_than_claimed_is_told_with_both(
+def test_a_vocabulary_of_another_size_than_claimed_is_refused_with_both_sizes(
     refused: Refused, claimed: int
 ) -> None:
     reason = refused(extended(number_field("llama.vocab_size", claimed)))
@@ -225,17 +225,17 @@ def test_a_vocabulary_of_another_size_than_claimed_is_told_with_both(
 
 
 @pytest.mark.parametrize("token", [2, 3, 2**32 - 1])
-def test_an_end_of_sequence_that_no_word_is_is_told(refused: Refused, token: int) -> None:
+def test_an_end_of_sequence_token_beyond_the_words_is_refused(refused: Refused, token: int) -> None:
     reason = refused(extended(number_field("tokenizer.ggml.eos_token_id", token)))
     assert f"{token} of 2" in reason
 
 
-def test_an_end_of_sequence_below_nothing_is_told(refused: Refused) -> None:
+def test_a_negative_end_of_sequence_token_is_refused(refused: Refused) -> None:
     lie = field("tokenizer.ggml.eos_token_id", INT32, struct.pack("<i", -1))
     assert "-1 of 2" in refused(extended(lie))
 
 
-def test_a_number_of_layers_that_is_no_number_is_told(refused: Refused) -> None:
+def test_a_number_of_layers_that_is_not_a_number_is_refused(refused: Refused) -> None:
     assert "block_count" in refused(
         model(but={"llama.block_count": field("llama.block_count", STRING, text("2"))})
     )
@@ -254,21 +254,21 @@ def test_what_is_missing_is_named(refused: Refused, key: str, reason: str) -> No
     assert reason in refused(model(but={key: None}))
 
 
-def test_an_architecture_without_a_name_is_none(refused: Refused) -> None:
+def test_an_empty_architecture_is_refused(refused: Refused) -> None:
     nameless = field("general.architecture", STRING, text(""))
     assert "architecture" in refused(model(but={"general.architecture": nameless}))
 
 
-def test_a_vocabulary_without_words_is_none(refused: Refused) -> None:
+def test_an_empty_vocabulary_is_refused(refused: Refused) -> None:
     empty = field("tokenizer.ggml.tokens", ARRAY, struct.pack("<IQ", STRING, 0))
     assert "vocabulary" in refused(model(but={"tokenizer.ggml.tokens": empty}))
 
 
-def test_a_file_without_tensors_is_told_so(refused: Refused) -> None:
+def test_a_file_without_tensors_is_refused(refused: Refused) -> None:
     assert "tensors" in refused(model(tensors=b"", count=0))
 
 
-def test_an_alignment_of_nothing_is_told(refused: Refused) -> None:
+def test_an_alignment_of_zero_is_refused(refused: Refused) -> None:
     assert "alignment" in refused(extended(number_field("general.alignment", 0)))
 
 

@@ -135,7 +135,7 @@ def test_a_later_part_asks_for_the_first(whole: Path, number: int) -> None:
     assert caught.value.details["near"] == [f"file:{whole}"]
 
 
-def test_parts_in_each_others_places_are_told(whole: Path) -> None:
+def test_parts_in_each_others_places_are_refused(whole: Path) -> None:
     second, third = part(whole, 2).read_bytes(), part(whole, 3).read_bytes()
     part(whole, 2).write_bytes(third)
     part(whole, 3).write_bytes(second)
@@ -144,13 +144,13 @@ def test_parts_in_each_others_places_are_told(whole: Path) -> None:
     assert "-00003-of-00003.gguf" in told
 
 
-def test_a_first_part_that_is_another_is_told(whole: Path) -> None:
+def test_a_first_part_that_is_another_is_refused(whole: Path) -> None:
     whole.write_bytes(part(whole, 2).read_bytes())
     assert "part 2 of 3" in reason(whole)
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_count_that_is_not_the_names_is_told(whole: Path, number: int) -> None:
+def test_a_count_that_is_not_the_names_is_refused(whole: Path, number: int) -> None:
     patch(part(whole, number), "split.count", "<H", 4)
     told = reason(whole, part(whole, number))
     assert f"part {number} of 4" in told
@@ -158,7 +158,7 @@ def test_a_count_that_is_not_the_names_is_told(whole: Path, number: int) -> None
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_part_by_its_name_alone_is_told(whole: Path, number: int) -> None:
+def test_a_part_by_its_name_alone_is_refused(whole: Path, number: int) -> None:
     rename_key(part(whole, number), "split.count")
     told = reason(whole, part(whole, number))
     assert f"part {number} of 3" in told
@@ -166,12 +166,12 @@ def test_a_part_by_its_name_alone_is_told(whole: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [3, 65_535])
-def test_a_part_beyond_the_last_is_told(whole: Path, number: int) -> None:
+def test_a_part_beyond_the_last_is_refused(whole: Path, number: int) -> None:
     patch(whole, "split.no", "<H", number)
     assert reason(whole) == f"its split.no is {number} of 3"
 
 
-def test_a_part_without_a_number_is_told(whole: Path) -> None:
+def test_a_part_without_a_number_is_refused(whole: Path) -> None:
     rename_key(part(whole, 2), "split.no")
     assert reason(whole, part(whole, 2)) == "its split.no is None of 3"
 
@@ -180,7 +180,7 @@ def test_a_part_without_a_number_is_told(whole: Path) -> None:
     ("key", "told"),
     [("split.count", "its split.count is True"), ("split.no", "its split.no is True of 3")],
 )
-def test_a_truth_is_no_number_of_a_part(whole: Path, key: str, told: str) -> None:
+def test_a_boolean_is_not_the_number_of_a_part(whole: Path, key: str, told: str) -> None:
     data = bytearray(whole.read_bytes())
     at = data.index(key.encode()) + len(key)
     data[at : at + struct.calcsize("<IH")] = struct.pack("<I?", 7, True)
@@ -189,18 +189,18 @@ def test_a_truth_is_no_number_of_a_part(whole: Path, key: str, told: str) -> Non
 
 
 @pytest.mark.parametrize("claimed", [-1, 0, 6, 8])
-def test_more_or_fewer_tensors_than_claimed_are_told_with_both(whole: Path, claimed: int) -> None:
+def test_another_number_of_tensors_than_claimed_is_refused(whole: Path, claimed: int) -> None:
     patch(whole, "split.tensors.count", "<i", claimed)
     assert reason(whole) == f"it claims {claimed} tensors in 3 parts, but they have 7"
 
 
-def test_a_split_model_that_does_not_count_its_tensors_is_told(whole: Path) -> None:
+def test_a_split_model_that_does_not_count_its_tensors_is_refused(whole: Path) -> None:
     rename_key(whole, "split.tensors.count")
     assert "claims None tensors" in reason(whole)
 
 
 @pytest.mark.parametrize("name", ["plain.gguf", "m-00001-of-00002.gguf", "m-00001-of-00003.GGUF"])
-def test_a_part_that_llama_cpp_would_not_know_by_its_name_is_told(whole: Path, name: str) -> None:
+def test_a_part_that_llama_cpp_would_not_find_is_refused(whole: Path, name: str) -> None:
     renamed = whole.rename(whole.with_name(name))
     assert "must end with -00001-of-00003.gguf" in reason(renamed)
 

@@ -44,7 +44,7 @@ def test_every_part_names_the_whole_set_as_the_package_writes_it(
 
 
 @pytest.mark.parametrize("name", ORDINARY)
-def test_a_name_that_is_no_parts_stands_alone(name: str) -> None:
+def test_a_name_that_is_not_a_parts_stands_alone(name: str) -> None:
     assert split.parts(name) == [name]
     assert split.place(name) == (1, 1)
     assert split.is_first(name)

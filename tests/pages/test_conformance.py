@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from pages import conformance, proofs
+from pages import conformance
 
 ROOT = Path(__file__).parent.parent.parent
-SCENARIOS = proofs.scenarios(ROOT / "features")
-TESTS = proofs.tests(ROOT / "tests")
-SENTENCES = proofs.behaviours(ROOT / "docs" / "reference" / "behaviours.md")
+SCENARIOS = conformance.scenarios_in(ROOT / "features")
+TESTS = conformance.tests_in(ROOT / "tests")
+SENTENCES = conformance.behaviours(ROOT / "docs" / "reference" / "behaviours.md")
 COUNTS = [5, 4, 5, 4, 5, 5, 3, 3, 3, 3, 5]
 
 
 def test_each_of_the_sixty_two_has_a_scenario() -> None:
-    assert len(proofs.SCENARIOS) == 62
-    assert conformance.missing(proofs.SCENARIOS, SCENARIOS) == []
+    assert len(conformance.SCENARIOS) == 62
+    assert conformance.missing(conformance.SCENARIOS, SCENARIOS) == []
 
 
 def test_the_forty_five_are_all_written_out() -> None:
@@ -32,7 +32,7 @@ def test_each_of_the_forty_five_is_proven() -> None:
 
 
 def test_no_proof_carries_a_number_that_there_is_not() -> None:
-    known = {*proofs.SCENARIOS, *SENTENCES}
+    known = {*conformance.SCENARIOS, *SENTENCES}
     unknown = {each.name: each.numbers - known for each in SCENARIOS + TESTS}
     assert {name: numbers for name, numbers in unknown.items() if numbers} == {}
 
@@ -59,7 +59,7 @@ Feature: Things
 
 def test_a_scenario_has_the_tags_of_its_feature_and_of_its_examples(tmp_path: Path) -> None:
     (tmp_path / "a.feature").write_text(FEATURE, encoding="utf-8")
-    one, outline = proofs.scenarios(tmp_path)
+    one, outline = conformance.scenarios_in(tmp_path)
     assert (one.name, one.numbers, one.tags) == ("One", {"t001-01", "B1.1"}, ("critical",))
     assert (outline.name, outline.numbers) == ("<which>", {"t001-02", "B1.1"})
     assert conformance.missing(["t001-01", "t001-03"], [one, outline]) == ["t001-03"]
@@ -76,4 +76,6 @@ def test_a_scenario_has_the_tags_of_its_feature_and_of_its_examples(tmp_path: Pa
 )
 def test_a_test_counts_by_its_marker(tmp_path: Path, source: str, numbers: set[str] | None) -> None:
     (tmp_path / "test_it.py").write_text(source, encoding="utf-8")
-    assert [each.numbers for each in proofs.tests(tmp_path)] == ([numbers] if numbers else [])
+    assert [each.numbers for each in conformance.tests_in(tmp_path)] == (
+        [numbers] if numbers else []
+    )

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from pages import everything
+from pages.__main__ import all_pages, is_stale
 
-PAGES = everything.all_pages()
+PAGES = all_pages()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_a_page_is_as_the_code_has_it(path: Path) -> None:
-    assert not everything.is_stale(path, PAGES[path]), "stale: run `python -m pages`"
+    assert not is_stale(path, PAGES[path]), "stale: run `python -m pages`"
 
 
 def test_they_come_out_the_same_each_time() -> None:
-    assert everything.all_pages() == PAGES
+    assert all_pages() == PAGES
 
 
 def test_a_change_by_hand_and_a_missing_page_are_stale(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    assert everything.is_stale(page, "text")
+    assert is_stale(page, "text")
     page.write_text("other", encoding="utf-8")
-    assert everything.is_stale(page, "text")
+    assert is_stale(page, "text")
     page.write_text("text", encoding="utf-8")
-    assert not everything.is_stale(page, "text")
+    assert not is_stale(page, "text")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 
 import psutil
 import pytest
@@ -12,6 +14,17 @@ from rbee.contract.nodes import Owner
 from rbee.runtime import child
 
 HELLO = Hello("key", Owner("rbee-hive", 1, 1.0, "here"))
+
+# Says that it listens, starts a child of its own, and obeys nothing but KILL.
+STUBBORN = """
+import json, os, signal, subprocess, sys, time
+for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    signal.signal(number, signal.SIG_IGN)
+below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+ready = {"event": "listening", "program": "w", "version": "1", "pid": below.pid, "url": "http://h:1"}
+print(json.dumps(ready), flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.mark.parametrize("moments", range(12))
@@ -24,3 +37,14 @@ async def test_who_is_canceled_while_a_child_starts_leaves_none(moments: int) ->
         await starting
     left = [each for each in psutil.Process().children() if each.name() == "sleep"]
     assert left == []
+
+
+async def test_a_child_that_obeys_nothing_is_killed_with_all_that_it_started() -> None:
+    running, listening = await child.start([sys.executable, "-c", STUBBORN], HELLO)
+    below = psutil.Process(listening.pid)
+    stubborn = below.parent()
+    assert stubborn is not None
+    assert await running.end(0.1) == -signal.SIGKILL
+    gone, _ = psutil.wait_procs([below], timeout=5)
+    assert gone == [below] or below.status() == psutil.STATUS_ZOMBIE
+    assert not stubborn.is_running()

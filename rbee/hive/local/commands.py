@@ -2,130 +2,161 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
 
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError, StreamTruncated
+from rbee.contract.errors import StreamTruncated
 from rbee.contract.events import Download, Verify
+from rbee.contract.models import ModelRows
+from rbee.contract.nodes import Detected
+from rbee.contract.registry import HiveStatus
+from rbee.hive.hardware import placement
 from rbee.hive.hardware.devices import Hardware
-from rbee.hive.local import report as console
-from rbee.hive.local import running_hive as hives
-from rbee.hive.local.model_access import Here, reach
-from rbee.hive.local.report import Console
-from rbee.hive.workers.registry import worker_command
-from rbee.runtime import debug_trace
-from rbee.runtime.error_text import unexpected
+from rbee.hive.local.hive_access import ModelAccess, open_models, running_hive, status_of
+from rbee.hive.workers.launch import worker_command
+from rbee.runtime import command, listings
+from rbee.runtime.listings import megabytes, table
 from rbee.runtime.narration import Narrator
+from rbee.runtime.screen import Screen
 
-_INTERRUPTED = 130
-Work: TypeAlias = Callable[[Config, Console], Awaitable[int]]
-Deed: TypeAlias = Callable[[Here, Console, str], Awaitable[None]]
+Work: TypeAlias = Callable[[Config, Screen], Coroutine[Any, Any, int]]
 
 
 def run(work: Work, config: Config, as_json: bool) -> int:
-    """Do it, and tell what goes wrong; the exit code."""
-    # What is logged is for a daemon's log; a person is told what concerns them.
+    """Run a command; returns its exit code."""
+    # Log lines are meant for a daemon's log. A person gets the narration.
     logging.getLogger().addHandler(logging.NullHandler())
-    shown = Console(as_json)
-
-    async def working() -> int:
-        return await work(config, shown)
-
-    with debug_trace.traced(shown.note):
-        try:
-            return asyncio.run(working())
-        except RbeeError as error:
-            shown.error(error)
-            return error.exit_code
-        except BrokenPipeError:  # nobody reads any more: `| head -1`
-            return 1
-        except KeyboardInterrupt:
-            shown.note("Canceled.")
-            return _INTERRUPTED
-        except Exception as fault:
-            shown.error(unexpected("rbee-hive", fault))
-            return 1
+    screen = Screen(as_json=as_json)
+    return command.run("rbee-hive", lambda: work(config, screen), screen)
 
 
-async def detect(config: Config, shown: Console) -> int:
-    """What is here, beside what can be used."""
+async def detect(config: Config, screen: Screen) -> int:
+    """Show what is here, beside what can be used."""
     found = await Hardware(worker_command(config)).detect()
-    shown.show(found, console.of_detected(found))
+    screen.answer(found, detected_text(found))
     for note in found.notes:
-        shown.note(f"[device-manager] ⚠️ {note}")
+        screen.note(f"[device-manager] ⚠️ {note}")
     return 0
 
 
-async def status(config: Config, shown: Console) -> int:
-    """Whether a hive runs here: 1 where none does, or none that answers."""
-    hive = hives.running()
-    found = await hives.status(config, hive)
-    shown.show(found, console.of_status(found, hive.pid if hive else None))
+async def status(config: Config, screen: Screen) -> int:
+    """Show whether a hive runs here; 1 if none does, or none that answers."""
+    hive = running_hive()
+    found = await status_of(config, hive)
+    screen.answer(found, status_text(found, hive.pid if hive else None))
     return 0 if found.state in ("running", "draining") else 1
 
 
-def models(action: str, model: str) -> Work:
-    """`rbee-hive models ACTION [MODEL]`."""
-
-    async def work(config: Config, shown: Console) -> int:
-        async with reach(config, Narrator(shown.narrate)) as here:
-            await _DEEDS[action](here, shown, model)
-        return 0
-
-    return work
-
-
-async def _list(here: Here, shown: Console, _: str) -> None:
-    found = await here.listing()
+async def list_models(config: Config, screen: Screen) -> int:
+    async with _models(config, screen) as models:
+        found = await models.listing()
     for note in found.notes:
-        shown.note(f"[model-provisioner] ⚠️ {note}")
-    if found.models or shown.as_json:
-        shown.show(found.models, console.of_models(found))
+        screen.note(f"[model-provisioner] ⚠️ {note}")
+    if found.models or screen.as_json:
+        rows = [listings.model_cells(row) for row in found.models]
+        screen.answer(found.models, table(listings.MODEL_HEADS, rows))
     else:
-        shown.note("No models are here yet. Fetch one: rbee-hive models download MODEL")
+        screen.note("There are no models yet. Fetch one: rbee-hive models download MODEL")
+    return 0
 
 
-async def _disk_usage(here: Here, shown: Console, _: str) -> None:
-    found = await here.listing()
-    shown.show(found, console.of_disk(found))
+async def disk_usage(config: Config, screen: Screen) -> int:
+    async with _models(config, screen) as models:
+        found = await models.listing()
+    screen.answer(found, disk_text(found))
+    return 0
 
 
-async def _download(here: Here, shown: Console, model: str) -> None:
-    async for event in here.download(model):
-        shown.progress(event)
-        if isinstance(event, Download) and event.stage == "complete":
-            shown.show(event, event.local_path or "")
-            return
-    raise StreamTruncated("The download ended without its end being told.", tokens=0)
+async def download(config: Config, screen: Screen, model: str) -> int:
+    async with _models(config, screen) as models:
+        async for event in models.download(model):
+            if isinstance(event, Download):
+                screen.narrate(event)
+                if event.stage == "complete":
+                    screen.answer(event, event.local_path or "")
+                    return 0
+    raise StreamTruncated("The download's progress stopped before its end.", tokens=0)
 
 
-async def _info(here: Here, shown: Console, model: str) -> None:
-    found = await here.info(model)
-    shown.show(found, console.of_model(found))
+async def info(config: Config, screen: Screen, model: str) -> int:
+    async with _models(config, screen) as models:
+        found = await models.info(model)
+    screen.answer(found, listings.described(found, "rbee-hive models verify"))
+    return 0
 
 
-async def _verify(here: Here, shown: Console, model: str) -> None:
-    async for event in here.verify(model):
-        if isinstance(event, Verify) and event.stage == "complete":
-            known = "is whole" if event.compared else "had no known hash to compare with"
-            shown.show(event, f"{model} {known}: sha256 {', '.join(event.sha256 or [])}")
-            return
-    raise StreamTruncated("The verification ended without its result.", tokens=0)
+async def verify(config: Config, screen: Screen, model: str) -> int:
+    async with _models(config, screen) as models:
+        async for event in models.verify(model):
+            if isinstance(event, Verify):
+                screen.narrate(event)
+                if event.stage == "complete":
+                    result = "is whole" if event.compared else "had no known hash to compare with"
+                    sums = ", ".join(event.sha256 or [])
+                    screen.answer(event, f"{model} {result}: sha256 {sums}")
+                    return 0
+    raise StreamTruncated("The verification stopped before its result.", tokens=0)
 
 
-async def _delete(here: Here, shown: Console, model: str) -> None:
-    done = await here.delete(model)
-    shown.show(done, done.message)
+async def delete(config: Config, screen: Screen, model: str) -> int:
+    async with _models(config, screen) as models:
+        deleted = await models.delete(model)
+    screen.answer(deleted, deleted.message)
+    return 0
 
 
-_DEEDS: dict[str, Deed] = {
-    "list": _list,
-    "disk-usage": _disk_usage,
-    "download": _download,
-    "info": _info,
-    "verify": _verify,
-    "delete": _delete,
-}
+def _models(config: Config, screen: Screen) -> AbstractAsyncContextManager[ModelAccess]:
+    return open_models(config, Narrator(screen.narrate))
+
+
+def detected_text(found: Detected) -> str:
+    """The hardware, device by device, and whether llama.cpp can use it."""
+    rows = []
+    for device in found.hardware:
+        used = found.devices.get(device.backend, 0) > device.index
+        cells = megabytes(device.memory_total_bytes), megabytes(device.memory_free_bytes)
+        if not device.memory_total_bytes:
+            cells = "unknown", "unknown"
+        rows.append((placement.label(device), device.name, *cells, "yes" if used else "no"))
+    lines = [
+        table(("DEVICE", "NAME", "MEMORY", "FREE", "USABLE"), rows),
+        f"llama.cpp computes on: {', '.join(found.backends)}",
+    ]
+    if found.advice:
+        lines += ["To use the other devices, rebuild it:", *map("    {}".format, found.advice)]
+    return "\n".join(lines)
+
+
+def status_text(found: HiveStatus, pid: int | None) -> str:
+    """Whether the hive runs, where, and its workers."""
+    if found.state == "stopped":
+        return "No rbee-hive runs here."
+    version = f" {found.version}" if found.version else ""
+    lines = [f"rbee-hive{version} runs at {found.url} (pid {pid}), {found.state}"]
+    if found.error:
+        lines.append(f"It can't be asked for more: {found.error}")
+    elif found.workers:
+        heads = ("WORKER", "MODEL", "DEVICE", "STATE", "FREE SLOTS")
+        rows = [
+            (
+                row.id,
+                row.model_ref,
+                "cpu" if row.backend == "cpu" else f"{row.backend}:{row.device}",
+                row.state,
+                f"{row.slots_available} of {row.slots_total}",
+            )
+            for row in found.workers
+        ]
+        lines.append(table(heads, rows))
+    else:
+        lines.append("It has no workers.")
+    return "\n".join(lines)
+
+
+def disk_text(found: ModelRows) -> str:
+    """What the models take, and what is free."""
+    free, total = megabytes(found.disk_free_bytes), megabytes(found.disk_total_bytes)
+    return f"{listings.usage(found.models)}\n{free} of {total} are free at {found.folder}"

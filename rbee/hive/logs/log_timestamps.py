@@ -1,4 +1,4 @@
-"""When a line of a log was written, as it says itself."""
+"""When a log line was written, from the timestamp that it carries."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class _Json(msgspec.Struct):
     time: float
 
 
-def stamp(line: str) -> float | None:
-    """Seconds since the epoch; None for a line of somebody else's, or the rest of a longer one."""
+def timestamp(line: str) -> float | None:
+    """Seconds since the epoch; None for a line that is not rbee's, or the rest of a longer one."""
     if line.startswith("{"):
         with contextlib.suppress(msgspec.MsgspecError):
             return msgspec.json.decode(line, type=_Json).time
@@ -27,12 +27,12 @@ def stamp(line: str) -> float | None:
     return None
 
 
-def timed(lines: Iterable[str], at: float | None) -> Iterator[tuple[float | None, str]]:
-    """Each line of one source with its time, which never falls; `at` is that of the line before.
-    What stands before the first that is known has the time of that one."""
+def with_times(lines: Iterable[str], at: float | None) -> Iterator[tuple[float | None, str]]:
+    """Each line of one source with its time, which never decreases; `at` is that of the line
+    before. Lines before the first timestamp get the time of that one."""
     waiting: list[str] = []
     for line in lines:
-        own = stamp(line)
+        own = timestamp(line)
         if own is not None:
             at = own if at is None else max(at, own)
         if at is None:

@@ -17,8 +17,8 @@ from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.repository import RemoteModel
 from rbee.hive.models.transfer import DEFAULT_SETTINGS, ModelTransfer, TransferSettings
+from rbee.runtime.broadcast import Progress
 from rbee.runtime.log import correlation_id
-from rbee.runtime.progress import Progress
 
 WATCHED_WITHIN_S = 10.0
 _REMEMBERED = 256

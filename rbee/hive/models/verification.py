@@ -19,8 +19,8 @@ from rbee.gguf import split
 from rbee.hive.models import digest
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.stored_models import StoredModel
+from rbee.runtime.broadcast import Progress
 from rbee.runtime.cancellation import stop
-from rbee.runtime.progress import Progress
 
 REPORT_EVERY_S = 0.1
 

@@ -1,4 +1,4 @@
-"""The log files of workers: what one said last, and not too many of them."""
+"""The log files of workers: the last output of one, and how many of them are kept."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ WORKER = "llm-worker-rbee"
 _KEPT = 20
 
 
-def last_words(worker_id: str) -> tuple[list[str], RbeeError | None]:
-    """The last lines of a worker's log, and the error that it named there itself, if it did."""
+def last_output(worker_id: str) -> tuple[list[str], RbeeError | None]:
+    """The last lines of a worker's log, and the error that the worker reported there, if any."""
     lines = log.tail(paths.log_file(WORKER, worker_id))
     for line in reversed(lines):
         with contextlib.suppress(msgspec.MsgspecError):
@@ -27,7 +27,7 @@ def last_words(worker_id: str) -> tuple[list[str], RbeeError | None]:
 
 
 def files_of_workers() -> dict[str, Path]:
-    """The logs of workers, those that run and those that ran last, by the workers' ids."""
+    """The logs of the workers that run and of those that ran last, by worker id."""
     folder = paths.log_file(WORKER).parent
     found = folder.glob(f"{WORKER}-*.log")
     return {path.stem.removeprefix(f"{WORKER}-"): path for path in found}

@@ -10,24 +10,24 @@ import msgspec
 
 from rbee.contract.workers import WorkerState
 
-# What a native library dies of by its own doing. KILL is not among them: that is mostly the
-# kernel's, short of memory.
+# The signals by which a native library ends itself. KILL is not one of them: it mostly comes from
+# a kernel that is short of memory.
 _CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE})
 
-Verdict: TypeAlias = Literal["leave", "idle", "unhealthy", "stalled"]
+Verdict: TypeAlias = Literal["keep", "idle", "unhealthy", "stalled"]
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Seconds, and how many health checks in a row may fail before the worker is removed."""
+    """Seconds, and how many health checks in a row may fail before the worker is ended."""
 
     idle_timeout_s: float
     health_misses: int
     loading_stall_s: float
 
 
-class Condition(msgspec.Struct, frozen=True):
+class Observation(msgspec.Struct, frozen=True):
     """`active_at` is when the last request ended, or the load; `progress_at` when loading last
-    moved; `keep_alive_s` the last request's own wish, negative for "never end it"."""
+    progressed; `keep_alive_s` what the last request asked for, negative for "never end it"."""
 
     state: WorkerState
     active_at: float
@@ -36,19 +36,18 @@ class Condition(msgspec.Struct, frozen=True):
     keep_alive_s: float | None = None
 
 
-def judge(condition: Condition, limits: Limits, now: float) -> Verdict:
-    """Whether the worker may go on, else why it must end."""
-    if condition.state == "loading":
-        return "stalled" if now - condition.progress_at >= limits.loading_stall_s else "leave"
-    if condition.misses >= limits.health_misses:
+def judge(seen: Observation, limits: Limits, now: float) -> Verdict:
+    """Whether to keep the worker, otherwise why it must end."""
+    if seen.state == "loading":
+        return "stalled" if now - seen.progress_at >= limits.loading_stall_s else "keep"
+    if seen.misses >= limits.health_misses:
         return "unhealthy"
-    wish = condition.keep_alive_s
-    limit = limits.idle_timeout_s if wish is None else wish
-    idle = condition.state == "idle" and limit >= 0
-    return "idle" if idle and now - condition.active_at >= limit else "leave"
+    limit = limits.idle_timeout_s if seen.keep_alive_s is None else seen.keep_alive_s
+    idle = seen.state == "idle" and limit >= 0
+    return "idle" if idle and now - seen.active_at >= limit else "keep"
 
 
-def broke_on_its_model(state: WorkerState, code: int) -> bool:
-    """Whether a worker that ended with `code` (negative: a signal) died of the file that it was
-    loading: some lies in a header abort llama.cpp."""
+def crashed_on_model(state: WorkerState, code: int) -> bool:
+    """Whether a worker that ended with `code` (negative: a signal) was killed by the file that it
+    was loading: some false values in a header abort llama.cpp."""
     return state == "loading" and -code in _CRASHES

@@ -1,17 +1,17 @@
-"""What has come of an answer, and whether it is proven to be whole."""
+"""The answer that has come so far, and the proof that it is complete."""
 
 from __future__ import annotations
 
 from rbee.contract.errors import StreamTruncated
 from rbee.contract.events import Accepted, Done, Event, Started, Token
 
-# Seconds to wait where all slots are busy, before each of the three further tries.
+# Seconds to wait when all slots are busy, before each of the three retries.
 BUSY_PAUSES_S = (1, 2, 4)
 
 
 def waiting(turn: int, left_s: int) -> str:
-    """What is told of the wait before try number `turn`, of which `left_s` seconds are left; after
-    it, 0, how long it was. Short enough for one line of 40 columns."""
+    """What is shown during the wait before retry number `turn`, with `left_s` seconds left; with 0
+    left, how long it was. It fits a line of 40 columns."""
     of = f"({turn} of {len(BUSY_PAUSES_S)})"
     if left_s:
         return f"⏳ busy: trying again in {left_s} s {of}"
@@ -19,7 +19,7 @@ def waiting(turn: int, left_s: int) -> str:
 
 
 class Answer:
-    """Feed it every event. It is proven only by `done`, and by the stream's own end after it."""
+    """Feed it every event. Only `done` and the end of the stream after it prove it complete."""
 
     def __init__(self) -> None:
         self.request_id: str | None = None
@@ -33,7 +33,7 @@ class Answer:
         return "".join(self._text)
 
     def take(self, event: Event) -> None:
-        """Keep what this event adds."""
+        """Add what this event brings."""
         if isinstance(event, Accepted):
             self.request_id = event.request_id
         elif isinstance(event, Started):
@@ -45,14 +45,14 @@ class Answer:
             self.done = event
 
     def proof(self) -> Done:
-        """The `done` of a stream that has ended with `[DONE]`; raises STREAM_TRUNCATED."""
+        """The `done` of a stream that has ended with `[DONE]`. Raises STREAM_TRUNCATED."""
         if self.done is None:
             raise StreamTruncated(tokens=self.tokens)
         return self.done
 
 
 def summary(done: Done) -> str:
-    """One line of figures."""
+    """The figures of an answer in one line."""
     words = "token" if done.total_tokens == 1 else "tokens"
     first = f"{done.time_to_first_token_ms:.0f} ms to first token"
     return f"{done.total_tokens} {words} · {first} · {done.tokens_per_second:.1f} tokens/s"

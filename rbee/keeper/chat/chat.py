@@ -1,4 +1,4 @@
-"""A chat: one question after the other, each asked with all that was said before."""
+"""A chat: one question after another, each asked together with the conversation so far."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import msgspec
 from rbee.contract.errors import PromptTooLong, RbeeError
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.conversation import Conversation, content
-from rbee.keeper.chat.task import Asking
+from rbee.keeper.chat.task import Task
 from rbee.keeper.session.queen import Queen
 from rbee.runtime.cancellation import Breakable
 from rbee.runtime.command import Interrupts
 from rbee.runtime.screen import Screen
 
-_WELCOME = "Ask away. /help tells what else there is, Ctrl+D ends."
-_HOW_TO_END = "To end: Ctrl+D or /exit"
+_WELCOME = "Ask a question. /help lists the commands, Ctrl+D ends the chat."
+_HOW_TO_END = "To end the chat: Ctrl+D or /exit"
 _HELP = '''\
-/clear   forget what was said
+/clear   forget the conversation
 /retry   ask the last question again
-/exit    end, as Ctrl+D does
-/help    this
-Ctrl+C   breaks off an answer, or clears the line
-"""      begins and ends a text of several lines; Alt+Enter is a new line anywhere'''
+/exit    end the chat, like Ctrl+D
+/help    show this help
+Ctrl+C   stop an answer, or clear the line
+"""      begin and end a text of several lines; Alt+Enter starts a new line anywhere'''
 
 
 class Lines(Protocol):
-    """Where questions come from."""
+    """The source of the questions."""
 
     async def read(self) -> str: ...
 
@@ -35,7 +35,7 @@ class Lines(Protocol):
 
 
 class Chat:
-    """Goes on until the person ends it. An error is told, and the next question is asked for."""
+    """Goes on until the person ends it. After an error it asks for the next question."""
 
     def __init__(
         self,
@@ -45,17 +45,17 @@ class Chat:
         interrupts: Interrupts,
         lines: Lines,
     ) -> None:
-        """`request` is asked with each question; its messages are what is said before the first."""
+        """`request` is asked with each question; its messages come before the first one."""
         self._queen = queen
         self._request = request
         self._screen = screen
         self._interrupts = interrupts
         self._lines = lines
-        self._said = Conversation(request.messages or [])
+        self._conversation = Conversation(request.messages or [])
         self._node = request.node
 
     async def run(self, first: str | None) -> None:
-        """`first` is a question that was asked already."""
+        """Chat; `first` is a question that was asked already."""
         if not self._screen.quiet:
             self._screen.note(_WELCOME)
         if first is not None:
@@ -66,17 +66,17 @@ class Chat:
             if typed == "/help":
                 self._screen.note(_HELP)
             elif typed == "/clear":
-                self._said.forget()
-                self._screen.note("What was said is forgotten.")
+                self._conversation.forget()
+                self._screen.note("The conversation is forgotten.")
             elif typed == "/retry":
                 await self._again()
             elif _is_command(typed or ""):
-                self._screen.note(f"There is no {typed} here: see /help")
+                self._screen.note(f"Unknown command {typed}. See /help.")
             elif typed:
                 await self._turn(typed)
 
     async def _read(self) -> str | None:
-        """What was typed; None where the person ends."""
+        """What was typed; None when the person ends the chat."""
         try:
             return content(await self._lines.read())
         except EOFError:
@@ -88,79 +88,79 @@ class Chat:
             self._interrupts.listen()
 
     async def _again(self) -> None:
-        question = self._said.again()
+        question = self._conversation.again()
         if question is None:
-            self._screen.note("Nothing was asked yet.")
+            self._screen.note("No question has been asked yet.")
         else:
             await self._turn(question)
 
     async def _turn(self, question: str) -> None:
-        """One question and what comes of it. Raises CancelledError where the chat is to end."""
-        self._said.ask(question)
+        """Ask one question. Raises CancelledError when the chat must end."""
+        self._conversation.ask(question)
         while not await self._ask():
             continue
         self._screen.close()
         self._screen.say("")
 
     async def _ask(self) -> bool:
-        """Whether the question is done with: answered, canceled or failed. Otherwise it is to be
-        asked again, with less before it."""
-        messages = self._said.messages
+        """Whether the question is done: answered, canceled or failed. Otherwise it must be asked
+        again, with less of the conversation."""
+        messages = self._conversation.messages
         request = msgspec.structs.replace(self._request, messages=messages, node=self._node)
-        asking = Asking(self._queen, request, self._screen)
+        task = Task(self._queen, request, self._screen)
         try:
-            whole = await self._unless_interrupted(asking)
+            whole = await self._run_breakable(task)
         except PromptTooLong as error:
-            if dropped := self._said.shorten(error, request.max_tokens):
+            if dropped := self._conversation.shorten(error, request.max_tokens):
                 turns = "turn was" if dropped == 1 else f"{dropped} turns were"
                 self._screen.note(f"→ The context is full: the oldest {turns} left out.")
                 return False
-            self._fail(asking, error)
+            self._fail(task, error)
             return True
         except RbeeError as error:
-            self._fail(asking, error)
+            self._fail(task, error)
             return True
-        answer = asking.answer
-        self._said.answer(answer.text)
+        answer = task.answer
+        self._conversation.answer(answer.text)
         self._screen.close()
         if not whole:
             self._screen.note("Canceled.")
         elif answer.done is not None and answer.done.stop_reason == "CONTEXT_FULL":
-            told = "the answer stops here; ask on, and what was said first is left out."
-            self._screen.note(f"→ The context is full: {told}")
+            text = "the answer stops here. The next question leaves the oldest turns out."
+            self._screen.note(f"→ The context is full: {text}")
         if whole:
-            # The model is there; what is told of the next questions is how it is found again. On
-            # that node the KV cache holds what was said.
+            # The model is loaded: narration would only say that it is found again. The KV cache of
+            # that node holds the conversation.
             self._screen.narrates = False
             self._node = answer.node
         return True
 
-    async def _unless_interrupted(self, asking: Asking) -> bool:
-        """Whether the answer is whole; interrupted, the word of its end has come or was not waited
-        for."""
+    async def _run_breakable(self, task: Task) -> bool:
+        """Whether the answer is complete. After an interrupt the queen has confirmed the end of the
+        work, or a second interrupt has cut that short."""
         work = Breakable()
         self._interrupts.on_sigint = work.break_off
         try:
-            if await work.do(_prove(asking)):
+            if await work.do(_prove(task)):
                 return True
-            await work.do(asking.cancel())
+            await work.do(task.cancel())
             return False
         finally:
             self._interrupts.on_sigint = None
 
-    def _fail(self, asking: Asking, error: RbeeError) -> None:
+    def _fail(self, task: Task, error: RbeeError) -> None:
         self._screen.close()
-        asking.save()
+        task.save()
         self._screen.error(error)
-        self._said.answer(asking.answer.text)
+        self._conversation.answer(task.answer.text)
         self._screen.narrates = not self._screen.quiet
         self._node = self._request.node
 
 
-async def _prove(asking: Asking) -> None:
-    await asking.run()
+async def _prove(task: Task) -> None:
+    await task.run()
 
 
 def _is_command(typed: str) -> bool:
-    """A slash and one word: no path, and no question that begins with one."""
+    """A slash and one word; not a path, nor a question that begins with one."""
     return typed.startswith("/") and typed[1:].isalpha()

@@ -1,10 +1,14 @@
-"""One question and its answer: asked of the queen, shown as it comes, believed with its proof."""
+"""A task: one question to the queen and its answer, shown as it comes and proven at its end."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Set
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
@@ -15,27 +19,31 @@ from rbee.contract.errors import (
     ShuttingDown,
     StreamTruncated,
 )
-from rbee.contract.events import Done, Event, Narration
+from rbee.contract.events import Done, Narration
 from rbee.contract.tasks import TaskRequest
-from rbee.keeper.chat import partial_answer as partial
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, waiting
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.terminal.countdown import count_down
 from rbee.runtime.screen import Screen
 
-_CANCELED_WITHIN_S = 5.0
-_FRESH_STARTS = 3
+_RESTARTS = 3
+
+Pause: TypeAlias = Callable[[int, Callable[[int], str]], Awaitable[None]]
 
 
-class Asking:
-    """Asks until there is an answer, or an error that trying again does not mend."""
+class Task:
+    """Asks until there is an answer, or an error that asking again does not fix. `pause` waits for
+    a number of seconds."""
 
-    def __init__(self, queen: Queen, request: TaskRequest, screen: Screen) -> None:
+    def __init__(
+        self, queen: Queen, request: TaskRequest, screen: Screen, pause: Pause = count_down
+    ) -> None:
         self._queen = queen
         self._request = request
         self._screen = screen
+        self._pause = pause
         self._answer = Answer()
-        self._told: set[tuple[str, str]] = set()
+        self._narrated: set[tuple[str, str]] = set()
 
     @property
     def answer(self) -> Answer:
@@ -43,62 +51,69 @@ class Asking:
         return self._answer
 
     async def run(self) -> Done:
-        """The proof of the whole answer. What came of one that broke off is saved and named."""
-        retries = fresh = 0
+        """Ask; returns the proof that the answer is complete."""
+        retries = restarts = 0
         while True:
             try:
-                return await self._once()
+                return await self._ask()
             except (AllSlotsBusy, QueueFull) as busy:
                 if retries == len(BUSY_PAUSES_S):
-                    tried = f"{busy.message} Given up after {retries} retries."
-                    raise type(busy)(tried, **busy.details) from None
+                    text = f"{busy.message} Given up after {retries} retries."
+                    raise type(busy)(text, **busy.details) from None
                 retries += 1
                 self._screen.close()
-                await count_down(BUSY_PAUSES_S[retries - 1], functools.partial(waiting, retries))
-            except (ShuttingDown, ConnectionTimeout) as ending:
-                fresh += 1
-                if self._answer.request_id is not None or fresh > _FRESH_STARTS:
+                pause_s = BUSY_PAUSES_S[retries - 1]
+                await self._pause(pause_s, functools.partial(waiting, retries))
+            except (ShuttingDown, ConnectionTimeout) as error:
+                restarts += 1
+                if self._answer.request_id is not None or restarts > _RESTARTS:
                     raise
-                # The queen that was found was just ending: wait for that, and start afresh.
-                if isinstance(ending, ShuttingDown):
+                # The queen that was found was just ending: wait for its end, and start again.
+                if isinstance(error, ShuttingDown):
                     await self._queen.wait_until_gone()
                 await self._queen.reach()
 
     async def cancel(self) -> None:
-        """Tell the queen to stop the work, and wait for the word, for 5 s at most."""
+        """Tell the queen to stop the work, and wait for the confirmation for at most 5 s."""
         if self._answer.request_id is not None and self._answer.done is None:
             with contextlib.suppress(RbeeError):
-                await self._queen.client.call(
-                    ep.QUEEN_CANCEL,
-                    within_s=_CANCELED_WITHIN_S,
-                    request_id=self._answer.request_id,
-                )
+                await self._queen.client.call(ep.QUEEN_CANCEL, request_id=self._answer.request_id)
 
     def save(self) -> None:
-        """Keep what has come of an answer that broke off, and say where."""
+        """Keep the text of an answer that broke off, and say where."""
         answer = self._answer
-        path = partial.save(answer.request_id or "", answer.text)
+        path = save_partial_answer(answer.request_id or "", answer.text)
         if path is not None:
             of = f"{answer.tokens} of {self._request.max_tokens} tokens"
             self._screen.note(f"Partial text saved at {path} ({of}).")
 
-    async def _once(self) -> Done:
+    async def _ask(self) -> Done:
         answer = self._answer = Answer()
-        before = frozenset(self._told)
+        before = frozenset(self._narrated)
         async with self._queen.client.stream(ep.QUEEN_TASKS, self._request) as events:
             try:
                 async for event in events:
                     answer.take(event)
-                    if not _is_of(before, event) or self._screen.as_json:
+                    # A retry does not repeat the narration of the attempt before it.
+                    line = (event.actor, event.text) if isinstance(event, Narration) else None
+                    if line not in before or self._screen.as_json:
                         self._screen.show(event)
-                    if isinstance(event, Narration):
-                        self._told.add((event.actor, event.text))
+                    if line is not None:
+                        self._narrated.add(line)
             except StreamTruncated as error:
-                told = f"{error.message} {answer.tokens} tokens had come."
-                raise StreamTruncated(told, tokens=answer.tokens) from None
+                text = f"{error.message} {answer.tokens} tokens had come."
+                raise StreamTruncated(text, tokens=answer.tokens) from None
         return answer.proof()
 
 
-def _is_of(told: Set[tuple[str, str]], event: Event) -> bool:
-    """Whether a try before this one has told the very same."""
-    return isinstance(event, Narration) and (event.actor, event.text) in told
+def save_partial_answer(request_id: str, text: str, folder: Path | None = None) -> Path | None:
+    """Write `text` to `rbee-partial-<request_id>.txt` in `folder`, or else the temporary folder,
+    with mode 0600. Returns None if there is nothing to keep, or no place to keep it."""
+    path = (folder or Path(tempfile.gettempdir())) / f"rbee-partial-{request_id}.txt"
+    with contextlib.suppress(OSError):
+        if text:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            return path
+    return None

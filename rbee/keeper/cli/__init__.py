@@ -1,24 +1,23 @@
-"""The keeper's command line: a group, and a file for each kind of command. Click only."""
+"""The keeper's command line: a group, and a file for each kind of command. It imports click only.
+
+That keeps `--help` fast: what a command does is imported by the command that runs.
+"""
 
 from __future__ import annotations
 
 import click
 
 from rbee import __version__
-from rbee.keeper.cli import debug
-from rbee.keeper.cli.completion import completion
+from rbee.keeper.cli import flags
 from rbee.keeper.cli.config import config
 from rbee.keeper.cli.daemon import daemon
-from rbee.keeper.cli.detect import detect
-from rbee.keeper.cli.doctor import doctor
 from rbee.keeper.cli.hive import hive
 from rbee.keeper.cli.infer import infer
-from rbee.keeper.cli.install import install
-from rbee.keeper.cli.logs import logs
+from rbee.keeper.cli.machine import completion, detect, doctor, install
 from rbee.keeper.cli.models import models
 from rbee.keeper.cli.pool import pool
 from rbee.keeper.cli.setup import setup
-from rbee.keeper.cli.worker import worker, workers
+from rbee.keeper.cli.worker import logs, worker, workers
 
 
 @click.group()
@@ -29,8 +28,8 @@ def main() -> None:
     \b
         rbee-keeper infer --prompt "write a short story"
 
-    starts what it needs, shows the answer as it is made, and leaves nothing running. To keep models
-    warm between commands: rbee-keeper daemon start. To use another computer:
+    This starts what it needs, prints the answer as it is generated, and leaves nothing running. To
+    keep models loaded between commands, use rbee-keeper daemon start. To use another computer:
 
     \b
         rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa
@@ -54,4 +53,4 @@ for _command in (
     pool,
 ):
     main.add_command(_command)
-debug.offer(main)
+flags.add_debug(main)

@@ -1,8 +1,6 @@
-"""`rbee-keeper config …`: nodes in the config file, and what is in force."""
+"""`rbee-keeper config …`: nodes in the config file, and the effective settings."""
 
 from __future__ import annotations
-
-import sys
 
 import click
 
@@ -11,71 +9,71 @@ from rbee.keeper.cli import flags
 
 @click.group()
 def config() -> None:
-    """Keep nodes in the config file, and show the settings.
+    """Edit the nodes in the config file, and show the settings.
 
     \b
         rbee-keeper config show
 
-    The file is the first of $RBEE_CONFIG, ~/.config/rbee/config.toml and /etc/rbee/config.toml that
-    exists.
+    The config file is the first that exists of $RBEE_CONFIG, ~/.config/rbee/config.toml and
+    /etc/rbee/config.toml.
     """
 
 
 @config.command("set-ssh")
 @flags.other_node
-@click.option("--host", "ssh_host", required=True, help="Its address, or a name of ~/.ssh/config.")
+@click.option("--host", "ssh_host", required=True, help="Its address, or a host of ~/.ssh/config.")
 @click.option("--user", "ssh_user", help="[default: ~/.ssh/config, else your own name]")
 @flags.file_option("--key", "ssh_key_path", help="A private key [default: ~/.ssh/config, agent].")
 @click.option("--port", "ssh_port", type=flags.port, help="[default: ~/.ssh/config, else 22]")
-def set_ssh(**fields: object) -> None:
-    """Write into the config file how SSH reaches a node.
+def set_ssh(**given: object) -> None:
+    """Write to the config file how SSH reaches a node.
 
     \b
         rbee-keeper config set-ssh --node workstation --host workstation.home.arpa --user me
 
-    Comments and all other keys of the file stay as they are. The node is not tried:
-    rbee-keeper hive status --node workstation does that.
+    Comments and other keys of the file are kept. The connection is not tested; to test it, run
+    rbee-keeper hive status --node workstation.
     """
-    _config("set-ssh", fields)
+    from rbee.keeper.commands import config as commands
+
+    commands.set_ssh(**given)
 
 
 @config.command("list-nodes")
 @flags.as_json
-def list_nodes(**fields: object) -> None:
-    """List the computers, as setup list-nodes does.
+def list_nodes(**given: object) -> None:
+    """List the computers, like setup list-nodes.
 
     \b
         rbee-keeper config list-nodes
     """
-    _config("list-nodes", fields)
+    from rbee.keeper.commands import setup as commands
+
+    commands.list_nodes(**given)
 
 
 @config.command("remove-node")
 @flags.other_node
-def remove_node(**fields: object) -> None:
-    """Take a node out of the config file and out of the registry.
+def remove_node(**given: object) -> None:
+    """Remove a node from the config file and the registry.
 
     \b
         rbee-keeper config remove-node --node workstation
 
-    A hive that the queen has started there ends, all else there stays.
+    A hive that the queen has started there ends; everything else on the node stays.
     """
-    _config("remove-node", fields)
+    from rbee.keeper.commands import config as commands
+
+    commands.remove(**given)
 
 
 @config.command()
-def show(**fields: object) -> None:
-    """Print the settings that are in force, as TOML.
+def show() -> None:
+    """Print the effective settings as TOML.
 
     \b
         rbee-keeper config show
     """
-    _config("show", fields)
+    from rbee.keeper.commands import config as commands
 
-
-def _config(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.app import nodes
-    from rbee.runtime.screen import Screen
-
-    as_json = bool(fields.pop("as_json", False))
-    sys.exit(nodes.config(action, fields, Screen(as_json=as_json)))
+    commands.show()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from rbee.keeper.cli import flags
@@ -11,7 +9,7 @@ from rbee.keeper.cli import flags
 
 @click.group()
 def daemon() -> None:
-    """Keep a queen, and with it the models, between commands.
+    """Keep a queen, and the models that it has loaded, between commands.
 
     \b
         rbee-keeper daemon start
@@ -20,37 +18,36 @@ def daemon() -> None:
 
 @daemon.command()
 def start() -> None:
-    """Start a queen that lasts until it is stopped.
+    """Start a queen that runs until it is stopped.
 
     \b
         rbee-keeper daemon start
     """
-    _daemon("start")
+    from rbee.keeper.commands import daemon as commands
+
+    commands.start()
 
 
 @daemon.command()
 def stop() -> None:
-    """End the queen and everything that it started; say what was seen to end.
+    """Stop the queen and everything that it started, and report what has ended.
 
     \b
         rbee-keeper daemon stop
     """
-    _daemon("stop")
+    from rbee.keeper.commands import daemon as commands
+
+    commands.stop()
 
 
 @daemon.command()
 @flags.as_json
-def status(as_json: bool) -> None:
-    """Say whether a queen runs and what it has loaded; exit code 1 where none runs.
+def status(**given: object) -> None:
+    """Say whether a queen runs and what it has loaded; exit code 1 if none runs.
 
     \b
         rbee-keeper daemon status
     """
-    _daemon("status", as_json)
+    from rbee.keeper.commands import daemon as commands
 
-
-def _daemon(action: str, as_json: bool = False) -> None:
-    from rbee.keeper.app import work
-    from rbee.runtime.screen import Screen
-
-    sys.exit(work.daemon(action, Screen(as_json=as_json)))
+    commands.status(**given)

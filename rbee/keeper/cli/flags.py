@@ -1,4 +1,4 @@
-"""The options and arguments that several commands share, and what Tab completes them to."""
+"""The options and arguments that several commands share, and how Tab completes them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import click
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+_DEBUG = "debug"
+
 F = TypeVar("F", bound=Callable[..., Any])
 _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], "list[CompletionItem[str]]"]
 
 
 def _known(kind: str, other: bool = False) -> _Complete:
-    """The names of that kind which there are, and which begin as what was typed so far; `other`:
-    but for this machine's."""
+    """Completes with the existing names of that kind; `other`: except for this machine's."""
 
     def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem[str]]:
         from click.shell_completion import CompletionItem
@@ -32,13 +33,13 @@ def _known(kind: str, other: bool = False) -> _Complete:
 def node_option(
     name: str = "--node", *names: str, other: bool = False, **more: Any
 ) -> Callable[[F], F]:
-    """An option that takes the name of a node; `other`: this machine is refused."""
+    """An option that takes the name of a node; `other`: of another machine than this one."""
     known = _known("nodes", other)
     return click.option(name, *names, callback=_readable, shell_complete=known, **more)
 
 
 def file_option(*names: str, **more: Any) -> Callable[[F], F]:
-    """An option that takes the path of a file. Whoever reads it says what is wrong with it."""
+    """An option that takes the path of a file. It is not checked here."""
     return click.option(*names, shell_complete=_paths("file"), **more)
 
 
@@ -48,7 +49,7 @@ def folder_option(*names: str, **more: Any) -> Callable[[F], F]:
 
 
 def _paths(kind: str) -> _Complete:
-    """The shell itself knows them."""
+    """The shell itself completes paths."""
 
     def complete(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem[str]]:
         from click.shell_completion import CompletionItem
@@ -59,29 +60,60 @@ def _paths(kind: str) -> _Complete:
 
 
 def _readable(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """Bytes of argv that are no UTF-8 become a substitute, as they do on a terminal. A name that is
-    empty is a variable that was not set."""
+    """Replaces bytes of argv that are not UTF-8, as a terminal does. An empty name comes from a
+    variable that was not set."""
     if value == "":
-        raise click.BadParameter("a node's name is not empty")
+        raise click.BadParameter("a node's name can't be empty")
     return value and value.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def model_option(**more: Any) -> Callable[[F], F]:
-    """--model, which takes a reference or an alias."""
+    """--model takes a reference or an alias."""
     return click.option("--model", shell_complete=_known("models"), **more)
 
 
-some_node = node_option(help="On which machine [default: this one].")
+some_node = node_option(help="The machine [default: this one].")
 one_node = node_option(required=True, help="The node's name.")
-other_node = node_option(other=True, required=True, help="The node's name.")
-every_node = node_option(help="Of this node only.")
+other_node = node_option("--node", "node_name", other=True, required=True, help="The node's name.")
+every_node = node_option(help="Show this node only.")
 one_model = click.argument("model", shell_complete=_known("models"))
 one_worker = click.option(
     "--id",
     "worker_id",
     required=True,
-    help="The worker's id; its beginning will do.",
+    help="The worker's id, or the beginning of it.",
     shell_complete=_known("workers"),
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+as_events = click.option(
+    "--json", "as_events", is_flag=True, help="Print each event as a line of JSON."
+)
+quiet = click.option("--quiet", is_flag=True, help="Don't narrate.")
 port = click.IntRange(1, 65535)
+
+
+def add_debug(group: click.Group) -> None:
+    """Add --debug to `group` and to everything below it. A command may be part of two groups."""
+    for command in (group, *group.commands.values()):
+        if not any(parameter.name == _DEBUG for parameter in command.params):
+            command.params.append(_debug_option())
+        if isinstance(command, click.Group) and command is not group:
+            add_debug(command)
+
+
+def _debug_option() -> click.Option:
+    return click.Option(
+        [f"--{_DEBUG}"],
+        is_flag=True,
+        expose_value=False,
+        callback=_turn_on_debug,
+        help="Show every request and its time; for an error also logs and traceback.",
+    )
+
+
+def _turn_on_debug(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from rbee.runtime import debug_trace
+
+        before = debug_trace.wanted.set(True)
+        context.call_on_close(lambda: debug_trace.wanted.reset(before))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from rbee.keeper.cli import flags
@@ -11,7 +9,7 @@ from rbee.keeper.cli import flags
 
 @click.group()
 def hive() -> None:
-    """Start, stop and look at the hives, one on each node.
+    """Start, stop and check the hives, one on each node.
 
     \b
         rbee-keeper hive start --node workstation
@@ -20,43 +18,41 @@ def hive() -> None:
 
 @hive.command()
 @flags.one_node
-def start(**fields: object) -> None:
-    """Start the hive of a node; it lasts until it is stopped.
+def start(**given: object) -> None:
+    """Start the hive of a node; it runs until it is stopped.
 
     \b
         rbee-keeper hive start --node workstation
 
-    The queen lasts with it: rbee-keeper daemon stop ends both.
+    The queen keeps running with it; rbee-keeper daemon stop ends both.
     """
-    _hive("start", fields)
+    from rbee.keeper.commands import hive as commands
+
+    commands.start(**given)
 
 
 @hive.command()
 @flags.one_node
-def stop(**fields: object) -> None:
-    """End the hive of a node, and its workers.
+def stop(**given: object) -> None:
+    """Stop the hive of a node, and its workers.
 
     \b
         rbee-keeper hive stop --node workstation
     """
-    _hive("stop", fields)
+    from rbee.keeper.commands import hive as commands
+
+    commands.stop(**given)
 
 
 @hive.command()
-@flags.node_option(help="Of this node; exit code 1 unless its hive runs.")
+@flags.node_option(help="Show this node only; exit code 1 unless its hive runs.")
 @flags.as_json
-def status(**fields: object) -> None:
-    """Tell which hives run, and how many workers they have.
+def status(**given: object) -> None:
+    """Show which hives run, and how many workers they have.
 
     \b
         rbee-keeper hive status --node workstation
     """
-    _hive("status", fields)
+    from rbee.keeper.commands import hive as commands
 
-
-def _hive(action: str, fields: dict[str, object]) -> None:
-    from rbee.keeper.app import nodes
-    from rbee.runtime.screen import Screen
-
-    as_json = bool(fields.pop("as_json", False))
-    sys.exit(nodes.hive(action, fields, Screen(as_json=as_json)))
+    commands.status(**given)

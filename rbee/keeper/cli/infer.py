@@ -10,43 +10,46 @@ from rbee.keeper.cli import flags
 
 
 @click.command()
-@click.option("--prompt", "-p", help="What to answer; - reads it from standard input.")
+@click.option("--prompt", "-p", help="The prompt; - reads it from standard input.")
 @flags.file_option(
-    "--prompt-file", "-f", help="A file with the prompt; with --prompt it stands below."
+    "--prompt-file", "-f", help="Read the prompt from a file; with --prompt, append the file."
 )
-@click.option("--system", help="How to answer, said to the model before everything else.")
-@click.option("--interactive", "-i", is_flag=True, help="Chat: ask on, with all that was said.")
-@flags.model_option(help="Which model [default: config, else the bundled one].")
-@flags.node_option(help="On which machine [default: the queen chooses].")
-@click.option("--max-tokens", type=int, help="How many tokens at most [default: 512].")
-@click.option("--temperature", type=float, help="0 always takes the likeliest [default: 0.7].")
-@click.option("--top-p", type=float, help="Choose among the likeliest that sum up to this [0.95].")
-@click.option("--top-k", type=int, help="Choose among so many, 0 for all [default: 40].")
-@click.option("--min-p", type=float, help="No less likely than this part of the likeliest [0.05].")
-@click.option("--repeat-penalty", type=float, help="Above 1 repeats less [default: 1].")
-@click.option("--seed", type=int, help="The same seed gives the same answer.")
-@click.option("--stop", multiple=True, help="End before this text; up to four times.")
-@click.option("--ignore-eos", is_flag=True, help="Go on to --max-tokens.")
-@click.option("--keep-alive", help="How long the model may stay idle: 10m, 0, -1 for ever.")
+@click.option("--system", help="Instructions for the model, sent before everything else.")
+@click.option("--interactive", "-i", is_flag=True, help="Chat: ask several questions in a row.")
+@flags.model_option(help="The model [default: config, else the bundled one].")
+@flags.node_option(help="The machine that answers [default: the queen chooses].")
+@click.option("--max-tokens", type=int, help="Generate at most this many tokens [default: 512].")
+@click.option("--temperature", type=float, help="Randomness; 0 takes the top token [default: 0.7].")
+@click.option("--top-p", type=float, help="Sample from the top tokens up to this total [0.95].")
+@click.option("--top-k", type=int, help="Sample from this many top tokens; 0 is all [default: 40].")
+@click.option(
+    "--min-p",
+    type=float,
+    help="Drop tokens below this fraction of the top token's probability [0.05].",
+)
+@click.option("--repeat-penalty", type=float, help="Above 1, repeat less [default: 1].")
+@click.option("--seed", type=int, help="Sample with this seed: the same seed, the same answer.")
+@click.option("--stop", multiple=True, help="Stop before this text; may be given four times.")
+@click.option("--ignore-eos", is_flag=True, help="Don't stop before --max-tokens.")
+@click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 for ever.")
 @click.option("--backend", help="cpu, cuda, metal … [default: the best one there].")
-@click.option("--device", type=int, help="Which device of the backend.")
-@click.option("--force", is_flag=True, help="Load the model though the memory may not do.")
-@click.option("--explain", is_flag=True, help="Tell why this node and not another one.")
-@click.option("--raw", is_flag=True, help="Send the prompt as it is, without the chat template.")
-@click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON.")
-@click.option("--quiet", is_flag=True, help="No narration.")
+@click.option("--device", type=int, help="The number of the backend's device.")
+@click.option("--force", is_flag=True, help="Load the model even if it may not fit in memory.")
+@click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
+@click.option("--raw", is_flag=True, help="Send the prompt as it is, without a chat template.")
+@flags.as_events
+@flags.quiet
 def infer(
     prompt: str | None,
     prompt_file: str | None,
     system: str | None,
     interactive: bool,
     raw: bool,
-    as_json: bool,
-    quiet: bool,
+    as_events: bool,
     stop: tuple[str, ...],
-    **fields: object,
+    **given: object,
 ) -> None:
-    """Ask a model and show its answer as it is made.
+    """Ask a model, and print its answer as it is generated.
 
     \b
         rbee-keeper infer --prompt "write a short story" --max-tokens 20
@@ -55,27 +58,26 @@ def infer(
         git diff | rbee-keeper infer > message.txt
         rbee-keeper infer --interactive
 
-    Only the answer goes to standard output. Exit code 0 means that it is whole.
+    Only the answer goes to standard output. Exit code 0 means that it is complete.
     """
-    from rbee.keeper.app import asking
-    from rbee.runtime.screen import Screen
+    from rbee.keeper.commands import infer as commands
 
-    fields["stop"] = list(stop) or None
+    given["stop"] = list(stop) or None
     if raw and system is not None:
-        raise click.UsageError("--raw sends the prompt alone: write the system text into it.")
+        raise click.UsageError("--raw sends only the prompt. Put the system text into it.")
     if interactive:
-        _check_chat(raw, as_json)
+        _check_chat(raw, as_events)
         first = _prompt(prompt, prompt_file, raw) if prompt or prompt_file else None
-        sys.exit(asking.chat(fields, first, system, Screen(quiet)))
+        commands.chat(first, system, **given)
     text = _prompt(prompt, prompt_file, raw)
     if text is None:
         raise click.UsageError(
-            'Say what to answer: --prompt "…", --prompt-file FILE, or a text on standard input.\n'
+            'There is no prompt. Use --prompt "…", --prompt-file FILE, or standard input.\n'
             "To chat: --interactive"
         )
     if not text.strip():
-        raise click.UsageError('The prompt is empty. Say what to answer: --prompt "…"')
-    sys.exit(asking.infer(fields, text, system, raw, Screen(quiet, as_json, streams=True)))
+        raise click.UsageError('The prompt is empty. Write one: --prompt "…"')
+    commands.infer(text, system, raw, as_events=as_events, **given)
 
 
 def _prompt(text: str | None, file: str | None, raw: bool) -> str | None:
@@ -85,17 +87,14 @@ def _prompt(text: str | None, file: str | None, raw: bool) -> str | None:
         return prompt.find(text, file, exact=raw)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    except KeyboardInterrupt:
-        click.echo("Canceled.", err=True)
-        sys.exit(130)
 
 
-def _check_chat(raw: bool, as_json: bool) -> None:
-    if raw or as_json:
+def _check_chat(raw: bool, as_events: bool) -> None:
+    if raw or as_events:
         other = "--raw" if raw else "--json"
-        raise click.UsageError(f"--interactive is for a person: it does not go with {other}.")
+        raise click.UsageError(f"--interactive can't be combined with {other}.")
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
         raise click.UsageError(
-            "--interactive needs a terminal, for what you type and for what is answered. "
-            'Without one ask a single question: --prompt "…"'
+            "--interactive needs a terminal for both input and output. "
+            'To ask a single question without one: --prompt "…"'
         )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from rbee.keeper.cli import flags
 
-_host = flags.node_option("--host", required=True, help="The node's name, or its address.")
+_host = flags.node_option("--host", required=True, help="The node's name or address.")
 
 
 @click.group()
 def pool() -> None:
-    """Older names: health and status, models, worker, git.
+    """Older names of commands: health, status, models, worker, git.
 
     \b
         rbee-keeper pool health --host workstation.home.arpa
@@ -23,64 +21,67 @@ def pool() -> None:
 @pool.command()
 @_host
 @flags.as_json
-def health(host: str, as_json: bool) -> None:
-    """As rbee-keeper hive status --node.
+def health(**given: object) -> None:
+    """The same as rbee-keeper hive status --node.
 
     \b
         rbee-keeper pool health --host workstation.home.arpa
     """
-    _pool("health", host, as_json)
+    from rbee.keeper.commands import pool as commands
+
+    commands.health(**given)
 
 
 @pool.command()
 @_host
 @flags.as_json
-def status(host: str, as_json: bool) -> None:
-    """As rbee-keeper hive status --node.
+def status(**given: object) -> None:
+    """The same as rbee-keeper hive status --node.
 
     \b
         rbee-keeper pool status --host workstation.home.arpa
     """
-    _pool("status", host, as_json)
+    from rbee.keeper.commands import pool as commands
+
+    commands.health(**given)
 
 
 @pool.command()
 @_host
 @flags.as_json
-def models(host: str, as_json: bool) -> None:
-    """As rbee-keeper models list --node.
+def models(**given: object) -> None:
+    """The same as rbee-keeper models list --node.
 
     \b
         rbee-keeper pool models --host workstation.home.arpa
     """
-    _pool("models", host, as_json)
+    from rbee.keeper.commands import pool as commands
+
+    commands.list_models(**given)
 
 
 @pool.command()
 @_host
 @flags.as_json
-def worker(host: str, as_json: bool) -> None:
+def worker(**given: object) -> None:
     """List the workers of a node.
 
     \b
         rbee-keeper pool worker --host workstation.home.arpa
     """
-    _pool("worker", host, as_json)
+    from rbee.keeper.commands import pool as commands
+
+    commands.list_workers(**given)
 
 
 @pool.command()
 @_host
-def git(host: str) -> None:
-    """As rbee-keeper setup install --node.
+def git(**given: object) -> None:
+    """The same as rbee-keeper setup install --node.
 
     \b
         rbee-keeper pool git --host workstation.home.arpa
     """
-    _pool("git", host)
+    from rbee.keeper.commands import pool as commands
 
-
-def _pool(action: str, host: str, as_json: bool = False) -> None:
-    from rbee.keeper.app import nodes
-    from rbee.runtime.screen import Screen
-
-    sys.exit(nodes.pool(action, host, Screen(as_json=as_json)))
+    commands.git(**given)

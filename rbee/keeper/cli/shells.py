@@ -1,4 +1,4 @@
-"""What bash, zsh and fish are told to complete with. Loaded only when one of them asks."""
+"""The scripts with which bash, zsh and fish complete. Imported only when one of them asks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from click.shell_completion import (
 PROGRAM = "rbee-keeper"
 VARIABLE = "_RBEE_KEEPER_COMPLETE"
 
-# bash takes a word apart at : and =, which stand in every model's name, so the line as it was typed
-# is handed over, and bash gets back only what belongs behind the last of them.
+# bash splits a word at : and =, which are part of every model's name. So the line is passed on as
+# it was typed, and bash gets back only what belongs behind the last of them.
 _BASH = """\
 %(complete_func)s() {
     local kind value
@@ -39,7 +39,7 @@ complete -o nosort -F %(complete_func)s %(prog_name)s 2>/dev/null ||
 
 
 class Bash(BashComplete):
-    """Also for names with a colon, and without asking which bash it is."""
+    """Also completes names with a colon, and does not ask for the version of bash."""
 
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = _BASH
@@ -65,7 +65,7 @@ class Bash(BashComplete):
 
 
 class Fish(FishComplete):
-    """Also for files below ~/, which fish's own function for paths does not know."""
+    """Also completes files below ~/, which fish's own function for paths does not."""
 
     name: ClassVar[str] = "fish"
     source_template: ClassVar[str] = FishComplete.source_template.replace(
@@ -81,7 +81,7 @@ def _breaks() -> str:
 
 
 def script(command: click.Command, shell: str) -> str:
-    """What a shell evaluates once."""
+    """The script that a shell evaluates once."""
     register()
     kind = get_completion_class(shell)
     assert kind is not None, shell
@@ -89,6 +89,6 @@ def script(command: click.Command, shell: str) -> str:
 
 
 def register() -> None:
-    """Have click use what is better here than its own."""
+    """Make click use these classes instead of its own."""
     add_completion_class(Bash)
     add_completion_class(Fish)

@@ -1,17 +1,18 @@
-"""`rbee-keeper worker …`, and `workers …`, which is the same."""
+"""`rbee-keeper worker …`, `workers …`, which is the same, and `logs`."""
 
 from __future__ import annotations
-
-import sys
 
 import click
 
 from rbee.keeper.cli import flags
 
+# As in the contract, which --help need not import.
+_MAX_LINES = 10_000
+
 
 @click.group()
 def worker() -> None:
-    """Start, end, list and check workers: each is one model in memory.
+    """Start, stop, list and check workers. A worker is one model in memory.
 
     \b
         rbee-keeper worker start --node workstation --model qwen-0.5b
@@ -20,7 +21,7 @@ def worker() -> None:
 
 @click.group()
 def workers() -> None:
-    """List, check and end workers: as worker list, health and stop.
+    """List, check and stop workers, like worker list, health and stop.
 
     \b
         rbee-keeper workers list
@@ -29,60 +30,68 @@ def workers() -> None:
 
 @worker.command()
 @flags.some_node
-@flags.model_option(required=True, help="Which model.")
+@flags.model_option(required=True, help="The model to load.")
 @click.option("--backend", help="cpu, cuda, metal … [default: the best one there].")
-@click.option("--device", type=int, help="Which device of the backend.")
+@click.option("--device", type=int, help="The number of the backend's device.")
 @click.option("--slots", type=int, help="How many answers at once [default: config].")
 @click.option("--context", type=int, help="Tokens that all slots share [default: config].")
-@click.option("--force", is_flag=True, help="Load the model though the memory may not do.")
-@click.option("--json", "as_json", is_flag=True, help="Every event as a line of JSON.")
-@click.option("--quiet", is_flag=True, help="No narration.")
-def start(quiet: bool, **fields: object) -> None:
-    """Load a model on a machine before anybody asks it.
+@click.option("--force", is_flag=True, help="Load the model even if it may not fit in memory.")
+@flags.as_events
+@flags.quiet
+def start(**given: object) -> None:
+    """Load a model on a machine before it is asked.
 
     \b
         rbee-keeper worker start --node workstation --model qwen-0.5b --slots 8
 
-    A new worker is started even where one has the model. It ends when nobody has asked it for
-    [hive] idle_timeout_s; the queen lasts: rbee-keeper daemon stop ends both.
+    A new worker is started even if another one has loaded the model. It ends when it has been idle
+    for [hive] idle_timeout_s. The queen keeps running; rbee-keeper daemon stop ends both.
     """
-    _worker("start", fields, quiet)
+    from rbee.keeper.commands import worker as commands
+
+    commands.start(**given)
 
 
 @click.command()
 @flags.one_worker
 @flags.as_json
-def stop(**fields: object) -> None:
-    """End a worker; running answers may end within the grace.
+def stop(**given: object) -> None:
+    """Stop a worker; running answers may finish within the grace period.
 
     \b
         rbee-keeper worker stop --id worker-4f1c
     """
-    _worker("stop", fields)
+    from rbee.keeper.commands import worker as commands
+
+    commands.stop(**given)
 
 
 @click.command("list")
 @flags.every_node
 @flags.as_json
-def list_(**fields: object) -> None:
+def list_(**given: object) -> None:
     """List the workers of all machines.
 
     \b
         rbee-keeper worker list
     """
-    _worker("list", fields)
+    from rbee.keeper.commands import worker as commands
+
+    commands.show_list(**given)
 
 
 @click.command()
 @flags.every_node
 @flags.as_json
-def health(**fields: object) -> None:
-    """Ask every worker how it is; exit code 1 unless all are healthy.
+def health(**given: object) -> None:
+    """Check the health of every worker; exit code 1 unless all are healthy.
 
     \b
         rbee-keeper worker health --node workstation
     """
-    _worker("health", fields)
+    from rbee.keeper.commands import worker as commands
+
+    commands.health(**given)
 
 
 for _command in (stop, list_, health):
@@ -90,9 +99,27 @@ for _command in (stop, list_, health):
     workers.add_command(_command, "shutdown" if _command is stop else None)
 
 
-def _worker(action: str, fields: dict[str, object], quiet: bool = False) -> None:
-    from rbee.keeper.app import workers
-    from rbee.runtime.screen import Screen
+@click.command()
+@flags.node_option(help="Show this node only [default: every node whose hive runs or starts].")
+@click.option("--follow", is_flag=True, help="Keep showing new lines until Ctrl+C.")
+@click.option(
+    "--lines",
+    type=click.IntRange(0, _MAX_LINES),
+    default=100,
+    show_default=True,
+    help="Show this many of the last lines.",
+)
+@click.option("--json", "as_events", is_flag=True, help="Print each line as a line of JSON.")
+@flags.quiet
+def logs(**given: object) -> None:
+    """Show the log of a node's hive and workers.
 
-    as_json = bool(fields.pop("as_json"))
-    sys.exit(workers.worker(action, fields, Screen(quiet, as_json, streams=action == "start")))
+    \b
+        rbee-keeper logs --node workstation --follow
+
+    Each line begins with its source: rbee-hive, or the id of a worker. Following continues when the
+    hive ends and another one starts.
+    """
+    from rbee.keeper.commands import logs as commands
+
+    commands.logs(**given)

@@ -1,13 +1,22 @@
-"""`rbee-keeper config …`: nodes in the config file, and the settings in force."""
+"""`rbee-keeper config …`: nodes in the config file, and the effective settings."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import NoReturn
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import NodeNotFound, ProgramFailed
 from rbee.contract.registry import AddNode, NodeNamed
+from rbee.keeper.commands.runner import (
+    command,
+    message,
+    request_or_exit,
+    run_configured,
+    screen_of,
+)
+from rbee.keeper.commands.setup import node_request
 from rbee.keeper.config import config_file
 from rbee.keeper.session.queen import PROGRAM, Queen
 from rbee.keeper.session.session import with_queen
@@ -15,58 +24,76 @@ from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import settings as configuration
 from rbee.runtime.screen import Screen
 
-_WRITTEN = ("ssh_host", "ssh_user", "ssh_key_path", "ssh_port")
+_FLAGS = {
+    "node_name": "--node",
+    "ssh_host": "--host",
+    "ssh_user": "--user",
+    "ssh_key_path": "--key",
+    "ssh_port": "--port",
+}
 
 
-async def set_ssh(settings: KeeperSettings, screen: Screen, asked: AddNode) -> int:
+def set_ssh(**flags: object) -> NoReturn:
     """Write how SSH reaches a node, and have the queen read it; nothing is tried."""
-    given = {name: getattr(asked, name) for name in _WRITTEN}
-    values = {name: value for name, value in given.items() if value is not None}
-    file = config_file.set_node(asked.node_name, values)
-    screen.say(f"{asked.node_name} stands in {file}.")
+    screen = screen_of(flags)
+    request = node_request(flags, screen, _FLAGS)
+    run_configured(lambda settings: _set_ssh(settings, screen, request), screen)
 
-    async def work(queen: Queen) -> None:
+
+def remove(**flags: object) -> NoReturn:
+    """Remove a node from the config file and the registry; it need not be in both."""
+    screen = screen_of(flags)
+    request = request_or_exit(lambda: message(NodeNamed, flags), flags, screen, _FLAGS)
+    run_configured(lambda settings: _remove(settings, screen, request), screen)
+
+
+@command
+async def show(settings: KeeperSettings, screen: Screen) -> None:
+    """Print the effective settings as TOML."""
+    screen.say(configuration.show(settings.config).rstrip("\n"))
+
+
+async def _set_ssh(settings: KeeperSettings, screen: Screen, request: AddNode) -> int:
+    given = {name: getattr(request, name) for name in _FLAGS if name != "node_name"}
+    values = {name: value for name, value in given.items() if value is not None}
+    file = config_file.set_node(request.node_name, values)
+    screen.say(f"{request.node_name} is written to {file}.")
+
+    async def reload(queen: Queen) -> None:
         await queen.client.call(ep.QUEEN_RELOAD_NODES)
         rows = (await queen.client.call(ep.QUEEN_NODES)).nodes
-        known = next((row for row in rows if row.node_name == asked.node_name), None)
+        known = next((row for row in rows if row.node_name == request.node_name), None)
         if known is None or any(getattr(known, name) != values[name] for name in values):
-            raise _read_elsewhere(queen, asked.node_name, file)
-        again = f"rbee-keeper hive status --node {asked.node_name}"
-        screen.note(f"It was not tried yet. To try it: {again}")
+            raise _reads_another_file(queen, request.node_name, file)
+        try_it = f"rbee-keeper hive status --node {request.node_name}"
+        screen.note(f"The node has not been tried yet. Try it: {try_it}")
 
-    return await with_queen(settings, screen, work)
+    return await with_queen(settings, screen, reload)
 
 
-async def remove(settings: KeeperSettings, screen: Screen, asked: NodeNamed) -> int:
-    """Take a node out of the config file and out of the registry; it need not be in both."""
-    file = config_file.remove_node(asked.node_name)
+async def _remove(settings: KeeperSettings, screen: Screen, request: NodeNamed) -> int:
+    file = config_file.remove_node(request.node_name)
 
-    async def work(queen: Queen) -> None:
+    async def reload(queen: Queen) -> None:
         await queen.client.call(ep.QUEEN_RELOAD_NODES)
-        told = f"{asked.node_name} is removed."
+        text = f"{request.node_name} is removed."
         try:
-            told = (await queen.client.call(ep.QUEEN_REMOVE_NODE, asked)).message
+            text = (await queen.client.call(ep.QUEEN_REMOVE_NODE, request)).message
         except NodeNotFound:
             if file is None:
                 raise
-        screen.say(told)
+        screen.say(text)
 
-    return await with_queen(settings, screen, work)
-
-
-async def show(settings: KeeperSettings, screen: Screen) -> int:
-    """The settings in force, as TOML."""
-    screen.say(configuration.show(settings.config).rstrip("\n"))
-    return 0
+    return await with_queen(settings, screen, reload)
 
 
-def _read_elsewhere(queen: Queen, node: str, file: Path) -> ProgramFailed:
+def _reads_another_file(queen: Queen, node: str, file: Path) -> ProgramFailed:
     """The queen was started with another RBEE_CONFIG or HOME, or on another machine."""
     return ProgramFailed(
-        f"{file} is written, but the queen at {queen.client.url} does not know {node} so: she "
-        "reads another config file.",
+        f"{file} is written, but the queen at {queen.client.url} does not have this entry for "
+        f"{node}: it reads another config file.",
         program=PROGRAM,
         reason="another config file",
-        hint=f"Restart her in this login: rbee-keeper daemon stop; or start her with "
+        hint="Restart it from this login: rbee-keeper daemon stop; or start it with "
         f"RBEE_CONFIG={shlex.quote(str(file))}.",
     )

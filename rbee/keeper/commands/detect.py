@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
-from rbee.contract import endpoints as ep
 from rbee.contract.errors import ProgramFailed
-from rbee.contract.registry import HiveNode, HiveStatus
-from rbee.keeper.commands.hive import of_node
+from rbee.contract.registry import HiveStatus
+from rbee.keeper.commands import hive
+from rbee.keeper.commands.runner import command
 from rbee.keeper.session.queen import Queen
-from rbee.keeper.session.session import follow, with_queen
+from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import paths
 from rbee.runtime.listings import megabytes
 from rbee.runtime.screen import Screen
 
-_HIVE = "rbee-hive"
+
+@command
+async def detect(settings: KeeperSettings, screen: Screen, node: str | None) -> int:
+    """Describe this machine, or a node through its hive, which is started unless it runs."""
+    if node is None:
+        _become_hive(settings, screen)
+
+    async def describe(queen: Queen) -> None:
+        found = await hive.status_of(queen, node)
+        if found.state != "running":
+            found = await hive.started(queen, screen, node)
+        screen.answer(found, _description(found))
+
+    return await with_queen(settings, screen, describe)
 
 
-async def here(settings: KeeperSettings, screen: Screen) -> int:
-    """This machine, as its own rbee-hive finds it: that program takes the place of this one."""
-    words = [*paths.program(_HIVE, settings.config.hive.command), "detect"]
+def _become_hive(settings: KeeperSettings, screen: Screen) -> NoReturn:
+    """Replace this process by `rbee-hive detect`, which knows this machine."""
+    words = [*paths.program("rbee-hive", settings.config.hive.command), "detect"]
     if screen.as_json:
         words.append("--json")
     sys.stdout.flush()
@@ -31,22 +45,7 @@ async def here(settings: KeeperSettings, screen: Screen) -> int:
         raise ProgramFailed(program=words[0], reason=f"{error.strerror}.") from None
 
 
-async def there(settings: KeeperSettings, screen: Screen, node: str) -> int:
-    """A node, as its hive tells it, which is started where none runs."""
-
-    async def work(queen: Queen) -> None:
-        found = await of_node(queen, node)
-        if found.state != "running":
-            await follow(queen, screen, ep.QUEEN_HIVE_START, HiveNode(node))
-            found = await of_node(queen, node)
-        if found.state != "running":
-            raise ProgramFailed(program=_HIVE, reason=found.error or f"it is {found.state}")
-        screen.answer(found, _described(found))
-
-    return await with_queen(settings, screen, work)
-
-
-def _described(hive: HiveStatus) -> str:
+def _description(hive: HiveStatus) -> str:
     devices = ", ".join(f"{backend} {hive.devices.get(backend, 0)}" for backend in hive.backends)
     free, total = hive.ram_free_bytes or 0, hive.ram_total_bytes or 0
     lines = {

@@ -2,68 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionTimeout, NodeNotFound, ProgramFailed
 from rbee.contract.registry import HiveNode, HiveStatus
-from rbee.keeper.commands.node_tables import HIVE_HEADS, hive_cells
+from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import PROGRAM, Queen
-from rbee.keeper.session.session import follow, with_queen
-from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.session.session import call_for, follow
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
 _HIVE = "rbee-hive"
+_HEADS = ("NODE", "STATE", "VERSION", "URL", "BACKENDS", "WORKERS")
+_UNKNOWN = "-"
 _NOT_RUNNING = 1
-# The queen asks all nodes at once, and gives each its three attempts.
-_WITHIN_S = 60.0
 
 
-async def start(settings: KeeperSettings, screen: Screen, asked: HiveNode) -> int:
-    """Start a node's hive; once it runs, the queen lasts until she is told to stop."""
-
-    async def work(queen: Queen) -> None:
-        await follow(queen, screen, ep.QUEEN_HIVE_START, asked)
-        hive = await of_node(queen, asked.node)
-        if hive.state != "running":
-            raise ProgramFailed(program=_HIVE, reason=hive.error or f"it is {hive.state}")
-        await queen.client.call(ep.QUEEN_KEEP)
-        screen.say(f"{_HIVE} runs on {hive.node}: {hive.url}")
-
-    return await with_queen(settings, screen, work)
+@queen_request(HiveNode)
+async def start(queen: Queen, screen: Screen, request: HiveNode) -> None:
+    """Start a node's hive; once it runs, the queen is kept."""
+    hive = await started(queen, screen, request.node)
+    await queen.client.call(ep.QUEEN_KEEP)
+    screen.say(f"{_HIVE} runs on {hive.node}: {hive.url}")
 
 
-async def stop(settings: KeeperSettings, screen: Screen, asked: HiveNode) -> int:
-    """End a node's hive and its workers; 1 where nobody can tell whether one runs."""
-
-    async def work(queen: Queen) -> None:
-        hive = await of_node(queen, asked.node)
-        if hive.state == "stopped":
-            screen.say(f"No hive runs on {hive.node}.")
-            return
-        # Also where it does not answer: the queen can end one of hers that hangs.
-        await follow(queen, screen, ep.QUEEN_HIVE_STOP, asked)
-        now = await of_node(queen, asked.node)
-        if now.state == "unreachable":
-            raise _out_of_reach(now)
-        if now.state != "stopped":
-            told = f"The hive on {now.node} was told to end and is {now.state} at {now.url}."
-            raise ProgramFailed(told, program=_HIVE, reason="it does not end")
-        ran = hive.state in ("running", "draining")
-        screen.say(f"The hive on {now.node} has ended." if ran else f"No hive runs on {now.node}.")
-
-    return await with_queen(settings, screen, work)
+@queen_request(HiveNode)
+async def stop(queen: Queen, screen: Screen, request: HiveNode) -> None:
+    """End a node's hive and its workers. Raises CONNECTION_TIMEOUT when it is not known whether one
+    runs."""
+    hive = await status_of(queen, request.node)
+    if hive.state == "stopped":
+        screen.say(f"No hive runs on {hive.node}.")
+        return
+    # Also when it does not answer: the queen can end one that it started and that hangs.
+    await follow(queen, screen, ep.QUEEN_HIVE_STOP, request)
+    now = await status_of(queen, request.node)
+    if now.state == "unreachable":
+        raise _out_of_reach(now)
+    if now.state != "stopped":
+        text = f"The hive on {now.node} was told to end and is {now.state} at {now.url}."
+        raise ProgramFailed(text, program=_HIVE, reason="it does not end")
+    ran = hive.state in ("running", "draining")
+    screen.say(f"The hive on {now.node} has ended." if ran else f"No hive runs on {now.node}.")
 
 
-async def status(settings: KeeperSettings, screen: Screen, node: str | None) -> int:
-    """Every node's hive, or one node's: then 1 unless it runs."""
-
-    async def work(queen: Queen) -> int:
-        return tell(screen, await statuses(queen, node), of_one=node is not None)
-
-    return await with_queen(settings, screen, work)
+@queen_command
+async def status(queen: Queen, screen: Screen, node: str | None) -> int:
+    """Show every node's hive, or one node's; then 1 unless it runs."""
+    return show(screen, await statuses(queen, node), of_one=node is not None)
 
 
-async def of_node(queen: Queen, node: str) -> HiveStatus:
+async def started(queen: Queen, screen: Screen, node: str) -> HiveStatus:
+    """Start the hive of a node. Raises PROGRAM_FAILED unless it runs."""
+    await follow(queen, screen, ep.QUEEN_HIVE_START, HiveNode(node))
+    hive = await status_of(queen, node)
+    if hive.state != "running":
+        raise ProgramFailed(program=_HIVE, reason=hive.error or f"it is {hive.state}")
+    return hive
+
+
+async def status_of(queen: Queen, node: str) -> HiveStatus:
     """The hive of one node. Raises NODE_NOT_FOUND."""
     found = await statuses(queen, node)
     if not found:
@@ -73,21 +72,37 @@ async def of_node(queen: Queen, node: str) -> HiveStatus:
 
 async def statuses(queen: Queen, node: str | None) -> list[HiveStatus]:
     """The hive of `node`, or those of all nodes. Raises NODE_NOT_FOUND."""
-    names = {} if node is None else {"node": node}
-    return (await queen.client.call(ep.QUEEN_HIVES, None, within_s=_WITHIN_S, **names)).hives
+    return (await call_for(queen, ep.QUEEN_HIVES, node)).hives
 
 
-def tell(screen: Screen, hives: list[HiveStatus], of_one: bool) -> int:
-    """Show them; the exit code."""
-    screen.answer(hives, table(HIVE_HEADS, [hive_cells(hive) for hive in hives]))
+def show(screen: Screen, hives: list[HiveStatus], of_one: bool) -> int:
+    """Show them; returns the exit code."""
+    screen.answer(hives, table(_HEADS, [_cells(hive) for hive in hives]))
     for hive in hives:
         if hive.error:
             screen.note(f"[{PROGRAM}] ⚠️ {hive.node}: {hive.error}")
-    runs = all(hive.state == "running" for hive in hives)
-    return 0 if runs or not of_one else _NOT_RUNNING
+    all_run = all(hive.state == "running" for hive in hives)
+    return 0 if all_run or not of_one else _NOT_RUNNING
+
+
+def backend_names(backends: Sequence[str] | None) -> str:
+    """As a cell of a table."""
+    return ",".join(backends or ()) or _UNKNOWN
+
+
+def _cells(hive: HiveStatus) -> tuple[str, ...]:
+    answers = hive.state in ("running", "draining")
+    return (
+        hive.node,
+        hive.state,
+        hive.version or _UNKNOWN,
+        hive.url or _UNKNOWN,
+        backend_names(hive.backends),
+        str(len(hive.workers)) if answers else _UNKNOWN,
+    )
 
 
 def _out_of_reach(hive: HiveStatus) -> ConnectionTimeout:
-    node = hive.node
-    told = f"Whether a hive runs on {node} is not known: {hive.error or 'it does not answer.'}"
-    return ConnectionTimeout(told, host=node, port=None, attempts=1, node=node)
+    node, reason = hive.node, hive.error or "it does not answer."
+    text = f"It is not known whether a hive runs on {node}: {reason}"
+    return ConnectionTimeout(text, host=node, port=None, attempts=1, node=node)

@@ -1,60 +1,73 @@
-"""`rbee-keeper pool …`: older names, which also take a node's address for its name."""
+"""`rbee-keeper pool …`: older names, which also take a node's address instead of its name."""
 
 from __future__ import annotations
 
+import urllib.parse
+from collections.abc import Sequence
+
 from rbee.contract import endpoints as ep
-from rbee.contract.registry import InstallNode
-from rbee.keeper.commands import hive, models
-from rbee.keeper.commands.node_tables import WORKER_HEADS, named, worker_cells
+from rbee.contract.registry import LOCAL, InstallNode, NodeRow
+from rbee.contract.workers import WorkerRow
+from rbee.keeper.commands import hive, models, setup
+from rbee.keeper.commands.runner import queen_command
 from rbee.keeper.session.queen import Queen
-from rbee.keeper.session.session import follow, with_queen
-from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
-
-async def health(settings: KeeperSettings, screen: Screen, host: str) -> int:
-    """As `hive status --node`."""
-
-    async def work(queen: Queen) -> int:
-        node = await _node(queen, host)
-        return hive.tell(screen, await hive.statuses(queen, node), of_one=True)
-
-    return await with_queen(settings, screen, work)
+_HEADS = ("WORKER", "MODEL", "STATE", "BACKEND", "SLOTS FREE", "URL")
 
 
-async def listing(settings: KeeperSettings, screen: Screen, host: str) -> int:
-    """As `models list --node`."""
-
-    async def work(queen: Queen) -> None:
-        await models.tell(queen, screen, await _node(queen, host))
-
-    return await with_queen(settings, screen, work)
+@queen_command
+async def health(queen: Queen, screen: Screen, host: str) -> int:
+    """The same as `hive status --node`."""
+    return hive.show(screen, await hive.statuses(queen, await _node(queen, host)), of_one=True)
 
 
-async def worker(settings: KeeperSettings, screen: Screen, host: str) -> int:
-    """The workers of a node."""
-
-    async def work(queen: Queen) -> None:
-        found = await hive.of_node(queen, await _node(queen, host))
-        rows = [worker_cells(row) for row in found.workers]
-        screen.answer(found.workers, table(WORKER_HEADS, rows) if rows else "")
-        if not rows:
-            screen.note(f"No worker runs on {found.node}: its hive is {found.state}.")
-
-    return await with_queen(settings, screen, work)
+@queen_command
+async def list_models(queen: Queen, screen: Screen, host: str) -> None:
+    """The same as `models list --node`."""
+    await models.show_models(queen, screen, await _node(queen, host))
 
 
-async def git(settings: KeeperSettings, screen: Screen, host: str) -> int:
-    """As `setup install --node`."""
+@queen_command
+async def list_workers(queen: Queen, screen: Screen, host: str) -> None:
+    """List the workers of a node."""
+    found = await hive.status_of(queen, await _node(queen, host))
+    rows = [_cells(row) for row in found.workers]
+    screen.answer(found.workers, table(_HEADS, rows) if rows else "")
+    if not rows:
+        screen.note(f"No worker runs on {found.node}: its hive is {found.state}.")
 
-    async def work(queen: Queen) -> None:
-        node = await _node(queen, host)
-        await follow(queen, screen, ep.QUEEN_INSTALL, InstallNode(node_name=node))
-        screen.say(f"rbee is installed on {node}.")
 
-    return await with_queen(settings, screen, work)
+@queen_command
+async def git(queen: Queen, screen: Screen, host: str) -> None:
+    """The same as `setup install --node`."""
+    request = InstallNode(node_name=await _node(queen, host))
+    await setup.install_on(queen, screen, request)
 
 
 async def _node(queen: Queen, host: str) -> str:
-    return named((await queen.client.call(ep.QUEEN_NODES)).nodes, host)
+    return node_named((await queen.client.call(ep.QUEEN_NODES)).nodes, host)
+
+
+def node_named(rows: Sequence[NodeRow], name_or_host: str) -> str:
+    """The node with this name, else the first at this address, else what was given."""
+    names = (LOCAL, *(row.node_name for row in rows))
+    if name_or_host in names:
+        return name_or_host
+    return next((row.node_name for row in rows if name_or_host in _hosts(row)), name_or_host)
+
+
+def _hosts(row: NodeRow) -> tuple[str | None, str | None]:
+    return row.ssh_host, urllib.parse.urlsplit(row.hive_url or "").hostname
+
+
+def _cells(worker: WorkerRow) -> tuple[str, ...]:
+    return (
+        worker.id,
+        worker.model_ref,
+        worker.state,
+        f"{worker.backend}:{worker.device}",
+        f"{worker.slots_available} of {worker.slots_total}",
+        worker.url,
+    )

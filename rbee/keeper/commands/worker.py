@@ -1,92 +1,100 @@
-"""`rbee-keeper worker start|stop|list|health`: workers by themselves, without a question."""
+"""`rbee-keeper worker start|stop|list|health`: workers without a question."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.workers import NodeWorkerRow, StartWorker, WorkerName
-from rbee.keeper.commands.worker_tables import (
-    HEALTH_HEADS,
-    LIST_HEADS,
-    are_healthy,
-    health_cells,
-    list_cells,
-    started,
-)
+from rbee.contract.workers import NodeWorkerRow, StartWorker, WorkerCheck, WorkerName
+from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
-from rbee.keeper.session.session import told, with_queen
-from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.session.session import call_for, events_of
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
+R = TypeVar("R")
+
+_LIST_HEADS = ("WORKER", "NODE", "MODEL", "STATE", "BACKEND", "SLOTS FREE")
+_HEALTH_HEADS = ("WORKER", "NODE", "MODEL", "STATE", "HEALTH", "MEMORY", "LAST ANSWER")
+_UNKNOWN = "-"
 _UNHEALTHY = 1
-# The queen asks all nodes at once, and each of their workers.
-_LIST_WITHIN_S = 20.0
-# The hive gives the worker its grace.
-_END_WITHIN_S = 60.0
+_MB = 1_000_000
 
 
-async def start(settings: KeeperSettings, screen: Screen, asked: StartWorker) -> int:
-    """Start a worker, and wait until it has its model; from then on the queen lasts until she is
-    told to stop."""
-
-    async def work(queen: Queen) -> None:
-        ready: NodeWorkerRow | None = None
-        async for event in told(queen, screen, ep.QUEEN_WORKER_START, asked):
-            if isinstance(event, NodeWorkerRow):
-                ready = event
-        screen.close()
-        if ready is None:
-            raise StreamTruncated("The start ended without a worker that is ready.", tokens=0)
-        await queen.client.call(ep.QUEEN_KEEP)
-        screen.result(started(ready))
-
-    return await with_queen(settings, screen, work)
+@queen_request(StartWorker)
+async def start(queen: Queen, screen: Screen, request: StartWorker) -> None:
+    """Start a worker and wait until it has loaded its model. From then on the queen is kept."""
+    ready: NodeWorkerRow | None = None
+    async for event in events_of(queen, screen, ep.QUEEN_WORKER_START, request):
+        if isinstance(event, NodeWorkerRow):
+            ready = event
+    screen.close()
+    if ready is None:
+        raise StreamTruncated("The start ended without a worker that is ready.", tokens=0)
+    await queen.client.call(ep.QUEEN_KEEP)
+    device = f"{ready.backend}:{ready.device}"
+    screen.result(f"{ready.worker_id} runs on {ready.node}: {ready.model_ref}, {device}")
 
 
-async def stop(settings: KeeperSettings, screen: Screen, asked: WorkerName) -> int:
-    """End a worker in order; it is gone when this returns."""
-
-    async def work(queen: Queen) -> None:
-        done = await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, asked, within_s=_END_WITHIN_S)
-        screen.answer(done, done.message)
-
-    return await with_queen(settings, screen, work)
+@queen_request(WorkerName, {"worker_id": "--id"})
+async def stop(queen: Queen, screen: Screen, request: WorkerName) -> None:
+    """End a worker in order, and wait until it is gone."""
+    done = await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, request)
+    screen.answer(done, done.message)
 
 
-async def listing(settings: KeeperSettings, screen: Screen, node: str | None) -> int:
-    """The workers of all nodes, or of one."""
-
-    async def work(queen: Queen) -> None:
-        call = queen.client.call(ep.QUEEN_WORKERS, None, within_s=_LIST_WITHIN_S, **_named(node))
-        rows = (await call).workers
-        screen.answer(rows, table(LIST_HEADS, [list_cells(row) for row in rows]) if rows else "")
-        if not rows:
-            screen.note(_none(node))
-
-    return await with_queen(settings, screen, work)
+@queen_command
+async def show_list(queen: Queen, screen: Screen, node: str | None) -> None:
+    """List the workers of all nodes, or of one."""
+    found = await call_for(queen, ep.QUEEN_WORKERS, node)
+    _show(screen, found.workers, _LIST_HEADS, _list_cells, node)
 
 
-async def health(settings: KeeperSettings, screen: Screen, node: str | None) -> int:
-    """Every worker as it answers now; 1 unless all of them are healthy."""
-
-    async def work(queen: Queen) -> int:
-        asked = ep.QUEEN_WORKER_HEALTH
-        call = queen.client.call(asked, None, within_s=_LIST_WITHIN_S, **_named(node))
-        found = (await call).workers
-        rows = [health_cells(check) for check in found]
-        screen.answer(found, table(HEALTH_HEADS, rows) if rows else "")
-        if not rows:
-            screen.note(_none(node))
-        return 0 if are_healthy(found) else _UNHEALTHY
-
-    return await with_queen(settings, screen, work)
+@queen_command
+async def health(queen: Queen, screen: Screen, node: str | None) -> int:
+    """Ask every worker how it is; 1 unless all of them are healthy."""
+    checks = (await call_for(queen, ep.QUEEN_WORKER_HEALTH, node)).workers
+    _show(screen, checks, _HEALTH_HEADS, _health_cells, node)
+    return 0 if all(check.status == "healthy" for check in checks) else _UNHEALTHY
 
 
-def _named(node: str | None) -> dict[str, str]:
-    return {} if node is None else {"node": node}
+def _show(
+    screen: Screen,
+    found: Sequence[R],
+    heads: Sequence[str],
+    cells: Callable[[R], Sequence[str]],
+    node: str | None,
+) -> None:
+    screen.answer(found, table(heads, [cells(row) for row in found]) if found else "")
+    if not found:
+        where, flag = ("", "") if node is None else (f" on {node}", f" --node {node}")
+        start = f"rbee-keeper worker start{flag} --model MODEL"
+        screen.note(f"No worker runs{where}. Start one: {start}")
 
 
-def _none(node: str | None) -> str:
-    where, flag = ("", "") if node is None else (f" on {node}", f" --node {node}")
-    return f"No worker runs{where}. Start one: rbee-keeper worker start{flag} --model MODEL"
+def _list_cells(row: NodeWorkerRow) -> tuple[str, ...]:
+    return (
+        row.worker_id,
+        row.node,
+        row.model_ref,
+        row.state,
+        f"{row.backend}:{row.device}",
+        f"{row.slots_available} of {row.slots_total}",
+    )
+
+
+def _health_cells(check: WorkerCheck) -> tuple[str, ...]:
+    """The hive's own last answer is in local time."""
+    memory, seen = check.memory_bytes, check.last_health
+    return (
+        check.worker_id,
+        check.node,
+        check.model_ref,
+        check.state,
+        check.status,
+        _UNKNOWN if memory is None else f"{memory / _MB:.0f} MB",
+        _UNKNOWN if seen is None else f"{datetime.fromtimestamp(seen):%H:%M:%S}",
+    )

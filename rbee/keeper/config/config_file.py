@@ -1,4 +1,4 @@
-"""The config file that counts, changed as a whole or not at all."""
+"""Changes the config file that is read, as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,64 +6,69 @@ import contextlib
 import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
-from rbee.keeper.config import toml_edit as config_text
+from rbee.keeper.config import toml_edit
 from rbee.runtime import paths, settings
 
 _MODE = 0o600
 _FOLDER_MODE = 0o700
 
 
-def set_node(name: str, values: Mapping[str, object]) -> Path:
-    """Write the keys `values` into [nodes.NAME], in a new file where there is none; its path.
+def set_node(
+    name: str, values: Mapping[str, object], candidates: Sequence[Path] | None = None
+) -> Path:
+    """Write the keys `values` into [nodes.NAME], in a new file if there is none. Returns its path.
+    The file is the first that exists of the `candidates`, which by default are the usual ones.
 
-    Raises CONFIG_INVALID where the file is none, or would be none then, and STATE_NOT_WRITABLE.
+    Raises CONFIG_INVALID if the file is not valid, or would not be, and STATE_NOT_WRITABLE.
     """
-    file = settings.config_file() or paths.config_candidates()[0]
-    _edit(file, lambda text: config_text.with_node(text, name, values))
+    candidates = candidates or paths.config_candidates()
+    file = next((each for each in candidates if each.is_file()), candidates[0])
+    _edit(file, candidates, lambda text: toml_edit.with_node(text, name, values))
     return file
 
 
 def remove_node(name: str) -> Path | None:
-    """Take [nodes.NAME] out of the file; its path, or None where it stood in none. Raises as
-    `set_node` does."""
-    file = settings.config_file()
-    if file is None or not _edit(file, lambda text: config_text.without_node(text, name)):
+    """Remove [nodes.NAME] from the file. Returns its path, or None if no file has that section.
+    Raises the same errors as `set_node`."""
+    file, candidates = settings.config_file(), paths.config_candidates()
+    if file is None:
         return None
-    return file
+    changed = _edit(file, candidates, lambda text: toml_edit.without_node(text, name))
+    return file if changed else None
 
 
-def _edit(file: Path, change: Callable[[str], str | None]) -> bool:
-    """Write what `change` makes of the text; False where it makes nothing of it."""
+def _edit(file: Path, candidates: Sequence[Path], change: Callable[[str], str | None]) -> bool:
+    """Write the changed text; False if `change` returns None."""
     target = Path(os.path.realpath(file))  # a link stays a link
     try:
         target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        with _alone(target.parent):
+        with _locked(target.parent):
             text = settings.read(target) if target.exists() else ""
             settings.parse(text, str(file))
             new = change(text)
             if new is not None:
                 settings.parse(new, str(file))
                 _replace(target, new)
-    except config_text.NotEditable:
+    except toml_edit.NotEditable:
         raise ConfigInvalid(
-            f"{file} is written in a way that can't be changed without changing more.",
+            f"{file} is written in a way that rbee can't change without changing more.",
             source=str(file),
             key="nodes",
-            hint="Change its section [nodes] by hand.",
+            hint="Change its section [nodes] in an editor.",
         ) from None
     except OSError as error:
-        _refuse(file, error)
+        _refuse(file, candidates, error)
     return new is not None
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Two commands at once: the second one starts from what the first has written."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Of two commands at once, the second starts from what the first has written."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # a file system without locks
@@ -74,18 +79,18 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _replace(target: Path, text: str) -> None:
-    """Mode and owner stay; OSError where they can't, or where the file may not be written."""
+    """Mode and owner stay. Raises OSError if they can't, or if the file may not be written."""
     was = target.stat() if target.exists() else None
     if was is not None:
         with target.open("ab"):
-            pass  # a folder that may be written is not yet the right to write this file
+            pass  # a folder that may be written does not permit writing this file
     descriptor, made = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
             out.write(text)
             out.flush()
             os.fsync(out.fileno())
-            if was is not None and (was.st_uid, was.st_gid) != _owner(out.fileno()):
+            if was is not None:
                 os.fchown(out.fileno(), was.st_uid, was.st_gid)
             os.fchmod(out.fileno(), _MODE if was is None else was.st_mode & 0o7777)
         Path(made).replace(target)
@@ -94,18 +99,13 @@ def _replace(target: Path, text: str) -> None:
         raise
 
 
-def _owner(descriptor: int) -> tuple[int, int]:
-    made = os.fstat(descriptor)
-    return made.st_uid, made.st_gid
-
-
-def _refuse(file: Path, error: OSError) -> NoReturn:
+def _refuse(file: Path, candidates: Sequence[Path], error: OSError) -> NoReturn:
     reason = error.strerror or str(error)
-    hint = "Mend its permissions, or name another file in RBEE_CONFIG."
-    if file == paths.config_candidates()[-1] and "RBEE_CONFIG" not in os.environ:
-        own = paths.config_candidates()[0]
+    hint = "Fix its permissions, or name another file in RBEE_CONFIG."
+    own, *others = candidates
+    if file in others:
         hint = (
-            "It is the file of the whole machine. Run the command as its owner (sudo), or copy it "
-            f"to {own} first: of the two only that one would count then."
+            "It is the file of the whole machine. Run the command as its owner (sudo), or first "
+            f"copy it to {own}, which will then be read instead."
         )
     raise StateNotWritable(path=str(file), reason=reason, hint=hint) from None

@@ -1,7 +1,7 @@
 """The config file of a new installation: every setting with its meaning and its default.
 
-Made from the contract, so that it can't say anything else than what the programs obey. A setting
-that has its default is commented out, so that it follows when a later version has a better one.
+It is generated from the contract, so it describes what the programs do. A setting that has its
+default is commented out, so that it follows when a later version changes the default.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from rbee.contract.setting_docs import Setting
 _HEAD = """\
 # The settings of rbee, for all four programs.
 #
-# A line such as #port = 8080 is a setting with its default: take the # away to change it.
-# Only one config file counts, the first that there is of $RBEE_CONFIG, ~/.config/rbee/config.toml
-# and /etc/rbee/config.toml. What is in force: rbee-keeper config show
+# A line such as #port = 8080 is a setting with its default: remove the # to change it.
+# Only one config file is read, the first that exists of $RBEE_CONFIG, ~/.config/rbee/config.toml
+# and /etc/rbee/config.toml. To see the effective settings: rbee-keeper config show
 """
 _NODES = """\
-# Other computers: rbee-keeper config set-ssh writes such sections, setup add-node keeps nodes
-# without them.
+# Other computers: rbee-keeper config set-ssh writes sections like this one; rbee-keeper setup
+# add-node needs none.
 #
 #    [nodes.workstation]
 #    ssh_host = "workstation.home.arpa"
@@ -33,30 +33,30 @@ _NODES = """\
 _WIDTH = 98
 
 
-def text(in_force: Mapping[str, object] | None = None) -> str:
-    """The whole file. `in_force` are the settings that are not commented out, as
+def text(active: Mapping[str, object] | None = None) -> str:
+    """The whole file. `active` are the settings that are not commented out, such as
     `{"models.dir": "/var/lib/rbee/models"}`."""
     sections = [
-        _section(name, about, in_force or {})
+        _section(name, about, active or {})
         for name, about in setting_docs.sections().items()
         if name != setting_docs.NODES
     ]
     return "\n".join([_HEAD, *sections, _NODES])
 
 
-def _section(name: str, about: str, in_force: Mapping[str, object]) -> str:
+def _section(name: str, about: str, active: Mapping[str, object]) -> str:
     keys = [
-        _key(setting, in_force.get(f"{name}.{setting.key}"))
+        _key(setting, active.get(f"{name}.{setting.key}"))
         for setting in setting_docs.settings(name)
     ]
     return "\n".join([*_comment(about), f"[{name}]", *keys])
 
 
-def _key(setting: Setting, in_force: object) -> str:
-    """What it means, an example, and the setting."""
+def _key(setting: Setting, active: object) -> str:
+    """Its meaning, an example, and the setting."""
     lines = _comment(setting.meaning)
-    if in_force is not None:
-        lines.append(f"{setting.key} = {_toml(in_force)}")
+    if active is not None:
+        lines.append(f"{setting.key} = {_toml(active)}")
     else:
         if setting.example is not None:
             lines.append(f"# For example: {setting.key} = {_toml(setting.example)}")
@@ -74,6 +74,6 @@ def _toml(value: object) -> str:
         pairs = ", ".join(f"{json.dumps(key)} = {_toml(each)}" for key, each in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, str):
-        # JSON escapes as TOML does, but for DEL, which JSON leaves as it is.
+        # JSON escapes like TOML, except for DEL, which JSON leaves as it is.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return json.dumps(value)

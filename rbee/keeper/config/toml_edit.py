@@ -1,9 +1,9 @@
-"""The config file's text with a node more, changed or gone, and everything else as it was.
+"""Adds, changes or removes a node in the text of the config file, and keeps everything else.
 
-tomlkit keeps comments and order, but it counts what stands between two tables to the first of
-them: a comment above `[hive]` would go with the node that stands before it. So a new table is
-written at the end, a table is cut out of the text itself, and what follows a table's last key is
-put aside while a key is added. What comes of it is held against what was meant, key by key.
+tomlkit keeps comments and order, but it takes what is between two tables as part of the first one:
+a comment above `[hive]` would be removed with the node before it. So a new table is written at the
+end, a table is cut out of the text itself, and what follows a table's last key is set aside while a
+key is added. The result is compared with the intended data, key by key.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ class NotEditable(Exception):
 def with_node(text: str, name: str, values: Mapping[str, object]) -> str:
     """`text` with the keys `values` in [nodes.NAME]; other keys of the node stay.
 
-    Raises tomllib.TOMLDecodeError for what is no TOML, and NotEditable.
+    Raises tomllib.TOMLDecodeError if it is not TOML, and NotEditable.
     """
-    meant = tomllib.loads(text)
-    nodes = meant.setdefault(_NODES, {})
-    ways = (_put,) if name in nodes else (_appended, _put)
+    intended = tomllib.loads(text)
+    nodes = intended.setdefault(_NODES, {})
+    edits = (_put,) if name in nodes else (_appended, _put)
     nodes[name] = {**nodes.get(name, {}), **values}
-    return _as_meant(meant, (partial(way, text, name, values) for way in ways))
+    return _edited(intended, (partial(edit, text, name, values) for edit in edits))
 
 
 def without_node(text: str, name: str) -> str | None:
-    """`text` without [nodes.NAME]; None where it has none. Raises as `with_node` does."""
-    meant = tomllib.loads(text)
-    if name not in meant.get(_NODES, {}):
+    """`text` without [nodes.NAME]; None if it has none. Raises the same errors as `with_node`."""
+    intended = tomllib.loads(text)
+    if name not in intended.get(_NODES, {}):
         return None
-    del meant[_NODES][name]
-    return _as_meant(meant, (partial(way, text, name) for way in (_cut_out, _deleted)))
+    del intended[_NODES][name]
+    return _edited(intended, (partial(edit, text, name) for edit in (_cut_out, _deleted)))
 
 
-def _as_meant(meant: dict[str, Any], ways: Iterable[Callable[[], str]]) -> str:
-    """The text of the first way that says what is meant. No nodes are as good as no section."""
-    for way in ways:
+def _edited(intended: dict[str, Any], edits: Iterable[Callable[[], str]]) -> str:
+    """The first edited text that has the `intended` data. No nodes are the same as no section."""
+    for edit in edits:
         try:
-            text = way()
-            if _said(tomllib.loads(text)) == _said(meant):
+            text = edit()
+            if _normal(tomllib.loads(text)) == _normal(intended):
                 return text
         except (tomllib.TOMLDecodeError, TOMLKitError, NotEditable):
             continue
     raise NotEditable
 
 
-def _said(data: dict[str, Any]) -> dict[str, Any]:
+def _normal(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if (key, value) != (_NODES, {})}
 
 
@@ -110,8 +110,8 @@ def _deleted(text: str, name: str) -> str:
 
 
 def _tail(node: Any) -> list[Any]:
-    """Take off, and give, what stands behind the last key: from the first empty line on, or from
-    the first comment where there is none."""
+    """Remove and return what follows the last key: from the first empty line, or from the first
+    comment if there is none."""
     if not isinstance(node, Table):
         return []
     body = node.value.body

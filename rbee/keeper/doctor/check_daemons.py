@@ -1,4 +1,4 @@
-"""Queen, hive, ports and nodes: what runs, and whether it can be talked to."""
+"""Checks of queen, hive, ports and nodes: what runs, and whether it can be reached."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import msgspec
 from rbee.contract.registry import NodeCheck
 from rbee.keeper.doctor.findings import Finding, fine, problem, warning
 
-# What SSH's own way takes is not the clock's; what certificates and tokens bear.
-_NEARLY_S, _BEARABLE_S = 5.0, 300.0
+# SSH itself takes a few seconds; certificates and tokens tolerate five minutes.
+_EXACT_S, _TOLERABLE_S = 5.0, 300.0
 
 
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
-    """A queen or hive of this machine, and its address. `free`: nothing listens there. `held`: by
-    something else. `hung`: it is ours, and says nothing. `away`: another machine's, and nobody
-    answers. `mismatch` and `advice` are of its version."""
+    """The queen or hive of this machine, and its address. `free`: nothing listens there. `held`:
+    something else does. `unresponsive`: it is ours and does not answer. `remote`: the address is
+    another machine's, and nothing answers. `mismatch` and `advice` concern its version."""
 
     url: str
-    state: Literal["runs", "free", "held", "hung", "away"]
+    state: Literal["runs", "free", "held", "unresponsive", "remote"]
     holder: str | None = None
     version: str | None = None
     pid: int | None = None
@@ -31,35 +31,35 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Port(msgspec.Struct, frozen=True):
-    """`holder` where somebody listens there; `ours` is one of our workers. `away`: the address
-    is another machine's, or nobody's."""
+    """`holder` is the program that listens there, `ours` if it is one of our workers. `remote`: the
+    address is not one of this machine."""
 
     address: str
     free: bool
     holder: str | None = None
     ours: bool = False
-    away: bool = False
+    remote: bool = False
 
 
 def queen(found: Daemon) -> Finding:
     name, at = "queen", found.url
     if found.state == "free":
-        return fine(name, f"none runs; a command that needs her starts her at {at}")
+        return fine(name, f"none runs; a command that needs one starts it at {at}")
     if found.state == "held":
-        said = f"{at} is held by {found.holder or 'another program'}, which is no queen-rbee"
-        return problem(name, said, "end that, or set another [queen] port in the config file")
-    if found.state == "away":
-        said = f"nobody answers at {at}, which is not this machine"
-        return problem(name, said, "start her there: rbee-keeper daemon start")
-    if found.state == "hung":
+        said = f"{at} is held by {found.holder or 'another program'}, which is not queen-rbee"
+        return problem(name, said, "end it, or set another [queen] port in the config file")
+    if found.state == "remote":
+        said = f"nothing answers at {at}, which is not this machine"
+        return problem(name, said, "start it there: rbee-keeper daemon start")
+    if found.state == "unresponsive":
         return problem(
-            name, f"she runs (pid {found.pid}), but does not answer", "rbee-keeper daemon stop"
+            name, f"it runs (pid {found.pid}), but does not answer", "rbee-keeper daemon stop"
         )
     if found.mismatch is not None:
         return problem(name, found.mismatch, "rbee-keeper daemon stop", found.advice)
     if found.refuses_key:
-        said = f"she runs at {at} (pid {found.pid}), but does not take this machine's key"
-        end = f"kill {found.pid}  # ends her in order; the next one has this key"
+        said = f"it runs at {at} (pid {found.pid}), but does not accept this machine's key"
+        end = f"kill {found.pid}  # ends it in order; the next one has this key"
         return problem(name, said, end)
     return fine(name, f"{found.version} runs at {at}, pid {found.pid}")
 
@@ -68,20 +68,20 @@ def hive(found: Daemon) -> Finding:
     name, at = "hive", found.url
     if found.state == "free":
         return fine(name, f"none runs on this machine; the queen starts one at {at}")
-    if found.state == "away":
-        said = f"none can listen at {at}, which is no address of this machine"
+    if found.state == "remote":
+        said = f"none can listen at {at}, which is not an address of this machine"
         return problem(name, said, "set [hive] host to one of this machine's: 127.0.0.1")
     if found.state == "held":
         said = f"{at} is held by {found.holder or 'another program'}: a hive takes a free port"
-        return warning(name, said, "end that, or set another [hive] port in the config file")
-    if found.state == "hung":
+        return warning(name, said, "end it, or set another [hive] port in the config file")
+    if found.state == "unresponsive":
         kill = f"kill -KILL {found.pid}  # its workers end with it"
         return problem(name, f"it runs (pid {found.pid}), but does not answer", kill)
     pid = f"pid {found.pid}" if found.pid is not None else "by its owner"
     if found.refuses_key:
-        said = f"the one at {at} ({pid}) does not take this machine's key: another queen's?"
+        said = f"the one at {at} ({pid}) does not accept this machine's key: is it another queen's?"
         end = f"kill {found.pid}" if found.pid is not None else "end it"
-        return problem(name, said, f"if nobody needs it: {end}; else set another [hive] port")
+        return problem(name, said, f"if nobody needs it: {end}; otherwise set another [hive] port")
     if found.mismatch is not None:
         return problem(name, found.mismatch, "rbee-keeper hive stop --node localhost", found.advice)
     return fine(name, f"{found.version} runs at {at}, {pid}")
@@ -89,45 +89,45 @@ def hive(found: Daemon) -> Finding:
 
 def workers(port: Port) -> Finding:
     name = "worker ports"
-    if port.away:
-        said = f"no worker can listen at {port.address}, which is no address of this machine"
+    if port.remote:
+        said = f"no worker can listen at {port.address}, which is not an address of this machine"
         return problem(name, said, "set [hive] worker_host to one of this machine's: 127.0.0.1")
     if port.free:
-        return fine(name, f"free from {port.address} on")
+        return fine(name, f"free from {port.address} up")
     if port.ours:
         return fine(name, f"{port.address} and up; a worker runs")
     said = f"{port.address} is held by {port.holder or 'another program'}"
-    return warning(name, f"{said}: workers take those behind it", "end that, if you know it")
+    return warning(name, f"{said}: workers take the next ones", "end that program, if you know it")
 
 
 def pid_files(stale: Sequence[str]) -> Finding:
     if not stale:
-        return fine("pid files", "each names a process that runs")
+        return fine("pid files", "each names a running process")
     said = f"left by a daemon that was killed: {', '.join(stale)}"
     return warning("pid files", said, shlex.join(["rm", *stale]))
 
 
 def nodes(found: Sequence[NodeCheck]) -> list[Finding]:
-    """One for each, and one more for a clock that is wrong."""
+    """One for each node, and one more if its clock is wrong."""
     if not found:
-        return [fine("nodes", "none but this machine is known")]
+        return [fine("nodes", "only this machine is known")]
     return [finding for each in found for finding in (*_node(each), *_clock(each))]
 
 
 def _node(found: NodeCheck) -> list[Finding]:
     name = f"node {found.node}"
     if found.error is not None:
-        again = f"rbee-keeper hive status --node {shlex.quote(found.node)}"
-        return [problem(name, found.error, found.advice or again)]
+        retry = f"rbee-keeper hive status --node {shlex.quote(found.node)}"
+        return [problem(name, found.error, found.advice or retry)]
     hive = "its hive runs" if found.hive == "running" else f"its hive is {found.hive}"
     return [fine(name, f"it can be reached; rbee {found.version}, {hive}")]
 
 
 def _clock(found: NodeCheck) -> list[Finding]:
     ahead = found.clock_ahead_s
-    if ahead is None or abs(ahead) < _NEARLY_S:
+    if ahead is None or abs(ahead) < _EXACT_S:
         return []
     said = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} the queen's"
-    how = problem if abs(ahead) >= _BEARABLE_S else warning
+    how = problem if abs(ahead) >= _TOLERABLE_S else warning
     advice = f"on {found.node}: sudo timedatectl set-ntp true"
     return [how(f"clock of {found.node}", said, advice)]

@@ -1,4 +1,4 @@
-"""Config file, state, key, databases, disk: what is on this machine's disks."""
+"""Checks of what is on this machine's disks: config file, state, key, databases, models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOO_LITTLE, _LITTLE = _GB // 2, 2 * _GB
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`counts` is the file that does, `shadowed` those which therefore don't; `error` and `advice`
+    """`counts` is the file that is read, `shadowed` are those that it hides. `error` and `advice`
     say why the settings can't be read."""
 
     counts: str | None
@@ -28,8 +28,8 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
-    """`obstacle` is why nothing can be written in it; `loose` are the files in it that others may
-    write; `mine`: it belongs to who asks; `group` may write it, too."""
+    """`obstacle` is why nothing can be written in it, `loose` are the files in it that others may
+    write. `mine`: it belongs to the person who asks. `group` may write it, too."""
 
     path: str
     exists: bool
@@ -41,7 +41,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`named`: the config file names it. `error`: why it is no key."""
+    """`named`: the config file names it. `error`: why it can't be used."""
 
     path: str
     named: bool
@@ -52,7 +52,7 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """`damage` is what SQLite says of it."""
+    """`damage` is what SQLite says about it."""
 
     name: str
     path: str
@@ -61,104 +61,105 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelsFolder(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes. `partial` are downloads that wait to be gone on with."""
+    """Sizes in bytes. `partial` are downloads that are not complete."""
 
     folder: Folder
     free_bytes: int
     partial: dict[str, int] = {}
 
 
-def config(facts: ConfigFile) -> Finding:
-    if facts.error is not None:
-        return problem("config", facts.error, facts.advice)
-    if facts.counts is None:
-        return fine("config", "no file; every setting has its default")
-    if facts.mode & _OTHERS_WRITE:
-        chmod = shlex.join(["chmod", "go-w", facts.counts])
-        return warning("config", f"others may write {facts.counts}, and so what is started", chmod)
-    others = f"; so {' and '.join(facts.shadowed)} does not" if facts.shadowed else ""
-    return fine("config", f"{facts.counts} counts{others}")
+def config(found: ConfigFile) -> Finding:
+    if found.error is not None:
+        return problem("config", found.error, found.advice)
+    if found.counts is None:
+        return fine("config", "no config file; every setting has its default")
+    if found.mode & _OTHERS_WRITE:
+        chmod = shlex.join(["chmod", "go-w", found.counts])
+        said = f"others may write {found.counts}, and so choose what rbee starts"
+        return warning("config", said, chmod)
+    others = f"; it hides {' and '.join(found.shadowed)}" if found.shadowed else ""
+    return fine("config", f"{found.counts} is read{others}")
 
 
-def state(facts: Folder) -> Finding:
+def state(found: Folder) -> Finding:
     name = "state folder"
-    if facts.obstacle is not None:
-        return problem(name, f"{facts.path} can't be written: {facts.obstacle}", _opened(facts))
-    if not facts.exists:
-        return fine(name, f"{facts.path} is not there yet; the first start makes it")
-    if facts.mode & _OTHERS:
-        chmod = shlex.join(["chmod", "700", facts.path])
-        return problem(name, f"{facts.path} is open to others", chmod)
-    if facts.loose:
-        chmod = shlex.join(["chmod", "go-w", *facts.loose])
-        return problem(name, f"others may write {', '.join(facts.loose)}", chmod)
-    return fine(name, f"{facts.path} is for nobody else, and can be written")
+    if found.obstacle is not None:
+        return problem(name, f"{found.path} can't be written: {found.obstacle}", _permit(found))
+    if not found.exists:
+        return fine(name, f"{found.path} does not exist yet; the first start creates it")
+    if found.mode & _OTHERS:
+        chmod = shlex.join(["chmod", "700", found.path])
+        return problem(name, f"{found.path} is open to others", chmod)
+    if found.loose:
+        chmod = shlex.join(["chmod", "go-w", *found.loose])
+        return problem(name, f"others may write {', '.join(found.loose)}", chmod)
+    return fine(name, f"{found.path} is private and can be written")
 
 
-def key(facts: KeyFile) -> Finding:
+def key(found: KeyFile) -> Finding:
     name = "API key"
-    if not facts.exists and not facts.named:
-        return fine(name, f"{facts.path} is not there yet; the first start makes it")
-    if facts.error is not None:
-        return problem(name, facts.error, facts.advice)
-    if facts.mode & _OTHERS:
-        chmod = shlex.join(["chmod", "600", facts.path])
-        return problem(name, f"others may read {facts.path}, and so use every daemon", chmod)
-    return fine(name, f"{facts.path}, for nobody else to read")
+    if not found.exists and not found.named:
+        return fine(name, f"{found.path} does not exist yet; the first start creates it")
+    if found.error is not None:
+        return problem(name, found.error, found.advice)
+    if found.mode & _OTHERS:
+        chmod = shlex.join(["chmod", "600", found.path])
+        return problem(name, f"others may read {found.path}, and so use every daemon", chmod)
+    return fine(name, f"{found.path} is private")
 
 
-def database(facts: Database) -> Finding:
-    if not facts.exists:
-        return fine(facts.name, f"{facts.path} is not there yet")
-    if facts.damage is None:
-        return fine(facts.name, f"{facts.path} is whole")
-    again = {
-        "catalog": "rbee-keeper models list  # puts it aside, and reads the models folder anew",
-        "registry": "rbee-keeper setup list-nodes  # puts it aside; then add the nodes again",
+def database(found: Database) -> Finding:
+    if not found.exists:
+        return fine(found.name, f"{found.path} does not exist yet")
+    if found.damage is None:
+        return fine(found.name, f"{found.path} is intact")
+    repair = {
+        "catalog": "rbee-keeper models list  # sets it aside and reads the models folder again",
+        "registry": "rbee-keeper setup list-nodes  # sets it aside; then add the nodes again",
     }
-    return problem(facts.name, f"{facts.path} is damaged: {facts.damage}", again[facts.name])
+    return problem(found.name, f"{found.path} is damaged: {found.damage}", repair[found.name])
 
 
-def models(facts: ModelsFolder) -> list[Finding]:
-    name, folder = "models folder", facts.folder
-    free = f"{facts.free_bytes / _GB:.1f} GB"
+def models(found: ModelsFolder) -> list[Finding]:
+    name, folder = "models folder", found.folder
+    free = f"{found.free_bytes / _GB:.1f} GB"
     if folder.obstacle is not None:
         said = f"{folder.path} can't be written: {folder.obstacle}"
-        found = problem(name, said, _shared(folder), "or name another one: [models] dir")
-    elif facts.free_bytes < _TOO_LITTLE:
+        result = problem(name, said, _permit_models(folder), "or name another one: [models] dir")
+    elif found.free_bytes < _TOO_LITTLE:
         usage = "rbee-keeper models disk-usage; rbee-keeper models delete MODEL"
-        found = problem(name, f"only {free} are free at {folder.path}", usage)
-    elif facts.free_bytes < _LITTLE:
+        result = problem(name, f"only {free} free at {folder.path}", usage)
+    elif found.free_bytes < _LITTLE:
         usage = "rbee-keeper models disk-usage"
-        found = warning(name, f"only {free} are free at {folder.path}", usage)
+        result = warning(name, f"only {free} free at {folder.path}", usage)
     else:
-        there = "" if folder.exists else ", which is made when a model is fetched"
-        found = fine(name, f"{free} are free at {folder.path}{there}")
-    if not facts.partial:
-        return [found]
-    size = sum(facts.partial.values()) / 1_000_000
-    names = ", ".join(facts.partial)
-    steps = "rbee-keeper models list; models download goes on with one, models delete removes it"
-    return [found, warning("downloads", f"{names}: not whole yet, {size:.0f} MB", steps)]
+        missing = "" if folder.exists else ", which the first download creates"
+        result = fine(name, f"{free} free at {folder.path}{missing}")
+    if not found.partial:
+        return [result]
+    size = sum(found.partial.values()) / 1_000_000
+    names = ", ".join(found.partial)
+    steps = "rbee-keeper models list; models download resumes one, models delete removes it"
+    return [result, warning("downloads", f"{names}: not complete yet, {size:.0f} MB", steps)]
 
 
-def _shared(folder: Folder) -> str | None:
-    """What lets one more person write models, and keeps nobody from it who did before."""
+def _permit_models(folder: Folder) -> str | None:
+    """The command that lets one more account write models and takes that from no other."""
     if not folder.exists or folder.mine:
-        return _opened(folder)
+        return _permit(folder)
     if folder.group is not None:
         join = shlex.join(["sudo", "usermod", "--append", "--groups", folder.group])
-        return f'{join} "$USER"  # counts from your next login on'
-    return f"{share_command(folder.path)}  # counts from your next login on"
+        return f'{join} "$USER"  # takes effect at your next login'
+    return f"{share_command(folder.path)}  # takes effect at your next login"
 
 
-def _opened(folder: Folder) -> str | None:
-    """What lets its owner write; nothing that is typed helps where the disk itself refuses."""
+def _permit(folder: Folder) -> str | None:
+    """The command that lets its owner write; when the disk itself refuses, none helps."""
     if folder.exists and not folder.mine:
         return f'sudo chown -R "$USER" {shlex.quote(folder.path)}'
     if folder.exists and folder.mode & 0o300 != 0o300:
         return shlex.join(["chmod", "u+rwx", folder.path])
-    return f"see who may, and which disk it is: ls -ld {_q(folder)}; df {_q(folder)}"
+    return f"check its owner and its disk: ls -ld {_q(folder)}; df {_q(folder)}"
 
 
 def _q(folder: Folder) -> str:

@@ -1,4 +1,4 @@
-"""The four programs, what they compute with, and the shell that starts them."""
+"""Checks of the four programs, what they compute on, and the terminal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 from rbee.contract.nodes import Detected
 from rbee.keeper.doctor.findings import Finding, fine, problem, warning
 
-_UNASKED = "llama.cpp can't be asked"
+_UNKNOWN = "llama.cpp can't be asked"
 _SURPLUS = 1.2  # of a model's size, as the hive's preflight has it
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """`command` starts it here; `version` is what it answers, else `error` why not. `on_path` is
-    the one that a shell finds, `path_version` what that answers where it is another one."""
+    """`command` starts it here; `version` is its answer, or `error` is why there is none. `on_path`
+    is the one that a shell finds, and `path_version` its answer if it is another program."""
 
     name: str
     command: str
@@ -26,8 +26,8 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """The model that runs where none is named; its size is None where it is not here yet. `free`
-    and `total` are the machine's own; `largest` is that of the largest device. Bytes."""
+    """The default model; its size is None if it is not here yet. `free` and `total` are the
+    machine's own memory, `largest` is that of the largest device. All in bytes."""
 
     model: str
     size: int | None
@@ -36,6 +36,15 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     largest: int
     error: str | None = None
     advice: str | None = None
+
+
+class Units(msgspec.Struct, frozen=True):
+    """Unit files of ours, of one person or of the system: those that would be written differently
+    now, those that would not, and the command that writes them."""
+
+    outdated: list[str]
+    current: list[str]
+    install: str
 
 
 def programs(found: Sequence[Program], version: str) -> Finding:
@@ -56,11 +65,11 @@ def programs(found: Sequence[Program], version: str) -> Finding:
     missing = [each.name for each in found if each.on_path is None]
     if missing:
         return warning(name, f"PATH does not have {', '.join(missing)}", "rbee-keeper install")
-    strange = [each for each in found if each.path_version not in (None, version)]
-    if strange:
-        theirs = ", ".join(f"{each.on_path} is {each.path_version}" for each in strange)
-        return warning(name, f"PATH has others: {theirs}", "rbee-keeper install")
-    return fine(name, f"all four are there, version {version}")
+    different = [each for each in found if each.path_version not in (None, version)]
+    if different:
+        theirs = ", ".join(f"{each.on_path} is {each.path_version}" for each in different)
+        return warning(name, f"PATH has other versions: {theirs}", "rbee-keeper install")
+    return fine(name, f"all four are installed, version {version}")
 
 
 def _section(program: str) -> str:
@@ -72,46 +81,50 @@ def _section(program: str) -> str:
 def backends(found: Detected) -> Finding:
     name = "backends"
     usable = ", ".join(found.backends)
-    unasked = [note for note in found.notes if note.startswith(_UNASKED)]
-    if unasked:
-        return problem(name, unasked[0], "llm-worker-rbee detect")
+    unknown = [note for note in found.notes if note.startswith(_UNKNOWN)]
+    if unknown:
+        return problem(name, unknown[0], "llm-worker-rbee detect")
     if found.advice:
         cards = ", ".join(each.name for each in found.hardware if each.backend != "cpu")
-        said = f"llama.cpp computes on {usable}, and not on all that is here: {cards}"
+        said = f"llama.cpp computes on {usable}, and not on everything that is here: {cards}"
         return warning(name, said, *found.advice)
     if found.notes:
         return warning(name, f"{usable}; {'; '.join(found.notes)}", "rbee-hive detect")
     return fine(name, f"llama.cpp computes on {usable}")
 
 
-def memory(facts: Memory) -> Finding:
+def memory(found: Memory) -> Finding:
     name = "memory"
-    if facts.error is not None:
-        return problem(name, facts.error, facts.advice)
-    free = f"{facts.free / 1e9:.1f} of {facts.total / 1e9:.1f} GB are free"
-    if facts.size is None:
-        return fine(name, f"{free}; {facts.model} is not fetched yet")
-    needed = round(_SURPLUS * facts.size)
-    needs = f"{facts.model} needs {needed / 1e9:.1f} GB"
-    smaller = "rbee-keeper models info MODEL, and a smaller one as [models] default"
-    if needed > facts.largest:
+    if found.error is not None:
+        return problem(name, found.error, found.advice)
+    free = f"{found.free / 1e9:.1f} of {found.total / 1e9:.1f} GB are free"
+    if found.size is None:
+        return fine(name, f"{free}; {found.model} is not downloaded yet")
+    needed = round(_SURPLUS * found.size)
+    needs = f"{found.model} needs {needed / 1e9:.1f} GB"
+    smaller = "set [models] default to a smaller model: rbee-keeper models info MODEL"
+    if needed > found.largest:
         return problem(name, f"{needs}, which is more than this machine has: {free}", smaller)
-    if needed > facts.free and facts.largest <= facts.total:
-        return warning(name, f"{needs}; {free}", f"end other programs, or: {smaller}")
+    if needed > found.free and found.largest <= found.total:
+        return warning(name, f"{needs}; {free}", f"end other programs, or {smaller}")
     return fine(name, f"{free}; {needs}")
 
 
 def terminal(encoding: str) -> Finding:
     if encoding.lower().replace("-", "") in ("utf8", "utf8sig"):
-        return fine("terminal", "it takes every letter (UTF-8)")
-    return warning(
-        "terminal", f"it is set to {encoding}: many letters come out wrong", "export LANG=C.UTF-8"
-    )
+        return fine("terminal", "it shows every character (UTF-8)")
+    said = f"it is set to {encoding}: many characters come out wrong"
+    return warning("terminal", said, "export LANG=C.UTF-8")
 
 
-def units(outdated: Sequence[str], present: Sequence[str], install: str) -> list[Finding]:
-    """Nothing where there are none: not everybody wants them."""
-    if outdated:
-        said = f"{', '.join(outdated)}: written by another installation, or with other settings"
-        return [warning("systemd", said, install)]
-    return [fine("systemd", f"{', '.join(present)} fit this installation")] if present else []
+def units(found: Sequence[Units]) -> list[Finding]:
+    """No finding if there are no units: they are optional."""
+    findings = []
+    for each in found:
+        if each.outdated:
+            said = f"{', '.join(each.outdated)}: written by another installation, or with other"
+            findings.append(warning("systemd", f"{said} settings", each.install))
+        elif each.current:
+            said = f"{', '.join(each.current)} fit this installation"
+            findings.append(fine("systemd", said))
+    return findings

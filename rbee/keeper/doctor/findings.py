@@ -1,4 +1,4 @@
-"""One thing that was looked at, and what came of it."""
+"""A finding of the doctor, and the report of all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIGNS: dict[State, str] = {"ok": "✓", "warning": "!", "problem": "✗"}
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`advice` is what to type, a line each."""
+    """What one check came to. `advice` is what to type, one command per line."""
 
     name: str
     state: State
@@ -20,24 +20,24 @@ class Finding(msgspec.Struct, frozen=True):
     advice: list[str] = []
 
 
-class Diagnosis(msgspec.Struct, frozen=True):
-    """All of them, and how many want something done."""
+class Report(msgspec.Struct, frozen=True):
+    """All findings, and how many of them need something done."""
 
     findings: list[Finding]
     problems: int
     warnings: int
 
     @classmethod
-    def of(cls, findings: Sequence[Finding]) -> Diagnosis:
+    def of(cls, findings: Sequence[Finding]) -> Report:
         states = [finding.state for finding in findings]
         return cls(list(findings), states.count("problem"), states.count("warning"))
 
-    def told(self) -> str:
-        """A line for each, below it what to type; and the count."""
+    def text(self) -> str:
+        """A line for each finding, what to type below it, and the counts."""
         lines = []
         for each in self.findings:
-            lines.append(f"{_SIGNS[each.state]} {each.name}: {_on_one_line(each.said)}")
-            lines += [f"  → {step}" for step in each.advice]
+            lines.append(f"{_SIGNS[each.state]} {each.name}: {_one_line(each.said)}")
+            lines += [f"  → {command}" for command in each.advice]
         counts = f"{_count(self.problems, 'problem')}, {_count(self.warnings, 'warning')}"
         return "\n".join([*lines, counts])
 
@@ -54,8 +54,8 @@ def problem(name: str, said: str, *advice: str | None) -> Finding:
     return Finding(name, "problem", said, [each for each in advice if each])
 
 
-def _on_one_line(said: str) -> str:
-    """Also what a program has said in several."""
+def _one_line(said: str) -> str:
+    """Another program may have said it in several lines."""
     return "; ".join(line.strip() for line in said.splitlines() if line.strip())
 
 

@@ -1,4 +1,4 @@
-"""Queen, hive and worker ports of this machine, as they answer just now. Nothing is started."""
+"""Asks the queen, the hive and the worker ports of this machine. Only `nodes` may start a queen."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, RbeeError, VersionMismatch
+from rbee.contract.registry import NodeCheck
 from rbee.contract.versions import check
-from rbee.keeper.doctor import probe_files as facts
+from rbee.keeper.doctor import probe_files
 from rbee.keeper.doctor.check_daemons import Daemon, Port
+from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import bind
 from rbee.runtime.client import Client, address
@@ -24,15 +26,15 @@ _FIRST_WORKER = 8001
 
 
 async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
-    """Who answers at the queen's address, and whether she takes our key. Raises
-    CONFIG_INVALID for a URL that is none."""
+    """What answers at the queen's address, and whether it accepts our key. Raises CONFIG_INVALID if
+    the URL is not valid."""
     address_of(settings)
     url = settings.queen_url
     async with _client(settings.config, url, key) as client:
         try:
             health = await client.call(ep.QUEEN_HEALTH, within_s=_WITHIN_S)
         except RbeeError as error:
-            return _silent(url, facts.running("queen-rbee.pid"), error)
+            return _unanswered(url, probe_files.running("queen-rbee.pid"), error)
         if health.program != _QUEEN:
             return _held(url)
         mismatch, advice = _mismatch(_QUEEN, health.version)
@@ -49,8 +51,8 @@ async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
 
 
 async def hive(config: Config, key: str | None) -> Daemon:
-    """The hive of this machine: the one that its pid file names, else who listens in its place."""
-    named = facts.running("hive-rbee.pid")
+    """The hive of this machine: the one that its pid file names, or what listens at its address."""
+    named = probe_files.running("hive-rbee.pid")
     url = named.url if named else bind.url(config.hive.host, config.hive.port)
     pid = named.pid if named else None
     async with _client(config, url, key) as client:
@@ -59,24 +61,35 @@ async def hive(config: Config, key: str | None) -> Daemon:
         except InvalidApiKey:
             return Daemon(url=url, state="runs", pid=pid, refuses_key=True)
         except RbeeError as error:
-            return _silent(url, named, error)
+            return _unanswered(url, named, error)
     mismatch, advice = _mismatch(_HIVE, health.version)
     return Daemon(
         url=url, state="runs", version=health.version, pid=pid, mismatch=mismatch, advice=advice
     )
 
 
-def workers(config: Config) -> Port | None:
-    """The first port that a worker would take; None where the hive's own address, at which its
-    workers listen too, is none of this machine."""
+def worker_port(config: Config) -> Port | None:
+    """The first port that a worker would take; None if the hive's address, at which its workers
+    listen too, is not one of this machine."""
     host = config.hive.worker_host or config.hive.host
     if not bind.is_local(host):
         where = f"{host}:{_FIRST_WORKER}"
-        return Port(where, free=False, away=True) if config.hive.worker_host else None
+        return Port(where, free=False, remote=True) if config.hive.worker_host else None
     free = bind.is_free(host, _FIRST_WORKER)
     holder = None if free else bind.holder(host, _FIRST_WORKER)
     ours = holder is not None and holder.startswith("llm-worker")
     return Port(f"{host}:{_FIRST_WORKER}", free, holder, ours)
+
+
+async def nodes(settings: KeeperSettings) -> list[NodeCheck]:
+    """Every node as the queen reaches it now; a queen is started if none runs, and ends again."""
+    queen = Queen(settings)
+    try:
+        await queen.reach()
+        found = await queen.client.call(ep.QUEEN_CHECK_NODES)
+        return found.nodes
+    finally:
+        await queen.release()
 
 
 def _client(config: Config, url: str, key: str | None) -> Client:
@@ -93,11 +106,11 @@ async def _refuses(client: Client, endpoint: ep.Endpoint[ep.Nothing, R]) -> bool
     return False
 
 
-def _silent(url: str, named: PidFile | None, error: RbeeError) -> Daemon:
-    """Nobody of ours answers: is anybody there?"""
+def _unanswered(url: str, named: PidFile | None, error: RbeeError) -> Daemon:
+    """Nothing of ours answers: does anything listen there?"""
     host, port = address(url)
     if not bind.is_local(host):
-        return Daemon(url=url, state="away")
+        return Daemon(url=url, state="remote")
     if bind.is_free(host, port):
         return Daemon(url=url, state="free")
     held = _held(url)
@@ -105,7 +118,7 @@ def _silent(url: str, named: PidFile | None, error: RbeeError) -> Daemon:
         return held
     if not (held.holder or "").endswith(f"(pid {named.pid})"):
         return held
-    return Daemon(url=url, state="hung", holder=held.holder, pid=named.pid)
+    return Daemon(url=url, state="unresponsive", holder=held.holder, pid=named.pid)
 
 
 def _held(url: str) -> Daemon:

@@ -1,4 +1,4 @@
-"""What is on this machine, looked at and left as it is."""
+"""Looks at what is on this machine's disks, and changes nothing."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import RbeeError
-from rbee.keeper.doctor import check_files as files
-from rbee.keeper.doctor.check_programs import Memory
+from rbee.keeper.doctor.check_files import ConfigFile, Database, Folder, KeyFile, ModelsFolder
+from rbee.keeper.doctor.check_programs import Memory, Units
+from rbee.keeper.install import files as installed
+from rbee.keeper.install.paths import InstallPaths, system_paths, user_paths
+from rbee.keeper.install.systemd import MARK, UNIT_NAMES
 from rbee.runtime import api_key, paths, pid_file, settings
 
 _OTHERS_WRITE = 0o022
@@ -32,12 +35,12 @@ _PID_FILES = ("queen-rbee.pid", "hive-rbee.pid")
 
 
 def state_folder() -> Path:
-    """~/.rbee, which is not made."""
+    """~/.rbee, which is not created."""
     return paths.home() / ".rbee"
 
 
-def config() -> tuple[Config, files.ConfigFile]:
-    """The settings in force, else the built-in ones; and the file that they are from."""
+def config() -> tuple[Config, ConfigFile]:
+    """The effective settings, or the defaults if they can't be read; and their file."""
     error = advice = None
     found = Config()
     try:
@@ -45,11 +48,11 @@ def config() -> tuple[Config, files.ConfigFile]:
     except RbeeError as failed:
         error, advice = failed.message, failed.advice
     candidates: list[Path] = []
-    with contextlib.suppress(RbeeError):  # RBEE_CONFIG names no file: that is the error of above
+    with contextlib.suppress(RbeeError):  # RBEE_CONFIG does not name a file, as `error` says
         candidates = paths.config_candidates()
     places = [*candidates, paths.config_home() / "rbee" / "config.toml", paths.system_config()]
     there = [path for path in dict.fromkeys(places) if path.is_file()]
-    return found, files.ConfigFile(
+    return found, ConfigFile(
         counts=str(there[0]) if there and candidates else None,
         shadowed=[str(path) for path in there[1:]],
         mode=stat.S_IMODE(there[0].stat().st_mode) if there else 0,
@@ -58,37 +61,37 @@ def config() -> tuple[Config, files.ConfigFile]:
     )
 
 
-def folder(path: Path) -> files.Folder:
-    """A folder as it is, or, where it is not there yet, whether it could be made."""
+def folder(path: Path) -> Folder:
+    """A folder as it is, or if it does not exist, whether it could be created."""
     exists = path.is_dir()
-    there = path
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    nearest = path
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
     loose = []
     if exists and os.access(path, os.R_OK | os.X_OK):
         loose = [str(each) for each in sorted(path.iterdir()) if _is_loose(each)]
-    return files.Folder(
+    return Folder(
         path=str(path),
         exists=exists,
         mode=stat.S_IMODE(path.stat().st_mode) if exists else 0,
-        mine=there.stat().st_uid == os.geteuid(),
+        mine=nearest.stat().st_uid == os.geteuid(),
         group=_group(path) if exists else None,
-        obstacle=_obstacle(there),
+        obstacle=_obstacle(nearest),
         loose=loose,
     )
 
 
 def _group(folder: Path) -> str | None:
-    """The group that may write it."""
+    """The group that may write in it."""
     with contextlib.suppress(KeyError):  # one without a name
         return folder.group() if folder.stat().st_mode & stat.S_IWGRP else None
     return None
 
 
-def _obstacle(there: Path) -> str | None:
-    """Tried, not asked: root may write where the disk does not let it."""
+def _obstacle(folder: Path) -> str | None:
+    """Why a file can't be written. Tried, because root's permissions don't tell of a full disk."""
     try:
-        with tempfile.TemporaryFile(dir=there) as trial:
+        with tempfile.TemporaryFile(dir=folder) as trial:
             trial.write(b"0" * 4096)
             trial.flush()
     except OSError as error:
@@ -101,19 +104,19 @@ def _is_loose(path: Path) -> bool:
     return stat.S_ISREG(status.st_mode) and bool(status.st_mode & _OTHERS_WRITE)
 
 
-def key(config: Config) -> tuple[str | None, files.KeyFile]:
-    """The key, if there is one that can be read; none is made."""
+def key(config: Config) -> tuple[str | None, KeyFile]:
+    """The key, if one exists and can be read; none is created."""
     named = config.auth.api_key_file
     path = Path(named).expanduser() if named else state_folder() / "api_key"
     if not path.exists() and not named:
-        return None, files.KeyFile(path=str(path), named=False, exists=False)
-    word = error = advice = None
+        return None, KeyFile(path=str(path), named=False, exists=False)
+    value = error = advice = None
     try:
-        word = api_key.load(str(path))
+        value = api_key.load(str(path))
     except RbeeError as failed:
         error, advice = failed.message, failed.advice
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0
-    return word, files.KeyFile(
+    return value, KeyFile(
         path=str(path),
         named=bool(named),
         exists=path.exists(),
@@ -123,33 +126,33 @@ def key(config: Config) -> tuple[str | None, files.KeyFile]:
     )
 
 
-def database(name: str, configured: str | None, file: str) -> files.Database:
-    """Whether SQLite finds a database whole."""
+def database(name: str, configured: str | None, file: str) -> Database:
+    """Whether SQLite finds a database intact."""
     path = Path(configured).expanduser() if configured else state_folder() / file
     if not path.exists():
-        return files.Database(name=name, path=str(path), exists=False)
+        return Database(name=name, path=str(path), exists=False)
     try:
-        (said,) = _select(path, "PRAGMA quick_check(1)")
-        damage = None if said[0] == "ok" else str(said[0])
+        (row,) = _select(path, "PRAGMA quick_check(1)")
+        damage = None if row[0] == "ok" else str(row[0])
     except sqlite3.OperationalError as error:
         damage = None if "locked" in str(error) else str(error)
     except sqlite3.DatabaseError as error:
         damage = str(error)
-    return files.Database(name=name, path=str(path), exists=True, damage=damage)
+    return Database(name=name, path=str(path), exists=True, damage=damage)
 
 
-def has_nodes(registry: files.Database) -> bool:
-    """Whether the registry has any."""
+def has_nodes(registry: Database) -> bool:
+    """Whether the registry has any node."""
     if not registry.exists or registry.damage is not None:
         return False
     try:
         return bool(_select(Path(registry.path), "SELECT 1 FROM beehives LIMIT 1"))
     except sqlite3.DatabaseError:
-        return True  # whoever opens it to write may mend it
+        return True  # a program that opens it for writing may repair it
 
 
 def _select(path: Path, query: str) -> Sequence[Sequence[object]]:
-    """Without a trace: where no program has it open, none of SQLite's own files comes beside it."""
+    """Leaves no trace: unless a program has it open, SQLite creates no files beside it."""
     opened = path.with_name(path.name + "-wal").exists()
     mode = "mode=ro" if opened else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?{mode}", uri=True)
@@ -159,25 +162,25 @@ def _select(path: Path, query: str) -> Sequence[Sequence[object]]:
         connection.close()
 
 
-def models(config: Config) -> files.ModelsFolder:
-    """The models folder, the disk that it is on, and what is not whole in it."""
+def models(config: Config) -> ModelsFolder:
+    """The models folder, its disk, and the downloads in it that are not complete."""
     root = paths.models_dir(config.models.dir)
-    there = root
-    while not there.exists():
-        there = there.parent
+    nearest = root
+    while not nearest.exists():
+        nearest = nearest.parent
     partial: dict[str, int] = {}
     for path in root.rglob(f"*{_PART}"):
         name = path.name.partition(_MODEL)[0] + _MODEL
         partial[name] = partial.get(name, 0) + path.stat().st_size
-    # Models may be linked to, and shared: what is in it is its owner's matter.
+    # Models may be links, and shared: the files in it are their owner's business.
     found = msgspec.structs.replace(folder(root), loose=[])
-    free = shutil.disk_usage(there).free
-    return files.ModelsFolder(folder=found, free_bytes=free, partial=partial)
+    free = shutil.disk_usage(nearest).free
+    return ModelsFolder(folder=found, free_bytes=free, partial=partial)
 
 
 def memory(config: Config, devices: Sequence[int]) -> Memory:
-    """The machine's, and what the default model needs. `devices`: the memory of each that is
-    computed on."""
+    """The machine's memory, and what the default model needs. `devices` are the sizes, in bytes, of
+    the usable devices."""
     now = psutil.virtual_memory()
     wanted = config.models.default or model_ref.DEFAULT
     size = error = advice = None
@@ -186,7 +189,7 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
         size = _size(ref, paths.models_dir(config.models.dir))
         if size is None and ref.scheme != "hf":
             error, advice = (
-                f"{wanted}, the model that runs where none is named, is not here",
+                f"{wanted}, the default model, is not here",
                 (
                     "name another one: [models] default"
                     if config.models.default
@@ -207,7 +210,7 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
 
 
 def _size(ref: model_ref.ModelRef, models: Path) -> int | None:
-    """Of the files, as far as they are here."""
+    """The size of its files, if they are here."""
     if ref.scheme == "file":
         found = [Path(ref.name)]
     elif ref.scheme == "bundled":
@@ -215,7 +218,7 @@ def _size(ref: model_ref.ModelRef, models: Path) -> int | None:
     else:
         found = sorted((models / ref.name).rglob(f"*{_MODEL}"))
         wanted = (ref.file or ref.quantization or "").lower()
-        # Without a wish the smallest one is certainly not more than what will run.
+        # If no quantization is named, the smallest file is a lower bound.
         found = [path for path in found if wanted in str(path).lower()][:1]
     sizes = [path.stat().st_size for path in found if path.is_file()]
     return sum(sizes) if sizes else None
@@ -226,12 +229,12 @@ def _bundled() -> list[Path]:
         distribution = metadata.distribution(_BUNDLE)
     except metadata.PackageNotFoundError:
         return []
-    told = [file for file in distribution.files or () if file.name.endswith(_MODEL)]
-    return [Path(str(distribution.locate_file(file))) for file in told]
+    found = [file for file in distribution.files or () if file.name.endswith(_MODEL)]
+    return [Path(str(distribution.locate_file(file))) for file in found]
 
 
 def stale_pid_files() -> list[str]:
-    """Those which name a process that is gone."""
+    """The pid files that name a process that is gone."""
     places = [state_folder() / name for name in _PID_FILES]
     return [str(path) for path in places if path.exists() and pid_file.read(path) is None]
 
@@ -239,3 +242,29 @@ def stale_pid_files() -> list[str]:
 def running(name: str) -> PidFile | None:
     """The daemon that a pid file names, if it runs."""
     return pid_file.read(state_folder() / name)
+
+
+def units(config: Config) -> list[Units]:
+    """The unit files of this person, and those of the system."""
+    models = paths.models_dir(config.models.dir)
+    user = user_paths(paths.home(), paths.config_home(), models)
+    return [
+        _units(user, config, "rbee-keeper install --systemd"),
+        _units(system_paths(None), config, "sudo rbee-keeper install --system --systemd"),
+    ]
+
+
+def _units(target: InstallPaths, config: Config, install: str) -> Units:
+    found = Units([], [], install)
+    for role, name in UNIT_NAMES.items():
+        place = target.units / name
+        if not place.exists():
+            continue
+        try:
+            expected = installed.expected_units(target, config, installed.programs())[role]
+        except RbeeError:
+            continue  # not installed: the check of the programs says so
+        text = place.read_text(encoding="utf-8", errors="replace")
+        if text.startswith(MARK):
+            (found.current if text == expected else found.outdated).append(str(place))
+    return found

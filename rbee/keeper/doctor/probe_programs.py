@@ -1,4 +1,4 @@
-"""Our own programs, asked for what only they know: their version, and what they compute with."""
+"""Asks our own programs what only they know: their version, and what they compute on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from rbee.contract.nodes import Detected
 from rbee.keeper.doctor.check_programs import Program
 from rbee.runtime import paths
 
-_VERSION_S = 20.0
-_DETECT_S = 90.0
+_VERSION_WITHIN_S = 20.0
+_DETECT_WITHIN_S = 90.0
 
 
 async def programs(config: Config) -> list[Program]:
-    """All four, and what a shell finds under their names."""
+    """All four programs, and what a shell finds under their names."""
     configured = {
         "rbee-keeper": None,
         "queen-rbee": config.queen.command,
@@ -34,11 +34,11 @@ async def programs(config: Config) -> list[Program]:
 
 async def _program(name: str, configured: str | None) -> Program:
     on_path = shutil.which(name)
-    told = configured or name
+    command = configured or name
     version = error = other = None
     try:
         words = paths.program(name, configured)
-        told = configured or words[0]
+        command = configured or words[0]
         version = await _version(words, name)
         if on_path is not None and configured is None and not _is_same(on_path, words[0]):
             other = await _version([on_path], name)
@@ -46,7 +46,7 @@ async def _program(name: str, configured: str | None) -> Program:
         error = str(failed.details.get("reason") or failed.message)
     return Program(
         name=name,
-        command=told,
+        command=command,
         version=version,
         error=error,
         on_path=on_path,
@@ -59,26 +59,26 @@ def _is_same(one: str, other: str) -> bool:
 
 
 async def _version(words: Sequence[str], name: str) -> str:
-    """What it says: `queen-rbee, version 0.1.0`. Raises PROGRAM_FAILED where it is another one."""
-    out = await _said([*words, "--version"], _VERSION_S)
-    told = re.fullmatch(rf"{re.escape(name)}, version (\S+)\s*", out)
-    if told is None:
+    """What it prints: `queen-rbee, version 0.1.0`. Raises PROGRAM_FAILED for another program."""
+    out = await _output([*words, "--version"], _VERSION_WITHIN_S)
+    found = re.fullmatch(rf"{re.escape(name)}, version (\S+)\s*", out)
+    if found is None:
         raise ProgramFailed(program=words[0], reason=f"it does not say that it is {name}")
-    return told[1]
+    return found[1]
 
 
-async def detected(config: Config) -> Detected:
-    """What the machine has, beside what llama.cpp can use. Raises PROGRAM_FAILED."""
+async def detect(config: Config) -> Detected:
+    """What the machine has and what llama.cpp can use of it. Raises PROGRAM_FAILED."""
     words = paths.program("rbee-hive", config.hive.command)
     try:
         return msgspec.json.decode(
-            await _said([*words, "detect", "--json"], _DETECT_S), type=Detected
+            await _output([*words, "detect", "--json"], _DETECT_WITHIN_S), type=Detected
         )
     except msgspec.MsgspecError as error:
         raise ProgramFailed(program="rbee-hive detect", reason=str(error)) from None
 
 
-async def _said(words: Sequence[str], within_s: float) -> str:
+async def _output(words: Sequence[str], within_s: float) -> str:
     try:
         process = await asyncio.create_subprocess_exec(
             *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -94,7 +94,7 @@ async def _said(words: Sequence[str], within_s: float) -> str:
             process.kill()
             await process.wait()
     if process.returncode != 0:
-        words_said = errors.decode(errors="replace").strip().splitlines()[:1]
-        reason = words_said[0] if words_said else f"it ended with code {process.returncode}"
+        lines = errors.decode(errors="replace").strip().splitlines()
+        reason = lines[0] if lines else f"it ended with code {process.returncode}"
         raise ProgramFailed(program=words[0], reason=reason)
     return out.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Where an installation's parts belong, and what a person types to have them."""
+"""Where the parts of an installation belong, and the commands that a person types for them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ACCOUNT = "rbee"
 SYSTEM_HOME = "/var/lib/rbee"
 
 
-class Layout(msgspec.Struct, frozen=True):
-    """`root` is what the other paths begin with where a system is installed elsewhere than in /.
+class InstallPaths(msgspec.Struct, frozen=True):
+    """`root` is the beginning of the other paths when a system is installed elsewhere than in /.
     `state` is the folder of keys and databases; a system has none, each account has its own."""
 
     programs: Path
@@ -24,17 +24,17 @@ class Layout(msgspec.Struct, frozen=True):
     state: Path | None = None
     root: Path | None = None
 
-    def told(self, path: Path) -> str:
-        """A path as it is called on the system that is installed."""
+    def on_system(self, path: Path) -> str:
+        """A path as the installed system will call it."""
         if self.root is not None and path.is_relative_to(self.root):
             return str(Path("/") / path.relative_to(self.root))
         return str(path)
 
 
-def of_system(root: Path | None) -> Layout:
-    """For all people of a machine."""
+def system_paths(root: Path | None) -> InstallPaths:
+    """For every account of a machine."""
     top = root or Path("/")
-    return Layout(
+    return InstallPaths(
         programs=top / "usr/local/bin",
         config=top / "etc/rbee/config.toml",
         models=top / SYSTEM_HOME[1:] / "models",
@@ -43,9 +43,9 @@ def of_system(root: Path | None) -> Layout:
     )
 
 
-def of_user(home: Path, config_home: Path, models: Path) -> Layout:
+def user_paths(home: Path, config_home: Path, models: Path) -> InstallPaths:
     """For one person."""
-    return Layout(
+    return InstallPaths(
         programs=home / ".local" / "bin",
         config=config_home / "rbee" / "config.toml",
         models=models,
@@ -55,12 +55,12 @@ def of_user(home: Path, config_home: Path, models: Path) -> Layout:
 
 
 def is_on_path(folder: Path, path: str) -> bool:
-    """Whether a shell looks for programs there."""
+    """Whether a shell with this PATH looks for programs there."""
     return str(folder) in {each.rstrip("/") for each in path.split(":")}
 
 
 def path_command(folder: Path, home: Path, shell: str) -> str:
-    """What puts `folder` on PATH for good in a person's `shell`, as they type it there."""
+    """The command that puts `folder` on PATH for good in a person's `shell`."""
     name = Path(shell).name
     if name == "fish":
         return f"fish_add_path {shlex.quote(str(folder))}"
@@ -72,12 +72,12 @@ def path_command(folder: Path, home: Path, shell: str) -> str:
 
 
 def sudo_command(keeper: Path, flags: Sequence[str]) -> str:
-    """The same again, as root: by its path, as sudo has a PATH of its own."""
+    """The same command as root: by its path, because sudo has a PATH of its own."""
     return shlex.join(["sudo", str(keeper), "install", "--system", *flags])
 
 
 def share_command(folder: str) -> str:
-    """What lets its people, of a group of their own, write a folder; who owns it still does."""
+    """The command that lets a group write a folder; its owner still may."""
     name = shlex.quote(folder)
     return (
         f"sudo groupadd --system --force {ACCOUNT} && sudo chgrp -R {ACCOUNT} {name}"
@@ -87,6 +87,6 @@ def share_command(folder: str) -> str:
 
 
 def first_start(systemctl: str, units: Sequence[str]) -> str:
-    """What starts written units now, and at every start of the machine or login."""
+    """The command that starts the units now, and whenever the machine or the session starts."""
     names = " ".join(unit.removesuffix(".service") for unit in units)
     return f"{systemctl} daemon-reload && {systemctl} enable --now {names}"

@@ -17,7 +17,7 @@ from rbee.contract.errors import (
     StreamTruncated,
 )
 from rbee.contract.versions import check
-from rbee.keeper.session.unresponsive_queen import find_hung
+from rbee.keeper.session.unresponsive_queen import find_unresponsive
 from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import api_key, bind, child, paths, pid_file
 from rbee.runtime.cancellation import stop
@@ -26,14 +26,13 @@ from rbee.runtime.log import correlation_id
 from rbee.runtime.stdlib_client import StdlibClient
 
 PROGRAM = "queen-rbee"
-_ASK_WITHIN_S = 5.0
-_LOOK_AGAIN_S = 0.05
-# What an orderly end may take beside the graces: asking a hive that hangs, and KILL after TERM.
-_BESIDE_GRACES_S = 10
+_POLL_S = 0.05
+# An orderly end may take this beside the grace periods: asking a hive that hangs, and KILL.
+_SPARE_S = 10
 
 
 class Queen:
-    """A queen that is up, and a hold on it. Made by `reach`; `release` lets go."""
+    """The queen, and this command's hold on it: `reach` takes it, and `release` gives it back."""
 
     def __init__(self, settings: KeeperSettings) -> None:
         self._settings = settings
@@ -54,9 +53,9 @@ class Queen:
         return self._child is not None
 
     async def find(self) -> QueenHealth | None:
-        """The queen at the configured address; None where nothing listens there.
+        """The health of the queen at the configured address; None if nothing listens there.
 
-        Raises ADDRESS_IN_USE where something else does, and VERSION_MISMATCH.
+        Raises ADDRESS_IN_USE if something else does, and VERSION_MISMATCH.
         """
         host, port = address_of(self._settings)
         try:
@@ -73,24 +72,24 @@ class Queen:
         return health
 
     async def _ask(self, host: str, port: int) -> QueenHealth | None:
-        """What answers there, asked again for 5 s where the port is taken and nobody answers yet:
-        another command may just be starting the queen. None where the port is free."""
+        """What answers there; None if the port is free. If it is taken and nothing answers, ask
+        again for 5 s: another command may just be starting the queen."""
         now = asyncio.get_running_loop().time
-        deadline = now() + _ASK_WITHIN_S
+        deadline = now() + ep.QUEEN_HEALTH.within_s
         while True:
             try:
-                left = max(deadline - now(), _LOOK_AGAIN_S)
+                left = max(deadline - now(), _POLL_S)
                 return await self.client.call(ep.QUEEN_HEALTH, within_s=left)
             except ConnectionTimeout:
                 if not bind.is_local(host) or bind.is_free(host, port):
                     return None
                 if now() >= deadline:
                     raise
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_POLL_S)
 
     async def reach(self, keep: bool = False) -> None:
-        """Find the queen and hold her, or start her if her address is this machine's; with `keep`,
-        make her last until she is told to stop."""
+        """Find the queen and hold it, or start it if its address is this machine's; with `keep`,
+        make it run until it is told to stop."""
         while True:
             try:
                 if await self.find() is None:
@@ -103,18 +102,16 @@ class Queen:
             except ShuttingDown:
                 await self.wait_until_gone()
             except AddressInUse as error:
-                # Another command was faster, and its queen is the queen; or it is no queen at all.
+                # Another command was faster, and its queen is the queen; or it is not a queen.
                 if error.details.get("not_a_queen") or error.details.get("hangs"):
                     raise
 
     async def release(self) -> None:
-        """Let go. When this was the last hold, wait until the queen and all below her are gone."""
+        """Give the hold back. If it was the last one, wait until the queen is gone."""
         if self._hold_id is not None:
             stays = False
             with contextlib.suppress(RbeeError):
-                released = await self.client.call(
-                    ep.QUEEN_RELEASE, within_s=_ASK_WITHIN_S, hold_id=self._hold_id
-                )
+                released = await self.client.call(ep.QUEEN_RELEASE, hold_id=self._hold_id)
                 stays = released.stays
             if not stays:
                 await self.wait_until_gone()
@@ -126,28 +123,28 @@ class Queen:
         await self.client.close()
 
     async def wait_until_gone(self) -> None:
-        """Wait for the end of a queen that is ending, killing her if she was started here.
+        """Wait for the end of a queen that is ending; kill it if it was started here and hangs.
 
-        Raises PROGRAM_FAILED where she still runs after 3 × the grace period and 10 s.
+        Raises PROGRAM_FAILED if it still runs after 3 × the grace period and 10 s.
         """
-        patience = 3 * self._settings.config.times.grace_s + _BESIDE_GRACES_S
+        limit_s = 3 * self._settings.config.times.grace_s + _SPARE_S
         if self._child is not None:
-            await self._child.end(patience)
+            await self._child.end(limit_s)
             self._child = None
             return
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(limit_s):
                 while await self._is_there():  # noqa: ASYNC110  another process: no event to wait for
-                    await asyncio.sleep(_LOOK_AGAIN_S)
+                    await asyncio.sleep(_POLL_S)
         except TimeoutError:
             pid = self.health.pid if self.health else "unknown"
             raise ProgramFailed(
-                f"queen-rbee (pid {pid}) was told to end and still runs after {patience:g} s.",
+                f"queen-rbee (pid {pid}) was told to end and still runs after {limit_s:g} s.",
                 program=PROGRAM,
                 reason="it does not end",
             ) from None
 
-    def let_go(self) -> None:
+    def abandon(self) -> None:
         """Close the lifeline without waiting: everything below ends by itself."""
         if self._child is not None:
             self._child.lifeline.close()
@@ -167,7 +164,7 @@ class Queen:
         hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
         self._child, listening = await child.start(words, hello)
         self._hold_id = OWNER
-        if listening.url != self.client.url:  # port 0: she took a free one
+        if listening.url != self.client.url:  # port 0: it took a free one
             await self.client.close()
             self.client = self._connect(listening.url)
 
@@ -184,7 +181,7 @@ class Queen:
                         held.set_result(event.hold_id)
         except RbeeError as error:
             if not held.done():
-                # A hold that ends before it is given: the queen is just ending.
+                # A hold that ends before it is granted: the queen is just ending.
                 broken = isinstance(error, ConnectionTimeout | StreamTruncated)
                 held.set_exception(ShuttingDown() if broken else error)
         else:
@@ -192,28 +189,28 @@ class Queen:
                 held.set_exception(ShuttingDown())
 
     async def _is_there(self) -> bool:
-        """Whether the queen's process still lives; by her address where that is all we know."""
+        """Whether the queen's process still runs, or if that is unknown, whether it answers."""
         if self.health is not None and bind.is_local(address_of(self._settings)[0]):
-            # By its start time too: another process may get the pid while we wait.
+            # The start time matters: another process may get the pid meanwhile.
             return self._began is not None and pid_file.is_running(self.health.pid, self._began)
         try:
-            await self.client.call(ep.QUEEN_HEALTH, within_s=_ASK_WITHIN_S)
+            await self.client.call(ep.QUEEN_HEALTH)
         except RbeeError:
             return False
         return True
 
     def _held_by_another(self, host: str, port: int) -> AddressInUse:
         where = f"{host}:{port}"
-        if (hung := find_hung(PROGRAM, host, port)) is not None:
+        if (found := find_unresponsive(PROGRAM, host, port)) is not None:
             return AddressInUse(
-                f"The queen-rbee at {where} (pid {hung.pid}) does not answer.",
+                f"The queen-rbee at {where} (pid {found.pid}) does not answer.",
                 address=where,
-                holder=f"queen-rbee (pid {hung.pid})",
-                hangs=hung.pid,
-                hint="End it with all that hangs on it: rbee-keeper daemon stop",
+                holder=f"queen-rbee (pid {found.pid})",
+                hangs=found.pid,
+                hint="End it and everything that it started: rbee-keeper daemon stop",
             )
         return AddressInUse(
-            f"{where} is held by something that is no queen-rbee.",
+            f"{where} is held by something that is not queen-rbee.",
             address=where,
             holder=bind.holder(host, port),
             not_a_queen=True,

@@ -1,4 +1,4 @@
-"""A command's time with the queen: she is there, or is started for it, and let go of at the end."""
+"""A command's time with the queen: find or start it, do the work, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import RbeeError
+from rbee.contract.events import Event
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
@@ -16,23 +17,19 @@ from rbee.runtime.outputs import on_reader_gone
 from rbee.runtime.screen import Screen
 
 Q = TypeVar("Q")
+R = TypeVar("R")
 
 
 async def with_queen(
-    settings: KeeperSettings,
-    screen: Screen,
-    work: Callable[[Queen], Awaitable[int | None]],
-    keep: bool = False,
+    settings: KeeperSettings, screen: Screen, work: Callable[[Queen], Awaitable[int | None]]
 ) -> int:
-    """Do `work` with the queen that runs, or with one that is started for it; `keep`: she lasts.
-
-    Gives the exit code: the error's, else what `work` returns, else 0.
-    """
+    """Do `work` with the queen that runs, or with one that is started for it. Returns the exit
+    code: that of an error, which is shown, or what `work` returns, or 0."""
     queen = Queen(settings)
     interrupts = Interrupts()
     try:
         with on_reader_gone(interrupts.cancel_quietly):
-            await queen.reach(keep=keep)
+            await queen.reach()
             code = await work(queen) or 0
         if interrupts.reader_is_gone:
             code = READER_GONE
@@ -44,7 +41,7 @@ async def with_queen(
     except asyncio.CancelledError:
         code = READER_GONE if interrupts.reader_is_gone else INTERRUPTED
         if code == INTERRUPTED:
-            canceled(screen)
+            say_canceled(screen)
     except BaseException:
         await queen.release()
         raise
@@ -52,8 +49,8 @@ async def with_queen(
 
 
 async def leave(queen: Queen, interrupts: Interrupts, screen: Screen, code: int) -> int:
-    """Wait for the end of what this command started; interrupted once more, cut it short. Gives the
-    exit code, which was `code` so far."""
+    """Wait until everything that this command started has ended; another interrupt cuts that
+    short. `code` is the exit code so far; returns the final one."""
     interrupts.on_sigint = None
     if code != INTERRUPTED or interrupts.count < 2:
         try:
@@ -62,31 +59,38 @@ async def leave(queen: Queen, interrupts: Interrupts, screen: Screen, code: int)
         except asyncio.CancelledError:
             if code not in (INTERRUPTED, READER_GONE):
                 code = INTERRUPTED
-                canceled(screen)
-    queen.let_go()
+                say_canceled(screen)
+    queen.abandon()
     await queen.client.close()
     return code
 
 
-def canceled(screen: Screen) -> None:
-    """Say so."""
+def say_canceled(screen: Screen) -> None:
+    """Tell the person that the command was canceled."""
     with contextlib.suppress(RbeeError, BrokenPipeError):
         screen.close()
     screen.note("Canceled.")
 
 
-async def told(
-    queen: Queen, screen: Screen, endpoint: Endpoint[Q, Nothing], asked: Q
-) -> AsyncIterator[object]:
-    """The events of a stream, each shown as it comes. Raises the error that one of them names."""
-    async with queen.client.stream(endpoint, asked) as events:
+async def call_for(queen: Queen, endpoint: Endpoint[Nothing, R], node: str | None) -> R:
+    """Ask the queen about `node`, or about all nodes. Raises NODE_NOT_FOUND."""
+    if node is None:
+        return await queen.client.call(endpoint)
+    return await queen.client.call(endpoint, node=node)
+
+
+async def events_of(
+    queen: Queen, screen: Screen, endpoint: Endpoint[Q, Nothing], request: Q
+) -> AsyncIterator[Event]:
+    """The events of a stream, each shown as it comes. Raises the error that one of them reports."""
+    async with queen.client.stream(endpoint, request) as events:
         async for event in events:
             screen.show(event)
             yield event
 
 
-async def follow(queen: Queen, screen: Screen, endpoint: Endpoint[Q, Nothing], asked: Q) -> None:
-    """Show a stream that tells of a piece of work, up to its end, which proves it."""
-    async for _ in told(queen, screen, endpoint, asked):
+async def follow(queen: Queen, screen: Screen, endpoint: Endpoint[Q, Nothing], request: Q) -> None:
+    """Show the stream of a piece of work up to its end, which proves that the work is done."""
+    async for _ in events_of(queen, screen, endpoint, request):
         continue
     screen.close()

@@ -1,4 +1,4 @@
-"""A daemon that runs and answers nothing: found by its pid file, ended by its pid."""
+"""A daemon that runs but does not answer: found by its pid file, ended by its pid."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import ProgramFailed
 from rbee.runtime import bind, paths, pid_file
 
-_LOOK_AGAIN_S = 0.05
+_POLL_S = 0.05
 
 
-def find_hung(program: str, host: str, port: int) -> PidFile | None:
-    """The `program` of this machine that holds `host`:`port`, as its pid file has it.
+def find_unresponsive(program: str, host: str, port: int) -> PidFile | None:
+    """The `program` of this machine that holds `host`:`port`, according to its pid file.
 
-    None where that process runs no more (another one may have its pid by now: the start time tells
-    them apart), or where somebody else holds the address.
+    None if that process has ended (the start time tells it from another one that has got its pid
+    since), or if another process holds the address.
     """
     if not bind.is_local(host):
         return None
@@ -29,17 +30,19 @@ def find_hung(program: str, host: str, port: int) -> PidFile | None:
     return named
 
 
-async def end_hung(named: PidFile, grace_s: float) -> None:
-    """TERM, and KILL after the grace period, to just that process. Its lifelines end with it, and
-    so does what hangs on them. Raises PROGRAM_FAILED where even that does not help."""
+async def end_unresponsive(
+    named: PidFile, grace_s: float, kill: Callable[[int, int], None] = os.kill
+) -> None:
+    """Send it TERM, and KILL after the grace period. Its lifelines close with it, which ends
+    everything below. Raises PROGRAM_FAILED if it still runs."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             if pid_file.is_running(named.pid, named.started):
-                os.kill(named.pid, number)
+                kill(named.pid, number)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 while pid_file.is_running(named.pid, named.started):  # noqa: ASYNC110  not our child
-                    await asyncio.sleep(_LOOK_AGAIN_S)
+                    await asyncio.sleep(_POLL_S)
             return
     raise ProgramFailed(
         f"{named.program} (pid {named.pid}) was killed and still runs.",

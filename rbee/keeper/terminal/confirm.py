@@ -1,4 +1,4 @@
-"""A question to the person at the terminal, which Ctrl+C ends as it ends everything else."""
+"""A yes-or-no question to the person at the terminal, which Ctrl+C can cancel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _NO = ("", "n", "no")
 
 
 def can_ask() -> bool:
-    """Whether somebody is there: to read the question, and to answer it."""
+    """Whether a person can read the question and answer it."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def confirm(question: str) -> bool:
-    """Ask until the answer is yes or no. No is what Enter and Ctrl+D say."""
+async def ask(question: str) -> bool:
+    """Ask until the answer is yes or no. Enter and Ctrl+D mean no."""
     while True:
         print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
         try:
@@ -32,7 +32,7 @@ async def confirm(question: str) -> bool:
 
 
 async def _line() -> str:
-    """One line of standard input, empty at its end. No thread: one that reads can't be canceled."""
+    """One line of standard input, empty at its end. A thread that reads could not be canceled."""
     loop = asyncio.get_running_loop()
     descriptor = sys.stdin.fileno()
     readable = asyncio.Event()
@@ -41,5 +41,5 @@ async def _line() -> str:
         await readable.wait()
     finally:
         loop.remove_reader(descriptor)
-    # A terminal gives a line as a whole.
+    # A terminal delivers whole lines.
     return os.read(descriptor, 1024).decode(errors="replace")

@@ -1,29 +1,31 @@
-"""A wait that a person sees pass: counted down in place on a terminal, one line elsewhere."""
+"""A wait that a person can watch: counted down in place on a terminal, one line elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from rbee.runtime import outputs
-from rbee.runtime.progress_bar import can_redraw
-
-_TO_ITS_BEGINNING = "\r\x1b[K"
+from rbee.runtime.progress_bar import CLEAR_LINE, can_redraw
 
 
-async def count_down(seconds: int, words: Callable[[int], str]) -> None:
-    """Wait. `words` has the line for the seconds that are left; the one for 0 stays."""
+async def count_down(
+    seconds: int,
+    text: Callable[[int], str],
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> None:
+    """Wait. `text` gives the line for the seconds that are left; the line for 0 stays."""
     if not can_redraw():
-        outputs.write_error(f"{words(seconds)}\n")
-        await asyncio.sleep(seconds)
+        outputs.write_error(f"{text(seconds)}\n")
+        await sleep(seconds)
         return
     now = asyncio.get_running_loop().time
     end = now() + seconds
     try:
         for left in range(seconds, 0, -1):
-            outputs.write_error(f"{_TO_ITS_BEGINNING}{words(left)}")
-            await asyncio.sleep(end - left + 1 - now())
+            outputs.write_error(f"{CLEAR_LINE}{text(left)}")
+            await sleep(end - left + 1 - now())
     except asyncio.CancelledError:
         outputs.write_error("\n")
         raise
-    outputs.write_error(f"{_TO_ITS_BEGINNING}{words(0)}\n")
+    outputs.write_error(f"{CLEAR_LINE}{text(0)}\n")

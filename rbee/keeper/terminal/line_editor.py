@@ -1,6 +1,6 @@
-"""A line, or several, from the person at the terminal; with the lines of earlier times at hand.
+"""Reads one line or several from the person at the terminal, with a history of earlier ones.
 
-prompt_toolkit takes its time to import: only a chat imports this module.
+prompt_toolkit takes long to import: only a chat imports this module.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ PROMPT = "> "
 
 
 class LineEditor:
-    """Enter ends what is typed, unless `is_open` wants more of it; Alt+Enter is a new line always.
-    Ctrl+C clears the line."""
+    """Enter ends the input unless `is_open` says that more is to come; Alt+Enter always starts a
+    new line. Ctrl+C clears the input."""
 
     def __init__(self, history: Path, is_open: Callable[[str], bool]) -> None:
         self._history = _history(history)
@@ -33,24 +33,24 @@ class LineEditor:
         )
 
     async def read(self) -> str:
-        """Raises EOFError at Ctrl+D or the terminal's end, and KeyboardInterrupt at a Ctrl+C that
-        finds nothing to clear."""
+        """What was typed. Raises EOFError at Ctrl+D or the end of the terminal, and
+        KeyboardInterrupt at a Ctrl+C with nothing to clear."""
         try:
             return await self._session.prompt_async(handle_sigint=False)
         except OSError as error:  # the terminal is gone
             raise EOFError from error
 
     def remember(self, line: str) -> None:
-        """As if it had been typed."""
+        """Add a line to the history as if it had been typed."""
         self._history.append_string(line)
 
 
 def _history(path: Path) -> History:
-    """In a file for nobody else to read; where it can't be written, for this chat alone."""
+    """A private file, or if it can't be written, memory for this chat alone."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         with os.fdopen(descriptor):
-            os.fchmod(descriptor, 0o600)  # of an older one, too
+            os.fchmod(descriptor, 0o600)  # an older file, too
     except OSError:
         return InMemoryHistory()
     return FileHistory(str(path))
@@ -73,7 +73,7 @@ def _keys(is_open: Callable[[str], bool]) -> KeyBindings:
 
     @keys.add(Keys.Vt100MouseEvent)
     def mouse(_: KeyPressEvent) -> None:
-        """None is asked for: what looks like one was pasted."""
+        """Ignored: no mouse is used, so what looks like its event was pasted."""
 
     @keys.add("c-c")
     def clear(event: KeyPressEvent) -> None:

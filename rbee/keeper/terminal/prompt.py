@@ -1,20 +1,20 @@
-"""Where a prompt comes from: the command line, a file, or standard input."""
+"""The prompt, from the command line, a file, or standard input."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-# Whatever its characters are, the contract takes no more than 8,000,000 of them.
+# In bytes: the contract takes at most 8,000,000 characters, of up to 4 bytes each.
 _LONGEST = 32_000_000
 
 
 def find(text: str | None, file: str | None, exact: bool) -> str | None:
-    """The prompt: `text`, and below it what stands in `file`; "-" is standard input, and so is
-    nothing at all where that is no terminal. None where nobody said anything.
+    """The prompt: `text`, with the content of `file` below it. "-" is standard input, which is also
+    read if both are None, unless it is a terminal. Returns None if there is no prompt.
 
-    The line end with which a file ends is no part of it, unless `exact`. Raises ValueError, which
-    says what is wrong with the file.
+    The last line end of a file is dropped unless `exact`. Raises ValueError, which says what is
+    wrong with the file.
     """
     if text is None and file is None:
         if sys.stdin is None or sys.stdin.isatty():
@@ -44,11 +44,9 @@ def _read(file: str, exact: bool) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{_name(file)} is no text in UTF-8: see its byte {error.start}."
-        ) from None
+        raise ValueError(f"{_name(file)} is not UTF-8 text: see byte {error.start}.") from None
     if "\0" in text:
-        raise ValueError(f"{_name(file)} is no text: there is a NUL in it.")
+        raise ValueError(f"{_name(file)} is not text: it contains a NUL.")
     return text if exact else text.removesuffix("\n").removesuffix("\r")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from rbee.contract.errors import SshConnectionFailed
 from rbee.queen.ssh.host_keys import HostKeys, Stranger
-from rbee.runtime.os_errors import strerror
+from rbee.runtime.error_text import strerror
 from rbee.runtime.paths import home
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from rbee.contract.logs import LogLine
-from rbee.hive.logs.log_stream import read
-from rbee.hive.logs.recent_log import OwnLines
+from rbee.hive.logs.log_stream import RecentLog, read
 from rbee.hive.workers import worker_logs as files
 from rbee.runtime import paths
 from rbee.runtime.log_file import rotated
@@ -29,7 +28,7 @@ def at(time: float, words: str) -> str:
     return f'{{"time":{time},"message":"{words}"}}'
 
 
-async def all_of(lines: int, own: OwnLines | None = None) -> list[tuple[str, str]]:
+async def all_of(lines: int, own: RecentLog | None = None) -> list[tuple[str, str]]:
     return [(one.source, one.line) async for one in read(own, lines, False) if one is not None]
 
 
@@ -95,19 +94,21 @@ async def test_who_follows_hears_what_is_written_and_who_comes(home: Path) -> No
 
 
 @pytest.fixture
-def own() -> Iterator[OwnLines]:
+def own() -> Iterator[RecentLog]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.setLevel("INFO")
     root.handlers[:] = []
-    lines = OwnLines()
+    lines = RecentLog()
     lines.install()
     yield lines
     root.handlers[:] = handlers
     root.setLevel(level)
 
 
-async def test_a_hive_without_a_log_file_tells_what_it_remembers(home: Path, own: OwnLines) -> None:
+async def test_a_hive_without_a_log_file_tells_what_it_remembers(
+    home: Path, own: RecentLog
+) -> None:
     write("rbee-hive", at(1, "of another hive, a year ago"))
     logging.getLogger("rbee-hive").info("one\ntwo")
     reader = Reader(read(own, 10, True))
@@ -120,7 +121,7 @@ async def test_a_hive_without_a_log_file_tells_what_it_remembers(home: Path, own
     assert await reader.next() == ("rbee-hive", "three")
 
 
-def test_it_remembers_so_many_lines(own: OwnLines) -> None:
+def test_it_remembers_so_many_lines(own: RecentLog) -> None:
     for number in range(5000):
         logging.getLogger("rbee-hive").info("line %d", number)
     count, lines = own.since(0)
@@ -140,7 +141,7 @@ def test_the_log_of_a_worker_goes_with_all_its_files(home: Path) -> None:
     assert len(list(path.parent.iterdir())) == 40
 
 
-async def test_lines_that_were_not_kept_are_counted(home: Path, own: OwnLines) -> None:
+async def test_lines_that_were_not_kept_are_counted(home: Path, own: RecentLog) -> None:
     logger = logging.getLogger("rbee-hive")
     logger.info("first")
     reader = Reader(read(own, 10, True))
@@ -148,5 +149,8 @@ async def test_lines_that_were_not_kept_are_counted(home: Path, own: OwnLines) -
     for number in range(5000):
         logger.info("%d", number)
     told = await reader.next()
-    assert told == ("rbee-hive", "(904 lines that came faster than they were read are not kept)")
+    assert told == (
+        "rbee-hive",
+        "(904 lines were dropped because they came faster than they were read)",
+    )
     assert await reader.next() == ("rbee-hive", "904")

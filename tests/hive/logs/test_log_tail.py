@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.hive.logs import log_tail
-from rbee.hive.logs.log_tail import Tail
+from rbee.hive.logs.log_tail import LONGEST_LINE, LogTail
 from rbee.runtime.log_file import rotated
 
 
@@ -36,8 +35,8 @@ def log(tmp_path: Path) -> Log:
 
 
 @pytest.fixture
-def tail(log: Log) -> Iterator[Tail]:
-    one = Tail(log.path)
+def tail(log: Log) -> Iterator[LogTail]:
+    one = LogTail(log.path)
     yield one
     one.close()
 
@@ -46,7 +45,7 @@ def lines(found: list[tuple[float, str]]) -> list[str]:
     return [line for _, line in found]
 
 
-def drained(tail: Tail) -> list[str]:
+def drained(tail: LogTail) -> list[str]:
     """All that there is to read now; a file that was put aside takes two looks more."""
     found: list[str] = []
     empty = 0
@@ -57,24 +56,24 @@ def drained(tail: Tail) -> list[str]:
     return found
 
 
-def test_the_last_lines_of_many(log: Log, tail: Tail) -> None:
+def test_the_last_lines_of_many(log: Log, tail: LogTail) -> None:
     log.write(*(f"line {n}" for n in range(50_000)))
     assert lines(tail.last(3)) == ["line 49997", "line 49998", "line 49999"]
 
 
-def test_all_lines_of_a_few(log: Log, tail: Tail) -> None:
+def test_all_lines_of_a_few(log: Log, tail: LogTail) -> None:
     log.write("one", "", "three")
     assert lines(tail.last(100)) == ["one", "", "three"]
 
 
-def test_none_are_none_and_what_comes_then_is_read(log: Log, tail: Tail) -> None:
+def test_none_are_none_and_what_comes_then_is_read(log: Log, tail: LogTail) -> None:
     log.write("before")
     assert tail.last(0) == []
     log.write("after")
     assert drained(tail) == ["after"]
 
 
-def test_files_that_were_put_aside_are_the_beginning(log: Log, tail: Tail) -> None:
+def test_files_that_were_put_aside_are_the_beginning(log: Log, tail: LogTail) -> None:
     for n in range(3):
         log.write(f"{n} a", f"{n} b")
         log.put_aside()
@@ -84,7 +83,7 @@ def test_files_that_were_put_aside_are_the_beginning(log: Log, tail: Tail) -> No
     assert drained(tail) == []
 
 
-def test_a_long_file_and_what_was_put_aside_before_it(log: Log, tail: Tail) -> None:
+def test_a_long_file_and_what_was_put_aside_before_it(log: Log, tail: LogTail) -> None:
     log.write(*(f"old {n}" for n in range(500)))
     log.put_aside()
     log.write(*(f"new {n}" for n in range(1000)))
@@ -95,7 +94,7 @@ def test_a_long_file_and_what_was_put_aside_before_it(log: Log, tail: Tail) -> N
     ]
 
 
-def test_what_comes_is_read_from_where_the_last_lines_ended(log: Log, tail: Tail) -> None:
+def test_what_comes_is_read_from_where_the_last_lines_ended(log: Log, tail: LogTail) -> None:
     log.write("one")
     assert lines(tail.last(10)) == ["one"]
     log.write("two", "three")
@@ -103,7 +102,7 @@ def test_what_comes_is_read_from_where_the_last_lines_ended(log: Log, tail: Tail
     assert drained(tail) == []
 
 
-def test_half_a_line_waits_for_its_end(log: Log, tail: Tail) -> None:
+def test_half_a_line_waits_for_its_end(log: Log, tail: LogTail) -> None:
     log.write("one", "tw", end="")
     assert lines(tail.last(10)) == ["one"]
     assert drained(tail) == []
@@ -111,17 +110,17 @@ def test_half_a_line_waits_for_its_end(log: Log, tail: Tail) -> None:
     assert drained(tail) == ["two"]
 
 
-def test_a_line_without_an_end_is_cut(log: Log, tail: Tail) -> None:
+def test_a_line_without_an_end_is_cut(log: Log, tail: LogTail) -> None:
     log.write("")
     tail.last(0)
     log.write("x" * 200_000, end="")
     found = drained(tail)
     assert found
     assert all(set(piece) == {"x"} for piece in found)
-    assert sum(map(len, found)) >= 200_000 - log_tail._LONGEST_LINE
+    assert sum(map(len, found)) >= 200_000 - LONGEST_LINE
 
 
-def test_no_line_is_lost_where_the_file_is_put_aside(log: Log, tail: Tail) -> None:
+def test_no_line_is_lost_where_the_file_is_put_aside(log: Log, tail: LogTail) -> None:
     log.write("one")
     assert lines(tail.last(10)) == ["one"]
     log.write("two")
@@ -131,7 +130,7 @@ def test_no_line_is_lost_where_the_file_is_put_aside(log: Log, tail: Tail) -> No
 
 
 def test_its_writer_may_still_be_writing_to_the_file_that_was_put_aside(
-    log: Log, tail: Tail
+    log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
@@ -144,7 +143,7 @@ def test_its_writer_may_still_be_writing_to_the_file_that_was_put_aside(
 
 
 def test_no_line_is_lost_where_it_is_put_aside_again_before_anybody_looks(
-    log: Log, tail: Tail
+    log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
@@ -156,7 +155,7 @@ def test_no_line_is_lost_where_it_is_put_aside_again_before_anybody_looks(
 
 
 def test_a_reader_who_was_away_for_too_long_goes_on_with_the_oldest_there_is(
-    log: Log, tail: Tail
+    log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
@@ -169,7 +168,7 @@ def test_a_reader_who_was_away_for_too_long_goes_on_with_the_oldest_there_is(
     assert drained(tail) == ["two", "four", "five"]
 
 
-def test_a_half_line_of_a_file_that_was_put_aside_is_told_at_its_end(log: Log, tail: Tail) -> None:
+def test_a_half_line_of_a_file_that_was_rotated_is_told_at_its_end(log: Log, tail: LogTail) -> None:
     log.write("one", "half", end="")
     tail.last(10)
     log.put_aside()
@@ -177,13 +176,13 @@ def test_a_half_line_of_a_file_that_was_put_aside_is_told_at_its_end(log: Log, t
     assert drained(tail) == ["half", "three"]
 
 
-def test_a_file_that_comes_later_is_read_from_its_beginning(log: Log, tail: Tail) -> None:
+def test_a_file_that_comes_later_is_read_from_its_beginning(log: Log, tail: LogTail) -> None:
     assert tail.last(10) == []
     log.write("one")
     assert drained(tail) == ["one"]
 
 
-def test_one_that_is_gone_says_so(log: Log, tail: Tail) -> None:
+def test_one_that_is_gone_says_so(log: Log, tail: LogTail) -> None:
     log.write("one")
     tail.last(10)
     log.write("two")
@@ -192,13 +191,13 @@ def test_one_that_is_gone_says_so(log: Log, tail: Tail) -> None:
     assert tail.gone
 
 
-def test_bytes_that_are_no_text_become_a_substitute(log: Log, tail: Tail) -> None:
+def test_bytes_that_are_no_text_become_a_substitute(log: Log, tail: LogTail) -> None:
     log.path.write_bytes(b"\xff\r\n")
     assert lines(tail.last(1)) == ["�"]
 
 
 def test_a_line_has_the_time_of_the_one_before_also_where_that_is_not_wanted(
-    log: Log, tail: Tail
+    log: Log, tail: LogTail
 ) -> None:
     log.write('{"time":7}', "llama", "llama again")
     assert tail.last(1) == [(7, "llama again")]

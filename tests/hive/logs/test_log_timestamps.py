@@ -6,18 +6,18 @@ from datetime import datetime
 
 import pytest
 
-from rbee.hive.logs.log_timestamps import stamp, timed
+from rbee.hive.logs.log_timestamps import timestamp, with_times
 
 TEXT = "2026-11-21T22:46:38.123 INFO    rbee-hive listening"
 AT = datetime(2026, 11, 21, 22, 46, 38, 123000).timestamp()
 
 
 def test_a_text_line_says_it_in_local_time() -> None:
-    assert stamp(TEXT) == AT
+    assert timestamp(TEXT) == AT
 
 
 def test_a_json_line_says_it_in_seconds() -> None:
-    assert stamp('{"time":12.5,"level":"info","message":"{"}') == 12.5
+    assert timestamp('{"time":12.5,"level":"info","message":"{"}') == 12.5
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_a_json_line_says_it_in_seconds() -> None:
     ],
 )
 def test_other_lines_say_none(line: str) -> None:
-    assert stamp(line) is None
+    assert timestamp(line) is None
 
 
 def test_a_line_without_a_time_has_that_of_the_one_before() -> None:
-    assert list(timed([TEXT, "llama", "  File x"], None)) == [
+    assert list(with_times([TEXT, "llama", "  File x"], None)) == [
         (AT, TEXT),
         (AT, "llama"),
         (AT, "  File x"),
@@ -45,17 +45,17 @@ def test_a_line_without_a_time_has_that_of_the_one_before() -> None:
 
 
 def test_the_first_lines_have_the_time_that_is_known_of_before() -> None:
-    assert list(timed(["llama"], 3.0)) == [(3.0, "llama")]
+    assert list(with_times(["llama"], 3.0)) == [(3.0, "llama")]
 
 
 def test_where_nothing_is_known_of_before_they_have_that_of_the_first_that_says_it() -> None:
-    assert list(timed(["one", "two", TEXT], None)) == [(AT, "one"), (AT, "two"), (AT, TEXT)]
+    assert list(with_times(["one", "two", TEXT], None)) == [(AT, "one"), (AT, "two"), (AT, TEXT)]
 
 
 def test_a_log_without_any_time_is_there_all_the_same() -> None:
-    assert list(timed(["one", "two"], None)) == [(None, "one"), (None, "two")]
+    assert list(with_times(["one", "two"], None)) == [(None, "one"), (None, "two")]
 
 
 def test_time_never_falls() -> None:
     lines = ['{"time":5}', '{"time":4}', '{"time":6}']
-    assert [at for at, _ in timed(lines, None)] == [5, 5, 6]
+    assert [at for at, _ in with_times(lines, None)] == [5, 5, 6]

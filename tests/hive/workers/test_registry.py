@@ -1,9 +1,9 @@
-"""The registry's ports: given back when a worker goes, or does not come up."""
+"""The registry: which workers there are, and which files they hold."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,114 +11,109 @@ from typing import Any
 import pytest
 
 from rbee.contract.config import Config
-from rbee.contract.daemons import Listening
-from rbee.contract.errors import AddressInUse, ProgramFailed
-from rbee.contract.workers import WorkerGone
-from rbee.hive.workers import registry as module
+from rbee.contract.errors import NotFound
+from rbee.contract.model_ref import parse
+from rbee.contract.workers import ReadyCallback, SpawnRequest
+from rbee.hive.models.stored_models import StoredModel
+from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.registry import Workers
-from rbee.hive.workers.worker_process import Plan
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.client import Client
+from tests.hive.conftest import write_gguf
 
 
-class Started:
-    """In place of starting programs: remembers the ports, and refuses those that are taken."""
+class FakeLauncher:
+    """Workers whose process ends when a test says so. Nothing listens at their address."""
 
     def __init__(self) -> None:
-        self.ports: list[int] = []
-        self.taken: set[int] = set()
-        self.fails = False
-        self.held = asyncio.Event()
-        self.held.set()
+        self.codes: dict[str, asyncio.Future[int]] = {}
+        self.callback: Any = None
 
-    async def start(self, command: list[str], _: object) -> tuple[object, Listening]:
-        port = int(command[command.index("--port") + 1])
-        self.ports.append(port)
-        await self.held.wait()
-        if self.fails:
-            raise ProgramFailed(program="llm-worker-rbee", reason="no memory")
-        if port in self.taken:
-            raise AddressInUse(address=str(port), holder=None)
-        return SimpleNamespace(), Listening("w", "1", 1, f"http://127.0.0.1:{port}")
+    async def launch(self, spec: WorkerSpec) -> LaunchedWorker:
+        code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.codes[spec.worker_id] = code
+
+        async def end(within_s: float) -> int:
+            return await asyncio.shield(code)
+
+        child: Any = SimpleNamespace(
+            wait=lambda: asyncio.shield(code), end=end, lifeline=SimpleNamespace(close=lambda: None)
+        )
+        if self.callback is not None:
+            self.callback(spec)
+        url = "http://127.0.0.1:1"
+        return LaunchedWorker(child, url, Client(url, "k", 1, 1))
+
+
+class FakePreflight:
+    async def memory_device(self, _: object) -> None:
+        return None
+
+    async def check_memory(self, *_: object) -> None:
+        return None
+
+    async def backend_and_device(self, *_: object) -> tuple[str, int]:
+        return "cpu", 0
 
 
 class Made:
-    def __init__(self, started: Started) -> None:
-        self.started = started
-        life: Any = SimpleNamespace(own_url="http://hive", hello=None, draining=asyncio.Event())
-        nobody: Any = None
-        self.workers = Workers(Config(), life, "key", nobody, nobody, Broadcast())
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.launcher = FakeLauncher()
+        lifecycle: Any = SimpleNamespace(draining=asyncio.Event(), cut=asyncio.Event())
+        launcher: Any = self.launcher
+        preflight: Any = FakePreflight()
+        provisioner: Any = SimpleNamespace(provide=self._provide)
+        self.workers = Workers(Config(), lifecycle, launcher, preflight, provisioner, Broadcast())
 
-    async def begin(self, name: str) -> Any:
-        plan = Plan(
-            worker_id=name,
-            model_ref="file:/m.gguf",
-            file="/m.gguf",
-            backend="cpu",
-            device=0,
-            slots=1,
-            correlation_id="c",
-        )
-        return await self.workers._start(plan, Path("/m.gguf"), None)
+    async def _provide(self, _: SpawnRequest) -> StoredModel:
+        return StoredModel(parse(f"file:{self.path}"), self.path)
+
+    async def spawn(self) -> str:
+        return (await self.workers.spawn(SpawnRequest(f"file:{self.path}"))).worker_id
+
+
+def callback(worker_id: str) -> ReadyCallback:
+    return ReadyCallback(worker_id, "http://127.0.0.1:1", "file:/m.gguf", "cpu", 0)
 
 
 @pytest.fixture
-async def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    started = Started()
-    monkeypatch.setattr(module.child, "start", started.start)
-    monkeypatch.setattr(module.bind, "is_free", lambda host, port: True)
-
-    def supervise(plan: Plan, *_: object) -> object:
-        return SimpleNamespace(plan=plan, is_ending=False)
-
-    monkeypatch.setattr(module, "Supervised", supervise)
-    return Made(started)
-
-
-@pytest.fixture(autouse=True)
-def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(module, "worker_command", lambda config: ["llm-worker-rbee"])
-    yield
-
-
-@pytest.mark.behaviour("B2.2")
-async def test_two_that_start_at_once_get_two_ports(made: Made) -> None:
-    made.started.held.clear()
-    starting = [asyncio.create_task(made.begin(name)) for name in ("one", "two")]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    made.started.held.set()
-    await asyncio.gather(*starting)
-    assert sorted(made.started.ports) == [8001, 8002]
-
-
-async def test_one_that_fails_gives_its_port_back(made: Made) -> None:
-    made.started.fails = True
-    for _ in range(3):
-        with pytest.raises(ProgramFailed):
-            await made.begin("one")
-    assert made.started.ports == [8001, 8001, 8001]
-
-
-async def test_one_that_was_canceled_gives_its_port_back(made: Made) -> None:
-    made.started.held.clear()
-    starting = asyncio.create_task(made.begin("one"))
-    await asyncio.sleep(0)
-    starting.cancel()
-    await asyncio.wait({starting})
-    made.started.held.set()
-    await made.begin("two")
-    assert made.started.ports == [8001, 8001]
-
-
-async def test_where_somebody_was_faster_the_next_port_is_taken(made: Made) -> None:
-    made.started.taken = {8001, 8002}
-    await made.begin("one")
-    assert made.started.ports == [8001, 8002, 8003]
+async def made(tmp_path: Path) -> AsyncIterator[Made]:
+    one = Made(write_gguf(tmp_path / "m.gguf"))
+    async with asyncio.timeout(10):
+        yield one
+        for code in one.launcher.codes.values():
+            if not code.done():
+                code.set_result(0)
+        while one.workers.rows():  # noqa: ASYNC110  its tasks notice it
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.behaviour("B2.2")
 async def test_one_that_is_gone_is_forgotten(made: Made) -> None:
-    await made.begin("one")
-    assert made.workers.holding(Path("/m.gguf")) == ["one"]
-    made.workers._hear(WorkerGone("one", "it was idle for too long", 0, []))
-    assert made.workers.holding(Path("/m.gguf")) == []
+    worker_id = await made.spawn()
+    assert made.workers.holding(made.path) == [worker_id]
+    made.launcher.codes[worker_id].set_result(0)
+    while made.workers.holding(made.path):  # noqa: ASYNC110  its tasks notice it
+        await asyncio.sleep(0.01)
+    assert made.workers.rows() == []
+    with pytest.raises(NotFound):
+        await made.workers.end(worker_id)
+
+
+async def test_a_callback_of_a_stranger_is_refused(made: Made) -> None:
+    with pytest.raises(NotFound, match="started no worker"):
+        made.workers.register(callback("worker-of-another-hive"))
+
+
+async def test_one_that_calls_back_before_it_is_known_to_listen_is_registered(made: Made) -> None:
+    made.launcher.callback = lambda spec: made.workers.register(callback(spec.worker_id))
+    worker_id = await made.spawn()
+    assert [row.id for row in made.workers.rows()] == [worker_id]
+
+
+async def test_a_file_that_is_about_to_be_loaded_is_held(made: Made) -> None:
+    seen: list[list[str]] = []
+    made.launcher.callback = lambda _: seen.append(made.workers.holding(made.path))
+    await made.spawn()
+    assert seen == [["a worker that is just starting"]]

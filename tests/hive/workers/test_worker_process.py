@@ -1,27 +1,33 @@
-"""What is told of a worker that ended: its own word, a crash on its model, or only its code."""
+"""A hive's rules for its workers, with a worker that a test plays: health, idleness, the end, and
+what is reported of one that ended."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from rbee.contract.config import Config
+from rbee.contract.config import Config, HiveSection, TimesSection
 from rbee.contract.daemons import Failed
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.events import Event
-from rbee.contract.workers import WorkerGone, WorkerStatus
-from rbee.hive.workers import worker_logs as logs
-from rbee.hive.workers.worker_process import Plan, Supervised
-from rbee.runtime import paths
+from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
+from rbee.hive.workers.worker_logs import WORKER
+from rbee.hive.workers.worker_process import WorkerProcess
+from rbee.runtime import child, paths, sse
 from rbee.runtime.client import Client
 
-PLAN = Plan(
+SPEC = WorkerSpec(
     worker_id="w-1",
     model_ref="file:/m.gguf",
     file="/m.gguf",
@@ -32,20 +38,200 @@ PLAN = Plan(
 )
 
 
-class Ending:
-    """A child that ends when it is told with what code."""
+class Worker:
+    """Its HTTP: health that a test can take away, a state that it can change, and its shutdown."""
+
+    def __init__(self) -> None:
+        self.healthy = True
+        self.obeys = True
+        self.asked_to_end = 0
+        self.process: Process | None = None
+        self._states: asyncio.Queue[WorkerStatus] = asyncio.Queue()
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/v1/health", self._health)
+        app.router.add_get("/v1/events", self._events)
+        app.router.add_post("/v1/admin/shutdown", self._end)
+        return app
+
+    def becomes(self, state: str, keep_alive_s: float | None = None) -> None:
+        free = {"loading": 0, "idle": 2, "busy": 1}[state]
+        self._states.put_nowait(WorkerStatus(state, 2, free, keep_alive_s))  # type: ignore[arg-type]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        if not self.healthy:
+            return web.Response(status=500)
+        told = {"status": "healthy", "model_loaded": True, "memory_bytes": 1}
+        return web.json_response(told)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        while True:
+            await response.write(sse.encode(await self._states.get()))
+
+    async def _end(self, _: web.Request) -> web.Response:
+        self.asked_to_end += 1
+        if self.obeys and self.process is not None:
+            self.process.ends(0)
+        return web.Response(body=msgspec.json.encode({"message": "ends"}), status=202)
+
+
+class Process:
+    """The worker's process, as far as its hive sees it."""
 
     def __init__(self) -> None:
         self.code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.lifeline = SimpleNamespace(close=lambda: None)
+        self.patience: list[float] = []
+        self.lifeline = type("Lifeline", (), {"close": lambda _: None})()
+
+    def ends(self, code: int) -> None:
+        if not self.code.done():
+            self.code.set_result(code)
 
     async def wait(self) -> int:
         return await asyncio.shield(self.code)
 
     async def end(self, within_s: float) -> int:
-        if not self.code.done():
-            self.code.set_result(-signal.SIGTERM)
+        self.patience.append(within_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.wait(), within_s)
+        self.ends(-signal.SIGKILL)
         return await self.wait()
+
+
+class Made:
+    def __init__(
+        self, worker: Worker, process: Process, told: list[Event], found: WorkerProcess
+    ) -> None:
+        self.worker, self.process, self.told, self.running = worker, process, told, found
+
+    async def until(self, what: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not what():  # noqa: ASYNC110  what is waited for comes over HTTP
+                await asyncio.sleep(0.01)
+
+    async def gone(self) -> WorkerGone:
+        async with asyncio.timeout(10):
+            return await asyncio.shield(self.running.gone)
+
+    @property
+    def row(self) -> WorkerRow:
+        return self.running.row()
+
+    def states(self) -> list[str]:
+        return [event.state for event in self.told if isinstance(event, WorkerRow)]
+
+
+@contextlib.asynccontextmanager
+async def played(state: str) -> AsyncIterator[Made]:
+    """A registered worker in a state; its health is checked every 0.1 s, and it may be idle for
+    60 s."""
+    worker, told = Worker(), list[Event]()
+    config = Config(
+        hive=HiveSection(health_interval_s=0.1, idle_timeout_s=60), times=TimesSection(grace_s=0.2)
+    )
+    async with TestServer(worker.application(), host="127.0.0.1") as server:
+        worker.process = Process()
+        url = str(server.make_url("/")).rstrip("/")
+        client = Client(url, "k", 5, 5)
+        launched = LaunchedWorker(cast(child.Child, worker.process), url, client)
+        found = WorkerProcess(
+            SPEC, launched, config, told.append, judge_every_s=0.02, reconnect_s=0.02
+        )
+        found.register()
+        made = Made(worker, worker.process, told, found)
+        worker.becomes(state)
+        await made.until(lambda: found.row().state == state)
+        yield made
+        worker.process.ends(0)
+        await made.gone()
+
+
+@pytest.fixture
+async def made() -> AsyncIterator[Made]:
+    """One that is idle."""
+    async with played("idle") as one:
+        yield one
+
+
+async def test_a_reply_moves_the_last_health_and_no_activity(made: Made) -> None:
+    await made.until(lambda: made.row.last_health)
+    first, activity = made.row.last_health, made.row.last_activity
+    await made.until(lambda: made.row.last_health != first)
+    assert made.row.last_activity == activity
+    assert made.row.state == "idle"
+
+
+@pytest.mark.behaviour("B2.2")
+async def test_a_miss_is_shown_and_told_and_a_reply_takes_it_back(made: Made) -> None:
+    made.worker.healthy = False
+    await made.until(lambda: made.row.state == "unhealthy")
+    made.worker.healthy = True
+    await made.until(lambda: made.row.state == "idle")
+    assert made.states()[-2:] == ["unhealthy", "idle"]
+    assert not made.running.gone.done()
+
+
+async def test_three_misses_in_a_row_end_it_without_asking(made: Made) -> None:
+    made.worker.healthy = False
+    gone = await made.gone()
+    assert gone.reason == "it did not answer its health checks"
+    assert made.worker.asked_to_end == 0
+    assert made.process.patience[0] == 0
+    assert gone.exit_code == -signal.SIGKILL
+
+
+async def test_while_loading_no_miss_counts(made: Made) -> None:
+    made.worker.becomes("loading")
+    await made.until(lambda: made.row.state == "loading")
+    made.worker.healthy = False
+    await asyncio.sleep(0.5)
+    assert made.row.state == "loading"
+    assert not made.running.gone.done()
+
+
+async def test_an_idle_worker_is_asked_to_end_when_its_time_is_over(made: Made) -> None:
+    made.worker.becomes("busy")
+    await made.until(lambda: made.row.state == "busy")
+    made.worker.becomes("idle", keep_alive_s=0.2)
+    began = time.monotonic()
+    gone = await made.gone()
+    assert time.monotonic() - began > 0.1
+    assert (gone.reason, gone.exit_code) == ("it was idle for too long", 0)
+    assert made.worker.asked_to_end == 1
+
+
+async def test_a_busy_worker_is_not_idle_for_too_long(made: Made) -> None:
+    made.worker.becomes("busy", keep_alive_s=0.0)
+    await made.until(lambda: made.row.state == "busy")
+    await asyncio.sleep(0.3)
+    assert not made.running.gone.done()
+
+
+@pytest.mark.behaviour("B2.2")
+async def test_a_crash_is_told_at_once(made: Made) -> None:
+    began = time.monotonic()
+    made.process.ends(-signal.SIGKILL)
+    gone = await made.gone()
+    assert time.monotonic() - began < 1
+    assert made.told[-1] == gone
+    assert gone.reason == "it was ended by signal 9"
+
+
+async def test_one_that_hears_and_does_not_end_is_given_its_grace_and_no_more(made: Made) -> None:
+    made.worker.obeys = False
+    code = await made.running.end("it was told to end")
+    assert (made.worker.asked_to_end, code) == (1, -signal.SIGKILL)
+    assert made.process.patience[0] == pytest.approx(1.2)
+    assert (await made.gone()).reason == "it was told to end"
+
+
+async def test_two_who_end_it_ask_it_once(made: Made) -> None:
+    await asyncio.gather(made.running.end("one"), made.running.end("other"))
+    assert made.worker.asked_to_end == 1
+    assert made.running.is_ending
 
 
 End = Callable[..., Awaitable[WorkerGone]]
@@ -53,23 +239,17 @@ End = Callable[..., Awaitable[WorkerGone]]
 
 @pytest.fixture
 async def end(home: Path) -> AsyncIterator[End]:
-    """End a worker in a state, with a code, after it logged some lines; gives what is told."""
+    """End a worker in a state, with a code, after it logged some lines; gives what is reported."""
 
     async def become(code: int, *lines: str, state: str = "loading") -> WorkerGone:
-        file = paths.log_file(logs.WORKER, PLAN.worker_id)
+        file = paths.log_file(WORKER, SPEC.worker_id)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{line}\n" for line in lines))
-        told: list[Event] = []
-        child = Ending()
-        # Nothing listens at port 1 of a machine in its right mind: no events, no health.
-        url = "http://127.0.0.1:1"
-        worker = Supervised(PLAN, child, url, Client(url, "k", 1, 1), Config(), told.append)  # type: ignore[arg-type]
-        worker._hear(WorkerStatus(state, 2, 0 if state == "loading" else 2))  # type: ignore[arg-type]
-        child.code.set_result(code)
-        async with asyncio.timeout(5):
-            gone = await worker.gone
-        await asyncio.sleep(0)
-        assert told[-1] == gone
+        async with played(state) as made:
+            made.process.ends(code)
+            gone = await made.gone()
+            await asyncio.sleep(0)
+            assert made.told[-1] == gone
         assert (gone.worker_id, gone.exit_code) == ("w-1", code)
         return gone
 
@@ -96,7 +276,7 @@ async def test_a_crash_without_a_word_is_a_corrupt_model_all_the_same(end: End) 
 
 async def test_what_the_worker_named_itself_goes_before_a_crash(end: End) -> None:
     body = BackendUnavailable(backend="cuda", available=["cpu"]).envelope().error
-    named = msgspec.json.encode(Failed(logs.WORKER, msgspec.to_builtins(body))).decode()
+    named = msgspec.json.encode(Failed(WORKER, msgspec.to_builtins(body))).decode()
     gone = await end(-signal.SIGABRT, named)
     assert gone.error is not None
     assert gone.error["code"] == "BACKEND_UNAVAILABLE"

@@ -8,35 +8,35 @@ import msgspec
 import pytest
 
 from rbee.contract.workers import WorkerState
-from rbee.hive.workers.worker_state import Condition, Limits, broke_on_its_model, judge
+from rbee.hive.workers.worker_state import Limits, Observation, crashed_on_model, judge
 
 LIMITS = Limits(idle_timeout_s=300, health_misses=3, loading_stall_s=120)
-IDLE = Condition("idle", active_at=1000.0, progress_at=900.0)
+IDLE = Observation("idle", active_at=1000.0, progress_at=900.0)
 
 
-def but(condition: Condition, **changes: object) -> Condition:
-    return msgspec.structs.replace(condition, **changes)
+def but(seen: Observation, **changes: object) -> Observation:
+    return msgspec.structs.replace(seen, **changes)
 
 
 @pytest.mark.behaviour("B2.1")
 def test_an_idle_worker_ends_at_its_limit_and_not_before() -> None:
-    assert judge(IDLE, LIMITS, 1299.9) == "leave"
+    assert judge(IDLE, LIMITS, 1299.9) == "keep"
     assert judge(IDLE, LIMITS, 1300.0) == "idle"
 
 
 def test_a_busy_worker_is_never_idle() -> None:
-    assert judge(but(IDLE, state="busy"), LIMITS, 99_999.0) == "leave"
+    assert judge(but(IDLE, state="busy"), LIMITS, 99_999.0) == "keep"
 
 
 @pytest.mark.parametrize(
     ("wish", "now", "verdict"),
     [
-        (10.0, 1009.9, "leave"),
+        (10.0, 1009.9, "keep"),
         (10.0, 1010.0, "idle"),
         (0.0, 1000.0, "idle"),
-        (600.0, 1300.0, "leave"),
+        (600.0, 1300.0, "keep"),
         (600.0, 1600.0, "idle"),
-        (-1.0, 10.0**9, "leave"),
+        (-1.0, 10.0**9, "keep"),
         (None, 1300.0, "idle"),
     ],
 )
@@ -49,9 +49,9 @@ def test_the_last_requests_wish_goes_before_the_limit(
 @pytest.mark.behaviour("B2.1")
 @pytest.mark.parametrize("state", ["idle", "busy", "unhealthy"])
 def test_the_last_miss_that_is_allowed_ends_a_worker(state: WorkerState) -> None:
-    condition = but(IDLE, state=state)
-    assert judge(but(condition, misses=2), LIMITS, 1001.0) == "leave"
-    assert judge(but(condition, misses=3), LIMITS, 1001.0) == "unhealthy"
+    seen = but(IDLE, state=state)
+    assert judge(but(seen, misses=2), LIMITS, 1001.0) == "keep"
+    assert judge(but(seen, misses=3), LIMITS, 1001.0) == "unhealthy"
 
 
 def test_misses_count_before_idleness() -> None:
@@ -60,35 +60,35 @@ def test_misses_count_before_idleness() -> None:
 
 def test_misses_do_not_count_while_loading() -> None:
     loading = but(IDLE, state="loading", progress_at=1000.0, misses=99)
-    assert judge(loading, LIMITS, 1001.0) == "leave"
+    assert judge(loading, LIMITS, 1001.0) == "keep"
 
 
 @pytest.mark.behaviour("B2.1")
 def test_loading_that_stands_still_ends_at_its_limit_and_not_before() -> None:
     loading = but(IDLE, state="loading", progress_at=1000.0)
-    assert judge(loading, LIMITS, 1119.9) == "leave"
+    assert judge(loading, LIMITS, 1119.9) == "keep"
     assert judge(loading, LIMITS, 1120.0) == "stalled"
 
 
 def test_loading_is_never_idle_however_long_it_takes() -> None:
     loading = but(IDLE, state="loading", active_at=0.0, progress_at=9_999.0, keep_alive_s=0.0)
-    assert judge(loading, LIMITS, 10_000.0) == "leave"
+    assert judge(loading, LIMITS, 10_000.0) == "keep"
 
 
 def test_old_progress_means_nothing_once_the_model_is_loaded() -> None:
-    assert judge(but(IDLE, progress_at=0.0), LIMITS, 1001.0) == "leave"
+    assert judge(but(IDLE, progress_at=0.0), LIMITS, 1001.0) == "keep"
 
 
 @pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE"])
 def test_a_native_crash_while_loading_is_the_models_doing(name: str) -> None:
-    assert broke_on_its_model("loading", -signal.Signals[name])
+    assert crashed_on_model("loading", -signal.Signals[name])
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, signal.SIGABRT, -signal.SIGKILL, -signal.SIGTERM])
 def test_an_exit_or_a_signal_from_outside_is_not_the_models_doing(code: int) -> None:
-    assert not broke_on_its_model("loading", code)
+    assert not crashed_on_model("loading", code)
 
 
 @pytest.mark.parametrize("state", ["idle", "busy", "unhealthy"])
 def test_a_crash_after_the_load_is_not_the_models_doing(state: WorkerState) -> None:
-    assert not broke_on_its_model(state, -signal.SIGSEGV)
+    assert not crashed_on_model(state, -signal.SIGSEGV)

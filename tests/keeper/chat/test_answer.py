@@ -6,7 +6,7 @@ import pytest
 
 from rbee.contract.errors import StreamTruncated
 from rbee.contract.events import Accepted, Done, Event, Narration, Queued, Started, Token
-from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, summary
+from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, summary, waiting
 
 DONE = Done(True, 2, 1234.5, 9, 0, 321.6, 17.25, "EOS")
 
@@ -70,3 +70,13 @@ def test_the_summary_counts_as_a_person_does(count: int, words: str) -> None:
 
 def test_a_busy_worker_is_asked_again_after_1_2_and_4_seconds() -> None:
     assert BUSY_PAUSES_S == (1, 2, 4)
+
+
+def test_the_text_of_a_wait_fits_into_40_columns() -> None:
+    lines = [waiting(turn, left) for turn in (1, 2, 3) for left in (4, 0)]
+    assert all(len(line) + 1 < 40 for line in lines), lines
+
+
+def test_a_wait_says_how_much_is_left_and_afterwards_how_long_it_was() -> None:
+    assert waiting(3, 4) == "⏳ busy: trying again in 4 s (3 of 3)"
+    assert waiting(3, 0) == "⏳ busy: tried again after 4 s (3 of 3)"

@@ -134,9 +134,9 @@ def test_commands_are_not_asked(
     talk("/retry", "", "a", "/retry", "/help", "/nonsense", "/clear", "/etc/passwd?", "/exit", "b")
     assert sent(lady) == [[("user", "a")], [("user", "a")], [("user", "/etc/passwd?")]]
     err = capsys.readouterr().err
-    assert "Nothing was asked yet." in err
+    assert "No question has been asked yet." in err
     assert "ask the last question again" in err
-    assert "There is no /nonsense here" in err
+    assert "Unknown command /nonsense" in err
     assert "forgotten" in err
 
 

@@ -12,7 +12,7 @@ from rbee.contract.errors import Internal, ShuttingDown
 from rbee.contract.events import Narration
 from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows, WorkerGone
-from rbee.keeper.commands.daemon_end import Ending
+from rbee.keeper.commands.daemon import Shutdown
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -52,7 +52,7 @@ def test_what_ended_is_counted_after_it_was_heard(lady: FakeQueen, keeper: Keepe
     [
         ("killed", "did not end in time and was killed", "1 hive and 1 worker"),
         ("lost", "connection to it was lost", "0 hives and 0 workers"),
-        ("left", "another one started it", "0 hives and 0 workers"),
+        ("left", "was started by someone else", "0 hives and 0 workers"),
     ],
 )
 def test_a_hive_that_did_not_end_in_order_is_told(
@@ -111,10 +111,10 @@ def test_without_a_queen_there_is_nothing_to_stop(
 
 
 def told(workers: list[NodeWorkerRow], *events: Any) -> str:
-    ending = Ending(workers)
+    shutdown = Shutdown(workers)
     for event in events:
-        ending.take(event)
-    return ending.told
+        shutdown.add(event)
+    return shutdown.summary
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_hive_that_is_out_of_reach_is_not_said_to_have_ended(
     lady.on(ep.QUEEN_HIVE_STOP, TOLD)
     done = keeper("hive", "stop", "--node", "mac")
     assert (done.exit_code, done.stdout) == (1, "")
-    told = f"Error [CONNECTION_TIMEOUT]: Whether a hive runs on mac is not known: {AWAY}"
+    told = f"Error [CONNECTION_TIMEOUT]: It is not known whether a hive runs on mac: {AWAY}"
     assert told in done.stderr
     assert "→ Check that mac is switched on" in done.stderr
 

@@ -50,7 +50,7 @@ def test_a_file_where_a_folder_is_to_be_is_named(keeper: Keeper, home: Path, pla
     (home / place).touch()
     result = keeper("install")
     assert result.exit_code == 1
-    assert f"{home / place} is to be a folder" in result.output
+    assert f"{home / place} must be a folder" in result.output
     assert advised(result.output) == ["mv", str(home / place), f"{home / place}.old"]
 
 

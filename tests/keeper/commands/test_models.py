@@ -2,98 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.endpoints import Endpoint
-from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelInUse, RbeeError
-from rbee.contract.events import Download, Event, Narration, Verify
+from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelInUse
+from rbee.contract.events import Download, Narration, Verify
 from rbee.contract.models import (
     Deleted,
     Disk,
     ModelDetails,
-    NodeDownload,
-    NodeModel,
     NodeModelRow,
     NodeModelRows,
     Offered,
 )
-from rbee.keeper.commands import models
-from rbee.keeper.session import session
-from rbee.keeper.settings import KeeperSettings
-from rbee.runtime.screen import Screen
 
 MB = 1_000_000
-MODEL = NodeModel("hf:owner/repo")
-SETTINGS = cast(KeeperSettings, None)
-
-
-class FakeQueen:
-    """Answers every call with `reply`, every stream with `events`."""
-
-    def __init__(self) -> None:
-        self.reply: Any = None
-        self.events: list[Event] = []
-        self.error: RbeeError | None = None
-        self.asked: list[tuple[str, Any, dict[str, str]]] = []
-        self.kept: bool | None = None
-        self.released = False
-        self.client = self
-
-    async def reach(self, keep: bool = False) -> None:
-        self.kept = keep
-
-    async def release(self) -> None:
-        self.released = True
-
-    async def call(
-        self, endpoint: Endpoint[Any, Any], message: Any = None, within_s: float = 0, **names: str
-    ) -> Any:
-        self.asked.append((endpoint.path, message, names))
-        if self.error is not None:
-            raise self.error
-        return self.reply
-
-    @contextlib.asynccontextmanager
-    async def stream(
-        self, endpoint: Endpoint[Any, Any], message: Any
-    ) -> AsyncIterator[AsyncIterator[Event]]:
-        self.asked.append((endpoint.path, message, {}))
-
-        async def told() -> AsyncIterator[Event]:
-            for event in self.events:
-                yield event
-            if self.error is not None:
-                raise self.error
-
-        yield told()
-
-
-@pytest.fixture
-def queen(monkeypatch: pytest.MonkeyPatch) -> FakeQueen:
-    one = FakeQueen()
-    monkeypatch.setattr(session, "Queen", lambda _: one)
-    return one
-
-
-class Ran:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-@pytest.fixture
-def ran(capsys: pytest.CaptureFixture[str], queen: FakeQueen) -> Any:
-    async def run(command: Coroutine[Any, Any, int]) -> Ran:
-        code = await command
-        assert queen.released
-        return Ran(code, *capsys.readouterr())
-
-    return run
+MODEL = "hf:owner/repo"
+FakeQueen = Any
+Keeper = Callable[..., Any]
 
 
 def row(reference: str, size: int, **changes: Any) -> NodeModelRow:
@@ -119,92 +49,103 @@ LARGE = row("hf:b/b/m.gguf", 40_000 * MB, quantization=None)
 HALF = row("hf:c/c/m.gguf", 200 * MB, id=None, state="partial", bytes_downloaded=99 * MB)
 
 
-async def test_a_download_says_the_path_alone_on_stdout(queen: FakeQueen, ran: Any) -> None:
-    queen.events = [
-        Narration("model-provisioner", "model provisioning: fetching", "c", "⬇️"),
-        Download("downloading", 5, 10, 1.0),
-        Download("complete", 10, 10, local_path="/models/m.gguf"),
-    ]
-    done = await ran(models.download(SETTINGS, Screen(), NodeDownload("hf:owner/repo", "n1")))
-    assert (done.code, done.out) == (0, "/models/m.gguf\n")
-    assert "[model-provisioner] ⬇️ model provisioning: fetching" in done.err
-    assert queen.asked == [("/v2/models/download", NodeDownload("hf:owner/repo", "n1"), {})]
-    assert queen.kept is False
+def test_a_download_says_the_path_alone_on_stdout(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(
+        ep.QUEEN_DOWNLOAD,
+        [
+            Narration("model-provisioner", "model provisioning: fetching", "c", "⬇️"),
+            Download("downloading", 5, 10, 1.0),
+            Download("complete", 10, 10, local_path="/models/m.gguf"),
+        ],
+    )
+    done = keeper("models", "download", MODEL, "--node", "n1")
+    assert (done.exit_code, done.stdout) == (0, "/models/m.gguf\n")
+    assert "[model-provisioner] ⬇️ model provisioning: fetching" in done.stderr
+    assert lady.paths() == [ep.QUEEN_DOWNLOAD.path]  # and the queen is not kept
+    assert lady.body(ep.QUEEN_DOWNLOAD) == {
+        "model": "hf:owner/repo",
+        "node": "n1",
+        "detach": False,
+    }
 
 
-async def test_a_download_in_json_says_events_alone(queen: FakeQueen, ran: Any) -> None:
-    queen.events = [Download("complete", local_path="/models/m.gguf")]
-    asked = NodeDownload("hf:owner/repo")
-    done = await ran(models.download(SETTINGS, Screen(as_json=True), asked))
-    assert msgspec.json.decode(done.out) == {
+def test_a_download_in_json_says_events_alone(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_DOWNLOAD, [Download("complete", local_path="/models/m.gguf")])
+    done = keeper("models", "download", MODEL, "--json")
+    assert msgspec.json.decode(done.stdout) == {
         "event": "download",
         "data": {"stage": "complete", "local_path": "/models/m.gguf"},
     }
 
 
-async def test_a_download_that_fails_says_why_and_what_to_do(queen: FakeQueen, ran: Any) -> None:
-    queen.error = DiskFull(required=9, available=1, path="/models")
-    done = await ran(models.download(SETTINGS, Screen(), NodeDownload("hf:owner/repo")))
-    assert (done.code, done.out) == (1, "")
-    assert "Error [DISK_FULL]: " in done.err
-    assert "→ See what takes space with `rbee-keeper models disk-usage`" in done.err
+def test_a_download_that_fails_says_why_and_what_to_do(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_DOWNLOAD, DiskFull(required=9, available=1, path="/models"))
+    done = keeper("models", "download", MODEL)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Error [DISK_FULL]: " in done.stderr
+    assert "→ See what takes space with `rbee-keeper models disk-usage`" in done.stderr
 
 
-async def test_detached_a_queen_is_made_to_last_and_it_is_said_where_to_look(
-    queen: FakeQueen, ran: Any
+def test_detached_a_queen_is_made_to_last_and_it_is_said_where_to_look(
+    lady: FakeQueen, keeper: Keeper
 ) -> None:
-    asked = NodeDownload("hf:owner/repo", None, True)
-    done = await ran(models.download(SETTINGS, Screen(), asked))
-    assert (done.code, done.out) == (0, "")
-    assert "rbee-keeper models list" in done.err
-    assert queen.kept is True
+    lady.on(ep.QUEEN_KEEP, {"message": "kept"})
+    lady.on(ep.QUEEN_DOWNLOAD, [])
+    done = keeper("models", "download", MODEL, "--detach")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "rbee-keeper models list" in done.stderr
+    assert lady.paths() == [ep.QUEEN_KEEP.path, ep.QUEEN_DOWNLOAD.path]
+    assert lady.body(ep.QUEEN_DOWNLOAD)["detach"] is True
 
 
-async def test_a_list_is_a_table(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = NodeModelRows([SMALL, LARGE, HALF], [DISK])
-    done = await ran(models.listing(SETTINGS, Screen(), None))
-    assert done.out.splitlines() == [
+def test_a_list_is_a_table(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
+    done = keeper("models", "list")
+    assert done.stdout.splitlines() == [
         "REFERENCE      QUANTIZATION  SIZE     STATE",
         "hf:a/a/m.gguf  Q8_0          98 MB    ready",
         "hf:b/b/m.gguf  unknown       40.0 GB  ready",
         "hf:c/c/m.gguf  Q8_0          200 MB   partial, 49 %",
     ]
-    assert queen.asked == [(ep.QUEEN_MODELS.path, None, {})]
+    assert lady.asked[-1] == (ep.QUEEN_MODELS.path, {}, None)
 
 
-async def test_a_list_of_several_nodes_names_them(queen: FakeQueen, ran: Any) -> None:
+def test_a_list_of_several_nodes_names_them(lady: FakeQueen, keeper: Keeper) -> None:
     other = msgspec.structs.replace(DISK, node="n1")
-    queen.reply = NodeModelRows([SMALL, msgspec.structs.replace(LARGE, node="n1")], [DISK, other])
-    done = await ran(models.listing(SETTINGS, Screen(), None))
-    assert [line.split()[0] for line in done.out.splitlines()] == ["NODE", "localhost", "n1"]
+    lady.on(
+        ep.QUEEN_MODELS,
+        NodeModelRows([SMALL, msgspec.structs.replace(LARGE, node="n1")], [DISK, other]),
+    )
+    done = keeper("models", "list")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["NODE", "localhost", "n1"]
 
 
-async def test_a_list_of_one_node_asks_for_it(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = NodeModelRows([SMALL], [DISK])
-    await ran(models.listing(SETTINGS, Screen(), "n1"))
-    assert queen.asked == [(ep.QUEEN_MODELS.path, None, {"node": "n1"})]
+def test_a_list_of_one_node_asks_for_it(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL], [DISK]))
+    keeper("models", "list", "--node", "n1")
+    assert lady.asked[-1] == (ep.QUEEN_MODELS.path, {"node": "n1"}, None)
 
 
-async def test_an_empty_list_says_how_to_get_a_model(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = NodeModelRows([], [DISK])
-    done = await ran(models.listing(SETTINGS, Screen(), None))
-    assert (done.code, done.out) == (0, "")
-    assert "rbee-keeper models download" in done.err
+def test_an_empty_list_says_how_to_get_a_model(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODELS, NodeModelRows([], [DISK]))
+    done = keeper("models", "list")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "rbee-keeper models download" in done.stderr
 
 
 @pytest.mark.parametrize("rows", [[], [SMALL, HALF]])
-async def test_a_list_in_json_is_one_array(
-    queen: FakeQueen, ran: Any, rows: list[NodeModelRow]
+def test_a_list_in_json_is_one_array(
+    lady: FakeQueen, keeper: Keeper, rows: list[NodeModelRow]
 ) -> None:
-    queen.reply = NodeModelRows(rows, [DISK])
-    done = await ran(models.listing(SETTINGS, Screen(as_json=True), None))
-    assert msgspec.json.decode(done.out, type=list[NodeModelRow]) == rows
+    lady.on(ep.QUEEN_MODELS, NodeModelRows(rows, [DISK]))
+    done = keeper("models", "list", "--json")
+    assert msgspec.json.decode(done.stdout, type=list[NodeModelRow]) == rows
 
 
-async def test_disk_usage_goes_from_large_to_small_with_its_sum(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = NodeModelRows([SMALL, LARGE, HALF], [DISK])
-    done = await ran(models.disk_usage(SETTINGS, Screen(), None))
-    assert done.out.splitlines() == [
+def test_disk_usage_goes_from_large_to_small_with_its_sum(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
+    done = keeper("models", "disk-usage")
+    assert done.stdout.splitlines() == [
         "SIZE     REFERENCE",
         "40.0 GB  hf:b/b/m.gguf",
         "99 MB    hf:c/c/m.gguf",
@@ -214,11 +155,14 @@ async def test_disk_usage_goes_from_large_to_small_with_its_sum(queen: FakeQueen
     ]
 
 
-async def test_disk_usage_counts_each_node_by_itself(queen: FakeQueen, ran: Any) -> None:
+def test_disk_usage_counts_each_node_by_itself(lady: FakeQueen, keeper: Keeper) -> None:
     other = msgspec.structs.replace(DISK, node="n1")
-    queen.reply = NodeModelRows([SMALL, msgspec.structs.replace(HALF, node="n1")], [DISK, other])
-    done = await ran(models.disk_usage(SETTINGS, Screen(), None))
-    sums = [line.split()[0] for line in done.out.splitlines() if line.endswith("total")]
+    lady.on(
+        ep.QUEEN_MODELS,
+        NodeModelRows([SMALL, msgspec.structs.replace(HALF, node="n1")], [DISK, other]),
+    )
+    done = keeper("models", "disk-usage")
+    sums = [line.split()[0] for line in done.stdout.splitlines() if line.endswith("total")]
     assert sums == ["98", "99"]
 
 
@@ -243,10 +187,10 @@ DETAILS = ModelDetails(
 )
 
 
-async def test_info_is_lines_of_keys_and_what_else_there_is(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = DETAILS
-    done = await ran(models.info(SETTINGS, Screen(), MODEL))
-    facts, offered = done.out.split("\n\n")
+def test_info_is_lines_of_keys_and_what_else_there_is(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODEL_INFO, DETAILS)
+    done = keeper("models", "info", MODEL)
+    facts, offered = done.stdout.split("\n\n")
     told = dict(line.split(": ", 1) for line in facts.splitlines())
     assert told["reference"] == "hf:owner/repo/m-Q8_0.gguf"
     assert told["state"] == "not on this node"
@@ -258,48 +202,57 @@ async def test_info_is_lines_of_keys_and_what_else_there_is(queen: FakeQueen, ra
         "Q8_0          98 MB    yes",
         "unknown       40.0 GB  no",
     ]
-    assert queen.asked == [("/v2/models/info", MODEL, {})]
+    assert lady.body(ep.QUEEN_MODEL_INFO) == {"model": MODEL, "node": None}
 
 
-async def test_info_of_a_model_that_is_here_offers_nothing_else(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = msgspec.structs.replace(DETAILS, offered=[], sha256="ab", local_path="/m.gguf")
-    done = await ran(models.info(SETTINGS, Screen(), MODEL))
-    assert "In the same" not in done.out
-    assert "sha256: ab" in done.out
-    assert "path: /m.gguf" in done.out
+def test_info_of_a_model_that_is_here_offers_nothing_else(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(
+        ep.QUEEN_MODEL_INFO,
+        msgspec.structs.replace(DETAILS, offered=[], sha256="ab", local_path="/m.gguf"),
+    )
+    done = keeper("models", "info", MODEL)
+    assert "In the same" not in done.stdout
+    assert "sha256: ab" in done.stdout
+    assert "path: /m.gguf" in done.stdout
 
 
 @pytest.mark.parametrize(("compared", "words"), [(True, "is whole"), (False, "had no known hash")])
-async def test_verify_says_the_sums(queen: FakeQueen, ran: Any, compared: bool, words: str) -> None:
-    queen.events = [
-        Verify("hashing", "/m", 5, 10),
-        Verify("complete", sha256=["ab", "cd"], compared=compared),
-    ]
-    done = await ran(models.verify(SETTINGS, Screen(), MODEL))
-    assert done.code == 0
-    assert done.out.startswith(f"hf:owner/repo {words}")
-    assert done.out.endswith(": sha256 ab, cd\n")
+def test_verify_says_the_sums(lady: FakeQueen, keeper: Keeper, compared: bool, words: str) -> None:
+    lady.on(
+        ep.QUEEN_MODEL_VERIFY,
+        [
+            Verify("hashing", "/m", 5, 10),
+            Verify("complete", sha256=["ab", "cd"], compared=compared),
+        ],
+    )
+    done = keeper("models", "verify", MODEL)
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"hf:owner/repo {words}")
+    assert done.stdout.endswith(": sha256 ab, cd\n")
 
 
-async def test_a_file_that_is_not_what_it_was_is_an_error(queen: FakeQueen, ran: Any) -> None:
+def test_a_file_that_is_not_what_it_was_is_an_error(lady: FakeQueen, keeper: Keeper) -> None:
     kept = "hf:owner/repo/m.gguf"
-    queen.error = ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept)
-    done = await ran(models.verify(SETTINGS, Screen(), MODEL))
-    assert (done.code, done.out) == (1, "")
-    assert "Error [CHECKSUM_MISMATCH]: The sha256 of /m is b; expected a." in done.err
-    assert f"→ Download it again: rbee-keeper models delete {kept}" in done.err
+    lady.on(ep.QUEEN_MODEL_VERIFY, ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept))
+    done = keeper("models", "verify", MODEL)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Error [CHECKSUM_MISMATCH]: The sha256 of /m is b; expected a." in done.stderr
+    assert f"→ Download it again: rbee-keeper models delete {kept}" in done.stderr
 
 
-async def test_delete_says_what_is_free_again(queen: FakeQueen, ran: Any) -> None:
-    queen.reply = Deleted("m is deleted: 98 MB are free again", 98 * MB)
-    done = await ran(models.delete(SETTINGS, Screen(), MODEL))
-    assert (done.code, done.out) == (0, "m is deleted: 98 MB are free again\n")
-    done = await ran(models.delete(SETTINGS, Screen(as_json=True), MODEL))
-    assert msgspec.json.decode(done.out)["freed_bytes"] == 98 * MB
+def test_delete_says_what_is_free_again(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(ep.QUEEN_MODEL_DELETE, Deleted("m is deleted: 98 MB are free again", 98 * MB))
+    done = keeper("models", "delete", MODEL)
+    assert (done.exit_code, done.stdout) == (0, "m is deleted: 98 MB are free again\n")
+    done = keeper("models", "delete", MODEL, "--json")
+    assert msgspec.json.decode(done.stdout)["freed_bytes"] == 98 * MB
 
 
-async def test_a_model_in_use_is_not_deleted_and_says_so(queen: FakeQueen, ran: Any) -> None:
-    queen.error = ModelInUse("m is in memory: worker-1 holds it.", model="m", workers=["worker-1"])
-    done = await ran(models.delete(SETTINGS, Screen(), MODEL))
-    assert (done.code, done.out) == (1, "")
-    assert "Error [MODEL_IN_USE]: m is in memory: worker-1 holds it." in done.err
+def test_a_model_in_use_is_not_deleted_and_says_so(lady: FakeQueen, keeper: Keeper) -> None:
+    lady.on(
+        ep.QUEEN_MODEL_DELETE,
+        ModelInUse("m is in memory: worker-1 holds it.", model="m", workers=["worker-1"]),
+    )
+    done = keeper("models", "delete", MODEL)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Error [MODEL_IN_USE]: m is in memory: worker-1 holds it." in done.stderr

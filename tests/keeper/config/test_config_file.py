@@ -17,7 +17,7 @@ from rbee.contract.config import Config
 from rbee.contract.errors import ConfigInvalid, NodeNotFound, StateNotWritable
 from rbee.contract.registry import NodeChanged, NodeRow, NodeRows
 from rbee.keeper.config import config_file
-from rbee.runtime import paths, settings
+from rbee.runtime import settings
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -76,7 +76,7 @@ def test_set_ssh_writes_the_file_and_tells_the_queen(
     reloading.on(ep.QUEEN_NODES, NodeRows([row]))
     done = keeper(*SET, "--user", "me", "--key", "~/.ssh/k", "--port", "2222")
     assert done.exit_code == 0
-    assert done.stdout == f"workstation stands in {file}.\n"
+    assert done.stdout == f"workstation is written to {file}.\n"
     assert file.read_text() == (
         "[nodes.workstation]\n"
         'ssh_host = "w.home.arpa"\n'
@@ -107,7 +107,7 @@ def test_nothing_is_said_of_an_address_that_nobody_has_tried_but_how_to(
     done = keeper(*SET)
     assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
     again = "rbee-keeper hive status --node workstation"
-    assert done.stderr == f"It was not tried yet. To try it: {again}\n"
+    assert done.stderr == f"The node has not been tried yet. Try it: {again}\n"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_queen_who_reads_another_file_is_told_of(
 ) -> None:
     reloading.on(ep.QUEEN_NODES, NodeRows(rows))
     done = keeper(*SET)
-    assert (done.exit_code, done.stdout) == (1, f"workstation stands in {file}.\n")
-    told = f"{file} is written, but the queen at {reloading.url} does not know workstation so"
+    assert (done.exit_code, done.stdout) == (1, f"workstation is written to {file}.\n")
+    told = f"{file} is written, but the queen at {reloading.url} does not have this entry for work"
     assert told in done.stderr
     assert "rbee-keeper daemon stop" in done.stderr
     assert f"RBEE_CONFIG={file}" in done.stderr
@@ -323,41 +323,40 @@ def test_a_place_that_can_not_be_a_folder_is_said(keeper: Keeper, home: Path) ->
 
 
 @pytest.fixture
-def system(home: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A config file of the whole machine, and none of the person's own."""
+def system(home: Path, file: Path) -> list[Path]:
+    """The candidates: a config file of the whole machine, and none of the person's own."""
     shared = home / "etc" / "config.toml"
     shared.parent.mkdir()
     shared.write_text(TEXT)
-    monkeypatch.setattr(paths, "config_candidates", lambda: [file, shared])
-    return shared
+    return [file, shared]
 
 
-def test_the_file_of_the_machine_is_written_by_its_owner(system: Path, file: Path) -> None:
-    assert config_file.set_node("n", {"ssh_host": "h"}) == system
-    assert "[nodes.n]" in system.read_text()
-    assert not file.exists()
+def test_the_file_of_the_machine_is_written_by_its_owner(system: list[Path]) -> None:
+    own, shared = system
+    assert config_file.set_node("n", {"ssh_host": "h"}, system) == shared
+    assert "[nodes.n]" in shared.read_text()
+    assert not own.exists()
 
 
 def test_the_file_of_the_machine_is_not_hidden_by_an_own_one(
-    system: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+    system: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError(1, "Operation not permitted")
 
+    own, shared = system
     monkeypatch.setattr(os, "fchown", refuse)
-    monkeypatch.setattr(config_file, "_owner", lambda _: (4711, 4711))
     with pytest.raises(StateNotWritable) as caught:
-        config_file.set_node("n", {"ssh_host": "h"})
-    assert str(system) in caught.value.message
-    assert "sudo" in caught.value.advice and str(file) in caught.value.advice
-    assert system.read_text() == TEXT
-    assert not file.exists()
+        config_file.set_node("n", {"ssh_host": "h"}, system)
+    assert str(shared) in caught.value.message
+    assert "sudo" in caught.value.advice and str(own) in caught.value.advice
+    assert shared.read_text() == TEXT
+    assert not own.exists()
 
 
 def test_the_owner_of_a_file_stays(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
-    monkeypatch.setattr(config_file, "_owner", lambda _: (4711, 4711))
     config_file.set_node("n", {"ssh_host": "h"})
     assert given == [(written.stat().st_uid, written.stat().st_gid)]
 

@@ -14,8 +14,8 @@ from rbee.keeper.doctor import check_files as files
 from rbee.keeper.doctor import check_programs as programs
 from rbee.keeper.doctor.check_daemons import Daemon, Port
 from rbee.keeper.doctor.check_files import ConfigFile, Database, Folder, KeyFile, ModelsFolder
-from rbee.keeper.doctor.check_programs import Memory, Program
-from rbee.keeper.doctor.findings import Diagnosis, fine, problem, warning
+from rbee.keeper.doctor.check_programs import Memory, Program, Units
+from rbee.keeper.doctor.findings import Report, fine, problem, warning
 
 GB = 1_000_000_000
 GONE = Program(name="queen-rbee", command="q", error="gone")
@@ -30,18 +30,18 @@ CARD = DeviceMemory("cuda", 0, "RTX", 24 * GB, 24 * GB)
 
 
 def test_a_diagnosis_is_told_line_by_line_and_counted() -> None:
-    found = Diagnosis.of([fine("a", "x"), warning("b", "y", "do"), problem("c", "z", "do", None)])
+    found = Report.of([fine("a", "x"), warning("b", "y", "do"), problem("c", "z", "do", None)])
     lines = ["✓ a: x", "! b: y", "  → do", "✗ c: z", "  → do", "1 problem, 1 warning"]
-    assert found.told().splitlines() == lines
+    assert found.text().splitlines() == lines
 
 
 def test_what_a_program_said_in_lines_is_one_of_ours() -> None:
-    found = Diagnosis.of([problem("a", "it says\n  no\n\nTry again")])
-    assert found.told().splitlines() == ["✗ a: it says; no; Try again", "1 problem, 0 warnings"]
+    found = Report.of([problem("a", "it says\n  no\n\nTry again")])
+    assert found.text().splitlines() == ["✗ a: it says; no; Try again", "1 problem, 0 warnings"]
 
 
 def test_no_one_is_none() -> None:
-    assert Diagnosis.of([]).told() == "0 problems, 0 warnings"
+    assert Report.of([]).text() == "0 problems, 0 warnings"
 
 
 def test_a_config_file_that_others_may_write_is_a_warning() -> None:
@@ -51,7 +51,7 @@ def test_a_config_file_that_others_may_write_is_a_warning() -> None:
 
 def test_the_shadowed_files_are_named() -> None:
     found = files.config(ConfigFile(counts="/a", shadowed=["/b"], mode=0o644))
-    assert (found.state, found.said) == ("ok", "/a counts; so /b does not")
+    assert (found.state, found.said) == ("ok", "/a is read; it hides /b")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
@@ -76,7 +76,7 @@ def test_a_named_key_that_is_not_there_is_a_problem() -> None:
         ({"loose": ["/h/.rbee/models.db"]}, "chmod go-w /h/.rbee/models.db"),
         ({"obstacle": "no", "mine": False}, 'sudo chown -R "$USER" /h/.rbee'),
         ({"obstacle": "no", "mode": 0o500}, "chmod u+rwx /h/.rbee"),
-        ({"obstacle": "no"}, "see who may, and which disk it is: ls -ld /h/.rbee; df /h/.rbee"),
+        ({"obstacle": "no"}, "check its owner and its disk: ls -ld /h/.rbee; df /h/.rbee"),
     ],
 )
 def test_a_state_folder_has_its_own_cure_for_each_fault(
@@ -183,9 +183,10 @@ def test_a_terminal_takes_every_letter_or_not(name: str, state: str) -> None:
 
 
 def test_units_are_told_only_where_there_are_some() -> None:
-    assert programs.units([], [], "install") == []
-    assert programs.units([], ["a"], "install")[0].state == "ok"
-    assert programs.units(["b"], ["a"], "install")[0].advice == ["install"]
+    assert programs.units([Units([], [], "install")]) == []
+    assert programs.units([Units([], ["a"], "install")])[0].state == "ok"
+    both = [Units(["b"], ["a"], "install"), Units(["c"], [], "sudo install")]
+    assert [each.advice for each in programs.units(both)] == [["install"], ["sudo install"]]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +195,8 @@ def test_units_are_told_only_where_there_are_some() -> None:
         (RUNS, "ok", ""),
         (Daemon(url=URL, state="free"), "ok", ""),
         (Daemon(url=URL, state="held"), "problem", "[queen] port"),
-        (Daemon(url=URL, state="away"), "problem", "rbee-keeper daemon start"),
-        (Daemon(url=URL, state="hung", pid=7), "problem", "rbee-keeper daemon stop"),
+        (Daemon(url=URL, state="remote"), "problem", "rbee-keeper daemon start"),
+        (Daemon(url=URL, state="unresponsive", pid=7), "problem", "rbee-keeper daemon stop"),
         (msgspec.structs.replace(RUNS, refuses_key=True), "problem", "kill 7"),
         (msgspec.structs.replace(RUNS, mismatch="old", advice="pip"), "problem", "daemon stop"),
     ],
@@ -212,8 +213,8 @@ def test_a_queen_runs_or_may_be_started_or_neither(found: Daemon, state: str, ad
         (RUNS, "ok"),
         (Daemon(url=URL, state="free"), "ok"),
         (Daemon(url=URL, state="held", holder="x"), "warning"),
-        (Daemon(url=URL, state="hung", pid=7), "problem"),
-        (Daemon(url=URL, state="away"), "problem"),
+        (Daemon(url=URL, state="unresponsive", pid=7), "problem"),
+        (Daemon(url=URL, state="remote"), "problem"),
         (Daemon(url=URL, state="runs", refuses_key=True), "problem"),
         (msgspec.structs.replace(RUNS, mismatch="old"), "problem"),
     ],
@@ -228,12 +229,12 @@ def test_a_worker_port_is_free_or_ours_or_somebodys() -> None:
     ]
     assert states == ["ok", "ok"]
     assert daemons.workers(Port("a:1", False, "nginx")).state == "warning"
-    assert daemons.workers(Port("a:1", False, away=True)).state == "problem"
+    assert daemons.workers(Port("a:1", False, remote=True)).state == "problem"
 
 
 def test_an_address_of_nobody_here_is_not_said_to_be_held() -> None:
-    found = daemons.hive(Daemon(url="http://256.1.1.1:9200", state="away"))
-    assert "which is no address of this machine" in found.said
+    found = daemons.hive(Daemon(url="http://256.1.1.1:9200", state="remote"))
+    assert "which is not an address of this machine" in found.said
     assert "[hive] host" in found.advice[0]
 
 

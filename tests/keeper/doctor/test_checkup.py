@@ -1,24 +1,22 @@
-"""`rbee-keeper doctor`, where something can't even be looked at."""
+"""The doctor's checkup, also when something can't even be looked at."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rbee.contract.config import Config, QueenSection
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.nodes import Detected, DeviceMemory
-from rbee.keeper.doctor import probe_daemons as probing
-from rbee.keeper.doctor import probe_files as facts
-from rbee.keeper.doctor import probe_programs as asking_programs
+from rbee.keeper.doctor.check_programs import Program
+from rbee.keeper.doctor.checkup import Checkup, Probes
+from rbee.keeper.doctor.findings import Finding, Report
+from rbee.keeper.doctor.probe_programs import programs
 
-Keeper = Callable[..., Any]
-ASK_PROGRAMS = asking_programs.programs
 DETECTED = Detected(
     version="0.1.0",
     hardware=[DeviceMemory("cpu", 0, "RAM", 1 << 40, 1 << 40)],
@@ -27,109 +25,104 @@ DETECTED = Detected(
 )
 
 
+async def no_programs(_: Config) -> Sequence[Program]:
+    return []
+
+
+async def one_cpu(_: Config) -> Detected:
+    return DETECTED
+
+
+# No program is started to be asked.
+PROBES = Probes(programs=no_programs, detect=one_cpu)
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No program is started to be asked, and no port of this machine's is looked at."""
-
-    async def programs(_: object) -> list[object]:
-        return []
-
-    async def detected(_: object) -> Detected:
-        return DETECTED
-
-    monkeypatch.setattr(asking_programs, "programs", programs)
-    monkeypatch.setattr(asking_programs, "detected", detected)
+    """No port of this machine is looked at."""
     monkeypatch.setenv("RBEE_QUEEN_HOST", "127.77.1.1")
     monkeypatch.setenv("RBEE_HIVE_HOST", "127.77.1.2")
     monkeypatch.setenv("RBEE_MODELS_DEFAULT", "hf:nobody/nothing")
 
 
-def states(told: str) -> dict[str, str]:
-    return {each["name"]: each["state"] for each in json.loads(told)["findings"]}
+def examined(probes: Probes = PROBES) -> list[Finding]:
+    return asyncio.run(Checkup(probes).run())
 
 
-def test_all_is_well_in_a_home_that_has_nothing_yet(keeper: Keeper, home: Path) -> None:
-    result = keeper("doctor", "--json")
-    assert result.exit_code == 0, result.output
-    assert set(states(result.stdout).values()) == {"ok"}
+def states(found: Sequence[Finding]) -> dict[str, str]:
+    return {each.name: each.state for each in found}
+
+
+def test_all_is_well_in_a_home_that_has_nothing_yet(home: Path) -> None:
+    found = examined()
+    assert set(states(found).values()) == {"ok"}, Report.of(found).text()
     assert not (home / ".rbee").exists()
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "code"),
+    ("error", "state", "problems"),
     [
         (RuntimeError("a fault of ours"), "warning", 0),
         (StateNotWritable(path="/x", reason="no"), "problem", 1),
     ],
 )
 @pytest.mark.parametrize(
-    ("module", "name", "finding"),
+    ("probe", "finding"),
     [
-        (facts, "database", "catalog"),
-        (facts, "models", "models folder"),
-        (facts, "folder", "state folder"),
-        (probing, "queen", "queen"),
-        (probing, "workers", "worker ports"),
-        (facts, "stale_pid_files", "pid files"),
+        ("database", "catalog"),
+        ("models", "models folder"),
+        ("folder", "state folder"),
+        ("queen", "queen"),
+        ("worker_port", "worker ports"),
+        ("stale_pid_files", "pid files"),
     ],
 )
-def test_one_that_can_not_be_looked_at_keeps_none_of_the_others_from_it(
-    keeper: Keeper,
-    monkeypatch: pytest.MonkeyPatch,
-    module: object,
-    name: str,
-    finding: str,
-    error: Exception,
-    state: str,
-    code: int,
+def test_a_check_that_fails_does_not_prevent_the_others(
+    probe: str, finding: str, error: Exception, state: str, problems: int
 ) -> None:
     def fail(*_: object) -> object:
         raise error
 
-    monkeypatch.setattr(module, name, fail)
-    result = keeper("doctor", "--json")
-    found = states(result.stdout)
-    assert found[finding] == state
-    assert {"config", "programs", "API key", "hive", "nodes", "terminal"} <= found.keys()
-    assert result.exit_code == code
+    found = examined(dataclasses.replace(PROBES, **{probe: fail}))
+    assert states(found)[finding] == state
+    expected = {"config", "programs", "API key", "hive", "nodes", "terminal"}
+    assert expected <= states(found).keys()
+    assert bool(Report.of(found).problems) is bool(problems)
 
 
 @pytest.mark.parametrize("url", ["https://queen.home.arpa", "http://127.0.0.1:99999", "queen"])
 def test_a_url_with_which_every_command_fails_is_a_problem(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, url: str
+    monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("RBEE_QUEEN_URL", url)
-    result = keeper("doctor", "--json")
-    assert result.exit_code == 1
-    [found] = [each for each in json.loads(result.stdout)["findings"] if each["name"] == "queen"]
-    assert found["state"] == "problem"
-    assert "is no address of a queen" in found["said"]
-    assert found["advice"] == ["Write [queen] url as http://HOST:PORT."]
+    [found] = [each for each in examined() if each.name == "queen"]
+    assert found.state == "problem"
+    assert "is not an address of a queen" in found.said
+    assert found.advice == ["Write [queen] url as http://HOST:PORT."]
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "192.0.2.7"])
-def test_a_hive_at_an_address_of_nobody_here_is_one_problem(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, host: str
+def test_a_hive_at_an_address_of_another_machine_is_one_problem(
+    monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.setenv("RBEE_HIVE_HOST", host)
-    document = json.loads(keeper("doctor", "--json").stdout)
-    [found] = [each for each in document["findings"] if each["state"] == "problem"]
-    assert found["name"] == "hive"
-    assert "is no address of this machine" in found["said"]
+    [found] = [each for each in examined() if each.state == "problem"]
+    assert found.name == "hive"
+    assert "is not an address of this machine" in found.said
 
 
-def test_workers_at_an_address_of_nobody_here_are_a_problem(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+def test_workers_at_an_address_of_another_machine_are_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RBEE_HIVE_WORKER_HOST", "192.0.2.7")
-    assert states(keeper("doctor", "--json").stdout)["worker ports"] == "problem"
+    assert states(examined())["worker ports"] == "problem"
 
 
 def test_a_config_file_that_can_not_be_read_is_one_problem(
-    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RBEE_HIVE_PROT", "1")
-    found = states(keeper("doctor", "--json").stdout)
+    found = states(examined())
     assert [name for name, state in found.items() if state == "problem"] == ["config"]
     assert found["backends"] == "warning"
 
@@ -150,6 +143,6 @@ def test_a_version_is_that_of_the_program_itself(
     program.write_text(f"#!/bin/sh\ncat <<'E'\n{said}\nE\n")
     program.chmod(0o755)
     config = Config(queen=QueenSection(command=str(program)))
-    [_, queen, *_] = asyncio.run(ASK_PROGRAMS(config))
+    [_, queen, *_] = asyncio.run(programs(config))
     assert queen.version == version
     assert (queen.error is None) is (version is not None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.keeper.install import files as installation
+from rbee.keeper.install import files
 from rbee.keeper.install.paths import PROGRAMS
 from rbee.keeper.install.systemd import MARK
 
@@ -22,22 +22,22 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_all_four_programs_of_this_installation_are_found() -> None:
-    found = installation.programs()
+    found = files.programs()
     assert tuple(found) == PROGRAMS
     assert all(os.access(path, os.X_OK) for path in found.values())
 
 
 def test_a_program_is_linked_once(tmp_path: Path, program: Path) -> None:
     place = tmp_path / "bin" / "queen-rbee"
-    assert installation.link(program, place, str(program)) == "made"
+    assert files.link(program, place, str(program)) == "created"
     assert place.resolve() == program
-    assert installation.link(program, place, str(program)) == "there"
+    assert files.link(program, place, str(program)) == "present"
 
 
 def test_what_is_something_else_stays(tmp_path: Path, program: Path) -> None:
     place = tmp_path / "queen-rbee"
     place.write_text("mine")
-    assert installation.link(program, place, str(program)) == "foreign"
+    assert files.link(program, place, str(program)) == "foreign"
     assert place.read_text() == "mine"
 
 
@@ -46,34 +46,34 @@ def test_a_link_to_another_installation_stays(tmp_path: Path, program: Path) -> 
     other.touch()
     place = tmp_path / "queen-rbee"
     place.symlink_to(other)
-    assert installation.link(program, place, str(program)) == "foreign"
+    assert files.link(program, place, str(program)) == "foreign"
     assert place.readlink() == other
 
 
 def test_a_link_that_leads_nowhere_is_replaced(tmp_path: Path, program: Path) -> None:
     place = tmp_path / "queen-rbee"
     place.symlink_to(tmp_path / "gone")
-    assert installation.link(program, place, str(program)) == "made"
+    assert files.link(program, place, str(program)) == "created"
     assert place.resolve() == program
 
 
 def test_where_the_programs_are_in_that_place_anyway_nothing_is_done(program: Path) -> None:
-    assert installation.link(program, program, str(program)) == "there"
+    assert files.link(program, program, str(program)) == "present"
     assert not program.is_symlink()
 
 
 def test_a_file_that_is_there_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "a" / "config.toml"
-    assert installation.file(path, "one", 0o600) == "made"
+    assert files.write_file(path, "one", 0o600) == "created"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert installation.file(path, "two", 0o600) == "there"
+    assert files.write_file(path, "two", 0o600) == "present"
     assert path.read_text() == "one"
 
 
 def test_a_private_folder_is_closed_also_where_it_was_open(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.mkdir(mode=0o755)
-    assert installation.folder(path, private=True) == "there"
+    files.make_folder(path, private=True)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
@@ -81,28 +81,28 @@ def test_a_shared_folder_stays_shared(tmp_path: Path) -> None:
     path = tmp_path / "models"
     path.mkdir()
     path.chmod(0o775)
-    installation.folder(path)
+    files.make_folder(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o775
 
 
 def test_a_unit_of_ours_is_written_anew_and_another_is_not(tmp_path: Path) -> None:
     path = tmp_path / "units" / "queen-rbee.service"
-    assert installation.unit(path, f"{MARK} 1") == "made"
-    assert installation.unit(path, f"{MARK} 1") == "there"
-    assert installation.unit(path, f"{MARK} 2") == "made"
+    assert files.write_unit(path, f"{MARK} 1") == "created"
+    assert files.write_unit(path, f"{MARK} 1") == "present"
+    assert files.write_unit(path, f"{MARK} 2") == "created"
     path.write_text("[Service]")
-    assert installation.unit(path, f"{MARK} 3") == "foreign"
+    assert files.write_unit(path, f"{MARK} 3") == "foreign"
     assert path.read_text() == "[Service]"
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_an_obstacle_is_a_folder_that_is_there(tmp_path: Path) -> None:
-    assert installation.obstacle(tmp_path / "a" / "b") is None
+    assert files.obstacle(tmp_path / "a" / "b") is None
     closed = Path("/proc/1") if os.geteuid() else None
     if closed is not None:
-        assert installation.obstacle(closed / "a" / "b") == closed
+        assert files.obstacle(closed / "a" / "b") == closed
 
 
 def test_others_are_kept_out_by_one_closed_folder(program: Path) -> None:
     program.parent.chmod(0o700)
-    assert installation.out_of_reach(program) is not None
+    assert files.closed_folder(program) is not None

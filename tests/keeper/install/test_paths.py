@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from rbee.keeper.install import paths as layout
+from rbee.keeper.install import paths
 
 HOME = Path("/home/me")
 BIN = HOME / ".local" / "bin"
 
 
 def test_a_path_below_another_root_is_called_as_on_that_system() -> None:
-    where = layout.of_system(Path("/srv/image"))
-    assert where.programs == Path("/srv/image/usr/local/bin")
-    assert where.told(where.models) == "/var/lib/rbee/models"
-    assert where.told(Path("/opt/rbee")) == "/opt/rbee"
+    target = paths.system_paths(Path("/srv/image"))
+    assert target.programs == Path("/srv/image/usr/local/bin")
+    assert target.on_system(target.models) == "/var/lib/rbee/models"
+    assert target.on_system(Path("/opt/rbee")) == "/opt/rbee"
 
 
 def test_a_system_in_its_own_place_has_plain_paths() -> None:
-    where = layout.of_system(None)
-    assert (where.config, where.told(where.config)) == (
+    target = paths.system_paths(None)
+    assert (target.config, target.on_system(target.config)) == (
         Path("/etc/rbee/config.toml"),
         "/etc/rbee/config.toml",
     )
@@ -34,7 +34,7 @@ def test_a_system_in_its_own_place_has_plain_paths() -> None:
     [("/usr/bin:/home/me/.local/bin", True), ("/home/me/.local/bin/:/bin", True), ("/bin", False)],
 )
 def test_path_is_read_as_a_shell_reads_it(path: str, there: bool) -> None:
-    assert layout.is_on_path(BIN, path) is there
+    assert paths.is_on_path(BIN, path) is there
 
 
 @pytest.mark.parametrize(
@@ -47,16 +47,16 @@ def test_path_is_read_as_a_shell_reads_it(path: str, there: bool) -> None:
     ],
 )
 def test_each_shell_has_its_file(shell: str, file: str) -> None:
-    assert layout.path_command(BIN, HOME, shell).endswith(f">> {file}")
+    assert paths.path_command(BIN, HOME, shell).endswith(f">> {file}")
 
 
 def test_fish_has_a_command_for_it() -> None:
-    assert layout.path_command(BIN, HOME, "/usr/bin/fish") == "fish_add_path /home/me/.local/bin"
+    assert paths.path_command(BIN, HOME, "/usr/bin/fish") == "fish_add_path /home/me/.local/bin"
 
 
 def test_the_line_is_written_as_it_is_meant(tmp_path: Path) -> None:
     folder = tmp_path / "a b" / "bin"
-    line = layout.path_command(folder, tmp_path, "/bin/bash").replace("~/.bashrc", "rc")
+    line = paths.path_command(folder, tmp_path, "/bin/bash").replace("~/.bashrc", "rc")
     subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
     found = subprocess.run(
         ["bash", "-c", '. ./rc; echo "$PATH"'],
@@ -70,6 +70,6 @@ def test_the_line_is_written_as_it_is_meant(tmp_path: Path) -> None:
 
 
 def test_the_command_for_root_is_whole() -> None:
-    command = layout.sudo_command(Path("/my venv/rbee-keeper"), ["--root", "/a b"])
+    command = paths.sudo_command(Path("/my venv/rbee-keeper"), ["--root", "/a b"])
     words = ["sudo", "/my venv/rbee-keeper", "install", "--system", "--root", "/a b"]
     assert shlex.split(command) == words

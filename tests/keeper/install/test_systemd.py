@@ -7,11 +7,10 @@ import shlex
 
 import pytest
 
-from rbee.keeper.install import systemd as units
-from rbee.keeper.install.systemd import Place, Role
+from rbee.keeper.install.systemd import MARK, Role, UnitOptions, unit_text
 
-USER = Place(account=None, config=None, grace_s=5)
-SYSTEM = Place(account="rbee", config=None, grace_s=5)
+USER = UnitOptions(account=None, config=None, grace_s=5)
+SYSTEM = UnitOptions(account="rbee", config=None, grace_s=5)
 ROLES: tuple[Role, ...] = ("queen", "hive")
 
 
@@ -21,9 +20,9 @@ def value(text: str, key: str) -> str:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("place", [USER, SYSTEM])
-def test_neither_unit_ends_or_starts_the_other(role: Role, place: Place) -> None:
-    text = units.unit(role, "/bin/program", place)
+@pytest.mark.parametrize("options", [USER, SYSTEM])
+def test_neither_unit_ends_or_starts_the_other(role: Role, options: UnitOptions) -> None:
+    text = unit_text(role, "/bin/program", options)
     for tie in ("PartOf", "Requires", "BindsTo", "Upholds", "PropagatesStopTo", "Conflicts"):
         assert tie not in text
     assert value(text, "KillMode") == "mixed"
@@ -33,19 +32,19 @@ def test_neither_unit_ends_or_starts_the_other(role: Role, place: Place) -> None
 @pytest.mark.parametrize(("role", "graces"), [("queen", 3), ("hive", 2)])
 @pytest.mark.parametrize("grace_s", [5, 0.5, 60])
 def test_the_time_to_end_is_that_of_all_below(role: Role, graces: int, grace_s: float) -> None:
-    text = units.unit(role, "/bin/program", Place(None, None, grace_s))
+    text = unit_text(role, "/bin/program", UnitOptions(None, None, grace_s))
     assert float(value(text, "TimeoutStopSec")) == graces * grace_s + 10
 
 
 def test_a_system_has_an_account_and_waits_for_the_network() -> None:
-    text = units.unit("queen", "/bin/q", SYSTEM)
+    text = unit_text("queen", "/bin/q", SYSTEM)
     assert value(text, "User") == "rbee"
     assert "network-online.target" in text
     assert value(text, "WantedBy") == "multi-user.target"
 
 
 def test_a_person_has_neither() -> None:
-    text = units.unit("queen", "/bin/q", USER)
+    text = unit_text("queen", "/bin/q", USER)
     assert "User=" not in text
     assert "network-online" not in text
     assert value(text, "WantedBy") == "default.target"
@@ -53,14 +52,14 @@ def test_a_person_has_neither() -> None:
 
 @pytest.mark.parametrize("path", ["/a b/q", "/100%/q", '/"x"/q', "/$HOME/q", "/back\\slash/q"])
 def test_a_path_of_any_letters_is_one_word(path: str) -> None:
-    said = value(units.unit("queen", path, USER), "ExecStart")
+    said = value(unit_text("queen", path, USER), "ExecStart")
     assert shlex.split(said.replace("%%", "%").replace("$", "\\$")) == [path, "daemon"]
 
 
 def test_a_named_config_file_goes_along() -> None:
-    text = units.unit("hive", "/bin/h", Place(None, "/my config.toml", 5))
+    text = unit_text("hive", "/bin/h", UnitOptions(None, "/my config.toml", 5))
     assert value(text, "Environment") == '"RBEE_CONFIG=/my config.toml"'
 
 
 def test_it_says_that_it_is_ours() -> None:
-    assert units.unit("hive", "/bin/h", USER).startswith(units.MARK)
+    assert unit_text("hive", "/bin/h", USER).startswith(MARK)

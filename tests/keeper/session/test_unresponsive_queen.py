@@ -15,7 +15,7 @@ import pytest
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import ProgramFailed
-from rbee.keeper.session.unresponsive_queen import end_hung, find_hung
+from rbee.keeper.session.unresponsive_queen import end_unresponsive, find_unresponsive
 from rbee.runtime import paths, pid_file
 
 Mute: TypeAlias = tuple[subprocess.Popen[bytes], int]
@@ -56,13 +56,13 @@ def named(pid: int, port: int, later_s: float = 0.0) -> PidFile:
 def test_a_queen_that_holds_her_address_is_found(mute: Mute) -> None:
     process, port = mute
     content = named(process.pid, port)
-    assert find_hung("queen-rbee", "127.0.0.1", port) == content
+    assert find_unresponsive("queen-rbee", "127.0.0.1", port) == content
 
 
 def test_another_process_with_her_pid_is_not_her(mute: Mute) -> None:
     process, port = mute
     named(process.pid, port, later_s=-60)
-    assert find_hung("queen-rbee", "127.0.0.1", port) is None
+    assert find_unresponsive("queen-rbee", "127.0.0.1", port) is None
 
 
 def test_an_address_that_another_holds_is_not_hers(
@@ -71,11 +71,11 @@ def test_an_address_that_another_holds_is_not_hers(
     process, port = mute
     named(process.pid, port)
     with socket.create_server(("127.0.0.1", 0)) as other:
-        assert find_hung("queen-rbee", "127.0.0.1", other.getsockname()[1]) is None
+        assert find_unresponsive("queen-rbee", "127.0.0.1", other.getsockname()[1]) is None
 
 
 def test_without_a_pid_file_nobody_is_found(mute: Mute) -> None:
-    assert find_hung("queen-rbee", "127.0.0.1", mute[1]) is None
+    assert find_unresponsive("queen-rbee", "127.0.0.1", mute[1]) is None
 
 
 def test_the_pid_file_of_another_program_names_no_queen(
@@ -86,16 +86,16 @@ def test_the_pid_file_of_another_program_names_no_queen(
     pid_file.write(
         paths.pid_file("queen-rbee"), msgspec.structs.replace(content, program="rbee-hive")
     )
-    assert find_hung("queen-rbee", "127.0.0.1", port) is None
+    assert find_unresponsive("queen-rbee", "127.0.0.1", port) is None
 
 
 def test_a_queen_elsewhere_is_never_looked_for_here() -> None:
-    assert find_hung("queen-rbee", "192.0.2.1", 8080) is None
+    assert find_unresponsive("queen-rbee", "192.0.2.1", 8080) is None
 
 
 async def test_one_that_ignores_term_is_killed(mute: Mute) -> None:
     process, port = mute
-    await end_hung(named(process.pid, port), grace_s=0.3)
+    await end_unresponsive(named(process.pid, port), grace_s=0.3)
     assert process.wait(5) == -signal.SIGKILL
 
 
@@ -103,15 +103,13 @@ async def test_one_that_got_the_pid_since_is_left_alone(
     mute: Mute,
 ) -> None:
     process, port = mute
-    await end_hung(named(process.pid, port, later_s=-60), grace_s=0.3)
+    await end_unresponsive(named(process.pid, port, later_s=-60), grace_s=0.3)
     assert process.poll() is None
 
 
 async def test_one_that_can_not_be_ended_is_told(
-    mute: Mute, monkeypatch: pytest.MonkeyPatch
+    mute: Mute,
 ) -> None:
     process, port = mute
-    with monkeypatch.context() as patched:
-        patched.setattr("rbee.keeper.session.unresponsive_queen.os.kill", lambda pid, number: None)
-        with pytest.raises(ProgramFailed, match="still runs"):
-            await end_hung(named(process.pid, port), grace_s=0.1)
+    with pytest.raises(ProgramFailed, match="still runs"):
+        await end_unresponsive(named(process.pid, port), 0.1, kill=lambda pid, number: None)

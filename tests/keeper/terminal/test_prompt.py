@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,6 @@ from click.testing import CliRunner, Result
 from rbee.contract import endpoints as ep
 from rbee.contract.events import Accepted, Done, Token
 from rbee.keeper.cli import main
-from rbee.keeper.terminal import prompt
 
 FakeQueen = Any
 Asked = Callable[..., str]
@@ -107,12 +110,12 @@ def test_sampling_is_asked_for_as_it_was_said_and_only_then(lady: FakeQueen) -> 
     [
         (["-f", "{tmp}/none"], None, "none can't be read: No such file"),
         (["-f", "{tmp}"], None, "can't be read: Is a directory"),
-        (["-f", "{tmp}/binary"], None, "binary is no text"),
-        (["-f", "{tmp}/latin"], None, "latin is no text in UTF-8: see its byte 1"),
+        (["-f", "{tmp}/binary"], None, "binary is not text"),
+        (["-f", "{tmp}/latin"], None, "latin is not UTF-8 text: see byte 1"),
         (["-f", "{tmp}/empty"], None, "empty is empty"),
         (["-f", "{tmp}/space"], None, "space is empty"),
         (["-p", "hi", "-f", "{tmp}/empty"], None, "empty is empty"),
-        (["-p", "-"], b"\xff\xfe", "Standard input is no text"),
+        (["-p", "-"], b"\xff\xfe", "Standard input is not UTF-8 text"),
         (["-p", "-"], b"\n", "The prompt is empty"),
         (["-p", ""], None, "The prompt is empty"),
         ([], b"", "--prompt"),
@@ -138,13 +141,13 @@ def test_what_can_not_be_asked_is_wrong_usage(
     assert lady.paths() == []
 
 
-def test_ctrl_c_while_a_prompt_is_read_is_told_as_everywhere(
-    lady: FakeQueen, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object, **__: object) -> str:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(prompt, "find", interrupted)
-    done = run("--prompt", "-")
-    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "Canceled.\n")
+def test_ctrl_c_while_a_prompt_is_read_cancels_the_command(lady: FakeQueen, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = [sys.executable, "-m", "rbee.keeper", "infer", "--prompt-file", str(pipe)]
+    keeper = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with pipe.open("w"):  # which waits until the keeper reads
+        keeper.send_signal(signal.SIGINT)
+        outputs = keeper.communicate(timeout=10)
+    assert (keeper.returncode, *outputs) == (130, "", "Canceled.\n")
     assert lady.paths() == []

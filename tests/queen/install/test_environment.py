@@ -108,7 +108,7 @@ def test_what_was_cut_off_is_swept_up_by_the_next(folder) -> None:
 
 def test_what_llama_is_built_for_is_remembered(folder, programs) -> None:
     build(str(folder), "new", ".", "cuda", "-DGGML_CUDA=on", "install")
-    assert programs.more["CMAKE_ARGS"].endswith("-DGGML_CUDA=on")
+    assert programs.extra_environment["CMAKE_ARGS"].endswith("-DGGML_CUDA=on")
     assert facts(str(folder), "main")["backend"] == "cuda"
     build(str(folder), "newer", ".", "", "", "install")
     assert facts(str(folder), "main")["backend"] is None

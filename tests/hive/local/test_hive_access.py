@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -21,9 +20,7 @@ from rbee.contract.errors import InvalidApiKey, ModelNotFound
 from rbee.contract.models import ModelRows
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import WorkerRows
-from rbee.hive.local import commands as by_hand
-from rbee.hive.local import running_hive as status
-from rbee.hive.local.model_access import Direct, Served, reach
+from rbee.hive.local.hive_access import Direct, ThroughHive, open_models, running_hive, status_of
 from rbee.runtime import paths, pid_file
 from rbee.runtime.narration import Narrator
 from tests.hive.conftest import write_gguf
@@ -66,35 +63,35 @@ async def hive(refuses: bool = False) -> TestServer:
 
 
 def test_without_a_pid_file_none_runs() -> None:
-    assert status.running() is None
+    assert running_hive() is None
 
 
 def test_a_pid_that_somebody_else_has_by_now_is_seen_through() -> None:
     claim(os.getpid(), time.time() - 100_000)
-    assert status.running() is None
+    assert running_hive() is None
 
 
 def test_a_hive_that_runs_is_known_by_its_pid_file() -> None:
     mine()
-    found = status.running()
+    found = running_hive()
     assert found is not None
     assert found.pid == os.getpid()
 
 
 async def test_no_hive_is_stopped() -> None:
-    assert (await status.status(CONFIG, None)).state == "stopped"
+    assert (await status_of(CONFIG, None)).state == "stopped"
 
 
 async def test_a_hive_tells_its_state_itself() -> None:
     server = await hive()
-    found = await status.status(CONFIG, status.running())
+    found = await status_of(CONFIG, running_hive())
     await server.close()
     assert (found.state, found.version, found.devices) == ("draining", __version__, {"cpu": 1})
 
 
 async def test_a_hive_with_another_key_runs_and_can_not_be_asked() -> None:
     server = await hive(refuses=True)
-    found = await status.status(CONFIG, status.running())
+    found = await status_of(CONFIG, running_hive())
     await server.close()
     assert found.state == "running"
     assert "another machine's queen" in str(found.error)
@@ -102,27 +99,27 @@ async def test_a_hive_with_another_key_runs_and_can_not_be_asked() -> None:
 
 async def test_a_hive_that_does_not_answer_is_unreachable() -> None:
     mine()
-    found = await status.status(CONFIG, status.running())
+    found = await status_of(CONFIG, running_hive())
     assert found.state == "unreachable"
     assert found.error
 
 
 async def test_a_hive_that_answers_is_asked() -> None:
     server = await hive()
-    async with reach(CONFIG, SAY) as here:
-        assert isinstance(here, Served)
-        assert await here.listing() == NOTED
+    async with open_models(CONFIG, SAY) as models:
+        assert isinstance(models, ThroughHive)
+        assert await models.listing() == NOTED
     await server.close()
 
 
 async def test_without_a_hive_the_folder_is_looked_at(home: Path) -> None:
     path = write_gguf(paths.models_dir() / "owner" / "repo" / "m-Q8_0.gguf")
-    async with reach(CONFIG, SAY) as here:
-        assert isinstance(here, Direct)
-        [row] = (await here.listing()).models
+    async with open_models(CONFIG, SAY) as models:
+        assert isinstance(models, Direct)
+        [row] = (await models.listing()).models
         assert row.reference == "hf:owner/repo/m-Q8_0.gguf"
-        assert (await here.info("hf:owner/repo")).architecture == "llama"
-        assert (await here.delete("hf:owner/repo")).freed_bytes > 0
+        assert (await models.info("hf:owner/repo")).architecture == "llama"
+        assert (await models.delete("hf:owner/repo")).freed_bytes > 0
     assert not path.exists()
 
 
@@ -132,34 +129,16 @@ async def test_beside_a_hive_that_can_not_be_asked_nothing_is_deleted(refuses: b
     server = await hive(refuses=True) if refuses else None
     if server is None:
         mine()
-    async with reach(CONFIG, SAY) as here:
-        assert len((await here.listing()).models) == 1
+    async with open_models(CONFIG, SAY) as models:
+        assert len((await models.listing()).models) == 1
         with pytest.raises(Exception, match="does not accept" if refuses else "Nothing answers"):
-            await here.delete("hf:owner/repo")
+            await models.delete("hf:owner/repo")
     if server is not None:
         await server.close()
     assert path.exists()
 
 
 async def test_the_error_of_the_service_is_raised() -> None:
-    async with reach(CONFIG, SAY) as here:
+    async with open_models(CONFIG, SAY) as models:
         with pytest.raises(ModelNotFound):
-            await here.delete("hf:owner/none")
-
-
-def test_a_listing_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert by_hand.run(by_hand.models("list", ""), CONFIG, as_json=True) == 0
-    assert json.loads(capsys.readouterr().out) == []
-
-
-def test_an_error_is_told_with_its_next_step(capsys: pytest.CaptureFixture[str]) -> None:
-    assert by_hand.run(by_hand.models("delete", "hf:owner/none"), CONFIG, as_json=False) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("Error [MODEL_NOT_FOUND]: ")
-    assert "→ " in told.err
-
-
-def test_status_ends_with_1_where_none_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert by_hand.run(by_hand.status, CONFIG, as_json=False) == 1
-    assert capsys.readouterr().out == "No rbee-hive runs here.\n"
+            await models.delete("hf:owner/none")

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from rbee.contract.errors import DiskFull, RbeeError, RequestCanceled
-from rbee.runtime.progress import Progress
+from rbee.runtime.broadcast import Progress
 
 FULL = DiskFull(required=2, available=1, path="/m")
 

@@ -8,7 +8,7 @@ import errno
 import pytest
 
 from rbee.runtime.client import Client, reason
-from rbee.runtime.os_errors import strerror
+from rbee.runtime.error_text import strerror
 
 CALL = "Connect call failed ('127.0.91.9', 9999)"
 BOTH = f"Multiple exceptions: [Errno 111] {CALL}, [Errno 111] Connect call failed ('::1', 1)"

@@ -1,5 +1,5 @@
-"""The models of this machine, for who is on it: asked of the hive that runs, else looked after
-directly. Both come to the same, since what changes files holds their locks."""
+"""This machine's hive and models: the hive that runs is asked, otherwise the models are managed
+directly. Both have the same effect, since whatever changes files holds their locks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError
+from rbee.contract.daemons import PidFile
+from rbee.contract.errors import InvalidApiKey, RbeeError
 from rbee.contract.events import Download, Event
 from rbee.contract.models import (
     Deleted,
@@ -20,24 +21,55 @@ from rbee.contract.models import (
     ModelName,
     ModelRows,
 )
+from rbee.contract.registry import LOCAL, HiveStatus
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.hardware.preflight import Preflight
-from rbee.hive.local import running_hive as status
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
-from rbee.hive.workers.registry import worker_command
-from rbee.runtime import paths
+from rbee.hive.workers.launch import worker_command
+from rbee.runtime import api_key, paths, pid_file
 from rbee.runtime.client import Client
 from rbee.runtime.narration import Narrator
 
-# The Hub may be asked six times, and a large model be removed from a slow disk.
-_WITHIN_S = 200.0
+
+def running_hive() -> PidFile | None:
+    """The hive that wrote the pid file, if it still runs. Its start time shows whether another
+    program has its pid by now."""
+    return pid_file.read(paths.pid_file("hive-rbee"))
 
 
-class Here(Protocol):
+@contextlib.asynccontextmanager
+async def connect(config: Config, hive: PidFile) -> AsyncIterator[Client]:
+    """A client with this machine's key, which a hive that belongs to another machine's queen does
+    not accept."""
+    times = config.times
+    key = api_key.load(config.auth.api_key_file)
+    async with Client(hive.url, key, times.connect_s, times.stream_silence_s) as client:
+        yield client
+
+
+async def status_of(config: Config, hive: PidFile | None) -> HiveStatus:
+    """The state that the hive itself reports. Raises nothing, whatever it answers."""
+    if hive is None:
+        return HiveStatus(node=LOCAL, state="stopped")
+    found = HiveStatus(node=LOCAL, state="running", url=hive.url)
+    async with connect(config, hive) as client:
+        try:
+            health = await client.call(ep.HIVE_HEALTH)
+            node = await client.call(ep.HIVE_NODE)
+            rows = await client.call(ep.HIVE_WORKERS)
+        except InvalidApiKey:
+            reason = "it belongs to another machine's queen and does not accept this machine's key"
+            return msgspec.structs.replace(found, error=reason)
+        except RbeeError as error:
+            return msgspec.structs.replace(found, state="unreachable", error=error.message)
+    return HiveStatus.of(LOCAL, hive.url, health.version, node, rows.workers, ours=False)
+
+
+class ModelAccess(Protocol):
     """What can be done with this machine's models."""
 
     async def listing(self) -> ModelRows: ...
@@ -48,18 +80,18 @@ class Here(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def reach(config: Config, narrator: Narrator) -> AsyncIterator[Here]:
-    """The hive that runs here, where it answers, else what it would use."""
+async def open_models(config: Config, narrator: Narrator) -> AsyncIterator[ModelAccess]:
+    """Through the hive that runs here, if it answers; otherwise directly."""
     refusal: RbeeError | None = None
-    hive = status.running()
+    hive = running_hive()
     if hive is not None:
-        async with status.client(config, hive) as client:
+        async with connect(config, hive) as client:
             try:
                 await client.call(ep.HIVE_HEALTH, within_s=config.times.connect_s)
             except RbeeError as error:
                 refusal = error
             else:
-                yield Served(client)
+                yield ThroughHive(client)
                 return
     inventory = Inventory(
         paths.catalog_db(config.paths.catalog_db),
@@ -76,18 +108,17 @@ async def reach(config: Config, narrator: Narrator) -> AsyncIterator[Here]:
         await inventory.close()
 
 
-class Served:
-    """Through the hive's HTTP."""
+class ThroughHive:
+    """Over the HTTP of the hive that runs here."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     async def listing(self) -> ModelRows:
-        return await self._client.call(ep.HIVE_MODELS, within_s=_WITHIN_S)
+        return await self._client.call(ep.HIVE_MODELS)
 
     async def download(self, model: str) -> AsyncIterator[Event | None]:
-        asked = DownloadRequest(model)
-        reply = await self._client.call(ep.HIVE_DOWNLOAD, asked, within_s=_WITHIN_S)
+        reply = await self._client.call(ep.HIVE_DOWNLOAD, DownloadRequest(model))
         if reply.local_path is not None:
             yield Download("complete", local_path=reply.local_path)
             return
@@ -96,7 +127,7 @@ class Served:
                 yield event
 
     async def info(self, model: str) -> ModelDetails:
-        return await self._client.call(ep.HIVE_MODEL_INFO, ModelName(model), within_s=_WITHIN_S)
+        return await self._client.call(ep.HIVE_MODEL_INFO, ModelName(model))
 
     async def verify(self, model: str) -> AsyncIterator[Event | None]:
         async with self._client.stream(ep.HIVE_MODEL_VERIFY, ModelName(model)) as events:
@@ -104,11 +135,11 @@ class Served:
                 yield event
 
     async def delete(self, model: str) -> Deleted:
-        return await self._client.call(ep.HIVE_MODEL_DELETE, ModelName(model), within_s=_WITHIN_S)
+        return await self._client.call(ep.HIVE_MODEL_DELETE, ModelName(model))
 
 
 class Direct:
-    """With the hive's own services, on folder and catalog. `refusal` is why a hive that runs can't
+    """With the parts of a hive, on its folder and catalog. `refusal` is why a hive that runs can't
     be asked: then nobody knows what its workers hold, and nothing is deleted."""
 
     def __init__(self, provisioner: Provisioner, refusal: RbeeError | None) -> None:
@@ -116,7 +147,7 @@ class Direct:
         self._refusal = refusal
 
     async def listing(self) -> ModelRows:
-        """Without its notes: they have been told as they came."""
+        """Without its notes, which were narrated already."""
         return msgspec.structs.replace(await self._provisioner.listing(), notes=[])
 
     async def download(self, model: str) -> AsyncIterator[Event | None]:

@@ -1,0 +1,131 @@
+"""How a command runs: from the flags that click has parsed to an exit code.
+
+Each command is a coroutine function, and a decorator makes of it the function that `cli/` calls
+with click's flags. `quiet` and `--json` are flags of the screen; the others are the command's own,
+and None is a flag that was not given.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.validation import decode
+from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import with_queen
+from rbee.keeper.settings import KeeperSettings, of
+from rbee.runtime import settings as configuration
+from rbee.runtime.command import WRONG_USAGE, run
+from rbee.runtime.screen import Screen
+
+M = TypeVar("M")
+
+Flags: TypeAlias = dict[str, object]
+Command: TypeAlias = Callable[..., NoReturn]
+Work: TypeAlias = Coroutine[Any, Any, int | None]
+
+PROGRAM = "rbee-keeper"
+
+
+def command(work: Callable[..., Work]) -> Command:
+    """A command that wants the settings: `work(settings, screen, **flags)`."""
+
+    @functools.wraps(work)
+    def call(**flags: object) -> NoReturn:
+        screen = screen_of(flags)
+        run_configured(lambda settings: work(settings, screen, **flags), screen)
+
+    return call
+
+
+def queen_command(work: Callable[..., Work]) -> Command:
+    """A command that asks the queen: `work(queen, screen, **flags)`."""
+
+    @functools.wraps(work)
+    def call(**flags: object) -> NoReturn:
+        screen = screen_of(flags)
+        run_with_queen(lambda queen: work(queen, screen, **flags), screen)
+
+    return call
+
+
+def queen_request(
+    kind: type[M], names: Mapping[str, str] = {}
+) -> Callable[[Callable[[Queen, Screen, M], Work]], Command]:
+    """A command that asks the queen with a message, which its flags make:
+    `work(queen, screen, request)`. `names` are as for `request_or_exit`."""
+
+    def decorate(work: Callable[[Queen, Screen, M], Work]) -> Command:
+        @functools.wraps(work)
+        def call(**flags: object) -> NoReturn:
+            screen = screen_of(flags)
+            request = request_or_exit(lambda: message(kind, flags), flags, screen, names)
+            run_with_queen(lambda queen: work(queen, screen, request), screen)
+
+        return call
+
+    return decorate
+
+
+def run_with_queen(work: Callable[[Queen], Work], screen: Screen) -> NoReturn:
+    """Do `work` with the queen and exit."""
+    run_configured(lambda settings: with_queen(settings, screen, work), screen)
+
+
+def run_configured(work: Callable[[KeeperSettings], Work], screen: Screen) -> NoReturn:
+    """Do `work` with the effective settings and exit."""
+
+    async def configured() -> int:
+        return await work(of(configuration.load())) or 0
+
+    sys.exit(run(PROGRAM, configured, screen))
+
+
+def screen_of(flags: Flags) -> Screen:
+    """The screen that the flags ask for; they are taken out."""
+    streams = "as_events" in flags
+    as_json = bool(flags.pop("as_events", False) or flags.pop("as_json", False))
+    return Screen(bool(flags.pop("quiet", False)), as_json, streams)
+
+
+def request_or_exit(
+    make: Callable[[], M],
+    flags: Mapping[str, object],
+    screen: Screen,
+    names: Mapping[str, str] = {},
+) -> M:
+    """The message that `make` makes of the flags; when it is not valid, the error is shown and the
+    program exits. `names` has the flags that are not called as the message's fields."""
+    try:
+        return make()
+    except InvalidRequest as error:
+        screen.error(_name_flag(error, flags, names))
+        sys.exit(WRONG_USAGE)
+
+
+def message(kind: type[M], fields: Mapping[str, object]) -> M:
+    """The message that `fields` make. Raises INVALID_REQUEST."""
+    for name, value in fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequest.of(name, "number", "Expected a number", str(value))
+    given = {name: value for name, value in fields.items() if value is not None}
+    # Bytes of argv that are not UTF-8 become a substitute, as they do on a terminal.
+    text = json.dumps(given, ensure_ascii=False).encode(errors="surrogateescape")
+    return decode(text.decode(errors="replace").encode(), kind)
+
+
+def _name_flag(
+    error: InvalidRequest, flags: Mapping[str, object], names: Mapping[str, str]
+) -> InvalidRequest:
+    """The same error, which names the flag instead of the message's field."""
+    [wrong] = error.details["errors"]
+    field = wrong["field"]
+    if field not in flags:
+        return error
+    flag = names.get(field, "--" + field.replace("_", "-"))
+    return InvalidRequest.of(flag, wrong["constraint"], wrong["message"], wrong["value"])
