@@ -1,6 +1,6 @@
-"""The Hub, the peer and the hive of `benchmarks.downloads`, each a process of its own.
+"""The Hub, the peer and the hive of `benchmarks.downloads`, each in a process of its own.
 
-Started with --hub or --peer this module is one of them.
+With --hub or --peer, this module runs as one of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HUB = ("127.0.0.1", 18090)
 
 
 def main() -> None:
-    """Be one of the processes."""
+    """Run as one of the processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--hub", type=float)
     parser.add_argument("--peer", action="store_true")
@@ -95,7 +95,7 @@ def line(stream: IO[str] | None) -> str:
 
 
 def serve(bytes_per_second: float) -> None:
-    """The Hub, until it is told to end; the next port tells how much was sent twice."""
+    """Run the Hub until SIGTERM. The next port says how much was sent twice."""
     found = Hub(*HUB)
     found.faults.bytes_per_second = bytes_per_second or None
     found.add_repository(NAME, {FILE: bundled_path()})
@@ -123,7 +123,7 @@ def tell_sent(found: Hub) -> None:
 
 
 def peer() -> None:
-    """huggingface_hub's own download, once for each line on standard input."""
+    """Run huggingface_hub's own download once per line of standard input."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.utils import disable_progress_bars
 
@@ -167,8 +167,8 @@ def begin(env: dict[str, str]) -> dict[str, Any]:
 
 
 def follow(env: dict[str, str], download_id: str) -> None:
-    told = call(env, "GET", f"/v1/models/download/progress?id={download_id}")
-    assert b'"complete"' in told, told[-500:]
+    events = call(env, "GET", f"/v1/models/download/progress?id={download_id}")
+    assert b'"complete"' in events, events[-500:]
 
 
 def own(env: dict[str, str]) -> float:
@@ -181,7 +181,7 @@ def own(env: dict[str, str]) -> float:
 
 @contextlib.contextmanager
 def probing(env: dict[str, str], into: list[float]) -> Iterator[None]:
-    """Seconds of each answer of the hive's health, asked all the time."""
+    """Request the hive's health all the time; seconds of each reply."""
     over = threading.Event()
 
     def probe() -> None:

@@ -1,14 +1,15 @@
-"""Downloads beside huggingface_hub's own, kills in mid-download, and long listings.
+"""Downloads compared with huggingface_hub's own, kills during a download, and long listings.
 
     python -m benchmarks.downloads [--rounds 10] [--kills 20] [--models 1000]
 
-Speed: the bundled model (98 MB) from a Hub on this machine, which is a process of its own. Ours is
-the whole of it, from the POST to the `complete` event: listing, header, transfer, sha256, fsync,
-catalog; huggingface_hub's is its `hf_hub_download` into an empty folder, which hashes nothing.
-Both are warm, and take turns; in a third turn somebody asks the hive for its health every 5 ms
-while it downloads. Kills:
-one download from a slow Hub, during which the hive is killed (-9) at random moments. Listing: the
-whole process `rbee-keeper models list`, with queen and hive up.
+Speed: the bundled model (98 MB) from a Hub on this machine, in a process of its own. Ours is timed
+from the POST to the `complete` event: listing, header, transfer, sha256, fsync, catalog.
+huggingface_hub's is `hf_hub_download` into an empty folder, which computes no hash. Both are warm
+and alternate. A third download runs while the hive's health is requested every 5 ms.
+
+Kills: one download from a slow Hub, during which the hive is killed (-9) at random moments.
+
+Listing: the whole process `rbee-keeper models list`, with queen and hive up.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def main() -> None:
 
 
 def speed(rounds: int) -> None:
-    """Seconds of each, turn by turn, and the ratio of the medians."""
+    """Compare the seconds of both, round by round."""
     ours: list[float] = []
     theirs: list[float] = []
     health: list[float] = []
@@ -73,19 +74,19 @@ def speed(rounds: int) -> None:
                 own(env)
     size = bundled_path().stat().st_size / 1_000_000
     print(f"\n{size:.0f} MB from a Hub on this machine, {rounds} rounds, medians")
-    for who, times in (("rbee, sha256 and fsync included", ours), ("hf_hub_download", theirs)):
+    for name, times in (("rbee, sha256 and fsync included", ours), ("hf_hub_download", theirs)):
         median = statistics.median(times)
         spread = f"({min(times):.2f} to {max(times):.2f})"
-        print(f"  {who:42}{median:6.2f} s {spread}, {size / median:.0f} MB/s")
+        print(f"  {name:42}{median:6.2f} s {spread}, {size / median:.0f} MB/s")
     ratios = [theirs / ours for ours, theirs in zip(ours, theirs, strict=True)]
-    print(f"  {'median of ratios of speed (wanted 0.8)':42}{statistics.median(ratios):6.2f}")
+    print(f"  {'median of the speed ratios (target 0.8)':42}{statistics.median(ratios):6.2f}")
     health.sort()
     p99 = 1000 * health[int(0.99 * len(health))]
-    print(f"  {'health meanwhile, p99 (wanted 50 ms)':42}{p99:6.1f} ms of {len(health)} asked")
+    print(f"  {'health meanwhile, p99 (target 50 ms)':42}{p99:6.1f} ms of {len(health)} requests")
 
 
 def kills(count: int, seed: int) -> None:
-    """One download, killed `count` times; then is it whole, and how much came twice?"""
+    """Kill one download `count` times; is it complete, and how much was sent twice?"""
     moments = random.Random(seed)
     size = bundled_path().stat().st_size
     twice: list[int] = []
@@ -94,7 +95,7 @@ def kills(count: int, seed: int) -> None:
         for _ in range(count):
             with hive(env) as process:
                 began = begin(env)
-                assert began["local_path"] is None, "it was whole before the last kill"
+                assert began["local_path"] is None, "it was complete before the last kill"
                 time.sleep(moments.uniform(0, TAKES_S / count))
                 there = partial(env)
                 process.send_signal(signal.SIGKILL)
@@ -108,14 +109,14 @@ def kills(count: int, seed: int) -> None:
         again = json.loads(http_get(HUB[1] + 1, "/"))["again"]
         same = digest(Path(path)) == digest(bundled_path())
     print(f"\n{count} kills -9 of the hive at random moments of one download (seed {seed})")
-    print(f"  {'whole, by sha256':42}{'yes' if same else 'NO':>6}")
-    print(f"  {'lost at a kill, at most':42}{max(twice) / 1_000_000:6.2f} MB")
+    print(f"  {'complete, by sha256':42}{'yes' if same else 'NO':>6}")
+    print(f"  {'lost in a kill, at most':42}{max(twice) / 1_000_000:6.2f} MB")
     most = max(again, default=0) / 1_000_000
-    print(f"  {'sent by the Hub again, at most':42}{most:6.2f} MB (wanted 2.1)")
+    print(f"  {'sent by the Hub again, at most':42}{most:6.2f} MB (target 2.1)")
 
 
 def listing(count: int) -> None:
-    """The whole process, with many models in the catalog."""
+    """Time the whole process, with many models in the catalog."""
     with world() as env:
         folder = Path(env["HOME"]) / ".local/share/rbee/models"
         for number in range(count):
@@ -130,7 +131,7 @@ def listing(count: int) -> None:
             run(env, "daemon", "stop")
     print(f"\n`rbee-keeper models list` with {count} models, {LISTINGS} rounds")
     print(f"  {'the first, which finds them':42}{1000 * first:6.0f} ms")
-    print(f"  {'median (wanted 300)':42}{1000 * statistics.median(times):6.0f} ms")
+    print(f"  {'median (target 300)':42}{1000 * statistics.median(times):6.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What a person waits for at the command line, beside the work itself.
+"""How long a person waits at the command line, apart from the work itself.
 
     python -m benchmarks.keeper
 
-Three figures: `--help`, a command that asks a running queen, and the way of the first token through
-the keeper, from the moment at which its bytes are given to the keeper's socket to the moment at
-which they are on the terminal. A relay between keeper and queen stamps the first, the reader of a
-pseudo-terminal the second. In a world of the harness's own, with the bundled model.
+It measures `--help`, a command that asks a running queen, and the first token's time in the keeper:
+from its bytes on the keeper's socket to its text on the terminal. A relay between keeper and queen
+notes the first moment, the reader of a pseudo-terminal the second. It runs in a world of the
+harness, with the bundled model.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _QUESTION = "rbee-keeper infer --quiet --prompt hi --max-tokens 4 --ignore-eos"
 
 
 class Relay(threading.Thread):
-    """Between keeper and queen; `sent_at` is when the first token's bytes were handed over."""
+    """Relays between keeper and queen; `sent_at` is when the first token's bytes were sent."""
 
     def __init__(self, address: tuple[str, int], target: tuple[str, int]) -> None:
         super().__init__(daemon=True)
@@ -44,17 +44,19 @@ class Relay(threading.Thread):
         while True:
             near, _ = self._listener.accept()
             far = socket.create_connection(self._target)
-            for one, other, stamps in ((near, far, False), (far, near, True)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._pump, args=(one, other, stamps), daemon=True).start()
+            for source, target, timed in ((near, far, False), (far, near, True)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(
+                    target=self._copy, args=(source, target, timed), daemon=True
+                ).start()
 
-    def _pump(self, one: socket.socket, other: socket.socket, stamps: bool) -> None:
+    def _copy(self, source: socket.socket, target: socket.socket, timed: bool) -> None:
         try:
-            while piece := one.recv(65536):
-                if stamps and not self.sent_at and b"event: token" in piece:
+            while piece := source.recv(65536):
+                if timed and not self.sent_at and b"event: token" in piece:
                     self.sent_at = time.perf_counter()
-                other.sendall(piece)
-            other.shutdown(socket.SHUT_WR)
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
         except OSError:
             return
 
@@ -69,7 +71,7 @@ def whole(argv: Sequence[str], world: World) -> float:
 
 
 def first_token(argv: Sequence[str], world: World, relay: Relay) -> float:
-    """Milliseconds from the socket to the screen. Nothing else comes to the screen before."""
+    """Milliseconds from the socket to the screen, where nothing else appears before."""
     relay.sent_at = 0.0
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -98,11 +100,11 @@ def first_token(argv: Sequence[str], world: World, relay: Relay) -> float:
     return (shown_at - relay.sent_at) * 1000
 
 
-def row(name: str, wanted: str, measured: Sequence[float]) -> str:
-    """A line of the table."""
+def row(name: str, target: str, measured: Sequence[float]) -> str:
+    """A row of the table."""
     least, median, most = min(measured), statistics.median(measured), max(measured)
     figures = f"{least:.1f} ms | {median:.1f} ms | {most:.1f} ms"
-    return f"| {name} | {wanted} | {figures} | {len(measured)} |"
+    return f"| {name} | {target} | {figures} | {len(measured)} |"
 
 
 def main() -> None:
@@ -133,7 +135,7 @@ def measure(world: World, runs: int) -> list[str]:
     return [
         f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         "",
-        "| what | wanted | least | median | most | runs |",
+        "| what | target | lowest | median | highest | runs |",
         "| --- | --- | --- | --- | --- | --- |",
         row("`rbee-keeper --help`, whole process", "< 150 ms", helps),
         row(f"`{_LISTING}`, whole process", "< 300 ms", lists),

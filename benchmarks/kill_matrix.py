@@ -1,12 +1,12 @@
-"""Kill one program with SIGKILL at a moment drawn by lot, many times over, and see what is left.
+"""Kill one program with SIGKILL at a random moment, many times, and check what is left.
 
     python -m benchmarks.kill_matrix --rounds 200 --seed 7 [--ssh] [--markdown FILE]
 
 Each round has a world of its own (harness/world/), and with --ssh a node of its own behind the
-harness's SSH server, on which hive and worker run. After the kill: what hung on the victim is gone
-within 10 s and the rest lives, no port is held, no file is damaged, the next command works (a
-download goes on where it was and ends with the right bytes), and in the end nothing runs. The same
-seed draws the same rounds. The exit code is 1 where a round failed.
+harness's SSH server, on which hive and worker run. After the kill, everything that depended on the
+victim ends within 10 s and the rest lives; no port is held and no file damaged; the next command
+works (a download resumes and ends with the right bytes); and in the end nothing runs. The same seed
+gives the same rounds. The exit code is 1 if a round failed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.world.world import World
 
 
 class Result(NamedTuple):
-    """`failure` is "" where there was none; `emptied_s` from the kill to the last one's end."""
+    """`failure` is "" if there was none; `emptied_s` is from the kill to the last process's end."""
 
     plan: Plan
     emptied_s: float
@@ -37,7 +37,7 @@ class Result(NamedTuple):
 
 
 def plans(rounds: int, seed: int) -> list[Plan]:
-    """Every victim in every phase as often as every other, in an order drawn by lot."""
+    """Every victim in every phase equally often, in random order."""
     random = Random(seed)
     cells = [(victim, phase) for victim in VICTIMS for phase in PHASES]
     drawn: list[Plan] = []
@@ -48,7 +48,7 @@ def plans(rounds: int, seed: int) -> list[Plan]:
 
 
 def play(plan: Plan, number: int, shelf: ModelFiles, folder: Path, ssh: bool) -> Result:
-    """One round in a world of its own; nothing of it lives afterwards, whatever happens."""
+    """Run one round in a world of its own. None of its processes survives, whatever happens."""
     evidence = Evidence(folder, f"round {number} {plan}")
     world = World(Commands({}), shelf, evidence)
     played: Round | None = None
@@ -107,9 +107,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.kill_matrix")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--first", type=int, default=1, help="begin with this round of the seed")
-    parser.add_argument("--ssh", action="store_true", help="hive and worker on a node over SSH")
-    parser.add_argument("--markdown", type=Path, help="write the table there too")
+    parser.add_argument("--first", type=int, default=1, help="start with this round of the seed")
+    parser.add_argument("--ssh", action="store_true", help="run hive and worker on a node over SSH")
+    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     parser.add_argument("--evidence", type=Path, default=Path(".evidence"))
     options = parser.parse_args()
     began = time.monotonic()
@@ -120,9 +120,9 @@ def main() -> int:
             at = time.monotonic()
             result = play(plan, number, shelf, options.evidence.absolute(), options.ssh)
             results.append(result)
-            told = f"FAILED: {result.failure[:600]}" if result.failure else "nothing left"
+            outcome = f"FAILED: {result.failure[:600]}" if result.failure else "nothing left"
             took = f"{result.emptied_s:.1f} s, round {time.monotonic() - at:.1f} s"
-            print(f"{number:4} {plan}: {told} ({took})", flush=True)
+            print(f"{number:4} {plan}: {outcome} ({took})", flush=True)
     finally:
         shelf.close()
     failed = sum(bool(result.failure) for result in results)

@@ -2,10 +2,11 @@
 
     python -m benchmarks.main_job [--rounds 5]
 
-Cold: nothing runs. Warm: queen, hive and worker are up. Both in one run, interleaved by round, on
-the bundled model, in a HOME of their own. Figures are medians in milliseconds since Enter; the
-spread is the lowest and the highest. Below: how soon each program listens and helps, and how much
-memory each holds. The targets are those of the project's first issue.
+Cold: nothing runs. Warm: queen, hive and worker are up. Both are measured in one run, interleaved
+by round, with the bundled model and a temporary HOME. The figures are medians in milliseconds since
+Enter, with the lowest and the highest. Then it prints how soon each program
+listens, how long `--help` takes, and how much memory each program holds. The targets are those of
+the project's first issue.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ import psutil
 BIN = Path(sys.executable).parent
 PROMPT = ["infer", "--prompt", "write a short story", "--max-tokens", "20", "--temperature", "0.7"]
 MARKS = {
-    "starting rbee-hive": "queen asked, starts the hive",
-    "worker registry": "registry asked",
-    "worker startup": "preflight done, starts the worker",
+    "starting rbee-hive": "queen is up, hive starts",
+    "worker registry": "registry checked",
+    "worker startup": "preflight done, worker starts",
     "registration": "worker listens",
     "is loaded": "model loaded",
-    "inference:": "request at the worker",
+    "inference:": "request reaches the worker",
 }
 PORTS = {"queen": 18080, "hive": 19200}
 
@@ -49,7 +50,7 @@ def main() -> None:
     memory: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as home:
         env = environment(home)
-        keeper(env)  # the first round fills the caches of files and bytecode
+        keeper(env)  # the first run fills the caches of files and bytecode
         for _ in range(rounds):
             cold.append(keeper(env))
             with lasting_queen(env):
@@ -65,13 +66,13 @@ def main() -> None:
 
 
 def environment(home: str) -> dict[str, str]:
-    """A world of its own, on ports of its own."""
+    """A temporary HOME, and ports that nothing else uses."""
     ports = {f"RBEE_{name.upper()}_PORT": str(port) for name, port in PORTS.items()}
     return {"HOME": home, "PATH": os.environ["PATH"], "LANG": "C.UTF-8", **ports}
 
 
 def keeper(env: dict[str, str]) -> dict[str, float]:
-    """One main job: milliseconds from Enter to each mark."""
+    """Run the main job once: milliseconds from Enter to each mark."""
     begun = time.perf_counter()
     process = subprocess.Popen(
         [BIN / "rbee-keeper", *PROMPT], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -86,7 +87,7 @@ def keeper(env: dict[str, str]) -> dict[str, float]:
             if not data:
                 open_ends.remove(end)
             elif end is process.stdout:
-                marks.setdefault("first token on the screen", now)
+                marks.setdefault("first token on screen", now)
             else:
                 said = [line for line in data.decode().splitlines() if "skipped:" not in line]
                 for words, mark in MARKS.items():
@@ -94,13 +95,13 @@ def keeper(env: dict[str, str]) -> dict[str, float]:
                         marks.setdefault(mark, now)
     if process.wait() != 0:
         sys.exit(f"the main job failed with {process.returncode}")
-    marks["everything ended"] = (time.perf_counter() - begun) * 1000
+    marks["last process gone"] = (time.perf_counter() - begun) * 1000
     return marks
 
 
 @contextmanager
 def lasting_queen(env: dict[str, str]) -> Iterator[None]:
-    """A queen that stays for the block."""
+    """Keep a queen running for the block."""
     subprocess.run([BIN / "rbee-keeper", "daemon", "start"], env=env, check=True, stdout=-3)
     try:
         yield
@@ -109,7 +110,7 @@ def lasting_queen(env: dict[str, str]) -> Iterator[None]:
 
 
 def resident(env: dict[str, str]) -> dict[str, float]:
-    """MB that each daemon of this world holds; the worker's above its model and KV cache."""
+    """Resident MB of each daemon, and of the worker beyond its model and KV cache."""
     found: dict[str, float] = {}
     for process in psutil.process_iter(["environ", "cmdline"]):
         if (process.info["environ"] or {}).get("HOME") != env["HOME"]:
@@ -121,7 +122,7 @@ def resident(env: dict[str, str]) -> dict[str, float]:
     if "llm-worker-rbee" in found:
         model = bundled().stat().st_size / 1e6
         kv_cache = 2 * 2 * 8192 * 30 * 3 * 64 / 1e6
-        found["llm-worker-rbee above model and KV cache"] = (
+        found["llm-worker-rbee beyond model and KV cache"] = (
             found["llm-worker-rbee"] - model - kv_cache
         )
     return found
@@ -134,7 +135,7 @@ def bundled() -> Path:
 
 
 def listening(env: dict[str, str], rounds: int) -> None:
-    """From spawn to the ready line, and to the end of --help."""
+    """Print the time from spawn to the ready line, and to the end of --help."""
     model = str(bundled())
     commands = {
         "queen-rbee listens": ["queen-rbee", "daemon", "--port", "0"],
@@ -154,7 +155,7 @@ def listening(env: dict[str, str], rounds: int) -> None:
 
 
 def until_ready(command: list[str], env: dict[str, str]) -> float:
-    """Milliseconds to the ready line; the daemon is ended again."""
+    """Milliseconds to the ready line. The daemon is stopped again."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=-3)
     assert process.stdout is not None
@@ -167,7 +168,7 @@ def until_ready(command: list[str], env: dict[str, str]) -> float:
 
 
 def table(title: str, rounds: list[dict[str, float]], target: float) -> None:
-    """One row for each mark, in the order in which they come."""
+    """Print one row per mark, in chronological order."""
     print(f"\n{title}: milliseconds since Enter")
     marks = sorted(rounds[0], key=lambda mark: rounds[0][mark])
     for mark in marks:
@@ -176,10 +177,10 @@ def table(title: str, rounds: list[dict[str, float]], target: float) -> None:
 
 
 def row(what: str, times: list[float], target: float | None) -> None:
-    """Median, spread, and the target beside them."""
-    aim = f"   target {target:.0f}" if target else ""
+    """Print the median, the spread and the target."""
+    goal = f"   target {target:.0f}" if target else ""
     spread = f"{min(times):.0f}…{max(times):.0f}"
-    print(f"  {what:42}{statistics.median(times):8.0f}   {spread:>12}{aim}")
+    print(f"  {what:42}{statistics.median(times):8.0f}   {spread:>12}{goal}")
 
 
 if __name__ == "__main__":

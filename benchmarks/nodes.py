@@ -1,12 +1,13 @@
-"""Another machine over SSH: how soon its first token is there, and what many nodes cost.
+"""Nodes over SSH: how soon the first token of another machine arrives, and what many nodes cost.
 
     python -m benchmarks.nodes [--rounds 5] [--kind embedded|sshd]
 
-In a world of the harness, on the bundled model. First token: from Enter to the first byte of the
-story. "Only sshd is up": neither queen nor hive run. "Hive up, model on disk": both run, and the
-worker is to be started. Beside them the same on this machine, interleaved by round. Then 50 nodes,
-25 of which swallow what comes, beside the one node alone: the listing, and an answer elsewhere.
-Milliseconds, medians, the lowest and the highest; in brackets what the project wants.
+It runs in a world of the harness, with the bundled model. The time to first token is from Enter to
+the first byte of the story. "Only sshd is up": neither queen nor hive runs. "Hive up, model on
+disk": both run, and the worker still has to start. Each is compared with the same on this machine,
+interleaved by round. Then it compares one node with 50, of which 25 accept connections and never
+answer: a listing, and an answer from another node. The figures are medians in milliseconds, with
+the lowest and the highest, and the target in brackets.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 def measure(world: World, rounds: int, kind: str) -> None:
-    """One node first, then fifty."""
+    """Measure with one node, then with fifty."""
     key = add_node(world, "workstation", kind=kind).fingerprint
     add = "rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa"
     run(world, f"{add} --accept-host-key {key}")
@@ -70,25 +71,25 @@ def measure(world: World, rounds: int, kind: str) -> None:
     run(world, "rbee-keeper daemon stop")
     for what in alone:
         row(f"{what}, 1 node", alone[what])
-        row(f"  with {NODES} nodes, {AWAY} of them away", crowded[what])
+        row(f"  with {NODES} nodes, {AWAY} of them unreachable", crowded[what])
 
 
 def first_token(world: World, node: str) -> float:
-    """Milliseconds from Enter; what the command started is gone afterwards."""
+    """Milliseconds from Enter. What the command started is gone afterwards."""
     asked = world.start(f"{ASK} --node {node}")
     assert asked.wait(60) == 0, asked.stderr.text
     return 1000 * (asked.stdout.pieces[0][0] - asked.began)
 
 
 def with_hive(world: World, node: str, times: list[float]) -> None:
-    """With a queen and a hive that last, and no worker."""
+    """Measure with a persistent queen and hive, and no worker."""
     run(world, f"rbee-keeper hive start --node {node}")
     times.append(first_token(world, node))
     run(world, "rbee-keeper daemon stop")
 
 
 def many(world: World) -> None:
-    """Forty-nine more in the config file: some are other names of the one, the others swallow."""
+    """Add 49 nodes to the config file: aliases of the first one, and hosts that never answer."""
     here = world.nodes["workstation"].host
     deaf = [world.network.address(100 + number) for number in range(AWAY)]
     for address in deaf:
@@ -100,7 +101,7 @@ def many(world: World) -> None:
 
 
 def listing_and_answer(world: World, rounds: int) -> dict[str, list[float]]:
-    """A warm worker on the one node."""
+    """Milliseconds of each command, with a warm worker on the node."""
     lines: dict[str, Callable[[], float]] = {
         "setup list-nodes": lambda: run(world, "rbee-keeper setup list-nodes"),
         "an answer from a named node": lambda: run(world, f"{ASK} --node workstation"),
@@ -114,14 +115,14 @@ def listing_and_answer(world: World, rounds: int) -> dict[str, list[float]]:
 
 
 def run(world: World, line: str) -> float:
-    """To its end; milliseconds in all."""
+    """Run a command to its end; milliseconds."""
     command = world.start(line)
     assert command.wait(90) == 0, command.stderr.text
     return 1000 * command.took
 
 
 def row(what: str, times: list[float], wanted: float | None = None) -> None:
-    """Median and spread, and the target behind them."""
+    """Print the median, the spread and the target."""
     spread = f"{min(times):.0f}…{max(times):.0f}"
     aim = f"  [{wanted:.0f}]" if wanted else ""
     print(f"{what:42}{statistics.median(times):8.0f}   {spread:>12}{aim}", flush=True)

@@ -1,9 +1,9 @@
-"""The servers that are compared: how each is started, asked, and understood.
+"""The servers to compare: how each is started, and how its requests and replies look.
 
     python -m benchmarks.peers NAME MODEL PORT SLOTS CONTEXT THREADS
 
-is what a benchmark starts as a process of its own; NAME is `xllamacpp` or `llama-cpp-python`. All
-servers get the same model, the same number of slots over one shared KV cache, and as many threads.
+A benchmark runs this in its own process; NAME is `xllamacpp` or `llama-cpp-python`. All servers get
+the same model, the same number of slots over one shared KV cache, and the same number of threads.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ THREADS = os.cpu_count() or 1
 
 @dataclass(frozen=True)
 class Kind:
-    """`path` is the completion route; `mark` stands in each line of its stream that brings a
-    token; `ready` is asked until the reply holds `word`; `count` is what it calls the number of
-    tokens, and `endless` what makes it go on after the model's end mark."""
+    """`path` is the completion route; `mark` is in each line of its stream that has a token; the
+    server is ready once the reply of `ready` contains `word`; `count` is its name for the number of
+    tokens; `endless` makes it continue after the end-of-sequence token."""
 
     path: str
     mark: bytes
@@ -68,7 +68,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Peer:
-    """A server that runs."""
+    """A running server."""
 
     name: str
     url: str
@@ -84,7 +84,7 @@ class Peer:
 
 @contextmanager
 def running(names: list[str], slots: int, context: int) -> Iterator[dict[str, Peer]]:
-    """The servers, ready to answer; ended with the block."""
+    """Run the servers, ready to answer, for the block."""
     with ExitStack() as stack:
         yield {name: stack.enter_context(_running(name, slots, context)) for name in names}
 
@@ -157,7 +157,7 @@ def _serve_xllamacpp(model: str, port: int, slots: int, context: int, threads: i
 
 
 def _serve_llama_cpp_python(model: str, port: int, _: int, context: int, threads: int) -> None:
-    """It has no slots: requests are answered one after the other."""
+    """Serve with llama-cpp-python, which has no slots: it answers one request after the other."""
     import uvicorn
     from llama_cpp.server.app import create_app
     from llama_cpp.server.settings import ModelSettings, ServerSettings
@@ -165,14 +165,14 @@ def _serve_llama_cpp_python(model: str, port: int, _: int, context: int, threads
     settings = ModelSettings(
         model=model, n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
     )
-    # Else a second request makes it cut the first.
+    # Otherwise a second request interrupts the first.
     serving = ServerSettings(port=port, interrupt_requests=False)
     app = create_app(server_settings=serving, model_settings=[settings])
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 def main() -> None:
-    """Be one of the peers until ended."""
+    """Run as one of the peers until stopped."""
     name, model, *numbers = sys.argv[1:]
     serve = {"xllamacpp": _serve_xllamacpp, "llama-cpp-python": _serve_llama_cpp_python}[name]
     serve(model, *(int(number) for number in numbers))

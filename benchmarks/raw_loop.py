@@ -1,4 +1,4 @@
-"""llama.cpp's low-level API in a bare loop, without HTTP, text or streams: the ceiling."""
+"""llama.cpp's low-level API in a bare loop, without HTTP, text or streams: the upper bound."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class RawLoop:
         count = C.llama_tokenize(vocab, data, len(data), buffer, len(buffer), True, True)
         return list(buffer[:count])
 
-    def rate(self, prompts: list[str], tokens: int, with_reading: bool) -> float:
-        """Tokens per second in all; `with_reading` counts the time of the prompts too, and the
-        first token, as a client does that sends several requests at once."""
+    def rate(self, prompts: list[str], tokens: int, with_prefill: bool) -> float:
+        """Total tokens per second. `with_prefill` also counts the time of the prompts and the first
+        token, as a client does that sends several requests at once."""
         C.llama_memory_clear(C.llama_get_memory(self._context), True)
         began = time.perf_counter()
         positions: list[int] = []
@@ -49,7 +49,7 @@ class RawLoop:
             self._decode([(sequence, at, token) for at, token in enumerate(read)])
             positions.append(len(read))
             latest.append(C.llama_sampler_sample(self._greedy, self._context, len(read) - 1))
-        if not with_reading:
+        if not with_prefill:
             began = time.perf_counter()
         for _ in range(tokens - 1):
             rows = zip(range(len(prompts)), positions, latest, strict=True)
@@ -59,7 +59,7 @@ class RawLoop:
                 C.llama_sampler_sample(self._greedy, self._context, index)
                 for index in range(len(prompts))
             ]
-        made = (tokens if with_reading else tokens - 1) * len(prompts)
+        made = (tokens if with_prefill else tokens - 1) * len(prompts)
         return made / (time.perf_counter() - began)
 
     def _decode(self, rows: list[tuple[int, int, int]]) -> None:
@@ -68,7 +68,7 @@ class RawLoop:
         for index, (sequence, position, token) in enumerate(rows):
             batch.token[index], batch.pos[index] = token, position
             batch.n_seq_id[index], batch.seq_id[index][0] = 1, sequence
-            # One of a prompt, each of a step: all of them is too much for a prompt's reading.
+            # The last token of a prompt, but every token of a step.
             batch.logits[index] = index == len(rows) - 1 or rows[0][0] != rows[-1][0]
         if C.llama_decode(self._context, batch) != 0:
             raise SystemExit("llama.cpp could not compute")

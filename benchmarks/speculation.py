@@ -1,11 +1,12 @@
-"""What prompt lookup brings: guessing the next tokens from the text itself, without a second model.
+"""What prompt lookup gains: guessing the next tokens from the text so far, without a draft model.
 
     python -m benchmarks.speculation [--rounds 5]
 
-What followed the last two tokens before is computed in one batch with the newest token, and kept as
-far as the sampler agrees. A bare greedy loop with and without it, interleaved, on several kinds of
-text. `per step` is how many tokens a batch brought; `wrong` how many of the steps had a guess of
-which nothing held. The worker does not do it: see docs/decisions/0009-no-speculation.md.
+The tokens that followed the last occurrence of the newest two are decoded in one batch with the
+newest, and kept as far as the sampler agrees. A bare greedy loop runs with and without guesses,
+interleaved, on several kinds of text. `per step` is the number of tokens per batch; `wrong` is the
+share of steps whose guess was entirely wrong. The worker does not use prompt lookup: see
+docs/decisions/0009-no-speculation.md.
 """
 
 from __future__ import annotations
@@ -39,9 +40,8 @@ TEXTS = {
 
 
 class Lookup:
-    """One text, from its beginning. `extend` it with what is certain, ask for a `guess`, and say
-    with `judge` how much of that held: guesses begin with one token, grow while they hold, and
-    pause where they do not."""
+    """Guesses how a text goes on. `extend` it with the tokens that came, and `judge` each guess:
+    guesses begin with one token, grow while they are right, and pause after wrong ones."""
 
     def __init__(self, text: Sequence[int]) -> None:
         self._text: list[int] = []
@@ -52,10 +52,10 @@ class Lookup:
         self.extend(text)
 
     def extend(self, tokens: Sequence[int]) -> None:
-        """The text goes on like this."""
+        """Append the next tokens of the text."""
         for token in tokens:
             if len(self._text) > 1:
-                # The pair before this token, so that the text's end never finds itself.
+                # The pair before this token, so that the end of the text never finds itself.
                 self._after[self._text[-2], self._text[-1]] = len(self._text)
             self._text.append(token)
 
@@ -69,17 +69,17 @@ class Lookup:
             return []
         return self._text[at : at + min(self._length, most)]
 
-    def judge(self, guessed: int, held: int) -> None:
-        """So many tokens were guessed, and so many of them came."""
-        if held == guessed:
+    def judge(self, guessed: int, right: int) -> None:
+        """Adapt to how many of the guessed tokens were right."""
+        if right == guessed:
             self._length = min(self._length * 2, LONGEST)
             self._next_pause = 1
-        elif held == 0:
+        elif right == 0:
             self._length = 1
             self._pause = self._next_pause
             self._next_pause = min(self._next_pause * 2, LONGEST_PAUSE)
         else:
-            self._length = held
+            self._length = right
 
 
 class Loop:
@@ -92,8 +92,8 @@ class Loop:
         self._greedy = Sampler(self._model, greedy)
 
     def run(self, prompt: str, longest: int) -> tuple[float, float, float]:
-        """Tokens per second of the decode, tokens per step, and the part of the steps that guessed
-        wrong."""
+        """Tokens per second of the decode, tokens per step, and the share of steps with a wrong
+        guess."""
         context = self._context
         context.forget(0)
         chat = f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
@@ -144,11 +144,11 @@ def main() -> None:
         rate = statistics.median(row[0] for row in plain)
         _, per_step, wrong = guessed[0]
         print(
-            f"{name:16}{rate:7.1f} tokens/s   {ratio:5.2f} of that with guesses   "
+            f"{name:16}{rate:7.1f} tokens/s   {ratio:5.2f} × with guesses   "
             f"{per_step:4.2f} per step   {wrong:4.0%} wrong",
             flush=True,
         )
-    print(f"\nmedian of all texts: {statistics.median(ratios):.2f}")
+    print(f"\nmedian ratio of all texts: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

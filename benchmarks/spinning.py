@@ -1,11 +1,11 @@
-"""How long llama.cpp's threads should spin at their barriers: alone, and beside a busy machine.
+"""How long llama.cpp's threads should spin at their barriers, on an idle and on a busy machine.
 
     python -m benchmarks.spinning [--rounds 5]
 
-GNU OpenMP's GOMP_SPINCOUNT, measured by decoding with the bundled model, one process for each
-setting, interleaved by round; then the same beside as many busy loops as there are cores. Tokens
-per second: median, and the lowest and highest round. `default` is what OpenMP does by itself, and
-what the worker leaves it at until this is decided.
+It decodes with the bundled model under several values of GNU OpenMP's GOMP_SPINCOUNT, one process
+per value, interleaved by round, and then again beside as many busy loops as there are cores. It
+prints tokens per second: the median, the lowest and the highest round. `default` is OpenMP's own
+choice, which the worker leaves as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SETTINGS = ("default", "100", "1000", "10000")
 TOKENS = 24
 TOO_SLOW_S = 20.0
 
-# A process of its own: the libraries read the setting when they are loaded.
+# Runs in a process of its own: the libraries read the value when they are loaded.
 DECODE = """
 import sys, time
 from llama_cpp import Llama
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def table(rounds: int) -> None:
-    """One row for each setting."""
+    """Print one row per value."""
     found: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
     for _ in range(rounds):
         for setting in SETTINGS:
@@ -60,11 +60,11 @@ def table(rounds: int) -> None:
     for setting, rates in found.items():
         median = statistics.median(rates)
         spread = f"{min(rates):.1f}…{max(rates):.1f}"
-        print(f"  {setting:10}{median:8.1f}{spread:>16}   {median / base:5.2f} of default")
+        print(f"  {setting:10}{median:8.1f}{spread:>16}   {median / base:5.2f} × default")
 
 
 def decode(setting: str) -> float:
-    """Tokens per second; where it takes longer than 20 s, what that would be at most."""
+    """Tokens per second; after 20 s, an upper bound of them."""
     env = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     if setting != "default":
         env["GOMP_SPINCOUNT"] = setting
@@ -79,7 +79,7 @@ def decode(setting: str) -> float:
 
 @contextmanager
 def busy(loops: int) -> Iterator[None]:
-    """Other programs that want every core."""
+    """Keep every core busy with other processes."""
     running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(loops)]
     try:
         yield

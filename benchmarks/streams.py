@@ -1,7 +1,7 @@
-"""The one client of all servers: a request, and when each of its tokens arrived.
+"""The client for all servers: it sends a request and notes when each token arrives.
 
-Bare sockets on an event loop: the client shares the machine with the server, so it must cost little
-and the same for everyone.
+It uses bare sockets on an event loop: the client shares the machine with the server, so it must
+cost little, and the same for every server.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Answer:
 
     @property
     def rate(self) -> float:
-        """Tokens per second of the decode, without the prompt's reading."""
+        """Tokens per second of the decode, without the prefill."""
         return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0])
 
     def gaps_ms(self, begin: float, end: float) -> list[float]:
-        """Milliseconds between its tokens, for those that ended between two moments."""
+        """Milliseconds between tokens, for the gaps that end between two moments."""
         pairs = zip(self.arrivals, self.arrivals[1:], strict=False)
         return [(late - early) * 1000 for early, late in pairs if begin <= late <= end]
 
@@ -42,7 +42,7 @@ class Answer:
 async def ask(
     peer: Peer, prompt: str, tokens: int, cache: bool = False, answer: Answer | None = None
 ) -> Answer:
-    """One answer, read to its end; `answer` is filled as the tokens come."""
+    """Read one answer to its end. `answer` is filled as the tokens arrive."""
     kind = KINDS[peer.name]
     parts = urlsplit(peer.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 24)
@@ -69,7 +69,7 @@ async def ask(
 
 
 async def together(peer: Peer, prompts: list[str], tokens: int) -> float:
-    """Tokens per second in all of answers made at once, from the first request to the last end."""
+    """Total tokens per second of simultaneous answers, from the first request to the last end."""
     answers = await asyncio.gather(*(ask(peer, prompt, tokens) for prompt in prompts))
     span = max(a.ended for a in answers) - min(a.sent for a in answers)
     return sum(len(a.arrivals) for a in answers) / span

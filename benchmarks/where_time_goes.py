@@ -1,9 +1,9 @@
-"""Where the time of a step goes: llama.cpp's computing, its sampling, our bookkeeping, the streams.
+"""Where the time of the worker goes: llama.cpp's decode and sampling, our own code, the streams.
 
     python -m benchmarks.where_time_goes
 
-The worker's engine and its requests in this process, with one stream and with eight; the HTTP side
-is left out, and told apart by `python -m benchmarks.worker`. Parts of the engine thread's time.
+It runs the worker's engine and requests in this process, with one stream and with eight, and prints
+shares of the engine thread's time. HTTP is left out; `python -m benchmarks.worker` measures it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TOKENS = 128
 
 
 class Timed:
-    """Counts the seconds that a method takes."""
+    """Adds up the seconds that a method takes."""
 
     def __init__(self, kind: type, name: str) -> None:
         self.seconds = 0.0
@@ -48,7 +48,7 @@ class Timed:
 
 
 def load() -> Loaded:
-    """As the worker loads, without its progress."""
+    """Load as the worker does, without progress."""
     model = Model(bundled(), "cpu", 0, True, lambda _: True)
     context = Context(model, 8192, 8, THREADS)
     chat = ChatTemplate(model.chat_template(), "", "")
@@ -56,7 +56,7 @@ def load() -> Loaded:
 
 
 async def stream(requests: Requests, prompt: str) -> None:
-    """One answer, dropped."""
+    """Read one answer and discard it."""
     request = InferenceRequest(prompt=prompt, max_tokens=TOKENS, temperature=0.7, ignore_eos=True)
     async for _ in requests.answer(request):
         pass
@@ -65,9 +65,9 @@ async def stream(requests: Requests, prompt: str) -> None:
 async def main() -> None:
     """Measure and print."""
     parts = {
-        "llama.cpp computes": Timed(Context, "decode"),
-        "llama.cpp samples": Timed(Sampler, "sample"),
-        "the batch is filled": Timed(Context, "add"),
+        "llama.cpp: decode": Timed(Context, "decode"),
+        "llama.cpp: sampling": Timed(Sampler, "sample"),
+        "filling the batch": Timed(Context, "add"),
         "a whole step": Timed(Engine, "_step"),
     }
     ready = asyncio.Event()
@@ -92,9 +92,9 @@ async def main() -> None:
         for name, part in parts.items():
             if name != "a whole step":
                 print(f"  {name:28}{part.seconds / wall_s:7.1%} of the time")
-        print(f"  {'the rest of the step':28}{(whole_s - named_s) / wall_s:7.1%}")
-        print(f"  {'between the steps':28}{(wall_s - whole_s) / wall_s:7.1%}")
-        print(f"  event loop, beside it: {loop_s / (count * TOKENS) * 1e6:.0f} µs a token")
+        print(f"  {'rest of the step':28}{(whole_s - named_s) / wall_s:7.1%}")
+        print(f"  {'between steps':28}{(wall_s - whole_s) / wall_s:7.1%}")
+        print(f"  event loop, in parallel: {loop_s / (count * TOKENS) * 1e6:.0f} µs a token")
     await requests.close()
     await engine.stop()
 

@@ -1,9 +1,9 @@
-"""The worker beside other servers on llama.cpp: the same model, client and machine, interleaved.
+"""Compare the worker with other llama.cpp servers: same model, same client, same machine.
 
     python -m benchmarks.worker [--rounds 10] [--peers xllamacpp,llama-cpp-python] [--only NAME]
 
-Needs the extra `bench`. Each round asks every server once, in an order that turns round; figures
-are medians with the lowest and highest, and the median of the rounds' ratios to xllamacpp.
+Needs the extra `bench`. Each round asks every server once, in alternating order. The figures are
+medians with the lowest and the highest, and the median of the rounds' ratios to xllamacpp.
 """
 
 from __future__ import annotations
@@ -43,38 +43,38 @@ async def one_stream(peer: Peer, _: int) -> float:
 
 
 async def eight_streams(peer: Peer, _: int) -> float:
-    """Tokens per second of eight answers, in all, their prompts' reading included."""
+    """Total tokens per second of eight answers, prefill included."""
     return await together(peer, PROMPTS, TOKENS_TOGETHER)
 
 
 async def first_token(peer: Peer, _: int) -> float:
-    """Milliseconds to the first token of a short prompt; the server has been idle."""
+    """Milliseconds to the first token of a short prompt on an idle server."""
     await asyncio.sleep(0.2)
     return (await ask(peer, PROMPTS[0], 2)).first_ms
 
 
 async def first_token_unread(peer: Peer, number: int) -> float:
-    """Milliseconds to the first token of a prompt of some 1,000 tokens that is new."""
+    """Milliseconds to the first token of a new prompt of about 1,000 tokens."""
     return (await ask(peer, long_prompt(number, "so far"), 2, cache=True)).first_ms
 
 
 async def first_token_read(peer: Peer, number: int) -> float:
-    """The same, when all but the prompt's last words were read just before."""
+    """The same, for a prompt that is in the cache except for its last words."""
     await ask(peer, long_prompt(100 + number, "so far"), 2, cache=True)
     return (await ask(peer, long_prompt(100 + number, "in all"), 2, cache=True)).first_ms
 
 
 def long_prompt(number: int, end: str) -> str:
-    """Some 1,000 tokens, the first of them like those of no other `number`."""
+    """A prompt of about 1,000 tokens, which begins differently for every `number`."""
     return f"Log book {number}. " + LONG * 55 + end
 
 
 TABLES: dict[str, tuple[str, str, Measure]] = {
     "one": ("one stream", "tokens/s", one_stream),
-    "eight": ("eight streams, in all", "tokens/s", eight_streams),
+    "eight": ("eight streams, total", "tokens/s", eight_streams),
     "first": ("short prompt: time to first token", "ms", first_token),
-    "unread": ("1,000-token prompt, new: time to first token", "ms", first_token_unread),
-    "read": ("1,000-token prompt, read before", "ms", first_token_read),
+    "unread": ("new 1,000-token prompt: time to first token", "ms", first_token_unread),
+    "read": ("cached 1,000-token prompt: time to first token", "ms", first_token_read),
 }
 
 
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 async def measure(peers: dict[str, Peer], rounds: int, only: str | None) -> None:
-    """Every table."""
+    """Print every table."""
     for peer in peers.values():
         await ask(peer, PROMPTS[0], 16)
     raw = RawLoop(SLOTS, CONTEXT)
@@ -108,7 +108,7 @@ async def measure(peers: dict[str, Peer], rounds: int, only: str | None) -> None
 async def interleaved(
     peers: dict[str, Peer], rounds: int, work: Measure, raw: RawLoop | None
 ) -> dict[str, list[float]]:
-    """Each server once a round, first to last and last to first in turn."""
+    """Ask each server once per round, in alternating order."""
     found: dict[str, list[float]] = {name: [] for name in peers}
     if raw is not None:
         found[RAW] = []
@@ -119,7 +119,7 @@ async def interleaved(
                 alone = work is one_stream
                 prompts = PROMPTS[:1] if alone else PROMPTS
                 tokens = TOKENS_ALONE if alone else TOKENS_TOGETHER
-                found[RAW].append(raw.rate(prompts, tokens, with_reading=not alone))
+                found[RAW].append(raw.rate(prompts, tokens, with_prefill=not alone))
             else:
                 found[name].append(await work(peers[name], number))
     return found
@@ -138,7 +138,7 @@ def table(title: str, found: dict[str, list[float]]) -> None:
 
 
 async def beside(peer: Peer, rounds: int) -> None:
-    """A prompt of 1,000 tokens comes in while seven answers are being made."""
+    """Measure a prompt of 1,000 tokens that arrives while seven answers are being made."""
     rows: list[tuple[float, ...]] = []
     for number in range(rounds):
         alone = (await ask(peer, long_prompt(1000 + number, "alone"), 2)).first_ms
@@ -162,14 +162,14 @@ async def beside(peer: Peer, rounds: int) -> None:
         statistics.median(column) for column in zip(*rows, strict=True)
     )
     print(f"\n{peer.name}: a 1,000-token prompt beside seven streams, medians of {rounds} rounds")
-    print(f"  gap between tokens before it came   {usual:8.1f} ms")
-    print(f"  longest gap while it is read        {longest:8.2f} of that (at most 4)")
-    print(f"                                      {meanwhile:8.2f} of the median meanwhile")
-    print(f"  its time to first token             {first:8.2f} of alone (at most 2)", flush=True)
+    print(f"  gap between tokens before it        {usual:8.1f} ms")
+    print(f"  longest gap during its prefill      {longest:8.2f} × that (at most 4)")
+    print(f"                                      {meanwhile:8.2f} × the median during it")
+    print(f"  its time to first token             {first:8.2f} × alone (at most 2)", flush=True)
 
 
 async def reached(answers: list[Answer], tokens: int) -> None:
-    """Wait until each of them has so many tokens."""
+    """Wait until each of the answers has so many tokens."""
     for answer in answers:
         while len(answer.arrivals) < tokens:  # noqa: ASYNC110  an event would cost each token
             await asyncio.sleep(0.01)

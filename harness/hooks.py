@@ -12,7 +12,7 @@ from behave.model_type import Status
 from behave.runner import Context
 
 from harness.model_files.cache import ModelFiles
-from harness.running.tag_requirements import missing_ability
+from harness.running.tag_requirements import missing_requirement
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -30,7 +30,7 @@ def before_all(context: Context) -> None:
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
-    reason = missing_ability(scenario.effective_tags)
+    reason = missing_requirement(scenario.effective_tags)
     if reason:
         scenario.skip(reason)
         return

@@ -72,7 +72,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "PROGRAM_FAILED": {"program": "rbee-hive", "reason": "its last words"},
     "DOWNLOAD_FAILED": {"attempts": 6},
 }
-_WHO = {"queen": "queen", "hive": "hive", "worker": "worker", "keeper": "keeper"}
+_PROGRAMS = {"queen": "queen", "hive": "hive", "worker": "worker", "keeper": "keeper"}
 
 
 def page(source: Path) -> str:
@@ -103,13 +103,13 @@ def example(kind: type[RbeeError]) -> RbeeError:
 
 def _error(kind: type[RbeeError], places: set[str]) -> str:
     status = "No HTTP status" if kind.status is None else f"HTTP {kind.status}"
-    who = f", from {', '.join(sorted(places))}" if places else ""
+    source = f", from {', '.join(sorted(places))}" if places else ""
     exit_code = f", exit code {kind.exit_code}" if kind.exit_code != 1 else ""
     keys = ", ".join(markdown.code(key) for key in kind.keys) or "none"
     about = markdown.prose(kind.__doc__) if kind.__doc__ != RbeeError.__doc__ else ""
     parts = [
         f"## {kind.code}",
-        f"{status}{who}{exit_code}. Details: {keys}.",
+        f"{status}{source}{exit_code}. Details: {keys}.",
         about,
         f"```\n{explain(example(kind))}\n```",
     ]
@@ -124,7 +124,7 @@ def _raised(source: Path) -> dict[str, set[str]]:
         place = file.relative_to(source).parts[0]
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and (name := _called(node.func)) in names:
-                found.setdefault(name, set()).add(_WHO.get(place, "any program"))
+                found.setdefault(name, set()).add(_PROGRAMS.get(place, "any program"))
     return {name: {"any program"} if "any program" in of else of for name, of in found.items()}
 
 

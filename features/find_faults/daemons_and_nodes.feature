@@ -11,11 +11,11 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     And nothing is running that was not running before
 
     Examples: in daemons and ports
-      | fault                                          | where | said                             | type                    |
-      | a web site listens at the queen's address      | queen | which is no queen-rbee           | [queen] port            |
-      | a queen that hangs                             | queen | but does not answer              | rbee-keeper daemon stop |
-      | a hive that belongs to another machine's queen | hive  | does not take this machine's key | kill                    |
-      | a queen with another key                       | queen | does not take this machine's key | kill                    |
+      | fault                                          | where | said                               | type                    |
+      | a web site listens at the queen's address      | queen | which is not queen-rbee            | [queen] port            |
+      | a queen that hangs                             | queen | but does not answer                | rbee-keeper daemon stop |
+      | a hive that belongs to another machine's queen | hive  | does not accept this machine's key | kill                    |
+      | a queen with another key                       | queen | does not accept this machine's key | kill                    |
 
     Examples: on nodes
       | fault                                          | where            | said               | type                                         |

@@ -35,25 +35,25 @@ Feature: One command checks everything, and says what is wrong and what to type
     And nothing is running that was not running before
 
     Examples: in what a person has written
-      | fault                                            | where         | said                          | type                   |
-      | a config file with the line `[hive] prot = 9300` | config        | unknown setting hive.prot     | Did you mean hive.port |
-      | a config file with the line `[hive`              | config        | is not valid TOML             | Correct that line      |
-      | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file | unset RBEE_CONFIG      |
-      | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file | [worker] command       |
-      | the setting queen.url is "https://q.home.arpa"   | queen         | is no address of a queen      | http://HOST:PORT       |
-      | the setting hive.host is "256.1.1.1"             | hive          | is no address of this machine | [hive] host            |
-      | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w | [worker] command       |
-      | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                   | [models] default       |
-      | the setting models.dir is "/proc/models"         | models folder | /proc/models can't be written | [models] dir           |
+      | fault                                            | where         | said                              | type                   |
+      | a config file with the line `[hive] prot = 9300` | config        | unknown setting hive.prot         | Did you mean hive.port |
+      | a config file with the line `[hive`              | config        | is not valid TOML                 | Correct that line      |
+      | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file     | unset RBEE_CONFIG      |
+      | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file     | [worker] command       |
+      | the setting queen.url is "https://q.home.arpa"   | queen         | is not an address of a queen      | http://HOST:PORT       |
+      | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
+      | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w     | [worker] command       |
+      | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                       | [models] default       |
+      | the setting models.dir is "/proc/models"         | models folder | /proc/models can't be written     | [models] dir           |
 
     Examples: in files and permissions
-      | fault                                  | where        | said              | type                         |
-      | a key that others can read             | API key      | others may read   | chmod 600                    |
+      | fault                                  | where        | said                | type                         |
+      | a key that others can read             | API key      | others may read     | chmod 600                    |
       | a key file that holds no key           | API key      | does not hold a key | Remove                       |
-      | a state folder that is open to others  | state folder | is open to others | chmod 700                    |
-      | HOME is a folder that can't be written | state folder | can't be written  | ls -ld                       |
-      | there is a catalog, and it is damaged  | catalog      | is damaged        | rbee-keeper models list      |
-      | there is a registry, and it is damaged | registry     | is damaged        | rbee-keeper setup list-nodes |
+      | a state folder that is open to others  | state folder | is open to others   | chmod 700                    |
+      | HOME is a folder that can't be written | state folder | can't be written    | ls -ld                       |
+      | there is a catalog, and it is damaged  | catalog      | is damaged          | rbee-keeper models list      |
+      | there is a registry, and it is damaged | registry     | is damaged          | rbee-keeper setup list-nodes |
 
   @root
   Scenario: A state folder that belongs to somebody else

@@ -38,7 +38,7 @@ FETCHED = "hf:lab/small/small.gguf"
 _FILE = "small.gguf"
 _SLOW = 4_000_000
 _LONGEST_S = 60
-# Enough for the phase; few where a command that asks again may come to its end.
+# Enough for the phase, but few where a command that asks again may finish.
 _TOKENS = {"connecting": 40, "downloading": 1, "loading": 2, "streaming": 2000, "idle": 5}
 
 
@@ -105,7 +105,7 @@ class Round:
         if self.plan.lifetime == "persistent":
             self._run("rbee-keeper daemon start")
             if self.plan.phase == "idle" or self.plan.victim == "worker":
-                self._a_worker_of_before()
+                self._start_earlier_worker()
         if (self.plan.phase, self.plan.lifetime) != ("idle", "persistent"):
             self._start_keeper()
             self._wait_for_phase()
@@ -118,7 +118,7 @@ class Round:
         self.hub.add_repository("lab/small", {_FILE: self.world.model_files.small()})
         self.hub.faults.bytes_per_second = _SLOW
 
-    def _a_worker_of_before(self) -> None:
+    def _start_earlier_worker(self) -> None:
         if self.plan.phase in ("idle", "downloading"):
             self._run(f"rbee-keeper infer --prompt hi --max-tokens 2{self.on_node}")
 
@@ -165,7 +165,7 @@ class Round:
         victims = [self.keeper.pid] if self.keeper else []
         if self.plan.victim != "keeper":
             victims = [process.pid for process in found[self.plan.victim]]
-        assert victims, f"no {self.plan.victim} is there to be killed: {found}"
+        assert victims, f"there is no {self.plan.victim} to kill: {found}"
         for role, processes in found.items():
             (self._goes if self._must_go(role) else self._stays).extend(processes)
         self._struck_at = time.monotonic()
@@ -188,13 +188,13 @@ class Round:
         self._wait_gone()
         if self.plan.lifetime == "persistent":
             gone = [process for process in self._stays if not alive(process)]
-            assert not gone, f"these did not hang on the {self.plan.victim}: {gone}"
+            assert not gone, f"these did not depend on the {self.plan.victim}: {gone}"
             if self.plan.victim == "keeper":
                 self._wait_for_slots()
         if self.keeper is None:
             return
         if self.hub:
-            self.hub.faults.clear()  # who goes on with the download need not be slow
+            self.hub.faults.clear()  # the rest of the download need not be slow
         self.keeper.wait(_LONGEST_S)
         if self.plan.lifetime == "ephemeral":
             retried = self.keeper.exit_code == 0
@@ -204,7 +204,7 @@ class Round:
 
     def _wait_gone(self) -> None:
         wait_until(
-            f"all that hung on the {self.plan.victim} to be gone",
+            f"all that depended on the {self.plan.victim} to end",
             lambda: [process for process in self._goes if alive(process)],
             LIMIT_S,
             lambda left: not left,
@@ -214,7 +214,7 @@ class Round:
     def _wait_for_slots(self) -> None:
         """No client waits for the answer any more, so no worker may go on computing it."""
         wait_until(
-            "no worker to be at work",
+            "no worker to be busy",
             lambda: [row for row in cluster.queens_workers(self.world) if row["state"] == "busy"],
             LIMIT_S,
             lambda busy: not busy,

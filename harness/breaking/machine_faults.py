@@ -69,7 +69,7 @@ def occupy_port(what: str, address: str, port: int) -> WebSite | MuteServer | Bl
     return MuteServer(address, port)
 
 
-_LATER_S = 2.5
+_AFTER_S = 2.5
 _MUTE_SERVER = """
 import socket, sys, time
 server = socket.create_server((sys.argv[1], int(sys.argv[2])))
@@ -98,7 +98,7 @@ class UnrelatedProcess:
         the daemon: the kernel does not reuse a pid before it has given all the others."""
         file = pid_file(world, daemon)
         left = json.loads(file.read_text())
-        wait_until("time to go by", lambda: time.time() - float(left["started"]) > _LATER_S, 10)
+        wait_until("time to go by", lambda: time.time() - float(left["started"]) > _AFTER_S, 10)
         command = (
             ["sleep", "600"] if address is None else [sys.executable, "-c", _MUTE_SERVER, *address]
         )
@@ -108,7 +108,7 @@ class UnrelatedProcess:
         world.add_cleanup(self._end)
         if address is not None:
             assert self._process.stdout
-            assert self._process.stdout.readline(), "it does not listen"
+            assert self._process.stdout.readline(), "the other program does not listen"
         file.write_text(json.dumps({**left, "pid": self._process.pid}) + "\n")
 
     @property
@@ -133,7 +133,7 @@ class SmallDisk:
 
     def fill(self) -> None:
         """Fill it to the last block, as another program's log file might."""
-        with (self.path / "somebody-elses.log").open("wb", buffering=0) as file:
+        with (self.path / "another-program.log").open("wb", buffering=0) as file:
             try:
                 while file.write(b"\0" * _BLOCK):
                     pass
@@ -160,7 +160,7 @@ class LimitedFiles:
 
 _SCRIPT = """\
 #!/bin/sh
-# Who only asks what the worker can do gets no child with the answer.
+# `detect` only prints what the worker can do, and starts no child.
 if [ "$1" != detect ]; then
     (trap '' TERM INT HUP; exec sleep 600) </dev/null >/dev/null 2>&1 &
 fi
@@ -170,7 +170,7 @@ exec {worker} "$@"
 
 def start_workers_with_deaf_child(world: World) -> None:
     """From now on the world's workers are started like this."""
-    path = Path(world.root) / "stubborn-worker"
+    path = Path(world.root) / "worker-with-deaf-child"
     path.write_text(_SCRIPT.format(worker=shlex.join(world.commands.argv("worker"))))
     path.chmod(0o755)
     world.set("worker", "command", str(path))

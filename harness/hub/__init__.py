@@ -1,1 +1,1 @@
-"""The Hub of a world: a server that speaks huggingface.co's HTTP, and breaks as it is told."""
+"""The Hub of a world: a server that speaks huggingface.co's HTTP, and breaks on request."""

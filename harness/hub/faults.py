@@ -7,9 +7,9 @@ EACH_TIME = 1_000_000
 
 # How a transfer breaks off:
 #   resets     the connection is reset
-#   ends early it is closed in good order before Content-Length is reached
-#   stalls     nothing more comes, and nothing is closed
-#   truncated  the reply's own Content-Length is too small, and it ends there
+#   ends early it is closed cleanly before Content-Length is reached
+#   stalls     nothing more is sent, and nothing is closed
+#   truncated  the reply's own Content-Length is too small, and the reply ends there
 WAYS_TO_BREAK = ("resets", "ends early", "stalls", "truncated")
 
 

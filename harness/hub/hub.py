@@ -1,4 +1,4 @@
-"""The Hub of a world: it speaks what the real huggingface_hub client asks, and breaks as told.
+"""The Hub of a world: it speaks what the real huggingface_hub client asks, and breaks on request.
 
 hub = Hub("127.0.0.1", 0)
 hub.add_repository("lab/tiny", {"tiny-Q8_0.gguf": Path("…")})
@@ -69,7 +69,7 @@ class Hub:
             lambda sent: sum(sent) >= size * percent / 100,
         )
         last = self.log.transfers(filename)[-1]
-        assert last.ended_at is None, f"it is over already: {last}"
+        assert last.ended_at is None, f"the transfer is already over: {last}"
 
     def down(self) -> None:
         """Stop listening, and cut the connections that are open."""
@@ -78,7 +78,7 @@ class Hub:
             self._server = None
 
     def up(self) -> None:
-        assert self._server is None, "it is up"
+        assert self._server is None, "the Hub is already up"
         self._server = HubServer(*self.address, "hub", self._library)
 
     def close(self) -> None:

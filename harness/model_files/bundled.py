@@ -74,7 +74,7 @@ def main(source: str, target: str, quantization: str) -> int:
     from llama_cpp import llama_cpp
 
     params = llama_cpp.llama_model_quantize_default_params()
-    # The source is Q4_1 itself: what comes of it is no better, but it is a true Q8_0.
+    # The source itself is Q4_1: the result is no better, but it is a true Q8_0.
     params.allow_requantize = True
     params.ftype = int(LlamaFileType[f"MOSTLY_{quantization}"])
     params.nthread = os.cpu_count() or 1

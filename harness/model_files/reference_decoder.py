@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Rounding in a batch of another width moved logits by up to 0.2 here; a token of another stream
-# is off by some whole units.
+# Rounding in a batch of another width moved logits by up to 0.2 in trials; a token of another
+# stream is off by several whole units.
 TOLERANCE = 0.5
 _CONTEXT = 512
 _LONGEST_PIECE = 256
@@ -27,7 +27,7 @@ class ReferenceDecoder:
     """llama.cpp in the harness's own process, one sequence at a time."""
 
     def __init__(self, path: Path) -> None:
-        # Late: only these scenarios need it, and it takes a while.
+        # Imported late: only these scenarios need it, and it takes a while.
         from llama_cpp import Llama, llama_cpp
 
         self._c: Any = llama_cpp

@@ -134,8 +134,8 @@ def _run(parts: Sequence[Sequence[str]], first: int) -> list[Part]:
 
 
 def _ended(process: subprocess.Popen[bytes], own: Path) -> Part:
-    code, said = process.wait(), own / "output.txt"
-    output = said.read_text(errors="replace")
+    code, file = process.wait(), own / "output.txt"
+    output = file.read_text(errors="replace")
     print(output, flush=True)
     try:
         features = json.loads((own / "report.json").read_text())
@@ -143,8 +143,8 @@ def _ended(process: subprocess.Popen[bytes], own: Path) -> Part:
         features = []
     counts = _LINE.findall(output)
     if not counts:
-        return Part(_DIED, said, features, 0, 1, 0)
-    return Part(code, said, features, *(int(count or 0) for count in counts[-1]))
+        return Part(_DIED, file, features, 0, 1, 0)
+    return Part(code, file, features, *(int(count or 0) for count in counts[-1]))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -27,7 +27,7 @@ class ScenarioCounts(Reporter):  # type: ignore[misc]  # behave has no types
             elif scenario.status == Status.skipped:
                 if scenario.skip_reason:
                     self.switched_off.append(scenario.skip_reason)
-            elif not self.config.dry_run:  # untested too: behave was broken off
+            elif not self.config.dry_run:  # also untested: behave was interrupted
                 self.failed += 1
 
     @property

@@ -34,27 +34,27 @@ def _has_tmpfs() -> bool:
     return bool(int(granted, 16) >> _CAP_SYS_ADMIN & 1)
 
 
-ABILITIES: dict[str, tuple[Callable[[], bool], str]] = {
-    "gpu": (_has_gpu, "no NVIDIA card here"),
+REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "gpu": (_has_gpu, "there is no NVIDIA card"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
     "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),
-    "tmpfs": (_has_tmpfs, "mounting a small disk wants root"),
-    "mounts": (_has_tmpfs, "an /etc that only the scenario sees wants root"),
+    "tmpfs": (_has_tmpfs, "mounting a small disk needs root"),
+    "mounts": (_has_tmpfs, "an /etc that only the scenario sees needs root"),
     "systemd": (lambda: shutil.which("systemd-analyze") is not None, "systemd is not installed"),
-    "root": (lambda: os.geteuid() == 0, "what belongs to somebody else wants root"),
+    "root": (lambda: os.geteuid() == 0, "files of another user need root"),
     "faketime": (
         lambda: doctor.faketime() is not None,
         "libfaketime is not installed",
     ),
     "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
     "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
-    "netns": (_has_namespaces, "network namespaces want root and ip"),
+    "netns": (_has_namespaces, "network namespaces need root and ip"),
 }
 
 
-def missing_ability(tags: Collection[str]) -> str | None:
+def missing_requirement(tags: Collection[str]) -> str | None:
     """Return why a scenario with these tags can't run on this machine, or None if it can."""
-    for tag, (present, reason) in ABILITIES.items():
+    for tag, (present, reason) in REQUIREMENTS.items():
         if tag in tags and not present():
             return f"@{tag}: {reason}"
     return None

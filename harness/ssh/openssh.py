@@ -37,7 +37,7 @@ class OpenSshServer:
         address: str,
         port: int,
         account: Account,
-        person: User,
+        user: User,
         folder: Path,
         namespace: str | None,
     ) -> None:
@@ -48,7 +48,7 @@ class OpenSshServer:
         self._namespace = namespace
         self._process: subprocess.Popen[bytes] | None = None
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
-        (folder / "authorized_keys").write_bytes(person.key.export_public_key())
+        (folder / "authorized_keys").write_bytes(user.key.export_public_key())
         self.open()
 
     @property
@@ -116,7 +116,7 @@ class OpenSshServer:
             return probe.recv(4) == b"SSH-"
 
     def _config(self) -> str:
-        # Without SHLVL bash takes itself for one under sshd and reads ~/.bashrc, of the harness.
+        # Without SHLVL bash believes that sshd started it and reads the harness's ~/.bashrc.
         environment = {**self._account.environment(), "SHLVL": "1"}
         values = " ".join(f'"{name}={value}"' for name, value in environment.items())
         return "\n".join(

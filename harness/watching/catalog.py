@@ -22,7 +22,7 @@ COLUMNS = {
 }
 
 
-class Machine(Protocol):
+class HasModels(Protocol):
     """A world, or another node of it."""
 
     @property
@@ -31,11 +31,11 @@ class Machine(Protocol):
     home: Path
 
 
-def database_file(world: Machine) -> Path:
+def database_file(world: HasModels) -> Path:
     return world.home / ".rbee" / "models.db"
 
 
-def rows(world: Machine) -> list[dict[str, Any]]:
+def rows(world: HasModels) -> list[dict[str, Any]]:
     return _select(world, "SELECT * FROM models ORDER BY reference")
 
 
@@ -45,20 +45,20 @@ def integrity_check(database: Path) -> str:
         return str(found.execute("PRAGMA integrity_check").fetchone()[0])
 
 
-def find(world: Machine, provider: str, reference: str) -> list[dict[str, Any]]:
+def find(world: HasModels, provider: str, reference: str) -> list[dict[str, Any]]:
     """Return the rows with these two values, which together name a model."""
     query = "SELECT * FROM models WHERE provider = ? AND reference = ?"
     return _select(world, query, provider, reference)
 
 
-def row(world: Machine, reference: str) -> dict[str, Any]:
+def row(world: HasModels, reference: str) -> dict[str, Any]:
     """Return the only row of a model from the Hub."""
     found = find(world, "hf", reference)
     assert len(found) == 1, f"one row for {reference} was expected: {rows(world)}"
     return found[0]
 
 
-def _select(world: Machine, query: str, *values: str) -> list[dict[str, Any]]:
+def _select(world: HasModels, query: str, *values: str) -> list[dict[str, Any]]:
     with contextlib.closing(
         sqlite3.connect(f"file:{database_file(world)}?mode=ro", uri=True)
     ) as found:
@@ -94,7 +94,7 @@ def set_aside_file(world: World) -> Path:
     """Return the file to which the damaged catalog was moved."""
     found = list(database_file(world).parent.iterdir())
     aside = [path for path in found if path.name.startswith("models.db.damaged-")]
-    assert len(aside) == 1, f"one file put aside was expected: {found}"
+    assert len(aside) == 1, f"one file that was set aside was expected: {found}"
     return aside[0]
 
 
@@ -108,7 +108,7 @@ def only_partial_file(world: World) -> Path:
     return found[0]
 
 
-def models_on_disk(world: Machine) -> list[str]:
+def models_on_disk(world: HasModels) -> list[str]:
     """Return the path of every complete file in the models folder, relative to that."""
     found = world.models.rglob("*.gguf")
     return sorted(str(path.relative_to(world.models)) for path in found)

@@ -30,19 +30,19 @@ class ConcurrentClients:
     def __init__(self, worker: StandaloneWorker, tokens: int) -> None:
         self._worker = worker
         self._tokens = tokens
-        self._turns: Iterator[Plan] = iter(())
+        self._plans: Iterator[Plan] = iter(())
         self._lock = threading.Lock()
         self.failures: list[str] = []
         self.cut_short = 0
 
     def run(self, client_plans: list[Plan], at_once: int) -> None:
         """Run all of them, never more than `at_once` at the same time."""
-        self._turns = iter(client_plans)
+        self._plans = iter(client_plans)
         threads = [threading.Thread(target=self._queue, daemon=True) for _ in range(at_once)]
         for thread in threads:
             thread.start()
         wait_until(
-            "everybody to have had a turn",
+            "every client to finish",
             lambda: [thread.is_alive() for thread in threads],
             _WITHIN_S,
             lambda alive: not any(alive),
@@ -51,17 +51,20 @@ class ConcurrentClients:
     def _queue(self) -> None:
         while True:
             with self._lock:
-                plan = next(self._turns, None)
+                plan = next(self._plans, None)
             if plan is None:
                 return
             try:
-                self._take_turn(plan)
+                self._run_plan(plan)
             except (AssertionError, OSError, http.client.HTTPException) as error:
                 self.failures.append(f"{plan}: {error}")
 
-    def _take_turn(self, plan: Plan) -> None:
+    def _run_plan(self, plan: Plan) -> None:
         stream = wait_until(
-            "a place at the worker", lambda: self._ask(plan), _WITHIN_S, lambda got: got is not None
+            "a free slot at the worker",
+            lambda: self._ask(plan),
+            _WITHIN_S,
+            lambda got: got is not None,
         )
         assert stream is not None
         if not plan.leaves:
@@ -69,7 +72,7 @@ class ConcurrentClients:
             assert done_of(stream)["total_tokens"] == len(pieces_of(stream)) == self._tokens
             return
         request_id = stream.wait_for("accepted", _WITHIN_S).data["request_id"]
-        wait_until("its moment", lambda: len(pieces_of(stream)) >= plan.after, _WITHIN_S)
+        wait_until("the moment to leave", lambda: len(pieces_of(stream)) >= plan.after, _WITHIN_S)
         if plan.leaves == "DELETE":
             assert self._worker.delete(request_id).status == 204
             stream.wait_for_end(_WITHIN_S)

@@ -55,7 +55,7 @@ def without(found: list[Example], beginnings: Collection[str]) -> list[Example]:
         beginning: [each for each in found if each.command.startswith(beginning)]
         for beginning in beginnings
     }
-    assert all(left_out.values()), f"not in the page: {left_out}"
+    assert all(left_out.values()), f"not on the page: {left_out}"
     return [each for each in found if not each.command.startswith(tuple(beginnings))]
 
 
@@ -88,10 +88,10 @@ def differences(example: Example, world: World, run: Run) -> list[str]:
     )
     shown = [_shape(line) for line in example.shown if line != _ANY]
     missing = [f"not shown by the program: {line}" for line in shown if line not in out + errors]
-    unsaid = [f"not in the page: {line}" for line in out if line not in shown]
+    not_shown = [f"not on the page: {line}" for line in out if line not in shown]
     if _ANY not in example.shown:
-        unsaid += [f"not in the page: {line}" for line in errors if line not in shown]
-    return missing + unsaid
+        not_shown += [f"not on the page: {line}" for line in errors if line not in shown]
+    return missing + not_shown
 
 
 def _at_home(text: str, world: World) -> str:

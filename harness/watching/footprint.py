@@ -14,8 +14,8 @@ import psutil
 from harness.world.commands import INSTALLED
 from harness.world.world import World
 
-# Of ~/.rbee, as the contract names it; SQLite's own files go with the last program that has a
-# database open.
+# What the contract allows in ~/.rbee; SQLite removes its own files when the last program closes the
+# database.
 STATE_FILES = {
     "api_key",
     "beehives.db",

@@ -9,7 +9,7 @@ from harness.world.waiting import NeverHappenedError, wait_until
 from harness.world.world import World
 
 _PROMPT = "ready> "
-_KEYS_CLEAR = "\x15"  # the line so far goes
+_KEYS_CLEAR = "\x15"  # deletes the line so far
 _QUIET_S = 1.0
 _SET_UP = {
     "bash": 'PS1="ready> "; bind "set enable-bracketed-paste off" 2>/dev/null; '
@@ -39,7 +39,7 @@ class Shell:
         if name == "fish":
             home.mkdir(parents=True)
             (home / "config.fish").write_text(_FISH)
-            # Who has none gets them at the first start, from a process that outlives the shell.
+            # fish would make these at its first start, in a process that outlives the shell.
             (world.home / ".local" / "share" / "fish" / "generated_completions").mkdir(parents=True)
             self._write_fish(world, home / "completions")
         environment = {**world.environment(), "INPUTRC": "/dev/null"}

@@ -72,7 +72,7 @@ def phases(stderr: str) -> list[str]:
 
 def phase_line(stderr: str, phase: str) -> str:
     lines = [line for line in narration(stderr) if phase in line.lower()]
-    assert lines, f"{phase!r} was not told in {narration(stderr)!r}"
+    assert lines, f"{phase!r} is not in {narration(stderr)!r}"
     return lines[0]
 
 
@@ -93,7 +93,7 @@ def summary(stderr: str) -> dict[str, float]:
     lines = [line for line in stderr.splitlines() if line.strip() and not line.startswith("→ ")]
     last = lines[-1] if lines else ""
     match = _SUMMARY.match(last)
-    assert match, f"the last line is no summary: {last!r}"
+    assert match, f"the last line is not a summary: {last!r}"
     return {name: float(value) for name, value in match.groupdict().items()}
 
 
@@ -101,7 +101,7 @@ def memory_needs(stderr: str) -> dict[str, int]:
     """Return the numbers of the worker preflight: required, free, and size or weights."""
     line = next(line for line in narration(stderr) if "worker preflight: memory" in line)
     match = _NEEDS.search(line)
-    assert match, f"no arithmetic in {line!r}"
+    assert match, f"no memory arithmetic in {line!r}"
     return {name: int(value) for name, value in match.groupdict().items() if value}
 
 
@@ -116,7 +116,7 @@ def memory_amounts(stderr: str) -> dict[str, int | str]:
 def wait_for_line(run: Run, words: str, within: float) -> list[str]:
     """Return the lines of narration and errors, once one of them contains these words."""
     return wait_until(
-        f"{words!r} to be told",
+        f"{words!r} on standard error",
         lambda: [*narration(run.stderr.text), *_errors(run.stderr.text)],
         within,
         lambda lines: any(words in line for line in lines) or not run.running,
@@ -203,7 +203,7 @@ def complaints(refusal: Outcome, code: str, words: str) -> list[str]:
     text = refusal.text.lower()
     faults = {
         f"exit code {refusal.exit_code}": refusal.exit_code != 1,
-        f"told {refusal.codes}, not {code}": refusal.codes != [code],
+        f"the error {refusal.codes}, not {code}": refusal.codes != [code],
         f"does not say {words!r}": words.lower() not in text,
         "no next step": not next_steps(refusal.text),
         "a traceback": "traceback" in text,

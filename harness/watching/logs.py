@@ -21,7 +21,7 @@ def shown(stdout: str) -> list[tuple[str, str]]:
     for line in stdout[: stdout.rfind("\n") + 1].split("\n")[:-1]:
         match = _SHOWN.match(line)
         if match is None:
-            raise ValueError(f"nobody has written {line!r}")
+            raise ValueError(f"no source for the line {line!r}")
         found.append((match["source"], match["line"]))
     return found
 
@@ -82,29 +82,29 @@ def cycle_workers(world: World, times: int) -> None:
         assert ended.wait(within=30) == 0, ended.stderr.text
 
 
-_MARK = re.compile(r"^  correlation id: ([0-9a-f]{16})$", re.MULTILINE)
-_TRAIL = re.compile(r"^\[debug\] (.*)$", re.MULTILINE)
+_CORRELATION_ID = re.compile(r"^  correlation id: ([0-9a-f]{16})$", re.MULTILINE)
+_DEBUG = re.compile(r"^\[debug\] (.*)$", re.MULTILINE)
 
 
 def correlation_ids(text: str) -> list[str]:
     """Return the correlation ids that are shown to the user."""
-    return _MARK.findall(text)
+    return _CORRELATION_ID.findall(text)
 
 
 def last_correlation_id(stderr: str) -> str:
     """Return the id with which an error ends."""
     lines = stderr.rstrip().splitlines()
-    found = _MARK.match(lines[-1]) if lines else None
+    found = _CORRELATION_ID.match(lines[-1]) if lines else None
     assert found, f"standard error does not end with a correlation id: {stderr!r}"
     return found[1]
 
 
-def lines_with_id(world: World, program: str, mark: str) -> list[str]:
+def lines_with_id(world: World, program: str, correlation_id: str) -> list[str]:
     """Return the lines of a program's logs that carry this id."""
     folder = world.home / ".rbee" / "logs"
     files = list(folder.glob(f"{program}*.log"))
     assert files, f"no log of {program} in {folder}"
-    return [line for file in files for line in _lines(file) if f"[{mark}]" in line]
+    return [line for file in files for line in _lines(file) if f"[{correlation_id}]" in line]
 
 
 def _lines(file: Path) -> list[str]:
@@ -113,7 +113,7 @@ def _lines(file: Path) -> list[str]:
 
 def debug_lines(stderr: str) -> list[str]:
     """Return what --debug added."""
-    return _TRAIL.findall(stderr)
+    return _DEBUG.findall(stderr)
 
 
 def has_request(lines: Iterable[str], request: str) -> bool:

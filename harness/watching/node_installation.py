@@ -87,7 +87,7 @@ def share_pip_cache(node: Node) -> None:
     node.extra_environment |= {
         name: value for name, value in os.environ.items() if name.startswith("PIP_")
     }
-    node.extra_environment["PIP_NO_COMPILE"] = "1"  # a third of the time
+    node.extra_environment["PIP_NO_COMPILE"] = "1"  # takes a third of the time
 
 
 def make_offline(node: Node) -> None:

@@ -36,7 +36,7 @@ class ErrorReply:
 
 
 def error_of(reply: Reply) -> ErrorReply:
-    assert reply.status >= 400, f"no error: {reply.status} {reply.body[:500]!r}"
+    assert reply.status >= 400, f"not an error: {reply.status} {reply.body[:500]!r}"
     return ErrorReply(reply.status, reply.headers, _envelope(reply.json))
 
 
@@ -51,9 +51,9 @@ def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
 
 
 def _envelope(body: Any) -> dict[str, Any]:
-    assert set(body) == {"error"}, f"not the envelope: {body}"
+    assert set(body) == {"error"}, f"not the error envelope: {body}"
     error = dict(body["error"])
-    assert {"code", "message", "details"} <= set(error), f"not the envelope: {body}"
+    assert {"code", "message", "details"} <= set(error), f"not the error envelope: {body}"
     return error
 
 
@@ -81,7 +81,7 @@ def embeddings(reply: Reply) -> Embeddings:
     body = reply.json
     assert set(body) == {"object", "model", "data", "usage"}, set(body)
     assert body["object"] == "list", body["object"]
-    assert body["model"], "it does not say which model"
+    assert body["model"], "the reply does not name the model"
     for item in body["data"]:
         assert set(item) == {"object", "index", "embedding"}, set(item)
         assert item["object"] == "embedding", item["object"]
@@ -103,7 +103,7 @@ class Metrics:
         for line in text.splitlines():
             if line and not line.startswith("#"):
                 match = _SAMPLE.match(line)
-                assert match, f"no sample of Prometheus: {line!r}"
+                assert match, f"not a Prometheus sample: {line!r}"
                 labels = frozenset(_LABEL.findall(match["labels"] or ""))
                 self._samples[match["name"], labels] = float(match["value"])
 

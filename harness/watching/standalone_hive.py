@@ -5,7 +5,6 @@ An operator's on another node, and one whose lifeline the harness holds in the p
 
 import json
 import os
-import secrets
 import time
 from typing import Any
 
@@ -67,10 +66,7 @@ class StandaloneHive:
 def start_owned_hive(world: World, **secret: str) -> Run:
     """Start a hive whose lifeline the harness holds; `secret` goes into its first line. The hive
     asks for the world's key."""
-    if not world.key_file.exists():
-        world.key_file.parent.mkdir(mode=0o700, exist_ok=True)
-        world.key_file.write_text(secrets.token_urlsafe(32) + "\n")
-        world.key_file.chmod(0o600)
+    world.ensure_key()
     owner = {
         "program": "queen-rbee",
         "pid": os.getpid(),

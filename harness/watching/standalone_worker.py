@@ -5,7 +5,6 @@ Also a listener for its ready callback, and prompts of a given length.
 
 import json
 import random
-import secrets
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,8 +26,7 @@ class StandaloneWorker:
         self._world = world
         host = world.network.address(8)
         self.url = f"http://{host}:8001"
-        if not world.key_file.exists():
-            _write_key(world)
+        world.ensure_key()
         self.run = world.start_daemon(
             f"llm-worker-rbee --model {bundled_path()} --host {host} --port 8001"
             f" --api-key-file {world.key_file} {flags}"
@@ -115,12 +113,6 @@ def tokens_between(stream: EventStream, began: float, ended: float) -> int:
 def now() -> float:
     """The time on the clock that stamps events."""
     return time.monotonic()
-
-
-def _write_key(world: World) -> None:
-    world.key_file.parent.mkdir(mode=0o700, exist_ok=True)
-    world.key_file.touch(mode=0o600)
-    world.key_file.write_text(secrets.token_urlsafe(32) + "\n")
 
 
 _WORDS = (

@@ -31,21 +31,21 @@ class Unit:
         self._world = world
         self._run: Run | None = None
 
-    def _said(self, key: str) -> str:
+    def _setting(self, key: str) -> str:
         (found,) = re.findall(rf"^{key}=(.*)$", self.file.read_text(), re.MULTILINE)
         return str(found)
 
     @property
     def stop_s(self) -> float:
-        return float(self._said("TimeoutStopSec"))
+        return float(self._setting("TimeoutStopSec"))
 
     def start(self) -> None:
         """Type=exec, until it listens. Its environment is as small as a service's."""
-        assert self._said("Type") == "exec", self._said("Type")
+        assert self._setting("Type") == "exec", self._setting("Type")
         world = self._world
         mark = {key: world.environment()[key] for key in ("HOME", "TMPDIR", "HARNESS_WORLD")}
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **mark}
-        argv = shlex.split(self._said("ExecStart"))
+        argv = shlex.split(self._setting("ExecStart"))
         name = f"{len(world.runs) + 1:02}-{self.name}"
         self._run = Run(argv, {**environment, _MARK: self.name}, world.evidence.folder, name)
         world.runs.append(self._run)
@@ -55,20 +55,20 @@ class Unit:
 
     def stop(self) -> int:
         """Return the exit code; `killed` are the processes that were still alive after TERM."""
-        assert self._said("KillMode") == "mixed", self._said("KillMode")
+        assert self._setting("KillMode") == "mixed", self._setting("KillMode")
         assert self._run
         self._run.send(signal.SIGTERM)
         deadline = time.monotonic() + self.stop_s
         with contextlib.suppress(NeverHappenedError):
-            wait_until(f"{self.name} to end", lambda: not self._run_lives(), self.stop_s)
-        assert time.monotonic() < deadline or self._run_lives()
+            wait_until(f"{self.name} to end", lambda: not self._is_running(), self.stop_s)
+        assert time.monotonic() < deadline or self._is_running()
         left = self._group()
         self.killed = [" ".join(process.cmdline()) for process in left]
         for process in left:
             process.kill()
         return self._run.wait(within=5)
 
-    def _run_lives(self) -> bool:
+    def _is_running(self) -> bool:
         return self._run is not None and self._run.running
 
     def _group(self) -> list[psutil.Process]:

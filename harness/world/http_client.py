@@ -126,7 +126,7 @@ class EventStream:
         except (OSError, http.client.HTTPException):
             return
         except (AttributeError, ValueError):
-            # http.client's own when it is closed under a reader; otherwise the stream's.
+            # http.client raises these if it is closed while it reads; otherwise the stream is bad.
             if not self._closing:
                 raise
 

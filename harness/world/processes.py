@@ -118,7 +118,7 @@ def has_sigterm(process: psutil.Process) -> bool:
 
 def wait_for_sigterm(process: psutil.Process, within: float) -> float:
     """Return the moment, on the clock that stamps events."""
-    wait_until(f"pid {process.pid} to be told to end", lambda: has_sigterm(process), within)
+    wait_until(f"pid {process.pid} to be sent SIGTERM", lambda: has_sigterm(process), within)
     return time.monotonic()
 
 

@@ -80,7 +80,7 @@ class World:
         self.tmp.mkdir()
         self.config = self.home / ".config" / "rbee" / "config.toml"
         self.extra_environment: dict[str, str] = {}
-        self.command_prefix: list[str] = []  # the words of another user, or of a mount namespace
+        self.command_prefix: list[str] = []  # runs commands as another user or in a mount namespace
         self.runs: list[Run] = []
         self.expected_daemons: set[int] = set()
         self._sessions: set[int] = set()
@@ -101,7 +101,7 @@ class World:
                 self.settings.setdefault(role, {})["command"] = command
         settings.write(self.config, self.settings)
 
-    # What it is made of
+    # What it consists of
 
     @property
     def queen_url(self) -> str:
@@ -183,7 +183,14 @@ class World:
             found[f"{name} fingerprint"] = node.fingerprint
         return found
 
-    # What happens in it
+    def ensure_key(self) -> None:
+        """Write an API key, as the first daemon would, unless there is one."""
+        if not self.key_file.exists():
+            self.key_file.parent.mkdir(mode=0o700, exist_ok=True)
+            self.key_file.touch(mode=0o600)
+            self.key_file.write_text(secrets.token_urlsafe(32) + "\n")
+
+    # Starting and calling programs
 
     def start(
         self, line: str, stdin: str | None = None, more: Sequence[str] = (), held: bool = False
@@ -251,7 +258,7 @@ class World:
         (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
         return file.read_text(encoding="utf-8", errors="replace")
 
-    # What lives in it
+    # Its processes
 
     def processes(self) -> list[psutil.Process]:
         return processes.of_world(self.id, self._sessions)
@@ -272,7 +279,7 @@ class World:
             lambda alive: not alive,
         )
 
-    # How it ends
+    # Its end
 
     def end(self, judge: bool) -> None:
         """Stop what was started to last, then check that nothing else is left; without `judge`

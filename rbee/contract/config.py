@@ -84,7 +84,9 @@ class HiveSection(_Section, frozen=True):
     ] = 30
     health_misses: Annotated[
         int,
-        Meta(ge=1, le=100, description="Stop a worker after this many missed health checks."),
+        Meta(
+            ge=1, le=100, description="Stop a worker that misses this many health checks in a row."
+        ),
     ] = 3
     loading_stall_s: Annotated[
         Seconds,

@@ -10,7 +10,6 @@ from rbee.queen import routes
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.nodes.health import Health
-from rbee.queen.nodes.hive_commands import Hives
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.models import NodeModels
@@ -53,22 +52,21 @@ def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
     app = server.application(life)
     app[routes.HOLDS] = Holds(life)
     app[routes.EVENTS] = Broadcast()
-    directory = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
-    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], directory)
-    app[routes.HEALTH] = Health(app[routes.NODES], config)
+    registry = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
+    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], registry)
+    app[routes.HEALTH] = Health(app[routes.NODES])
     app[routes.MEMBERSHIP] = Membership(app[routes.NODES], config)
     app[routes.INSTALLER] = Installer(app[routes.NODES], config)
-    app[routes.HIVES] = Hives(app[routes.NODES])
     app[routes.MODELS] = NodeModels(app[routes.NODES])
     app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES])
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app[routes.TASKS] = Tasks(config, app[routes.NODES])
-    app.on_startup.append(lambda _: directory.open())
+    app.on_startup.append(lambda _: registry.open())
     if life.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
         app.on_startup.append(lambda _: app[routes.NODES].discover(within_s=0))
     # Not sooner: what answers until the end still writes.
-    app.on_cleanup.append(lambda _: directory.close())
+    app.on_cleanup.append(lambda _: registry.close())
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     return app

@@ -35,7 +35,6 @@ from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, Wor
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.nodes.health import Health
-from rbee.queen.nodes.hive_commands import Hives
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.models import NodeModels
@@ -50,7 +49,6 @@ NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
 HEALTH: web.AppKey[Health] = web.AppKey("checking", Health)
 MEMBERSHIP: web.AppKey[Membership] = web.AppKey("joining", Membership)
 INSTALLER: web.AppKey[Installer] = web.AppKey("installs", Installer)
-HIVES: web.AppKey[Hives] = web.AppKey("hives", Hives)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 WORKERS: web.AppKey[NodeWorkers] = web.AppKey("workers", NodeWorkers)
 LOGS: web.AppKey[NodeLogs] = web.AppKey("logs", NodeLogs)
@@ -166,7 +164,7 @@ async def _nodes(request: web.Request, _: ep.Nothing) -> NodeRows:
 
 
 async def _check_nodes(request: web.Request, _: ep.Nothing) -> NodeChecks:
-    return await request.app[HEALTH].all()
+    return await request.app[HEALTH].check_all()
 
 
 async def _remove_node(request: web.Request, message: NodeNamed) -> NodeChanged:
@@ -182,15 +180,15 @@ async def _reload_nodes(request: web.Request, _: ep.Nothing) -> NodeChanged:
 
 
 def _start_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:
-    return request.app[HIVES].start(message.node)
+    return request.app[NODES].start_hive(message.node)
 
 
 def _stop_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:
-    return request.app[HIVES].stop(message.node)
+    return request.app[NODES].stop_hive(message.node)
 
 
 async def _hives(request: web.Request, _: ep.Nothing) -> HiveStatuses:
-    return await request.app[HIVES].statuses(request.query.get("node"))
+    return await request.app[NODES].statuses(request.query.get("node"))
 
 
 def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -82,7 +82,7 @@ class HubServer:
 
         class Server(ThreadingHTTPServer):
             def handle_error(self, *_: Any) -> None:
-                """A client that goes is no news."""
+                """A client that goes is no event."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

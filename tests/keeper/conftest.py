@@ -1,4 +1,4 @@
-"""A queen that answers as she is told, on a real port, and the keeper's command line before her."""
+"""A fake queen on a real port, and the keeper's command line to ask it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FakeQueen:
     a list of those lists, one for each time. `asked` is what came: path, query, body."""
 
     def __init__(self) -> None:
-        # The process that she says she is: a shutdown ends it.
+        # The process that it claims to be; a shutdown ends it.
         self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         self.lifetime: Lifetime = "persistent"
         self.last_words: list[Event] = []
@@ -51,7 +51,7 @@ class FakeQueen:
         self.replies[endpoint.path] = list(replies)
 
     def paths(self) -> list[str]:
-        """What was asked, but for her health."""
+        """What was asked, except for its health."""
         return [path for path, _, _ in self.asked if path != ep.QUEEN_HEALTH.path]
 
     def body(self, endpoint: Endpoint[Any, Any]) -> Any:
@@ -145,8 +145,8 @@ def _json(found: Any, status: int = 200) -> web.Response:
 
 
 @pytest.fixture
-def lady(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueen]:
-    """A queen who lasts, at the address that the keeper looks at."""
+def fake_queen(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeQueen]:
+    """A persistent queen at the address that the keeper uses."""
     one = FakeQueen()
     monkeypatch.setenv("RBEE_QUEEN_URL", one.url)
     monkeypatch.setenv("RBEE_TIMES_GRACE_S", "1")

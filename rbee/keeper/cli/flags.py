@@ -88,7 +88,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 as_events = click.option(
     "--json", "as_events", is_flag=True, help="Print each event as a line of JSON."
 )
-quiet = click.option("--quiet", is_flag=True, help="Don't narrate.")
+quiet = click.option("--quiet", is_flag=True, help="Don't show what rbee is doing.")
 port = click.IntRange(1, 65535)
 
 
@@ -107,7 +107,7 @@ def _debug_option() -> click.Option:
         is_flag=True,
         expose_value=False,
         callback=_turn_on_debug,
-        help="Show every request and its time; for an error also logs and traceback.",
+        help="Show every request and its time; on an error also logs and traceback.",
     )
 
 

@@ -12,15 +12,19 @@ from rbee.keeper.cli import flags
 @click.command()
 @click.option("--prompt", "-p", help="The prompt; - reads it from standard input.")
 @flags.file_option(
-    "--prompt-file", "-f", help="Read the prompt from a file; with --prompt, append the file."
+    "--prompt-file", "-f", help="Read the prompt from a file; with --prompt, add it below."
 )
 @click.option("--system", help="Instructions for the model, sent before everything else.")
 @click.option("--interactive", "-i", is_flag=True, help="Chat: ask several questions in a row.")
 @flags.model_option(help="The model [default: config, else the bundled one].")
 @flags.node_option(help="The machine that answers [default: the queen chooses].")
 @click.option("--max-tokens", type=int, help="Generate at most this many tokens [default: 512].")
-@click.option("--temperature", type=float, help="Randomness; 0 takes the top token [default: 0.7].")
-@click.option("--top-p", type=float, help="Sample from the top tokens up to this total [0.95].")
+@click.option(
+    "--temperature", type=float, help="Randomness; 0 always takes the top token [default: 0.7]."
+)
+@click.option(
+    "--top-p", type=float, help="Sample from the top tokens up to this probability in total [0.95]."
+)
 @click.option("--top-k", type=int, help="Sample from this many top tokens; 0 is all [default: 40].")
 @click.option(
     "--min-p",
@@ -28,11 +32,13 @@ from rbee.keeper.cli import flags
     help="Drop tokens below this fraction of the top token's probability [0.05].",
 )
 @click.option("--repeat-penalty", type=float, help="Above 1, repeat less [default: 1].")
-@click.option("--seed", type=int, help="Sample with this seed: the same seed, the same answer.")
-@click.option("--stop", multiple=True, help="Stop before this text; may be given four times.")
-@click.option("--ignore-eos", is_flag=True, help="Don't stop before --max-tokens.")
-@click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 for ever.")
-@click.option("--backend", help="cpu, cuda, metal … [default: the best one there].")
+@click.option("--seed", type=int, help="The same seed gives the same answer.")
+@click.option("--stop", multiple=True, help="Stop before this text; may be given up to four times.")
+@click.option(
+    "--ignore-eos", is_flag=True, help="Go on to --max-tokens, past the end of the answer."
+)
+@click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 (forever).")
+@click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
 @click.option("--device", type=int, help="The number of the backend's device.")
 @click.option("--force", is_flag=True, help="Load the model even if it may not fit in memory.")
 @click.option("--explain", is_flag=True, help="Say why the queen chose this node.")

@@ -13,7 +13,7 @@ def models() -> None:
 
     \b
     A MODEL is written as
-        hf:owner/repo                 rbee chooses a quantization, Q4_K_M if there
+        hf:owner/repo                 rbee chooses a quantization, Q4_K_M if possible
         hf:owner/repo:Q8_0            this quantization
         hf:owner/repo/path/file.gguf  this file
     or as an alias of the config file.

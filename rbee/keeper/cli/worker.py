@@ -31,7 +31,7 @@ def workers() -> None:
 @worker.command()
 @flags.some_node
 @flags.model_option(required=True, help="The model to load.")
-@click.option("--backend", help="cpu, cuda, metal … [default: the best one there].")
+@click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
 @click.option("--device", type=int, help="The number of the backend's device.")
 @click.option("--slots", type=int, help="How many answers at once [default: config].")
 @click.option("--context", type=int, help="Tokens that all slots share [default: config].")
@@ -109,7 +109,7 @@ for _command in (stop, list_, health):
     show_default=True,
     help="Show this many of the last lines.",
 )
-@click.option("--json", "as_events", is_flag=True, help="Print each line as a line of JSON.")
+@click.option("--json", "as_events", is_flag=True, help="Print each log line as JSON.")
 @flags.quiet
 def logs(**given: object) -> None:
     """Show the log of a node's hive and workers.

@@ -15,8 +15,7 @@ from rbee.contract.events import Event, Narration
 from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, WorkerGone
 from rbee.keeper.commands.runner import command
-from rbee.keeper.session.queen import PROGRAM, Queen
-from rbee.keeper.session.unresponsive_queen import end_unresponsive, find_unresponsive
+from rbee.keeper.session.queen import PROGRAM, Queen, end_unresponsive, find_unresponsive
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime.cancellation import stop as end_task
 from rbee.runtime.screen import Screen

@@ -1,5 +1,5 @@
 """People have rbee installed on nodes: one installation at a time on each, and what is found
-afterwards is kept."""
+afterwards is kept in the registry."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import msgspec
 from rbee.contract.config import Config
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.events import Event
+from rbee.contract.nodes import Detected
 from rbee.contract.registry import InstallNode
 from rbee.queen.install.installation import install
 from rbee.queen.install.plan import Installation, folder_of
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.nodes.ssh_host import SshHost, site
 from rbee.runtime.event_queue import Outlet, told
 from rbee.runtime.narration import Narrator
 
 
 class Installer:
-    """By the names of their nodes."""
+    """By the names of the nodes."""
 
     def __init__(self, nodes: Nodes, config: Config) -> None:
         self._nodes = nodes
@@ -31,18 +31,14 @@ class Installer:
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def start(self, asked: InstallNode) -> AsyncIterator[Event | None]:
-        """Told step by step. A reader that leaves ends it; what was there before stays in use."""
-        return told(lambda outlet: self._install(asked, outlet))
+        """Narrated step by step. A reader that leaves cancels it, and what was installed before
+        stays in use."""
+        return told(lambda queue: self._install(asked, queue))
 
-    async def _install(self, asked: InstallNode, outlet: Outlet) -> None:
-        registry = self._nodes.registry
-        row = registry.find(asked.node_name)
+    async def _install(self, asked: InstallNode, queue: Outlet) -> None:
+        row = self._nodes.registry.find(asked.node_name)
         name = row.node_name
-        place = site(row, self._config)
-        if not isinstance(place, SshHost):
-            reason = f"{name} is not reached by SSH: install rbee there by hand"
-            raise InvalidRequest.of("node_name", "a node with SSH", reason, name)
-        say = Narrator(outlet.tell, name).say
+        say = Narrator(queue.tell, name).say
         wanted = Installation(
             node=name,
             folder=folder_of(self._config.remote.git_repo_dir, row.install_path),
@@ -51,19 +47,25 @@ class Installer:
             wheel=asked.wheel,
             backend=asked.backend,
         )
-        turn = self._turns[name]
-        if turn.locked():
-            say("queen-rbee", "⏱️", f"another installation on {name} is under way: waiting for it")
-        try:
+        async with self._nodes.hive(name).use_host() as host:
+            if host.remote is None:
+                message = f"{name} is not reached over SSH: install rbee on that machine"
+                raise InvalidRequest.of("node_name", "a node with SSH", message, name)
+            turn = self._turns[name]
+            if turn.locked():
+                waiting = f"another installation on {name} is in progress: waiting for it"
+                say("queen-rbee", "⏱️", waiting)
             async with turn:
-                found = await install(place.ssh, wanted, say)
-        finally:
-            await place.close()
-        known = registry.get(name)
-        if known is not None:
-            row = msgspec.structs.replace(
-                known, status="reachable", last_error=None, last_connected_unix=int(time.time())
-            )
-            if (now := found.detected) is not None:
-                row = msgspec.structs.replace(row, backends=now.backends, devices=now.devices)
-            await registry.put(row)
+                installed = await install(host.remote, wanted, say)
+        await self._note(name, installed.detected)
+
+    async def _note(self, name: str, detected: Detected | None) -> None:
+        row = self._nodes.registry.get(name)
+        if row is None:  # removed meanwhile
+            return
+        row = msgspec.structs.replace(
+            row, status="reachable", last_error=None, last_connected_unix=int(time.time())
+        )
+        if detected is not None:
+            row = msgspec.structs.replace(row, backends=detected.backends, devices=detected.devices)
+        await self._nodes.registry.put(row)

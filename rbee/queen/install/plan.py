@@ -1,5 +1,5 @@
-"""How rbee comes to a node: into which folder, from where, with which words to pip; and what stands
-against it, told before anything is changed.
+"""Decide how rbee is installed on a node: into which folder, from where, with which pip
+arguments; and why it can't be, before anything is changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_FOLDER = "~/rbee"
 OLDEST = (3, 11)
 _NEWEST = (3, 13)
 _CMAKE = {"cuda": "-DGGML_CUDA=on", "metal": "-DGGML_METAL=on", "vulkan": "-DGGML_VULKAN=on"}
-# What a backend's build wants beside a compiler, and where it comes from.
+# What a backend's build needs beside a compiler, and where it comes from.
 _KITS = {
     "cuda": ("nvcc", "Install NVIDIA's CUDA toolkit there; its bin folder must be on PATH."),
     "vulkan": ("glslc", "Install the Vulkan SDK there: sudo apt install libvulkan-dev glslc"),
@@ -31,7 +31,8 @@ _BRANCH = re.compile(r"[^\s~^:?*\[\\+-][^\s~^:?*\[\\]*")
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted. `folder` as `folder_of` says; `backend` None: as it was there, else plain."""
+    """What is wanted. `folder` as `folder_of` says; `backend` None: as it was before, else whatever
+    pip installs."""
 
     node: str
     folder: str = DEFAULT_FOLDER
@@ -42,20 +43,20 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Installed(msgspec.Struct, frozen=True):
-    """What is there now. `folder` is absolute there; `detected` None where it could not be told."""
+    """What is there now. `folder` is absolute there; `detected` is None if that failed."""
 
     version: str
     folder: str
     detected: Detected | None
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node says before anything is changed.
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on the node before anything is changed.
 
-    `venv`: Python can make environments with pip in them. `tools`: which of those that are looked
-    for are there. `prebuilt`: pip may find llama.cpp compiled. `others`: what else is in the
-    folder. `by_hand`: somebody else made the `.venv` in it. `changes` and `unpushed` are the
-    person's own work in the clone, `backend` is what llama.cpp was built for last time.
+    `venv`: Python can make environments with pip in them. `tools`: which of the build tools are
+    there. `prebuilt`: pip may find llama.cpp compiled. `others`: what else is in the folder.
+    `foreign_venv`: somebody else made the `.venv` in it. `changes` and `unpushed` are the person's
+    own work in the clone, `backend` is what llama.cpp was built for last time.
     """
 
     folder: str
@@ -65,7 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     prebuilt: bool
     others: list[str]
     clone: bool
-    by_hand: bool
+    foreign_venv: bool
     backend: str | None = None
     origin: str = ""
     changes: list[str] = []
@@ -92,7 +93,7 @@ def folder_of(git_repo_dir: str | None, install_path: str | None) -> str:
 
 
 def check(wanted: Installation) -> None:
-    """Whether it can be done at all. Raises INVALID_REQUEST."""
+    """Whether it is possible at all. Raises INVALID_REQUEST."""
     if wanted.wheel:
         return
     if wanted.git_repo_url is None:
@@ -105,13 +106,13 @@ def check(wanted: Installation) -> None:
         )
     if not _BRANCH.fullmatch(wanted.git_branch):
         raise InvalidRequest.of(
-            "git_branch", "pattern", "This is no name of a branch", wanted.git_branch
+            "git_branch", "pattern", "This is not the name of a branch", wanted.git_branch
         )
 
 
 def python_names(own: tuple[int, int] | None) -> list[str]:
-    """The commands to try, the best first. `own` is preferred: the version that wheels from here
-    are for."""
+    """The commands to try, the best first. `own` is preferred: the version that the wheels from
+    this machine are for."""
     versions = [(3, minor) for minor in range(_NEWEST[1], OLDEST[1] - 1, -1)]
     if own is not None:
         versions = [own, *(version for version in versions if version != own)]
@@ -136,78 +137,80 @@ def choose_python(node: str, found: Sequence[FoundPython]) -> FoundPython:
 
 
 def refusal(
-    wanted: Installation, facts: Facts, python: FoundPython, whole: bool
+    wanted: Installation, survey: Survey, python: FoundPython, whole: bool
 ) -> RbeeError | None:
-    """What stands against it. `whole`: every package is sent, and nothing is compiled there."""
-    node, folder, backend = wanted.node, facts.folder, backend_of(wanted, facts)
+    """Why it can't be installed; None if it can. `whole`: every package is sent, and nothing is
+    compiled there."""
+    node, folder, backend = wanted.node, survey.folder, backend_of(wanted, survey)
 
     def lacks(program: str, reason: str, hint: str) -> ProgramFailed:
-        told = f"rbee can't be installed on {node}: {reason}."
+        message = f"rbee can't be installed on {node}: {reason}."
         return ProgramFailed(
-            told, program=program, reason=reason, hint=f"{hint} Nothing was changed."
+            message, program=program, reason=reason, hint=f"{hint} Nothing was changed."
         )
 
-    if facts.others or facts.by_hand:
-        held = ", ".join(facts.others) or "a virtual environment in .venv that somebody made"
+    if survey.others or survey.foreign_venv:
+        held = ", ".join(survey.others) or "a virtual environment in .venv that somebody made"
         return InvalidRequest.of(
             "install_path",
             "empty",
             f"{folder} on {node} holds something else ({held}); nothing was changed there",
             folder,
         )
-    if not wanted.wheel and "git" not in facts.tools:
+    if not wanted.wheel and "git" not in survey.tools:
         hint = "Install it there (sudo apt install git), or use --wheel, which needs no git."
         return lacks("git", "git is not installed there", hint)
-    if not wanted.wheel and facts.clone and (found := _not_ours(wanted, facts)):
+    if not wanted.wheel and survey.clone and (found := _why_not_ours(wanted, survey)):
         return lacks("git", *found)
-    if not facts.venv:
+    if not survey.venv:
         package = "python{}.{}-venv".format(*python.version)
         reason = f"its Python {python.release} can't make virtual environments (no ensurepip)"
         hint = f"Install it there: sudo apt install python3-venv (or {package})."
         return lacks("python3", reason, hint)
-    if backend == "metal" and facts.machine.platform != "darwin":
+    if backend == "metal" and survey.machine.platform != "darwin":
         return InvalidRequest.of(
-            "backend", "platform", f"Metal is on Macs only, and {node} is none"
+            "backend", "platform", f"Only Macs have Metal, and {node} is not a Mac"
         )
     for kit, hint in [_KITS[backend]] if backend in _KITS else []:
-        if kit not in facts.tools:
+        if kit not in survey.tools:
             return lacks(kit, f"llama.cpp can't be built for {backend} without {kit}", hint)
-    compiled = backend in _CMAKE or not (whole or facts.prebuilt)
-    if compiled and not facts.compiler:
+    compiled = backend in _CMAKE or not (whole or survey.prebuilt)
+    if compiled and not survey.compiler:
         hint = "Install one there: sudo apt install build-essential, or xcode-select --install."
         return lacks("c++", "llama.cpp is compiled there, and there is no C and C++ compiler", hint)
     return None
 
 
-def _not_ours(wanted: Installation, facts: Facts) -> tuple[str, str] | None:
-    """Why the clone is not to be touched, and what to do about it."""
-    there = f"{facts.folder} on {wanted.node}"
-    if facts.origin != wanted.git_repo_url:
-        known = redacted(facts.origin) or "something else"
+def _why_not_ours(wanted: Installation, survey: Survey) -> tuple[str, str] | None:
+    """Why the clone must not be touched, and what to do about it."""
+    there = f"{survey.folder} on {wanted.node}"
+    if survey.origin != wanted.git_repo_url:
+        known = redacted(survey.origin) or "something else"
         return f"{there} is a clone of {known}", "Move it away, or choose another install_path."
-    if facts.changes:
-        files = ", ".join(change[3:] for change in facts.changes)
+    if survey.changes:
+        files = ", ".join(change[3:] for change in survey.changes)
         return f"{there} has changes that are not committed ({files})", "Commit or stash them."
-    if facts.unpushed:
-        return f"{there} has {facts.unpushed} commits that are nowhere else", "Push them."
+    if survey.unpushed:
+        return f"{there} has {survey.unpushed} commits that are nowhere else", "Push them."
     return None
 
 
-def backend_of(wanted: Installation, facts: Facts) -> str | None:
-    """What llama.cpp is built for: an upgrade keeps what was asked for once."""
-    return wanted.backend or facts.backend
+def backend_of(wanted: Installation, survey: Survey) -> str | None:
+    """What llama.cpp is built for: an upgrade keeps what was chosen before."""
+    return wanted.backend or survey.backend
 
 
 def cmake_arguments(backend: str | None) -> str:
     return _CMAKE.get(backend or "", "")
 
 
-def pip_words(
+def pip_arguments(
     what: str, backend: str | None, *, sent: bool = False, whole: bool = False
 ) -> list[str]:
-    """What pip is told to install. `sent`: wheels are in its folder; `whole`: all that it needs.
+    """The arguments with which pip installs `what`. `sent`: wheels are in its folder; `whole`: all
+    that it needs.
 
-    A build for a backend takes no llama.cpp that pip has built before: it was for another one.
+    A build for a backend does not use a llama.cpp that pip has built before for another one.
     """
     if backend in _CMAKE:
         own = ["--no-binary", "llama-cpp-python", "--no-cache-dir"]
@@ -217,15 +220,15 @@ def pip_words(
     return ["install", *_QUIET, *own, *links, what]
 
 
-def reason_of(program: str, code: int, said: str) -> str:
-    """Why a program failed there; `code` below zero is the number of a signal."""
+def reason_of(program: str, code: int, output: str) -> str:
+    """Why a program failed there; a negative `code` is the number of a signal."""
     if program == "llama.cpp" and code == -_SIGILL:
         return (
             "llama.cpp was compiled for another processor; `--backend cpu` without `--wheel` "
             "compiles it there"
         )
     how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
-    lines = last_lines(said)
+    lines = last_lines(output)
     return f"{program} {how}" + (f"\n{lines}" if lines else "")
 
 
@@ -235,9 +238,9 @@ def redacted(text: str) -> str:
 
 
 def last_lines(output: str, count: int = 12) -> str:
-    """What a program said last, for a person to read: no colours, no empty lines, no hints of pip's
-    that say nothing of the cause."""
+    """The last lines of a program's output, for a person to read: without colours, empty lines, and
+    pip's hints that say nothing of the cause."""
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "", output)
     lines = [line.rstrip() for line in plain.replace("\r", "\n").splitlines()]
-    telling = [line for line in lines if line and not re.match(r"\s*(note|hint|\[notice\])", line)]
-    return redacted("\n".join(telling[-count:]))
+    useful = [line for line in lines if line and not re.match(r"\s*(note|hint|\[notice\])", line)]
+    return redacted("\n".join(useful[-count:]))

@@ -1,9 +1,10 @@
-"""Wheels made again of what is installed here, to be installed elsewhere without any network.
+"""Wheels made again from what is installed here, to be sent to a node and installed there without
+a network: everything if it runs there, else rbee alone.
 
 An installed package knows its files (RECORD) and all that its wheel said of itself (METADATA,
-WHEEL, entry_points.txt). pip makes the rest anew where it installs: scripts of entry points, byte
-code, INSTALLER, REQUESTED, direct_url.json, so none of these goes in. Of rbee itself the files are
-those of the running package, so that an editable installation is sent as it is, too.
+WHEEL, entry_points.txt). pip makes the rest again where it installs: scripts of entry points, byte
+code, INSTALLER, REQUESTED, direct_url.json, so none of these goes in. The files of rbee itself are
+those of the running package, so that an editable installation is sent as it is.
 """
 
 from __future__ import annotations
@@ -17,21 +18,94 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import product
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 import rbee
+from rbee.contract.errors import ProgramFailed
+from rbee.queen.install.compatibility import Machine, difference
+from rbee.queen.install.on_node.survey import machine
 
 _OWN = "rbee"
-_MADE_ANEW = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
+_MADE_BY_PIP = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 _LLAMA = "llama-cpp-python"
-_FOR_A_CARD = re.compile(r"ggml-(cuda|hip|sycl|vulkan|metal)\.(so|dylib)")
+_GPU_LIBRARY = re.compile(r"ggml-(cuda|hip|sycl|vulkan|metal)\.(so|dylib)")
 
 
 class NoWheelError(Exception):
-    """Of this installation, or of one package in it, no wheel can be made; says why."""
+    """No wheel can be made from this installation, or from one package in it; says why."""
+
+
+class Packed(msgspec.Struct, frozen=True):
+    """The wheels that were made. `whole`: nothing else is needed there; else `why` not."""
+
+    wheels: list[Path]
+    whole: bool
+    why: str = ""
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return sum(path.stat().st_size for path in self.wheels)
+
+
+class Packages:
+    """What is installed on this machine."""
+
+    def make_own(self, folder: Path) -> Path:
+        """The wheel of rbee itself. Raises NoWheelError."""
+        return make_own(folder)
+
+    def make(self, known: Distribution, folder: Path) -> Path:
+        """The wheel of one of the packages that it needs. Raises NoWheelError."""
+        return make(known, folder)
+
+    def llama_gpus(self, known: list[Distribution]) -> list[str]:
+        """The graphics APIs that llama.cpp is built for here."""
+        return llama_gpus(known)
+
+
+def pack(
+    folder: Path, node: str, theirs: Machine, backend: str | None, here: Packages | None = None
+) -> Packed:
+    """Make the wheels in `folder`. Takes seconds, much of it outside of Python.
+
+    Raises PROGRAM_FAILED if rbee was not installed here as a package.
+    """
+    packages = here or Packages()
+    try:
+        own = packages.make_own(folder)
+    except NoWheelError as error:
+        raise ProgramFailed(
+            f"This installation can't be sent to {node}: {error}.",
+            program="rbee",
+            reason=str(error),
+            hint="Install rbee here with pip, or name a repository: setup add-node … --git-repo.",
+        ) from None
+    try:
+        known = closure()
+        why = _why_not(known, packages.llama_gpus(known), theirs, backend)
+        if why is None:
+            return Packed([own, *(packages.make(one, folder) for one in known[1:])], whole=True)
+    except NoWheelError as error:
+        why = str(error)
+    return Packed([own], whole=False, why=why)
+
+
+def _why_not(
+    known: list[Distribution], gpus: list[str], theirs: Machine, backend: str | None
+) -> str | None:
+    """Why what was compiled on this machine can't be used there."""
+    if backend in ("cuda", "metal", "vulkan"):
+        return f"llama.cpp is built there for {backend}"
+    if backend == "cpu" and gpus:
+        return f"llama.cpp is built for {', '.join(gpus)} here"
+    ours = msgspec.convert(machine(), Machine)
+    return difference(ours, theirs, native=is_native(known))
 
 
 def closure(root: str = _OWN) -> list[Distribution]:
-    """What `root` needs here, itself first: its requirements, theirs, and so on, by the markers
-    and extras that hold on this machine. Raises NoWheelError."""
+    """What `root` needs here, itself first: its requirements, theirs, and so on, by the markers and
+    extras that apply on this machine. Raises NoWheelError."""
     from packaging.requirements import Requirement
 
     found: dict[str, Distribution] = {}
@@ -69,7 +143,7 @@ def make_own(folder: Path) -> Path:
                 if path.is_file() and "__pycache__" not in path.parts:
                     wheel.add(f"{_OWN}/{path.relative_to(place).as_posix()}", path.read_bytes())
         metadata = known.read_text("METADATA") or ""
-        # An editable installation may be of another day than its files.
+        # An editable installation may be older than its files.
         metadata = re.sub(r"(?m)^Version: .*$", f"Version: {rbee.__version__}", metadata, count=1)
         for file in known.files or []:
             if "licenses" in file.parts:
@@ -84,8 +158,8 @@ def make_own(folder: Path) -> Path:
 
 
 def make(known: Distribution, folder: Path) -> Path:
-    """The wheel of an installed package. Raises NoWheelError where it was not installed as one, or
-    is not whole any more."""
+    """The wheel of an installed package. Raises NoWheelError if it was not installed from a wheel,
+    or lacks files."""
     name = known.name
     about = known.read_text("WHEEL")
     files = known.files
@@ -98,7 +172,7 @@ def make(known: Distribution, folder: Path) -> Path:
     wheel = _Wheel(folder / f"{stem}-{_tags(about)}.whl", info)
     with wheel:
         for path in files:
-            if path.suffix == ".pyc" or (path.parent.name == info and path.name in _MADE_ANEW):
+            if path.suffix == ".pyc" or (path.parent.name == info and path.name in _MADE_BY_PIP):
                 continue
             inside = _inside(path, stem, {point.name for point in known.entry_points})
             if inside is None:
@@ -118,10 +192,10 @@ def is_native(known: list[Distribution]) -> bool:
     return any(re.search(r"-(linux|native)_", tag) for tag in tags)
 
 
-def cards_of_llama(known: list[Distribution]) -> list[str]:
-    """What llama.cpp was built for here beside the processor, by the names of its libraries."""
+def llama_gpus(known: list[Distribution]) -> list[str]:
+    """The graphics APIs that llama.cpp was built for here, by the names of its libraries."""
     files = [file for one in known if _key(one) == _LLAMA for file in one.files or []]
-    return sorted({match[1] for file in files if (match := _FOR_A_CARD.search(file.name))})
+    return sorted({match[1] for file in files if (match := _GPU_LIBRARY.search(file.name))})
 
 
 def _key(known: Distribution) -> str:
@@ -129,7 +203,7 @@ def _key(known: Distribution) -> str:
 
 
 def _inside(path: PurePosixPath, stem: str, points: set[str]) -> str | None:
-    """Where an installed file stands in its wheel; None for what pip makes anew."""
+    """Where an installed file stands in its wheel; None for what pip makes itself."""
     if path.is_absolute():
         raise NoWheelError(f"{stem} has a file at {path}")
     outside = [part for part in path.parts if part != ".."]
@@ -141,7 +215,7 @@ def _inside(path: PurePosixPath, stem: str, points: set[str]) -> str | None:
 
 
 def _script(source: Path) -> bytes:
-    """pip puts the Python of the place in for `#!python`."""
+    """pip replaces `#!python` with the path of its Python."""
     head, end, rest = source.read_bytes().partition(b"\n")
     return b"#!python" + end + rest if re.match(rb"#!.*python", head) else head + end + rest
 
@@ -162,7 +236,7 @@ def _tags(about: str) -> str:
 
 
 class _Wheel:
-    """A wheel that is written: its files, and at the end the record of them."""
+    """A wheel being written: its files, then their record."""
 
     def __init__(self, path: Path, info: str) -> None:
         self.path = path
@@ -184,7 +258,7 @@ class _Wheel:
         self._write(name, content)
 
     def _write(self, name: str, content: bytes) -> None:
-        entry = zipfile.ZipInfo(name)  # of 1980: what is the same makes the same wheel
+        entry = zipfile.ZipInfo(name)  # dated 1980, so that the same files make the same wheel
         entry.external_attr = 0o100644 << 16
         entry.compress_type = zipfile.ZIP_DEFLATED
         self._zip.writestr(entry, content, compresslevel=1)

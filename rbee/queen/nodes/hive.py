@@ -1,188 +1,382 @@
-"""One node's hive, as the queen has it: found or started when it is wanted, ended if it is hers."""
+"""The hive of one node, as the queen has it: found or started when it is needed, followed while it
+runs, and ended with the queen if the queen started it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import TypeAlias
+import contextlib
+import logging
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Literal, TypeAlias
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError, ShuttingDown
+from rbee.contract.errors import ConnectionTimeout, PortBlocked, RbeeError, ShuttingDown
 from rbee.contract.events import Event
-from rbee.contract.nodes import NodeInfo
-from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
-from rbee.queen.nodes.hive_discovery import check_hive
-from rbee.queen.nodes.hive_link import Link
-from rbee.queen.nodes.hosts import Host, NoHiveError
+from rbee.contract.nodes import HiveGone, NodeInfo
+from rbee.contract.registry import LOCAL
+from rbee.contract.workers import WorkerGone, WorkerRow
+from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
+from rbee.queen.nodes.hive_events import HiveEvents
+from rbee.queen.nodes.hive_state import HiveState, Observation, after
+from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_version
+from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import Breakable
-from rbee.runtime.client import Client
-from rbee.runtime.narration import Narrator
+from rbee.runtime.cancellation import Breakable, stop
+from rbee.runtime.client import Client, address
+from rbee.runtime.log import uncorrelated
+from rbee.runtime.narration import Narrator, Say
 
-Met: TypeAlias = Callable[[NodeInfo | RbeeError | None], None]
+OnContact: TypeAlias = Callable[[NodeInfo | RbeeError | None], None]
+_How: TypeAlias = Literal["ended", "killed", "lost", "left"]
 
-_LIST_WITHIN_S = 5.0
-_LOOK_WITHIN_S = 2.0
+_QUEEN = "queen-rbee"
+_CONTACT_WITHIN_S = 5.0
+_log = logging.getLogger(_QUEEN)
 
 
 class Hive:
-    """A node's hive. `ensure_running` finds or starts it; everything else is asked of it again.
+    """A node's hive. `ensure_running` finds or starts it; everything else asks it again.
 
-    `met` hears whether the node could be reached: with what its hive says of it, if one was asked,
-    or with the error. Its link to the hive is changed by one call at a time.
+    One call at a time changes what is connected. `state` follows the table in `hive_state`.
     """
 
     def __init__(
-        self, host: Host, config: Config, events: Broadcast[Event], met: Met | None = None
+        self,
+        host: Host,
+        config: Config,
+        queen_events: Broadcast[Event],
+        on_contact: OnContact | None = None,
+        *,
+        discover_within_s: float = 2.0,
+        end_within_s: float | None = None,
     ) -> None:
+        """`on_contact` hears whether the node could be reached: what its hive says of it, None if
+        no hive was asked, or the error. `discover_within_s` bounds a look at a machine that may be
+        off, `end_within_s` is how long a hive may take to end."""
         self.node = host.node
         self.host = host
+        # Requests that want the same model get one worker: only one of them starts it.
         self.worker_start_lock = asyncio.Lock()
-        # Why the last look found no hive that may be used; None where there simply is none.
+        # Why no hive may be used here, as last found; None if there simply is none.
         self.last_error: RbeeError | None = None
-        self._link = Link(host, config, events)
-        self._met = met
+        self._config = config
+        self._queen_events = queen_events
+        self._on_contact = on_contact
+        self._discover_within_s = discover_within_s
+        self._end_within_s = 2 * config.times.grace_s + 2 if end_within_s is None else end_within_s
+        self._owner = child.owner(_QUEEN)
+        self._state: HiveState = "absent"
         self._changing = asyncio.Lock()
-        self._ending = False
-        self._doubted = False
         self._work = Breakable()
+        self._events = HiveEvents(host.node, queen_events)
+        self._key = ""
+        self._client: Client | None = None
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+        self._process: HiveProcess | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    # What is known of it
 
     @property
-    def events(self) -> Broadcast[Event]:
-        """What the hive tells from now on."""
-        return self._link.news.events
-
-    async def worker_exit(self, worker_id: str) -> WorkerGone | None:
-        """How a worker ended; None where no word of its end comes within 3 s."""
-        return await self._link.news.gone(worker_id)
-
-    @property
-    def http(self) -> Client:
-        """The hive itself. Only after `ensure_running`."""
-        return self._link.own
-
-    def separate_client(self) -> Client:
-        """A further client for the hive, for a stream that outlasts what is asked beside it."""
-        return self._link.apart()
+    def state(self) -> HiveState:
+        """As it is observed at this moment."""
+        if self._process is not None and not self._process.is_running:
+            return after(self._state, "exited")
+        if self._state == "running" and not self._events.is_followed:
+            return after(self._state, "lost")
+        return self._state
 
     @property
     def is_running(self) -> bool:
-        return self._link.is_up
+        return self.state == "running"
 
     @property
     def is_ours(self) -> bool:
         """Whether this queen started it."""
-        return self._link.is_ours
+        return self._process is not None
+
+    @property
+    def events(self) -> Broadcast[Event]:
+        """What the hive tells from now on."""
+        return self._events.broadcast
+
+    async def worker_exit(self, worker_id: str) -> WorkerGone | None:
+        """How a worker ended; None if the hive does not tell it within 3 s."""
+        return await self._events.worker_exit(worker_id)
+
+    # What is asked of it
+
+    @property
+    def http(self) -> Client:
+        """The client of the hive itself. Raises CONNECTION_TIMEOUT if there is none."""
+        if self._client is None:
+            host, port = self.node, self._config.hive.port
+            raise ConnectionTimeout(host=host, port=port, attempts=1)
+        return self._client
 
     async def client_for(self, url: str) -> Client:
         """A client for a program of this node."""
-        return await self._link.client(url)
+        return self._connect(await self.host.reachable_url(url), self._key)
 
-    async def ensure_running(self, narrator: Narrator) -> None:
-        """Find the node's hive, or start one. Raises why there is none, and SHUTTING_DOWN once
-        the end has begun."""
-        async with self._changing:
-            if self._ending:
-                raise ShuttingDown(f"The hive on {self.node} is ending.")
-            if self.is_running and (not self._doubted or await self._link.answers()):
-                self._doubted = False
-                return
-            if not self.is_running and await self._link.takes_up():
-                return
-            await self._link.close()
-            self._doubted = False
-            try:
-                await self._unless_ending(self._link.attach(narrator.say))
-                await self._meet()
-            except RbeeError as error:
-                await self._link.close()
-                self._tell(error)
-                raise
+    def separate_client(self) -> Client:
+        """Another client of the hive, for a stream that outlasts the requests beside it."""
+        return self._connect(self.http.url, self._key)
 
     async def workers(self) -> list[WorkerRow]:
-        """The workers of this node; none where no hive runs. Raises CONNECTION_TIMEOUT."""
-        if not self.is_running:
+        """The workers of this node; none if no hive runs. Raises CONNECTION_TIMEOUT."""
+        if not self._is_connected:
             return []
-        found: WorkerRows = await self.http.call(ep.HIVE_WORKERS, within_s=_LIST_WITHIN_S)
-        return found.workers
-
-    async def discover(self) -> bool:
-        """Use the hive if one runs there; start none. Whether there is one."""
-        try:
-            async with asyncio.timeout(_LOOK_WITHIN_S):
-                await self._changing.acquire()
-        except TimeoutError:  # somebody is starting it, which may take long where nobody answers
-            return self.is_running
-        try:
-            if not self.is_running and not self._ending and not await self._link.takes_up():
-                await self._unless_ending(self._discover())
-            return self.is_running
-        finally:
-            self._changing.release()
-
-    def suspect(self) -> None:
-        """It did not answer: the next `ensure_running` asks again, and replaces a mute one."""
-        self._doubted = True
+        return (await self.http.call(ep.HIVE_WORKERS)).workers
 
     async def check_version(self) -> str:
         """The hive's version. Raises VERSION_MISMATCH."""
         health = await self.http.call(ep.HIVE_HEALTH)
-        check_hive(self.host, health.version)
+        check_hive_version(self.host, health.version)
         return health.version
 
-    async def stop(self, narrator: Narrator) -> bool:
-        """End the hive in order, whoever started it: a person asks. Whether one ran. Raises what
-        keeps it from being asked, as CONNECTION_TIMEOUT."""
+    # What changes it
+
+    async def ensure_running(self, narrator: Narrator) -> None:
+        """Find the node's hive, or start one. Raises why there is none, and SHUTTING_DOWN once
+        `close` has begun."""
         async with self._changing:
-            if not self.is_running and not await self._link.takes_up():
-                await self._link.close()
-                url = await self.host.ready(narrator.say)
-                await self._link.find(url, narrator.say)
-            there = self.is_running
-            if there:
-                await self._unless_ending(self._link.stop())
-            await self._link.close()
-            return there
+            self._refuse_if_closing()
+            if self.is_running or await self._reconnect():
+                return
+            await self._disconnect()
+            self._observe("wanted")
+            self.last_error = None
+            try:
+                await self._unless_closing(self._find_or_start(narrator.say))
+                await self._report_contact()
+            except RbeeError as error:
+                await self._disconnect()
+                self._fail(error)
+                raise
+            finally:
+                if self._state == "starting":
+                    self._observe("abandoned")
+
+    async def discover(self) -> bool:
+        """Use the hive if one runs; start none. Whether there is one."""
+        try:
+            async with asyncio.timeout(self._discover_within_s):
+                await self._changing.acquire()
+        except TimeoutError:  # somebody starts it, which takes long where nothing answers
+            return self.is_running
+        try:
+            closing = self._state == "draining"
+            if not self.is_running and not closing and not await self._reconnect():
+                await self._unless_closing(self._discover())
+            return self.is_running
+        finally:
+            self._changing.release()
+
+    async def suspect(self) -> None:
+        """A call to it timed out: give it up unless it answers now."""
+        async with self._changing:
+            if self.is_running and not await answers(self.http):
+                await self._disconnect()
+                self._observe("lost")
+
+    async def stop(self, narrator: Narrator) -> bool:
+        """Shut the hive down because a person asks, whoever started it. Whether one ran. Raises
+        why it can't be asked, such as CONNECTION_TIMEOUT."""
+        async with self._changing:
+            self._refuse_if_closing()
+            if not self.is_running and not await self._reconnect():
+                await self._disconnect()
+                url = await self.host.connect(narrator.say)
+                await self._use_found(url, narrator.say)
+            was_running = self.is_running
+            if was_running:
+                await self._unless_closing(shut_down(self.http, self._end_within_s))
+            await self._disconnect()
+            self._observe("not_found")
+            return was_running
 
     async def close(self) -> None:
-        """End the hive in order if this queen started it; one that was found is left alone."""
-        self._ending = self._link.is_ending = True
+        """Shut the hive down if this queen started it, leave it alone if it was found, and close
+        the connection. It can't be used afterwards."""
+        self._observe("closing")
         self._work.break_off()
         async with self._changing:
-            await self._link.end()
+            await self._end()
             await self.host.close()
 
+    @contextlib.asynccontextmanager
+    async def use_host(self) -> AsyncIterator[Host]:
+        """The machine, for work beside the hive. Its connection stays open in the block, and is
+        closed after it if no hive is behind it."""
+        try:
+            with self.host.in_use():
+                yield self.host
+        finally:
+            if not self.is_running and not self._changing.locked():
+                await self.host.close()
+
     def cut_lifeline(self) -> None:
-        """Close the lifeline: the hive and its workers end at once, without grace."""
-        self._link.let_go()
+        """The hive and its workers end at once, without grace."""
+        if self._process is not None:
+            self._process.let_go()
+
+    # How
+
+    @property
+    def _is_connected(self) -> bool:
+        alive = self._process is None or self._process.is_running
+        return alive and self._events.is_followed
+
+    def _observe(self, observation: Observation) -> None:
+        self._state = after(self.state, observation)
+
+    def _fail(self, error: RbeeError) -> None:
+        self._observe("failed")
+        self.last_error = error
+        self._tell_contact(error)
+
+    def _refuse_if_closing(self) -> None:
+        if self._state == "draining":
+            raise ShuttingDown(f"The hive on {self.node} is shutting down.")
+
+    async def _unless_closing(self, work: Coroutine[None, None, None]) -> None:
+        """Do `work`, which may take its time, unless `close` is called."""
+        if not await self._work.do(work):
+            raise ShuttingDown(f"The hive on {self.node} is shutting down.")
+
+    async def _find_or_start(self, say: Say) -> None:
+        url = await self.host.connect(say)
+        if await self._use_found(url, say):
+            return
+        self._process, listening, self._key = await self.host.start_hive(say)
+        check_hive_version(self.host, listening.version)
+        reached = await self.host.reachable_url(listening.url)
+        self._client = self._connect(reached, self._key)
+        self._watching = asyncio.create_task(self._watch(self._process), context=uncorrelated())
+        try:
+            await self._follow_events()
+        except ConnectionTimeout:
+            if self.node == LOCAL:
+                raise
+            host, port = address(reached)
+            raise PortBlocked(host=host, port=port) from None
+
+    async def _use_found(self, url: str, say: Say) -> bool:
+        """Use the hive that answers at `url`, if it may be used; whether there is one."""
+        found = await find_hive(self.host, url, self._connect, self._owner, self._end_within_s, say)
+        if found is None:
+            return False
+        self._client, self._key = found
+        await self._follow_events()
+        return True
 
     async def _discover(self) -> None:
         self.last_error = None
-        await self._link.close()
+        await self._disconnect()
         try:
-            if await self._link.glance(_LOOK_WITHIN_S):
-                await self._meet()
+            if await self._use_found(await self._connect_quickly(), lambda *_: None):
+                await self._report_contact()
                 return
-            self._tell(None)
+            self._observe("not_found")
+            self._tell_contact(None)
         except NoHiveError:
-            pass
+            self._observe("not_found")
         except RbeeError as error:
-            self.last_error = error
-            self._tell(error)
-        await self._link.close()
+            self._fail(error)
+        await self._disconnect()
         await self.host.close()
 
-    async def _unless_ending(self, work: Coroutine[None, None, None]) -> None:
-        """Do `work`, which may take its time, but not beyond the end's beginning."""
-        if not await self._work.do(work):
-            raise ShuttingDown(f"The hive on {self.node} is ending.")
+    async def _connect_quickly(self) -> str:
+        within_s = self._discover_within_s
+        try:
+            async with asyncio.timeout(within_s):
+                return await self.host.connect_once()
+        except TimeoutError:
+            message = f"{self.node} did not answer within {within_s:g} s."
+            port = self._config.hive.port
+            raise ConnectionTimeout(message, host=self.node, port=port, attempts=1) from None
 
-    async def _meet(self) -> None:
-        if self._met is not None:
-            info = await self.http.call(ep.HIVE_NODE, within_s=_LIST_WITHIN_S)
-            self._met(info)
+    async def _follow_events(self) -> None:
+        await self._events.follow(self.http, self._config.times.connect_s)
+        self._observe("connected")
 
-    def _tell(self, outcome: RbeeError | None) -> None:
-        if self._met is not None:
-            self._met(outcome)
+    async def _reconnect(self) -> bool:
+        """Whether the hive that this queen started still answers, though its event stream was lost:
+        it is followed again, and its work goes on."""
+        process = self._process
+        if process is None or not process.is_running or not await self._answers():
+            return False
+        with contextlib.suppress(ConnectionTimeout):
+            await self._events.follow(self.http, self._config.times.connect_s)
+        if self._is_connected:
+            self._observe("connected")
+        return self.is_running
+
+    async def _answers(self) -> bool:
+        return self._client is not None and await answers(self._client)
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            if self._client is None:  # canceled between its start and its first answer
+                self._process.let_go()
+            else:
+                with contextlib.suppress(RbeeError):
+                    await self._client.call(ep.SHUTDOWN)
+            self._tell_gone(_how(await self._process.end(self._end_within_s)))
+        elif self._is_connected:
+            self._tell_gone("left")
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        """Follow nothing, close the client, and kill the hive that this queen started."""
+        await self._events.stop()
+        if self._watching is not None:
+            await stop(self._watching)
+            self._watching = None
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+        if self._process is not None:
+            # Gone, or hung: one that is given up must not live on beside its successor.
+            await self._process.kill()
+            self._process = None
+
+    def _connect(self, url: str, key: str) -> Client:
+        times = self._config.times
+        client = Client(url, key, times.connect_s, times.stream_silence_s)
+        self._clients.add(client)
+        return client
+
+    async def _watch(self, process: HiveProcess) -> None:
+        """When our hive ends, or its connection, nothing of its node is waited for any longer."""
+        code = await process.wait()
+        for client in list(self._clients):
+            client.cut()
+        self._events.cancel()
+        if self._state != "draining":
+            self._observe("exited")
+            how = "its connection is lost" if code is None else f"it ended with code {code}"
+            _log.warning("the hive on %s is gone: %s", self.node, how)
+            self._tell_gone(_how(code))
+
+    async def _report_contact(self) -> None:
+        if self._on_contact is not None:
+            info = await self.http.call(ep.HIVE_NODE, within_s=_CONTACT_WITHIN_S)
+            self._on_contact(info)
+
+    def _tell_contact(self, outcome: RbeeError | None) -> None:
+        if self._on_contact is not None:
+            self._on_contact(outcome)
+
+    def _tell_gone(self, how: _How) -> None:
+        self._queen_events.send(HiveGone(self.node, how, len(self._events.workers)))
+        self._events.workers.clear()
+
+
+def _how(code: int | None) -> _How:
+    if code is None:
+        return "lost"
+    return "ended" if code == 0 else "killed"

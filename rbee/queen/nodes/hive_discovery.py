@@ -1,4 +1,4 @@
-"""Meeting the hive that already runs on a node: whether it may be used."""
+"""Find the hive that runs on a node already, and decide whether this queen may use it."""
 
 from __future__ import annotations
 
@@ -6,44 +6,42 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import InvalidApiKey, RbeeError, VersionMismatch
 from rbee.contract.nodes import NodeInfo, Owner
-from rbee.contract.registry import LOCAL
-from rbee.contract.versions import check, is_older
-from rbee.queen.nodes.hosts import Host
+from rbee.queen.nodes.hosts import Host, check_hive_version
 from rbee.runtime.client import Client
 from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"
-_ASK_WITHIN_S = 2.0
-_LOOK_AGAIN_S = 0.2
+# Whoever asks here waits for an answer, or for a hive to be started: less than the endpoints allow.
+_ANSWER_WITHIN_S = 2.0
+_ASK_AGAIN_S = 0.2
 
 
-async def find(
-    site: Host,
+async def find_hive(
+    host: Host,
     url: str,
     connect: Callable[[str, str], Client],
     owner: Owner,
     patience_s: float,
     say: Say,
 ) -> tuple[Client, str] | None:
-    """The hive that answers at `url` and may be used, with its key; None where there is none.
+    """The hive that answers at `url` and may be used, with its key; None if there is none.
 
-    `connect` makes a client of a URL and a key, `owner` is this queen. One of hers that was cut off
-    is ended first, for which it has `patience_s`. Raises VERSION_MISMATCH, and
-    INVALID_API_KEY where no own hive can be started instead.
+    `connect` makes a client from a URL and a key, `owner` is this queen. A hive of this queen that
+    was cut off from it is shut down first, which may take `patience_s`. Raises VERSION_MISMATCH,
+    and INVALID_API_KEY where this queen can't start a hive of its own instead.
     """
-    reached = await site.reach(url)
-    async for key in site.keys():
+    reached = await host.reachable_url(url)
+    async for key in host.api_keys():
         client = connect(reached, key)
         usable = False
         try:
-            info = await client.call(ep.HIVE_NODE, within_s=_ASK_WITHIN_S)
-            if await _is_usable(info, client, url, owner, patience_s, say):
-                health = await client.call(ep.HIVE_HEALTH, within_s=_ASK_WITHIN_S)
-                check_hive(site, health.version)
+            info = await client.call(ep.HIVE_NODE, within_s=_ANSWER_WITHIN_S)
+            if await _may_be_used(info, client, url, owner, patience_s, say):
+                health = await client.call(ep.HIVE_HEALTH, within_s=_ANSWER_WITHIN_S)
+                check_hive_version(host, health.version)
                 say(_QUEEN, "🏠", f"using the hive that runs at {url}")
                 usable = True
                 return client, key
@@ -51,41 +49,45 @@ async def find(
             continue
         except VersionMismatch:
             raise
-        except RbeeError:  # nobody is there, or nobody of ours
+        except RbeeError:  # nothing answers, or another program
             pass
         finally:
             if not usable:
                 await client.close()
         return None
-    if not site.starts:
-        raise InvalidApiKey(host=url, node=site.node)
-    say(_QUEEN, "🏠", f"what answers at {url} does not know our key: starting an own hive")
+    if not host.can_start:
+        raise InvalidApiKey(host=url, node=host.node)
+    say(_QUEEN, "🏠", f"what answers at {url} does not know our key: starting another one")
     return None
 
 
+async def answers(client: Client) -> bool:
+    """Whether the hive answers at this moment."""
+    try:
+        await client.call(ep.HIVE_HEALTH, within_s=_ANSWER_WITHIN_S)
+    except RbeeError:
+        return False
+    return True
+
+
+async def shut_down(client: Client, within_s: float) -> None:
+    """Ask the hive to shut down, and wait until nothing answers there, for `within_s` at most."""
+    with contextlib.suppress(RbeeError):
+        await client.call(ep.SHUTDOWN)
+    await wait_for_end(client, within_s)
+
+
 async def wait_for_end(client: Client, within_s: float) -> None:
-    """Until nothing answers there, or it has had time enough."""
-    with contextlib.suppress(RbeeError, TimeoutError):
+    """Wait until nothing answers there, for `within_s` at most."""
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             while True:
-                await client.call(ep.HIVE_HEALTH, within_s=_ASK_WITHIN_S)
-                await asyncio.sleep(_LOOK_AGAIN_S)
+                if not await answers(client):
+                    return
+                await asyncio.sleep(_ASK_AGAIN_S)
 
 
-def check_hive(site: Host, version: str) -> None:
-    """Raises VERSION_MISMATCH, with what brings the older side up to the newer one."""
-    try:
-        check(_QUEEN, __version__, "rbee-hive", version)
-    except VersionMismatch as error:
-        if site.node == LOCAL:
-            raise
-        told = f"{error.message.rstrip('.')} on {site.node}."
-        here = f"Update rbee on this machine: pip install 'rbee=={version}'"
-        hint = site.update if is_older(version, __version__) else here
-        raise VersionMismatch(told, **{**error.details, "hint": hint}) from None
-
-
-async def _is_usable(
+async def _may_be_used(
     info: NodeInfo, client: Client, url: str, owner: Owner, patience_s: float, say: Say
 ) -> bool:
     if info.state == "draining":
@@ -95,12 +97,10 @@ async def _is_usable(
     if info.owner is None:
         return True
     if info.owner == owner:
-        # It would end anyway, when its lease does.
+        # It would end in any case, when its lease does.
         say(_QUEEN, "🏠", f"ending the hive at {url}, which was cut off from its queen")
-        with contextlib.suppress(RbeeError):
-            await client.call(ep.SHUTDOWN, within_s=_ASK_WITHIN_S)
-        await wait_for_end(client, patience_s)
+        await shut_down(client, patience_s)
         return False
     who = f"{info.owner.program} (pid {info.owner.pid} on {info.owner.host})"
-    say(_QUEEN, "🏠", f"the hive at {url} belongs to {who}: starting an own one")
+    say(_QUEEN, "🏠", f"the hive at {url} belongs to {who}: starting another one")
     return False

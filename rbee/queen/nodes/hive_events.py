@@ -1,4 +1,4 @@
-"""What a node's hive tells: heard by whoever listens, and its workers' ends kept for a while."""
+"""The event stream of a node's hive: passed on to the listeners, with its workers' exits kept."""
 
 from __future__ import annotations
 
@@ -16,29 +16,32 @@ from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client, address
 from rbee.runtime.log import uncorrelated
 
-_WORD_OF_END_WITHIN_S = 3.0
-_AGAIN_S = 0.1
-_REMEMBERED = 256
+_EXIT_TOLD_WITHIN_S = 3.0
+_RECONNECT_AFTER_S = 0.1
+_EXITS_KEPT = 256
 _log = logging.getLogger("queen-rbee")
 
 
-class News:
-    """Of one node. `events` has what is told from now on, `workers` the ids of those that run."""
+class HiveEvents:
+    """Of one node. `broadcast` passes on each event from now on; `workers` are the ids of the
+    workers that run."""
 
-    def __init__(self, node: str, everywhere: Broadcast[Event]) -> None:
-        self.events: Broadcast[Event] = Broadcast()
+    def __init__(self, node: str, queen_events: Broadcast[Event]) -> None:
+        self.broadcast: Broadcast[Event] = Broadcast()
         self.workers: set[str] = set()
         self._node = node
-        self._everywhere = everywhere
+        self._queen_events = queen_events
         self._following: asyncio.Task[None] | None = None
-        self._gone: OrderedDict[str, WorkerGone] = OrderedDict()
+        self._exits: OrderedDict[str, WorkerGone] = OrderedDict()
 
     @property
     def is_followed(self) -> bool:
         return self._following is not None and not self._following.done()
 
     async def follow(self, client: Client, within_s: float) -> None:
-        """Begin to hear what the hive tells. Raises CONNECTION_TIMEOUT."""
+        """Follow the hive's events from now on. Raises CONNECTION_TIMEOUT if the stream does not
+        begin in time."""
+        await self.stop()
         begun = asyncio.Event()
         self._following = asyncio.create_task(self._follow(client, begun), context=uncorrelated())
         waiting = asyncio.create_task(begun.wait())
@@ -52,48 +55,49 @@ class News:
             host, port = address(client.url)
             raise ConnectionTimeout(host=host, port=port, attempts=1)
 
-    async def gone(self, worker_id: str) -> WorkerGone | None:
-        """How a worker ended; None where no word of its end comes within 3 s."""
-        with self.events.listen() as coming, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_WORD_OF_END_WITHIN_S):
-                if worker_id not in self._gone and self.is_followed:
+    async def worker_exit(self, worker_id: str) -> WorkerGone | None:
+        """How a worker ended; None if the hive does not tell it within 3 s."""
+        with self.broadcast.listen() as coming, contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_EXIT_TOLD_WITHIN_S):
+                if worker_id not in self._exits and self.is_followed:
                     async for event in coming:
                         if isinstance(event, WorkerGone) and event.worker_id == worker_id:
                             break
-        return self._gone.get(worker_id)
+        return self._exits.get(worker_id)
 
     async def stop(self) -> None:
         if self._following is not None:
             await stop(self._following)
             self._following = None
 
-    def cut(self) -> None:
-        """Hear no more: the hive is known to be gone."""
+    def cancel(self) -> None:
+        """Follow no longer: the hive is known to be gone."""
         if self._following is not None:
             self._following.cancel()
 
     async def _follow(self, client: Client, begun: asyncio.Event) -> None:
-        """Until it is gone; a stream that broke is taken up again."""
+        """Until the hive is gone, or another program answers in its place. A stream that broke is
+        opened again."""
         while True:
             try:
                 async with client.stream(ep.HIVE_EVENTS) as events:
                     begun.set()
                     async for event in events:
-                        self._hear(event)
-            except (ConnectionTimeout, InvalidApiKey, NotOurs) as error:  # or another is there now
+                        self._pass_on(event)
+            except (ConnectionTimeout, InvalidApiKey, NotOurs) as error:
                 _log.warning("the hive on %s is gone: %s", self._node, error)
                 return
             except RbeeError as error:
                 _log.warning("the events of the hive on %s broke off: %s", self._node, error)
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_RECONNECT_AFTER_S)
 
-    def _hear(self, event: Event) -> None:
+    def _pass_on(self, event: Event) -> None:
         if isinstance(event, WorkerRow):
             self.workers.add(event.id)
         if isinstance(event, WorkerGone):
             self.workers.discard(event.worker_id)
-            self._gone[event.worker_id] = event
-            while len(self._gone) > _REMEMBERED:
-                self._gone.popitem(last=False)
-        self.events.send(event)
-        self._everywhere.send(event)
+            self._exits[event.worker_id] = event
+            while len(self._exits) > _EXITS_KEPT:
+                self._exits.popitem(last=False)
+        self.broadcast.send(event)
+        self._queen_events.send(event)

@@ -1,21 +1,31 @@
-"""Where a node's hive is, and how it is started there: here, or by a person. ssh_site.py has the
-third: over SSH."""
+"""The machine of a node, as its hive is found and started there: this one, or one that is known by
+the URL of a hive that somebody deployed. `ssh_host` has the third kind, with the same interface.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
 
 from rbee import __version__
+from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
-from rbee.contract.errors import ConnectionTimeout
+from rbee.contract.errors import ConnectionTimeout, VersionMismatch
+from rbee.contract.nodes import Detected
 from rbee.contract.registry import LOCAL, NodeRow
+from rbee.contract.versions import check, is_older
+from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError, reason_of
 from rbee.runtime import api_key, bind, child, paths
-from rbee.runtime.client import address
+from rbee.runtime.client import Client, address
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
 from rbee.runtime.retry import doubling
@@ -24,16 +34,16 @@ T = TypeVar("T")
 
 _PROGRAM = "rbee-hive"
 _QUEEN = "queen-rbee"
-TRIES = 3
+ATTEMPTS = 3
 _FIRST_PAUSE_S = 0.2
 
 
 class NoHiveError(Exception):
-    """No hive listens on the node; nothing more was looked at."""
+    """No hive listens on the node. Nothing else was asked."""
 
 
-class Running(Protocol):
-    """A hive that this queen started: `child.Child`, or its like on another machine."""
+class HiveProcess(Protocol):
+    """A hive that this queen started: `child.Child`, or the same on another machine."""
 
     @property
     def is_running(self) -> bool: ...
@@ -47,67 +57,117 @@ class Running(Protocol):
     def let_go(self) -> None: ...
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine tells of itself. `version` is that of rbee there, None if it is not installed;
+    `clock_ahead_s` is by how much its clock is ahead of the queen's. `hive_state` is known if a
+    hive was asked, `detected` if the program was."""
+
+    version: str | None
+    backends: list[str] | None = None
+    devices: dict[str, int] | None = None
+    clock_ahead_s: float | None = None
+    hive_state: Literal["running", "draining"] | None = None
+    detected: Detected | None = None
+
+
 class Host(Protocol):
-    """One node's place. Everything is asked anew: a node changes without telling. `starts`: a hive
-    can be started there from here."""
+    """One node's machine. Nothing is remembered of it: a machine changes without a word.
+    `can_start`: this queen can start a hive there."""
 
     node: str
-    starts: bool
+    can_start: bool
 
     @property
-    def update(self) -> str:
-        """How a person brings another version there."""
+    def update_hint(self) -> str:
+        """How a person installs another version there."""
         ...
 
-    async def ready(self, say: Say) -> str:
+    @property
+    def install_hint(self) -> str:
+        """How a person installs rbee there."""
+        ...
+
+    @property
+    def remote(self) -> SshConnection | None:
+        """Where programs can be run; None if only a hive can be asked."""
+        ...
+
+    async def connect(self, say: Say) -> str:
         """Make sure that the machine can be reached; the URL at which a hive would be found.
-        Raises CONNECTION_TIMEOUT after three tries, and SSH_CONNECTION_FAILED."""
+        Raises CONNECTION_TIMEOUT after three attempts, and SSH_CONNECTION_FAILED."""
         ...
 
-    async def glance(self) -> str:
-        """As `ready`, with one try and without a word, for whoever only looks whether a hive runs.
-        Raises NoHiveError where that is known already."""
+    async def connect_once(self) -> str:
+        """As `connect`, with one attempt and without narration, for a caller that only looks
+        whether a hive runs. Raises NoHiveError if that is known at once."""
         ...
 
-    def keys(self) -> AsyncIterator[str]:
-        """The keys that a hive there may ask for, the likeliest first."""
+    async def probe(self, accept_host_key: str | None = None) -> Probe:
+        """Ask the machine what it is, with one attempt. `accept_host_key` is the fingerprint of a
+        host key to trust from now on. Raises NoAnswerError, SSH_CONNECTION_FAILED,
+        CONNECTION_TIMEOUT and INVALID_API_KEY."""
         ...
 
-    async def reach(self, url: str) -> str:
-        """The URL under which a program of the node is reached from here."""
+    def in_use(self) -> AbstractContextManager[None]:
+        """In this block `close` leaves the connection open."""
         ...
 
-    async def start(self, say: Say) -> tuple[Running, Listening, str]:
+    def api_keys(self) -> AsyncIterator[str]:
+        """The keys that a hive there may accept, the likeliest first."""
+        ...
+
+    async def reachable_url(self, url: str) -> str:
+        """The URL under which a program of the node is reached from this machine."""
+        ...
+
+    async def start_hive(self, say: Say) -> tuple[HiveProcess, Listening, str]:
         """Start a hive; with its ready line and its key."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close the connection, unless somebody uses it."""
+        ...
 
 
-class LocalHost:
-    """This machine. No SSH, no registration."""
+class _WithoutConnection:
+    """What is the same wherever a hive is only asked over HTTP."""
+
+    remote: SshConnection | None = None
+
+    def in_use(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class LocalHost(_WithoutConnection):
+    """This machine. It needs no SSH and is not in the registry."""
 
     node = LOCAL
-    starts = True
-    update = ""
+    can_start = True
+    update_hint = install_hint = ""
 
     def __init__(self, config: Config, key: str) -> None:
         self._config = config
         self._key = key
 
-    async def ready(self, say: Say) -> str:
+    async def connect(self, say: Say) -> str:
+        return await self.connect_once()
+
+    async def connect_once(self) -> str:
         return bind.url(self._config.hive.host, self._config.hive.port)
 
-    async def glance(self) -> str:
-        return await self.ready(lambda *_: None)
+    async def probe(self, accept_host_key: str | None = None) -> Probe:
+        return await _probe_hive(await self.connect_once(), self._key, self._config)
 
-    async def keys(self) -> AsyncIterator[str]:
+    async def api_keys(self) -> AsyncIterator[str]:
         yield self._key
 
-    async def reach(self, url: str) -> str:
+    async def reachable_url(self, url: str) -> str:
         return url
 
-    async def start(self, say: Say) -> tuple[Running, Listening, str]:
+    async def start_hive(self, say: Say) -> tuple[HiveProcess, Listening, str]:
         hive = self._config.hive
         port = hive.port
         if not bind.is_free(hive.host, port):
@@ -118,55 +178,66 @@ class LocalHost:
         say(_QUEEN, "🐝", f"starting rbee-hive on {self.node}")
         arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]
         hello = Hello(self._key, child.owner(_QUEEN), correlation_id=correlation_id.get())
-        running, listening = await child.start([*command, *arguments], hello)
-        return running, listening, self._key
-
-    async def close(self) -> None:
-        """Nothing is open."""
+        process, listening = await child.start([*command, *arguments], hello)
+        return process, listening, self._key
 
 
-class UrlHost:
-    """A node whose hive somebody deployed by hand: used as long as it answers, never started."""
+class UrlHost(_WithoutConnection):
+    """A node whose hive somebody deployed: used as long as it answers, never started."""
 
-    starts = False
+    can_start = False
 
     def __init__(self, row: NodeRow, config: Config) -> None:
         assert row.hive_url is not None
         self.node = row.node_name
         self.url = row.hive_url.rstrip("/")
         self._address = address(self.url)
-        self._file = row.api_key_file
+        self._key_file = row.api_key_file or config.auth.api_key_file
         self._config = config
-        self.update = f"Install rbee {__version__} on {self.node}, and start its hive again there."
+        self.install_hint = f"Install rbee {__version__} on {self.node}"
+        self.update_hint = f"{self.install_hint}, and start its hive again there."
 
-    async def ready(self, say: Say) -> str:
+    async def connect(self, say: Say) -> str:
         host, port = self._address
         limit = self._config.times.connect_s
-        await three_times(partial(dial, host, port), self.node, host, port, limit, say)
+        await connect_repeatedly(partial(dial, host, port), self.node, host, port, limit, say)
         return self.url
 
-    async def glance(self) -> str:
+    async def connect_once(self) -> str:
         host, port = self._address
         try:
             await dial(host, port)
         except NoAnswerError as error:
-            told = f"{self.node} does not answer at {host}:{port}: {error.reason}."
-            raise ConnectionTimeout(told, host=host, port=port, attempts=1) from None
+            message = f"{self.node} does not answer at {host}:{port}: {error.reason}."
+            raise ConnectionTimeout(message, host=host, port=port, attempts=1) from None
         return self.url
 
-    async def keys(self) -> AsyncIterator[str]:
-        yield api_key.load(self._file or self._config.auth.api_key_file)
+    async def probe(self, accept_host_key: str | None = None) -> Probe:
+        return await _probe_hive(self.url, api_key.load(self._key_file), self._config)
 
-    async def reach(self, url: str) -> str:
+    async def api_keys(self) -> AsyncIterator[str]:
+        yield api_key.load(self._key_file)
+
+    async def reachable_url(self, url: str) -> str:
         return at_the_same_host(url, self.url)
 
-    async def start(self, say: Say) -> tuple[Running, Listening, str]:
+    async def start_hive(self, say: Say) -> tuple[HiveProcess, Listening, str]:
         host, port = self._address
-        told = f"No hive answers on {self.node} at {self.url}: it is to be started there."
-        raise ConnectionTimeout(told, host=host, port=port, attempts=1)
+        message = f"No hive answers on {self.node} at {self.url}; start it on that machine."
+        raise ConnectionTimeout(message, host=host, port=port, attempts=1)
 
-    async def close(self) -> None:
-        """Nothing is open."""
+
+def check_hive_version(host: Host, version: str) -> None:
+    """Raises VERSION_MISMATCH, with the command that updates the older side."""
+    try:
+        check(_QUEEN, __version__, _PROGRAM, version)
+    except VersionMismatch as error:
+        if host.node == LOCAL:
+            raise
+        message = f"{error.message.rstrip('.')} on {host.node}."
+        update_this = f"Update rbee on this machine: pip install 'rbee=={version}'"
+        hint = host.update_hint if is_older(version, __version__) else update_this
+        raise VersionMismatch(message, **{**error.details, "hint": hint}) from None
 
 
 def at_the_same_host(url: str, hive_url: str) -> str:
@@ -178,6 +249,7 @@ def at_the_same_host(url: str, hive_url: str) -> str:
 
 
 async def dial(host: str, port: int) -> None:
+    """Open a TCP connection, and close it again. Raises NoAnswerError."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except (OSError, UnicodeError) as error:
@@ -185,14 +257,15 @@ async def dial(host: str, port: int) -> None:
     writer.close()
 
 
-async def three_times(
+async def connect_repeatedly(
     attempt: Callable[[], Awaitable[T]], node: str, host: str, port: int, limit_s: float, say: Say
 ) -> T:
-    """Dial, told try by try, each with its limit and the pause before it."""
+    """Connect in three attempts, each narrated, with its limit and the pause before it. Raises
+    CONNECTION_TIMEOUT."""
     reason = ""
-    for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, TRIES), start=1):
+    for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, ATTEMPTS), start=1):
         delay = f" in {1000 * pause:.0f} ms" if pause else ""
-        which = f"attempt {turn} of {TRIES}{delay} (limit {limit_s:g} s)"
+        which = f"attempt {turn} of {ATTEMPTS}{delay} (limit {limit_s:g} s)"
         say(_QUEEN, "🔌", f"pool preflight: connecting to {host}:{port}, {which}")
         await asyncio.sleep(pause)
         try:
@@ -203,9 +276,29 @@ async def three_times(
         except NoAnswerError as error:
             host, port, reason = error.host, error.port, error.reason
     raise ConnectionTimeout(
-        f"{node} does not answer at {host}:{port} after {TRIES} attempts: {reason}.",
+        f"{node} does not answer at {host}:{port} after {ATTEMPTS} attempts: {reason}.",
         host=host,
         port=port,
-        attempts=TRIES,
+        attempts=ATTEMPTS,
         node=node,
     )
+
+
+async def _probe_hive(url: str, key: str, config: Config) -> Probe:
+    times = config.times
+    async with Client(url, key, times.connect_s, times.stream_silence_s) as client:
+        asked = time.time()
+        info = await client.call(ep.HIVE_NODE)
+        ahead = clock_ahead_s(info.time_unix, (asked + time.time()) / 2)
+        health = await client.call(ep.HIVE_HEALTH)
+    return Probe(
+        version=health.version,
+        backends=info.backends,
+        devices=info.devices,
+        clock_ahead_s=ahead,
+        hive_state=info.state,
+    )
+
+
+def clock_ahead_s(theirs_unix: float | None, ours_unix: float) -> float | None:
+    return None if theirs_unix is None else round(theirs_unix - ours_unix, 1)

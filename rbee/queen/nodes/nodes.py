@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator
 from functools import partial
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event
-from rbee.contract.registry import LOCAL, HiveStatus
+from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
 from rbee.contract.workers import NodeWorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.hosts import LocalHost
+from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.registry import Registry
-from rbee.queen.nodes.ssh_host import site
+from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.event_queue import Outlet, told
+from rbee.runtime.narration import Narrator
 
-_LIST_WITHIN_S = 5.0
-_LOOK_WITHIN_S, _LOOK_AGAIN_S = 2.5, 10.0
+_QUEEN = "queen-rbee"
+_ANSWER_WITHIN_S = 5.0
+_DISCOVER_WITHIN_S, _DISCOVER_AGAIN_S = 2.5, 10.0
 
 
 class Nodes:
@@ -33,7 +37,7 @@ class Nodes:
         self._config = config
         self._events = events
         self._hives = {LOCAL: Hive(LocalHost(config, key), config, events)}
-        self._looks: dict[str, tuple[float, asyncio.Task[bool]]] = {}
+        self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def hive(self, node: str | None) -> Hive:
         """The node's hive; without a name, this machine's. Raises NODE_NOT_FOUND."""
@@ -42,8 +46,8 @@ class Nodes:
         row = self.registry.find(node)
         found = self._hives.get(row.node_name)
         if found is None:
-            met = partial(self.registry.record_contact, row.node_name)
-            found = Hive(site(row, self._config), self._config, self._events, met)
+            on_contact = partial(self.registry.record_contact, row.node_name)
+            found = Hive(host_of(row, self._config), self._config, self._events, on_contact)
             self._hives[row.node_name] = found
         return found
 
@@ -53,34 +57,34 @@ class Nodes:
         return [self._hives[LOCAL], *(self.hive(name) for name in names)]
 
     async def forget(self, name: str) -> None:
-        """Let go of a node whose row changes: a hive that we started there ends."""
+        """Close the hive of a node whose row changes. The next caller gets another one."""
         hive = self._hives.pop(name, None)
         if hive is not None:
             await hive.close()
 
     async def discover(
-        self, within_s: float = _LOOK_WITHIN_S, wait_for_unreachable: bool = True
+        self, within_s: float = _DISCOVER_WITHIN_S, wait_for_unreachable: bool = True
     ) -> None:
         """Find the hives that run on the nodes already: those that operators started, or that a
         queen before it used. Waits `within_s` at most; without `wait_for_unreachable` not for
         nodes that did not answer the last time, which are looked for all the same."""
         now = time.monotonic()
-        looks = []
+        discoveries = []
         for hive in self.hives():
             if hive.is_running:
                 continue
-            began, look = self._looks.get(hive.node, (-math.inf, None))
-            if look is None or (look.done() and now - began > _LOOK_AGAIN_S):
-                look = asyncio.create_task(hive.discover())
-                self._looks[hive.node] = now, look
+            began, discovery = self._discoveries.get(hive.node, (-math.inf, None))
+            if discovery is None or (discovery.done() and now - began > _DISCOVER_AGAIN_S):
+                discovery = asyncio.create_task(hive.discover())
+                self._discoveries[hive.node] = now, discovery
             row = self.registry.get(hive.node)
             if wait_for_unreachable or row is None or row.status != "unreachable":
-                looks.append(look)
-        if looks:
-            await asyncio.wait(looks, timeout=within_s)
+                discoveries.append(discovery)
+        if discoveries:
+            await asyncio.wait(discoveries, timeout=within_s)
 
     async def find_running(self, hive: Hive) -> None:
-        """Find the hive if it runs; raises why it can't be asked, nothing where there is none."""
+        """Find the hive if it runs. Raises why it can't be asked, but not if there is none."""
         if hive.is_running or await hive.discover():
             return
         if hive.last_error is not None:
@@ -96,15 +100,28 @@ class Nodes:
             )
 
     async def workers(self, node: str | None = None) -> list[NodeWorkerRow]:
-        """The workers of the node, or of all, as the hives tell at this moment. Raises
-        NODE_NOT_FOUND, and for a node that was named why its hive can't be asked."""
+        """The workers of the node, or of all nodes, as the hives tell at this moment. Raises
+        NODE_NOT_FOUND, and for a named node why its hive can't be asked."""
         if node is not None:
             hive = self.hive(node)
             await self.find_running(hive)
             return [NodeWorkerRow.of(hive.node, row) for row in await hive.workers()]
         await self.discover()
-        lists = await asyncio.gather(*(self._of(hive) for hive in self._hives.values()))
+        lists = await asyncio.gather(*(_workers_of(hive) for hive in self._hives.values()))
         return [row for rows in lists for row in rows]
+
+    def start_hive(self, node: str) -> AsyncIterator[Event | None]:
+        """Find the node's hive or start it. A reader that leaves cancels it."""
+        return told(lambda queue: _start(self.hive(node), queue))
+
+    def stop_hive(self, node: str) -> AsyncIterator[Event | None]:
+        """Shut the node's hive down, whoever started it."""
+        return told(lambda queue: _stop(self.hive(node), queue))
+
+    async def statuses(self, node: str | None) -> HiveStatuses:
+        """Of one hive, or of all at the same time. Raises NODE_NOT_FOUND."""
+        hives = [self.hive(node)] if node else self.hives()
+        return HiveStatuses(await asyncio.gather(*(self.status(hive) for hive in hives)))
 
     async def status(self, hive: Hive) -> HiveStatus:
         """What the node's hive says of itself, if one runs; none is started."""
@@ -114,29 +131,48 @@ class Nodes:
                 row = self.registry.get(hive.node)
                 error = row.last_error if row else None
                 return HiveStatus(node=hive.node, state="stopped", error=error)
-            info = await hive.http.call(ep.HIVE_NODE, within_s=_LIST_WITHIN_S)
+            info = await hive.http.call(ep.HIVE_NODE, within_s=_ANSWER_WITHIN_S)
             version = await hive.check_version()
-            rows = await hive.workers()
-            return HiveStatus.of(hive.node, hive.http.url, version, info, rows, hive.is_ours)
+            workers = await hive.workers()
+            return HiveStatus.of(hive.node, hive.http.url, version, info, workers, hive.is_ours)
         except ShuttingDown:
             raise
         except RbeeError as error:
             return HiveStatus(node=hive.node, state="unreachable", error=error.message)
 
     async def close(self) -> None:
-        """End the hives that this queen started, all at once."""
-        for _, look in self._looks.values():
-            look.cancel()
+        """Close all hives at once: those that this queen started end."""
+        for _, discovery in self._discoveries.values():
+            discovery.cancel()
         await asyncio.gather(*(hive.close() for hive in self._hives.values()))
 
     def cut_lifelines(self) -> None:
-        """Close every lifeline."""
+        """Every hive that this queen started ends at once, without grace."""
         for hive in self._hives.values():
             hive.cut_lifeline()
 
-    async def _of(self, hive: Hive) -> list[NodeWorkerRow]:
-        try:
-            rows = await hive.workers()
-        except RbeeError:
-            rows = []  # a hive that does not answer hides nobody else's workers
-        return [NodeWorkerRow.of(hive.node, row) for row in rows]
+
+def host_of(row: NodeRow, config: Config) -> Host:
+    """The machine that a row of the registry describes."""
+    return UrlHost(row, config) if row.ssh_host is None else SshHost(row, config)
+
+
+async def _start(hive: Hive, queue: Outlet) -> None:
+    narrator = Narrator(queue.tell, hive.node)
+    await hive.ensure_running(narrator)
+    narrator.say(_QUEEN, "🐝", f"rbee-hive runs on {hive.node}: {hive.http.url}")
+
+
+async def _stop(hive: Hive, queue: Outlet) -> None:
+    narrator = Narrator(queue.tell, hive.node)
+    stopped = await hive.stop(narrator)
+    outcome = f"the hive on {hive.node} has ended" if stopped else f"no hive runs on {hive.node}"
+    narrator.say(_QUEEN, "🛑", outcome)
+
+
+async def _workers_of(hive: Hive) -> list[NodeWorkerRow]:
+    try:
+        workers = await hive.workers()
+    except RbeeError:
+        workers = []  # a hive that does not answer does not hide the workers of others
+    return [NodeWorkerRow.of(hive.node, row) for row in workers]

@@ -1,13 +1,14 @@
-"""What is known of the nodes: the registry's rows, with the config file's over them. One writer."""
+"""What is known of the nodes: the rows of the registry, overridden by the config file. The registry
+is a SQLite file that other programs may read, `~/.rbee/beehives.db`. One writer."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,9 +22,38 @@ from rbee.contract.errors import (
 )
 from rbee.contract.nodes import NodeInfo
 from rbee.contract.registry import LOCAL, NodeRow, NodeStatus
-from rbee.queen.nodes.registry_file import RegistryFile
+from rbee.runtime.database import Database
 
-# Whatever else goes wrong, somebody answered.
+if TYPE_CHECKING:
+    import aiosqlite
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE beehives (
+        node_name TEXT PRIMARY KEY,
+        ssh_host TEXT,
+        ssh_port INTEGER DEFAULT 22,
+        ssh_user TEXT,
+        ssh_key_path TEXT,
+        git_repo_url TEXT,
+        git_branch TEXT NOT NULL DEFAULT 'main',
+        install_path TEXT,
+        last_connected_unix INTEGER,
+        last_error TEXT,
+        status TEXT NOT NULL DEFAULT 'unknown',
+        backends TEXT,
+        devices TEXT,
+        hive_port INTEGER NOT NULL DEFAULT 9200,
+        hive_url TEXT,
+        api_key_file TEXT,
+        tunnel INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+)
+_COLUMNS = tuple(field.name for field in msgspec.structs.fields(NodeRow))
+# Kept as JSON.
+_STRUCTURED = ("backends", "devices")
+# After any other error, the machine has answered.
 _AWAY = ConnectionTimeout, PortBlocked, SshConnectionFailed
 _log = logging.getLogger("queen-rbee")
 
@@ -34,30 +64,30 @@ class Registry:
     def __init__(
         self, path: Path, configured: Callable[[], Mapping[str, Mapping[str, Any]]]
     ) -> None:
-        """`configured` reads the sections [nodes.NAME] of the config file afresh."""
-        self._registry = RegistryFile(path, self._damaged)
+        """`configured` reads the sections [nodes.NAME] of the config file, each time again."""
+        self._file = RegistryFile(path, self._damaged)
         self._configured = configured
         self._rows: dict[str, NodeRow] = {}
         self._writing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Read everything. Raises STATE_NOT_WRITABLE and CONFIG_INVALID."""
-        self._rows = {row.node_name: row for row in await self._registry.rows()}
+        self._rows = {row.node_name: row for row in await self._file.rows()}
         await self.reload()
 
     async def reload(self) -> list[str]:
-        """Put what the config file says of nodes over what is known; the names that it changed."""
+        """Let the config file override what is known; the names of the nodes that it changed."""
         changed = []
         for name, given in self._configured().items():
             known = self._rows.get(name) or NodeRow(node_name=name)
             row = msgspec.structs.replace(known, **given)
             if name != LOCAL and row != self._rows.get(name):
-                # What was true of the old way there need not be of the new one.
+                # What was true of the old settings need not be true of the new ones.
                 row = msgspec.structs.replace(row, status="unknown", last_error=None)
                 self._rows[name] = row
                 changed.append(name)
         if changed:
-            await self._registry.put(*(self._rows[name] for name in changed))
+            await self._file.put(*(self._rows[name] for name in changed))
         return changed
 
     def rows(self) -> list[NodeRow]:
@@ -68,7 +98,7 @@ class Registry:
         return self._rows.get(name)
 
     def find(self, name: str) -> NodeRow:
-        """By its name, else by the only host of that name. Raises NODE_NOT_FOUND."""
+        """By its name, else by its host if only one has it. Raises NODE_NOT_FOUND."""
         if name in self._rows:
             return self._rows[name]
         hosts = [row for row in self._rows.values() if row.ssh_host == name]
@@ -77,11 +107,11 @@ class Registry:
         return hosts[0]
 
     async def put(self, row: NodeRow) -> None:
-        # In memory first: what `record_contact` writes behind meanwhile is of the new row.
+        # In memory first, so that what `record_contact` writes meanwhile is of the new row.
         before = self._rows.get(row.node_name)
         self._rows[row.node_name] = row
         try:
-            await self._registry.put(row)
+            await self._file.put(row)
         except BaseException:
             self._restore(row.node_name, before)
             raise
@@ -89,7 +119,7 @@ class Registry:
     async def remove(self, name: str) -> None:
         before = self._rows.pop(name, None)
         try:
-            await self._registry.remove(name)
+            await self._file.remove(name)
         except BaseException:
             self._restore(name, before)
             raise
@@ -99,8 +129,8 @@ class Registry:
         return self._configured().get(name, {})
 
     def record_contact(self, name: str, outcome: NodeInfo | RbeeError | None) -> None:
-        """Note how the last contact went; None: the node was there, its hive was not asked. Written
-        behind: nobody waits for it."""
+        """Note how the last contact went; None if the node answered and its hive was not asked. It
+        is written in the background."""
         row = self._rows.get(name)
         if row is None or isinstance(outcome, ShuttingDown):
             return
@@ -119,9 +149,10 @@ class Registry:
         task.add_done_callback(self._writing.discard)
 
     async def close(self) -> None:
+        """Wait for what is still to be written, and close the file."""
         if self._writing:
             await asyncio.wait(self._writing)
-        await self._registry.close()
+        await self._file.close()
 
     def _restore(self, name: str, row: NodeRow | None) -> None:
         if row is None:
@@ -132,11 +163,78 @@ class Registry:
     async def _write(self, name: str) -> None:
         try:
             if name in self._rows:
-                await self._registry.put(self._rows[name])
+                await self._file.put(self._rows[name])
         except RbeeError as error:
             _log.warning("%s", error)
 
     async def _damaged(self, kept: Path) -> None:
-        """Begin anew with what is in memory."""
+        """Fill the new file with what is in memory."""
         if self._rows:
-            await self._registry.put(*self._rows.values())
+            await self._file.put(*self._rows.values())
+
+
+class RegistryFile:
+    """The SQLite file, opened when it is first needed. `on_damage` is awaited after a damaged file
+    was moved aside, with its new path."""
+
+    def __init__(self, path: Path, on_damage: Callable[[Path], Awaitable[None]]) -> None:
+        self._path = path
+        self._database = Database(path, _MIGRATIONS, on_damage)
+
+    async def rows(self) -> list[NodeRow]:
+        """Every row, by name. Does not create the file."""
+        if not self._path.exists():
+            return []
+
+        async def work(connection: aiosqlite.Connection) -> list[NodeRow]:
+            query = f"SELECT {', '.join(_COLUMNS)} FROM beehives ORDER BY node_name"
+            return [_row(tuple(values)) for values in await connection.execute_fetchall(query)]
+
+        return await self._database.do(work)
+
+    async def put(self, *rows: NodeRow) -> None:
+        """Insert rows, or replace those of the same name; all or none."""
+        values = [_values(row) for row in rows]
+        places = ", ".join("?" * len(_COLUMNS))
+
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.executemany(
+                f"INSERT OR REPLACE INTO beehives ({', '.join(_COLUMNS)}) VALUES ({places})",
+                values,
+            )
+            await connection.commit()
+
+        await self._database.do(work)
+
+    async def remove(self, node_name: str) -> None:
+        async def work(connection: aiosqlite.Connection) -> None:
+            await connection.execute("DELETE FROM beehives WHERE node_name = ?", [node_name])
+            await connection.commit()
+
+        await self._database.do(work)
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+def _values(row: NodeRow) -> tuple[object, ...]:
+    values = msgspec.structs.asdict(row)
+    for name in _STRUCTURED:
+        if values[name] is not None:
+            values[name] = msgspec.json.encode(values[name]).decode()
+    return tuple(values[name] for name in _COLUMNS)
+
+
+def _row(values: tuple[object, ...]) -> NodeRow:
+    found = dict(zip(_COLUMNS, values, strict=True))
+    for name in _STRUCTURED:
+        if isinstance(written := found[name], str):
+            found[name] = _decoded(written)
+    return msgspec.convert({**found, "tunnel": bool(found["tunnel"])}, NodeRow)
+
+
+def _decoded(written: str) -> object:
+    try:
+        return msgspec.json.decode(written)
+    except msgspec.DecodeError as error:
+        raise msgspec.ValidationError(str(error)) from None

@@ -1,25 +1,34 @@
-"""A node's place that is reached by SSH: its hive is found, or started there."""
+"""The machine of a node that the queen reaches over SSH: its hive is found there, or started."""
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import AsyncIterator
-from functools import partial
-from pathlib import PurePosixPath
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import AddressInUse, SshConnectionFailed
 from rbee.contract.registry import NodeRow
-from rbee.queen.nodes import hub_token
-from rbee.queen.nodes.hosts import NoHiveError, Running, UrlHost, dial, three_times
-from rbee.queen.ssh import hive_process as remote_hive
+from rbee.queen.nodes.hosts import (
+    HiveProcess,
+    NoHiveError,
+    Probe,
+    clock_ahead_s,
+    connect_repeatedly,
+    dial,
+)
+from rbee.queen.ssh import hive_process
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError
 from rbee.runtime import api_key, bind, child
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
+from rbee.runtime.paths import home
 
 _PROGRAM = "rbee-hive"
 _QUEEN = "queen-rbee"
@@ -29,110 +38,136 @@ _THEIR_KEY = 'echo; cat "$HOME/.rbee/api_key"'
 
 
 class SshHost:
-    """A machine that the queen reaches by SSH; she starts its hive if none runs there."""
+    """A machine behind SSH. The queen starts its hive if none runs there."""
 
-    starts = True
+    can_start = True
 
-    def __init__(self, row: NodeRow, config: Config) -> None:
+    def __init__(
+        self,
+        row: NodeRow,
+        config: Config,
+        remote: SshConnection | None = None,
+        make_key: Callable[[], str] = lambda: secrets.token_urlsafe(32),
+    ) -> None:
+        """`make_key` makes the key of a hive that is started."""
         self.node = row.node_name
-        self.ssh = SshConnection(row, config.times.connect_s)
+        self.remote = remote or SshConnection(row, config.times.connect_s)
         self._row = row
         self._config = config
-        # Of the hive that was started from here last.
-        self._own_key: str | None = None
-        self._make_key = partial(secrets.token_urlsafe, 32)
+        self._make_key = make_key
+        # Of the hive that was started last: it may still run, cut off from this queen.
+        self._last_key: str | None = None
 
     @property
-    def update(self) -> str:
-        running = f"one that runs there ends with: rbee-keeper hive stop --node {self.node}"
-        return f"Update it: {self.ssh.install_command}; {running}"
+    def install_hint(self) -> str:
+        return self.remote.install_command
 
-    async def ready(self, say: Say) -> str:
-        limit = self._config.times.connect_s
-        if not self.ssh.is_connected:
-            port = await self.ssh.port()  # also loads asyncssh, whose time is not the node's
+    @property
+    def update_hint(self) -> str:
+        stop = f"rbee-keeper hive stop --node {self.node}"
+        return f"Update it: {self.install_hint}; a hive that runs there is stopped with: {stop}"
+
+    async def connect(self, say: Say) -> str:
+        ssh, limit = self.remote, self._config.times.connect_s
+        if not ssh.is_connected:
+            port = await ssh.port()  # also loads asyncssh, whose time is not the node's
             try:
-                await three_times(self.ssh.connect, self.node, self.ssh.host, port, limit, say)
+                await connect_repeatedly(ssh.connect, self.node, ssh.host, port, limit, say)
             except SshConnectionFailed as error:
-                if "fingerprint" in error.details:  # as the person calls it
-                    error.details |= {"node": self.node, "host": self.ssh.host}
+                if "fingerprint" in error.details:  # under the name that the person uses
+                    error.details |= {"node": self.node, "host": ssh.host}
                 raise
-        return self._url()
+        return self._hive_url()
 
-    async def glance(self) -> str:
-        """A closed port tells it without SSH, where the name means something outside of ssh."""
-        host, port = self.ssh.host, self._row.hive_port
-        if not self._row.tunnel and not self.ssh.is_connected and self._row.hive_url is None:
+    async def connect_once(self) -> str:
+        """A closed port tells without SSH that no hive runs, if the host's name means something
+        outside of ssh."""
+        host, port = self.remote.host, self._row.hive_port
+        if not self._row.tunnel and not self.remote.is_connected and self._row.hive_url is None:
             try:
                 await dial(host, port)
             except NoAnswerError as error:
                 if isinstance(error.__cause__, ConnectionRefusedError):
                     raise NoHiveError from None
         try:
-            await self.ssh.connect()
+            await self.remote.connect()
         except NoAnswerError as error:
-            raise error.told() from None
-        return self._url()
+            raise error.as_rbee_error() from None
+        return self._hive_url()
 
-    def _url(self) -> str:
+    async def probe(self, accept_host_key: str | None = None) -> Probe:
+        await self.remote.connect(accept_host_key)
+        found = await hive_process.detect(self.remote, self.program)
+        if found is None:
+            return Probe(version=None)
+        return Probe(
+            version=found.version,
+            backends=found.backends,
+            devices=found.devices,
+            clock_ahead_s=clock_ahead_s(found.time_unix, time.time()),
+            detected=found,
+        )
+
+    def in_use(self) -> AbstractContextManager[None]:
+        return self.remote.in_use()
+
+    def _hive_url(self) -> str:
         if self._row.hive_url is not None:
             return self._row.hive_url.rstrip("/")
-        host = self.ssh.peer if self.ssh.is_direct else "127.0.0.1"
+        host = self.remote.peer if self.remote.is_direct else "127.0.0.1"
         return bind.url(host, self._row.hive_port)
 
-    async def keys(self) -> AsyncIterator[str]:
+    async def api_keys(self) -> AsyncIterator[str]:
         if self._row.api_key_file is not None:
             yield api_key.load(self._row.api_key_file)
             return
-        if self._own_key is not None:
-            yield self._own_key
-        # Past what a login shell says before it.
-        theirs = (
-            (await self.ssh.run(_THEIR_KEY, within_s=_KEY_WITHIN_S)).out.strip().splitlines()[-1:]
-        )
+        if self._last_key is not None:
+            yield self._last_key
+        written = (await self.remote.run(_THEIR_KEY, within_s=_KEY_WITHIN_S)).out
+        theirs = written.strip().splitlines()[-1:]  # past what a login shell prints before it
         if theirs and theirs[0].isprintable():
             yield theirs[0]
 
-    async def reach(self, url: str) -> str:
+    async def reachable_url(self, url: str) -> str:
         parts = urlsplit(url)
-        if self.ssh.is_direct or parts.port is None or parts.hostname != "127.0.0.1":
+        if self.remote.is_direct or parts.port is None or parts.hostname != "127.0.0.1":
             return url
-        return bind.url("127.0.0.1", await self.ssh.forward(parts.port))
+        return bind.url("127.0.0.1", await self.remote.forward(parts.port))
 
-    async def start(self, say: Say) -> tuple[Running, Listening, str]:
+    async def start_hive(self, say: Say) -> tuple[HiveProcess, Listening, str]:
         key = self._make_key()
         if self._row.api_key_file is not None:
             key = api_key.load(self._row.api_key_file)
-        self._own_key = key
+        self._last_key = key
         say(_QUEEN, "🐝", f"starting rbee-hive on {self.node} over SSH")
         port = self._row.hive_port
         try:
-            running, listening = await self._start(port, key)
+            process, listening = await self._start(port, key)
         except AddressInUse as error:
             holder = error.details.get("holder") or "another program"
-            told = f"port {port} of {self.node} is held by {holder}: the hive takes a free one"
-            say(_QUEEN, "🏠", told)
-            running, listening = await self._start(0, key)
-        return running, listening, key
+            held = f"port {port} of {self.node} is held by {holder}: the hive takes a free one"
+            say(_QUEEN, "🏠", held)
+            process, listening = await self._start(0, key)
+        return process, listening, key
 
-    async def _start(self, port: int, key: str) -> tuple[Running, Listening]:
+    async def _start(self, port: int, key: str) -> tuple[HiveProcess, Listening]:
         hello = Hello(
             key,
             child.owner(_QUEEN),
-            bind=None if self.ssh.is_direct else "127.0.0.1",
-            hf_token=hub_token.load(),
+            bind=None if self.remote.is_direct else "127.0.0.1",
+            hf_token=hub_token(),
             correlation_id=correlation_id.get(),
         )
         command = [self.program, "daemon", "--lifeline", "--port", str(port)]
         heartbeat_s = self._config.times.lifeline_heartbeat_s
         try:
-            return await remote_hive.start(self.ssh, command, hello, heartbeat_s)
+            return await hive_process.start(self.remote, command, hello, heartbeat_s)
         except NoAnswerError as error:
-            raise error.told() from None
+            raise error.as_rbee_error() from None
 
     @property
     def program(self) -> str:
-        """The rbee-hive there: what [remote] says, else the node's own, else by its PATH."""
+        """The rbee-hive there: as [remote] says, else the node's own, else by its PATH."""
         remote = self._config.remote
         if remote.binary_path is not None:
             return remote.binary_path
@@ -142,9 +177,19 @@ class SshHost:
         return str(PurePosixPath(folder, ".venv", "bin", _PROGRAM))
 
     async def close(self) -> None:
-        await self.ssh.close()
+        await self.remote.close()
 
 
-def site(row: NodeRow, config: Config) -> UrlHost | SshHost:
-    """The place that a row of the registry describes."""
-    return UrlHost(row, config) if row.ssh_host is None else SshHost(row, config)
+def hub_token() -> str | None:
+    """The token of Hugging Face that this machine's person has, for the nodes to use: where
+    huggingface_hub finds it, without its import, which takes a sixth of a second."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if token := os.environ.get(name, "").strip():
+            return token
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home() / ".cache")
+    folder = Path(os.environ.get("HF_HOME") or cache / "huggingface")
+    file = Path(os.environ.get("HF_TOKEN_PATH") or folder / "token").expanduser()
+    try:
+        return file.read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,7 +1,5 @@
-"""One node's SSH connection: opened when it is needed, used by everything that needs it, and known
-to be dead within seconds.
-
-What the person's own ssh knows counts: ~/.ssh/config, keys, agent, jump hosts, known_hosts.
+"""The SSH connection of one node: opened when it is needed, shared by everything that needs it, and
+known to be dead within seconds. `login` knows how to open it.
 """
 
 from __future__ import annotations
@@ -13,22 +11,39 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NoReturn
 
+import msgspec
+
 from rbee.contract.errors import RbeeError, SshConnectionFailed
 from rbee.contract.registry import NodeRow
-from rbee.queen.ssh.login import NoAnswerError, dial, options_of, way
-from rbee.queen.ssh.remote import Result
+from rbee.queen.ssh.login import (
+    KEEPALIVE_S,
+    NoAnswerError,
+    connect_through_jump_hosts,
+    log_in,
+    options_of,
+)
 
 if TYPE_CHECKING:
     import asyncssh
 
 
-class SshConnection:
-    """The way to one node. `connect` may be called by many at once: they share one connection."""
+class Result(msgspec.Struct, frozen=True):
+    """How a script ended, and what it wrote."""
 
-    def __init__(self, row: NodeRow, connect_s: float) -> None:
+    code: int
+    out: str
+    err: str
+
+
+class SshConnection:
+    """To one node. `connect` may be called by many at once: they share one connection."""
+
+    def __init__(self, row: NodeRow, connect_s: float, keepalive_s: float = KEEPALIVE_S) -> None:
         self.node = row.node_name
         self._row = row
         self._connect_s = connect_s
+        self._keepalive_s = keepalive_s
+        self._users = 0
         self._port = row.ssh_port or 22
         self._opening = asyncio.Lock()
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -37,7 +52,7 @@ class SshConnection:
 
     @property
     def install_command(self) -> str:
-        """What a person types to have rbee there, as it is here or from the node's repository."""
+        """The command that installs rbee there, as it is here or from the node's repository."""
         wheel = "" if self._row.git_repo_url else " --wheel"
         return f"rbee-keeper setup install --node {self.node}{wheel}"
 
@@ -51,28 +66,28 @@ class SshConnection:
 
     @property
     def is_direct(self) -> bool:
-        """Whether other ports of the node can be reached as its SSH port is; known once connected.
-        Through a jump host or a proxy command they can't."""
+        """Whether other ports of the node can be reached as its SSH port is, which is known once
+        connected. Through a jump host or a proxy command they can't."""
         return not self._through
 
     @property
     def peer(self) -> str:
-        """The address that was dialled. Only while connected."""
+        """The address that was connected to. Only while connected."""
         assert self._connection is not None
         peer = self._connection.get_extra_info("peername")
         return str(peer[0]) if peer else self.host
 
     async def port(self) -> int:
-        """Of the SSH server: where the row has none, as ~/.ssh/config has it."""
-        with contextlib.suppress(ValueError):  # told when it is dialled
+        """Of the SSH server: if the row has none, as ~/.ssh/config has it."""
+        with contextlib.suppress(ValueError):  # `connect` raises it
             self._port = int((await self._options()).port)
         return self._port
 
     async def connect(self, accept: str | None = None) -> asyncssh.SSHClientConnection:
-        """The connection, opened where there is none, with one try. `accept` is the fingerprint of
-        a host key that may be trusted from now on.
+        """The connection, opened with one attempt if there is none. `accept` is the fingerprint of
+        a host key to trust from now on.
 
-        Raises NoAnswerError, and SSH_CONNECTION_FAILED for whatever an SSH server, or our own
+        Raises NoAnswerError, and SSH_CONNECTION_FAILED for whatever the SSH server, or our own
         side, refuses.
         """
         async with self._opening:
@@ -88,8 +103,9 @@ class SshConnection:
         within_s: float = 30.0,
         on_line: Callable[[str], None] | None = None,
     ) -> Result:
-        """As `Remote.run`."""
-        with self.told():
+        """Run the POSIX sh `script` there; `words` arrive as $1, $2 … unchanged. `on_line` hears
+        each line of both outputs as it comes. Raises SSH_CONNECTION_FAILED."""
+        with self.ssh_errors():
             try:
                 async with asyncio.timeout(within_s):
                     process = await self.start(script, *words)
@@ -108,8 +124,9 @@ class SshConnection:
         return Result(code, out, err)
 
     async def put(self, source: Path | bytes, path: str) -> None:
-        """As `Remote.put`."""
-        with self.told(f"{path} could not be written: "):
+        """Write a file there; a relative `path` is relative to the home. Raises
+        SSH_CONNECTION_FAILED."""
+        with self.ssh_errors(f"{path} could not be written: "):
             connection = await self.connect()
             async with connection.start_sftp_client() as sftp:
                 if isinstance(source, bytes):
@@ -122,7 +139,7 @@ class SshConnection:
         self, script: str, *words: str, stdin: IO[bytes] | None = None
     ) -> asyncssh.SSHClientProcess[bytes]:
         """A process that runs `script` with `words` as $1, $2 …; `stdin` is a pipe to read its
-        input from, which is taken over whatever happens. Raises as `connect` does."""
+        input from, and is closed whatever happens. Raises as `connect` does."""
         try:
             connection = await self.connect()
         except BaseException:
@@ -151,7 +168,7 @@ class SshConnection:
 
     async def forward(self, port: int) -> int:
         """The port on this machine's 127.0.0.1 that leads to `port` on the node's 127.0.0.1."""
-        with self.told(f"port {port} can't be forwarded: "):
+        with self.ssh_errors(f"port {port} can't be forwarded: "):
             connection = await self.connect()
             known = self._forwards.get(port)
             if known is None:
@@ -159,7 +176,19 @@ class SshConnection:
                 self._forwards[port] = known
             return known.get_port()
 
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """In this block `close` leaves the connection open."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+
     async def close(self) -> None:
+        """Close the connection, unless somebody uses it."""
+        if self._users:
+            return
         connection, self._connection = self._connection, None
         self._forwards.clear()
         if connection is not None:
@@ -172,6 +201,7 @@ class SshConnection:
         await asyncio.to_thread(__import__, "asyncssh")
         row = self._row
         return options_of(
+            keepalive_s=self._keepalive_s,
             host=self.host,
             port=row.ssh_port,
             username=row.ssh_user,
@@ -183,34 +213,34 @@ class SshConnection:
             options = await self._options()
             self._port = int(options.port)
             async with asyncio.timeout(self._connect_s):
-                return await self._dial(options, accept)
+                return await self._log_in(options, accept)
         except TimeoutError:
             reason = f"timeout, no answer within {self._connect_s:g} s"
-            raise NoAnswerError(self.host, self._port, reason) from None
+            raise NoAnswerError(self.host, self._port, reason, timed_out=True) from None
         except NoAnswerError:
             raise
         except Exception as error:
             self._translate(error)
 
-    async def _dial(
+    async def _log_in(
         self, options: asyncssh.SSHClientConnectionOptions, accept: str | None
     ) -> asyncssh.SSHClientConnection:
-        hop = await way(options, accept)
+        hop = await connect_through_jump_hosts(options, accept)
         try:
             self._through = self._row.tunnel or hop is not None or bool(options.proxy_command)
-            return await dial(options, accept, hop)
+            return await log_in(options, accept, hop)
         except BaseException:  # also a time limit, which cancels
             if hop is not None:
                 hop.abort()
             raise
 
     @contextlib.contextmanager
-    def told(self, before: str = "") -> Iterator[None]:
-        """Whatever a connection raises comes out as SSH_CONNECTION_FAILED."""
+    def ssh_errors(self, before: str = "") -> Iterator[None]:
+        """Whatever a connection raises in this block becomes SSH_CONNECTION_FAILED."""
         try:
             yield
         except NoAnswerError as error:
-            raise error.told() from None
+            raise error.as_rbee_error() from None
         except Exception as error:
             self._translate(error, before)
 

@@ -1,4 +1,5 @@
-"""A hive that the queen starts over SSH, tied to her by the same lifeline as a local one."""
+"""A hive that the queen starts over SSH, tied to it by the same lifeline as a local one; and what
+the program there tells of its machine."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from rbee.contract.errors import (
     RbeeError,
     StateNotWritable,
 )
+from rbee.contract.nodes import Detected
 from rbee.queen.ssh.connection import SshConnection
 from rbee.runtime import child
 from rbee.runtime.lifeline import Lifeline
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 _READY_S = 30.0
 _LAST_WORDS_S = 2.0
 _KILLED_WITHIN_S = 5.0
+_DETECTED_WITHIN_S = 60.0
 _NOT_FOUND = 127
 
 # $1 is a program, the rest are its arguments. A bare name is looked for where `setup install` puts
@@ -52,8 +55,8 @@ _KILL = 'kill -KILL -- "-$1" || kill -KILL "$1"'
 _KILL_IF_SAME = f'[ "$(ps -o lstart= -p "$1")" = "$2" ] && {{ {_KILL}; }}'
 
 
-class HiveProcess:
-    """The process at the other end. It has the ways of `child.Child`; made by `start`."""
+class SshHiveProcess:
+    """The process on the other machine, with the methods of `child.Child`; made by `start`."""
 
     def __init__(
         self,
@@ -61,11 +64,13 @@ class HiveProcess:
         process: asyncssh.SSHClientProcess[bytes],
         lifeline: Lifeline,
         pid: str,
+        last_words_s: float,
     ) -> None:
         self._ssh = ssh
         self._process = process
         self._lifeline = lifeline
         self._pid = pid
+        self._last_words_s = last_words_s
         self._ended = asyncio.create_task(self._wait())
         self._began = asyncio.create_task(self._note_began())
 
@@ -74,7 +79,7 @@ class HiveProcess:
         return not self._ended.done()
 
     async def wait(self) -> int | None:
-        """The exit code, as soon as it has ended; None where the connection was lost."""
+        """The exit code, as soon as it has ended; None if the connection was lost."""
         return await asyncio.shield(self._ended)
 
     def let_go(self) -> None:
@@ -87,15 +92,15 @@ class HiveProcess:
         return await self.kill()
 
     async def kill(self) -> int | None:
-        """Close the lifeline; one that does not end of that within the grace is killed by its pid,
-        if that is still its own. Behind a lost connection the lease does the same."""
+        """Close the lifeline. A process that does not end then is killed by its pid, if that is
+        still its own. Behind a lost connection the lease does the same."""
         self._lifeline.close()
         if self.is_running:
-            await asyncio.wait({self._ended}, timeout=_LAST_WORDS_S)
+            await asyncio.wait({self._ended}, timeout=self._last_words_s)
         if self.is_running and self._began.done() and (began := self._began.result()):
             with contextlib.suppress(RbeeError):
                 await self._ssh.run(_KILL_IF_SAME, self._pid, began, within_s=_KILLED_WITHIN_S)
-            await asyncio.wait({self._ended}, timeout=_LAST_WORDS_S)
+            await asyncio.wait({self._ended}, timeout=self._last_words_s)
         self._process.close()
         self._began.cancel()
         ended = self._ended.done() and not self._ended.cancelled()
@@ -109,32 +114,39 @@ class HiveProcess:
         return self._process.returncode
 
     async def _note_began(self) -> str | None:
-        """When the process began, in the words of its own machine."""
+        """When the process began, as its own machine prints it."""
         with contextlib.suppress(RbeeError):
             lines = (await self._ssh.run(_STARTED, self._pid)).out.splitlines()
-            return lines[-1] if lines else None  # past what a login shell says
+            return lines[-1] if lines else None  # past what a login shell prints
         return None
 
 
 async def start(
-    ssh: SshConnection, command: Sequence[str], hello: Hello, heartbeat_s: float
-) -> tuple[HiveProcess, Listening]:
+    ssh: SshConnection,
+    command: Sequence[str],
+    hello: Hello,
+    heartbeat_s: float,
+    *,
+    ready_s: float = _READY_S,
+    last_words_s: float = _LAST_WORDS_S,
+) -> tuple[SshHiveProcess, Listening]:
     """Start `command` on the node, say `hello`, and wait for its ready line.
 
-    Where `hello` does not say what to bind, it is the address under which the node was reached.
-    Raises the error that the hive names itself, SSH_CONNECTION_FAILED, else PROGRAM_FAILED with its
-    last words; then nothing is left running.
+    If `hello` does not say what to bind, it is the address under which the node was reached.
+    `last_words_s` is how long the end of a process that should end is waited for, before it is
+    killed. Raises the error that the hive names itself, SSH_CONNECTION_FAILED, else PROGRAM_FAILED
+    with its last words; then nothing is left running.
     """
     reading, writing = os.pipe()
-    # A file knows whether it is closed. Its number alone may be somebody else's by then.
+    # A file object knows whether it is closed. Its number alone may belong to another by then.
     source, sink = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb", buffering=0)
     with contextlib.ExitStack() as undo:
         undo.callback(sink.close)
         process: asyncssh.SSHClientProcess[bytes] | None = None
         pid, lifeline = None, None
         try:
-            async with asyncio.timeout(_READY_S):
-                with ssh.told():
+            async with asyncio.timeout(ready_s):
+                with ssh.ssh_errors():
                     process = await ssh.start(_START, *command, stdin=source)
                     undo.callback(process.close)
                     pid, here = await _place(process.stdout)
@@ -146,29 +158,31 @@ async def start(
                     listening = await child.ready(process.stdout)
         except AddressInUse:  # another port will do
             raise
-        except (ConfigInvalid, StateNotWritable, Internal) as error:  # said by the hive, of itself
-            raise _said_there(ssh.node, error) from None
+        except (ConfigInvalid, StateNotWritable, Internal) as error:  # of that machine
+            raise _failed_there(ssh.node, error) from None
         except (TimeoutError, EOFError) as error:
             if process is not None and pid is not None and isinstance(error, TimeoutError):
                 if lifeline is not None:
                     lifeline.close()
-                await _give_up(ssh, process, pid)
+                await _give_up(ssh, process, pid, last_words_s)
             raise await _failed(ssh, command[0], process, error) from None
         undo.pop_all()
-        return HiveProcess(ssh, process, lifeline, pid), listening
+        return SshHiveProcess(ssh, process, lifeline, pid, last_words_s), listening
 
 
-def _said_there(node: str, error: RbeeError) -> ProgramFailed:
-    """What is wrong on the other machine must not be looked for on this one."""
-    told = f"rbee-hive did not start on {node}, where it says: {error.message}"
+def _failed_there(node: str, error: RbeeError) -> ProgramFailed:
+    """A fault of the other machine must not be looked for on this one."""
+    message = f"rbee-hive did not start on {node}, where it says: {error.message}"
     hint = f"On {node}: {error.advice}"
-    return ProgramFailed(told, program="rbee-hive", reason=error.message, hint=hint)
+    return ProgramFailed(message, program="rbee-hive", reason=error.message, hint=hint)
 
 
-async def _give_up(ssh: SshConnection, process: asyncssh.SSHClientProcess[bytes], pid: str) -> None:
-    """End one that does not get ready. Its lifeline is closed; it may not be watching that yet."""
+async def _give_up(
+    ssh: SshConnection, process: asyncssh.SSHClientProcess[bytes], pid: str, last_words_s: float
+) -> None:
+    """End a process that does not get ready. Its lifeline is closed, but maybe not watched yet."""
     try:
-        async with asyncio.timeout(_LAST_WORDS_S):
+        async with asyncio.timeout(last_words_s):
             await process.wait_closed()
     except TimeoutError:
         with contextlib.suppress(RbeeError):
@@ -176,8 +190,8 @@ async def _give_up(ssh: SshConnection, process: asyncssh.SSHClientProcess[bytes]
 
 
 async def _place(stdout: child.Lines) -> tuple[str, str]:
-    """The pid, and the server's address in SSH_CONNECTION, past whatever the login shell says
-    first. Raises EOFError."""
+    """The pid, and the server's address in SSH_CONNECTION, past whatever the login shell
+    prints first. Raises EOFError."""
     while line := await stdout.readline():
         mark, *words = line.decode(errors="replace").split() or [""]
         if mark == "rbee-ssh" and words:
@@ -193,16 +207,35 @@ async def _failed(
 ) -> ProgramFailed:
     node, words, code = ssh.node, "", None
     if process is not None and isinstance(error, EOFError):
-        with ssh.told():
+        with ssh.ssh_errors():
             words = await child.last_output(process.stderr)
-        with contextlib.suppress(TimeoutError):  # its end is told after the end of its outputs
+        with contextlib.suppress(TimeoutError):  # its exit status comes after its outputs end
             await asyncio.wait_for(process.wait_closed(), _LAST_WORDS_S)
         code = process.returncode
     if code == _NOT_FOUND:
-        told = f"rbee is not installed on {node}: there is no {program} there."
+        message = f"rbee is not installed on {node}: there is no {program} there."
         hint = f"Install it: {ssh.install_command}"
-        return ProgramFailed(told, program="rbee-hive", reason="not installed", hint=hint)
-    said = words[-2000:] or ("no ready line came in time" if code is None else f"code {code}")
+        return ProgramFailed(message, program="rbee-hive", reason="not installed", hint=hint)
+    reason = words[-2000:] or ("no ready line came in time" if code is None else f"code {code}")
     return ProgramFailed(
-        f"rbee-hive did not start on {node}: {said}", program="rbee-hive", reason=said
+        f"rbee-hive did not start on {node}: {reason}", program="rbee-hive", reason=reason
     )
+
+
+async def detect(ssh: SshConnection, program: str) -> Detected | None:
+    """What `program` on the node tells of the machine, with the `rbee-hive detect` of any version;
+    None if it is not there. Raises as `SshConnection.run`."""
+    found = await ssh.run(RUN, program, "detect", "--json", within_s=_DETECTED_WITHIN_S)
+    return parse_detected(found.out)
+
+
+def parse_detected(output: str) -> Detected | None:
+    """The JSON of `rbee-hive detect --json`, on one line or on many, past what a login shell prints
+    before it."""
+    lines = output.splitlines()
+    for turn, line in enumerate(lines):
+        if line.startswith("{"):
+            for text in (line, "\n".join(lines[turn:])):
+                with contextlib.suppress(msgspec.MsgspecError):
+                    return msgspec.json.decode(text, type=Detected)
+    return None

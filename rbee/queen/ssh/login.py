@@ -1,5 +1,5 @@
-"""Dialling an SSH server as the person's own ssh would: ~/.ssh/config, keys, agent, jump hosts, and
-the host keys that are known."""
+"""Log in to an SSH server as the person's own ssh would: by ~/.ssh/config, keys, the agent, jump
+hosts and known host keys."""
 
 from __future__ import annotations
 
@@ -19,49 +19,53 @@ from rbee.runtime.paths import home
 if TYPE_CHECKING:
     import asyncssh
 
-# A link that says nothing for about ten seconds is dead.
-_KEEPALIVE_S, _KEEPALIVES = 2, 4
+# A connection on which nothing comes for about ten seconds is dead.
+KEEPALIVE_S = 2.0
+_KEEPALIVES = 4
 
 
 class NoAnswerError(Exception):
-    """No SSH server answers there: trying again may help, other than with a refused key."""
+    """No SSH server answers there. Unlike with a refused key, another attempt may help."""
 
-    def __init__(self, host: str, port: int, reason: str) -> None:
+    def __init__(self, host: str, port: int, reason: str, timed_out: bool = False) -> None:
         super().__init__(reason)
-        self.host, self.port, self.reason = host, port, reason
+        self.host, self.port, self.reason, self.timed_out = host, port, reason, timed_out
 
-    def told(self) -> SshConnectionFailed:
+    def as_rbee_error(self) -> SshConnectionFailed:
         """The same as an error for a person."""
         return SshConnectionFailed(host=self.host, port=self.port, reason=self.reason)
 
 
-def options_of(**given: Any) -> asyncssh.SSHClientConnectionOptions:
-    """As the person's ssh would have them; raises ValueError for a config that can't be read."""
+def options_of(
+    keepalive_s: float = KEEPALIVE_S, **given: Any
+) -> asyncssh.SSHClientConnectionOptions:
+    """The options that the person's ssh would use. Raises ValueError for a configuration that can't
+    be read."""
     import asyncssh
 
     files = [home() / ".ssh" / "config", Path("/etc/ssh/ssh_config")]
     return asyncssh.SSHClientConnectionOptions(
         config=[str(file) for file in files if os.access(file, os.R_OK)],
-        # A key with a passphrase is the agent's to use.
+        # A key with a passphrase is for the agent.
         ignore_encrypted=True,
-        keepalive_interval=_KEEPALIVE_S,
+        keepalive_interval=keepalive_s,
         keepalive_count_max=_KEEPALIVES,
         **{name: value for name, value in given.items() if value is not None},
     )
 
 
-async def way(
+async def connect_through_jump_hosts(
     options: asyncssh.SSHClientConnectionOptions, accept: str | None
 ) -> asyncssh.SSHClientConnection | None:
-    """The connection to the last of ProxyJump's hosts, through those before it; None where there
-    are none. A jump host may have a ProxyJump of its own."""
+    """The connection to the last of ProxyJump's hosts, through those before it; None if there are
+    none. A jump host may have a ProxyJump of its own."""
     hop: asyncssh.SSHClientConnection | None = None
     try:
         for jump in jumps(options):
             near = options_of(**jump)
             if (near.host, near.port) == (options.host, options.port):
                 continue  # `Host *` names it also for itself
-            hop = await dial(near, accept, hop or await way(near, accept))
+            hop = await log_in(near, accept, hop or await connect_through_jump_hosts(near, accept))
     except BaseException:  # also a time limit, which cancels
         if hop is not None:
             hop.abort()
@@ -78,7 +82,7 @@ def jumps(options: asyncssh.SSHClientConnectionOptions) -> list[dict[str, Any]]:
     return found
 
 
-async def dial(
+async def log_in(
     options: asyncssh.SSHClientConnectionOptions,
     accept: str | None,
     hop: asyncssh.SSHClientConnection | None,
@@ -87,8 +91,8 @@ async def dial(
 
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
     host, port = options.host, options.port
-    theirs = options.known_hosts
-    files = theirs if isinstance(theirs, list) else []
+    configured = options.known_hosts
+    files = configured if isinstance(configured, list) else []
     keys = HostKeys(files or ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"], accept)
 
     class Client(asyncssh.SSHClient):
@@ -101,14 +105,14 @@ async def dial(
         connection = await asyncssh.connect(
             host,
             port,
-            # Here and not among the options, where ProxyJump would go before it: asyncssh would
-            # find its own way, by host keys that are none of ours.
+            # Here and not among the options, where ProxyJump would take precedence: asyncssh would
+            # connect to the jump hosts itself, by host keys that are not ours.
             tunnel=hop,
             options=asyncssh.SSHClientConnectionOptions(
                 options, known_hosts=keys.known, client_factory=Client
             ),
         )
-        # The way there ends with what it leads to.
+        # The jump hosts are left together with the node.
         connection.set_tunnel(hop)
         return connection
     except asyncssh.HostKeyNotVerifiable as error:
@@ -142,12 +146,12 @@ def _untrusted(
 
 
 def reason_of(error: Exception) -> str:
-    """Why there is no connection, in a person's words."""
+    """Why there is no connection, for a person."""
     if isinstance(error, ConnectionRefusedError):
         return "refused"
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name is not known here"
     if isinstance(error, OSError) and error.errno == errno.ECONNRESET:
         return "the connection was reset"
-    told = strerror(error) if isinstance(error, OSError) else str(error) or type(error).__name__
-    return told.rstrip(".")
+    reason = strerror(error) if isinstance(error, OSError) else str(error) or type(error).__name__
+    return reason.rstrip(".")

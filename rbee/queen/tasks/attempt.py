@@ -60,7 +60,7 @@ class Course:
                 if turn == _TRIES:
                     error.details["attempts"] = turn
                     raise
-                self._hive.suspect()
+                await self._hive.suspect()
                 continue
             inference = Inference(
                 self._request_id, self._request, worker, self._hive, self._queue, self.outlet

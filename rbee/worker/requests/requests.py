@@ -170,8 +170,8 @@ class Requests:
         if request.canceled is not None:
             raise request.canceled
         assert self._engine is not None  # `loaded` has raised otherwise
-        wish = request.inference.keep_alive if request.inference else None
-        self._keep_alive_s = None if wish is None else keep_alive_s(wish)
+        keep_alive = request.inference.keep_alive if request.inference else None
+        self._keep_alive_s = None if keep_alive is None else keep_alive_s(keep_alive)
         request.submitted = True
         self._engine.submit(request)
 
@@ -185,7 +185,7 @@ class Requests:
                 self.metrics.token(request, now)
                 request.token_at = now
             else:
-                # First the slot, then the end: whoever has seen the end finds the slot free.
+                # The slot comes first: a client that has seen the end finds the slot free.
                 self._release(request, _outcome(output))
             request.outputs.put_nowait(output)
 

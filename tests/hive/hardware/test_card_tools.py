@@ -20,7 +20,7 @@ RAM = DeviceMemory("cpu", 0, "RAM", 32 * GB, 20 * GB)
 TWO = "0, 24564, 23000, NVIDIA GeForce RTX 4090\n1, 8192, 100, NVIDIA GeForce RTX 3070, Founders\n"
 
 
-def test_the_amdgpu_driver_tells_total_and_used(
+def test_the_amdgpu_driver_shows_total_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, total, product in (("card0", "17163091968", "Radeon RX 7800 XT"), ("card1", "x", "")):
@@ -76,26 +76,26 @@ def test_without_the_tool_there_is_nothing_and_nothing_to_say(
     assert find() == FoundCards()
 
 
-def test_a_tool_that_fails_is_told_with_its_own_words(tool: Path) -> None:
+def test_a_tool_that_fails_is_reported_with_its_own_words(tool: Path) -> None:
     write(tool, "echo; echo 'No devices were found'; exit 6")
     found = find()
     assert (found.devices, found.hung) == ([], False)
     assert found.notes == ["nvidia-smi failed: No devices were found"]
 
 
-def test_a_tool_that_fails_silently_is_told_by_its_code(tool: Path) -> None:
+def test_a_tool_that_fails_silently_is_reported_by_its_code(tool: Path) -> None:
     write(tool, "exit 6")
     assert find().notes == ["nvidia-smi failed: it ended with code 6"]
 
 
-def test_a_tool_that_can_not_be_run_is_told(tool: Path) -> None:
+def test_a_tool_that_can_not_be_run_is_reported(tool: Path) -> None:
     tool.write_text("\x00\x01 no program")
     tool.chmod(0o755)
     [note] = find().notes
     assert note.startswith("nvidia-smi failed: ")
 
 
-def test_garbage_is_told_and_shows_no_control_characters(tool: Path) -> None:
+def test_garbage_is_reported_and_shows_no_control_characters(tool: Path) -> None:
     write(tool, r"printf '\033[2Jmilk, bread\n\377'")
     [note] = find().notes
     assert note == "nvidia-smi printed nothing that can be read: ?[2Jmilk, bread"

@@ -162,7 +162,7 @@ def test_a_card_counts_for_every_backend_that_computes_on_it() -> None:
     assert as_backend("metal", [*NVIDIA, AMD]) == []
 
 
-def test_cards_of_which_llama_cpp_sees_only_some_are_told() -> None:
+def test_cards_of_which_llama_cpp_sees_only_some_are_reported() -> None:
     one = Usable(["cuda", "cpu"], {"cuda": 1, "cpu": 1})
     assert differences(one, NVIDIA) == ["llama.cpp sees 1 of the 2 cuda devices"]
     assert differences(CPU, NVIDIA) == []

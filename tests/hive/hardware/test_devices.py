@@ -27,7 +27,7 @@ TWO = Usable(["cuda", "cpu"], {"cuda": 2, "cpu": 1}, [cuda(0, 20), cuda(1, 20)])
 
 
 class Machine:
-    """A worker's program that says what it is told to, and cards that a test chooses."""
+    """A worker's program with an answer, and cards, that a test chooses."""
 
     def __init__(self, folder: Path) -> None:
         self._answer = folder / "answer"

@@ -29,14 +29,14 @@ def test_a_large_cache_counts_where_it_is_more() -> None:
     assert required_bytes(1000 * MB, 201 * MB) == 1201 * MB
 
 
-def test_the_arithmetic_is_told_as_it_is_done() -> None:
-    told = arithmetic(98_362_432, 11 * MB, 20_480 * MB)
-    assert told == "needs 118 MB (1.2 × 98 MB), 20480 MB are free"
+def test_the_arithmetic_is_reported_as_it_is_done() -> None:
+    reported = arithmetic(98_362_432, 11 * MB, 20_480 * MB)
+    assert reported == "needs 118 MB (1.2 × 98 MB), 20480 MB are free"
 
 
-def test_the_cache_is_told_where_it_counts() -> None:
-    told = arithmetic(98_362_432, 188 * MB, 20_480 * MB)
-    assert told == "needs 286 MB (98 MB and 188 MB of KV cache), 20480 MB are free"
+def test_the_cache_is_reported_where_it_counts() -> None:
+    reported = arithmetic(98_362_432, 188 * MB, 20_480 * MB)
+    assert reported == "needs 286 MB (98 MB and 188 MB of KV cache), 20480 MB are free"
 
 
 def test_a_model_that_just_fits_fits() -> None:
@@ -49,7 +49,7 @@ def test_a_model_that_lacks_one_byte_does_not_fit() -> None:
     assert (caught.value.details["node"], caught.value.details["device"]) == ("node-7", "cuda:1")
 
 
-def test_the_megabytes_that_are_told_never_look_as_if_it_fitted() -> None:
+def test_the_megabytes_that_are_reported_never_look_as_if_it_fitted() -> None:
     with pytest.raises(VramExhausted) as caught:
         check_memory(1200 * MB + 1, 1200 * MB + 0, "n", "d")
     assert caught.value.details["required"] > caught.value.details["available"]
@@ -62,8 +62,8 @@ def test_a_model_that_would_fit_is_named() -> None:
         check_memory(2 * MB, MB, "node-7", "cpu", "hf:owner/repo/m-Q2_K.gguf")
     assert "hf:owner/repo/m-Q2_K.gguf would fit" in caught.value.message
     assert "2 MB" in caught.value.message
-    told = {"node", "device", "required", "available", "fitting"}
-    assert set(caught.value.details) == told
+    reported = {"node", "device", "required", "available", "fitting"}
+    assert set(caught.value.details) == reported
     assert "--model hf:owner/repo/m-Q2_K.gguf" in caught.value.advice
 
 
@@ -135,7 +135,7 @@ def test_a_card_that_does_not_tell_its_memory_has_none_of_its_own() -> None:
     assert choose_device("cuda", 0, [card(0, 0, total=0)]) is None
 
 
-def test_a_device_is_told_by_backend_and_number_and_the_cpu_by_its_name() -> None:
+def test_a_device_is_reported_by_backend_and_number_and_the_cpu_by_its_name() -> None:
     assert label(card(1, 5)) == "cuda:1"
     assert label(card(0, 5, backend="cpu")) == "cpu"
 

@@ -44,11 +44,11 @@ class Made:
     def __init__(
         self, gpus: list[DeviceMemory] | None = None, found: list[DeviceMemory] | None = None
     ) -> None:
-        self.said: list[str] = []
+        self.narrated: list[str] = []
         self.hardware = FakeHardware(gpus or [], found or [])
         self.preflight = Preflight(
             self.hardware,  # type: ignore[arg-type]
-            lambda actor, emoji, text: self.said.append(f"[{actor}] {text}"),
+            lambda actor, emoji, text: self.narrated.append(f"[{actor}] {text}"),
         )
 
     async def check(
@@ -69,17 +69,17 @@ class Made:
 async def test_the_freest_device_of_the_best_backend_is_chosen_and_handed_on() -> None:
     made = Made([device(0, 5000), device(1, 9000)])
     assert await made.check(5000) == ("cuda", 1)
-    assert made.said == [
+    assert made.narrated == [
         "[device-manager] worker preflight: memory is enough, needs 6000 MB (1.2 × 5000 MB),"
         " 9000 MB are free on cuda:1",
         "[device-manager] worker preflight: the backend cuda is there, device 1",
     ]
 
 
-async def test_a_model_that_just_fits_is_told_to_fit() -> None:
+async def test_a_model_that_just_fits_is_reported_to_fit() -> None:
     made = Made([device(0, 6000)])
     await made.check(5000)
-    assert "memory is enough" in made.said[0]
+    assert "memory is enough" in made.narrated[0]
 
 
 async def test_the_device_that_was_asked_for_counts_and_is_handed_on() -> None:
@@ -110,15 +110,15 @@ async def test_on_the_cpu_the_machines_memory_counts_and_not_the_cards() -> None
 async def test_forced_it_is_loaded_and_that_is_said() -> None:
     made = Made([device(0, 100)])
     assert await made.check(5000, DeviceRequest(force=True)) == ("cuda", 0)
-    assert "memory is not enough, needs 6000 MB" in made.said[0]
-    assert "as forced" in made.said[0]
+    assert "memory is not enough, needs 6000 MB" in made.narrated[0]
+    assert "as forced" in made.narrated[0]
     assert made.asked_for == []
 
 
 async def test_forced_without_need_nothing_is_said_of_it() -> None:
     made = Made([device(0, 9000)])
     await made.check(5000, DeviceRequest(force=True))
-    assert "memory is enough" in made.said[0]
+    assert "memory is enough" in made.narrated[0]
 
 
 async def test_force_brings_no_backend() -> None:
@@ -141,7 +141,7 @@ async def test_of_a_backend_without_any_hardware_the_machines_memory_is_looked_a
     with pytest.raises(BackendUnavailable) as caught:
         await made.check(1, DeviceRequest("metal"))
     assert set(caught.value.details) == {"backend", "available"}
-    assert "memory is enough" in made.said[0]
+    assert "memory is enough" in made.narrated[0]
     free = psutil.virtual_memory().available // MB
     with pytest.raises(VramExhausted):
         await made.check(2 * free, DeviceRequest("metal"))
@@ -164,13 +164,13 @@ async def test_a_card_that_does_not_tell_its_memory_has_the_machines() -> None:
     assert await Made([unified]).check(5) == ("cuda", 0)
 
 
-async def test_who_computes_on_the_cpu_beside_a_card_is_told_how_to_use_it() -> None:
+async def test_who_computes_on_the_cpu_beside_a_card_is_reported_how_to_use_it() -> None:
     made = Made()
     made.hardware.has_nvidia_tool = True
     await made.check(1)
-    assert made.said[-1].endswith("rbee-hive detect")
+    assert made.narrated[-1].endswith("rbee-hive detect")
     await made.check(1, DeviceRequest("cpu"))
-    assert made.said[-1].endswith("the backend cpu is there")
+    assert made.narrated[-1].endswith("the backend cpu is there")
 
 
 async def test_before_a_download_to_run_the_devices_free_memory_counts() -> None:
@@ -183,7 +183,7 @@ async def test_before_a_download_to_run_the_devices_free_memory_counts() -> None
     assert "free on cuda:0" in caught.value.message
     assert "of 5000 would fit" in caught.value.message
     await made.preflight.check_download(DeviceRequest(force=True), 5001 * MB, lambda _: None)
-    assert made.said == []
+    assert made.narrated == []
 
 
 async def test_before_a_download_for_some_time_all_of_the_largest_device_counts() -> None:

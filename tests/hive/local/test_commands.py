@@ -1,4 +1,4 @@
-"""The hive's own command line: what goes wrong is told as the keeper tells it."""
+"""The hive's own command line: errors look as they do from the keeper."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_error_of_the_contract_is_told_with_its_next_step(
+def test_an_error_of_the_contract_is_reported_with_its_next_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async def work(config: Config, screen: Screen) -> int:
@@ -52,13 +52,13 @@ def test_a_listing_is_json_for_programs(capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_an_error_is_told_with_its_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_reported_with_its_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     delete = functools.partial(commands.delete, model="hf:owner/none")
     assert commands.run(delete, Config(), as_json=False) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith("Error [MODEL_NOT_FOUND]: ")
-    assert "→ " in told.err
+    reported = capsys.readouterr()
+    assert reported.out == ""
+    assert reported.err.startswith("Error [MODEL_NOT_FOUND]: ")
+    assert "→ " in reported.err
 
 
 def test_status_ends_with_1_where_none_runs(capsys: pytest.CaptureFixture[str]) -> None:

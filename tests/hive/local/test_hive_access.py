@@ -82,7 +82,7 @@ async def test_no_hive_is_stopped() -> None:
     assert (await status_of(CONFIG, None)).state == "stopped"
 
 
-async def test_a_hive_tells_its_state_itself() -> None:
+async def test_a_hive_shows_its_state_itself() -> None:
     server = await hive()
     found = await status_of(CONFIG, running_hive())
     await server.close()

@@ -106,7 +106,7 @@ def own() -> Iterator[RecentLog]:
     root.setLevel(level)
 
 
-async def test_a_hive_without_a_log_file_tells_what_it_remembers(
+async def test_a_hive_without_a_log_file_shows_what_it_remembers(
     home: Path, own: RecentLog
 ) -> None:
     write("rbee-hive", at(1, "of another hive, a year ago"))
@@ -148,8 +148,8 @@ async def test_lines_that_were_not_kept_are_counted(home: Path, own: RecentLog) 
     assert [await reader.next(), await reader.next()] == [("rbee-hive", "first"), None]
     for number in range(5000):
         logger.info("%d", number)
-    told = await reader.next()
-    assert told == (
+    reported = await reader.next()
+    assert reported == (
         "rbee-hive",
         "(904 lines were dropped because they came faster than they were read)",
     )

@@ -168,7 +168,7 @@ def test_a_reader_who_was_away_for_too_long_goes_on_with_the_oldest_there_is(
     assert drained(tail) == ["two", "four", "five"]
 
 
-def test_a_half_line_of_a_file_that_was_rotated_is_told_at_its_end(log: Log, tail: LogTail) -> None:
+def test_a_half_line_of_a_rotated_file_is_reported_at_its_end(log: Log, tail: LogTail) -> None:
     log.write("one", "half", end="")
     tail.last(10)
     log.put_aside()

@@ -23,26 +23,26 @@ def test_the_sum_is_the_files(tmp_path: Path, data: bytes) -> None:
     assert sha256(tmp_path / "m") == hashlib.sha256(data).hexdigest()
 
 
-def test_how_far_it_is_is_told_up_to_the_whole(tmp_path: Path) -> None:
+def test_how_far_it_is_is_reported_up_to_the_whole(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(DATA)
-    told: list[int] = []
-    sha256(tmp_path / "m", told.append)
-    assert told == sorted(set(told))
-    assert len(told) > 1
-    assert told[-1] == len(DATA)
+    reported: list[int] = []
+    sha256(tmp_path / "m", reported.append)
+    assert reported == sorted(set(reported))
+    assert len(reported) > 1
+    assert reported[-1] == len(DATA)
 
 
-def test_who_is_told_may_end_it(tmp_path: Path) -> None:
+def test_who_is_reported_may_end_it(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(DATA)
-    told: list[int] = []
+    reported: list[int] = []
 
     def enough(size: int) -> None:
-        told.append(size)
+        reported.append(size)
         raise StoppedError
 
     with pytest.raises(StoppedError):
         sha256(tmp_path / "m", enough)
-    assert len(told) == 1
+    assert len(reported) == 1
 
 
 @settings(max_examples=25)
@@ -67,8 +67,8 @@ def test_what_was_there_before_is_hashed_too(tmp_path: Path) -> None:
     assert hashing.result() == hashlib.sha256(DATA).hexdigest()
 
 
-def test_only_what_is_told_of_is_hashed(tmp_path: Path) -> None:
-    (tmp_path / "m").write_bytes(b"abc and what is not told of")
+def test_only_what_is_reported_of_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(b"abc and what does not count")
     hashing = BackgroundHash(tmp_path / "m")
     hashing.grow_to(3)
     assert hashing.result() == hashlib.sha256(b"abc").hexdigest()
@@ -86,7 +86,7 @@ def test_given_up_it_ends(tmp_path: Path, size: int) -> None:
     assert not thread.is_alive()
 
 
-def test_what_the_disk_refuses_is_told_at_the_end(
+def test_what_the_disk_refuses_is_reported_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A sum of half the file would throw away what is there, as if it were another content."""

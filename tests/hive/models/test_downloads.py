@@ -14,8 +14,8 @@ from typing import cast
 
 import pytest
 
+from rbee.contract import events as ev
 from rbee.contract.errors import DiskFull, Internal, ModelGated, RequestCanceled, ShuttingDown
-from rbee.contract.events import Download as News
 from rbee.contract.model_ref import parse
 from rbee.hive.models.downloads import WATCHED_WITHIN_S, Download, Downloads
 from rbee.hive.models.folder import Folder
@@ -105,45 +105,49 @@ async def impatient(tmp_path: Path) -> AsyncIterator[Made]:
         await one.downloads.end_all()
 
 
-async def heard(download: Download) -> list[News]:
+async def heard(download: Download) -> list[ev.Download]:
     async with asyncio.timeout(10):
-        return [news async for news in download.watch() if news is not None]
+        return [event async for event in download.watch() if event is not None]
 
 
-async def half_there(download: Download) -> AsyncIterator[News | None]:
+async def half_there(download: Download) -> AsyncIterator[ev.Download | None]:
     """Somebody who watches, and has heard that the first half has come."""
     watching = download.watch()
     async with asyncio.timeout(10):
-        async for news in watching:
-            if news is not None and news.bytes_downloaded == HALF:
+        async for event in watching:
+            if event is not None and event.bytes_downloaded == HALF:
                 break
     return watching
 
 
-async def left(watching: AsyncIterator[News | None]) -> None:
+async def left(watching: AsyncIterator[ev.Download | None]) -> None:
     await watching.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_watcher_hears_how_far_it_is_up_to_the_whole_file(made: Made) -> None:
     download = made.downloads.begin(MODEL, detach=False)
     made.hub.go.set()
-    told = await heard(download)
+    reported = await heard(download)
     path = made.folder.root / "owner/repo/m.gguf"
     size = len(DATA)
-    assert told[-1] == News("complete", size, size, local_path=str(path), checked="sha256")
-    assert [news.bytes_downloaded for news in told[:-1]] == sorted(
-        news.bytes_downloaded or 0 for news in told[:-1]
+    assert reported[-1] == ev.Download(
+        "complete", size, size, local_path=str(path), checked="sha256"
     )
-    assert {news.bytes_total for news in told} == {size}
+    assert [event.bytes_downloaded for event in reported[:-1]] == sorted(
+        event.bytes_downloaded or 0 for event in reported[:-1]
+    )
+    assert {event.bytes_total for event in reported} == {size}
     assert path.read_bytes() == DATA
 
 
-async def test_what_has_arrived_is_told_with_its_sum_before_anyone_hears_of_it(made: Made) -> None:
+async def test_what_has_arrived_is_known_with_its_sum_before_anyone_hears_of_it(
+    made: Made,
+) -> None:
     download = made.downloads.begin(MODEL, detach=False)
     made.hub.go.set()
-    async for news in download.watch():
-        assert made.arrived == [] or (news is not None and news.stage != "retrying")
-        if news is not None and news.stage == "complete":
+    async for event in download.watch():
+        assert made.arrived == [] or (event is not None and event.stage != "retrying")
+        if event is not None and event.stage == "complete":
             assert made.arrived != []
     [(reference, path, sums)] = made.arrived
     assert (reference, path) == ("hf:owner/repo/m.gguf", download.path)
@@ -158,8 +162,8 @@ async def test_two_who_ask_for_one_model_share_one_download(made: Made) -> None:
     both = asyncio.gather(heard(one), heard(other))
     await asyncio.sleep(0)
     made.hub.go.set()
-    for told in await both:
-        assert told[-1].stage == "complete"
+    for reported in await both:
+        assert reported[-1].stage == "complete"
     assert made.hub.asked == [("m.gguf", 0)]
 
 
@@ -253,9 +257,9 @@ async def test_a_late_watcher_gets_the_latest_at_once(made: Made) -> None:
     download = made.downloads.begin(MODEL, detach=False)
     early = await half_there(download)
     late = download.watch()
-    news = await anext(late)
-    assert news is not None
-    assert (news.stage, news.bytes_downloaded, news.bytes_total) == (
+    event = await anext(late)
+    assert event is not None
+    assert (event.stage, event.bytes_downloaded, event.bytes_total) == (
         "downloading",
         HALF,
         len(DATA),
@@ -270,7 +274,7 @@ async def test_after_its_end_it_is_still_known_by_its_id(made: Made) -> None:
     await heard(download)
     found = made.downloads.find(download.id)
     assert found is download
-    assert [news.stage for news in await heard(found)] == ["complete"]
+    assert [event.stage for event in await heard(found)] == ["complete"]
     assert made.downloads.find("of another hive") is None
 
 
@@ -286,12 +290,12 @@ async def test_only_the_last_256_are_remembered(made: Made) -> None:
 @pytest.mark.behaviour("B2.3")
 async def test_a_model_that_is_there_is_complete_at_once(made: Made) -> None:
     done = made.downloads.done(MODEL.reference, Path("/m.gguf"))
-    assert await heard(done) == [News("complete", local_path="/m.gguf")]
+    assert await heard(done) == [ev.Download("complete", local_path="/m.gguf")]
     assert made.hub.asked == []
     assert made.downloads.sizes() == {}
 
 
-async def test_a_failure_is_told_to_all(made: Made) -> None:
+async def test_a_failure_is_reported_to_all(made: Made) -> None:
     made.hub.error = ModelGated(model="hf:owner/repo", url="https://hub/owner/repo")
     download = made.downloads.begin(MODEL, detach=False)
     watching = [asyncio.create_task(heard(download)) for _ in range(3)]
@@ -306,46 +310,46 @@ async def test_a_failure_is_told_to_all(made: Made) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reported"),
     [(DiskFull(required=2, available=1, path="/m"), DiskFull), (ValueError("ours"), Internal)],
 )
 async def test_a_model_that_is_whole_but_can_not_be_kept_has_failed(
-    made: Made, error: Exception, told: type[Exception]
+    made: Made, error: Exception, reported: type[Exception]
 ) -> None:
     made.error = error
     download = made.downloads.begin(MODEL, detach=False)
     made.hub.go.set()
-    with pytest.raises(told):
+    with pytest.raises(reported):
         await heard(download)
 
 
 async def test_the_parts_of_a_split_model_are_one_download(made: Made) -> None:
     names = [f"m-{number:05d}-of-00003.gguf" for number in (1, 2, 3)]
     made.hub.go.set()
-    told = await heard(made.downloads.begin(remote(*names), detach=False))
+    reported = await heard(made.downloads.begin(remote(*names), detach=False))
     assert made.hub.asked == [(name, 0) for name in names]
     assert made.lying() == names
-    there = [news.bytes_downloaded or 0 for news in told]
-    assert there == sorted(there)
-    assert there[-1] == 3 * len(DATA)
-    assert {news.bytes_total for news in told} == {3 * len(DATA)}
-    assert told[-1].local_path == str(made.folder.root / "owner/repo" / names[0])
+    sizes = [event.bytes_downloaded or 0 for event in reported]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 3 * len(DATA)
+    assert {event.bytes_total for event in reported} == {3 * len(DATA)}
+    assert reported[-1].local_path == str(made.folder.root / "owner/repo" / names[0])
     assert len(made.arrived[0][2]) == 3
 
 
-async def test_a_line_that_breaks_is_told_and_tried_again(made: Made) -> None:
+async def test_a_line_that_breaks_is_reported_and_tried_again(made: Made) -> None:
     made.hub.error = TransientError("Connection reset")
     made.hub.go.set()
     download = made.downloads.begin(MODEL, detach=False)
-    told = []
-    async for news in download.watch():
-        if news is not None and news.stage == "retrying":
-            told.append(news)
+    reported = []
+    async for event in download.watch():
+        if event is not None and event.stage == "retrying":
+            reported.append(event)
             made.hub.error = None
-    assert [(news.attempt, news.delay_ms, news.reason) for news in told] == [
+    assert [(event.attempt, event.delay_ms, event.reason) for event in reported] == [
         (2, 100, "Connection reset")
     ]
-    assert told[0].bytes_downloaded == HALF
+    assert reported[0].bytes_downloaded == HALF
     assert made.hub.asked == [("m.gguf", 0), ("m.gguf", HALF)]
 
 
@@ -356,8 +360,8 @@ async def test_a_file_that_another_hive_fetches_is_waited_for(made: Made) -> Non
     ours = await half_there(made.downloads.begin(MODEL, detach=False))
     other.hub.go.set()
     async with asyncio.timeout(10):
-        told = [news async for news in ours if news is not None]
-    assert told[-1].stage == "complete"
+        reported = [event async for event in ours if event is not None]
+    assert reported[-1].stage == "complete"
     assert made.hub.asked == []
     assert len(made.arrived) == 1
     await left(watching)

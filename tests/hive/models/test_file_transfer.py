@@ -68,7 +68,7 @@ def target(tmp_path: Path) -> Path:
 
 
 class Made:
-    """A transfer, and what it told."""
+    """A transfer, and what it reported."""
 
     def __init__(
         self,
@@ -79,10 +79,10 @@ class Made:
     ) -> None:
         file = RemoteFile("m.gguf", len(DATA), sha256)
         model = RemoteModel(parse("hf:owner/repo/m.gguf"), "c0ffee", (file,))
-        self.told: list[int] = []
+        self.reported: list[int] = []
         # Each chunk is written as it comes, where otherwise a megabyte of them is buffered.
         self.transfer = FileTransfer(
-            cast(Hub, hub), model, file, target, self.told.append, hasher, buffer_bytes=1
+            cast(Hub, hub), model, file, target, self.reported.append, hasher, buffer_bytes=1
         )
         self.part = self.transfer.part
 
@@ -118,12 +118,12 @@ def test_the_partial_file_is_named_for_its_content(made: Made, target: Path) -> 
     assert made.part == target.with_name(f"m.gguf.{len(DATA)}-{SUM[:16]}.part")
 
 
-def test_how_far_it_is_is_told_from_what_was_there(made: Made) -> None:
+def test_how_far_it_is_is_reported_from_what_was_there(made: Made) -> None:
     begun(made, DATA[:300])
     made.attempt()
-    assert made.told[0] == 300
-    assert made.told == sorted(made.told)
-    assert made.told[-1] == len(DATA)
+    assert made.reported[0] == 300
+    assert made.reported == sorted(made.reported)
+    assert made.reported[-1] == len(DATA)
 
 
 def test_it_goes_on_where_another_left_off(made: Made, hub: FakeHub, target: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_partial_file_that_is_whole_needs_no_hub(made: Made, hub: FakeHub, tar
     assert target.exists()
 
 
-def test_a_server_without_ranges_is_begun_with_afresh(
+def test_a_server_without_ranges_is_begun_with_again(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     begun(made, DATA[:333])
@@ -181,7 +181,7 @@ def test_a_server_without_ranges_is_begun_with_afresh(
 
 
 class PromptHash:
-    """A hash that has read what it is told of as soon as it is told."""
+    """A hash that has read every byte as soon as it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -212,7 +212,7 @@ def test_what_is_thrown_away_does_not_count(hub: FakeHub, target: Path, left: by
     assert made.attempt() == SUM
 
 
-def test_a_server_that_loses_its_ranges_between_attempts_is_begun_with_afresh(
+def test_a_server_that_loses_its_ranges_between_attempts_is_begun_with_again(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     hub.limit = 500
@@ -223,7 +223,7 @@ def test_a_server_that_loses_its_ranges_between_attempts_is_begun_with_afresh(
     assert target.read_bytes() == DATA
 
 
-def test_a_partial_file_that_is_too_long_is_begun_afresh(
+def test_a_partial_file_that_is_too_long_is_begun_again(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     begun(made, DATA + b"more")
@@ -236,7 +236,7 @@ def test_more_than_was_promised_is_not_written(made: Made, hub: FakeHub, target:
     hub.data = DATA + bytes(1000)
     assert made.attempt() == SUM
     assert target.read_bytes() == DATA
-    assert max(made.told) == len(DATA)
+    assert max(made.reported) == len(DATA)
 
 
 def test_less_than_was_promised_is_worth_another_attempt(
@@ -251,7 +251,7 @@ def test_less_than_was_promised_is_worth_another_attempt(
     assert made.attempt() == SUM
 
 
-def test_a_wrong_content_is_removed_and_told_with_both_sums(
+def test_a_wrong_content_is_removed_and_reported_with_both_sums(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     hub.data = b"x" + DATA[1:]
@@ -265,7 +265,7 @@ def test_a_wrong_content_is_removed_and_told_with_both_sums(
     assert lying(target) == []
 
 
-def test_after_a_wrong_content_an_attempt_begins_afresh(
+def test_after_a_wrong_content_an_attempt_begins_again(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     begun(made, b"damaged" + DATA[7:300])
@@ -431,7 +431,7 @@ def test_stopped_after_its_last_byte_it_does_not_get_its_name(hub: FakeHub, targ
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_told_with_what_is_missing_and_what_came_stays(
+def test_a_full_disk_is_reported_with_what_is_missing_and_what_came_stays(
     made: Made, target: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     write = os.write
@@ -450,7 +450,7 @@ def test_a_full_disk_is_told_with_what_is_missing_and_what_came_stays(
     assert made.attempt() == SUM
 
 
-def test_a_folder_that_can_not_be_made_is_told(made: Made, tmp_path: Path) -> None:
+def test_a_folder_that_can_not_be_made_is_reported(made: Made, tmp_path: Path) -> None:
     (tmp_path / "models").touch()
     with pytest.raises(StateNotWritable) as caught:
         made.attempt()
@@ -475,7 +475,7 @@ def test_no_thread_is_left_when_it_is_closed(made: Made, hub: FakeHub) -> None:
 
 
 @pytest.mark.parametrize("left", [None, DATA[:100], b"x" * 700])
-def test_a_partial_file_that_another_program_changed_in_between_is_hashed_afresh(
+def test_a_partial_file_that_another_program_changed_in_between_is_hashed_again(
     made: Made, hub: FakeHub, target: Path, left: bytes | None
 ) -> None:
     hub.limit = 500
@@ -493,7 +493,7 @@ def test_a_partial_file_that_another_program_changed_in_between_is_hashed_afresh
     assert target.read_bytes() == DATA
 
 
-def test_a_partial_file_that_is_cut_in_between_is_hashed_afresh(
+def test_a_partial_file_that_is_cut_in_between_is_hashed_again(
     made: Made, hub: FakeHub, target: Path
 ) -> None:
     hub.limit = 500

@@ -242,7 +242,7 @@ def test_folders_above_and_beside_the_root_stay(folder: Folder, tmp_path: Path) 
     assert outside.parent.is_dir()
 
 
-def test_the_disk_is_told_before_the_folder_is_made(folder: Folder, tmp_path: Path) -> None:
+def test_the_disk_is_reported_before_the_folder_is_made(folder: Folder, tmp_path: Path) -> None:
     deep = Folder(folder.root / "not" / "there")
     assert deep.total_bytes() == shutil.disk_usage(tmp_path).total
     assert 0 < deep.free_bytes() <= deep.total_bytes()
@@ -269,7 +269,7 @@ def test_elsewhere_the_umask_counts(tmp_path: Path, above: int) -> None:
     assert mode(tmp_path / "lab" / "small") == mode(plain)
 
 
-def test_a_file_in_the_way_is_told(tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_reported(tmp_path: Path) -> None:
     (tmp_path / "lab").touch()
     with pytest.raises(FileExistsError):
         make_folder(tmp_path / "lab")

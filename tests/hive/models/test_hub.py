@@ -75,7 +75,7 @@ def test_a_file_comes_from_the_commit_of_the_listing(
     assert hub_server.header("accept-encoding") == "identity"
 
 
-def test_it_goes_on_where_it_is_told_to(
+def test_it_goes_on_where_it_is_reported_to(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     assert fetched(hub, model, 1000) == (1000, DATA[1000:])
@@ -115,14 +115,14 @@ def test_a_page_is_not_the_beginning_of_a_file(
         fetched(hub, model)
 
 
-def test_a_token_that_was_told_goes_before_the_machines_own(
+def test_a_token_that_was_reported_goes_before_the_machines_own(
     hub: Hub, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_of_this_machine")
-    told = Hub(5.0, "hf_opensesame")
-    model = pick(told.listing(REF), REF)
+    reported = Hub(5.0, "hf_opensesame")
+    model = pick(reported.listing(REF), REF)
     assert hub_server.header("authorization") == "Bearer hf_opensesame"
-    fetched(told, model)
+    fetched(reported, model)
     assert hub_server.header("authorization") == "Bearer hf_opensesame"
 
 
@@ -195,10 +195,10 @@ def test_another_host_gets_the_range_and_never_the_token(
     assert hub_server.header("authorization") == "Bearer hf_secret"
     assert cdn.header("authorization") is None
     assert cdn.header("range") == "bytes=1000-"
-    assert not any("hf_secret" in value for _, told in cdn.asked for value in told.values())
+    assert not any("hf_secret" in value for _, headers in cdn.asked for value in headers.values())
 
 
-def test_a_gated_model_is_told_with_the_page_to_ask_at(
+def test_a_gated_model_is_reported_with_the_page_to_ask_at(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     for status in (401, 403):
@@ -258,7 +258,7 @@ def test_what_may_pass_is_worth_another_attempt(
     ("asked", "pause"),
     [("7", 7.0), ("0", 0.0), ("3600", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("-5", 0.0)],
 )
-def test_the_pause_that_the_hub_asks_for_is_told(
+def test_the_pause_that_the_hub_asks_for_is_reported(
     hub: Hub, hub_server: HubServer, asked: str, pause: float
 ) -> None:
     hub_server.answers[LISTING] = refuse(429, **{"Retry-After": asked})
@@ -280,7 +280,7 @@ def test_what_does_not_pass_has_failed(
     assert caught.value.details["attempts"] == 1
 
 
-def test_a_reset_connection_is_told_as_one(
+def test_a_reset_connection_is_reported_as_one(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.answers[FILE] = reset()
@@ -305,7 +305,7 @@ def test_what_came_before_the_end_that_was_too_early_has_come(
     assert caught.value.reason == "Connection closed early"
 
 
-def test_a_server_that_says_nothing_is_told_with_the_time_that_was_waited(
+def test_a_server_that_says_nothing_is_reported_with_the_time_that_was_waited(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.says_nothing(FILE)
@@ -314,7 +314,7 @@ def test_a_server_that_says_nothing_is_told_with_the_time_that_was_waited(
     assert caught.value.reason == "no byte for 0.1 s"
 
 
-def test_a_stream_that_dries_up_is_told_as_such(
+def test_a_stream_that_dries_up_is_reported_as_such(
     hub: Hub, model: RemoteModel, hub_server: HubServer
 ) -> None:
     hub_server.stalls(FILE, DATA[:50])
@@ -323,7 +323,7 @@ def test_a_stream_that_dries_up_is_told_as_such(
     assert caught.value.reason == "no byte for 0.1 s"
 
 
-def test_where_nothing_listens_is_told(
+def test_where_nothing_listens_is_reported(
     hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants

@@ -1,4 +1,4 @@
-"""Asking again: how often, after what pauses, and what is told."""
+"""Asking again: how often, after what pauses, and what is reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Line:
     def __init__(self, *turns: tuple[int, Exception | None]) -> None:
         self.turns = list(turns)
         self.there = 0
-        self.told: list[Download] = []
+        self.reported: list[Download] = []
         self.slept: list[float] = []
 
     async def attempt(self) -> str:
@@ -34,7 +34,7 @@ class Line:
 
     async def run(self) -> str:
         return await with_retries(
-            REF, self.attempt, self.told.append, lambda: self.there, 100 * MB, self._sleep
+            REF, self.attempt, self.reported.append, lambda: self.there, 100 * MB, self._sleep
         )
 
     async def _sleep(self, seconds: float) -> None:
@@ -47,21 +47,21 @@ RESET = TransientError("Connection reset")
 async def test_what_works_at_once_is_not_talked_about() -> None:
     line = Line((9, None))
     assert await line.run() == "whole"
-    assert (line.slept, line.told) == ([], [])
+    assert (line.slept, line.reported) == ([], [])
 
 
 async def test_the_pauses_double_from_100_ms() -> None:
     line = Line(*[(0, RESET)] * 5, (9, None))
     assert await line.run() == "whole"
     assert line.slept == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
-    assert [news.delay_ms for news in line.told] == [100, 200, 400, 800, 1600]
-    assert [news.attempt for news in line.told] == [2, 3, 4, 5, 6]
+    assert [event.delay_ms for event in line.reported] == [100, 200, 400, 800, 1600]
+    assert [event.attempt for event in line.reported] == [2, 3, 4, 5, 6]
 
 
-async def test_each_retry_is_told_with_its_reason_and_how_far_it_is() -> None:
+async def test_each_retry_is_reported_with_its_reason_and_how_far_it_is() -> None:
     line = Line((500, RESET), (0, None))
     await line.run()
-    assert line.told == [
+    assert line.reported == [
         Download(
             "retrying",
             bytes_downloaded=500,
@@ -93,7 +93,7 @@ async def test_after_six_attempts_it_has_failed() -> None:
 async def test_an_attempt_that_brought_a_megabyte_sets_the_count_back() -> None:
     line = Line(*[(0, RESET)] * 4, (MB, RESET), *[(0, RESET)] * 4, (0, None))
     assert await line.run() == "whole"
-    assert [news.attempt for news in line.told] == [2, 3, 4, 5, 2, 3, 4, 5, 6]
+    assert [event.attempt for event in line.reported] == [2, 3, 4, 5, 2, 3, 4, 5, 6]
     assert line.slept[4] == pytest.approx(0.1)
 
 
@@ -120,7 +120,7 @@ async def test_the_pause_that_the_hub_asks_for_is_kept_up_to_a_minute(
     line = Line((0, TransientError("HTTP 429", asked)), (0, None))
     await line.run()
     assert line.slept == pytest.approx([pause])
-    assert line.told[0].delay_ms == round(pause * 1000)
+    assert line.reported[0].delay_ms == round(pause * 1000)
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,12 @@ class Made:
     def __init__(self, home: Path) -> None:
         self.root = home / "models"
         self.database = home / "models.db"
-        self.said: list[Narration] = []
+        self.narrated: list[Narration] = []
         self.inventory = self.again()
 
     def again(self) -> Inventory:
         """As after a restart."""
-        return Inventory(self.database, Folder(self.root), Narrator(self.said.append))
+        return Inventory(self.database, Folder(self.root), Narrator(self.narrated.append))
 
     def put(self, place: str, data: bytes = b"GGUF, it says") -> Path:
         path = self.root / place
@@ -67,7 +67,7 @@ class Made:
 
     @property
     def words(self) -> str:
-        return "\n".join(each.text for each in self.said)
+        return "\n".join(each.text for each in self.narrated)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ async def test_a_file_outside_the_folder_is_found_and_has_no_row(
     assert not made.database.exists()
 
 
-async def test_a_file_that_is_not_there_or_no_model_is_told(made: Made, tmp_path: Path) -> None:
+async def test_a_file_that_is_not_there_or_no_model_is_reported(made: Made, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         await made.inventory.find(parse(f"file:{tmp_path}/m.gguf"))
     (tmp_path / "m.gguf").write_bytes(b"milk, bread")
@@ -206,7 +206,7 @@ async def test_another_one_is_meant_when_the_best_was_taken_away(made: Made) -> 
     assert (await made.found("hf:owner/repo")).path.name == "m-Q8_0.gguf"
 
 
-async def test_a_listing_tells_what_is_whole_on_its_way_and_left_behind(made: Made) -> None:
+async def test_a_listing_shows_what_is_whole_on_its_way_and_left_behind(made: Made) -> None:
     whole = await made.fetched("b/b/m.gguf")
     coming = made.root / "c/c/m.gguf"
     made.put(f"c/c/m.gguf.100-{SUM[:16]}.part", bytes(40))
@@ -252,7 +252,7 @@ async def test_what_there_is_of_a_partial_model_is_deleted(made: Made) -> None:
     assert list(made.root.iterdir()) == []
 
 
-async def test_a_model_that_is_not_here_is_told_with_near_ones(made: Made) -> None:
+async def test_a_model_that_is_not_here_is_reported_with_near_ones(made: Made) -> None:
     await made.fetched()
     with pytest.raises(ModelNotFound) as caught:
         await made.deleted("hf:owner/repo/m-Q8_1.gguf")

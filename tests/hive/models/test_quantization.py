@@ -76,7 +76,7 @@ KNOWN = [
         ("model-Q4_K_M.GGUF", "Q4_K_M"),
     ],
 )
-def test_a_published_file_tells_its_quantization(path: str, quantization: str) -> None:
+def test_a_published_file_shows_its_quantization(path: str, quantization: str) -> None:
     assert of_file(path) == quantization
 
 
@@ -84,7 +84,7 @@ def test_a_published_file_tells_its_quantization(path: str, quantization: str) -
     "path",
     ["model.gguf", "qwen2.5-7b.gguf", "Qwen3-8B.gguf", "f1-racer.gguf", "x-Q9_0.gguf", "q16.gguf"],
 )
-def test_a_name_that_tells_none_has_none(path: str) -> None:
+def test_a_name_that_shows_none_has_none(path: str) -> None:
     assert of_file(path) is None
 
 

@@ -147,7 +147,7 @@ def test_nothing_offered_is_nothing_chosen() -> None:
     assert choose(models(listing(), REPO), parse("hf:owner/repo:Q8_0")) is None
 
 
-def test_a_misspelt_file_is_told_its_near_names() -> None:
+def test_a_misspelt_file_is_reported_its_near_names() -> None:
     with pytest.raises(ModelNotFound) as caught:
         picked("hf:owner/repo/model-Q4_K_N.gguf", "model-Q4_K_M.gguf", "README.md")
     assert caught.value.details["near"] == ["hf:owner/repo/model-Q4_K_M.gguf"]
@@ -155,7 +155,7 @@ def test_a_misspelt_file_is_told_its_near_names() -> None:
     assert "Did you mean hf:owner/repo/model-Q4_K_M.gguf?" in caught.value.advice
 
 
-def test_a_quantization_that_is_not_there_is_told_those_that_are() -> None:
+def test_a_quantization_that_is_not_there_is_reported_those_that_are() -> None:
     with pytest.raises(ModelNotFound) as caught:
         picked("hf:owner/repo@v1:Q5_K_M", "m-Q4_K_M.gguf", "m-Q8_0.gguf")
     near = caught.value.details["near"]
@@ -165,20 +165,20 @@ def test_a_quantization_that_is_not_there_is_told_those_that_are() -> None:
 
 
 @pytest.mark.parametrize("other", ["model.safetensors", "pytorch_model.bin"])
-def test_a_repository_in_another_format_is_told_as_such(other: str) -> None:
+def test_a_repository_in_another_format_is_reported_as_such(other: str) -> None:
     with pytest.raises(UnsupportedModelFormat) as caught:
         picked("hf:owner/repo", "config.json", other)
     assert caught.value.details["value"] == "hf:owner/repo"
     assert "GGUF" in caught.value.message
 
 
-def test_a_repository_without_any_model_is_told_as_such() -> None:
+def test_a_repository_without_any_model_is_reported_as_such() -> None:
     with pytest.raises(ModelNotFound) as caught:
         picked("hf:owner/repo", "README.md", "mmproj-F16.gguf")
     assert caught.value.details["near"] == []
 
 
-def test_quantizations_are_told_once_each_and_in_order() -> None:
+def test_quantizations_are_reported_once_each_and_in_order() -> None:
     found = models(listing("a-Q8_0.gguf", "a-Q4_K_M.gguf", "b-Q4_K_M.gguf", "plain.gguf"), REPO)
     assert quantizations(found) == ["Q4_K_M", "Q8_0"]
 

@@ -23,7 +23,7 @@ def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
         file_outside(parse(f"file:{tmp_path}/m.gguf"))
 
 
-def test_a_file_that_is_not_there_is_told_with_its_path(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="this node") as caught:
         file_outside(parse(f"file:{tmp_path}/m.gguf"))
     assert caught.value.details == {"model": f"file:{tmp_path}/m.gguf", "near": []}

@@ -11,7 +11,7 @@ from rbee.hive.models.transfer import Rate
 MB = 1_000_000
 
 
-def test_the_first_look_tells_no_speed() -> None:
+def test_the_first_look_shows_no_speed() -> None:
     assert Rate().mb_per_s(100.0, 50 * MB) == 0.0
 
 
@@ -27,7 +27,7 @@ def test_what_was_there_before_is_not_counted() -> None:
     assert rate.mb_per_s(101.0, 905 * MB) == pytest.approx(5.0)
 
 
-def test_a_steady_flow_is_told_as_it_is() -> None:
+def test_a_steady_flow_is_reported_as_it_is() -> None:
     rate = Rate()
     speeds = [rate.mb_per_s(tenth / 10, tenth * MB) for tenth in range(100)]
     assert speeds[1:] == pytest.approx([10.0] * 99)

@@ -41,7 +41,7 @@ class Made:
             path.write_bytes(data)
         return paths
 
-    async def told(self) -> list[Verify]:
+    async def reported(self) -> list[Verify]:
         events = verify(self.inventory, REF, report_every_s=0.0)
         return [event async for event in events if event is not None]
 
@@ -65,13 +65,13 @@ async def test_a_model_that_is_what_the_catalog_says_is_whole(made: Made, count:
     made.put(*parts)
     sums = [total(part) for part in parts]
     await made.known(*sums)
-    assert (await made.told())[-1] == Verify("complete", sha256=sums, compared=True)
+    assert (await made.reported())[-1] == Verify("complete", sha256=sums, compared=True)
 
 
 async def test_how_far_it_is_goes_over_all_parts(made: Made) -> None:
     paths = made.put(*DATA)
     sizes = [len(part) for part in DATA]
-    hashing = [event for event in await made.told() if event.stage == "hashing"]
+    hashing = [event for event in await made.reported() if event.stage == "hashing"]
     assert [(event.file, event.bytes_hashed, event.bytes_total) for event in hashing] == [
         (str(paths[0]), sizes[0], sum(sizes)),
         (str(paths[1]), sum(sizes), sum(sizes)),
@@ -79,7 +79,7 @@ async def test_how_far_it_is_goes_over_all_parts(made: Made) -> None:
 
 
 @pytest.mark.parametrize("broken", [0, 1])
-async def test_one_flipped_bit_is_told_with_its_file_which_stays(made: Made, broken: int) -> None:
+async def test_a_flipped_bit_is_reported_with_its_file_which_stays(made: Made, broken: int) -> None:
     paths = made.put(*DATA)
     sums = [total(part) for part in DATA]
     await made.known(*sums)
@@ -87,7 +87,7 @@ async def test_one_flipped_bit_is_told_with_its_file_which_stays(made: Made, bro
     flipped[-1] ^= 1
     paths[broken].write_bytes(flipped)
     with pytest.raises(ChecksumMismatch) as caught:
-        await made.told()
+        await made.reported()
     assert caught.value.details == {
         "file": str(paths[broken]),
         "expected": sums[broken],
@@ -102,18 +102,20 @@ async def test_one_flipped_bit_is_told_with_its_file_which_stays(made: Made, bro
 
 async def test_an_unknown_hash_is_kept_and_compared_the_next_time(made: Made) -> None:
     [path] = made.put(DATA[0])
-    assert (await made.told())[-1] == Verify("complete", sha256=[total(DATA[0])], compared=False)
+    assert (await made.reported())[-1] == Verify(
+        "complete", sha256=[total(DATA[0])], compared=False
+    )
     [row] = await made.inventory.rows()
     assert row.sha256 == total(DATA[0])
-    assert (await made.told())[-1].compared is True
+    assert (await made.reported())[-1].compared is True
     path.write_bytes(DATA[1])
     with pytest.raises(ChecksumMismatch):
-        await made.told()
+        await made.reported()
 
 
-async def test_a_model_that_is_not_here_is_told(made: Made) -> None:
+async def test_a_model_that_is_not_here_is_reported(made: Made) -> None:
     with pytest.raises(ModelNotFound, match="not on this node"):
-        await made.told()
+        await made.reported()
 
 
 async def test_a_reader_that_leaves_ends_it(made: Made) -> None:

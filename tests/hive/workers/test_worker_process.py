@@ -62,8 +62,8 @@ class Worker:
     async def _health(self, _: web.Request) -> web.Response:
         if not self.healthy:
             return web.Response(status=500)
-        told = {"status": "healthy", "model_loaded": True, "memory_bytes": 1}
-        return web.json_response(told)
+        reported = {"status": "healthy", "model_loaded": True, "memory_bytes": 1}
+        return web.json_response(reported)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -103,9 +103,9 @@ class Process:
 
 class Made:
     def __init__(
-        self, worker: Worker, process: Process, told: list[Event], found: WorkerProcess
+        self, worker: Worker, process: Process, reported: list[Event], found: WorkerProcess
     ) -> None:
-        self.worker, self.process, self.told, self.running = worker, process, told, found
+        self.worker, self.process, self.reported, self.running = worker, process, reported, found
 
     async def until(self, what: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -121,14 +121,14 @@ class Made:
         return self.running.row()
 
     def states(self) -> list[str]:
-        return [event.state for event in self.told if isinstance(event, WorkerRow)]
+        return [event.state for event in self.reported if isinstance(event, WorkerRow)]
 
 
 @contextlib.asynccontextmanager
 async def played(state: str) -> AsyncIterator[Made]:
     """A registered worker in a state; its health is checked every 0.1 s, and it may be idle for
     60 s."""
-    worker, told = Worker(), list[Event]()
+    worker, reported = Worker(), list[Event]()
     config = Config(
         hive=HiveSection(health_interval_s=0.1, idle_timeout_s=60), times=TimesSection(grace_s=0.2)
     )
@@ -138,10 +138,10 @@ async def played(state: str) -> AsyncIterator[Made]:
         client = Client(url, "k", 5, 5)
         launched = LaunchedWorker(cast(child.Child, worker.process), url, client)
         found = WorkerProcess(
-            SPEC, launched, config, told.append, judge_every_s=0.02, reconnect_s=0.02
+            SPEC, launched, config, reported.append, judge_every_s=0.02, reconnect_s=0.02
         )
         found.register()
-        made = Made(worker, worker.process, told, found)
+        made = Made(worker, worker.process, reported, found)
         worker.becomes(state)
         await made.until(lambda: found.row().state == state)
         yield made
@@ -165,7 +165,7 @@ async def test_a_reply_moves_the_last_health_and_no_activity(made: Made) -> None
 
 
 @pytest.mark.behaviour("B2.2")
-async def test_a_miss_is_shown_and_told_and_a_reply_takes_it_back(made: Made) -> None:
+async def test_a_miss_is_shown_and_reported_and_a_reply_takes_it_back(made: Made) -> None:
     made.worker.healthy = False
     await made.until(lambda: made.row.state == "unhealthy")
     made.worker.healthy = True
@@ -211,12 +211,12 @@ async def test_a_busy_worker_is_not_idle_for_too_long(made: Made) -> None:
 
 
 @pytest.mark.behaviour("B2.2")
-async def test_a_crash_is_told_at_once(made: Made) -> None:
+async def test_a_crash_is_reported_at_once(made: Made) -> None:
     began = time.monotonic()
     made.process.ends(-signal.SIGKILL)
     gone = await made.gone()
     assert time.monotonic() - began < 1
-    assert made.told[-1] == gone
+    assert made.reported[-1] == gone
     assert gone.reason == "it was ended by signal 9"
 
 
@@ -249,14 +249,14 @@ async def end(home: Path) -> AsyncIterator[End]:
             made.process.ends(code)
             gone = await made.gone()
             await asyncio.sleep(0)
-            assert made.told[-1] == gone
+            assert made.reported[-1] == gone
         assert (gone.worker_id, gone.exit_code) == ("w-1", code)
         return gone
 
     yield become
 
 
-async def test_a_crash_while_loading_is_told_as_a_corrupt_model(end: End) -> None:
+async def test_a_crash_while_loading_is_reported_as_a_corrupt_model(end: End) -> None:
     gone = await end(-signal.SIGABRT, "reading", "GGML_ASSERT(n_dims) failed")
     assert gone.error is not None
     assert gone.error["code"] == "MODEL_CORRUPT"
@@ -294,7 +294,7 @@ async def test_a_worker_that_was_killed_while_loading_is_not_the_models(end: End
     assert gone.reason == "it was ended by signal 9"
 
 
-async def test_a_worker_that_ended_by_itself_is_told_by_its_code(end: End) -> None:
+async def test_a_worker_that_ended_by_itself_is_reported_by_its_code(end: End) -> None:
     gone = await end(3)
     assert (gone.error, gone.reason) == (None, "it ended with code 3")
     assert not gone.stalled

@@ -29,7 +29,7 @@ def test_an_answer_without_its_done_is_truncated_and_says_how_much_came() -> Non
     assert "2 tokens" in caught.value.message
 
 
-def test_no_answer_at_all_is_no_proof() -> None:
+def test_an_empty_stream_proves_nothing() -> None:
     with pytest.raises(StreamTruncated):
         answer().proof()
 
@@ -45,7 +45,7 @@ def test_the_request_is_known_once_it_is_accepted() -> None:
     assert answer(Accepted("r-1"), Token("a", 0)).request_id == "r-1"
 
 
-def test_what_is_told_beside_the_answer_is_no_part_of_it() -> None:
+def test_narration_is_not_part_of_the_answer() -> None:
     taken = answer(
         Accepted("r-1"),
         Queued(1, 1),
@@ -64,7 +64,7 @@ def test_the_summary_is_one_line_of_figures() -> None:
 
 
 @pytest.mark.parametrize(("count", "words"), [(0, "0 tokens"), (1, "1 token ·"), (2, "2 tokens")])
-def test_the_summary_counts_as_a_person_does(count: int, words: str) -> None:
+def test_the_summary_has_a_singular(count: int, words: str) -> None:
     assert summary(Done(True, count, 1, 1, 0, 1, 1, "EOS")).startswith(words)
 
 

@@ -1,4 +1,4 @@
-"""A chat: what is asked of the queen, what is told to the person, and when it ends."""
+"""A chat: what is sent to the queen, what the person sees, and when it ends."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def answer(*words: str, reason: StopReason = "EOS", node: str = "attic") -> list
 
 
 @pytest.fixture
-def talk(lady: FakeQueen) -> Talk:
+def talk(fake_queen: FakeQueen) -> Talk:
     """A whole chat: the lines that are typed, and a question of the command line."""
 
     async def run(lines: Typed, first: str | None, system: str | None) -> None:
@@ -70,16 +70,18 @@ def talk(lady: FakeQueen) -> Talk:
     return talk
 
 
-def sent(lady: FakeQueen) -> list[list[tuple[str, str]]]:
+def sent(fake_queen: FakeQueen) -> list[list[tuple[str, str]]]:
     """The messages of each task."""
-    bodies = [body for path, _, body in lady.asked if path == ep.QUEEN_TASKS.path]
+    bodies = [body for path, _, body in fake_queen.asked if path == ep.QUEEN_TASKS.path]
     return [[(each["role"], each["content"]) for each in body["messages"]] for body in bodies]
 
 
-def test_each_question_is_asked_with_all_that_was_said(lady: FakeQueen, talk: Talk) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("one"), answer("t", "wo"), answer("three"))
+def test_each_question_is_sent_with_the_conversation_so_far(
+    fake_queen: FakeQueen, talk: Talk
+) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, answer("one"), answer("t", "wo"), answer("three"))
     talk("b", ' """\nc\nd\n"""', first="a", system="s")
-    assert sent(lady) == [
+    assert sent(fake_queen) == [
         [("system", "s"), ("user", "a")],
         [("system", "s"), ("user", "a"), ("assistant", "one"), ("user", "b")],
         [
@@ -94,45 +96,45 @@ def test_each_question_is_asked_with_all_that_was_said(lady: FakeQueen, talk: Ta
 
 
 def test_the_question_of_the_command_line_is_shown_and_remembered(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("one"))
+    fake_queen.on(ep.QUEEN_TASKS, answer("one"))
     assert talk(first="a").remembered == ["a"]
     assert capsys.readouterr().out == "> a\none\n\n"
 
 
-def test_the_work_is_told_until_the_model_is_there(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_narration_stops_once_the_model_is_loaded(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("one"), answer("two"), NodeNotFound(node="attic"), answer("x"))
+    fake_queen.on(
+        ep.QUEEN_TASKS, answer("one"), answer("two"), NodeNotFound(node="attic"), answer("x")
+    )
     talk("a", "b", "c", "d")
     assert capsys.readouterr().err.count("[queen-rbee] words") == 2
 
 
-def test_the_node_that_holds_what_was_said_is_asked_again_until_it_fails(
-    lady: FakeQueen, talk: Talk
-) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("one"), NodeNotFound(node="attic"), answer("three"))
+def test_the_same_node_is_asked_until_it_fails(fake_queen: FakeQueen, talk: Talk) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, answer("one"), NodeNotFound(node="attic"), answer("three"))
     talk("a", "b", "c")
-    nodes = [body["node"] for path, _, body in lady.asked if path == ep.QUEEN_TASKS.path]
+    nodes = [body["node"] for path, _, body in fake_queen.asked if path == ep.QUEEN_TASKS.path]
     assert nodes == [None, "attic", None]
 
 
-def test_an_error_is_told_and_the_chat_goes_on(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_a_chat_goes_on_after_an_error(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, NodeNotFound(node="attic"), answer("two"))
+    fake_queen.on(ep.QUEEN_TASKS, NodeNotFound(node="attic"), answer("two"))
     talk("a", "b")
     assert "NODE_NOT_FOUND" in capsys.readouterr().err
-    assert sent(lady) == [[("user", "a")], [("user", "b")]]
+    assert sent(fake_queen) == [[("user", "a")], [("user", "b")]]
 
 
-def test_commands_are_not_asked(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_commands_are_not_sent_to_the_queen(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("x"))
+    fake_queen.on(ep.QUEEN_TASKS, answer("x"))
     talk("/retry", "", "a", "/retry", "/help", "/nonsense", "/clear", "/etc/passwd?", "/exit", "b")
-    assert sent(lady) == [[("user", "a")], [("user", "a")], [("user", "/etc/passwd?")]]
+    assert sent(fake_queen) == [[("user", "a")], [("user", "a")], [("user", "/etc/passwd?")]]
     err = capsys.readouterr().err
     assert "No question has been asked yet." in err
     assert "ask the last question again" in err
@@ -140,41 +142,41 @@ def test_commands_are_not_asked(
     assert "forgotten" in err
 
 
-def test_ctrl_c_at_an_empty_prompt_tells_how_to_end(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_ctrl_c_at_an_empty_prompt_says_how_to_end(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("x"))
+    fake_queen.on(ep.QUEEN_TASKS, answer("x"))
     talk(KeyboardInterrupt, "a")
     assert "Ctrl+D or /exit" in capsys.readouterr().err
-    assert sent(lady) == [[("user", "a")]]
+    assert sent(fake_queen) == [[("user", "a")]]
 
 
-def test_what_does_not_fit_any_more_is_left_out_and_that_is_said(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_turns_that_no_longer_fit_are_dropped_with_a_note(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = {"field": "prompt", "constraint": "at most 99 tokens", "message": "m", "value": 120}
     too_long = PromptTooLong("no", errors=[wrong])
-    lady.on(ep.QUEEN_TASKS, answer("one"), answer("two"), too_long, answer("three"))
+    fake_queen.on(ep.QUEEN_TASKS, answer("one"), answer("two"), too_long, answer("three"))
     talk("a" * 50, "b" * 50, "c")
-    assert [len(messages) for messages in sent(lady)] == [1, 3, 5, 1]
+    assert [len(messages) for messages in sent(fake_queen)] == [1, 3, 5, 1]
     err = capsys.readouterr().err
     assert "left out" in err
     assert "PROMPT_TOO_LONG" not in err
 
 
-def test_a_question_that_is_too_long_by_itself_is_told(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_a_question_that_is_too_long_by_itself_is_an_error(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = {"field": "prompt", "constraint": "at most 99 tokens", "message": "m", "value": 120}
-    lady.on(ep.QUEEN_TASKS, PromptTooLong("no", errors=[wrong]))
+    fake_queen.on(ep.QUEEN_TASKS, PromptTooLong("no", errors=[wrong]))
     talk("a")
     assert "PROMPT_TOO_LONG" in capsys.readouterr().err
-    assert len(sent(lady)) == 1
+    assert len(sent(fake_queen)) == 1
 
 
-def test_an_answer_that_fills_the_context_is_told_to_stop_there(
-    lady: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
+def test_an_answer_that_fills_the_context_comes_with_a_note(
+    fake_queen: FakeQueen, talk: Talk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, answer("one", reason="CONTEXT_FULL"))
+    fake_queen.on(ep.QUEEN_TASKS, answer("one", reason="CONTEXT_FULL"))
     talk("a")
     assert "The context is full: the answer stops here" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What is said again with every question of a chat."""
+"""The conversation that is sent with every question of a chat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def too_long(tokens: object, constraint: object) -> PromptTooLong:
     return PromptTooLong("no", errors=[{"value": tokens, "constraint": constraint}])
 
 
-def test_all_that_was_said_stands_before_the_question() -> None:
+def test_the_conversation_precedes_the_question() -> None:
     conversation = talked(("a", "b"), ("c", "d"), system="s")
     conversation.ask("e")
     assert said(conversation) == [
@@ -38,7 +38,7 @@ def test_all_that_was_said_stands_before_the_question() -> None:
     ]
 
 
-def test_a_question_to_which_nothing_came_was_not_asked() -> None:
+def test_a_question_without_an_answer_is_dropped() -> None:
     assert said(talked(("a", ""), ("b", "c"))) == [("user", "b"), ("assistant", "c")]
 
 
@@ -58,7 +58,7 @@ def test_a_question_without_an_answer_can_be_asked_again() -> None:
     assert said(conversation) == [("user", "a"), ("assistant", "b")]
 
 
-def test_what_was_never_asked_is_not_asked_again() -> None:
+def test_nothing_can_be_asked_again_before_the_first_question() -> None:
     conversation = talked()
     assert conversation.again() is None
     conversation = talked(("a", "b"))
@@ -66,13 +66,13 @@ def test_what_was_never_asked_is_not_asked_again() -> None:
     assert conversation.again() is None
 
 
-def test_all_but_the_beginning_is_forgotten() -> None:
+def test_everything_but_the_beginning_is_forgotten() -> None:
     conversation = talked(("a", "b"), system="s")
     conversation.forget()
     assert said(conversation) == [("system", "s")]
 
 
-def test_the_oldest_turns_are_left_out_so_that_an_answer_has_room() -> None:
+def test_the_oldest_turns_are_dropped_to_make_room_for_an_answer() -> None:
     conversation = talked(*[(f"q{n}" * 50, f"a{n}" * 50) for n in range(9)], system="s")
     conversation.ask("now" * 30)
     dropped = conversation.shorten(too_long(1100, "at most 1023 tokens"), max_tokens=200)
@@ -91,7 +91,7 @@ def test_a_large_answer_gets_half_the_context_and_not_more() -> None:
     assert conversation.shorten(too_long(1000, "at most 1000 tokens"), max_tokens=10**6) == 5 + 1
 
 
-def test_at_least_one_turn_is_left_out() -> None:
+def test_at_least_one_turn_is_dropped() -> None:
     conversation = talked(("a", "b"), ("c" * 900, "d"))
     conversation.ask("x")
     assert conversation.shorten(too_long(1001, "at most 1000 tokens"), max_tokens=1) == 1
@@ -107,7 +107,7 @@ def test_a_question_that_alone_is_too_long_can_not_be_shortened() -> None:
 @pytest.mark.parametrize(
     "errors", [None, [], "no", [7], [{}], [{"value": "9", "constraint": "at most"}]]
 )
-def test_where_the_numbers_are_not_told_half_of_it_goes(errors: object) -> None:
+def test_without_numbers_half_of_the_conversation_is_dropped(errors: object) -> None:
     conversation = talked(*[("q" * 50, "a" * 50) for _ in range(10)])
     conversation.ask("x")
     assert conversation.shorten(PromptTooLong("no", errors=errors), max_tokens=10) in (5, 6, 10)
@@ -141,5 +141,5 @@ def test_three_quotes_open_a_text_and_three_close_it(text: str, expected: bool) 
         ('""""""', ""),
     ],
 )
-def test_the_quotes_are_no_part_of_the_text(text: str, expected: str) -> None:
+def test_the_quotes_are_not_part_of_the_text(text: str, expected: str) -> None:
     assert content(text) == expected

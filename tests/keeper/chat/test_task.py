@@ -54,22 +54,22 @@ def asked(pauses: Pauses) -> Done:
 
 
 @pytest.mark.parametrize("busy", [BUSY, FULL])
-def test_it_is_given_up_after_three_waits(busy: AllSlotsBusy, lady: FakeQueen) -> None:
+def test_it_is_given_up_after_three_waits(busy: AllSlotsBusy, fake_queen: FakeQueen) -> None:
     pauses = Pauses()
-    lady.on(ep.QUEEN_TASKS, busy)
+    fake_queen.on(ep.QUEEN_TASKS, busy)
     with pytest.raises(type(busy), match=r"Given up after 3 retries\.") as caught:
         asked(pauses)
     assert pauses.seconds == [1, 2, 4]
-    assert lady.paths().count(ep.QUEEN_TASKS.path) == 4
+    assert fake_queen.paths().count(ep.QUEEN_TASKS.path) == 4
     assert caught.value.exit_code == 1
     assert "use another node (--node NODE); rbee-keeper setup list-nodes" in caught.value.advice
 
 
 def test_a_slot_that_is_free_after_a_wait_is_taken(
-    lady: FakeQueen, capsys: pytest.CaptureFixture[str]
+    fake_queen: FakeQueen, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pauses = Pauses()
-    lady.on(ep.QUEEN_TASKS, BUSY, FULL, ANSWER)
+    fake_queen.on(ep.QUEEN_TASKS, BUSY, FULL, ANSWER)
     assert asked(pauses).total_tokens == 1
     assert (pauses.seconds, capsys.readouterr().out) == ([1, 2], "Once")
 

@@ -1,4 +1,4 @@
-"""What an error advises can be typed: each command that it names is one of the keeper's."""
+"""The commands that an error advises can be typed: the keeper has each of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ADVISING: list[RbeeError] = [
 
 
 @pytest.mark.parametrize("error", ADVISING, ids=lambda error: error.code)
-def test_the_commands_of_an_advice_are_there(error: RbeeError) -> None:
+def test_the_commands_of_an_advice_exist(error: RbeeError) -> None:
     commands = [found["words"] for found in _BEHIND.finditer(error.advice)]
     assert commands, error.advice
     for command in commands:
@@ -75,7 +75,7 @@ def test_a_value_with_spaces_can_be_typed() -> None:
     assert advice.endswith("rbee-keeper logs --node 'my node'")
 
 
-def test_what_is_mended_on_another_node_says_so() -> None:
+def test_advice_for_another_node_names_it() -> None:
     corrupt = errors.ModelCorrupt(file="f", reason="r", model="hf:a/b", node="n")
     again = "models delete hf:a/b --node n && rbee-keeper models download hf:a/b --node n"
     assert corrupt.advice.endswith(again)

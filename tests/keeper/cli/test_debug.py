@@ -25,10 +25,10 @@ WORDS = [
 
 
 @pytest.mark.parametrize("words", WORDS)
-def test_it_may_stand_before_and_behind_each_word(
-    words: tuple[str, ...], lady: FakeQueen, keeper: Keeper
+def test_debug_may_precede_and_follow_each_word(
+    words: tuple[str, ...], fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([]))
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([]))
     done = keeper(*words)
     assert done.exit_code == 0
     assert "[debug]" not in done.stdout
@@ -36,15 +36,15 @@ def test_it_may_stand_before_and_behind_each_word(
     assert len(asked) == 1 and asked[0].startswith("[debug] ")
 
 
-def test_it_is_of_one_command_only(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([]))
+def test_debug_lasts_for_one_command(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([]))
     keeper("--debug", "hive", "status")
     assert not debug_trace.wanted.get()
     assert "[debug]" not in keeper("hive", "status").stderr
 
 
-def test_a_traceback_is_told_to_who_asked_for_it(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, NodeNotFound(node="attic"))
+def test_a_traceback_is_shown_only_with_debug(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, NodeNotFound(node="attic"))
     told = keeper("hive", "status", "--node", "attic")
     assert told.exit_code == 1
     assert "Error [NODE_NOT_FOUND]" in told.stderr
@@ -57,7 +57,7 @@ def test_a_traceback_is_told_to_who_asked_for_it(lady: FakeQueen, keeper: Keeper
     assert "[debug] Traceback (most recent call last):" in lines[error:]
 
 
-def test_every_command_offers_it_and_says_so() -> None:
+def test_every_command_has_debug() -> None:
     found = list(_commands(main))
     assert len(found) > 20
     assert [name for name, flags in found if flags.count("--debug") != 1] == []

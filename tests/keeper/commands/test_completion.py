@@ -1,4 +1,4 @@
-"""Names for who presses Tab."""
+"""The names that Tab completes."""
 
 from __future__ import annotations
 
@@ -44,32 +44,38 @@ def names(kind: str, typed: str = "") -> list[str]:
     return [name for name, _ in completion.suggest(kind, typed)]
 
 
-def test_nodes_are_those_of_queen_and_config_file(lady: FakeQueen, key: Path, home: Path) -> None:
+def test_nodes_are_those_of_queen_and_config_file(
+    fake_queen: FakeQueen, key: Path, home: Path
+) -> None:
     config = home / ".config" / "rbee" / "config.toml"
     config.parent.mkdir(parents=True)
     config.write_text('[nodes.cellar]\nssh_host = "c"\n')
-    lady.on(ep.QUEEN_NODES, NodeRows([NodeRow(node_name="attic", ssh_host="a")]))
+    fake_queen.on(ep.QUEEN_NODES, NodeRows([NodeRow(node_name="attic", ssh_host="a")]))
     assert names("nodes") == ["attic", "cellar", "localhost"]
     assert names("nodes", "a") == ["attic"]
 
 
-def test_models_are_the_queens_and_the_aliases(lady: FakeQueen, key: Path) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([MODEL], []))
+def test_models_are_those_of_the_queen_and_the_aliases(fake_queen: FakeQueen, key: Path) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([MODEL], []))
     assert {"hf:a/b/c.gguf", "tinyllama", "bundled:smollm2-135m-instruct"} <= set(names("models"))
 
 
-def test_workers_are_told_with_their_model(lady: FakeQueen, key: Path) -> None:
-    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([WORKER]))
+def test_workers_are_described_by_their_model(fake_queen: FakeQueen, key: Path) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([WORKER]))
     assert completion.suggest("workers", "w") == [("worker-1", "hf:a/b on attic")]
 
 
-def test_without_a_key_she_is_not_asked_and_none_is_made(lady: FakeQueen, home: Path) -> None:
+def test_without_a_key_the_queen_is_not_asked_and_no_key_is_created(
+    fake_queen: FakeQueen, home: Path
+) -> None:
     assert names("workers") == []
-    assert lady.asked == []
+    assert fake_queen.asked == []
     assert not (home / ".rbee").exists()
 
 
-def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, key: Path) -> None:
+def test_a_queen_that_does_not_answer_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, key: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("RBEE_QUEEN_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
         began = time.monotonic()
@@ -77,38 +83,11 @@ def test_who_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, key
         assert time.monotonic() - began < 1
 
 
-def test_settings_that_can_not_be_read_keep_nobody_from_typing(
+def test_completion_works_with_an_invalid_config(
     monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setenv("RBEE_QUEEN_PROT", "1")
     assert names("nodes") == ["localhost"]
-
-
-@pytest.mark.parametrize(
-    ("line", "args", "typed", "before"),
-    [
-        ("rbee-keeper inf", [], "inf", ""),
-        ("rbee-keeper infer ", ["infer"], "", ""),
-        ("rbee-keeper infer --model hf:a/b", ["infer", "--model"], "hf:a/b", "hf:"),
-        ("rbee-keeper infer --model=hf:a/b", ["infer"], "--model=hf:a/b", "hf:"),
-        ("rbee-keeper infer --node=at", ["infer"], "--node=at", ""),
-        ("rbee-keeper infer --prompt 'a b' --no", ["infer", "--prompt", "a b"], "--no", ""),
-    ],
-)
-def test_bash_hands_over_the_line_and_gets_what_belongs_behind_the_colon(
-    monkeypatch: pytest.MonkeyPatch, line: str, args: list[str], typed: str, before: str
-) -> None:
-    monkeypatch.setenv("COMP_LINE", line)
-    monkeypatch.setenv("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
-    bash = shells.Bash(main, {}, shells.PROGRAM, shells.VARIABLE)
-    assert bash.get_completion_args() == (args, typed)
-    item = shells.CompletionItem(f"{before}rest")
-    assert bash.format_completion(item) == "plain,rest"
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_has_a_script(shell: str) -> None:
-    assert shells.VARIABLE in shells.script(main, shell)
 
 
 def suggested(words: str, typed: str = "") -> list[tuple[str, str]]:
@@ -142,5 +121,7 @@ def test_a_path_is_left_to_the_shell(home: Path, words: str, kind: str) -> None:
         ("hive status --node", True),
     ],
 )
-def test_this_machine_is_named_where_it_is_taken(home: Path, words: str, there: bool) -> None:
+def test_this_machine_is_suggested_where_it_is_accepted(
+    home: Path, words: str, there: bool
+) -> None:
     assert (("plain", "localhost") in suggested(words)) is there

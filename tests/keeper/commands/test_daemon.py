@@ -1,4 +1,4 @@
-"""`rbee-keeper daemon stop`: what was seen to end, heard from before it was asked for."""
+"""`rbee-keeper daemon stop`: what has ended, counted from the events."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def gone(worker: str) -> WorkerGone:
 LISTED = NodeWorkerRows([row("w1", "n"), row("w2", "n")])
 
 
-def test_what_ended_is_counted_after_it_was_heard(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKERS, LISTED)
-    lady.last_words = [
+def test_what_has_ended_is_counted_from_the_events(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, LISTED)
+    fake_queen.last_words = [
         Narration("rbee-hive", "ending 2 workers", "c", "🛑", "n"),
         gone("w1"),
         gone("w2"),
@@ -39,11 +39,11 @@ def test_what_ended_is_counted_after_it_was_heard(lady: FakeQueen, keeper: Keepe
     ]
     done = keeper("daemon", "stop")
     assert done.exit_code == 0
-    pid = lady.process.pid
+    pid = fake_queen.process.pid
     assert done.stdout == f"queen-rbee stopped (pid {pid}); 1 hive and 2 workers ended\n"
     assert done.stderr == "[rbee-hive] 🛑 ending 2 workers\n"
-    lady.process.wait(5)
-    asked = lady.paths()
+    fake_queen.process.wait(5)
+    asked = fake_queen.paths()
     assert asked.index(ep.QUEEN_EVENTS.path) < asked.index(ep.SHUTDOWN.path)
 
 
@@ -55,50 +55,48 @@ def test_what_ended_is_counted_after_it_was_heard(lady: FakeQueen, keeper: Keepe
         ("left", "was started by someone else", "0 hives and 0 workers"),
     ],
 )
-def test_a_hive_that_did_not_end_in_order_is_told(
-    lady: FakeQueen, keeper: Keeper, how: Any, words: str, counted: str
+def test_a_hive_that_did_not_end_in_order_is_reported(
+    fake_queen: FakeQueen, keeper: Keeper, how: Any, words: str, counted: str
 ) -> None:
-    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
-    lady.last_words = [HiveGone("n", how, 1)]
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
+    fake_queen.last_words = [HiveGone("n", how, 1)]
     done = keeper("daemon", "stop")
     assert done.exit_code == 0
     assert f"; {counted} ended\n" in done.stdout
     assert "The hive on n: " in done.stderr and words in done.stderr
 
 
-def test_a_queen_who_goes_without_the_end_of_her_stream_is_stopped(
-    lady: FakeQueen, keeper: Keeper
-) -> None:
-    lady.on(ep.QUEEN_WORKERS, LISTED)
-    lady.marks_the_end = False
-    lady.last_words = [HiveGone("n", "ended", 2)]
+def test_a_queen_whose_stream_breaks_off_is_stopped(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, LISTED)
+    fake_queen.marks_the_end = False
+    fake_queen.last_words = [HiveGone("n", "ended", 2)]
     done = keeper("daemon", "stop")
     assert done.exit_code == 0
     assert done.stdout.endswith("; 1 hive and 2 workers ended\n")
     assert done.stderr == ""
 
 
-def test_words_that_are_still_on_their_way_when_she_is_gone_are_heard(
-    lady: FakeQueen, keeper: Keeper
+def test_events_that_arrive_after_the_queen_is_gone_are_counted(
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_WORKERS, LISTED)
-    lady.dies_first = True
-    lady.last_words = [HiveGone("n", "ended", 2)]
+    fake_queen.on(ep.QUEEN_WORKERS, LISTED)
+    fake_queen.dies_first = True
+    fake_queen.last_words = [HiveGone("n", "ended", 2)]
     assert keeper("daemon", "stop").stdout.endswith("; 1 hive and 2 workers ended\n")
 
 
 @pytest.mark.parametrize("endpoint", [ep.QUEEN_EVENTS, ep.QUEEN_WORKERS])
-def test_a_queen_who_does_not_tell_is_stopped_all_the_same(
-    lady: FakeQueen, keeper: Keeper, endpoint: Any
+def test_a_queen_without_events_is_stopped_all_the_same(
+    fake_queen: FakeQueen, keeper: Keeper, endpoint: Any
 ) -> None:
-    lady.on(ep.QUEEN_WORKERS, LISTED)
-    lady.on(
+    fake_queen.on(ep.QUEEN_WORKERS, LISTED)
+    fake_queen.on(
         endpoint, ShuttingDown() if endpoint is ep.QUEEN_EVENTS else Internal(correlation_id="")
     )
     done = keeper("daemon", "stop")
     assert done.exit_code == 0
     assert "0 hives and 0 workers ended" in done.stdout
-    lady.process.wait(5)
+    fake_queen.process.wait(5)
 
 
 def test_without_a_queen_there_is_nothing_to_stop(

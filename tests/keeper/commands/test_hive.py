@@ -37,57 +37,61 @@ MISMATCH = VersionMismatch(
 )
 
 
-def test_a_started_hive_is_named_with_its_url_and_the_queen_lasts(
-    lady: FakeQueen, keeper: Keeper
+def test_a_started_hive_is_named_and_the_queen_is_kept(
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_HIVE_START, TOLD)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]))
-    lady.on(ep.QUEEN_KEEP, Ack("kept"))
+    fake_queen.on(ep.QUEEN_HIVE_START, TOLD)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]))
+    fake_queen.on(ep.QUEEN_KEEP, Ack("kept"))
     done = keeper("hive", "start", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (0, f"rbee-hive runs on workstation: {URL}\n")
     assert done.stderr == "[queen-rbee] 🐝 starting rbee-hive on workstation\n"
-    assert lady.body(ep.QUEEN_HIVE_START) == {"node": "workstation"}
-    assert ep.QUEEN_KEEP.path in lady.paths()
+    assert fake_queen.body(ep.QUEEN_HIVE_START) == {"node": "workstation"}
+    assert ep.QUEEN_KEEP.path in fake_queen.paths()
 
 
-def test_a_hive_that_does_not_start_makes_no_queen_last(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVE_START, [*TOLD, MISMATCH.envelope()])
+def test_a_hive_that_does_not_start_keeps_no_queen(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVE_START, [*TOLD, MISMATCH.envelope()])
     done = keeper("hive", "start", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [VERSION_MISMATCH]: rbee-hive is 0.2.0, but queen-rbee is 0.1.0." in done.stderr
-    assert lady.paths() == [ep.QUEEN_HIVE_START.path]
+    assert fake_queen.paths() == [ep.QUEEN_HIVE_START.path]
 
 
-def test_a_start_after_which_no_hive_runs_is_no_success(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVE_START, TOLD)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
+def test_a_start_after_which_no_hive_runs_is_no_success(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_HIVE_START, TOLD)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
     done = keeper("hive", "start", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "rbee-hive did not start: it is stopped" in done.stderr
-    assert ep.QUEEN_KEEP.path not in lady.paths()
+    assert ep.QUEEN_KEEP.path not in fake_queen.paths()
 
 
-def test_a_stopped_hive_has_ended(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([STOPPED]))
-    lady.on(ep.QUEEN_HIVE_STOP, TOLD)
+def test_a_stopped_hive_has_ended(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([STOPPED]))
+    fake_queen.on(ep.QUEEN_HIVE_STOP, TOLD)
     done = keeper("hive", "stop", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (0, "The hive on workstation has ended.\n")
     assert done.stderr.startswith("[queen-rbee] 🐝 ")
-    assert lady.body(ep.QUEEN_HIVE_STOP) == {"node": "workstation"}
+    assert fake_queen.body(ep.QUEEN_HIVE_STOP) == {"node": "workstation"}
 
 
-def test_no_hive_is_stopped_where_none_runs(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
+def test_no_hive_is_stopped_where_none_runs(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
     done = keeper("hive", "stop", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (0, "No hive runs on workstation.\n")
-    assert lady.paths() == [ep.QUEEN_HIVES.path]
+    assert fake_queen.paths() == [ep.QUEEN_HIVES.path]
 
 
 @pytest.mark.parametrize("state", ["running", "draining"])
-def test_a_hive_that_goes_on_has_not_ended(lady: FakeQueen, keeper: Keeper, state: str) -> None:
+def test_a_hive_that_keeps_running_is_an_error(
+    fake_queen: FakeQueen, keeper: Keeper, state: str
+) -> None:
     stays = msgspec.structs.replace(RUNNING, state=state)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([stays]))
-    lady.on(ep.QUEEN_HIVE_STOP, TOLD)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([stays]))
+    fake_queen.on(ep.QUEEN_HIVE_STOP, TOLD)
     done = keeper("hive", "stop", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (1, "")
     assert f"was told to end and is {state} at {URL}" in done.stderr
@@ -98,15 +102,15 @@ AWAY = "mac does not answer at 10.0.0.3:22 after 3 attempts: timeout."
 
 @pytest.mark.parametrize("before", ["running", "draining", "unreachable"])
 def test_a_hive_that_is_out_of_reach_is_not_said_to_have_ended(
-    lady: FakeQueen, keeper: Keeper, before: str
+    fake_queen: FakeQueen, keeper: Keeper, before: str
 ) -> None:
     away = msgspec.structs.replace(UNREACHABLE, error=AWAY)
-    lady.on(
+    fake_queen.on(
         ep.QUEEN_HIVES,
         HiveStatuses([msgspec.structs.replace(away, state=before)]),
         HiveStatuses([away]),
     )
-    lady.on(ep.QUEEN_HIVE_STOP, TOLD)
+    fake_queen.on(ep.QUEEN_HIVE_STOP, TOLD)
     done = keeper("hive", "stop", "--node", "mac")
     assert (done.exit_code, done.stdout) == (1, "")
     told = f"Error [CONNECTION_TIMEOUT]: It is not known whether a hive runs on mac: {AWAY}"
@@ -115,17 +119,19 @@ def test_a_hive_that_is_out_of_reach_is_not_said_to_have_ended(
 
 
 def test_a_hive_that_nobody_saw_run_is_not_said_to_have_ended(
-    lady: FakeQueen, keeper: Keeper
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
     stopped = msgspec.structs.replace(UNREACHABLE, state="stopped", error=None)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([UNREACHABLE]), HiveStatuses([stopped]))
-    lady.on(ep.QUEEN_HIVE_STOP, TOLD)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([UNREACHABLE]), HiveStatuses([stopped]))
+    fake_queen.on(ep.QUEEN_HIVE_STOP, TOLD)
     done = keeper("hive", "stop", "--node", "mac")
     assert (done.exit_code, done.stdout) == (0, "No hive runs on mac.\n")
 
 
-def test_all_hives_are_a_table_and_why_one_is_not_reached(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING, UNREACHABLE]))
+def test_all_hives_are_a_table_with_the_reasons_below(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING, UNREACHABLE]))
     done = keeper("hive", "status")
     assert done.exit_code == 0
     assert done.stdout == (
@@ -134,34 +140,34 @@ def test_all_hives_are_a_table_and_why_one_is_not_reached(lady: FakeQueen, keepe
         "mac          unreachable  -        -                     -         -\n"
     )
     assert done.stderr == "[queen-rbee] ⚠️ mac: SSH to mac:22 failed: timeout.\n"
-    assert lady.asked[-1][1] == {}
+    assert fake_queen.asked[-1][1] == {}
 
 
 @pytest.mark.parametrize(
     ("state", "code"), [("running", 0), ("draining", 1), ("stopped", 1), ("unreachable", 1)]
 )
 def test_the_status_of_one_node_is_0_only_where_its_hive_runs(
-    lady: FakeQueen, keeper: Keeper, state: str, code: int
+    fake_queen: FakeQueen, keeper: Keeper, state: str, code: int
 ) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([msgspec.structs.replace(RUNNING, state=state)]))
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([msgspec.structs.replace(RUNNING, state=state)]))
     assert keeper("hive", "status", "--node", "workstation").exit_code == code
-    assert lady.asked[-1][1] == {"node": "workstation"}
+    assert fake_queen.asked[-1][1] == {"node": "workstation"}
     assert keeper("hive", "status").exit_code == 0
 
 
-def test_hives_in_json_are_a_list(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING, UNREACHABLE]))
+def test_hives_in_json_are_a_list(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING, UNREACHABLE]))
     done = keeper("hive", "status", "--json")
     assert msgspec.json.decode(done.stdout, type=list[HiveStatus]) == [RUNNING, UNREACHABLE]
 
 
 @pytest.mark.parametrize("action", ["start", "stop", "status"])
 def test_an_unknown_node_is_an_error_that_names_it(
-    lady: FakeQueen, keeper: Keeper, action: str
+    fake_queen: FakeQueen, keeper: Keeper, action: str
 ) -> None:
     unknown = NodeNotFound(node="nowhere")
     for endpoint in (ep.QUEEN_HIVES, ep.QUEEN_HIVE_START, ep.QUEEN_HIVE_STOP):
-        lady.on(endpoint, unknown)
+        fake_queen.on(endpoint, unknown)
     done = keeper("hive", action, "--node", "nowhere")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [NODE_NOT_FOUND]: There is no node named 'nowhere'." in done.stderr
@@ -188,18 +194,18 @@ ROWS = NodeRows(
     ],
 )
 def test_pool_health_is_the_status_of_the_node_at_that_address(
-    lady: FakeQueen, keeper: Keeper, action: str, host: str, node: str
+    fake_queen: FakeQueen, keeper: Keeper, action: str, host: str, node: str
 ) -> None:
-    lady.on(ep.QUEEN_NODES, ROWS)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([STOPPED]))
+    fake_queen.on(ep.QUEEN_NODES, ROWS)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([STOPPED]))
     done = keeper("pool", action, "--host", host)
     assert done.exit_code == 0
     assert done.stdout.splitlines()[1].split()[:2] == ["workstation", "running"]
-    assert lady.asked[-1][:2] == (ep.QUEEN_HIVES.path, {"node": node})
+    assert fake_queen.asked[-1][:2] == (ep.QUEEN_HIVES.path, {"node": node})
     assert keeper("pool", action, "--host", host).exit_code == 1
 
 
-def test_pool_models_lists_the_models_of_the_node(lady: FakeQueen, keeper: Keeper) -> None:
+def test_pool_models_lists_the_models_of_the_node(fake_queen: FakeQueen, keeper: Keeper) -> None:
     row = NodeModelRow(
         id=1,
         provider="hf",
@@ -212,48 +218,48 @@ def test_pool_models_lists_the_models_of_the_node(lady: FakeQueen, keeper: Keepe
         bytes_downloaded=98_000_000,
         node="workstation",
     )
-    lady.on(ep.QUEEN_NODES, ROWS)
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([row], [Disk("workstation", "/m", 2, 1)]))
+    fake_queen.on(ep.QUEEN_NODES, ROWS)
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([row], [Disk("workstation", "/m", 2, 1)]))
     done = keeper("pool", "models", "--host", "w.home.arpa")
     assert done.exit_code == 0
     assert done.stdout.splitlines()[1].split()[0] == "hf:a/b/m.gguf"
-    assert lady.asked[-1][:2] == (ep.QUEEN_MODELS.path, {"node": "workstation"})
+    assert fake_queen.asked[-1][:2] == (ep.QUEEN_MODELS.path, {"node": "workstation"})
 
 
-def test_pool_worker_lists_the_workers_of_the_node(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_NODES, ROWS)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]))
+def test_pool_worker_lists_the_workers_of_the_node(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_NODES, ROWS)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]))
     done = keeper("pool", "worker", "--host", "w.home.arpa")
     assert done.exit_code == 0
     assert done.stdout == (
         "WORKER    MODEL   STATE  BACKEND  SLOTS FREE  URL\n"
         "worker-1  hf:a/b  busy   cuda:1   3 of 4      http://10.0.0.2:8001\n"
     )
-    assert lady.asked[-1][1] == {"node": "workstation"}
+    assert fake_queen.asked[-1][1] == {"node": "workstation"}
     done = keeper("pool", "worker", "--host", "workstation", "--json")
     assert msgspec.json.decode(done.stdout, type=list[WorkerRow]) == [WORKER]
 
 
-def test_pool_worker_says_where_there_is_none(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_NODES, ROWS)
-    lady.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
+def test_pool_worker_says_that_there_is_none(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_NODES, ROWS)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([STOPPED]))
     done = keeper("pool", "worker", "--host", "workstation")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "No worker runs on workstation: its hive is stopped.\n"
 
 
-def test_pool_git_installs_on_the_node(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_NODES, ROWS)
-    lady.on(ep.QUEEN_INSTALL, TOLD)
+def test_pool_git_installs_on_the_node(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_NODES, ROWS)
+    fake_queen.on(ep.QUEEN_INSTALL, TOLD)
     done = keeper("pool", "git", "--host", "w.home.arpa")
     assert (done.exit_code, done.stdout) == (0, "rbee is installed on workstation.\n")
     asked = {"node_name": "workstation", "wheel": False, "backend": None}
-    assert lady.body(ep.QUEEN_INSTALL) == asked
+    assert fake_queen.body(ep.QUEEN_INSTALL) == asked
 
 
 @pytest.mark.parametrize("action", ["health", "status", "models", "worker", "git"])
-def test_pool_wants_a_host(lady: FakeQueen, keeper: Keeper, action: str) -> None:
+def test_pool_needs_a_host(fake_queen: FakeQueen, keeper: Keeper, action: str) -> None:
     done = keeper("pool", action)
     assert done.exit_code == 2
     assert "--host" in done.stderr
-    assert lady.asked == []
+    assert fake_queen.asked == []

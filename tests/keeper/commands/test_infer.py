@@ -1,4 +1,4 @@
-"""`rbee-keeper infer`: what its flags ask the queen for."""
+"""`rbee-keeper infer`: the request that its flags make."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ ANSWER = [
 
 @pytest.mark.parametrize("flag", ["force", "explain"])
 def test_force_and_explain_are_asked_for_only_when_given(
-    lady: FakeQueen, keeper: Keeper, flag: str
+    fake_queen: FakeQueen, keeper: Keeper, flag: str
 ) -> None:
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
     done = keeper("infer", "--prompt", "hi", f"--{flag}")
     assert (done.exit_code, done.stdout) == (0, "Once\n")
     assert "[queen-rbee] 🧭 placement: n, because it is idle" in done.stderr
-    asked = lady.body(ep.QUEEN_TASKS)
+    asked = fake_queen.body(ep.QUEEN_TASKS)
     assert {name: asked[name] for name in ("force", "explain")} == {
         "force": flag == "force",
         "explain": flag == "explain",
     }
     keeper("infer", "--prompt", "hi")
-    asked = lady.body(ep.QUEEN_TASKS)
+    asked = fake_queen.body(ep.QUEEN_TASKS)
     assert (asked["force"], asked["explain"], asked["node"]) == (False, False, None)
 
 
-def test_the_prompt_is_a_message_or_raw_as_it_is(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+def test_the_prompt_is_a_message_unless_it_is_raw(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
     keeper("infer", "--prompt", "hi", "--node", "n", "--stop", "a", "--stop", "b")
-    asked = lady.body(ep.QUEEN_TASKS)
+    asked = fake_queen.body(ep.QUEEN_TASKS)
     assert (asked["prompt"], asked["messages"]) == (None, [{"role": "user", "content": "hi"}])
     assert (asked["node"], asked["stop"]) == ("n", ["a", "b"])
     keeper("infer", "--prompt", "hi", "--raw")
-    asked = lady.body(ep.QUEEN_TASKS)
+    asked = fake_queen.body(ep.QUEEN_TASKS)
     assert (asked["prompt"], asked["messages"]) == ("hi", None)
 
 
-def test_a_wrong_value_is_wrong_usage(lady: FakeQueen, keeper: Keeper) -> None:
+def test_a_wrong_value_is_wrong_usage(fake_queen: FakeQueen, keeper: Keeper) -> None:
     done = keeper("infer", "--prompt", "hi", "--max-tokens", "0")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "--max-tokens" in done.stderr
-    assert lady.asked == []
+    assert fake_queen.asked == []

@@ -1,4 +1,4 @@
-"""`rbee-keeper install`, where something stands in the way."""
+"""`rbee-keeper install` when something is in the way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def advised(told: str) -> list[str]:
     return shlex.split(line.partition("again: ")[2])
 
 
-def test_an_empty_word_is_no_root(
+def test_an_empty_root_is_wrong_usage(
     keeper: Keeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -28,9 +28,7 @@ def test_an_empty_word_is_no_root(
 
 
 @pytest.mark.parametrize("kind", ["link", "folder"])
-def test_a_config_file_that_is_none_is_not_taken_for_one(
-    keeper: Keeper, home: Path, kind: str
-) -> None:
+def test_a_config_file_must_be_a_file(keeper: Keeper, home: Path, kind: str) -> None:
     file = home / ".config" / "rbee" / "config.toml"
     file.parent.mkdir(parents=True)
     if kind == "link":
@@ -46,7 +44,7 @@ def test_a_config_file_that_is_none_is_not_taken_for_one(
 
 
 @pytest.mark.parametrize("place", [".rbee", ".config", ".local"])
-def test_a_file_where_a_folder_is_to_be_is_named(keeper: Keeper, home: Path, place: str) -> None:
+def test_a_file_in_place_of_a_folder_is_named(keeper: Keeper, home: Path, place: str) -> None:
     (home / place).touch()
     result = keeper("install")
     assert result.exit_code == 1
@@ -54,7 +52,7 @@ def test_a_file_where_a_folder_is_to_be_is_named(keeper: Keeper, home: Path, pla
     assert advised(result.output) == ["mv", str(home / place), f"{home / place}.old"]
 
 
-def test_what_lets_people_add_models_is_told(keeper: Keeper, tmp_path: Path) -> None:
+def test_the_command_that_shares_the_models_is_shown(keeper: Keeper, tmp_path: Path) -> None:
     result = keeper("install", "--system", "--root", str(tmp_path / "image"))
     assert result.exit_code == 0
     assert "sudo chgrp -R rbee /var/lib/rbee/models" in result.output

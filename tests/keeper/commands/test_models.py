@@ -49,8 +49,8 @@ LARGE = row("hf:b/b/m.gguf", 40_000 * MB, quantization=None)
 HALF = row("hf:c/c/m.gguf", 200 * MB, id=None, state="partial", bytes_downloaded=99 * MB)
 
 
-def test_a_download_says_the_path_alone_on_stdout(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(
+def test_a_download_prints_only_the_path(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(
         ep.QUEEN_DOWNLOAD,
         [
             Narration("model-provisioner", "model provisioning: fetching", "c", "⬇️"),
@@ -61,16 +61,16 @@ def test_a_download_says_the_path_alone_on_stdout(lady: FakeQueen, keeper: Keepe
     done = keeper("models", "download", MODEL, "--node", "n1")
     assert (done.exit_code, done.stdout) == (0, "/models/m.gguf\n")
     assert "[model-provisioner] ⬇️ model provisioning: fetching" in done.stderr
-    assert lady.paths() == [ep.QUEEN_DOWNLOAD.path]  # and the queen is not kept
-    assert lady.body(ep.QUEEN_DOWNLOAD) == {
+    assert fake_queen.paths() == [ep.QUEEN_DOWNLOAD.path]  # and the queen is not kept
+    assert fake_queen.body(ep.QUEEN_DOWNLOAD) == {
         "model": "hf:owner/repo",
         "node": "n1",
         "detach": False,
     }
 
 
-def test_a_download_in_json_says_events_alone(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_DOWNLOAD, [Download("complete", local_path="/models/m.gguf")])
+def test_a_download_in_json_prints_only_events(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_DOWNLOAD, [Download("complete", local_path="/models/m.gguf")])
     done = keeper("models", "download", MODEL, "--json")
     assert msgspec.json.decode(done.stdout) == {
         "event": "download",
@@ -78,28 +78,30 @@ def test_a_download_in_json_says_events_alone(lady: FakeQueen, keeper: Keeper) -
     }
 
 
-def test_a_download_that_fails_says_why_and_what_to_do(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_DOWNLOAD, DiskFull(required=9, available=1, path="/models"))
+def test_a_download_that_fails_says_why_and_what_to_do(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_DOWNLOAD, DiskFull(required=9, available=1, path="/models"))
     done = keeper("models", "download", MODEL)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [DISK_FULL]: " in done.stderr
     assert "→ See what takes space with `rbee-keeper models disk-usage`" in done.stderr
 
 
-def test_detached_a_queen_is_made_to_last_and_it_is_said_where_to_look(
-    lady: FakeQueen, keeper: Keeper
+def test_a_detached_download_keeps_the_queen_and_says_where_to_look(
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_KEEP, {"message": "kept"})
-    lady.on(ep.QUEEN_DOWNLOAD, [])
+    fake_queen.on(ep.QUEEN_KEEP, {"message": "kept"})
+    fake_queen.on(ep.QUEEN_DOWNLOAD, [])
     done = keeper("models", "download", MODEL, "--detach")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "rbee-keeper models list" in done.stderr
-    assert lady.paths() == [ep.QUEEN_KEEP.path, ep.QUEEN_DOWNLOAD.path]
-    assert lady.body(ep.QUEEN_DOWNLOAD)["detach"] is True
+    assert fake_queen.paths() == [ep.QUEEN_KEEP.path, ep.QUEEN_DOWNLOAD.path]
+    assert fake_queen.body(ep.QUEEN_DOWNLOAD)["detach"] is True
 
 
-def test_a_list_is_a_table(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
+def test_a_list_is_a_table(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
     done = keeper("models", "list")
     assert done.stdout.splitlines() == [
         "REFERENCE      QUANTIZATION  SIZE     STATE",
@@ -107,12 +109,12 @@ def test_a_list_is_a_table(lady: FakeQueen, keeper: Keeper) -> None:
         "hf:b/b/m.gguf  unknown       40.0 GB  ready",
         "hf:c/c/m.gguf  Q8_0          200 MB   partial, 49 %",
     ]
-    assert lady.asked[-1] == (ep.QUEEN_MODELS.path, {}, None)
+    assert fake_queen.asked[-1] == (ep.QUEEN_MODELS.path, {}, None)
 
 
-def test_a_list_of_several_nodes_names_them(lady: FakeQueen, keeper: Keeper) -> None:
+def test_a_list_of_several_nodes_names_them(fake_queen: FakeQueen, keeper: Keeper) -> None:
     other = msgspec.structs.replace(DISK, node="n1")
-    lady.on(
+    fake_queen.on(
         ep.QUEEN_MODELS,
         NodeModelRows([SMALL, msgspec.structs.replace(LARGE, node="n1")], [DISK, other]),
     )
@@ -120,14 +122,14 @@ def test_a_list_of_several_nodes_names_them(lady: FakeQueen, keeper: Keeper) -> 
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NODE", "localhost", "n1"]
 
 
-def test_a_list_of_one_node_asks_for_it(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL], [DISK]))
+def test_a_list_of_one_node_asks_for_it(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([SMALL], [DISK]))
     keeper("models", "list", "--node", "n1")
-    assert lady.asked[-1] == (ep.QUEEN_MODELS.path, {"node": "n1"}, None)
+    assert fake_queen.asked[-1] == (ep.QUEEN_MODELS.path, {"node": "n1"}, None)
 
 
-def test_an_empty_list_says_how_to_get_a_model(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([], [DISK]))
+def test_an_empty_list_says_how_to_get_a_model(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([], [DISK]))
     done = keeper("models", "list")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "rbee-keeper models download" in done.stderr
@@ -135,15 +137,17 @@ def test_an_empty_list_says_how_to_get_a_model(lady: FakeQueen, keeper: Keeper) 
 
 @pytest.mark.parametrize("rows", [[], [SMALL, HALF]])
 def test_a_list_in_json_is_one_array(
-    lady: FakeQueen, keeper: Keeper, rows: list[NodeModelRow]
+    fake_queen: FakeQueen, keeper: Keeper, rows: list[NodeModelRow]
 ) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows(rows, [DISK]))
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows(rows, [DISK]))
     done = keeper("models", "list", "--json")
     assert msgspec.json.decode(done.stdout, type=list[NodeModelRow]) == rows
 
 
-def test_disk_usage_goes_from_large_to_small_with_its_sum(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
+def test_disk_usage_goes_from_large_to_small_with_its_sum(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
     done = keeper("models", "disk-usage")
     assert done.stdout.splitlines() == [
         "SIZE     REFERENCE",
@@ -155,9 +159,9 @@ def test_disk_usage_goes_from_large_to_small_with_its_sum(lady: FakeQueen, keepe
     ]
 
 
-def test_disk_usage_counts_each_node_by_itself(lady: FakeQueen, keeper: Keeper) -> None:
+def test_disk_usage_counts_each_node_by_itself(fake_queen: FakeQueen, keeper: Keeper) -> None:
     other = msgspec.structs.replace(DISK, node="n1")
-    lady.on(
+    fake_queen.on(
         ep.QUEEN_MODELS,
         NodeModelRows([SMALL, msgspec.structs.replace(HALF, node="n1")], [DISK, other]),
     )
@@ -187,8 +191,10 @@ DETAILS = ModelDetails(
 )
 
 
-def test_info_is_lines_of_keys_and_what_else_there_is(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODEL_INFO, DETAILS)
+def test_info_describes_the_model_and_the_other_files(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_MODEL_INFO, DETAILS)
     done = keeper("models", "info", MODEL)
     facts, offered = done.stdout.split("\n\n")
     told = dict(line.split(": ", 1) for line in facts.splitlines())
@@ -202,11 +208,11 @@ def test_info_is_lines_of_keys_and_what_else_there_is(lady: FakeQueen, keeper: K
         "Q8_0          98 MB    yes",
         "unknown       40.0 GB  no",
     ]
-    assert lady.body(ep.QUEEN_MODEL_INFO) == {"model": MODEL, "node": None}
+    assert fake_queen.body(ep.QUEEN_MODEL_INFO) == {"model": MODEL, "node": None}
 
 
-def test_info_of_a_model_that_is_here_offers_nothing_else(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(
+def test_info_of_a_local_model_lists_no_other_files(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(
         ep.QUEEN_MODEL_INFO,
         msgspec.structs.replace(DETAILS, offered=[], sha256="ab", local_path="/m.gguf"),
     )
@@ -217,8 +223,10 @@ def test_info_of_a_model_that_is_here_offers_nothing_else(lady: FakeQueen, keepe
 
 
 @pytest.mark.parametrize(("compared", "words"), [(True, "is whole"), (False, "had no known hash")])
-def test_verify_says_the_sums(lady: FakeQueen, keeper: Keeper, compared: bool, words: str) -> None:
-    lady.on(
+def test_verify_prints_the_hashes(
+    fake_queen: FakeQueen, keeper: Keeper, compared: bool, words: str
+) -> None:
+    fake_queen.on(
         ep.QUEEN_MODEL_VERIFY,
         [
             Verify("hashing", "/m", 5, 10),
@@ -231,25 +239,27 @@ def test_verify_says_the_sums(lady: FakeQueen, keeper: Keeper, compared: bool, w
     assert done.stdout.endswith(": sha256 ab, cd\n")
 
 
-def test_a_file_that_is_not_what_it_was_is_an_error(lady: FakeQueen, keeper: Keeper) -> None:
+def test_a_corrupt_file_is_an_error(fake_queen: FakeQueen, keeper: Keeper) -> None:
     kept = "hf:owner/repo/m.gguf"
-    lady.on(ep.QUEEN_MODEL_VERIFY, ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept))
+    fake_queen.on(
+        ep.QUEEN_MODEL_VERIFY, ChecksumMismatch(file="/m", expected="a", actual="b", kept=kept)
+    )
     done = keeper("models", "verify", MODEL)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [CHECKSUM_MISMATCH]: The sha256 of /m is b; expected a." in done.stderr
     assert f"→ Download it again: rbee-keeper models delete {kept}" in done.stderr
 
 
-def test_delete_says_what_is_free_again(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_MODEL_DELETE, Deleted("m is deleted: 98 MB are free again", 98 * MB))
+def test_delete_says_how_much_is_free_again(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_MODEL_DELETE, Deleted("m is deleted: 98 MB are free again", 98 * MB))
     done = keeper("models", "delete", MODEL)
     assert (done.exit_code, done.stdout) == (0, "m is deleted: 98 MB are free again\n")
     done = keeper("models", "delete", MODEL, "--json")
     assert msgspec.json.decode(done.stdout)["freed_bytes"] == 98 * MB
 
 
-def test_a_model_in_use_is_not_deleted_and_says_so(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(
+def test_a_model_in_use_is_not_deleted(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(
         ep.QUEEN_MODEL_DELETE,
         ModelInUse("m is in memory: worker-1 holds it.", model="m", workers=["worker-1"]),
     )

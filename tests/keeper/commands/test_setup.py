@@ -32,8 +32,8 @@ UNKNOWN_KEY = SshConnectionFailed(
 )
 
 
-def test_a_node_is_tested_and_added_and_both_are_said(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_ADD_NODE, ADDED)
+def test_a_node_is_tested_and_added(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_ADD_NODE, ADDED)
     done = keeper(*ADD, "--ssh-user", "me", "--ssh-port", "2222")
     assert done.exit_code == 0
     assert done.stdout == "workstation is added (w.home.arpa).\n"
@@ -41,17 +41,17 @@ def test_a_node_is_tested_and_added_and_both_are_said(lady: FakeQueen, keeper: K
         "[queen-rbee] 🔌 testing SSH to workstation (me@w.home.arpa:2222)",
         "[queen-rbee] ✅ workstation is reachable; rbee 0.1.0, cuda, cpu",
     ]
-    asked = lady.body(ep.QUEEN_ADD_NODE)
+    asked = fake_queen.body(ep.QUEEN_ADD_NODE)
     assert (asked["node_name"], asked["ssh_host"]) == ("workstation", "w.home.arpa")
     assert (asked["ssh_user"], asked["ssh_port"]) == ("me", 2222)
     assert asked["accept_host_key"] is None
 
 
 def test_every_flag_of_add_node_arrives(
-    lady: FakeQueen, keeper: Keeper, home: Path, monkeypatch: pytest.MonkeyPatch
+    fake_queen: FakeQueen, keeper: Keeper, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home)
-    lady.on(ep.QUEEN_ADD_NODE, ADDED)
+    fake_queen.on(ep.QUEEN_ADD_NODE, ADDED)
     words = {
         "--ssh-key": "~/.ssh/a key",
         "--git-repo": "https://git.home.arpa/rbee.git",
@@ -64,7 +64,7 @@ def test_every_flag_of_add_node_arrives(
     }
     flags = [word for pair in words.items() for word in pair]
     assert keeper(*ADD, *flags, "--tunnel").exit_code == 0
-    assert lady.body(ep.QUEEN_ADD_NODE) == {
+    assert fake_queen.body(ep.QUEEN_ADD_NODE) == {
         "node_name": "workstation",
         "ssh_host": "w.home.arpa",
         "ssh_port": None,
@@ -81,17 +81,19 @@ def test_every_flag_of_add_node_arrives(
     }
 
 
-def test_a_hive_deployed_by_hand_is_told_by_its_url(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_ADD_NODE, ADDED)
+def test_a_hive_that_a_person_started_is_named_by_its_url(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_ADD_NODE, ADDED)
     done = keeper("setup", "add-node", "--name", "attic", "--hive-url", "http://a.home.arpa:9200")
     assert done.exit_code == 0
     first = done.stderr.splitlines()[0]
     assert first == "[queen-rbee] 🔌 testing the hive of attic (http://a.home.arpa:9200)"
 
 
-def test_a_node_without_rbee_is_added_and_that_is_said(lady: FakeQueen, keeper: Keeper) -> None:
+def test_a_node_without_rbee_is_added_with_a_note(fake_queen: FakeQueen, keeper: Keeper) -> None:
     install = "workstation is added: rbee-keeper setup install --node workstation"
-    lady.on(ep.QUEEN_ADD_NODE, NodeAdded(True, install, "workstation"))
+    fake_queen.on(ep.QUEEN_ADD_NODE, NodeAdded(True, install, "workstation"))
     done = keeper(*ADD)
     assert (done.exit_code, done.stdout) == (0, f"{install}\n")
     assert done.stderr.endswith("✅ workstation is reachable; rbee is not installed there yet\n")
@@ -119,26 +121,26 @@ def test_a_node_without_rbee_is_added_and_that_is_said(lady: FakeQueen, keeper: 
     ],
 )
 def test_wrong_usage_names_the_flag_and_asks_nobody(
-    lady: FakeQueen, keeper: Keeper, words: tuple[str, ...], flag: str
+    fake_queen: FakeQueen, keeper: Keeper, words: tuple[str, ...], flag: str
 ) -> None:
     done = keeper("setup", "add-node", *words)
     assert (done.exit_code, done.stdout) == (2, "")
     told = done.stderr.splitlines()[-2 if "Error [" in done.stderr else -1]
     assert flag in told
     assert "regex" not in done.stderr
-    assert lady.asked == []
+    assert fake_queen.asked == []
 
 
-def test_a_token_in_an_address_goes_nowhere(lady: FakeQueen, keeper: Keeper) -> None:
+def test_a_token_in_an_address_is_refused(fake_queen: FakeQueen, keeper: Keeper) -> None:
     done = keeper(*ADD, "--git-repo", "https://s3cret@git.home.arpa/rbee.git")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "--git-repo: Expected an address without a password or token" in done.stderr
     assert "deploy key" in done.stderr and "s3cret" not in done.stderr
-    assert lady.asked == []
+    assert fake_queen.asked == []
 
 
-def test_a_node_that_ssh_does_not_reach_is_an_error(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_ADD_NODE, SshConnectionFailed(host="w", port=22, reason="timeout"))
+def test_a_node_that_ssh_does_not_reach_is_an_error(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_ADD_NODE, SshConnectionFailed(host="w", port=22, reason="timeout"))
     done = keeper(*ADD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [SSH_CONNECTION_FAILED]: SSH to w:22 failed: timeout." in done.stderr
@@ -146,15 +148,15 @@ def test_a_node_that_ssh_does_not_reach_is_an_error(lady: FakeQueen, keeper: Kee
     assert "--accept-host-key" not in done.stderr
 
 
-def test_without_a_terminal_an_unknown_host_key_is_refused_with_the_words_that_accept_it(
-    lady: FakeQueen, keeper: Keeper
+def test_without_a_terminal_an_unknown_host_key_is_refused_with_the_flag_that_accepts_it(
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_ADD_NODE, UNKNOWN_KEY, ADDED)
+    fake_queen.on(ep.QUEEN_ADD_NODE, UNKNOWN_KEY, ADDED)
     done = keeper(*ADD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert f"--accept-host-key {FINGERPRINT}" in done.stderr
     assert "[y/N]" not in done.stderr
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path]
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path]
 
 
 SEEN = datetime.datetime(2026, 11, 21, 20, 15, 59)
@@ -175,8 +177,8 @@ ROWS = [
 
 
 @pytest.mark.parametrize("group", ["setup", "config"])
-def test_nodes_are_listed_as_a_table(lady: FakeQueen, keeper: Keeper, group: str) -> None:
-    lady.on(ep.QUEEN_NODES, NodeRows(ROWS))
+def test_nodes_are_listed_as_a_table(fake_queen: FakeQueen, keeper: Keeper, group: str) -> None:
+    fake_queen.on(ep.QUEEN_NODES, NodeRows(ROWS))
     done = keeper(group, "list-nodes")
     assert done.exit_code == 0
     assert done.stdout == (
@@ -189,14 +191,14 @@ def test_nodes_are_listed_as_a_table(lady: FakeQueen, keeper: Keeper, group: str
 
 
 @pytest.mark.parametrize("group", ["setup", "config"])
-def test_nodes_in_json_are_the_rows(lady: FakeQueen, keeper: Keeper, group: str) -> None:
-    lady.on(ep.QUEEN_NODES, NodeRows(ROWS))
+def test_nodes_in_json_are_the_rows(fake_queen: FakeQueen, keeper: Keeper, group: str) -> None:
+    fake_queen.on(ep.QUEEN_NODES, NodeRows(ROWS))
     done = keeper(group, "list-nodes", "--json")
     assert msgspec.json.decode(done.stdout, type=list[NodeRow]) == ROWS
 
 
-def test_no_nodes_are_a_note_on_how_to_add_one(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_NODES, NodeRows([]))
+def test_without_nodes_a_note_says_how_to_add_one(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_NODES, NodeRows([]))
     done = keeper("setup", "list-nodes")
     assert (done.exit_code, done.stdout) == (0, "")
     assert "rbee-keeper setup add-node" in done.stderr
@@ -204,28 +206,26 @@ def test_no_nodes_are_a_note_on_how_to_add_one(lady: FakeQueen, keeper: Keeper) 
 
 
 @pytest.mark.parametrize("name", ["workstation", "w.home.arpa"])
-def test_a_removed_node_is_told_by_the_name_that_the_queen_knows_it_by(
-    lady: FakeQueen, keeper: Keeper, name: str
+def test_a_removed_node_is_named_as_the_queen_names_it(
+    fake_queen: FakeQueen, keeper: Keeper, name: str
 ) -> None:
-    lady.on(ep.QUEEN_REMOVE_NODE, NodeChanged(True, "workstation is removed."))
+    fake_queen.on(ep.QUEEN_REMOVE_NODE, NodeChanged(True, "workstation is removed."))
     done = keeper("setup", "remove-node", "--name", name)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "workstation is removed.\n", "")
-    assert lady.body(ep.QUEEN_REMOVE_NODE) == {"node_name": name}
+    assert fake_queen.body(ep.QUEEN_REMOVE_NODE) == {"node_name": name}
 
 
 @pytest.mark.parametrize("words", [("setup", "remove-node"), ("config", "remove-node")])
-def test_the_help_tells_that_the_hive_of_a_removed_node_ends(
+def test_the_help_says_that_the_hive_of_a_removed_node_ends(
     keeper: Keeper, words: tuple[str, str]
 ) -> None:
     assert "A hive that the queen has started there ends" in keeper(*words, "--help").stdout
 
 
-def test_a_node_that_the_config_file_has_is_not_added_over_it(
-    lady: FakeQueen, keeper: Keeper
-) -> None:
+def test_a_node_of_the_config_file_is_not_added(fake_queen: FakeQueen, keeper: Keeper) -> None:
     told, hint = "workstation stands in the config file", "rbee-keeper config set-ssh --node …"
     refused = InvalidRequest.of("node_name", "not configured", told, "workstation", hint=hint)
-    lady.on(ep.QUEEN_ADD_NODE, refused)
+    fake_queen.on(ep.QUEEN_ADD_NODE, refused)
     done = keeper(*ADD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.splitlines()[1:] == [
@@ -234,22 +234,22 @@ def test_a_node_that_the_config_file_has_is_not_added_over_it(
     ]
 
 
-def test_a_node_that_the_config_file_has_is_not_removed_here(
-    lady: FakeQueen, keeper: Keeper
-) -> None:
+def test_a_node_of_the_config_file_is_not_removed(fake_queen: FakeQueen, keeper: Keeper) -> None:
     told = (
         "workstation stands in the config file: rbee-keeper config remove-node --node workstation"
     )
-    lady.on(ep.QUEEN_REMOVE_NODE, InvalidRequest.of("node_name", "a node", told, "workstation"))
+    fake_queen.on(
+        ep.QUEEN_REMOVE_NODE, InvalidRequest.of("node_name", "a node", told, "workstation")
+    )
     done = keeper("setup", "remove-node", "--name", "workstation")
     assert (done.exit_code, done.stdout) == (1, "")
     assert told in done.stderr
 
 
 def test_removing_a_node_that_is_not_there_says_how_to_add_it(
-    lady: FakeQueen, keeper: Keeper
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
-    lady.on(ep.QUEEN_REMOVE_NODE, NodeNotFound(node="attic"))
+    fake_queen.on(ep.QUEEN_REMOVE_NODE, NodeNotFound(node="attic"))
     done = keeper("setup", "remove-node", "--name", "attic")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [NODE_NOT_FOUND]: There is no node named 'attic'." in done.stderr
@@ -262,8 +262,8 @@ STEPS: list[Any] = [
 ]
 
 
-def test_an_installation_is_told_step_by_step(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_INSTALL, STEPS)
+def test_an_installation_is_shown_step_by_step(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_INSTALL, STEPS)
     done = keeper("setup", "install", "--node", "workstation", "--wheel", "--backend", "cuda")
     assert (done.exit_code, done.stdout) == (0, "rbee is installed on workstation.\n")
     assert done.stderr.splitlines() == [
@@ -271,26 +271,26 @@ def test_an_installation_is_told_step_by_step(lady: FakeQueen, keeper: Keeper) -
         "[queen-rbee] ✅ complete on workstation",
     ]
     asked = {"node_name": "workstation", "wheel": True, "backend": "cuda"}
-    assert lady.body(ep.QUEEN_INSTALL) == asked
+    assert fake_queen.body(ep.QUEEN_INSTALL) == asked
     keeper("setup", "install", "--node", "workstation")
-    assert lady.body(ep.QUEEN_INSTALL) == {**asked, "wheel": False, "backend": None}
+    assert fake_queen.body(ep.QUEEN_INSTALL) == {**asked, "wheel": False, "backend": None}
 
 
 def test_an_installation_that_fails_shows_the_error_of_the_node(
-    lady: FakeQueen, keeper: Keeper
+    fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
     failed = ProgramFailed("git on workstation: no such branch", program="git", reason="128")
-    lady.on(ep.QUEEN_INSTALL, [STEPS[0], failed.envelope()])
+    fake_queen.on(ep.QUEEN_INSTALL, [STEPS[0], failed.envelope()])
     done = keeper("setup", "install", "--node", "workstation")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [PROGRAM_FAILED]: git on workstation: no such branch" in done.stderr
 
 
-def test_an_unknown_backend_is_wrong_usage(lady: FakeQueen, keeper: Keeper) -> None:
+def test_an_unknown_backend_is_wrong_usage(fake_queen: FakeQueen, keeper: Keeper) -> None:
     done = keeper("setup", "install", "--node", "workstation", "--backend", "abacus")
     assert done.exit_code == 2
     assert "--backend" in done.stderr
-    assert lady.asked == []
+    assert fake_queen.asked == []
 
 
 def test_a_queen_elsewhere_that_does_not_answer_is_an_error(

@@ -47,27 +47,29 @@ AWAY = WorkerCheck(
 FULL = VramExhausted(node="workstation", device="cuda:0", required=6000, available=4000)
 
 
-def test_a_started_worker_is_named_and_the_queen_lasts(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKER_START, [*TOLD, ROW])
-    lady.on(ep.QUEEN_KEEP, Ack("kept"))
+def test_a_started_worker_is_named_and_the_queen_is_kept(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_START, [*TOLD, ROW])
+    fake_queen.on(ep.QUEEN_KEEP, Ack("kept"))
     done = keeper("worker", "start", "--node", "workstation", "--model", "a/b", "--slots", "4")
     assert (done.exit_code, done.stdout) == (
         0,
         "worker-1 runs on workstation: hf:a/b, cuda:1\n",
     )
     assert done.stderr == "[rbee-hive] 🚀 worker startup: starting worker-1 on cuda\n"
-    asked = lady.body(ep.QUEEN_WORKER_START)
+    asked = fake_queen.body(ep.QUEEN_WORKER_START)
     assert {name: value for name, value in asked.items() if value} == {
         "node": "workstation",
         "model": "a/b",
         "slots": 4,
     }
-    assert lady.paths() == [ep.QUEEN_WORKER_START.path, ep.QUEEN_KEEP.path]
+    assert fake_queen.paths() == [ep.QUEEN_WORKER_START.path, ep.QUEEN_KEEP.path]
 
 
-def test_for_programs_every_event_is_a_line(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKER_START, [*TOLD, ROW])
-    lady.on(ep.QUEEN_KEEP, Ack("kept"))
+def test_in_json_every_event_is_a_line(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_START, [*TOLD, ROW])
+    fake_queen.on(ep.QUEEN_KEEP, Ack("kept"))
     done = keeper("worker", "start", "--model", "a/b", "--json", "--quiet")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["event"] for line in lines] == ["narration", "loading", "ready"]
@@ -75,31 +77,33 @@ def test_for_programs_every_event_is_a_line(lady: FakeQueen, keeper: Keeper) -> 
     assert done.stderr == ""
 
 
-def test_one_that_does_not_start_makes_no_queen_last(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKER_START, [*TOLD, FULL.envelope()])
+def test_a_worker_that_does_not_start_keeps_no_queen(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_START, [*TOLD, FULL.envelope()])
     done = keeper("worker", "start", "--model", "a/b")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [VRAM_EXHAUSTED]: workstation has 4000 MB free" in done.stderr
-    assert lady.paths() == [ep.QUEEN_WORKER_START.path]
+    assert fake_queen.paths() == [ep.QUEEN_WORKER_START.path]
 
 
-def test_a_stream_without_a_ready_worker_is_no_success(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKER_START, TOLD)
+def test_a_stream_without_a_ready_worker_is_no_success(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_START, TOLD)
     done = keeper("worker", "start", "--model", "a/b")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "STREAM_TRUNCATED" in done.stderr
 
 
 @pytest.mark.parametrize("flags", [["--slots", "0"], ["--context", "1"], ["--device", "-1"]])
-def test_what_can_not_be_is_not_asked_for(
-    lady: FakeQueen, keeper: Keeper, flags: list[str]
+def test_an_invalid_flag_is_not_sent(
+    fake_queen: FakeQueen, keeper: Keeper, flags: list[str]
 ) -> None:
     assert keeper("worker", "start", "--model", "a/b", *flags).exit_code == 2
-    assert lady.paths() == []
+    assert fake_queen.paths() == []
 
 
-def test_workers_are_a_table(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([ROW]))
+def test_workers_are_a_table(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([ROW]))
     done = keeper("workers", "list")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
@@ -109,54 +113,58 @@ def test_workers_are_a_table(lady: FakeQueen, keeper: Keeper) -> None:
     assert json.loads(keeper("worker", "list", "--json").stdout)[0]["node"] == "workstation"
 
 
-def test_none_are_told_with_what_starts_one(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
+def test_without_workers_a_note_says_how_to_start_one(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
     done = keeper("worker", "list")
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "No worker runs. Start one: rbee-keeper worker start --model MODEL\n"
     assert json.loads(keeper("worker", "list", "--json").stdout) == []
 
 
-def test_those_of_one_node_are_asked_of_it(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKERS, NodeWorkerRows([ROW]))
+def test_the_workers_of_one_node_are_asked_for(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([ROW]))
     done = keeper("worker", "list", "--node", "workstation", "--json")
     assert json.loads(done.stdout)[0]["worker_id"] == "worker-1"
-    assert lady.asked[-1][1] == {"node": "workstation"}
+    assert fake_queen.asked[-1][1] == {"node": "workstation"}
 
 
-def test_healthy_workers_are_a_success(lady: FakeQueen, keeper: Keeper) -> None:
-    lady.on(ep.QUEEN_WORKER_HEALTH, WorkerChecks([CHECK]))
+def test_healthy_workers_exit_with_0(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_HEALTH, WorkerChecks([CHECK]))
     done = keeper("workers", "health", "--node", "workstation")
     assert done.exit_code == 0
     assert done.stdout == (
         "WORKER    NODE         MODEL   STATE  HEALTH   MEMORY  LAST ANSWER\n"
         "worker-1  workstation  hf:a/b  idle   healthy  375 MB  -\n"
     )
-    assert lady.asked[-1][1] == {"node": "workstation"}
+    assert fake_queen.asked[-1][1] == {"node": "workstation"}
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
-def test_one_that_is_not_makes_it_none(lady: FakeQueen, keeper: Keeper, flags: list[str]) -> None:
-    lady.on(ep.QUEEN_WORKER_HEALTH, WorkerChecks([CHECK, AWAY]))
+def test_an_unhealthy_worker_exits_with_1(
+    fake_queen: FakeQueen, keeper: Keeper, flags: list[str]
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_HEALTH, WorkerChecks([CHECK, AWAY]))
     done = keeper("worker", "health", *flags)
     assert done.exit_code == 1
     assert "unreachable" in done.stdout
-    assert lady.asked[-1][1] == {}
+    assert fake_queen.asked[-1][1] == {}
 
 
 @pytest.mark.parametrize("words", [("worker", "stop"), ("workers", "shutdown")])
 def test_a_worker_that_ended_is_named(
-    lady: FakeQueen, keeper: Keeper, words: tuple[str, str]
+    fake_queen: FakeQueen, keeper: Keeper, words: tuple[str, str]
 ) -> None:
-    lady.on(ep.QUEEN_WORKER_SHUTDOWN, Ack("worker-1 on workstation has ended."))
+    fake_queen.on(ep.QUEEN_WORKER_SHUTDOWN, Ack("worker-1 on workstation has ended."))
     done = keeper(*words, "--id", "worker-1")
     assert (done.exit_code, done.stdout) == (0, "worker-1 on workstation has ended.\n")
-    assert lady.body(ep.QUEEN_WORKER_SHUTDOWN) == {"worker_id": "worker-1"}
+    assert fake_queen.body(ep.QUEEN_WORKER_SHUTDOWN) == {"worker_id": "worker-1"}
 
 
-def test_one_that_is_not_there_is_an_error(lady: FakeQueen, keeper: Keeper) -> None:
+def test_an_unknown_worker_is_an_error(fake_queen: FakeQueen, keeper: Keeper) -> None:
     error = NotFound.of("worker_id", "there", "There is no worker x", "x", hint="Look.")
-    lady.on(ep.QUEEN_WORKER_SHUTDOWN, error)
+    fake_queen.on(ep.QUEEN_WORKER_SHUTDOWN, error)
     done = keeper("worker", "stop", "--id", "x")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "There is no worker x" in done.stderr

@@ -1,4 +1,4 @@
-"""`rbee-keeper config …`: the file, written whole or not at all, and the queen who reads it."""
+"""`rbee-keeper config …`: the file is written as a whole or not at all, and the queen reads it."""
 
 from __future__ import annotations
 
@@ -51,12 +51,14 @@ def written(file: Path) -> Path:
 
 
 @pytest.fixture
-def reloading(lady: FakeQueen) -> FakeQueen:
-    """A queen who has read the file that the keeper writes."""
-    lady.on(ep.QUEEN_RELOAD_NODES, NodeChanged(True, "read"))
-    lady.on(ep.QUEEN_NODES, NodeRows([NodeRow(node_name="workstation", ssh_host="w.home.arpa")]))
-    lady.on(ep.QUEEN_REMOVE_NODE, NodeChanged(True, "workstation is removed."))
-    return lady
+def reloading(fake_queen: FakeQueen) -> FakeQueen:
+    """A queen that has read the file that the keeper writes."""
+    fake_queen.on(ep.QUEEN_RELOAD_NODES, NodeChanged(True, "read"))
+    fake_queen.on(
+        ep.QUEEN_NODES, NodeRows([NodeRow(node_name="workstation", ssh_host="w.home.arpa")])
+    )
+    fake_queen.on(ep.QUEEN_REMOVE_NODE, NodeChanged(True, "workstation is removed."))
+    return fake_queen
 
 
 def entries(folder: Path) -> list[str]:
@@ -97,7 +99,7 @@ def test_only_what_was_given_is_written(reloading: FakeQueen, keeper: Keeper, fi
 
 
 @pytest.mark.parametrize("status", ["unknown", "reachable", "unreachable"])
-def test_nothing_is_said_of_an_address_that_nobody_has_tried_but_how_to(
+def test_an_address_that_was_not_tried_comes_with_the_command_that_tries_it(
     reloading: FakeQueen, keeper: Keeper, status: Any
 ) -> None:
     row = NodeRow(
@@ -118,7 +120,7 @@ def test_nothing_is_said_of_an_address_that_nobody_has_tried_but_how_to(
         [NodeRow(node_name="workstation", ssh_host="old.home.arpa", status="reachable")],
     ],
 )
-def test_a_queen_who_reads_another_file_is_told_of(
+def test_a_queen_that_reads_another_file_is_an_error(
     reloading: FakeQueen, keeper: Keeper, file: Path, rows: list[NodeRow]
 ) -> None:
     reloading.on(ep.QUEEN_NODES, NodeRows(rows))
@@ -130,7 +132,7 @@ def test_a_queen_who_reads_another_file_is_told_of(
     assert f"RBEE_CONFIG={file}" in done.stderr
 
 
-def test_what_else_the_file_says_stays(reloading: FakeQueen, keeper: Keeper, written: Path) -> None:
+def test_the_rest_of_the_file_is_kept(reloading: FakeQueen, keeper: Keeper, written: Path) -> None:
     written.chmod(0o640)
     assert keeper(*SET).exit_code == 0
     new = '\n[nodes.workstation]\nssh_host = "w.home.arpa"\n'
@@ -154,7 +156,7 @@ def test_a_node_is_removed_from_the_file_and_from_the_registry(
     assert reloading.body(ep.QUEEN_REMOVE_NODE) == {"node_name": "big"}
 
 
-def test_a_node_of_the_registry_alone_is_removed_too(
+def test_a_node_that_is_only_in_the_registry_is_removed_too(
     reloading: FakeQueen, keeper: Keeper, written: Path
 ) -> None:
     done = keeper("config", "remove-node", "--node", "w.home.arpa")
@@ -162,7 +164,7 @@ def test_a_node_of_the_registry_alone_is_removed_too(
     assert written.read_text() == TEXT
 
 
-def test_a_node_that_is_nowhere_is_an_error(
+def test_removing_an_unknown_node_is_an_error(
     reloading: FakeQueen, keeper: Keeper, written: Path
 ) -> None:
     reloading.on(ep.QUEEN_REMOVE_NODE, NodeNotFound(node="attic"))
@@ -171,9 +173,7 @@ def test_a_node_that_is_nowhere_is_an_error(
     assert "Error [NODE_NOT_FOUND]" in done.stderr
 
 
-def test_removing_without_any_file_makes_none(
-    reloading: FakeQueen, keeper: Keeper, file: Path
-) -> None:
+def test_removing_a_node_creates_no_file(reloading: FakeQueen, keeper: Keeper, file: Path) -> None:
     assert keeper("config", "remove-node", "--node", "attic").exit_code == 0
     assert not file.parent.exists()
 
@@ -192,22 +192,22 @@ def test_removing_without_any_file_makes_none(
     ],
 )
 def test_wrong_usage_names_the_flag_and_changes_nothing(
-    lady: FakeQueen, keeper: Keeper, written: Path, words: tuple[str, ...], flag: str
+    fake_queen: FakeQueen, keeper: Keeper, written: Path, words: tuple[str, ...], flag: str
 ) -> None:
     done = keeper("config", "set-ssh", *words)
     assert (done.exit_code, done.stdout) == (2, "")
     told = done.stderr.splitlines()[-2 if "Error [" in done.stderr else -1]
     assert flag in told
     assert written.read_text() == TEXT
-    assert lady.asked == []
+    assert fake_queen.asked == []
 
 
 @pytest.mark.parametrize(
     "text", ["[queen\n", "[queen]\nport = 'x'\n", "[nodes.a]\ntunnel = true\n"]
 )
 @pytest.mark.parametrize("words", [SET, ("config", "remove-node", "--node", "a")])
-def test_a_file_that_is_wrong_already_is_left_alone(
-    lady: FakeQueen, keeper: Keeper, written: Path, text: str, words: tuple[str, ...]
+def test_an_invalid_file_is_left_alone(
+    fake_queen: FakeQueen, keeper: Keeper, written: Path, text: str, words: tuple[str, ...]
 ) -> None:
     written.write_text(text)
     done = keeper(*words)
@@ -219,7 +219,7 @@ def test_a_file_that_is_wrong_already_is_left_alone(
 
 
 @pytest.mark.parametrize("text", ["[queen\n", "[queen]\nport = 'x'\n", "[nodes]\na = 1\n"])
-def test_a_file_that_has_become_wrong_meanwhile_is_left_alone(written: Path, text: str) -> None:
+def test_a_file_that_became_invalid_meanwhile_is_left_alone(written: Path, text: str) -> None:
     written.write_text(text)
     for change in (lambda: config_file.set_node("a", {"ssh_host": "h"}), remove_a):
         with pytest.raises(ConfigInvalid) as caught:
@@ -232,7 +232,7 @@ def remove_a() -> object:
     return config_file.remove_node("a")
 
 
-def test_what_would_make_the_file_wrong_is_not_written(written: Path) -> None:
+def test_a_change_that_would_make_the_file_invalid_is_not_written(written: Path) -> None:
     for name, values in (("n", {"ssh_port": 22}), ("a b", {"ssh_host": "h"})):
         with pytest.raises(ConfigInvalid) as caught:
             config_file.set_node(name, values)
@@ -254,7 +254,7 @@ def test_the_file_that_rbee_config_names_is_the_one_that_is_written(
     assert settings.parse(named.read_text(), "") == Config()
 
 
-def test_the_file_that_xdg_names_is_made(
+def test_the_file_that_xdg_names_is_created(
     reloading: FakeQueen, keeper: Keeper, file: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "xdg"))
@@ -263,7 +263,7 @@ def test_the_file_that_xdg_names_is_made(
     assert not file.exists()
 
 
-def test_a_link_stays_a_link_and_what_it_leads_to_is_written(
+def test_a_link_is_kept_and_its_target_is_written(
     reloading: FakeQueen, keeper: Keeper, file: Path, home: Path
 ) -> None:
     target = home / "dotfiles" / "rbee.toml"
@@ -277,7 +277,7 @@ def test_a_link_stays_a_link_and_what_it_leads_to_is_written(
     assert entries(target.parent) == ["rbee.toml"]
 
 
-def test_a_write_that_fails_leaves_the_file_and_no_rest(
+def test_a_write_that_fails_leaves_the_file_and_no_temporary_one(
     keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -291,7 +291,7 @@ def test_a_write_that_fails_leaves_the_file_and_no_rest(
     assert entries(written.parent) == ["config.toml"]
 
 
-def test_a_folder_that_may_not_be_written_is_said(
+def test_a_folder_that_may_not_be_written_is_an_error(
     keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**_: Any) -> None:
@@ -314,7 +314,7 @@ def test_a_file_that_may_not_be_written_is_not_replaced(keeper: Keeper, written:
     assert written.read_text() == TEXT
 
 
-def test_a_place_that_can_not_be_a_folder_is_said(keeper: Keeper, home: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_an_error(keeper: Keeper, home: Path) -> None:
     (home / ".config").write_text("no folder")
     done = keeper(*SET)
     assert (done.exit_code, done.stdout) == (1, "")
@@ -338,7 +338,7 @@ def test_the_file_of_the_machine_is_written_by_its_owner(system: list[Path]) -> 
     assert not own.exists()
 
 
-def test_the_file_of_the_machine_is_not_hidden_by_an_own_one(
+def test_the_file_of_the_machine_is_not_hidden_by_a_new_one(
     system: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> None:
@@ -361,7 +361,7 @@ def test_the_owner_of_a_file_stays(written: Path, monkeypatch: pytest.MonkeyPatc
     assert given == [(written.stat().st_uid, written.stat().st_gid)]
 
 
-def test_show_prints_what_is_in_force(
+def test_show_prints_the_effective_settings(
     keeper: Keeper, written: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RBEE_HIVE_PORT", "9300")

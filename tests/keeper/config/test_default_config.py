@@ -28,12 +28,12 @@ def lines_of(section: str) -> list[str]:
     return str(found).splitlines()
 
 
-def test_as_it_is_written_it_says_nothing() -> None:
+def test_the_new_file_sets_nothing() -> None:
     assert settings.parse(default_config.text(), "file") == Config()
     assert not any(values for values in tomllib.loads(default_config.text()).values())
 
 
-def test_with_everything_taken_in_it_says_the_defaults() -> None:
+def test_uncommented_the_file_has_the_defaults() -> None:
     text = taken_in(default_config.text())
     assert text != default_config.text()
     assert settings.parse(text, "file") == Config()
@@ -52,7 +52,7 @@ def test_every_setting_is_there_once_with_its_meaning(section: str, key: str) ->
 
 
 @pytest.mark.parametrize(("section", "key"), KEYS)
-def test_every_example_may_be_taken_in(section: str, key: str) -> None:
+def test_every_example_is_valid(section: str, key: str) -> None:
     for line in lines_of(section):
         if line.startswith(f"# For example: {key} = "):
             text = f"[{section}]\n{line.removeprefix('# For example: ')}"
@@ -60,18 +60,18 @@ def test_every_example_may_be_taken_in(section: str, key: str) -> None:
             assert getattr(found, key) != getattr(getattr(Config(), section), key)
 
 
-def test_the_node_of_the_example_is_one() -> None:
+def test_the_example_of_a_node_is_valid() -> None:
     text = default_config.text()
     node = text[text.index("[nodes.workstation]") :].replace("\n#    ", "\n")
     assert "workstation" in settings.parse(node, "file").nodes
 
 
-def test_what_is_in_force_is_not_commented_out() -> None:
+def test_an_active_setting_is_not_commented_out() -> None:
     text = default_config.text({"models.dir": "/var/lib/rbee/models"})
     assert tomllib.loads(text)["models"] == {"dir": "/var/lib/rbee/models"}
     assert tomllib.loads(taken_in(text))["models"]["dir"] == "/var/lib/rbee/models"
 
 
-def test_a_text_is_quoted_as_toml_has_it() -> None:
+def test_a_text_is_quoted_for_toml() -> None:
     text = default_config.text({"models.dir": 'a "b"\\c\x7fé'})
     assert tomllib.loads(text)["models"]["dir"] == 'a "b"\\c\x7fé'

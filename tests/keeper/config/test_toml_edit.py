@@ -1,4 +1,4 @@
-"""A node more, changed or gone in a config file's text, and every other line as it was."""
+"""A node is added, changed or removed in the text of a config file, and the rest is kept."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ port = 9300
 """
 
 
-def test_a_new_node_stands_at_the_end() -> None:
+def test_a_new_node_is_written_at_the_end() -> None:
     new = with_node(TEXT, "b.c", {"ssh_host": "y", "ssh_port": 22})
     assert new == TEXT + '\n[nodes."b.c"]\nssh_host = "y"\nssh_port = 22\n'
 
@@ -34,7 +34,7 @@ def test_a_changed_key_keeps_its_place_and_its_comment() -> None:
     assert with_node(TEXT, "a", {"ssh_host": "y"}) == TEXT.replace('"x"', '"y"')
 
 
-def test_a_new_key_stands_with_its_node_and_not_under_the_next_ones_comment() -> None:
+def test_a_new_key_is_written_above_the_comment_of_the_next_node() -> None:
     before, after = TEXT.split("\n# about the hive")
     expected = f'{before}ssh_user = "me"\n\n# about the hive{after}'
     assert with_node(TEXT, "a", {"ssh_user": "me"}) == expected
@@ -45,7 +45,7 @@ def test_a_removed_node_leaves_the_comments_around_it() -> None:
     assert without_node(TEXT, "a") == "".join(lines[:5] + lines[8:])
 
 
-def test_a_node_that_is_not_there_is_not_removed() -> None:
+def test_a_missing_node_is_not_removed() -> None:
     assert without_node(TEXT, "b") is None
     assert without_node("", "b") is None
 
@@ -75,7 +75,7 @@ def comments(text: str) -> list[str]:
 
 @pytest.mark.parametrize("text", FORMS)
 @pytest.mark.parametrize("name", ["a", "b", "new"])
-def test_in_every_form_just_that_changes_which_was_meant(text: str, name: str) -> None:
+def test_only_the_intended_node_changes_in_every_notation(text: str, name: str) -> None:
     data = tomllib.loads(text)
     nodes = data.get("nodes", {})
     values = {"ssh_host": "y", "ssh_user": "me"}

@@ -1,4 +1,4 @@
-"""What is wrong, from facts."""
+"""The checks of the doctor: what is wrong, and what to type."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ RAM = DeviceMemory("cpu", 0, "RAM", 16 * GB, 8 * GB)
 CARD = DeviceMemory("cuda", 0, "RTX", 24 * GB, 24 * GB)
 
 
-def test_a_diagnosis_is_told_line_by_line_and_counted() -> None:
+def test_a_report_has_a_line_for_each_finding_and_the_counts() -> None:
     found = Report.of([fine("a", "x"), warning("b", "y", "do"), problem("c", "z", "do", None)])
     lines = ["✓ a: x", "! b: y", "  → do", "✗ c: z", "  → do", "1 problem, 1 warning"]
     assert found.text().splitlines() == lines
 
 
-def test_what_a_program_said_in_lines_is_one_of_ours() -> None:
+def test_several_lines_of_a_program_become_one() -> None:
     found = Report.of([problem("a", "it says\n  no\n\nTry again")])
     assert found.text().splitlines() == ["✗ a: it says; no; Try again", "1 problem, 0 warnings"]
 
 
-def test_no_one_is_none() -> None:
+def test_a_report_without_findings_counts_nothing() -> None:
     assert Report.of([]).text() == "0 problems, 0 warnings"
 
 
@@ -59,12 +59,12 @@ def test_a_key_that_anybody_else_may_read_is_a_problem(mode: int) -> None:
     assert files.key(msgspec.structs.replace(KEY, mode=mode)).state == "problem"
 
 
-def test_a_key_that_is_not_there_yet_is_none() -> None:
+def test_a_key_that_does_not_exist_yet_is_fine() -> None:
     missing = msgspec.structs.replace(KEY, exists=False, mode=0)
     assert files.key(missing).state == "ok"
 
 
-def test_a_named_key_that_is_not_there_is_a_problem() -> None:
+def test_a_configured_key_that_does_not_exist_is_a_problem() -> None:
     missing = KeyFile(path="/k", named=True, exists=False, error="gone", advice="find it")
     assert files.key(missing).advice == ["find it"]
 
@@ -79,14 +79,14 @@ def test_a_named_key_that_is_not_there_is_a_problem() -> None:
         ({"obstacle": "no"}, "check its owner and its disk: ls -ld /h/.rbee; df /h/.rbee"),
     ],
 )
-def test_a_state_folder_has_its_own_cure_for_each_fault(
+def test_each_fault_of_the_state_folder_has_its_own_advice(
     change: dict[str, object], advice: str
 ) -> None:
     found = files.state(msgspec.structs.replace(STATE, **change))
     assert (found.state, found.advice) == ("problem", [advice])
 
 
-def test_the_state_folder_is_fine_or_not_there_yet() -> None:
+def test_a_state_folder_is_fine_also_before_it_exists() -> None:
     assert files.state(STATE).state == "ok"
     assert files.state(Folder(path="/h/.rbee", exists=False)).state == "ok"
 
@@ -99,12 +99,12 @@ def test_a_damaged_database_is_a_problem(name: str) -> None:
 
 
 @pytest.mark.parametrize(("free", "state"), [(GB // 3, "problem"), (GB, "warning"), (9 * GB, "ok")])
-def test_the_disk_has_room_or_little_or_none(free: int, state: str) -> None:
+def test_a_disk_has_enough_space_or_little_or_too_little(free: int, state: str) -> None:
     found = files.models(ModelsFolder(folder=STATE, free_bytes=free))
     assert [each.state for each in found] == [state]
 
 
-def test_what_is_not_whole_is_named_with_its_size() -> None:
+def test_an_incomplete_download_is_named_with_its_size() -> None:
     facts = ModelsFolder(folder=STATE, free_bytes=9 * GB, partial={"a.gguf": 2_000_000})
     _, found = files.models(facts)
     assert (found.name, found.state) == ("downloads", "warning")
@@ -129,7 +129,7 @@ def changed(**more: object) -> list[Program]:
         (changed(path_version="0.1.0"), "ok", "0.1.0"),
     ],
 )
-def test_four_programs_of_one_version_on_the_path(
+def test_all_four_programs_must_be_on_path_in_one_version(
     found: list[Program], state: str, said: str
 ) -> None:
     one = programs.programs(found, "0.1.0")
@@ -178,11 +178,11 @@ def test_a_model_needs_a_fifth_more_than_its_size(
 @pytest.mark.parametrize(
     ("name", "state"), [("utf-8", "ok"), ("UTF8", "ok"), ("latin-1", "warning")]
 )
-def test_a_terminal_takes_every_letter_or_not(name: str, state: str) -> None:
+def test_a_terminal_that_is_not_utf8_is_a_warning(name: str, state: str) -> None:
     assert programs.terminal(name).state == state
 
 
-def test_units_are_told_only_where_there_are_some() -> None:
+def test_units_are_reported_only_if_there_are_any() -> None:
     assert programs.units([Units([], [], "install")]) == []
     assert programs.units([Units([], ["a"], "install")])[0].state == "ok"
     both = [Units(["b"], ["a"], "install"), Units(["c"], [], "sudo install")]
@@ -201,7 +201,7 @@ def test_units_are_told_only_where_there_are_some() -> None:
         (msgspec.structs.replace(RUNS, mismatch="old", advice="pip"), "problem", "daemon stop"),
     ],
 )
-def test_a_queen_runs_or_may_be_started_or_neither(found: Daemon, state: str, advice: str) -> None:
+def test_each_state_of_the_queen_has_its_finding(found: Daemon, state: str, advice: str) -> None:
     one = daemons.queen(found)
     assert one.state == state
     assert advice in " ".join(one.advice)
@@ -219,11 +219,11 @@ def test_a_queen_runs_or_may_be_started_or_neither(found: Daemon, state: str, ad
         (msgspec.structs.replace(RUNS, mismatch="old"), "problem"),
     ],
 )
-def test_a_hive_takes_another_port_where_its_own_is_held(found: Daemon, state: str) -> None:
+def test_each_state_of_the_hive_has_its_finding(found: Daemon, state: str) -> None:
     assert daemons.hive(found).state == state
 
 
-def test_a_worker_port_is_free_or_ours_or_somebodys() -> None:
+def test_each_state_of_the_worker_ports_has_its_finding() -> None:
     states = [
         daemons.workers(port).state for port in (Port("a", True), Port("a", False, "w", True))
     ]
@@ -232,13 +232,13 @@ def test_a_worker_port_is_free_or_ours_or_somebodys() -> None:
     assert daemons.workers(Port("a:1", False, remote=True)).state == "problem"
 
 
-def test_an_address_of_nobody_here_is_not_said_to_be_held() -> None:
+def test_an_address_of_another_machine_is_not_reported_as_held() -> None:
     found = daemons.hive(Daemon(url="http://256.1.1.1:9200", state="remote"))
     assert "which is not an address of this machine" in found.said
     assert "[hive] host" in found.advice[0]
 
 
-def test_what_is_to_be_typed_is_one_word_for_each_path() -> None:
+def test_a_path_is_one_word_of_the_advised_command() -> None:
     paths = ["/home/a b/x.pid", "/home/o'c/y.pid"]
     assert shlex.split(daemons.pid_files(paths).advice[0]) == ["rm", *paths]
 
@@ -250,7 +250,7 @@ def test_what_is_to_be_typed_is_one_word_for_each_path() -> None:
         ("people", 'sudo usermod --append --groups people "$USER"'),
     ],
 )
-def test_a_models_folder_of_somebody_else_is_shared_and_not_taken(
+def test_a_models_folder_of_another_account_is_shared_and_not_taken(
     group: str | None, advice: str
 ) -> None:
     theirs = Folder(path="/m m", exists=True, mine=False, group=group, obstacle="no")
@@ -275,5 +275,5 @@ def test_a_node_that_can_not_be_reached_is_a_problem_with_its_advice() -> None:
     assert (found.name, found.state, found.advice) == ("node n", "problem", ["ssh n"])
 
 
-def test_without_nodes_there_is_nothing_to_look_at() -> None:
+def test_without_nodes_there_is_nothing_to_check() -> None:
     assert [each.state for each in daemons.nodes([])] == ["ok"]

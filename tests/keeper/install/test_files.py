@@ -1,4 +1,4 @@
-"""Programs, files and folders that are made once, or left alone."""
+"""Programs, files and folders that are created once, or left alone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_program_is_linked_once(tmp_path: Path, program: Path) -> None:
     assert files.link(program, place, str(program)) == "present"
 
 
-def test_what_is_something_else_stays(tmp_path: Path, program: Path) -> None:
+def test_a_file_of_the_same_name_stays(tmp_path: Path, program: Path) -> None:
     place = tmp_path / "queen-rbee"
     place.write_text("mine")
     assert files.link(program, place, str(program)) == "foreign"
@@ -50,19 +50,19 @@ def test_a_link_to_another_installation_stays(tmp_path: Path, program: Path) -> 
     assert place.readlink() == other
 
 
-def test_a_link_that_leads_nowhere_is_replaced(tmp_path: Path, program: Path) -> None:
+def test_a_dangling_link_is_replaced(tmp_path: Path, program: Path) -> None:
     place = tmp_path / "queen-rbee"
     place.symlink_to(tmp_path / "gone")
     assert files.link(program, place, str(program)) == "created"
     assert place.resolve() == program
 
 
-def test_where_the_programs_are_in_that_place_anyway_nothing_is_done(program: Path) -> None:
+def test_a_program_is_not_linked_to_itself(program: Path) -> None:
     assert files.link(program, program, str(program)) == "present"
     assert not program.is_symlink()
 
 
-def test_a_file_that_is_there_is_not_written(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a" / "config.toml"
     assert files.write_file(path, "one", 0o600) == "created"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -70,7 +70,7 @@ def test_a_file_that_is_there_is_not_written(tmp_path: Path) -> None:
     assert path.read_text() == "one"
 
 
-def test_a_private_folder_is_closed_also_where_it_was_open(tmp_path: Path) -> None:
+def test_a_private_folder_is_closed_also_if_it_was_open(tmp_path: Path) -> None:
     path = tmp_path / "state"
     path.mkdir(mode=0o755)
     files.make_folder(path, private=True)
@@ -85,7 +85,7 @@ def test_a_shared_folder_stays_shared(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o775
 
 
-def test_a_unit_of_ours_is_written_anew_and_another_is_not(tmp_path: Path) -> None:
+def test_a_unit_of_ours_is_overwritten_and_another_is_not(tmp_path: Path) -> None:
     path = tmp_path / "units" / "queen-rbee.service"
     assert files.write_unit(path, f"{MARK} 1") == "created"
     assert files.write_unit(path, f"{MARK} 1") == "present"
@@ -96,7 +96,7 @@ def test_a_unit_of_ours_is_written_anew_and_another_is_not(tmp_path: Path) -> No
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_an_obstacle_is_a_folder_that_is_there(tmp_path: Path) -> None:
+def test_an_obstacle_is_an_existing_folder(tmp_path: Path) -> None:
     assert files.obstacle(tmp_path / "a" / "b") is None
     closed = Path("/proc/1") if os.geteuid() else None
     if closed is not None:

@@ -14,7 +14,7 @@ HOME = Path("/home/me")
 BIN = HOME / ".local" / "bin"
 
 
-def test_a_path_below_another_root_is_called_as_on_that_system() -> None:
+def test_a_path_below_another_root_is_named_as_on_that_system() -> None:
     target = paths.system_paths(Path("/srv/image"))
     assert target.programs == Path("/srv/image/usr/local/bin")
     assert target.on_system(target.models) == "/var/lib/rbee/models"
@@ -54,7 +54,7 @@ def test_fish_has_a_command_for_it() -> None:
     assert paths.path_command(BIN, HOME, "/usr/bin/fish") == "fish_add_path /home/me/.local/bin"
 
 
-def test_the_line_is_written_as_it_is_meant(tmp_path: Path) -> None:
+def test_the_advised_line_extends_path(tmp_path: Path) -> None:
     folder = tmp_path / "a b" / "bin"
     line = paths.path_command(folder, tmp_path, "/bin/bash").replace("~/.bashrc", "rc")
     subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
@@ -69,7 +69,7 @@ def test_the_line_is_written_as_it_is_meant(tmp_path: Path) -> None:
     assert found.stdout.strip() == f"{folder}:/usr/bin:/bin"
 
 
-def test_the_command_for_root_is_whole() -> None:
+def test_the_command_for_root_is_complete() -> None:
     command = paths.sudo_command(Path("/my venv/rbee-keeper"), ["--root", "/a b"])
     words = ["sudo", "/my venv/rbee-keeper", "install", "--system", "--root", "/a b"]
     assert shlex.split(command) == words

@@ -43,7 +43,7 @@ def test_a_system_has_an_account_and_waits_for_the_network() -> None:
     assert value(text, "WantedBy") == "multi-user.target"
 
 
-def test_a_person_has_neither() -> None:
+def test_units_of_a_person_have_neither() -> None:
     text = unit_text("queen", "/bin/q", USER)
     assert "User=" not in text
     assert "network-online" not in text
@@ -51,15 +51,15 @@ def test_a_person_has_neither() -> None:
 
 
 @pytest.mark.parametrize("path", ["/a b/q", "/100%/q", '/"x"/q', "/$HOME/q", "/back\\slash/q"])
-def test_a_path_of_any_letters_is_one_word(path: str) -> None:
+def test_a_path_with_any_characters_is_one_word(path: str) -> None:
     said = value(unit_text("queen", path, USER), "ExecStart")
     assert shlex.split(said.replace("%%", "%").replace("$", "\\$")) == [path, "daemon"]
 
 
-def test_a_named_config_file_goes_along() -> None:
+def test_a_configured_file_is_passed_on() -> None:
     text = unit_text("hive", "/bin/h", UnitOptions(None, "/my config.toml", 5))
     assert value(text, "Environment") == '"RBEE_CONFIG=/my config.toml"'
 
 
-def test_it_says_that_it_is_ours() -> None:
+def test_a_unit_is_marked_as_ours() -> None:
     assert unit_text("hive", "/bin/h", USER).startswith(MARK)

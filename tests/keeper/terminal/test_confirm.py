@@ -1,4 +1,4 @@
-"""An unknown host key at a terminal: shown, asked for, and Ctrl+C answers at once."""
+"""An unknown host key at a terminal: it is shown, and the person is asked; Ctrl+C cancels."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def unknown(fingerprint: str) -> SshConnectionFailed:
 
 
 @pytest.fixture
-def at_terminal(lady: FakeQueen) -> Iterator[AtTerminal]:
+def at_terminal(fake_queen: FakeQueen) -> Iterator[AtTerminal]:
     """`setup add-node` at a terminal, of a node whose key nobody knows."""
-    lady.on(ep.QUEEN_ADD_NODE, unknown(FINGERPRINT), ADDED)
+    fake_queen.on(ep.QUEEN_ADD_NODE, unknown(FINGERPRINT), ADDED)
     with contextlib.ExitStack() as stack:
 
         def start(*flags: str, redirected: str = "") -> Any:
@@ -74,36 +74,36 @@ def test_the_key_is_shown_before_the_question(asked: Any) -> None:
 
 @pytest.mark.parametrize("answer", ["y", "YES", " yes "])
 def test_with_yes_the_queen_is_asked_again_with_the_key(
-    asked: Any, lady: FakeQueen, answer: str
+    asked: Any, fake_queen: FakeQueen, answer: str
 ) -> None:
     asked.sendline(answer)
     assert ended(asked) == 0
     assert "workstation is added." in asked.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path] * 2
-    assert lady.body(ep.QUEEN_ADD_NODE)["accept_host_key"] == FINGERPRINT
-    assert lady.body(ep.QUEEN_ADD_NODE)["ssh_host"] == "w.home.arpa"
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path] * 2
+    assert fake_queen.body(ep.QUEEN_ADD_NODE)["accept_host_key"] == FINGERPRINT
+    assert fake_queen.body(ep.QUEEN_ADD_NODE)["ssh_host"] == "w.home.arpa"
 
 
 @pytest.mark.parametrize("answer", ["\r", "n\r", "No\r", "\x04"])
-def test_everything_else_is_no(asked: Any, lady: FakeQueen, answer: str) -> None:
+def test_every_other_answer_means_no(asked: Any, fake_queen: FakeQueen, answer: str) -> None:
     asked.send(answer)
     assert ended(asked) == 1
     assert "Error [SSH_CONNECTION_FAILED]" in asked.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path]
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path]
 
 
-def test_an_answer_that_is_none_is_asked_for_again(asked: Any, lady: FakeQueen) -> None:
+def test_an_unclear_answer_is_asked_for_again(asked: Any, fake_queen: FakeQueen) -> None:
     asked.sendline("maybe")
     asked.expect_exact(QUESTION)
     asked.sendline("y")
     assert ended(asked) == 0
 
 
-def test_ctrl_c_ends_the_question_at_once(asked: Any, lady: FakeQueen) -> None:
+def test_ctrl_c_ends_the_question_at_once(asked: Any, fake_queen: FakeQueen) -> None:
     asked.sendintr()
     assert ended(asked) == 130
     assert "\r\nCanceled." in asked.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path]
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path]
 
 
 def test_the_end_of_the_terminal_ends_the_question(asked: Any) -> None:
@@ -112,30 +112,30 @@ def test_the_end_of_the_terminal_ends_the_question(asked: Any) -> None:
 
 
 @pytest.mark.parametrize("redirected", ["< /dev/null", "2>&1 | cat"])
-def test_where_nobody_can_answer_or_read_nobody_is_asked(
-    at_terminal: AtTerminal, lady: FakeQueen, redirected: str
+def test_without_a_terminal_nobody_is_asked(
+    at_terminal: AtTerminal, fake_queen: FakeQueen, redirected: str
 ) -> None:
     program = at_terminal(redirected=redirected)
     program.expect(pexpect.EOF)
     assert f"--accept-host-key {FINGERPRINT}" in program.before.replace("\r\n", "")
     assert "Trust it" not in program.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path]
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path]
 
 
-def test_who_has_named_another_fingerprint_is_not_asked(
-    at_terminal: AtTerminal, lady: FakeQueen
+def test_nobody_is_asked_after_naming_another_fingerprint(
+    at_terminal: AtTerminal, fake_queen: FakeQueen
 ) -> None:
     program = at_terminal("--accept-host-key", OTHER)
     assert ended(program) == 1
     assert "Trust it" not in program.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path]
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path]
 
 
 def test_another_key_the_second_time_is_refused_and_not_asked_for(
-    asked: Any, lady: FakeQueen
+    asked: Any, fake_queen: FakeQueen
 ) -> None:
-    lady.on(ep.QUEEN_ADD_NODE, unknown(OTHER))
+    fake_queen.on(ep.QUEEN_ADD_NODE, unknown(OTHER))
     asked.sendline("y")
     assert ended(asked) == 1
     assert OTHER in asked.before and "Trust it" not in asked.before
-    assert lady.paths() == [ep.QUEEN_ADD_NODE.path] * 2
+    assert fake_queen.paths() == [ep.QUEEN_ADD_NODE.path] * 2

@@ -20,7 +20,7 @@ class Sleep:
         self.slept.append(seconds)
 
 
-async def test_without_a_terminal_it_is_one_line(
+async def test_without_a_terminal_a_countdown_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     sleep = Sleep()
@@ -29,7 +29,7 @@ async def test_without_a_terminal_it_is_one_line(
     assert capsys.readouterr().err == "4\n"
 
 
-async def test_on_a_terminal_each_second_is_told_in_the_same_line(
+async def test_on_a_terminal_each_second_replaces_the_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -41,7 +41,7 @@ async def test_on_a_terminal_each_second_is_told_in_the_same_line(
     assert [round(seconds) for seconds in sleep.slept] == [1, 2, 3]
 
 
-async def test_where_no_line_can_be_drawn_again_it_is_one_line_too(
+async def test_on_a_dumb_terminal_a_countdown_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -51,7 +51,7 @@ async def test_where_no_line_can_be_drawn_again_it_is_one_line_too(
     assert (sleep.slept, capsys.readouterr().err) == ([4], "4\n")
 
 
-async def test_ctrl_c_leaves_the_line_to_what_follows(
+async def test_ctrl_c_ends_the_line_of_a_countdown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

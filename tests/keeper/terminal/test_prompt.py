@@ -28,14 +28,14 @@ def run(*words: str, stdin: bytes | None = None) -> Result:
 
 
 @pytest.fixture
-def asked(lady: FakeQueen) -> Asked:
+def asked(fake_queen: FakeQueen) -> Asked:
     """Run `infer` and give the only message that the queen was asked with."""
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
 
     def ask(*words: str, stdin: bytes | None = None) -> str:
         done = run(*words, stdin=stdin)
         assert done.exit_code == 0, done.stderr
-        [message] = lady.body(ep.QUEEN_TASKS)["messages"]
+        [message] = fake_queen.body(ep.QUEEN_TASKS)["messages"]
         assert message["role"] == "user"
         return str(message["content"])
 
@@ -60,7 +60,7 @@ def test_a_literal_prompt_is_never_read_as_something_else(asked: Asked, text: st
         ("\ufeffmärz 🐝\n".encode(), "märz 🐝"),
     ],
 )
-def test_a_file_is_asked_without_its_last_line_end(
+def test_a_file_is_sent_without_its_last_line_end(
     asked: Asked, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     file = tmp_path / "letter.txt"
@@ -71,37 +71,37 @@ def test_a_file_is_asked_without_its_last_line_end(
     assert asked(stdin=content) == expected
 
 
-def test_a_question_stands_above_the_file(asked: Asked, tmp_path: Path) -> None:
+def test_the_prompt_is_placed_above_the_file(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "f").write_text("text\n")
     assert asked("-p", "Shorter:", "-f", str(tmp_path / "f")) == "Shorter:\n\ntext"
     assert asked("-p", "Shorter:", "-f", "-", stdin=b"text\n") == "Shorter:\n\ntext"
 
 
-def test_a_raw_prompt_is_as_it_is(lady: FakeQueen, tmp_path: Path) -> None:
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+def test_a_raw_prompt_is_sent_unchanged(fake_queen: FakeQueen, tmp_path: Path) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
     (tmp_path / "f").write_text("text\n")
     assert run("--raw", "-f", str(tmp_path / "f")).exit_code == 0
-    assert lady.body(ep.QUEEN_TASKS)["prompt"] == "text\n"
+    assert fake_queen.body(ep.QUEEN_TASKS)["prompt"] == "text\n"
 
 
-def test_what_the_model_is_told_first_is_its_own_message(lady: FakeQueen) -> None:
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+def test_the_system_text_is_a_message_of_its_own(fake_queen: FakeQueen) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
     assert run("-p", "hi", "--system", "Be brief.").exit_code == 0
-    assert lady.body(ep.QUEEN_TASKS)["messages"] == [
+    assert fake_queen.body(ep.QUEEN_TASKS)["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hi"},
     ]
 
 
-def test_sampling_is_asked_for_as_it_was_said_and_only_then(lady: FakeQueen) -> None:
-    lady.on(ep.QUEEN_TASKS, ANSWER)
+def test_sampling_flags_are_sent_as_given_and_have_defaults(fake_queen: FakeQueen) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, ANSWER)
     flags = "--top-p 0.5 --top-k 7 --min-p 0.1 --repeat-penalty 1.2 --keep-alive 10m --ignore-eos"
     assert run("-p", "hi", *flags.split()).exit_code == 0
-    body = lady.body(ep.QUEEN_TASKS)
+    body = fake_queen.body(ep.QUEEN_TASKS)
     names = ("top_p", "top_k", "min_p", "repeat_penalty", "keep_alive", "ignore_eos")
     assert [body[name] for name in names] == [0.5, 7, 0.1, 1.2, "10m", True]
     assert run("-p", "hi", "--keep-alive", "-1").exit_code == 0
-    body = lady.body(ep.QUEEN_TASKS)
+    body = fake_queen.body(ep.QUEEN_TASKS)
     assert [body[name] for name in names] == [0.95, 40, 0.05, 1.0, "-1", False]
 
 
@@ -126,8 +126,8 @@ def test_sampling_is_asked_for_as_it_was_said_and_only_then(lady: FakeQueen) -> 
         (["--interactive", "--raw"], None, "--raw"),
     ],
 )
-def test_what_can_not_be_asked_is_wrong_usage(
-    lady: FakeQueen, tmp_path: Path, words: list[str], stdin: bytes | None, told: str
+def test_a_prompt_that_can_not_be_used_is_wrong_usage(
+    fake_queen: FakeQueen, tmp_path: Path, words: list[str], stdin: bytes | None, told: str
 ) -> None:
     (tmp_path / "binary").write_bytes(b"\x7fELF\0\0")
     (tmp_path / "latin").write_bytes("käse".encode("latin-1"))
@@ -138,10 +138,12 @@ def test_what_can_not_be_asked_is_wrong_usage(
     assert done.stdout == ""
     assert told in done.stderr
     assert "Try 'main infer --help'" in done.stderr
-    assert lady.paths() == []
+    assert fake_queen.paths() == []
 
 
-def test_ctrl_c_while_a_prompt_is_read_cancels_the_command(lady: FakeQueen, tmp_path: Path) -> None:
+def test_ctrl_c_while_a_prompt_is_read_cancels_the_command(
+    fake_queen: FakeQueen, tmp_path: Path
+) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     words = [sys.executable, "-m", "rbee.keeper", "infer", "--prompt-file", str(pipe)]
@@ -150,4 +152,4 @@ def test_ctrl_c_while_a_prompt_is_read_cancels_the_command(lady: FakeQueen, tmp_
         keeper.send_signal(signal.SIGINT)
         outputs = keeper.communicate(timeout=10)
     assert (keeper.returncode, *outputs) == (130, "", "Canceled.\n")
-    assert lady.paths() == []
+    assert fake_queen.paths() == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.ssh.remote import Result
+from rbee.queen.ssh.connection import Result
 
 _BACKEND = """
 import zipfile
@@ -60,6 +60,8 @@ class LocalNode:
         (self.scripts / "python3.11").symlink_to(sys.executable)
         self.path = f"{self.scripts}:{Path(sys.executable).parent}:/usr/bin:/bin"
         self.asked: list[tuple[str, ...]] = []
+        # Instead of running a command that has this word.
+        self.replies: dict[str, Result] = {}
 
     def program(self, name: str, text: str) -> None:
         """A program of the node, in sh."""
@@ -76,6 +78,8 @@ class LocalNode:
         on_line: Callable[[str], None] | None = None,
     ) -> Result:
         self.asked.append(words)
+        for word in self.replies.keys() & set(words):
+            return self.replies[word]
         environment = {"HOME": str(self.home), "PATH": self.path, "PIP_NO_INDEX": "1"}
         process = await asyncio.create_subprocess_exec(
             *("/bin/sh", "-c", script, "rbee", *words),

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rbee.queen.install.on_node.clone import fetch, standing
-from rbee.queen.install.on_node.facts import facts
-from rbee.queen.install.on_node.running import FailedError
+from rbee.queen.install.on_node.processes import FailedError
+from rbee.queen.install.on_node.survey import survey
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_checkout_that_was_cut_off_is_mended(repository, clone) -> None:
 def test_a_clone_that_was_cut_off_is_mended(repository, tmp_path) -> None:
     folder = tmp_path / "half"
     (folder / ".rbee-clone" / ".git").mkdir(parents=True)
-    assert facts(str(folder), "trunk")["others"] == []
+    assert survey(str(folder), "trunk")["others"] == []
     fetch(str(folder), str(repository.folder), "trunk")
     assert head(repository, folder) == repository.git("rev-parse", "HEAD")
 
@@ -104,4 +104,4 @@ def test_the_repository_of_a_folder_further_up_is_not_taken_for_the_clone(reposi
     [("~/a b", "a b"), ("a/$(x)", "a/$(x)"), ("/opt/rbee", "/opt/rbee"), ("~bob/x", "~bob/x")],
 )
 def test_a_folder_is_in_the_home_unless_it_is_absolute(home, written, is_) -> None:
-    assert facts(written, "trunk")["folder"] == str(home / is_)
+    assert survey(written, "trunk")["folder"] == str(home / is_)

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rbee.queen.install.on_node import environment
-from rbee.queen.install.on_node.environment import build, room
-from rbee.queen.install.on_node.facts import facts
-from rbee.queen.install.on_node.running import FailedError
+from rbee.queen.install.on_node.environment import build, make_wheel_folder
+from rbee.queen.install.on_node.processes import FailedError
+from rbee.queen.install.on_node.survey import survey
 
 _EXEC = "#!/bin/sh\n'''exec' \"{}/bin/python\" \"$0\" \"$@\"\n' '''\n"
 
@@ -24,14 +23,14 @@ class Programs:
     def __init__(self) -> None:
         self.fails: str | None = None
         self.ran: list[str] = []
-        self.extra_environment: dict[str, str] = {}
+        self.more: dict[str, str] = {}
         self.head = "#!{}/bin/python\n"
 
     def __call__(
         self, program: str, words: list[str], cwd: Path, more: dict[str, str] | None = None
     ) -> None:
         self.ran.append(program)
-        self.extra_environment |= more or {}
+        self.more |= more or {}
         if program == "venv":
             scripts = Path(words[-1]) / "bin"
             scripts.mkdir(parents=True)
@@ -42,18 +41,19 @@ class Programs:
         if program == self.fails:
             raise FailedError(program, 1)
 
+    def build(self, folder: Path, name: str, backend: str = "", cmake: str = "") -> None:
+        build(str(folder), name, ".", backend, cmake, "install", run=self)
+
 
 @pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
-    found = Programs()
-    monkeypatch.setattr(environment, "run", found)
-    return found
+def programs() -> Programs:
+    return Programs()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, programs: Programs) -> Path:
     """With an environment named `old`."""
-    build(str(tmp_path), "old", ".", "", "", "install")
+    programs.build(tmp_path, "old")
     return tmp_path
 
 
@@ -74,14 +74,14 @@ def there(folder: Path) -> set[str]:
     return {path.name for path in (folder / ".venvs").iterdir()}
 
 
-def test_the_new_one_takes_the_place_of_the_old_one(folder) -> None:
-    build(str(folder), "new", ".", "", "", "install")
+def test_the_new_one_takes_the_place_of_the_old_one(folder, programs) -> None:
+    programs.build(folder, "new")
     assert (folder / ".venv").readlink() == Path(".venvs/new")
     assert there(folder) == {"new"}
 
 
-def test_the_old_one_stays_as_long_as_something_runs_in_it(folder, running) -> None:
-    build(str(folder), "new", ".", "", "", "install")
+def test_the_old_one_stays_as_long_as_something_runs_in_it(folder, programs, running) -> None:
+    programs.build(folder, "new")
     assert (folder / ".venv").readlink() == Path(".venvs/new")
     assert there(folder) == {"new", "old"}
 
@@ -91,34 +91,34 @@ def test_one_that_does_not_work_is_removed_and_the_old_one_counts(
     folder, programs, program
 ) -> None:
     programs.fails = program
-    room(str(folder), "new")
+    make_wheel_folder(str(folder), "new")
     with pytest.raises(FailedError):
-        build(str(folder), "new", ".venvs/new.wheels", "", "", "install")
+        programs.build(folder, "new")
     assert (folder / ".venv").readlink() == Path(".venvs/old")
     assert there(folder) == {"old"}
 
 
-def test_what_was_cut_off_is_swept_up_by_the_next(folder) -> None:
+def test_what_was_cut_off_is_swept_up_by_the_next(folder, programs) -> None:
     (folder / ".venvs" / "half").mkdir()
     (folder / ".venvs" / "half.link").symlink_to(".venvs/half")
-    room(str(folder), "half")
-    build(str(folder), "new", ".", "", "", "install")
+    make_wheel_folder(str(folder), "half")
+    programs.build(folder, "new")
     assert there(folder) == {"new"}
 
 
 def test_what_llama_is_built_for_is_remembered(folder, programs) -> None:
-    build(str(folder), "new", ".", "cuda", "-DGGML_CUDA=on", "install")
-    assert programs.extra_environment["CMAKE_ARGS"].endswith("-DGGML_CUDA=on")
-    assert facts(str(folder), "main")["backend"] == "cuda"
-    build(str(folder), "newer", ".", "", "", "install")
-    assert facts(str(folder), "main")["backend"] is None
+    programs.build(folder, "new", "cuda", "-DGGML_CUDA=on")
+    assert programs.more["CMAKE_ARGS"].endswith("-DGGML_CUDA=on")
+    assert survey(str(folder), "main")["backend"] == "cuda"
+    programs.build(folder, "newer")
+    assert survey(str(folder), "main")["backend"] is None
 
 
 @pytest.mark.parametrize("head", ["#!{}/bin/python\n", _EXEC])
-def test_no_shell_reads_the_name_of_the_folder(tmp_path, programs, head, monkeypatch) -> None:
+def test_no_shell_reads_the_name_of_the_folder(tmp_path, programs, head) -> None:
     programs.head = head
     folder = tmp_path / 'a "b" $(touch pwned) `touch pwned` it\'s'
-    build(str(folder), "new", ".", "", "", "install")
+    programs.build(folder, "new")
     hive = folder / ".venv" / "bin" / "rbee-hive"
     said = subprocess.run([hive], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == str(folder / ".venvs" / "new" / "bin" / "python")

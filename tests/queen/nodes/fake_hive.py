@@ -39,6 +39,10 @@ class FakeHive:
         self._server: TestServer | None = None
 
     @property
+    def is_open(self) -> bool:
+        return self._server is not None
+
+    @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 

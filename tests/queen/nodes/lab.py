@@ -6,41 +6,60 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
+
 from rbee import __version__
 from rbee.contract.config import Config, RemoteSection, TimesSection
-from rbee.contract.errors import (
-    RbeeError,
-)
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.nodes import NodeInfo
 from rbee.contract.registry import NodeRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.ssh_host import SshHost
+from rbee.queen.ssh.connection import SshConnection
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.narration import Narrator
+from tests.queen.conftest import NAME
+from tests.queen.sshd import Sshd, until
 
 from .fake_hive import FakeHive
-from .sshd import Sshd, until
 
-NAME = "workstation"
 TIMES = TimesSection(connect_s=3, grace_s=0.5, lifeline_heartbeat_s=0.5)
 
 
 class Lab:
-    """A queen's end of one node, and what she is told. The hive's process is a script on the node;
+    """A queen's end of one node, and what it is told. The hive's process is a script on the node;
     its HTTP is `fake`, which the script announces."""
 
-    def __init__(self, sshd: Sshd, fake: FakeHive, **fields: Any) -> None:
+    def __init__(
+        self,
+        sshd: Sshd,
+        fake: FakeHive,
+        *,
+        connect_s: float = 3,
+        keepalive_s: float = 2,
+        discover_within_s: float = 2,
+        end_within_s: float = 0.2,
+        **fields: Any,
+    ) -> None:
         self.sshd, self.fake = sshd, fake
+        sshd.write(".rbee/api_key", f"{fake.key}\n", 0o600)
         self.met: list[NodeInfo | RbeeError] = []
         self.events: Broadcast[Event] = Broadcast()
         row = {"ssh_host": "127.0.0.1", "ssh_port": sshd.port, "hive_port": 1, **fields}
         self.row = NodeRow(node_name=NAME, **row)
-        config = Config(times=TIMES, remote=RemoteSection(binary_path="~/rbee-hive"))
-        self.host = SshHost(self.row, config)
-        self.host._own_key = fake.key
-        self.host._make_key = lambda: fake.key  # type: ignore[assignment]
-        self.hive = Hive(self.host, config, self.events, self.met.append)
+        times = msgspec.structs.replace(TIMES, connect_s=connect_s)
+        config = Config(times=times, remote=RemoteSection(binary_path="~/rbee-hive"))
+        remote = SshConnection(self.row, connect_s, keepalive_s)
+        self.host = SshHost(self.row, config, remote, make_key=lambda: fake.key)
+        self.hive = Hive(
+            self.host,
+            config,
+            self.events,
+            self.met.append,
+            discover_within_s=discover_within_s,
+            end_within_s=end_within_s,
+        )
         self.said: list[str] = []
 
     def install(self, version: str = __version__, taken: bool = False) -> None:

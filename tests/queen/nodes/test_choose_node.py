@@ -36,7 +36,6 @@ GB = 1_000_000_000
 async def nodes(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Nodes]:
-    monkeypatch.setattr("rbee.queen.nodes.hive._LOOK_WITHIN_S", 0.3)
     (home / ".rbee").mkdir()
     (home / ".rbee" / "api_key").write_text("key-of-the-node")
     async with AsyncExitStack() as stack:

@@ -58,7 +58,7 @@ def test_a_fast_machine_fills_the_batch() -> None:
     assert Pace(1e-6, 4000, 512).chunk(0, decoding=0) == 512
 
 
-def test_a_batch_that_is_no_power_of_two_is_filled_to_its_end() -> None:
+def test_a_batch_size_that_is_not_a_power_of_two_is_used_fully() -> None:
     assert Pace(1e-6, 4000, 100).chunk(0, decoding=0) == 100
     assert Pace(10.0, 4000, 7).chunk(0, decoding=0) == 7
 
@@ -216,7 +216,7 @@ def test_what_a_short_prompt_leaves_goes_to_the_others() -> None:
     assert share_out(90, [1000, 10, 20]) == [60, 10, 20]
 
 
-def test_nobody_reading_gets_nothing() -> None:
+def test_without_prompts_there_are_no_shares() -> None:
     assert share_out(64, []) == []
 
 
@@ -225,7 +225,7 @@ def test_a_step_without_room_reads_nothing() -> None:
 
 
 @given(st.integers(0, 2000), _UNREAD)
-def test_nobody_gets_more_than_is_unread_and_all_together_no_more_than_the_budget(
+def test_no_share_exceeds_its_prompt_and_all_together_not_the_budget(
     budget: int, unread: list[int]
 ) -> None:
     shares = share_out(budget, unread)
@@ -239,7 +239,7 @@ def test_the_budget_or_the_work_is_used_up(budget: int, unread: list[int]) -> No
 
 
 @given(st.integers(0, 2000), _UNREAD)
-def test_everybody_gets_on_where_the_budget_has_a_token_for_each(
+def test_every_prompt_gets_a_share_if_the_budget_has_a_token_for_each(
     budget: int, unread: list[int]
 ) -> None:
     shares = share_out(max(budget, len(unread)), unread)
@@ -247,7 +247,7 @@ def test_everybody_gets_on_where_the_budget_has_a_token_for_each(
 
 
 @given(st.integers(0, 2000), _UNREAD)
-def test_nobody_gets_more_than_a_token_beyond_whoever_wants_more(
+def test_shares_differ_by_at_most_one_token_unless_a_prompt_is_short(
     budget: int, unread: list[int]
 ) -> None:
     shares = share_out(budget, unread)
@@ -256,5 +256,5 @@ def test_nobody_gets_more_than_a_token_beyond_whoever_wants_more(
 
 
 @given(st.integers(1, 2000), _UNREAD)
-def test_a_budget_gets_somebody_on_however_small_it_is(budget: int, unread: list[int]) -> None:
+def test_even_the_smallest_budget_gives_one_prompt_a_token(budget: int, unread: list[int]) -> None:
     assert max(share_out(budget, unread)) >= 1

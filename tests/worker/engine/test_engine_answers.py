@@ -34,7 +34,7 @@ async def test_an_answer_comes_token_by_token_and_then_its_end(desk: Open) -> No
     assert 0 <= done.time_to_first_token_ms <= done.duration_ms
 
 
-async def test_the_models_own_end_is_no_token(desk: Open) -> None:
+async def test_the_models_end_of_sequence_is_not_a_token_of_the_answer(desk: Open) -> None:
     at = await started(desk())
     at.let()
     at.begin("x", "vw", max_tokens=10)
@@ -124,7 +124,7 @@ async def test_every_token_is_counted_once(desk: Open) -> None:
     assert (counts.read, counts.cached, counts.made) == (3 + 1, 6, 4 + 2)
 
 
-async def test_what_the_cache_holds_is_told_after_each_step(desk: Open) -> None:
+async def test_the_tokens_in_the_cache_are_counted_after_each_step(desk: Open) -> None:
     at = await started(desk())
     at.begin("x", "abc", max_tokens=4)
     at.let(2)
@@ -171,7 +171,7 @@ async def test_a_canceled_answer_leaves_its_slot_and_what_it_computed(desk: Open
     assert at.text("z") == "mn"
 
 
-async def test_a_cancel_of_what_does_not_run_is_nothing(desk: Open) -> None:
+async def test_a_cancel_of_a_request_that_does_not_run_does_nothing(desk: Open) -> None:
     at = await started(desk())
     at.let()
     at.cancel("nobody")

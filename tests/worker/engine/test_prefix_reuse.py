@@ -1,4 +1,4 @@
-"""Which slot a prompt goes to, what of the cache it begins with, and what must go for it."""
+"""Which slot a prompt goes to, which prefix it reuses, and which slots are emptied for it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_first_prompt_begins_in_an_empty_slot() -> None:
     assert put("abc", slot(""), slot("")) == Place(0, 0, 0)
 
 
-def test_a_prompt_that_nobody_knows_takes_the_slot_that_was_used_longest_ago() -> None:
+def test_an_unknown_prompt_takes_the_slot_that_was_used_longest_ago() -> None:
     assert put("xyz", slot("abc", 3), slot("def", 1), slot("ghi", 2)) == Place(1, 1, 0)
 
 
@@ -76,7 +76,7 @@ def test_a_state_that_cannot_be_cut_is_carried_on_from_its_end() -> None:
 
 
 @pytest.mark.parametrize("held", ["abX", "abcd", "abcde"], ids=["other", "same", "longer"])
-def test_a_state_that_cannot_be_cut_is_no_use_where_it_ends_otherwise(held: str) -> None:
+def test_a_state_that_cannot_be_cut_is_not_reused_if_it_ends_differently(held: str) -> None:
     assert put("abcd", slot(held, 2), slot("", 0), can_cut=False) == Place(1, 1, 0)
 
 
@@ -148,13 +148,13 @@ def test_the_oldest_goes_first_and_no_more_than_must() -> None:
     assert to_evict(slots, 8, 10) == [1, 2, 0]
 
 
-def test_who_runs_stays_and_counts_only_by_what_is_wanted() -> None:
+def test_a_busy_slot_stays_and_counts_only_by_its_reservation() -> None:
     assert to_evict([slot("abcdefgh", 1, busy=True), slot("ij", 2)], 8, 10) == []
     assert to_evict([slot("abcdefgh", 1, busy=True), slot("ij", 2)], 9, 10) == [1]
 
 
 @given(_SLOTS, st.integers(1, 40), st.integers(1, 40))
-def test_what_goes_makes_room_and_is_no_more_than_must(
+def test_eviction_makes_room_and_empties_no_more_than_it_must(
     slots: list[Slot], wanted: int, context: int
 ) -> None:
     assume(wanted <= context)

@@ -1,4 +1,4 @@
-"""Who gets a slot, and how much of the context."""
+"""Which request gets a slot, and how much of the context."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_every_running_request_may_fill_is_counted() -> None:
     st.integers(2, 200),
     st.lists(st.integers(1, 100), max_size=3),
 )
-def test_whoever_is_let_in_has_room_for_a_token_and_takes_nobody_elses(
+def test_an_admitted_request_has_room_for_a_token_and_takes_none_of_the_others(
     prompt: int, max_tokens: int, context: int, reserved: list[int]
 ) -> None:
     try:

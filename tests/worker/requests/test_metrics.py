@@ -1,4 +1,4 @@
-"""What /metrics tells: that Prometheus can read it, under the names that we promise."""
+"""The metrics, as Prometheus reads them, under the names that are promised."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_each_has_words_of_its_own() -> None:
     assert len(set(words)) == len(words)
 
 
-def test_tokens_are_told_as_the_engine_counts_them() -> None:
+def test_token_counters_are_the_counts_of_the_engine() -> None:
     found = read(metrics(made=3, read=50, cached=70, held=90))
     assert found["rbee_tokens_generated_total"] == 3
     assert found["rbee_tokens_read_total"] == 50
@@ -66,7 +66,7 @@ def test_tokens_are_told_as_the_engine_counts_them() -> None:
 @pytest.mark.parametrize(
     ("state", "free", "busy"), [("idle", 4, 0), ("busy", 1, 3), ("busy", 0, 4), ("loading", 0, 0)]
 )
-def test_slots_are_told_and_none_is_busy_while_loading(state: str, free: int, busy: int) -> None:
+def test_no_slot_is_busy_while_loading(state: str, free: int, busy: int) -> None:
     found = read(metrics(state, 4, free))
     assert (found["rbee_slots"], found["rbee_slots_busy"]) == (4, busy)
 
@@ -86,7 +86,7 @@ def test_requests_are_counted_by_how_they_ended() -> None:
 @pytest.mark.parametrize(
     "name", ["rbee_time_to_first_token_seconds", "rbee_time_per_token_seconds"]
 )
-def test_times_are_told_in_seconds_with_their_sum(name: str) -> None:
+def test_times_are_in_seconds_with_their_sum(name: str) -> None:
     told = metrics()
     histogram = told.first_token_s if "first" in name else told.token_s
     for seconds in (0.03, 0.3, 300.0):
@@ -116,7 +116,7 @@ def test_memory_is_that_of_this_process() -> None:
     assert rss / 2 < read(metrics())["rbee_memory_bytes"] < rss * 2
 
 
-def test_what_is_told_is_as_it_is_when_somebody_looks() -> None:
+def test_counters_have_the_value_of_the_moment_they_are_read() -> None:
     counts = Counts()
     told = Metrics(lambda: counts, lambda: WorkerStatus("idle", 4, 4))
     assert read(told)["rbee_tokens_generated_total"] == 0

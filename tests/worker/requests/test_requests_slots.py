@@ -1,4 +1,4 @@
-"""Who gets a slot, and what listeners hear of it."""
+"""Which requests get a slot, and the events that listeners get."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ async def test_room_that_a_request_only_asked_for_is_not_taken(house: Any) -> No
     assert second.room == 100
 
 
-async def test_texts_take_no_room_of_those_who_answer(house: Any) -> None:
+async def test_embeddings_take_no_room_from_answers(house: Any) -> None:
     await house.enter("texts")
     other = await house.enter("x", submit=False)
     house.requests.reserve(other, 50, 50)
     assert other.room == 100
 
 
-async def test_every_change_is_told_with_the_last_requests_wish(house: Any) -> None:
+async def test_every_change_is_sent_with_the_keep_alive_of_the_last_request(house: Any) -> None:
     await house.enter("x", keep_alive=60.0)
     await house.enter("y", keep_alive=5.0)
     house.take(("x", DONE))

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .running import FailedError, git, git_says, in_git
+from .processes import FailedError, git, git_says, in_git
 
 # What the installation puts beside the files of the clone.
 OURS = (".rbee-clone", ".venv", ".venvs")

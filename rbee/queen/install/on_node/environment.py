@@ -1,5 +1,5 @@
-"""The virtual environment on the node: made beside the one before, and put in its place only when
-it works.
+"""The virtual environment on the node: made beside the previous one, which it replaces only when it
+works.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .running import run
+from .processes import run
 
-# They are made beside each other; `.venv` points at the one that counts.
+# They are made beside each other; `.venv` points at the current one.
 _ALL = ".venvs"
 _CURRENT = ".venv"
 _SAFE = re.compile(r"[\w@%+=:,./-]{1,100}", re.ASCII)
@@ -27,7 +27,7 @@ _OWN_PYTHON = b"""#!/bin/sh
 """
 
 
-def room(folder: str, name: str) -> dict[str, Any]:
+def make_wheel_folder(folder: str, name: str) -> dict[str, Any]:
     """A folder for the wheels that will be sent."""
     wheels = Path(folder) / _ALL / f"{name}.wheels"
     wheels.mkdir(parents=True)
@@ -35,10 +35,17 @@ def room(folder: str, name: str) -> dict[str, Any]:
 
 
 def build(
-    folder: str, name: str, within: str, backend: str, cmake: str, *pip: str
+    folder: str,
+    name: str,
+    within: str,
+    backend: str,
+    cmake: str,
+    *pip: str,
+    run: Callable[..., None] = run,
 ) -> dict[str, Any]:
-    """A new virtual environment; `pip` are its arguments, run in the folder `within`. Only when it
-    works does it take the place of the one before, which is removed unless something runs in it."""
+    """Make a new virtual environment; `pip` are the arguments of pip, which runs in the folder
+    `within`. When it works, it replaces the previous one, which is removed unless something runs
+    in it."""
     root = Path(folder)
     environments = root / _ALL
     new = environments / name
@@ -67,8 +74,8 @@ def build(
 
 
 def _name_python_safely(environment: Path) -> None:
-    """pip writes the path of an environment into a line of shell where it has a space or is long,
-    in double quotes, in which `$( )` still acts: there a script finds the Python beside itself."""
+    """If the path of an environment has a space or is long, pip writes it into a line of shell, in
+    double quotes, in which `$( )` still acts. Such a script finds the Python beside itself."""
     if _SAFE.fullmatch(str(environment)):
         return
     for script in (environment / "bin").iterdir():
@@ -83,7 +90,7 @@ def _name_python_safely(environment: Path) -> None:
 
 
 def _sweep(environments: Path, keep: str) -> None:
-    """Remove the environments that were before, but those in which something runs."""
+    """Remove the previous environments, except those in which something runs."""
     running = list(_running())
     for other in environments.iterdir():
         names = {f"{other}/", f"{other.resolve()}/"}

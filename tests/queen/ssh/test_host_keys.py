@@ -12,9 +12,8 @@ from rbee.contract.errors import SshConnectionFailed, StateNotWritable
 from rbee.contract.registry import NodeRow
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.host_keys import HostKeys
-
-from .conftest import NAME, trust
-from .sshd import Sshd
+from tests.queen.conftest import NAME, trust
+from tests.queen.sshd import Sshd
 
 OTHER = "SHA256:" + "A" * 43
 

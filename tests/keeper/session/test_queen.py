@@ -1,4 +1,4 @@
-"""A queen that answers nothing is found by her pid file, and nobody is taken for her."""
+"""A queen that does not answer is found by its pid file, and nothing else is taken for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import ProgramFailed
-from rbee.keeper.session.unresponsive_queen import end_unresponsive, find_unresponsive
+from rbee.keeper.session.queen import end_unresponsive, find_unresponsive
 from rbee.runtime import paths, pid_file
 
 Mute: TypeAlias = tuple[subprocess.Popen[bytes], int]
@@ -53,19 +53,19 @@ def named(pid: int, port: int, later_s: float = 0.0) -> PidFile:
     return content
 
 
-def test_a_queen_that_holds_her_address_is_found(mute: Mute) -> None:
+def test_a_queen_that_holds_its_address_is_found(mute: Mute) -> None:
     process, port = mute
     content = named(process.pid, port)
     assert find_unresponsive("queen-rbee", "127.0.0.1", port) == content
 
 
-def test_another_process_with_her_pid_is_not_her(mute: Mute) -> None:
+def test_another_process_with_its_pid_is_not_the_queen(mute: Mute) -> None:
     process, port = mute
     named(process.pid, port, later_s=-60)
     assert find_unresponsive("queen-rbee", "127.0.0.1", port) is None
 
 
-def test_an_address_that_another_holds_is_not_hers(
+def test_a_process_that_holds_the_address_is_not_the_queen(
     mute: Mute,
 ) -> None:
     process, port = mute
@@ -74,11 +74,11 @@ def test_an_address_that_another_holds_is_not_hers(
         assert find_unresponsive("queen-rbee", "127.0.0.1", other.getsockname()[1]) is None
 
 
-def test_without_a_pid_file_nobody_is_found(mute: Mute) -> None:
+def test_without_a_pid_file_no_queen_is_found(mute: Mute) -> None:
     assert find_unresponsive("queen-rbee", "127.0.0.1", mute[1]) is None
 
 
-def test_the_pid_file_of_another_program_names_no_queen(
+def test_the_pid_file_of_another_program_does_not_name_a_queen(
     mute: Mute,
 ) -> None:
     process, port = mute
@@ -89,17 +89,17 @@ def test_the_pid_file_of_another_program_names_no_queen(
     assert find_unresponsive("queen-rbee", "127.0.0.1", port) is None
 
 
-def test_a_queen_elsewhere_is_never_looked_for_here() -> None:
+def test_a_remote_queen_is_not_looked_for_here() -> None:
     assert find_unresponsive("queen-rbee", "192.0.2.1", 8080) is None
 
 
-async def test_one_that_ignores_term_is_killed(mute: Mute) -> None:
+async def test_a_queen_that_ignores_term_is_killed(mute: Mute) -> None:
     process, port = mute
     await end_unresponsive(named(process.pid, port), grace_s=0.3)
     assert process.wait(5) == -signal.SIGKILL
 
 
-async def test_one_that_got_the_pid_since_is_left_alone(
+async def test_a_process_that_has_got_the_pid_since_is_left_alone(
     mute: Mute,
 ) -> None:
     process, port = mute
@@ -107,7 +107,7 @@ async def test_one_that_got_the_pid_since_is_left_alone(
     assert process.poll() is None
 
 
-async def test_one_that_can_not_be_ended_is_told(
+async def test_a_queen_that_can_not_be_ended_is_an_error(
     mute: Mute,
 ) -> None:
     process, port = mute

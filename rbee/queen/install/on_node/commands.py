@@ -1,4 +1,4 @@
-"""What the queen asks of the node, by name."""
+"""The commands that the queen gives on the node, by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .clone import fetch
-from .environment import build, room
-from .facts import facts
-from .running import FailedError
+from .environment import build, make_wheel_folder
+from .processes import FailedError
+from .survey import survey
 
 
 def main(command: str, *words: str) -> int:
@@ -19,9 +19,9 @@ def main(command: str, *words: str) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     commands: dict[str, Callable[..., dict[str, Any]]] = {
-        "facts": facts,
+        "survey": survey,
         "fetch": fetch,
-        "room": room,
+        "wheel-folder": make_wheel_folder,
         "build": build,
     }
     answer: dict[str, Any]

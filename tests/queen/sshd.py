@@ -30,10 +30,14 @@ class Sshd:
         self.logins: list[str] = []
         self.forwarded: list[tuple[str, int]] = []
         self.connections: list[asyncssh.SSHServerConnection] = []
-        self.environment = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+        self.environment = {"HOME": str(home), "PATH": f"{home}/bin:/usr/bin:/bin"}
+        # What the login shell does before each command.
+        self.login_script = ""
         self.children: list[asyncio.subprocess.Process] = []
         # How long after the end of its outputs a command's code is told.
         self.late_s = 0.0
+        # Which are open at this moment.
+        self.sessions = 0
         self._acceptor: asyncssh.SSHAcceptor | None = None
 
     async def begin(self, port: int = 0) -> None:
@@ -95,11 +99,14 @@ class Sshd:
             await asyncio.gather(*(child.wait() for child in self.children))
 
     async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        self.sessions += 1
+        closing = asyncio.ensure_future(process.wait_closed())
+        closing.add_done_callback(self._note_closed)
         self.commands.append(process.command or "")
         client = process.get_extra_info("peername")
         server = process.get_extra_info("sockname")
         child = await asyncio.create_subprocess_exec(
-            *("sh", "-c", process.command or ""),
+            *("sh", "-c", f"{self.login_script}\n{process.command or ''}"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -125,6 +132,9 @@ class Sshd:
             process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
         else:
             process.exit(code)
+
+    def _note_closed(self, _: object) -> None:
+        self.sessions -= 1
 
     def _files(self, channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
         return _Files(channel, self.home)

@@ -13,11 +13,9 @@ from rbee.contract.config import Config, TimesSection
 from rbee.contract.errors import ConnectionTimeout, SshConnectionFailed
 from rbee.contract.registry import NodeRow
 from rbee.queen.nodes.hosts import Host
-from rbee.queen.nodes.ssh_host import site
-from rbee.queen.ssh import login as dialing
-
-from .conftest import NAME, Add, trust, until
-from .sshd import Sshd
+from rbee.queen.nodes.nodes import host_of
+from tests.queen.conftest import NAME, trust
+from tests.queen.sshd import Sshd, until
 
 
 class Told:
@@ -66,25 +64,25 @@ def swallowing() -> Iterator[int]:
             client.close()
 
 
-def ssh_site(port: int, limit_s: float = 5) -> Host:
+def ssh_host(port: int, limit_s: float = 5) -> Host:
     row = NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=port)
-    return site(row, Config(times=TimesSection(connect_s=limit_s)))
+    return host_of(row, Config(times=TimesSection(connect_s=limit_s)))
 
 
-def given_site(port: int, limit_s: float = 5) -> Host:
+def url_host(port: int, limit_s: float = 5) -> Host:
     row = NodeRow(node_name=NAME, hive_url=f"http://127.0.0.1:{port}/")
-    return site(row, Config(times=TimesSection(connect_s=limit_s)))
+    return host_of(row, Config(times=TimesSection(connect_s=limit_s)))
 
 
-async def given_up(place: Host, told: Told) -> ConnectionTimeout:
+async def given_up(host: Host, told: Told) -> ConnectionTimeout:
     with pytest.raises(ConnectionTimeout) as caught:
         async with asyncio.timeout(10):
-            await place.ready(told.say)
-    await place.close()
+            await host.connect(told.say)
+    await host.close()
     return caught.value
 
 
-@pytest.mark.parametrize("make", [ssh_site, given_site])
+@pytest.mark.parametrize("make", [ssh_host, url_host])
 async def test_a_refusal_is_tried_three_times_with_pauses(
     told: Told, refusing: int, make: type[Host]
 ) -> None:
@@ -113,22 +111,22 @@ async def test_silence_is_waited_for_no_longer_than_the_limit(
     told: Told, kind: str, request: pytest.FixtureRequest
 ) -> None:
     began = time.monotonic()
-    error = await given_up(ssh_site(request.getfixturevalue(kind), 0.15), told)
+    error = await given_up(ssh_host(request.getfixturevalue(kind), 0.15), told)
     assert 0.6 + 3 * 0.15 <= time.monotonic() - began < 6
     assert len(told.lines) == 3
     assert "after 3 attempts: timeout, no answer within 0.15 s." in error.message
 
 
 async def test_a_given_hive_that_swallows_is_tried_three_times(told: Told, swallowing: int) -> None:
-    error = await given_up(given_site(swallowing, 0.15), told)
+    error = await given_up(url_host(swallowing, 0.15), told)
     assert "no answer within 0.15 s" in error.message
 
 
 async def test_one_that_comes_up_meanwhile_is_reached(
     told: Told, refusing: int, sshd: Sshd, home: object
 ) -> None:
-    place = given_site(refusing)
-    trying = asyncio.create_task(place.ready(told.say))
+    host = url_host(refusing)
+    trying = asyncio.create_task(host.connect(told.say))
     await until(lambda: len(told.lines) == 2)
     async with asyncio.timeout(10):
         async with await asyncio.start_server(lambda *_: None, "127.0.0.1", refusing):
@@ -139,62 +137,35 @@ async def test_a_refused_key_is_told_at_once(told: Told, sshd: Sshd, home: objec
     sshd.authorized.clear()
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)  # type: ignore[arg-type]
     with pytest.raises(SshConnectionFailed, match="the key was rejected"):
-        await ssh_site(sshd.port).ready(told.say)
+        await ssh_host(sshd.port).connect(told.say)
     assert len(told.lines) == 1
 
 
 async def test_an_unknown_host_key_is_told_at_once(told: Told, sshd: Sshd) -> None:
     with pytest.raises(SshConnectionFailed, match="is not known"):
-        await ssh_site(sshd.port).ready(told.say)
+        await ssh_host(sshd.port).connect(told.say)
     assert len(told.lines) == 1
 
 
 async def test_once_connected_nothing_is_tried_again(told: Told, sshd: Sshd, home: object) -> None:
     trust(home, f"[127.0.0.1]:{sshd.port}", sshd.host_key)  # type: ignore[arg-type]
-    place = ssh_site(sshd.port)
+    host = ssh_host(sshd.port)
     for _ in range(2):
-        assert await place.ready(told.say) == "http://127.0.0.1:9200"
+        assert await host.connect(told.say) == "http://127.0.0.1:9200"
     assert len(told.lines) == 1
-    await place.close()
+    await host.close()
 
 
 async def test_a_name_that_nobody_knows_is_told(told: Told) -> None:
     row = NodeRow(node_name=NAME, ssh_host="nowhere.invalid")
-    error = await given_up(site(row, Config()), told)
+    error = await given_up(host_of(row, Config()), told)
     assert "nowhere.invalid:22 after 3 attempts: its name is not known here" in error.message
 
 
 async def test_a_host_that_is_no_name_is_told(told: Told) -> None:
     row = NodeRow(node_name=NAME, ssh_host="a..b")
     with pytest.raises((SshConnectionFailed, ConnectionTimeout)):
-        await site(row, Config()).ready(told.say)
+        await host_of(row, Config()).connect(told.say)
     row = NodeRow(node_name=NAME, hive_url="http://a..b:9")
     with pytest.raises(ConnectionTimeout, match="its name is not known here"):
-        await site(row, Config()).ready(told.say)
-
-
-async def test_a_link_that_falls_silent_is_noticed(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dialing, "_KEEPALIVE_S", 0.1)
-    ssh = add()
-    begun = asyncio.Event()
-    running = asyncio.create_task(
-        ssh.run("echo begun; exec sleep 20", within_s=15, on_line=lambda _: begun.set())
-    )
-    async with asyncio.timeout(10):
-        await begun.wait()
-        sshd.hang()
-        with pytest.raises(SshConnectionFailed):
-            await running
-    assert not ssh.is_connected
-
-
-async def test_a_link_that_is_only_idle_is_kept(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dialing, "_KEEPALIVE_S", 0.05)
-    ssh = add()
-    await ssh.run("sleep 0.4")
-    assert ssh.is_connected
-    assert len(sshd.connections) == 1
+        await host_of(row, Config()).connect(told.say)

@@ -13,12 +13,10 @@ import pytest
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import AddressInUse, ProgramFailed, SshConnectionFailed
 from rbee.contract.nodes import Owner
-from rbee.queen.ssh import hive_process as remote_hive
 from rbee.queen.ssh.connection import SshConnection
-from rbee.queen.ssh.hive_process import HiveProcess, start
-
-from .conftest import PROGRAM, Add, until
-from .sshd import Sshd
+from rbee.queen.ssh.hive_process import SshHiveProcess, start
+from tests.queen.conftest import Add
+from tests.queen.sshd import Sshd, until
 
 HELLO = Hello("key-of-the-node", Owner("queen-rbee", 1, 2.0, "blep"), hf_token="hf_token")
 UP = """#!/bin/sh
@@ -28,13 +26,18 @@ echo "{\\"event\\":\\"listening\\",\\"program\\":\\"rbee-hive\\",\\"version\\":\
 exec >/dev/null 2>&1
 """
 TIED = UP + 'echo "$@" >args; cat >input; exit 3'
+# Notes the end of the lifeline.
+WATCHED = "exec 3<&0; (cat <&3 >/dev/null; : >closed) &\n"
 STUBBORN = UP + "trap '' TERM HUP PIPE; exec sleep 60"
+PROGRAM = "rbee-hive"
 COMMAND = [f"~/{PROGRAM}", "daemon", "--lifeline", "--port", "9200"]
 
 
-async def begin(ssh: SshConnection, heartbeat_s: float = 5, hello: Hello = HELLO) -> HiveProcess:
+async def begin(
+    ssh: SshConnection, heartbeat_s: float = 5, hello: Hello = HELLO, **patience: float
+) -> SshHiveProcess:
     async with asyncio.timeout(10):
-        running, listening = await start(ssh, COMMAND[:3] + COMMAND[3:], hello, heartbeat_s)
+        running, listening = await start(ssh, COMMAND, hello, heartbeat_s, **patience)
     assert listening.program == PROGRAM
     return running
 
@@ -42,6 +45,11 @@ async def begin(ssh: SshConnection, heartbeat_s: float = 5, hello: Hello = HELLO
 def input_of(sshd: Sshd) -> list[Any]:
     lines = (sshd.home / "input").read_text().split("\n")
     return [json.loads(line) if line else line for line in lines]
+
+
+async def its_beginning_is_known(sshd: Sshd) -> None:
+    """Asked of the node in a command of its own, which has ended."""
+    await until(lambda: 0 in sshd.codes)
 
 
 def open_descriptors() -> set[str]:
@@ -98,23 +106,14 @@ async def test_what_is_to_be_bound_may_be_told(add: Add, sshd: Sshd) -> None:
     assert "hf_token" not in first
 
 
-async def test_the_noise_of_a_login_shell_is_passed_over(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_noise_of_a_login_shell_is_passed_over(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, TIED)
-    sshd.write("noisy", "#!/bin/sh\nprintf 'Welcome!\\nno line'; printf mail >&2\n")
+    sshd.login_script = "printf 'Welcome!\\nno line'; printf mail >&2"
     ssh = add()
-    plain = ssh.start
-
-    async def noisy(script: str, *words: str, **more: Any) -> Any:
-        return await plain(f"~/noisy\n{script}", *words, **more)
-
-    ssh.start = noisy  # type: ignore[method-assign]
     assert await (await begin(ssh)).kill() == 3
-    monkeypatch.setattr(remote_hive, "_LAST_WORDS_S", 0.2)
     sshd.write(PROGRAM, STUBBORN)
-    running = await begin(ssh)
-    await asyncio.wait_for(asyncio.shield(running._began), 5)
+    running = await begin(ssh, last_words_s=0.3)
+    await its_beginning_is_known(sshd)
     assert await running.kill() == -9
 
 
@@ -136,35 +135,29 @@ async def test_letting_go_ends_it_at_once(add: Add, sshd: Sshd) -> None:
 
 async def test_an_end_that_was_asked_for_is_waited_for(add: Add, sshd: Sshd) -> None:
     sshd.write("go", "")
-    sshd.write(PROGRAM, UP + "while [ -e go ]; do sleep 0.02; done; exit 0")
+    sshd.write(PROGRAM, UP + WATCHED + "while [ -e go ]; do sleep 0.02; done; exit 0")
     running = await begin(add())
     ending = asyncio.create_task(running.end(5))
     await asyncio.sleep(0.05)
     assert not ending.done()
-    assert running._lifeline._descriptor is not None
+    assert not (sshd.home / "closed").exists()
     (sshd.home / "go").unlink()
     assert await asyncio.wait_for(ending, 5) == 0
 
 
-async def test_one_that_ignores_everything_is_killed_by_its_pid(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_hive, "_LAST_WORDS_S", 0.3)
+async def test_one_that_ignores_everything_is_killed_by_its_pid(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, STUBBORN)
-    running = await begin(add())
-    await asyncio.wait_for(asyncio.shield(running._began), 5)
+    running = await begin(add(), last_words_s=0.3)
+    await its_beginning_is_known(sshd)
     assert await asyncio.wait_for(running.end(0.05), 10) == -9
     assert await running.kill() == -9
 
 
-async def test_another_process_of_that_pid_is_not_killed(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_hive, "_LAST_WORDS_S", 0.2)
-    monkeypatch.setattr(remote_hive, "_STARTED", "echo Thu Jan  1 00:00:00 1970")
+async def test_another_process_of_that_pid_is_not_killed(add: Add, sshd: Sshd) -> None:
+    sshd.write("bin/ps", "#!/bin/sh\necho Thu Jan  1 00:00:00 1970; rm ~/bin/ps\n")
     sshd.write(PROGRAM, STUBBORN)
-    running = await begin(add())
-    await asyncio.wait_for(asyncio.shield(running._began), 5)
+    running = await begin(add(), last_words_s=0.3)
+    await its_beginning_is_known(sshd)
     assert await asyncio.wait_for(running.kill(), 10) is None
     assert sshd.codes[0] is None
     assert await asyncio.wait_for(running.kill(), 10) is None  # asked again, it is no error
@@ -172,11 +165,12 @@ async def test_another_process_of_that_pid_is_not_killed(
 
 async def test_a_connection_that_is_lost_is_an_end_without_a_code(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, TIED)
+    before = open_descriptors()
     running = await begin(add())
     sshd.drop()
     assert await asyncio.wait_for(running.wait(), 5) is None
     assert not running.is_running
-    assert running._lifeline._descriptor is None
+    await until(lambda: len(open_descriptors()) <= len(before))
     assert await asyncio.wait_for(running.kill(), 5) is None
     await until(lambda: sshd.codes[0] == 3)  # it saw the end of its lifeline
 
@@ -214,42 +208,34 @@ async def test_where_rbee_is_not_installed_the_way_to_install_it_is_told(
     assert caught.value.details["reason"] == "not installed"
 
 
-async def test_one_that_does_not_get_ready_is_let_go(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_hive, "_READY_S", 0.3)
+async def test_one_that_does_not_get_ready_is_let_go(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, "#!/bin/sh\necho warming up\ncat >input\nexit 4")
     before = open_descriptors()
     ssh = add()
     with pytest.raises(ProgramFailed, match="no ready line came in time"):
-        await begin(ssh)
+        await begin(ssh, ready_s=0.3)
     await until(lambda: sshd.codes[0] == 4)
     await ssh.close()
     await until(lambda: len(open_descriptors()) <= len(before))
 
 
-async def test_the_session_of_one_that_does_not_get_ready_is_closed(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_hive, "_READY_S", 0.3)
+async def test_the_session_of_one_that_does_not_get_ready_is_closed(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, "#!/bin/sh\ntrap '' TERM HUP PIPE\nexec sleep 60")
     ssh = add()
     with pytest.raises(ProgramFailed, match="no ready line came in time"):
-        await begin(ssh)
-    connection = await ssh.connect()
-    await until(lambda: not connection._channels)
+        await begin(ssh, ready_s=0.3)
+    await until(lambda: sshd.sessions == 0)
 
 
 async def test_a_machine_that_starts_nothing_is_not_waited_for_for_ever(
-    add: Add, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+    add: Add, sshd: Sshd
 ) -> None:
-    monkeypatch.setattr(remote_hive, "_READY_S", 0.3)
     ssh = add()
     await ssh.connect()
     sshd.hang()
     began = time.monotonic()
     with pytest.raises(ProgramFailed, match="no ready line came in time"):
-        await begin(ssh)
+        await begin(ssh, ready_s=0.3)
     assert time.monotonic() - began < 5
 
 

@@ -15,9 +15,8 @@ from rbee.contract.errors import SshConnectionFailed
 from rbee.contract.registry import NodeRow
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError, jumps, options_of
-
-from .conftest import NAME, Add, trust, until
-from .sshd import Sshd
+from tests.queen.conftest import NAME, Add, trust
+from tests.queen.sshd import Sshd, until
 
 
 def config(home: Path, text: str) -> None:

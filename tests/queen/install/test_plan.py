@@ -9,15 +9,15 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed
-from rbee.queen.install import on_node
-from rbee.queen.install import plan as installing
+from rbee.queen.install import plan
 from rbee.queen.install.compatibility import Machine, difference
-from rbee.queen.install.plan import Facts, FoundPython, Installation
+from rbee.queen.install.node_python import python_arguments
+from rbee.queen.install.plan import FoundPython, Installation, Survey
 
 LINUX = Machine("linux", "cpython-311-x86_64-linux-gnu", "x86_64", [2, 36], ["avx", "avx2", "fpu"])
 PYTHON = FoundPython("/usr/bin/python3.11", (3, 11, 2))
 URL = "https://example.org/rbee.git"
-READY = Facts(
+READY = Survey(
     folder="/home/you/rbee",
     machine=LINUX,
     venv=True,
@@ -25,7 +25,7 @@ READY = Facts(
     prebuilt=False,
     others=[],
     clone=False,
-    by_hand=False,
+    foreign_venv=False,
 )
 
 
@@ -33,13 +33,13 @@ def wanted(**more: Any) -> Installation:
     return Installation(**{"node": "workstation", "git_repo_url": URL, **more})
 
 
-def refused(facts: Facts, whole: bool = False, **more: Any) -> str:
+def refused(survey: Survey, whole: bool = False, **more: Any) -> str:
     """What the person is told, and advised."""
-    error = installing.refusal(wanted(**more), facts, PYTHON, whole)
+    error = plan.refusal(wanted(**more), survey, PYTHON, whole)
     return f"{error.message} → {error.advice}" if error else ""
 
 
-def but(**more: Any) -> Facts:
+def but(**more: Any) -> Survey:
     return msgspec.structs.replace(READY, **more)
 
 
@@ -48,28 +48,28 @@ def but(**more: Any) -> Facts:
     [("/srv/rbee", "~/mine", "/srv/rbee"), (None, "~/mine", "~/mine"), (None, None, "~/rbee")],
 )
 def test_the_folder_is_remotes_then_the_nodes_then_rbee_in_the_home(remote, node, folder) -> None:
-    assert installing.folder_of(remote, node) == folder
+    assert plan.folder_of(remote, node) == folder
 
 
 @pytest.mark.parametrize("branch", ["a:b", "+main", "a b", "x^", "-f", ""])
 def test_a_branch_that_git_would_take_for_more_is_refused(branch) -> None:
     with pytest.raises(InvalidRequest, match="git_branch"):
-        installing.check(wanted(git_branch=branch))
+        plan.check(wanted(git_branch=branch))
 
 
 def test_the_python_that_wheels_from_here_are_for_is_looked_for_first() -> None:
-    assert installing.python_names(None) == ["python3.13", "python3.12", "python3.11", "python3"]
-    assert installing.python_names((3, 11))[0] == "python3.11"
-    assert installing.python_names((3, 14))[:2] == ["python3.14", "python3.13"]
+    assert plan.python_names(None) == ["python3.13", "python3.12", "python3.11", "python3"]
+    assert plan.python_names((3, 11))[0] == "python3.11"
+    assert plan.python_names((3, 14))[:2] == ["python3.14", "python3.13"]
 
 
 def test_the_first_python_that_is_new_enough_is_taken() -> None:
     old, new = FoundPython("/a", (3, 9, 2)), FoundPython("/b", (3, 14, 0))
-    assert installing.choose_python("workstation", [old, new]) is new
+    assert plan.choose_python("workstation", [old, new]) is new
     with pytest.raises(ProgramFailed, match=r"newest Python there is 3\.9\.2"):
-        installing.choose_python("workstation", [old])
+        plan.choose_python("workstation", [old])
     with pytest.raises(ProgramFailed, match="no Python 3 was found"):
-        installing.choose_python("workstation", [])
+        plan.choose_python("workstation", [])
 
 
 def test_nothing_stands_against_a_node_that_has_what_is_needed() -> None:
@@ -80,10 +80,10 @@ def test_nothing_stands_against_a_node_that_has_what_is_needed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "more", "says"),
+    ("survey", "more", "says"),
     [
         ({"others": ["notes.txt"]}, {}, "notes.txt"),
-        ({"by_hand": True}, {}, "somebody made"),
+        ({"foreign_venv": True}, {}, "somebody made"),
         ({"tools": ["cc", "c++"]}, {}, "--wheel"),
         ({"clone": True, "origin": "https://me:secret@other"}, {}, "a clone of https://…@other"),
         ({"clone": True, "origin": URL, "changes": [" M a.py"]}, {}, "not committed (a.py)"),
@@ -94,43 +94,43 @@ def test_nothing_stands_against_a_node_that_has_what_is_needed() -> None:
         ({"tools": ["git"], "prebuilt": True}, {"backend": "cuda"}, "nvcc"),
         ({"tools": ["git", "nvcc"], "prebuilt": True}, {"backend": "cuda"}, "build-essential"),
         ({}, {"backend": "vulkan"}, "glslc"),
-        ({}, {"backend": "metal"}, "Macs only"),
+        ({}, {"backend": "metal"}, "Only Macs"),
     ],
 )
-def test_what_stands_against_it_is_told(facts, more, says) -> None:
-    assert says in refused(but(**facts), **more)
+def test_what_stands_against_it_is_told(survey, more, says) -> None:
+    assert says in refused(but(**survey), **more)
 
 
 def test_an_upgrade_builds_llama_for_what_it_was_built_for() -> None:
     cuda = but(backend="cuda")
-    assert installing.backend_of(wanted(), cuda) == "cuda"
-    assert installing.backend_of(wanted(backend="cpu"), cuda) == "cpu"
-    assert installing.backend_of(wanted(), READY) is None
+    assert plan.backend_of(wanted(), cuda) == "cuda"
+    assert plan.backend_of(wanted(backend="cpu"), cuda) == "cpu"
+    assert plan.backend_of(wanted(), READY) is None
 
 
 def test_pip_builds_for_a_backend_and_asks_nobody_where_all_was_sent() -> None:
-    cuda = installing.pip_words(".", "cuda")
+    cuda = plan.pip_arguments(".", "cuda")
     assert cuda[-1] == "."
     assert {"--no-binary", "llama-cpp-python", "--no-cache-dir"} <= set(cuda)
-    assert installing.cmake_arguments("cuda") == "-DGGML_CUDA=on"
-    assert installing.cmake_arguments("cpu") == installing.cmake_arguments(None) == ""
-    whole = installing.pip_words("./x.whl", None, sent=True, whole=True)
+    assert plan.cmake_arguments("cuda") == "-DGGML_CUDA=on"
+    assert plan.cmake_arguments("cpu") == plan.cmake_arguments(None) == ""
+    whole = plan.pip_arguments("./x.whl", None, sent=True, whole=True)
     assert whole[-4:] == ["--no-index", "--find-links", ".", "./x.whl"]
-    assert "--no-index" not in installing.pip_words("./x.whl", None, sent=True)
-    assert "--no-index" not in installing.pip_words("./x.whl", "vulkan", sent=True, whole=True)
+    assert "--no-index" not in plan.pip_arguments("./x.whl", None, sent=True)
+    assert "--no-index" not in plan.pip_arguments("./x.whl", "vulkan", sent=True, whole=True)
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     said = "fatal: could not read https://me:token@host/x and ssh://git@host/y"
-    assert installing.redacted(said) == "fatal: could not read https://…@host/x and ssh://…@host/y"
-    assert installing.redacted("git@host:you/rbee") == "git@host:you/rbee"
+    assert plan.redacted(said) == "fatal: could not read https://…@host/x and ssh://…@host/y"
+    assert plan.redacted("git@host:you/rbee") == "git@host:you/rbee"
 
 
 def test_of_a_long_output_the_last_telling_lines_are_shown() -> None:
     said = "first\n" * 50 + "\x1b[31mERROR: it broke\x1b[0m\n\n  note: This is not about pip\n"
-    assert installing.last_lines(said, count=2) == "first\nERROR: it broke"
-    assert installing.reason_of("pip", 1, "no\n") == "pip ended with 1\nno"
-    assert installing.reason_of("pip", -9, "") == "pip was ended by signal 9"
+    assert plan.last_lines(said, count=2) == "first\nERROR: it broke"
+    assert plan.reason_of("pip", 1, "no\n") == "pip ended with 1\nno"
+    assert plan.reason_of("pip", -9, "") == "pip was ended by signal 9"
 
 
 @pytest.mark.parametrize(
@@ -154,4 +154,4 @@ def test_packages_from_here_are_sent_only_where_they_run(theirs, native, why) ->
 
 def test_what_is_sent_to_the_node_is_short_enough_for_a_small_ssh_server() -> None:
     """dropbear takes 9000 bytes; addresses and quotes come on top."""
-    assert len(shlex.join(on_node.words())) < 8000
+    assert len(shlex.join(python_arguments())) < 8000

@@ -1,4 +1,4 @@
-"""Wheels of what is installed here."""
+"""Wheels of what is installed here; and what is sent: everything, or rbee alone and why."""
 
 from __future__ import annotations
 
@@ -7,14 +7,34 @@ import csv
 import hashlib
 import io
 import zipfile
-from importlib.metadata import distribution
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
+import msgspec
 import pytest
 from packaging.utils import parse_wheel_filename
 
 import rbee
+from rbee.contract.errors import ProgramFailed
 from rbee.queen.install import wheels as wheel
+from rbee.queen.install.compatibility import Machine
+from rbee.queen.install.on_node.survey import machine
+from rbee.queen.install.wheels import NoWheelError, Packages, pack
+
+HERE = msgspec.convert(machine(), Machine)
+
+
+class QuickPackages(Packages):
+    """Makes no wheel but rbee's own."""
+
+    def __init__(self, gpus: list[str] | None = None) -> None:
+        self._gpus = gpus or []
+
+    def make(self, known: Distribution, folder: Path) -> Path:
+        return folder / f"{known.name}.whl"
+
+    def llama_gpus(self, known: list[Distribution]) -> list[str]:
+        return self._gpus
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -153,3 +173,44 @@ def test_the_tags_of_a_wheel_are_folded_into_its_name(site, tmp_path, tags, name
     about = "Wheel-Version: 1.0\n" + "".join(f"Tag: {tag}\n" for tag in tags)
     install(site, {"thing/__init__.py": "", "thing-1.0.dist-info/WHEEL": about})
     assert wheel.make(distribution("thing"), tmp_path).name == f"thing-1.0-{name}.whl"
+
+
+def test_a_machine_like_this_one_is_sent_everything(tmp_path) -> None:
+    packed = pack(tmp_path, "workstation", HERE, None, QuickPackages())
+    assert packed.whole
+    names = {path.name for path in packed.wheels}
+    assert {"aiohttp.whl", "llama_cpp_python.whl"} <= names
+    assert packed.wheels[0].name.startswith("rbee-")
+
+
+def test_another_machine_is_sent_rbee_alone_and_it_is_said_why(tmp_path) -> None:
+    theirs = msgspec.structs.replace(HERE, architecture="riscv64")
+    packed = pack(tmp_path, "workstation", theirs, None, QuickPackages())
+    assert (packed.whole, len(packed.wheels)) == (False, 1)
+    assert "riscv64" in packed.why
+    assert packed.size == packed.wheels[0].stat().st_size
+
+
+def test_llama_is_not_sent_where_it_is_built_for_a_card(tmp_path) -> None:
+    assert pack(tmp_path, "workstation", HERE, "cuda", QuickPackages()).why.endswith("for cuda")
+    packages = QuickPackages(gpus=["cuda"])
+    assert "cuda here" in pack(tmp_path, "workstation", HERE, "cpu", packages).why
+
+
+def test_one_package_that_can_not_be_sent_means_that_pip_fetches_there(tmp_path: Path) -> None:
+    class Incomplete(QuickPackages):
+        def make(self, known: Distribution, folder: Path) -> Path:
+            raise NoWheelError("aiohttp lacks its file x")
+
+    packed = pack(tmp_path, "workstation", HERE, None, Incomplete())
+    assert (packed.whole, packed.why) == (False, "aiohttp lacks its file x")
+
+
+def test_an_rbee_that_is_not_installed_is_told_with_a_way_out(tmp_path) -> None:
+    class Nothing(QuickPackages):
+        def make_own(self, folder: Path) -> Path:
+            raise NoWheelError("rbee is not installed as a package here")
+
+    with pytest.raises(ProgramFailed, match="can't be sent to workstation") as failed:
+        pack(tmp_path, "workstation", HERE, None, Nothing())
+    assert "--git-repo" in failed.value.advice

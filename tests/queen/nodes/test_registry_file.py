@@ -14,7 +14,7 @@ import pytest
 
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.registry import NodeRow
-from rbee.queen.nodes.registry_file import RegistryFile
+from rbee.queen.nodes.registry import RegistryFile
 
 FULL = NodeRow(
     node_name="workstation",
@@ -158,7 +158,7 @@ async def test_a_newer_file_is_refused_and_left_as_it_is(
 ) -> None:
     await opened().put(FULL)
     change(path, "PRAGMA user_version = 99")
-    with pytest.raises(StateNotWritable, match="made by a newer version of rbee"):
+    with pytest.raises(StateNotWritable, match="a newer version of rbee"):
         await opened().rows()
     assert kept == []
     assert len(asked(path, "SELECT * FROM beehives")) == 1

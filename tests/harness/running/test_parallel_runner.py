@@ -1,4 +1,4 @@
-"""The whole specification at once: what failed is told, and no accident passes for a proof."""
+"""A run of the whole specification reports every failure, and no accident passes for a proof."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STEPS = """
 import os
 import signal
@@ -51,7 +51,7 @@ def after_all(context):
 """
 
 
-def run(folder: Path, **features: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **features: str) -> subprocess.CompletedProcess[str]:
     (folder / "steps").mkdir()
     (folder / "steps" / "all_steps.py").write_text(STEPS)
     (folder / "environment.py").write_text(ENVIRONMENT)
@@ -65,7 +65,7 @@ def run(folder: Path, **features: str) -> subprocess.CompletedProcess[str]:
         text = f"Feature: {name}\n" + "".join(scenarios)
         (folder / "features" / f"{name}.feature").write_text(text)
     return subprocess.run(
-        [sys.executable, "-m", "harness"],
+        [sys.executable, "-m", "harness", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -83,7 +83,7 @@ def test_each_feature_runs_once(tmp_path: Path) -> None:
     assert (done.returncode, last_line(done)) == (0, "5 passed, 0 failed"), done.stdout
 
 
-def test_what_fails_beside_others_is_run_by_itself_and_told(tmp_path: Path) -> None:
+def test_a_scenario_that_fails_beside_others_is_run_again_by_itself(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\npasses by itself", two="passes")
     assert (done.returncode, last_line(done)) == (0, "3 passed, 0 failed"), done.stdout
     assert "failed: features/one.feature:4  one 1 " in done.stdout
@@ -92,13 +92,13 @@ def test_what_fails_beside_others_is_run_by_itself_and_told(tmp_path: Path) -> N
     assert "1 of those that passed did so by itself" in done.stdout
 
 
-def test_what_fails_by_itself_has_failed(tmp_path: Path) -> None:
+def test_a_scenario_that_fails_again_by_itself_has_failed(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\npasses by itself\nfails", two="passes")
     assert (done.returncode, last_line(done)) == (1, "3 passed, 1 failed"), done.stdout
     assert "run again by itself, it failed: features/one.feature:6" in done.stdout
 
 
-def test_many_are_no_accident(tmp_path: Path) -> None:
+def test_many_failures_are_not_an_accident(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes by itself\n" * 4, two="passes")
     assert (done.returncode, last_line(done)) == (1, "1 passed, 4 failed"), done.stdout
     assert "run again" not in done.stdout
@@ -110,33 +110,38 @@ def test_a_part_that_dies_has_failed(tmp_path: Path) -> None:
     assert "run again" not in done.stdout
 
 
-def test_a_part_that_is_broken_off_has_failed(tmp_path: Path) -> None:
+def test_a_part_that_is_interrupted_has_failed(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\nis broken off\npasses")
     assert (done.returncode, last_line(done)) == (1, "1 passed, 2 failed"), done.stdout
     assert "run again" not in done.stdout
 
 
 @pytest.mark.parametrize("line", ["raises", "leaves something", "is nowhere defined"])
-def test_what_is_no_failed_assertion_is_not_run_again(tmp_path: Path, line: str) -> None:
+def test_only_a_failed_assertion_is_run_again(tmp_path: Path, line: str) -> None:
     done = run(tmp_path, one=f"passes\n{line}", two="passes")
     assert (done.returncode, last_line(done)) == (1, "2 passed, 1 failed"), done.stdout
     assert "features/one.feature:4" in done.stdout
     assert "run again" not in done.stdout
 
 
-def test_what_leaves_something_at_the_end_has_failed(tmp_path: Path) -> None:
+def test_a_failing_hook_at_the_end_fails_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes by itself\nspoils the end", two="passes")
     assert done.returncode == 1, done.stdout
     assert "run again" not in done.stdout
 
 
-def test_nothing_that_failed_is_no_proof(tmp_path: Path) -> None:
+def test_a_specification_without_scenarios_fails(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert (done.returncode, last_line(done)) == (1, "0 passed, 0 failed"), done.stdout
 
 
-def test_no_trace_of_an_earlier_run_is_left(tmp_path: Path) -> None:
+def test_the_evidence_of_an_earlier_run_is_removed(tmp_path: Path) -> None:
     old = tmp_path / ".evidence" / "part-5"
     old.mkdir(parents=True)
     run(tmp_path, one="passes")
     assert not old.exists()
+
+
+def test_a_tag_that_selects_nothing_fails(tmp_path: Path) -> None:
+    done = run(tmp_path, "--tags", "@nowhere", one="passes")
+    assert (done.returncode, last_line(done)) == (5, "0 passed, 0 failed"), done.stdout

@@ -33,9 +33,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def facts(folder: str, branch: str) -> dict[str, Any]:
-    """What is there, before anything is changed."""
-    root = _place(folder)
+def survey(folder: str, branch: str) -> dict[str, Any]:
+    """What is there before anything is changed."""
+    root = _absolute(folder)
     parts = [importlib.util.find_spec(name) for name in ("venv", "ensurepip")]
     return {
         "folder": str(root),
@@ -47,7 +47,7 @@ def facts(folder: str, branch: str) -> dict[str, Any]:
     }
 
 
-def _place(folder: str) -> Path:
+def _absolute(folder: str) -> Path:
     """Only `~/` at the beginning means anything; a relative path is in the home."""
     return Path.home() / (folder[2:] if folder.startswith("~/") else folder)
 
@@ -64,13 +64,13 @@ def _may_be_prebuilt() -> bool:
     """Whether pip may know llama.cpp compiled: from its own cache, or because somebody has told it
     where else to look."""
     home = Path.home()
-    told = {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"} & set(os.environ)
+    configured = {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"} & set(os.environ)
     for file in (Path("/etc/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf"):
         with contextlib.suppress(OSError):
-            told |= set(re.findall("find-links|index-url", file.read_text(errors="replace")))
+            configured |= set(re.findall("find-links|index-url", file.read_text(errors="replace")))
     caches = [os.environ.get("PIP_CACHE_DIR"), home / ".cache/pip", home / "Library/Caches/pip"]
     wheels = "wheels/**/llama_cpp_python-*.whl"
-    return bool(told) or any(any(Path(cache).glob(wheels)) for cache in caches if cache)
+    return bool(configured) or any(any(Path(cache).glob(wheels)) for cache in caches if cache)
 
 
 def _folder(root: Path, branch: str) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _folder(root: Path, branch: str) -> dict[str, Any]:
     found: dict[str, Any] = {
         "others": others,
         "clone": clone,
-        "by_hand": os.path.lexists(link) and not known,
+        "foreign_venv": os.path.lexists(link) and not known,
     }
     with contextlib.suppress(OSError, ValueError):
         found["backend"] = json.loads((link / "rbee.json").read_text(encoding="utf-8"))["backend"]

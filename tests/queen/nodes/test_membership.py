@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -23,47 +23,54 @@ from rbee.contract.errors import (
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import AddNode, HiveStatus, NodeRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.hosts import UrlHost
 from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
-from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
+from tests.queen.conftest import NAME, trust
+from tests.queen.sshd import Sshd, until
 
-from .conftest import NAME, Start, trust, until
-from .sshd import Sshd
+from .conftest import Start
 
 DETECTED = Detected(version="0.9.1", hardware=[], backends=["cuda", "cpu"], devices={"cuda": 1})
+
+
+class SlowRegistry(Registry):
+    """`on_put` is called when a row is about to be stored, and again when it is."""
+
+    on_put: Callable[[], object] = staticmethod(lambda: None)
+
+    async def put(self, row: NodeRow) -> None:
+        self.on_put()
+        await super().put(row)
+        self.on_put()
 
 
 class Lab:
     def __init__(self, path: Path) -> None:
         self.configured: dict[str, dict[str, object]] = {}
-        self.registry = Registry(path, lambda: self.configured)
+        self.registry = SlowRegistry(path, lambda: self.configured)
         config = Config(times=TimesSection(connect_s=2))
         self.nodes = Nodes(config, "key", Broadcast(), self.registry)
         self.membership = Membership(self.nodes, config)
-        self.ended: list[str] = []
+        self.opened: list[Hive] = []
 
     def open(self, name: str = NAME) -> Hive:
-        """The queen's end of a hive there, which only notes its end."""
-        hive = self.nodes.hive(name)
-        plain = hive.close
+        """The queen's end of a hive there."""
+        self.opened.append(self.nodes.hive(name))
+        return self.opened[-1]
 
-        async def end() -> None:
-            self.ended.append(name)
-            await plain()
-
-        hive.close = end  # type: ignore[method-assign]
-        return hive
+    @property
+    def ended(self) -> list[str]:
+        """Of which of them the queen let go."""
+        return [hive.node for hive in self.opened if hive.state == "draining"]
 
     def rows(self) -> list[NodeRow]:
         return self.registry.rows()
 
 
 @pytest.fixture
-async def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
-    monkeypatch.setattr("rbee.queen.nodes.hive._LOOK_WITHIN_S", 0.5)
+async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
     async with AsyncExitStack() as stack:
         made = Lab(tmp_path / "beehives.db")
         stack.push_async_callback(made.registry.close)
@@ -114,7 +121,7 @@ async def test_what_its_rbee_tells_is_stored(lab: Lab, known: Sshd) -> None:
 
 
 async def test_a_node_whose_key_is_not_known_is_not_stored(lab: Lab, sshd: Sshd) -> None:
-    lab.registry._rows["other"] = NodeRow(node_name="other", ssh_host="o")
+    await lab.registry.put(NodeRow(node_name="other", ssh_host="o"))
     with pytest.raises(SshConnectionFailed) as caught:
         await lab.membership.add(asked(sshd))
     assert caught.value.status == 400
@@ -159,18 +166,9 @@ async def test_told_of_anew_its_old_hive_ends(lab: Lab, known: Sshd) -> None:
 
 async def test_who_asks_for_a_node_that_changes_has_its_new_hive(lab: Lab, known: Sshd) -> None:
     await lab.membership.add(asked(known))
-    plain = lab.registry.put
-
-    async def slow(row: NodeRow) -> None:
-        lab.nodes.hive(NAME)  # somebody asks in the middle
-        await plain(row)
-        lab.nodes.hive(NAME)
-
-    lab.registry.put = slow  # type: ignore[method-assign]
+    lab.registry.on_put = lambda: lab.nodes.hive(NAME)  # somebody asks in the middle
     await lab.membership.add(asked(known, hive_port=9300))
-    place = lab.nodes.hive(NAME).host
-    assert isinstance(place, SshHost)
-    assert place._row.hive_port == 9300
+    assert await lab.nodes.hive(NAME).host.connect(lambda *_: None) == "http://127.0.0.1:9300"
 
 
 async def test_this_machine_is_not_added(lab: Lab, sshd: Sshd) -> None:
@@ -202,14 +200,12 @@ async def test_a_hive_deployed_by_hand_is_asked_itself(
     assert added.detected is None
     (row,) = lab.rows()
     assert (row.status, row.backends, row.devices) == ("reachable", ["vulkan", "cpu"], {"cpu": 1})
-    place = lab.nodes.hive(NAME).host
-    assert isinstance(place, UrlHost)
     assert await lab.nodes.hive(NAME).discover()
     status = await lab.nodes.status(lab.nodes.hive(NAME))
     assert (status.state, status.url, status.ours) == ("running", hive.url, False)
     await hive.close()
-    with pytest.raises(ConnectionTimeout, match="it is to be started there"):
-        await place.start(lambda *_: None)
+    with pytest.raises(ConnectionTimeout, match="start it on that machine"):
+        await lab.nodes.hive(NAME).host.start_hive(lambda *_: None)
 
 
 async def test_a_hive_that_refuses_the_key_is_not_stored(
@@ -233,7 +229,7 @@ async def test_a_node_leaves_and_its_hive_ends(lab: Lab, known: Sshd) -> None:
     assert removed.message == f"{NAME} is removed."
     assert lab.ended == [NAME]
     assert lab.rows() == []
-    assert list(lab.nodes._hives) == ["localhost"]
+    assert [hive.node for hive in lab.nodes.hives()] == ["localhost"]
     with pytest.raises(NodeNotFound):
         await lab.membership.remove(NAME)
 
@@ -258,7 +254,7 @@ async def test_what_the_config_file_changes_ends_the_old_hive(lab: Lab) -> None:
 
 
 async def test_a_node_is_one_hive_by_whatever_name(lab: Lab) -> None:
-    lab.registry._rows[NAME] = NodeRow(node_name=NAME, ssh_host="w.home.arpa")
+    await lab.registry.put(NodeRow(node_name=NAME, ssh_host="w.home.arpa"))
     known = lab.nodes.hive(NAME)
     assert lab.nodes.hive("w.home.arpa") is known
     assert lab.nodes.hive(None) is lab.nodes.hive("localhost")
@@ -269,7 +265,7 @@ async def test_a_node_is_one_hive_by_whatever_name(lab: Lab) -> None:
 
 async def test_a_node_that_is_off_has_a_status_all_the_same(lab: Lab, sshd: Sshd) -> None:
     off = NodeRow(node_name=NAME, ssh_host="127.0.0.1", ssh_port=1)
-    lab.registry._rows[NAME] = off
+    await lab.registry.put(off)
     async with asyncio.timeout(5):
         status = await lab.nodes.status(lab.nodes.hive(NAME))
         assert status == HiveStatus(node=NAME, state="stopped")
@@ -281,20 +277,22 @@ async def test_a_node_that_is_off_has_a_status_all_the_same(lab: Lab, sshd: Sshd
 
 
 async def test_the_nodes_are_looked_at_once_and_at_the_same_time(
-    lab: Lab, fake_hive: Start, home: Path
+    lab: Lab, fake_hive: Start, home: Path, known: Sshd
 ) -> None:
+    known.authorized.clear()
+    refusing = NodeRow(node_name="no", ssh_host="127.0.0.1", ssh_port=known.port, tunnel=True)
+    await lab.registry.put(refusing)
     hive = await fake_hive()
     (home / ".rbee").mkdir()
     (home / ".rbee" / "api_key").write_text(hive.key)
     for turn in range(20):
         name = f"off-{turn}"
-        lab.registry._rows[name] = NodeRow(node_name=name, ssh_host="127.0.0.1", ssh_port=1)
-    lab.registry._rows[NAME] = NodeRow(node_name=NAME, hive_url=hive.url)
+        await lab.registry.put(NodeRow(node_name=name, ssh_host="127.0.0.1", ssh_port=1))
+    await lab.registry.put(NodeRow(node_name=NAME, hive_url=hive.url))
     began = time.monotonic()
     await asyncio.gather(lab.nodes.discover(), lab.nodes.discover())
-    once = dict(lab.nodes._looks)
     await lab.nodes.discover()
-    assert lab.nodes._looks == once
+    assert len(known.connections) == 1
     assert lab.nodes.hive(NAME).is_running
     assert time.monotonic() - began < 4
     assert await lab.nodes.workers() == []
