@@ -70,7 +70,10 @@ def _route(name: str, route: Route) -> str:
 def _answer(route: Route) -> str:
     if route.events:
         names = [f"[{NAMES[kind]}](events.md#{NAMES[kind]})" for kind in route.events]
-        return f"Streams {', '.join(names)}."
+        if route.reply is ep.Nothing:
+            return f"Streams {', '.join(names)}."
+        reply = f"Returns {_link(route.reply)}"
+        return f"{reply}; with `Accept: text/event-stream`, streams {', '.join(names)}."
     if route.reply is ep.Text:
         return "Returns text."
     if route.reply is ep.Nothing:

@@ -118,7 +118,11 @@ def _answer(route: Route) -> dict[str, Any]:
     if route.events:
         events = {NAMES[kind]: _reference(kind) for kind in route.events}
         content = {"text/event-stream": {"schema": {"type": "string"}, "x-events": events}}
-        return {"description": "Events, closed by `data: [DONE]`.", "content": content}
+        description = "Events, closed by `data: [DONE]`."
+        if route.reply is not ep.Nothing:
+            content = {**_json(route.reply), **content}
+            description = "The answer; or, if the client accepts them, events closed by `[DONE]`."
+        return {"description": description, "content": content}
     if route.reply is ep.Text:
         content = {"text/plain": {"schema": {"type": "string"}}}
         return {"description": "As text.", "content": content}

@@ -27,14 +27,14 @@ Feature: The prompt comes from where it is
     And nothing is running
 
     Examples:
-      | what                 | command                                                      | words                  |
-      | a file that is not   | rbee-keeper infer --prompt-file nowhere.txt                  | nowhere.txt            |
-      | a folder             | rbee-keeper infer --prompt-file /tmp                         | /tmp                   |
-      | a program            | rbee-keeper infer --prompt-file /bin/true                    | /bin/true is no text   |
-      | an empty file        | rbee-keeper infer --prompt-file /dev/null                    | /dev/null is empty     |
-      | an empty input       | rbee-keeper infer < /dev/null                                | --prompt-file          |
-      | only space           | echo \| rbee-keeper infer                                    | --prompt               |
-      | an endless file      | rbee-keeper infer --prompt-file /dev/zero                    | larger than 32 MB      |
+      | what                 | command                                                      | words                       |
+      | a file that is not   | rbee-keeper infer --prompt-file nowhere.txt                  | nowhere.txt                 |
+      | a folder             | rbee-keeper infer --prompt-file /tmp                         | /tmp                        |
+      | a program            | rbee-keeper infer --prompt-file /bin/true                    | /bin/true is not UTF-8 text |
+      | an empty file        | rbee-keeper infer --prompt-file /dev/null                    | /dev/null is empty          |
+      | an empty input       | rbee-keeper infer < /dev/null                                | --prompt-file               |
+      | only space           | echo \| rbee-keeper infer                                    | --prompt                    |
+      | an endless file      | rbee-keeper infer --prompt-file /dev/zero                    | larger than 32 MB           |
 
   Scenario: On a terminal without a prompt, the error says what to type
     When I type `rbee-keeper infer` on a terminal

@@ -1,7 +1,8 @@
 """Every route of every program, each once: method, path, request, reply, events and deadline.
 
-A route that answers with events has the reply `Nothing`, and `events` names what it may send. The
-text below a route says what it is for; the reference page and the OpenAPI documents show it.
+`events` names what a stream may send. A route that only streams has the reply `Nothing`; one that
+has both streams to a client that accepts `text/event-stream`, and else replies in JSON. The text
+below a route says what it is for; the reference page and the OpenAPI documents show it.
 """
 
 from __future__ import annotations
@@ -218,8 +219,16 @@ HIVE_NODE = _get("/v1/node", NodeInfo, within_s=10)
 """The machine's hardware, and the backends that llama.cpp can use."""
 HIVE_WORKERS = _get("/v1/workers/list", WorkerRows, within_s=5)
 """The workers of this hive."""
-HIVE_SPAWN = Endpoint("POST", "/v1/workers/spawn", SpawnRequest, SpawnReply, within_s=120)
-"""Start a worker, after downloading its model; the reply comes once the worker listens."""
+HIVE_SPAWN = Endpoint(
+    "POST",
+    "/v1/workers/spawn",
+    SpawnRequest,
+    SpawnReply,
+    (ev.Narration, WorkerRow, ev.Loading, WorkerGone, ErrorEnvelope),
+    within_s=120,
+)
+"""Start a worker, after downloading its model; the reply comes once the worker listens. The stream
+goes on until the worker is loaded, and closes with its row, or with `worker_gone` if it ended."""
 HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
 """The callback of a worker that listens; 404 if this hive did not start it."""
 HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
@@ -229,9 +238,15 @@ HIVE_MODELS = _get("/v1/models", ModelRows, within_s=180)
 HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
 """Which model on this machine a reference means; the Hub is not asked."""
 HIVE_DOWNLOAD = Endpoint(
-    "POST", "/v1/models/download", DownloadRequest, DownloadReply, within_s=180
+    "POST",
+    "/v1/models/download",
+    DownloadRequest,
+    DownloadReply,
+    (ev.Narration, ev.Download, DownloadReply, ErrorEnvelope),
+    within_s=180,
 )
-"""Start a download, or join one that is running."""
+"""Start a download, or join one that is running. The reply comes at once; the stream goes on until
+the model is there, unless `detach` is set, and closes with the reply."""
 HIVE_DOWNLOAD_PROGRESS = Endpoint(
     "GET",
     "/v1/models/download/progress",

@@ -12,6 +12,7 @@ import msgspec
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.logs import LogLine
+from rbee.contract.models import DownloadReply
 from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 
@@ -139,6 +140,7 @@ Event = (
     | HiveGone
     | LogLine
     | NodeWorkerRow
+    | DownloadReply
 )
 
 NAMES: dict[type[Event], str] = {
@@ -159,5 +161,6 @@ NAMES: dict[type[Event], str] = {
     HiveGone: "hive_gone",
     LogLine: "log",
     NodeWorkerRow: "ready",
+    DownloadReply: "download_reply",
 }
 TYPES: dict[str, type[Event]] = {name: kind for kind, name in NAMES.items()}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import get_args
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from aiohttp import web
 from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack
-from rbee.contract.events import Event
+from rbee.contract.events import Event, Narration
 from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
@@ -40,6 +41,8 @@ from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.event_queue import EventQueue, run_as_stream
+from rbee.runtime.log import correlation_id
 
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
@@ -56,12 +59,12 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_HEALTH, _health)
     server.answer(app, ep.HIVE_NODE, _node)
     server.answer(app, ep.HIVE_WORKERS, _workers)
-    server.answer(app, ep.HIVE_SPAWN, _spawn)
+    server.answer_or_stream(app, ep.HIVE_SPAWN, _spawn, _spawn_stream)
     server.answer(app, ep.HIVE_READY, _ready)
     server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
     server.answer(app, ep.HIVE_MODELS, _models)
     server.answer(app, ep.HIVE_RESOLVE, _resolve)
-    server.answer(app, ep.HIVE_DOWNLOAD, _download)
+    server.answer_or_stream(app, ep.HIVE_DOWNLOAD, _download, _download_stream)
     server.stream(app, ep.HIVE_DOWNLOAD_PROGRESS, _progress)
     server.answer(app, ep.HIVE_MODEL_INFO, _info)
     server.stream(app, ep.HIVE_MODEL_VERIFY, _verify)
@@ -111,6 +114,18 @@ async def _spawn(request: web.Request, message: SpawnRequest) -> SpawnReply:
     return await request.app[WORKERS].spawn(message)
 
 
+def _spawn_stream(request: web.Request, message: SpawnRequest) -> AsyncIterator[Event | None]:
+    """The start as it is narrated, the worker's row once it is registered, its load, and in the
+    end the row of a worker that is ready, or how it ended."""
+
+    async def work(events: EventQueue) -> None:
+        with _narration(request, events):
+            worker = await request.app[WORKERS].start(message)
+            await worker.watch_load(events.put_nowait)
+
+    return run_as_stream(work)
+
+
 async def _ready(request: web.Request, message: ReadyCallback) -> Ack:
     request.app[WORKERS].register(message)
     return Ack(f"{message.worker_id} is registered.")
@@ -133,6 +148,35 @@ async def _resolve(request: web.Request, message: ModelName) -> Resolved:
 
 async def _download(request: web.Request, message: DownloadRequest) -> DownloadReply:
     return await request.app[PROVISIONER].download(message)
+
+
+def _download_stream(request: web.Request, message: DownloadRequest) -> AsyncIterator[Event | None]:
+    """What is narrated before the first byte, the progress up to the end, then the reply."""
+    provisioner = request.app[PROVISIONER]
+
+    async def work(events: EventQueue) -> None:
+        with _narration(request, events):
+            reply = await provisioner.download(message)
+            if reply.local_path is None and not message.detach:
+                async for event in provisioner.progress(reply.download_id):
+                    if event is not None:
+                        events.put_nowait(event)
+            events.put_nowait(reply)
+
+    return run_as_stream(work)
+
+
+@contextlib.contextmanager
+def _narration(request: web.Request, events: EventQueue) -> Iterator[None]:
+    """Put what is narrated for this request into its own stream too."""
+    own = correlation_id.get()
+
+    def forward(event: Event) -> None:
+        if isinstance(event, Narration) and event.correlation_id == own:
+            events.put_nowait(event)
+
+    with request.app[EVENTS].forward(forward):
+        yield
 
 
 def _progress(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:

@@ -1,4 +1,4 @@
-"""The queen's wiring: listen, relay, and end only when everything below has ended."""
+"""Builds the queen's parts, and ends it only when everything below it has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.nodes.workers import NodeWorkers
 from rbee.queen.settings import QueenSettings
-from rbee.queen.tasks.tasks import Tasks
+from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import api_key, paths, server
 from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
@@ -60,7 +60,7 @@ def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
     app[routes.MODELS] = NodeModels(app[routes.NODES])
     app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES])
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
-    app[routes.TASKS] = Tasks(config, app[routes.NODES])
+    app[routes.SCHEDULER] = Scheduler(config, app[routes.NODES])
     app.on_startup.append(lambda _: registry.open())
     if life.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
@@ -74,13 +74,13 @@ def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
 
 async def _drain(app: web.Application, grace_s: float) -> None:
     """End the hives, whose workers let running streams end within the grace; then what is left."""
-    life, nodes, tasks = app[server.LIFECYCLE], app[routes.NODES], app[routes.TASKS]
+    life, nodes, scheduler = app[server.LIFECYCLE], app[routes.NODES], app[routes.SCHEDULER]
     cutting = asyncio.create_task(_cut(app))
     ending = asyncio.create_task(nodes.close())
-    empty = asyncio.create_task(tasks.empty())
+    empty = asyncio.create_task(scheduler.wait_until_idle())
     grace = asyncio.create_task(life.grace(grace_s))
     await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
-    tasks.end_all()
+    scheduler.cancel_all()
     grace.cancel()
     await asyncio.gather(ending, empty)
     await stop(cutting)
@@ -88,5 +88,5 @@ async def _drain(app: web.Application, grace_s: float) -> None:
 
 async def _cut(app: web.Application) -> None:
     await app[server.LIFECYCLE].cut.wait()
-    app[routes.TASKS].end_all()
+    app[routes.SCHEDULER].cancel_all()
     app[routes.NODES].cut_lifelines()

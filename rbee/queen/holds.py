@@ -1,7 +1,8 @@
 """How long an ephemeral queen stays: as long as anyone holds it.
 
-The command that started it holds it by the lifeline; others by an open `/v2/hold`. Whoever ends in
-order says so first and is told whether the queen stays, so that the last one can wait for its end.
+The command that started it holds it by the lifeline, others by an open `/v2/hold`. A command that
+ends in order releases its hold first and learns whether the queen stays, so that the last one can
+wait for the queen's end.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from rbee.runtime.lifecycle import Lifecycle
 
 
 class Holds:
-    """All the holds on this queen. A queen without a lifeline is persistent from the start."""
+    """All holds on this queen. A queen without a lifeline is persistent from the start."""
 
     def __init__(self, life: Lifecycle) -> None:
         self._life = life
@@ -31,18 +32,18 @@ class Holds:
         return "persistent" if self._persistent else "ephemeral"
 
     def keep(self) -> None:
-        """Stay until told to stop, whoever goes."""
+        """Stay until told to stop, even if nobody holds the queen."""
         self._persistent = True
 
     def release(self, hold_id: str) -> Released:
-        """Let go in order; with the last hold the queen begins its orderly end."""
-        self._let_go(hold_id)
+        """Release a hold in order. With the last one, the queen begins its orderly end."""
+        self._drop(hold_id)
         if not self._stays():
             self._life.shut_down()
         return Released(stays=self._stays())
 
     async def hold(self) -> AsyncIterator[Event | None]:
-        """A hold for as long as it is listened to. Raises SHUTTING_DOWN where the end has begun."""
+        """A hold for as long as its stream is read. Raises SHUTTING_DOWN once the end has begun."""
         if self._life.ending.is_set():
             raise ShuttingDown("The queen is shutting down.")
         hold_id = secrets.token_hex(8)
@@ -55,12 +56,12 @@ class Holds:
                 self._lost(hold_id)
 
     def _lost(self, hold_id: str) -> None:
-        """Gone without a word: when it was the last, nobody waits for an orderly end."""
-        self._let_go(hold_id)
+        """A holder vanished. If it was the last, nobody waits for an orderly end."""
+        self._drop(hold_id)
         if not self._stays():
             self._life.cut_short()
 
-    def _let_go(self, hold_id: str) -> None:
+    def _drop(self, hold_id: str) -> None:
         if hold_id == OWNER:
             self._owned = False
         self._held.discard(hold_id)

@@ -40,7 +40,7 @@ from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.models import NodeModels
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.workers import NodeWorkers
-from rbee.queen.tasks.tasks import Tasks
+from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 
@@ -52,7 +52,7 @@ INSTALLER: web.AppKey[Installer] = web.AppKey("installs", Installer)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 WORKERS: web.AppKey[NodeWorkers] = web.AppKey("workers", NodeWorkers)
 LOGS: web.AppKey[NodeLogs] = web.AppKey("logs", NodeLogs)
-TASKS: web.AppKey[Tasks] = web.AppKey("tasks", Tasks)
+SCHEDULER: web.AppKey[Scheduler] = web.AppKey("scheduler", Scheduler)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
 
@@ -107,15 +107,15 @@ async def _keep(request: web.Request, _: ep.Nothing) -> Ack:
 
 
 async def _metrics(request: web.Request) -> str:
-    return gauges.text([*request.app[TASKS].gauges(), gauges.memory()])
+    return gauges.text([*request.app[SCHEDULER].gauges(), gauges.memory()])
 
 
 def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | None]:
-    return request.app[TASKS].stream(message)
+    return request.app[SCHEDULER].stream(message)
 
 
 async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
-    request.app[TASKS].cancel(request.match_info["request_id"])
+    request.app[SCHEDULER].cancel(request.match_info["request_id"])
     return ep.Nothing()
 
 

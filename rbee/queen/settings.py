@@ -1,4 +1,4 @@
-"""What a queen is told by flags and config file."""
+"""The queen's settings, from flags and the config file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rbee.contract.config import Config
 
 
 class QueenSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The config holds the rest: sections queen, hive, models and times."""
+    """What flags set; `config` holds everything else."""
 
     host: str
     port: int

@@ -20,9 +20,12 @@ class Broadcast(Generic[T]):
 
     def __init__(self) -> None:
         self._queues: set[asyncio.Queue[T | None]] = set()
+        self._forwards: set[Callable[[T], None]] = set()
 
     def send(self, event: T) -> None:
         """Hand `event` to every listener; never waits."""
+        for forward in list(self._forwards):
+            forward(event)
         for queue in list(self._queues):
             if queue.qsize() >= _BACKLOG:
                 self._queues.discard(queue)
@@ -45,6 +48,16 @@ class Broadcast(Generic[T]):
             yield self._drain(queue)
         finally:
             self._queues.discard(queue)
+
+    @contextmanager
+    def forward(self, to: Callable[[T], None]) -> Iterator[None]:
+        """Call `to` with each event at the moment it is sent, until the block is left. `to` must
+        neither wait nor raise."""
+        self._forwards.add(to)
+        try:
+            yield
+        finally:
+            self._forwards.discard(to)
 
     @staticmethod
     async def _drain(queue: asyncio.Queue[T | None]) -> AsyncIterator[T]:

@@ -104,14 +104,16 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, endpoint: Endpoint[Q, Nothing], message: Q | None = None, **names: str
+        self, endpoint: Endpoint[Q, R], message: Q | None = None, **names: str
     ) -> AsyncIterator[AsyncIterator[Event]]:
         """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection. An error
         event is raised as the error that it names."""
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(sock_connect=self._connect_s, sock_read=self._silence_s)
-        async with self._ask(endpoint, message, timeout, names) as response:
+        async with self._ask(
+            endpoint, message, timeout, names, accept=sse.CONTENT_TYPE
+        ) as response:
             try:
                 yield self._events(response)
             finally:
@@ -124,6 +126,7 @@ class Client:
         message: Q | None,
         timeout: aiohttp.ClientTimeout,
         names: Mapping[str, str],
+        accept: str = "*/*",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         import aiohttp
 
@@ -138,7 +141,7 @@ class Client:
                     self.url + endpoint.path.format(**names),
                     params=query(endpoint, names),
                     data=None if message is None else msgspec.json.encode(message),
-                    headers=self._headers(endpoint),
+                    headers={**self._headers(endpoint), "Accept": accept},
                     timeout=timeout,
                     allow_redirects=False,
                 )

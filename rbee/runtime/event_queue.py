@@ -1,71 +1,67 @@
-"""What a task says, on its way to its reader: told at once, or held up by a slow reader."""
+"""Events on their way from the work that makes them to the stream that one reader follows."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Event
 from rbee.runtime.cancellation import stop
-from rbee.runtime.log import correlation_id
 
-_AHEAD = 256
-_log = logging.getLogger("queen-rbee")
+_UNREAD = 256
 
 
-class Outlet:
-    """Between the task's course and the stream. `send` waits while 256 events are unread; `tell`
-    never waits, and is for the few events that are not tokens."""
+class EventQueue:
+    """Between a piece of work and its reader. `put` waits while 256 events are unread; `put_nowait`
+    never waits, and is for the few events that are not tokens or log lines."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[tuple[Event | RbeeError | None, bool]] = asyncio.Queue()
-        self._room = asyncio.Semaphore(_AHEAD)
+        self._queue: asyncio.Queue[tuple[Event | Exception | None, bool]] = asyncio.Queue()
+        self._free = asyncio.Semaphore(_UNREAD)
 
-    def tell(self, event: Event) -> None:
+    def put_nowait(self, event: Event) -> None:
         self._queue.put_nowait((event, False))
 
-    async def send(self, event: Event) -> None:
-        await self._room.acquire()
+    async def put(self, event: Event) -> None:
+        await self._free.acquire()
         self._queue.put_nowait((event, True))
 
-    def end(self, error: RbeeError | None = None) -> None:
-        """Nothing comes any more; `error` is raised to the reader."""
+    def close(self, error: Exception | None = None) -> None:
+        """Nothing comes after this; `error` is raised to the reader."""
         self._queue.put_nowait((error, False))
 
     async def read(self) -> AsyncIterator[Event]:
-        """Every event, up to the end."""
+        """Every event, until the queue is closed."""
         while True:
             event, counted = await self._queue.get()
             if event is None:
                 return
-            if isinstance(event, RbeeError):
+            if isinstance(event, Exception):
                 raise event
             yield event
             if counted:
-                self._room.release()
+                self._free.release()
 
 
-async def told(work: Callable[[Outlet], Awaitable[None]]) -> AsyncIterator[Event | None]:
-    """What `work` tells, up to its end or its error. A reader that leaves cancels it."""
-    outlet = Outlet()
+async def run_as_stream(
+    work: Callable[[EventQueue], Awaitable[None]],
+) -> AsyncIterator[Event | None]:
+    """The events that `work` puts into its queue, until it ends or raises. The stream opens at once
+    (with None). A reader that leaves cancels the work."""
+    events = EventQueue()
 
     async def run() -> None:
         try:
-            await work(outlet)
-            outlet.end()
-        except RbeeError as error:
-            outlet.end(error)
-        except Exception:
-            _log.exception("the task failed")
-            outlet.end(Internal(correlation_id=correlation_id.get()))
+            await work(events)
+        except Exception as error:
+            events.close(error)
+        else:
+            events.close()
 
     task = asyncio.create_task(run())
     try:
         yield None
-        async for event in outlet.read():
+        async for event in events.read():
             yield event
-        await task
     finally:
         await stop(task)

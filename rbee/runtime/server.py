@@ -23,6 +23,7 @@ from rbee.contract.errors import (
 )
 from rbee.contract.events import Event
 from rbee.contract.validation import decode
+from rbee.runtime import sse
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
 from rbee.runtime.sse_response import internal, log_refusal, stream_response
@@ -63,11 +64,7 @@ def answer(
     """Serve `endpoint`: the body comes decoded and checked, the reply goes out encoded."""
 
     async def handle(request: web.Request) -> web.Response:
-        reply = await handler(request, await _message(request, endpoint))
-        if endpoint.status == 204:
-            return web.Response(status=204)
-        body = msgspec.json.encode(reply)
-        return web.Response(body=body, status=endpoint.status, content_type="application/json")
+        return _reply(endpoint, await handler(request, await _message(request, endpoint)))
 
     _route(app, endpoint, handle)
 
@@ -98,8 +95,24 @@ def stream(
     """
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        source = handler(request, await _message(request, endpoint))
-        return await stream_response(request, source, app[LIFECYCLE].over, app[_KEEP_ALIVE_S])
+        return await _stream_response(request, handler(request, await _message(request, endpoint)))
+
+    _route(app, endpoint, handle)
+
+
+def answer_or_stream(
+    app: web.Application,
+    endpoint: Endpoint[Q, R],
+    handler: Callable[[web.Request, Q], Awaitable[R]],
+    streamer: Callable[[web.Request, Q], AsyncIterator[Event | None]],
+) -> None:
+    """Serve `endpoint` as a stream to a client that accepts one, else with a single reply."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        message = await _message(request, endpoint)
+        if sse.CONTENT_TYPE not in request.headers.get("Accept", ""):
+            return _reply(endpoint, await handler(request, message))
+        return await _stream_response(request, streamer(request, message))
 
     _route(app, endpoint, handle)
 
@@ -120,6 +133,20 @@ def _route(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> Non
     app.router.add_route(endpoint.method, endpoint.path, handle)
     if endpoint.open:
         app[_OPEN].add(endpoint.path)
+
+
+def _reply(endpoint: Endpoint[Q, R], reply: R) -> web.Response:
+    if endpoint.status == 204:
+        return web.Response(status=204)
+    body = msgspec.json.encode(reply)
+    return web.Response(body=body, status=endpoint.status, content_type="application/json")
+
+
+async def _stream_response(
+    request: web.Request, source: AsyncIterator[Event | None]
+) -> web.StreamResponse:
+    app = request.app
+    return await stream_response(request, source, app[LIFECYCLE].over, app[_KEEP_ALIVE_S])
 
 
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:

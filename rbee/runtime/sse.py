@@ -13,6 +13,7 @@ import msgspec
 
 from rbee.contract.events import DONE, NAMES, TYPES, Event
 
+CONTENT_TYPE = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
 LAST = f"data: {DONE}\n\n".encode()
 _LONGEST_EVENT = 16 << 20

@@ -57,7 +57,7 @@ class _Relay:
     def __init__(self, request: web.Request, source: AsyncIterator[Event | None]) -> None:
         self._request = request
         self._source = source
-        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        headers = {"Content-Type": sse.CONTENT_TYPE, "Cache-Control": "no-store"}
         self._response = web.StreamResponse(headers=headers)
 
     async def run(self) -> web.StreamResponse:

@@ -38,10 +38,11 @@ def test_only_health_is_open() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_stream_names_events_that_there_are_and_has_no_reply(name: str) -> None:
+def test_a_stream_names_events_that_there_are_and_mostly_has_no_reply(name: str) -> None:
+    """Only what a hive takes its time for is answered either way."""
     route = ALL[name]
     assert all(kind in NAMES for kind in route.events)
-    if route.events:
+    if route.events and name not in ("HIVE_SPAWN", "HIVE_DOWNLOAD"):
         assert route.reply is ep.Nothing
 
 

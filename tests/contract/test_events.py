@@ -11,6 +11,7 @@ from rbee.contract import events as ev
 from rbee.contract.daemons import Hold
 from rbee.contract.errors import ModelNotFound
 from rbee.contract.logs import LogLine
+from rbee.contract.models import DownloadReply
 from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 from rbee.runtime import sse
@@ -25,6 +26,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "narration": NARRATION,
     "loading": ev.Loading("loading_to_vram", 3, 30, 12.5),
     "download": ev.Download("downloading", 5, 10, 0.5),
+    "download_reply": DownloadReply("d-1", "hf:a/b/m.gguf", None),
     "verify": ev.Verify("hashing", "/m.gguf", 5, 10),
     "started": ev.Started("r-1", "hf:a/b", "worker-1", "localhost"),
     "token": ev.Token("é\r\n\u2028", 0),

@@ -66,3 +66,16 @@ async def test_who_stopped_listening_is_sent_nothing() -> None:
     await asyncio.sleep(0)
     assert not pending.done()
     pending.cancel()
+
+
+async def test_what_is_forwarded_arrives_at_once_until_the_block_is_left() -> None:
+    source: Broadcast[int] = Broadcast()
+    heard: list[int] = []
+    with source.forward(heard.append), source.listen() as listener:
+        source.send(1)
+        assert heard == [1]
+        source.send(2)
+        source.close()
+        assert await all_of(listener) == [1, 2]
+    source.send(3)
+    assert heard == [1, 2]

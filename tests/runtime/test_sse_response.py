@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ErrorEnvelope, ModelNotFound, RbeeError
 from rbee.contract.events import Accepted, Event, Token
@@ -251,3 +252,23 @@ async def test_our_client_raises_what_our_server_raised(stream: Stream, connect:
         async with connect(await stream(handler)).stream(TALK):
             raise AssertionError("the stream must not open")
     assert caught.value.details == {"model": "m", "near": ["n"]}
+
+
+TALK_OR_TELL = Endpoint("GET", "/either", Nothing, Ack, (Accepted, ErrorEnvelope))
+
+
+async def test_who_accepts_a_stream_gets_one_and_others_the_reply(
+    life: Lifecycle, serve: Serve, connect: Connect
+) -> None:
+    async def tell(_: web.Request, __: Nothing) -> Ack:
+        return Ack("told")
+
+    async def talk(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
+        yield Accepted("r-1")
+
+    app = server.application(life)
+    server.answer_or_stream(app, TALK_OR_TELL, tell, talk)
+    async with connect(await serve(app)) as client:
+        assert await client.call(TALK_OR_TELL) == Ack("told")
+        async with client.stream(TALK_OR_TELL) as events:
+            assert [event async for event in events] == [Accepted("r-1")]

@@ -109,7 +109,7 @@ class Hardware:
             backends=usable.backends,
             devices=usable.devices,
             advice=[
-                reinstall_command(backend)
+                reinstall_command_here(backend)
                 for backend in cards.missing_backends(usable, found.devices)
             ],
             notes=notes,
@@ -172,7 +172,7 @@ def disk_free_bytes() -> int:
     return shutil.disk_usage(paths.state_dir()).free
 
 
-def reinstall_command(backend: str) -> str:
+def reinstall_command_here(backend: str) -> str:
     """The command that builds this installation's llama.cpp for `backend`."""
     try:
         version = importlib.metadata.version("llama-cpp-python")

@@ -28,7 +28,7 @@ def arithmetic(model_bytes: int, kv_bytes: int, available: int) -> str:
     return f"needs {round(required / _MB)} MB ({terms}), {available // _MB} MB are free"
 
 
-def check_memory(
+def require_memory(
     required: int,
     available: int,
     node: str,
@@ -78,7 +78,7 @@ def choose_backend(
     return wanted
 
 
-def check_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
+def require_device(backend: str, wanted: int | None, devices: Mapping[str, int]) -> None:
     """Raise BACKEND_UNAVAILABLE for a device that the backend does not have; `devices` counts
     them."""
     count = devices.get(backend, 0)

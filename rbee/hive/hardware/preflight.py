@@ -10,7 +10,7 @@ import msgspec
 
 from rbee.contract.nodes import DeviceMemory
 from rbee.hive.hardware import cards, placement
-from rbee.hive.hardware.devices import Hardware, ram, reinstall_command
+from rbee.hive.hardware.devices import Hardware, ram, reinstall_command_here
 from rbee.runtime.narration import Say
 
 _MANAGER = "device-manager"
@@ -66,7 +66,7 @@ class Preflight:
             self._say(_MANAGER, "⚠️", f"worker preflight: {text}")
         else:
             node, fitting = socket.gethostname(), await find_fitting(free)
-            placement.check_memory(required, free, node, name, fitting)
+            placement.require_memory(required, free, node, name, fitting)
 
     async def check_download(
         self,
@@ -86,7 +86,7 @@ class Preflight:
             devices = await self._hardware.memory()
             device = max(devices, key=lambda each: each.memory_total_bytes)
             available = device.memory_total_bytes
-        placement.check_memory(
+        placement.require_memory(
             required,
             available,
             socket.gethostname(),
@@ -104,7 +104,7 @@ class Preflight:
         if request.backend is not None and request.backend not in usable.backends:
             command = await self._reinstall(request.backend)
         backend = placement.choose_backend(request.backend, usable.backends, command)
-        placement.check_device(backend, request.device, usable.devices)
+        placement.require_device(backend, request.device, usable.devices)
         index = request.device
         if index is None:
             index = memory_device.index if memory_device.backend == backend else 0
@@ -121,4 +121,4 @@ class Preflight:
         if backend not in cards.BUILDS:
             return None
         found = (await self._hardware.cards()).devices
-        return reinstall_command(backend) if cards.as_backend(backend, found) else None
+        return reinstall_command_here(backend) if cards.as_backend(backend, found) else None

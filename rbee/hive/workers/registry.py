@@ -50,7 +50,7 @@ class Workers:
         self._workers: dict[str, WorkerProcess] = {}
         # Workers that are being started, by whether they have called back already.
         self._starting: dict[str, bool] = {}
-        self._spawning: set[asyncio.Task[SpawnReply]] = set()
+        self._spawning: set[asyncio.Task[WorkerProcess]] = set()
         # Files of workers that are being started.
         self._wanted: Counter[Path] = Counter()
 
@@ -64,11 +64,16 @@ class Workers:
         return holding or (["a worker that is just starting"] if self._wanted[path] else [])
 
     async def spawn(self, request: SpawnRequest) -> SpawnReply:
-        """Check, start, and reply when the worker listens; it loads after that. A model that is not
-        on this node is fetched first."""
+        """Start a worker and reply when it listens."""
+        worker = await self.start(request)
+        return SpawnReply(worker.spec.worker_id, worker.row().url, "loading")
+
+    async def start(self, request: SpawnRequest) -> WorkerProcess:
+        """Check, start, and return the worker when it listens; it loads after that. A model that
+        is not on this node is fetched first."""
         model = await self._provisioner.provide(request)
         self._wanted[model.path] += 1
-        work = asyncio.create_task(self._spawn(request, model))
+        work = asyncio.create_task(self._start(request, model))
         self._spawning.add(work)
         try:
             return await work
@@ -80,7 +85,7 @@ class Workers:
             self._spawning.discard(work)
             self._wanted[model.path] -= 1
 
-    async def _spawn(self, request: SpawnRequest, model: StoredModel) -> SpawnReply:
+    async def _start(self, request: SpawnRequest, model: StoredModel) -> WorkerProcess:
         header = await self._read_header(model)
         backend, device = await self._check(request, model, header)
         spec = WorkerSpec(
@@ -104,7 +109,7 @@ class Workers:
             called_back = self._starting.pop(spec.worker_id)
         if called_back:
             self._register(worker)
-        return SpawnReply(spec.worker_id, launched.url, "loading")
+        return worker
 
     def register(self, callback: ReadyCallback) -> None:
         """Take a worker's ready callback. Raises NOT_FOUND for one that this hive did not start."""

@@ -17,6 +17,8 @@ from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import last_output
 from rbee.hive.workers.worker_state import Limits, Observation, Verdict, crashed_on_model, judge
+from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.cancellation import finish
 from rbee.runtime.log import correlation_id, uncorrelated
 
 # A busy machine may answer late; the worker is ended only after several misses.
@@ -50,6 +52,8 @@ class WorkerProcess:
         self._url = launched.url
         self._client = launched.client
         self._report = report
+        self._load_watchers: Broadcast[Event] = Broadcast()
+        self._last_loading: Loading | None = None
         self._health_interval_s = config.hive.health_interval_s
         self._grace_s = config.times.grace_s
         self._limits = Limits(
@@ -98,7 +102,35 @@ class WorkerProcess:
     def register(self) -> None:
         """The worker has called back: from now on its rows are reported."""
         self.registered = True
-        self._report(self.row())
+        self._report_row()
+
+    async def watch_load(self, tell: Callable[[Event], None]) -> None:
+        """Tell the row of a registered worker, each step of its load, and last the row of a loaded
+        worker, or how it ended. If the watcher leaves before the worker is registered, nobody
+        knows of it, and it ends."""
+        over = asyncio.Event()
+
+        def hear(event: Event) -> None:
+            if not over.is_set():
+                tell(event)
+            if isinstance(event, WorkerGone) or (
+                isinstance(event, WorkerRow) and event.state != "loading"
+            ):
+                over.set()
+
+        with self._load_watchers.forward(hear):
+            if self.gone.done():
+                hear(self.gone.result())
+            elif self.registered:
+                hear(self.row())
+                if self._last_loading is not None:
+                    hear(self._last_loading)
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                if not self.registered:
+                    await finish(self.end("nobody waits for it any more"))
+                raise
 
     async def end(self, reason: str) -> int:
         """Ask it to end, wait for the grace period, then send TERM, then KILL; the exit code."""
@@ -130,12 +162,18 @@ class WorkerProcess:
             if event.state == "idle" and self._status.state != "idle":
                 self._active_at = time.monotonic()
                 self._last_activity = time.time()
-            changed = event != self._status
+            changed, was = event != self._status, self._status.state
             self._status = event
+            if was == "loading" != event.state:
+                self.registered = True  # it serves, even if its callback did not come through
+                self._load_watchers.send(Loading("ready"))
             if changed and self.registered:
-                self._report(self.row())
+                self._report_row()
         elif isinstance(event, Loading):
             self._progress_at = time.monotonic()
+            if event.stage != "ready":  # told with the state
+                self._last_loading = event
+                self._load_watchers.send(event)
         elif isinstance(event, Narration):
             known = event.correlation_id or self.spec.correlation_id
             self._report(msgspec.structs.replace(event, correlation_id=known))
@@ -152,7 +190,7 @@ class WorkerProcess:
                 # Reading a model can keep a machine busy: while loading, only a stall counts.
                 self._misses += self._status.state != "loading"
             if self.row().state != before:
-                self._report(self.row())
+                self._report_row()
 
     async def _enforce_limits(self) -> None:
         while True:
@@ -193,6 +231,12 @@ class WorkerProcess:
         await self._client.close()
         self.gone.set_result(gone)
         self._report(gone)
+        self._load_watchers.send(gone)
+
+    def _report_row(self) -> None:
+        row = self.row()
+        self._report(row)
+        self._load_watchers.send(row)
 
 
 def _exit_reason(code: int) -> str:

@@ -18,7 +18,7 @@ from rbee.contract.registry import InstallNode
 from rbee.queen.install.installation import install
 from rbee.queen.install.plan import Installation, folder_of
 from rbee.queen.nodes.nodes import Nodes
-from rbee.runtime.event_queue import Outlet, told
+from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 
 
@@ -33,12 +33,12 @@ class Installer:
     def start(self, asked: InstallNode) -> AsyncIterator[Event | None]:
         """Narrated step by step. A reader that leaves cancels it, and what was installed before
         stays in use."""
-        return told(lambda queue: self._install(asked, queue))
+        return run_as_stream(lambda events: self._install(asked, events))
 
-    async def _install(self, asked: InstallNode, queue: Outlet) -> None:
+    async def _install(self, asked: InstallNode, events: EventQueue) -> None:
         row = self._nodes.registry.find(asked.node_name)
         name = row.node_name
-        say = Narrator(queue.tell, name).say
+        say = Narrator(events.put_nowait, name).say
         wanted = Installation(
             node=name,
             folder=folder_of(self._config.remote.git_repo_dir, row.install_path),

@@ -1,4 +1,4 @@
-"""Which worker a person means who names one."""
+"""Which worker a person means by an id or the start of one."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from rbee.contract.errors import InvalidRequest, NotFound
 from rbee.contract.workers import NodeWorkerRow
 
 _PREFIX = "worker-"
-# Fewer characters, without `worker-`, are a slip of the finger.
+# Without the prefix, fewer characters are probably a typo.
 _LEAST = 4
 _LIST = "See which there are: rbee-keeper worker list"
 
 
 def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
-    """By the whole id, else by the beginning of one alone, with `worker-` or without; without, at
-    least four characters of it.
+    """The worker with this id, else the only one whose id starts like this. The prefix `worker-`
+    may be left out, if at least four characters of the rest are given.
 
-    Raises INVALID_REQUEST, with status 404 where there is none.
+    Raises INVALID_REQUEST, with status 404 if there is none.
     """
     for row in rows:
         if row.worker_id == name:

@@ -1,33 +1,34 @@
-"""How far somebody has read a node's log: taken up again, it has neither a gap nor a double."""
+"""How far a reader has got in a node's log, so that a broken stream resumes without gaps or
+duplicates."""
 
 from __future__ import annotations
 
 from rbee.contract.logs import LogLine
 
 
-class LogPlace:
-    """Asked of every line in the order in which they come. After a break everything comes again, as
-    far as there is a log of it: `begin_again`, and what was there before is no news."""
+class LogPosition:
+    """Judges every line in the order in which they come. After a break the log comes again from
+    its start: call `restart`, and lines that have been read are not new."""
 
     def __init__(self) -> None:
-        # Of each source the time of its last line, and how many lines of that time there were.
+        # By source: the time of its last line, and how many lines had that time.
         self._last: dict[str, tuple[float, int]] = {}
-        # None until it comes again.
+        # The lines to skip after a restart; None before one.
         self._to_skip: dict[str, tuple[float, int]] | None = None
         self._floor: float | None = None
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything has come yet."""
+        """Whether any line has come yet."""
         return self._floor is not None
 
-    def begin_again(self) -> None:
-        """The next lines are those of the past once more."""
+    def restart(self) -> None:
+        """The next lines come from the start of the log again."""
         if self.has_begun:
             self._to_skip = dict(self._last)
 
-    def is_news(self, line: LogLine) -> bool:
-        """Whether this line has not been here before."""
+    def is_new(self, line: LogLine) -> bool:
+        """Whether this line has not been read before."""
         at = line.at
         if at is None:
             return True

@@ -19,7 +19,7 @@ from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.event_queue import Outlet, told
+from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
@@ -112,11 +112,11 @@ class Nodes:
 
     def start_hive(self, node: str) -> AsyncIterator[Event | None]:
         """Find the node's hive or start it. A reader that leaves cancels it."""
-        return told(lambda queue: _start(self.hive(node), queue))
+        return run_as_stream(lambda events: _start(self.hive(node), events))
 
     def stop_hive(self, node: str) -> AsyncIterator[Event | None]:
         """Shut the node's hive down, whoever started it."""
-        return told(lambda queue: _stop(self.hive(node), queue))
+        return run_as_stream(lambda events: _stop(self.hive(node), events))
 
     async def statuses(self, node: str | None) -> HiveStatuses:
         """Of one hive, or of all at the same time. Raises NODE_NOT_FOUND."""
@@ -157,14 +157,14 @@ def host_of(row: NodeRow, config: Config) -> Host:
     return UrlHost(row, config) if row.ssh_host is None else SshHost(row, config)
 
 
-async def _start(hive: Hive, queue: Outlet) -> None:
-    narrator = Narrator(queue.tell, hive.node)
+async def _start(hive: Hive, events: EventQueue) -> None:
+    narrator = Narrator(events.put_nowait, hive.node)
     await hive.ensure_running(narrator)
     narrator.say(_QUEEN, "🐝", f"rbee-hive runs on {hive.node}: {hive.http.url}")
 
 
-async def _stop(hive: Hive, queue: Outlet) -> None:
-    narrator = Narrator(queue.tell, hive.node)
+async def _stop(hive: Hive, events: EventQueue) -> None:
+    narrator = Narrator(events.put_nowait, hive.node)
     stopped = await hive.stop(narrator)
     outcome = f"the hive on {hive.node} has ended" if stopped else f"no hive runs on {hive.node}"
     narrator.say(_QUEEN, "🛑", outcome)

@@ -1,10 +1,9 @@
-"""A worker of a node from its model's name to its model in memory: phases 2 to 7."""
+"""A worker of a node, from its model's name to its model in memory: phases 2 to 7."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -16,175 +15,164 @@ from rbee.contract.errors import (
     PortBlocked,
     RbeeError,
     StreamTruncated,
+    WorkerCrashed,
 )
-from rbee.contract.events import Event, Loading, Narration
+from rbee.contract.events import Event, Loading
 from rbee.contract.models import DownloadRequest
 from rbee.contract.registry import LOCAL
-from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.contract.workers import SpawnRequest, WorkerGone, WorkerRow
+from rbee.queen.nodes import hive_requests
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.provision import provide
-from rbee.queen.tasks.relay import crashed
-from rbee.runtime.cancellation import stop
 from rbee.runtime.client import address
-from rbee.runtime.event_queue import Outlet
-from rbee.runtime.log import correlation_id
+from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
-_HEARD_WITHIN_S = 3.0
-_SPAWNED_WITHIN_S = 120.0
 
 
-class Startup:
-    """Each phase tells what goes on, and is done inside of `heard`. `wanted.model` becomes the name
-    under which the node has it, `spawned` is the worker's id once it has one."""
+class WorkerStart:
+    """Each phase narrates itself into `events`. `wanted.model` becomes the name under which the
+    node has the model; `worker_id` is set as soon as there is a worker."""
 
-    def __init__(
-        self, wanted: SpawnRequest, hive: Hive, outlet: Outlet, max_tokens: int | None = None
-    ) -> None:
-        """`max_tokens`: of the answer that waits for the worker, if one does."""
+    def __init__(self, wanted: SpawnRequest, hive: Hive, events: EventQueue) -> None:
         self.wanted = wanted
-        self.spawned: str | None = None
+        self.worker_id: str | None = None
         self._hive = hive
-        self._outlet = outlet
-        self._max_tokens = max_tokens
-        self._say = Narrator(outlet.tell, hive.node).say
-        self._rows: dict[str, WorkerRow] = {}
-        self._heard = asyncio.Event()
+        self._events = events
+        self._say = Narrator(events.put_nowait, hive.node).say
+        self._last = Loading("loading_to_vram", 0, 0, 0.0)
 
-    def call_it(self, model: str) -> None:
-        """The model has another name there."""
-        self.wanted = msgspec.structs.replace(self.wanted, model=model)
-
-    @contextlib.asynccontextmanager
-    async def heard(self) -> AsyncIterator[None]:
-        """What the hive tells of this is passed on."""
-        with self._hive.events.listen() as coming:
-            relay = asyncio.create_task(self._relay(coming))
-            try:
-                yield
-            finally:
-                await stop(relay)
-
-    async def provide(self) -> None:
-        """Phases 2 and 3, told by the hive where the hive does them."""
-        hive, wanted = self._hive.http, self.wanted
+    async def provide_model(self) -> None:
+        """Phases 2 and 3."""
         version = await self._hive.check_version()
-        self._say(_QUEEN, "🩺", f"pool preflight: rbee-hive {version} is alive at {hive.url}")
-        # As it shall run, so that what can't fit is not fetched.
+        alive = f"rbee-hive {version} is alive at {self._hive.http.url}"
+        self._say(_QUEEN, "🩺", f"pool preflight: {alive}")
+        # As it shall run, so that a model that can't fit is not fetched.
         request = DownloadRequest(
-            wanted.model,
+            self.wanted.model,
             to_run=True,
-            backend=wanted.backend,
-            device=wanted.device,
-            force=wanted.force,
+            backend=self.wanted.backend,
+            device=self.wanted.device,
+            force=self.wanted.force,
         )
         try:
-            provided = await provide(hive, request, self._outlet.tell, self._say)
+            reply = await hive_requests.fetch_model(self._hive, request, self._events)
         except RbeeError as error:
-            raise await self._told_before(error) from None
-        self.call_it(provided.reference)
+            raise self._named(error) from None
+        self.wanted = msgspec.structs.replace(self.wanted, model=reply.reference)
 
-    async def spawn(self) -> WorkerRow:
-        """Phases 4 to 6: a worker that listens."""
-        hive = self._hive.http
+    async def spawn(self) -> AsyncGenerator[WorkerRow, None]:
+        """Phases 4 to 7: the worker's row when it listens, and again when it is loaded."""
+        answer = hive_requests.ask(self._hive, ep.HIVE_SPAWN, self.wanted, self._events)
         try:
-            spawned = await hive.call(ep.HIVE_SPAWN, self.wanted, within_s=_SPAWNED_WITHIN_S)
+            async with contextlib.aclosing(answer):
+                async for event in answer:
+                    if not isinstance(event, WorkerRow):
+                        self._hear(event)
+                        continue
+                    listens, self.worker_id = self.worker_id is None, event.id
+                    yield event
+                    if listens:
+                        self._say_waiting(event)
+                        await self._check_connection(event)
+        except StreamTruncated:
+            raise await self._why_gone(str(self.worker_id)) from None
         except RbeeError as error:
-            raise await self._told_before(error) from None
-        self.spawned = spawned.worker_id
-        row = await self._hear_of(spawned.worker_id, loaded=False)
-        if row is None:
-            # It listens, or the hive would not have said so, but has not called back.
-            rows = await self._hive.workers()
-            row = next((found for found in rows if found.id == spawned.worker_id), None)
-        if row is None:
-            nothing = Loading("loading_to_vram", 0, 0)
-            raise await self._why_gone(spawned.worker_id, nothing)
-        return row
-
-    async def load(self, worker: WorkerRow) -> WorkerRow:
-        """Phase 7, and the hive's word of it."""
-        await self.wait_until_loaded(worker)
-        return await self._hear_of(worker.id, loaded=True) or worker
+            raise self._named(error) from None
 
     async def wait_until_loaded(self, worker: WorkerRow) -> None:
-        """Phase 7."""
-        self._say(_QUEEN, "⏳", f"worker health: waiting until {worker.id} is ready")
-        last = Loading("loading_to_vram", 0, 0, 0.0)
+        """Phase 7 of a worker that another request starts."""
+        self._say_waiting(worker)
         try:
             async with (
                 await self._hive.client_for(worker.url) as client,
                 client.stream(ep.WORKER_LOADING) as events,
             ):
                 async for event in events:
-                    if isinstance(event, Loading):
-                        last = event if event.stage == "loading_to_vram" else last
-                        self._outlet.tell(event)
+                    self._hear(event)
         except (StreamTruncated, ConnectionTimeout) as error:
             if isinstance(error, ConnectionTimeout):
                 await check_port(self._hive, worker)
-            raise await self._why_gone(worker.id, last) from None
+            raise await self._why_gone(worker.id) from None
         except RbeeError as error:
             raise self._named(error) from None
+
+    async def _check_connection(self, worker: WorkerRow) -> None:
+        """Raises PORT_BLOCKED now, and not after a load that may take minutes."""
+        if self._hive.node == LOCAL:
+            return
+        try:
+            async with (
+                await self._hive.client_for(worker.url) as client,
+                client.stream(ep.WORKER_LOADING),
+            ):
+                pass
+        except ConnectionTimeout:
+            await check_port(self._hive, worker)
+        except RbeeError:
+            pass  # its hive says what is wrong
+
+    def _say_waiting(self, worker: WorkerRow) -> None:
+        self._say(_QUEEN, "⏳", f"worker health: waiting until {worker.id} is ready")
+
+    def _hear(self, event: Event) -> None:
+        """Pass on the load. Raises the error of a worker that ended."""
+        if isinstance(event, Loading):
+            self._last = event if event.stage == "loading_to_vram" else self._last
+            self._events.put_nowait(event)
+        elif isinstance(event, WorkerGone):
+            raise self._ended(event.worker_id, event)
 
     def _named(self, error: RbeeError) -> RbeeError:
         return with_node_name(error, self._hive.node, self.wanted.model)
 
-    async def _told_before(self, error: RbeeError) -> RbeeError:
-        """The hive's refusal, once what it told before is here: that comes by another connection,
-        and not after the answer to a later question."""
-        with contextlib.suppress(RbeeError):
-            await self._hive.http.call(ep.HIVE_HEALTH, within_s=_HEARD_WITHIN_S)
-        return self._named(error)
+    async def _why_gone(self, worker_id: str) -> RbeeError:
+        return self._ended(worker_id, await self._hive.worker_exit(worker_id))
 
-    async def _relay(self, coming: AsyncIterator[Event]) -> None:
-        """Pass on what the hive tells of this request, and keep what it says of its workers."""
-        async for event in coming:
-            if isinstance(event, Narration) and event.correlation_id == correlation_id.get():
-                self._outlet.tell(msgspec.structs.replace(event, node=self._hive.node))
-            elif isinstance(event, WorkerRow):
-                self._rows[event.id] = event
-                self._heard.set()
-
-    async def _hear_of(self, worker_id: str, loaded: bool) -> WorkerRow | None:
-        """Wait until the hive has told of the worker: what it told before has then been relayed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HEARD_WITHIN_S):
-                while True:
-                    row = self._rows.get(worker_id)
-                    if row is not None and not (loaded and row.state == "loading"):
-                        break
-                    self._heard.clear()
-                    await self._heard.wait()
-        return self._rows.get(worker_id)
-
-    async def _why_gone(self, worker_id: str, last: Loading) -> RbeeError:
-        gone = await self._hive.worker_exit(worker_id)
+    def _ended(self, worker_id: str, gone: WorkerGone | None) -> RbeeError:
+        node = self._hive.node
         if gone is not None and gone.error is not None:
             return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
         if gone is not None and gone.stalled:
+            last = self._last
             reached = f"stuck at {last.layers_loaded} of {last.layers_total} layers"
             return LoadingTimeout(
-                f"The worker on {self._hive.node} was given up, in the state loading, {reached}: "
+                f"The worker on {node} was given up, in the state loading, {reached}: "
                 f"{gone.reason}.",
-                node=self._hive.node,
+                node=node,
                 state="loading",
                 layers_loaded=last.layers_loaded,
                 layers_total=last.layers_total,
             )
-        error = crashed(gone, worker_id, self._hive.node, 0, self._max_tokens or 0)
-        if self._max_tokens is None:
-            why = gone.reason if gone else "its connection broke"
-            node = self._hive.node
-            error.message = f"The worker {worker_id} on {node} ended before it was ready: {why}."
-        return error
+        return crashed(worker_id, node, "before it was ready", "its connection broke", gone)
+
+
+def crashed(
+    worker_id: str,
+    node: str,
+    when: str,
+    why: str,
+    gone: WorkerGone | None,
+    *,
+    tokens: int = 0,
+    max_tokens: int = 0,
+) -> WorkerCrashed:
+    """The error for a worker that ended. `gone` is what its hive said of that; without it, `why` is
+    the reason."""
+    return WorkerCrashed(
+        f"The worker {worker_id} on {node} ended {when}: {gone.reason if gone else why}.",
+        worker_id=worker_id,
+        node=node,
+        tokens=tokens,
+        max_tokens=max_tokens,
+        log_tail=gone.log_tail if gone else [],
+    )
 
 
 async def check_port(hive: Hive, worker: WorkerRow) -> None:
-    """Raises PORT_BLOCKED for a worker of another machine that does not answer here, while its hive
-    has it."""
+    """Raises PORT_BLOCKED for a worker of another machine that did not answer here, if its hive
+    still has it."""
     if hive.node == LOCAL:
         return
     rows = []

@@ -1,8 +1,9 @@
-"""What people do with workers themselves: start one, ask how they are, end one."""
+"""What people do with workers: start one, check them, end one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 
@@ -27,19 +28,19 @@ from rbee.contract.workers import (
 from rbee.queen.nodes.find_worker import find_worker
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.nodes.worker_start import Startup
+from rbee.queen.nodes.worker_start import WorkerStart
 from rbee.runtime.cancellation import finish
-from rbee.runtime.event_queue import Outlet, told
+from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
 _ANSWER_WITHIN_S = 5.0
-# What a hive needs beside the grace: asking, and KILL after TERM.
+# On top of the grace: the hive asks first, and sends KILL after TERM.
 _BESIDE_GRACE_S = 10.0
 
 
 class NodeWorkers:
-    """Of all nodes."""
+    """The workers of all nodes."""
 
     def __init__(self, config: Config, nodes: Nodes) -> None:
         self._aliases: Mapping[str, str] = config.models.aliases
@@ -47,18 +48,18 @@ class NodeWorkers:
         self._nodes = nodes
 
     def start(self, asked: StartWorker) -> AsyncIterator[Event | None]:
-        """Start a worker, also beside one that has the model already. A reader that leaves ends
-        the try, and the worker. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before the first
-        event."""
+        """Start a worker, even beside one that has the model already. If the reader leaves, the
+        start is given up and its worker ends. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before
+        the first event."""
         hive = self._nodes.hive(asked.node)
         model = str(model_ref.parse(asked.model, self._aliases))
         fields = {name: getattr(asked, name) for name in SpawnRequest.__struct_fields__}
         wanted = SpawnRequest(**{**fields, "model": model})
-        return told(partial(_start, hive, wanted))
+        return run_as_stream(partial(_start, hive, wanted))
 
     async def health(self, node: str | None) -> WorkerChecks:
-        """Every worker of the node, or of all nodes, as it answers now. Raises NODE_NOT_FOUND, and
-        for a node that was named why its hive can't be asked."""
+        """Ask every worker of the node, or of all nodes, now. Raises NODE_NOT_FOUND and, for a
+        named node, the reason why its hive can't be asked."""
         if node is not None:
             hive = self._nodes.hive(node)
             await self._nodes.find_running(hive)
@@ -70,11 +71,11 @@ class NodeWorkers:
         for each in found:
             if isinstance(each, BaseException) and not isinstance(each, RbeeError):
                 raise each
-        # A hive that does not answer hides nobody else's workers.
+        # A hive that does not answer must not hide the workers of others.
         return WorkerChecks([row for each in found if isinstance(each, list) for row in each])
 
     async def shutdown(self, name: str) -> Ack:
-        """End one worker in order, wherever it is; the beginning of its id will do. Raises
+        """Shut one worker down in order, wherever it is; the start of its id is enough. Raises
         INVALID_REQUEST."""
         row = find_worker(await self._nodes.workers(), name)
         hive = self._nodes.hive(row.node)
@@ -83,25 +84,21 @@ class NodeWorkers:
         return Ack(f"{row.worker_id} on {row.node} has ended.")
 
 
-async def _start(hive: Hive, wanted: SpawnRequest, outlet: Outlet) -> None:
-    narrator = Narrator(outlet.tell, hive.node)
+async def _start(hive: Hive, wanted: SpawnRequest, events: EventQueue) -> None:
+    narrator = Narrator(events.put_nowait, hive.node)
     await hive.ensure_running(narrator)
     narrator.say(_QUEEN, "⏭️", "skipped: worker registry, since another worker is wanted")
-    startup = Startup(wanted, hive, outlet)
+    start = WorkerStart(wanted, hive, events)
     try:
-        async with startup.heard():
-            await startup.provide()
-            worker = await startup.load(await startup.spawn())
+        await start.provide_model()
+        async with contextlib.aclosing(start.spawn()) as rows:
+            *_, worker = [row async for row in rows]
     except BaseException:
-        if startup.spawned is not None:  # nobody wants it any more
-            name = WorkerName(startup.spawned)
-            await finish(_end(hive, name))
+        if start.worker_id is not None:  # nobody wants it any more
+            name = WorkerName(start.worker_id)
+            await finish(hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=5))
         raise
-    outlet.tell(NodeWorkerRow.of(hive.node, worker))
-
-
-async def _end(hive: Hive, name: WorkerName) -> None:
-    await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=_ANSWER_WITHIN_S)
+    events.put_nowait(NodeWorkerRow.of(hive.node, worker))
 
 
 async def _checks(hive: Hive) -> list[WorkerCheck]:
@@ -111,10 +108,10 @@ async def _checks(hive: Hive) -> list[WorkerCheck]:
 
 
 async def _ask(hive: Hive, row: WorkerRow) -> WorkerHealth | None:
-    """None where it does not answer in time."""
+    """None if it does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_WITHIN_S), await hive.client_for(row.url) as client:
-            return await client.call(ep.WORKER_HEALTH, within_s=_ANSWER_WITHIN_S)
+            return await client.call(ep.WORKER_HEALTH)
     except (RbeeError, TimeoutError):
         return None
 

@@ -1,116 +1,105 @@
-"""One task's course through its eight phases, from the registry to the last token."""
+"""A task's attempt on one node: its eight phases, from the registry to the last token."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, ShuttingDown
-from rbee.contract.model_ref import ModelRef
+from rbee.contract.errors import ConnectionTimeout, ShuttingDown, WorkerCrashed
 from rbee.contract.models import ModelName
-from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import SpawnRequest, WorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.worker_start import Startup, check_port
-from rbee.queen.tasks.placement import match
-from rbee.queen.tasks.queue import Queue
-from rbee.queen.tasks.relay import Inference, crashed
-from rbee.runtime.event_queue import Outlet
+from rbee.queen.nodes.worker_start import WorkerStart, check_port
+from rbee.queen.tasks.placement import match_worker
+from rbee.queen.tasks.relay import broken_off, relay_answer
+from rbee.queen.tasks.task import Task
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 
-_QUEEN = "queen-rbee"
-_TRIES = 3
+_TURNS = 3
 _FIRST_PAUSE_S = 0.2
 
 
-class Course:
-    """Runs once, as a task that can be canceled at any point."""
+class Attempt:
+    """Runs once, in an asyncio task that may be canceled at any point."""
 
-    def __init__(
-        self,
-        request_id: str,
-        request: TaskRequest,
-        model: ModelRef,
-        hive: Hive,
-        queue: Queue,
-        outlet: Outlet,
-    ) -> None:
-        self.outlet = outlet
-        self._request_id = request_id
-        self._request = request
-        self._of_repository = model.scheme == "hf"
+    def __init__(self, task: Task, hive: Hive) -> None:
+        self._task = task
         self._hive = hive
-        self._queue = queue
-        self._narrator = Narrator(self.outlet.tell, hive.node)
-        self._say = self._narrator.say
-        wanted = SpawnRequest(str(model), request.backend, request.device, force=request.force)
-        self._startup = Startup(wanted, hive, outlet, request.max_tokens)
+        self._model = str(task.model)
         self._left: set[str] = set()
 
     async def run(self) -> None:
-        """All phases. A worker that goes before its first token is not the end: another is found
-        or started, up to three times in all."""
-        for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TRIES), start=1):
+        """All phases. If the worker ends before its first token, another is found or started, up
+        to three times in all."""
+        task, hive = self._task, self._hive
+        for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TURNS), start=1):
             await asyncio.sleep(pause)
-            await self._hive.ensure_running(self._narrator)
+            await hive.ensure_running(Narrator(task.tell, hive.node))
             try:
                 worker = await self._worker()
             except ConnectionTimeout as error:
-                if turn == _TRIES:
+                if turn == _TURNS:
                     error.details["attempts"] = turn
                     raise
-                await self._hive.suspect()
+                await hive.suspect()
                 continue
-            inference = Inference(
-                self._request_id, self._request, worker, self._hive, self._queue, self.outlet
-            )
-            self._say(_QUEEN, "💬", f"inference: {self._model} answers on {self._hive.node}")
+            except WorkerCrashed as error:
+                error.details["max_tokens"] = task.request.max_tokens
+                raise
+            self._say("💬", f"inference: {self._model} answers on {hive.node}")
             try:
-                await inference.run()
+                await relay_answer(task, hive, worker)
                 return
             except (ConnectionTimeout, ShuttingDown) as error:
                 if isinstance(error, ConnectionTimeout):
-                    await check_port(self._hive, worker)
-                if turn == _TRIES or inference.tokens:
-                    node, wanted = self._hive.node, self._request.max_tokens
-                    why = error.message.rstrip(".")
-                    raise crashed(None, worker.id, node, inference.tokens, wanted, why) from None
+                    await check_port(hive, worker)
+                if turn == _TURNS or task.tokens:
+                    raise broken_off(task, hive, worker, error.message.rstrip(".")) from None
                 self._left.add(worker.id)
-                self._say(_QUEEN, "🔁", f"{worker.id} has just gone: looking again")
+                self._say("🔁", f"{worker.id} has just gone: looking again")
 
     async def _worker(self) -> WorkerRow:
         """Phases 1 to 7: a worker that is loaded, found or started."""
-        async with self._startup.heard():
-            worker = await self._find()
-            if worker is None:
-                # A download may take hours: it holds up nobody else.
-                await self._startup.provide()
-                return await self._startup.load(await self._place())
-            if worker.state == "loading":
-                await self._startup.wait_until_loaded(worker)
+        found = await self._find()
+        if found is not None:
+            return await self._loaded(found)
+        start = self._worker_start()
+        # A download may take hours: it holds up nobody else.
+        await start.provide_model()
+        self._model = start.wanted.model
+        if self._hive.worker_start_lock.locked():
+            self._say("⏱️", "waiting for a worker that another request starts")
+        async with contextlib.aclosing(start.spawn()) as rows:
+            # One request of a node after the other: two that want the same model get one worker.
+            async with self._hive.worker_start_lock:
+                found = await self._match()
+                if found is None:
+                    worker = await anext(rows)
+            if found is not None:
+                return await self._loaded(found)
+            async for loaded in rows:
+                worker = loaded
             return worker
 
-    @property
-    def _model(self) -> str:
-        return self._startup.wanted.model
+    def _worker_start(self) -> WorkerStart:
+        request = self._task.request
+        wanted = SpawnRequest(self._model, request.backend, request.device, force=request.force)
+        return WorkerStart(wanted, self._hive, self._task.events)
 
-    async def _match(self) -> WorkerRow | None:
-        rows = [row for row in await self._hive.workers() if row.id not in self._left]
-        if self._of_repository and rows:
-            # Workers have the name of the file; a repository or a quantization means one.
-            known = await self._hive.http.call(ep.HIVE_RESOLVE, ModelName(self._model))
-            self._startup.call_it(known.reference or self._model)
-        return match(rows, self._model, self._request.backend, self._request.device)
+    async def _loaded(self, worker: WorkerRow) -> WorkerRow:
+        if worker.state == "loading":
+            await self._worker_start().wait_until_loaded(worker)
+        return worker
 
     async def _find(self) -> WorkerRow | None:
         """Phase 1."""
         worker = await self._match()
         if worker is None:
-            told = f"no worker on {self._hive.node} holds {self._model}"
-            self._say(_QUEEN, "🔎", f"worker registry: {told}")
+            self._say("🔎", f"worker registry: no worker on {self._hive.node} holds {self._model}")
             return None
-        self._say(_QUEEN, "🔎", f"worker registry: {worker.id} holds {self._model}, {worker.state}")
+        self._say("🔎", f"worker registry: {worker.id} holds {self._model}, {worker.state}")
         skipped = [
             "pool preflight",
             "model provisioning",
@@ -119,13 +108,18 @@ class Course:
             "registration",
             *(["worker health"] if worker.state != "loading" else []),
         ]
-        self._say(_QUEEN, "⏭️", f"skipped: {', '.join(skipped)}")
+        self._say("⏭️", f"skipped: {', '.join(skipped)}")
         return worker
 
-    async def _place(self) -> WorkerRow:
-        """Phases 4 to 6, one request of a node after the other: two that want the same model get
-        one worker."""
-        if self._hive.worker_start_lock.locked():
-            self._say(_QUEEN, "⏱️", "waiting for a worker that another request starts")
-        async with self._hive.worker_start_lock:
-            return await self._match() or await self._startup.spawn()
+    async def _match(self) -> WorkerRow | None:
+        rows = [row for row in await self._hive.workers() if row.id not in self._left]
+        if self._task.model.scheme == "hf" and rows:
+            # Workers have the name of the file; a repository or a quantization means one.
+            known = await self._hive.http.call(ep.HIVE_RESOLVE, ModelName(self._model))
+            self._model = known.reference or self._model
+        return match_worker(
+            rows, self._model, self._task.request.backend, self._task.request.device
+        )
+
+    def _say(self, emoji: str, text: str) -> None:
+        self._task.narrate(emoji, text, self._hive.node)

@@ -1,4 +1,4 @@
-"""Where a task goes that names no node: what each says of itself, and the order that follows."""
+"""Which node gets a task that names none: every hive that runs is asked, then they are ranked."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.models import ModelName
 from rbee.contract.registry import LOCAL
-from rbee.contract.tasks import TaskRequest
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.tasks.ranking import Candidate, Verdict, rank
+from rbee.queen.tasks.placement import Candidate, Verdict, rank_nodes
+from rbee.queen.tasks.task import Task
 
-_ASK_WITHIN_S = 2.0
-_LOOK_WITHIN_S = 1.0
+_DISCOVER_WITHIN_S = 1.0
 
 
-async def choose(nodes: Nodes, request: TaskRequest, model: ModelRef) -> list[Verdict]:
+async def choose_node(nodes: Nodes, task: Task, ask_within_s: float = 2.0) -> list[Verdict]:
     """The nodes in the order in which they are to be tried, with reasons; those that can't last.
 
-    Only hives that run are asked, and none for longer than two seconds.
+    Only hives that run are asked, and none for longer than `ask_within_s` seconds.
     """
-    await nodes.discover(_LOOK_WITHIN_S, wait_for_unreachable=False)
-    candidates = await asyncio.gather(*(_known(nodes, hive, model) for hive in nodes.hives()))
-    return rank(candidates, str(model), request.backend, request.device)
+    await nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)
+    known = (_known(nodes, hive, task.model, ask_within_s) for hive in nodes.hives())
+    candidates = await asyncio.gather(*known)
+    return rank_nodes(candidates, str(task.model), task.request.backend, task.request.device)
 
 
-async def _known(nodes: Nodes, hive: Hive, model: ModelRef) -> Candidate:
+async def _known(nodes: Nodes, hive: Hive, model: ModelRef, ask_within_s: float) -> Candidate:
     away, backends = None, None
     if hive.node != LOCAL:
         row = nodes.registry.find(hive.node)
@@ -38,7 +38,7 @@ async def _known(nodes: Nodes, hive: Hive, model: ModelRef) -> Candidate:
             away = row.last_error or "unreachable"
     if hive.is_running:
         with contextlib.suppress(RbeeError, TimeoutError):
-            async with asyncio.timeout(_ASK_WITHIN_S):
+            async with asyncio.timeout(ask_within_s):
                 return await _asked(hive, model)
     return Candidate(node=hive.node, is_up=False, away=away, backends=backends)
 

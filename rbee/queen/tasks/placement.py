@@ -1,19 +1,136 @@
-"""Which worker answers: decided from what the hive's registry says."""
+"""Which nodes may answer and in which order they are tried, and which worker of a node answers:
+decided from what is known of them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Literal
 
+import msgspec
+
+from rbee.contract.registry import LOCAL
 from rbee.contract.workers import WorkerRow
 
+_MB = 1_000_000
+# A worker that holds the model, the nearer to answering the better.
+_MATCHES = ("idle", "free", "full", None)
 # The nearer to answering, the better.
 _ORDER = {"idle": 0, "busy": 1, "loading": 2}
 
 
-def match(
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a node. `away` says why it does not answer. `lacks` is set if the model is a
+    file that the node does not have and can't fetch. `backends` is None if nobody asked it yet.
+    `free_bytes` has the most that one device of each backend has free; `required_bytes` is what the
+    model needs, if known."""
+
+    node: str
+    is_up: bool
+    away: str | None = None
+    lacks: bool = False
+    backends: Sequence[str] | None = None
+    workers: Collection[WorkerRow] = ()
+    model_ref: str | None = None
+    free_bytes: dict[str, int] = {}
+    required_bytes: int | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Whether a node can be tried. `reasons` are for a person."""
+
+    node: str
+    can: bool
+    reasons: list[str]
+
+
+def rank_nodes(
+    candidates: Collection[Candidate], model_ref: str, backend: str | None, device: int | None
+) -> list[Verdict]:
+    """Every node with its reasons, in the order in which they are tried, those that can't last.
+
+    A node with a worker that holds the model comes first, then one that has the file, then one
+    whose hive runs, then this machine, then the one with the most free memory.
+    """
+    judged = [_judge(candidate, model_ref, backend, device) for candidate in candidates]
+    return [verdict for _, verdict in sorted(judged, key=lambda pair: pair[0])]
+
+
+_Key = tuple[bool, int, bool, bool, bool, bool, int, str]
+
+
+def _judge(
+    node: Candidate, model_ref: str, backend: str | None, device: int | None
+) -> tuple[_Key, Verdict]:
+    held = _held(node, model_ref, backend, device)
+    against = _against(node, backend, held)
+    free = _free(node, backend)
+    unsure = node.backends is None and backend not in (None, "cpu")
+    reasons = against or _reasons(node, held, free, unsure)
+    key = (
+        bool(against),
+        _MATCHES.index(held),
+        node.model_ref is None,
+        unsure,
+        not node.is_up,
+        node.node != LOCAL,
+        -free,
+        node.node,
+    )
+    return key, Verdict(node.node, not against, reasons)
+
+
+def _held(
+    node: Candidate, model_ref: str, backend: str | None, device: int | None
+) -> Literal["idle", "free", "full"] | None:
+    worker = match_worker(node.workers, node.model_ref or model_ref, backend, device)
+    if worker is None:
+        return None
+    if worker.state == "idle":
+        return "idle"
+    return "full" if worker.state == "busy" and worker.slots_available == 0 else "free"
+
+
+def _against(node: Candidate, backend: str | None, held: str | None) -> list[str]:
+    """Why it can't, if it can't."""
+    if node.away is not None:
+        return [f"it did not answer: {node.away}"]
+    if node.lacks:
+        return ["the model is not there, and can't be fetched"]
+    if backend is not None and node.backends is not None and backend not in node.backends:
+        return [f"it has no {backend}, only {', '.join(node.backends)}"]
+    free = _free(node, backend)
+    if held is None and node.required_bytes and free and free < node.required_bytes:
+        return [f"{free // _MB} MB are free, the model needs {node.required_bytes // _MB} MB"]
+    return []
+
+
+def _reasons(node: Candidate, held: str | None, free: int, unsure: bool) -> list[str]:
+    worker = {
+        "idle": "an idle worker holds the model",
+        "free": "a worker with a free slot holds the model",
+        "full": "a busy worker holds the model",
+        None: "",
+    }[held]
+    reasons = [worker] if worker else []
+    if node.model_ref is not None and not worker:
+        reasons.append("the model is there")
+    reasons.append("its hive runs" if node.is_up else "its hive is to be started")
+    if unsure:
+        reasons.append("what it computes on is not known yet")
+    if free:
+        reasons.append(f"{free // _MB} MB are free")
+    return reasons
+
+
+def _free(node: Candidate, backend: str | None) -> int:
+    wanted = backend or (node.backends[0] if node.backends else "cpu")
+    return node.free_bytes.get(wanted, 0)
+
+
+def match_worker(
     workers: Collection[WorkerRow], model_ref: str, backend: str | None, device: int | None
 ) -> WorkerRow | None:
-    """The best worker that holds the model, on the backend and device if any were asked for.
+    """The best worker that holds the model, on the backend and device that were asked for, if any.
 
     An idle one comes first, then one with a free slot, then one that is busy or still loading;
     None where there is none. An unhealthy worker is never chosen.
@@ -26,9 +143,9 @@ def match(
         and backend in (None, worker.backend)
         and device in (None, worker.device)
     ]
-    return min(fitting, key=_rank, default=None)
+    return min(fitting, key=_worker_order, default=None)
 
 
-def _rank(worker: WorkerRow) -> tuple[bool, int, int, str]:
+def _worker_order(worker: WorkerRow) -> tuple[bool, int, int, str]:
     full = worker.state == "busy" and worker.slots_available == 0
     return (full, _ORDER[worker.state], -worker.slots_available, worker.id)

@@ -1,4 +1,4 @@
-"""Requests that wait for a free slot: first come, first served, by worker."""
+"""Tasks that wait for a free slot of a worker, first come, first served."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LOOK_AGAIN_S = 0.25
 
 
 class Ticket:
-    """A place in the line; it is left once a slot was got, or with the block of `Queue.join`."""
+    """A place in a line. It is given up when the task gets a slot, or when `Queue.join` is left."""
 
     def __init__(self, line: list[Ticket]) -> None:
         self._line = line
         self.moved = asyncio.Event()
 
     def leave(self) -> None:
-        """Step out of the line; leaving twice is leaving."""
+        """Step out of the line; a second time does nothing."""
         if self in self._line:
             self._line.remove(self)
             for other in self._line:
@@ -31,8 +31,8 @@ class Ticket:
         return Queued(self._line.index(self) + 1, len(self._line))
 
     async def turns(self) -> AsyncIterator[Queued]:
-        """The place at once and after each move; the first in line comes again every 250 ms, since
-        a slot may be freed by somebody else's request."""
+        """The place, now and after each move. The first in line gets its turn again every 250 ms,
+        because a request from elsewhere may have freed a slot."""
         while True:
             place = self.place
             yield place
@@ -45,7 +45,7 @@ class Ticket:
 
 
 class Queue:
-    """`limit` is how many may wait in all; 0 means that nobody waits here."""
+    """All lines, one for each full worker. At most `limit` tasks wait in all; with 0, none may."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -56,13 +56,13 @@ class Queue:
         return sum(len(line) for line in self._lines.values())
 
     def has_line(self, worker_id: str) -> bool:
-        """Whether anybody waits for this worker: then nobody may pass."""
+        """Whether tasks wait for this worker. A new one must not overtake them."""
         return bool(self._lines.get(worker_id))
 
     @contextmanager
     def join(self, worker_id: str, slots: int) -> Iterator[Ticket]:
-        """A place at the end of the line of a worker, all of whose `slots` are busy, until the
-        block is left. Raises QUEUE_FULL."""
+        """A place at the end of a worker's line, until the block is left. All of the worker's
+        `slots` are busy. Raises QUEUE_FULL."""
         if self.waiting >= self.limit:
             raise QueueFull(slots_total=slots, slots_busy=slots, waiting=self.waiting)
         line = self._lines.setdefault(worker_id, [])

@@ -138,7 +138,7 @@ async def test_with_a_choice_of_visible_devices_nvidia_smi_counts_others(
     assert machine.looked == 0
 
 
-async def test_who_takes_older_numbers_asks_nobody(machine: Machine) -> None:
+async def test_a_caller_that_accepts_older_numbers_asks_nobody(machine: Machine) -> None:
     machine.cards = FoundCards([cuda(0, 3), cuda(1, 4)])
     await machine.hardware.memory()
     machine.cards = FoundCards([cuda(0, 1), cuda(1, 1)])

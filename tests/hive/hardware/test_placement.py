@@ -8,10 +8,10 @@ from rbee.contract.errors import BackendUnavailable, ErrorBody, RbeeError, VramE
 from rbee.contract.nodes import DeviceMemory
 from rbee.hive.hardware.placement import (
     arithmetic,
-    check_memory,
     choose_backend,
     choose_device,
     label,
+    require_memory,
     required_bytes,
     same_cards,
 )
@@ -40,18 +40,18 @@ def test_the_cache_is_reported_where_it_counts() -> None:
 
 
 def test_a_model_that_just_fits_fits() -> None:
-    check_memory(1200 * MB, 1200 * MB, "localhost", "cpu:0")
+    require_memory(1200 * MB, 1200 * MB, "localhost", "cpu:0")
 
 
 def test_a_model_that_lacks_one_byte_does_not_fit() -> None:
     with pytest.raises(VramExhausted) as caught:
-        check_memory(1200 * MB + 1, 1200 * MB, "node-7", "cuda:1")
+        require_memory(1200 * MB + 1, 1200 * MB, "node-7", "cuda:1")
     assert (caught.value.details["node"], caught.value.details["device"]) == ("node-7", "cuda:1")
 
 
 def test_the_megabytes_that_are_reported_never_look_as_if_it_fitted() -> None:
     with pytest.raises(VramExhausted) as caught:
-        check_memory(1200 * MB + 1, 1200 * MB + 0, "n", "d")
+        require_memory(1200 * MB + 1, 1200 * MB + 0, "n", "d")
     assert caught.value.details["required"] > caught.value.details["available"]
     assert caught.value.details["required"] == 1201
     assert "1201 MB" in caught.value.message
@@ -59,7 +59,7 @@ def test_the_megabytes_that_are_reported_never_look_as_if_it_fitted() -> None:
 
 def test_a_model_that_would_fit_is_named() -> None:
     with pytest.raises(VramExhausted) as caught:
-        check_memory(2 * MB, MB, "node-7", "cpu", "hf:owner/repo/m-Q2_K.gguf")
+        require_memory(2 * MB, MB, "node-7", "cpu", "hf:owner/repo/m-Q2_K.gguf")
     assert "hf:owner/repo/m-Q2_K.gguf would fit" in caught.value.message
     assert "2 MB" in caught.value.message
     reported = {"node", "device", "required", "available", "fitting"}
@@ -69,7 +69,7 @@ def test_a_model_that_would_fit_is_named() -> None:
 
 def test_where_nothing_would_fit_nothing_is_named() -> None:
     with pytest.raises(VramExhausted) as caught:
-        check_memory(2 * MB, MB, "node-7", "cpu")
+        require_memory(2 * MB, MB, "node-7", "cpu")
     assert "would fit" not in caught.value.message
 
 

@@ -164,7 +164,7 @@ async def test_a_card_that_does_not_tell_its_memory_has_the_machines() -> None:
     assert await Made([unified]).check(5) == ("cuda", 0)
 
 
-async def test_who_computes_on_the_cpu_beside_a_card_is_reported_how_to_use_it() -> None:
+async def test_on_the_cpu_beside_a_card_the_narration_says_how_to_use_the_card() -> None:
     made = Made()
     made.hardware.has_nvidia_tool = True
     await made.check(1)

@@ -31,7 +31,7 @@ def test_an_error_of_the_contract_is_reported_with_its_next_step(
     assert (out, err) == ("", "Error [MODEL_NOT_FOUND]: There is none.\n→ Did you mean n?\n")
 
 
-def test_a_fault_of_ours_is_no_traceback_but_a_mark_that_the_log_has(
+def test_a_fault_of_ours_shows_no_traceback_but_a_correlation_id_of_the_log(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def work(config: Config, screen: Screen) -> int:

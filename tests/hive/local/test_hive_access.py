@@ -66,7 +66,7 @@ def test_without_a_pid_file_none_runs() -> None:
     assert running_hive() is None
 
 
-def test_a_pid_that_somebody_else_has_by_now_is_seen_through() -> None:
+def test_a_pid_that_another_program_has_by_now_is_not_a_hive() -> None:
     claim(os.getpid(), time.time() - 100_000)
     assert running_hive() is None
 

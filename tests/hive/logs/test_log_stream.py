@@ -1,4 +1,4 @@
-"""The logs of a node as one stream: in their order, of whoever is there."""
+"""The logs of a node as one stream, in the order of their times."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def test_what_was_there_before_is_of_the_past(home: Path) -> None:
     assert (before.past, after.past) == (True, False)
 
 
-async def test_no_log_is_no_line(home: Path) -> None:
+async def test_no_log_has_no_lines(home: Path) -> None:
     assert await all_of(10) == []
 
 
@@ -79,7 +79,7 @@ class Reader:
         return line and (line.source, line.line)
 
 
-async def test_who_follows_hears_what_is_written_and_who_comes(home: Path) -> None:
+async def test_a_follower_gets_new_lines_and_new_logs(home: Path) -> None:
     write("rbee-hive", at(1, "a"))
     reader = Reader(read(None, 10, True))
     assert await reader.next() == ("rbee-hive", at(1, "a"))

@@ -1,4 +1,4 @@
-"""A log as it is read: its end, what comes, and what was put aside meanwhile."""
+"""A log as it is read: its end, new lines, and files that were rotated meanwhile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Log:
         with self.path.open("a") as file:
             file.write("\n".join(lines) + end)
 
-    def put_aside(self) -> None:
+    def rotate(self) -> None:
         for number in (2, 1):
             if (older := rotated(self.path, number)).exists():
                 older.replace(rotated(self.path, number + 1))
@@ -46,7 +46,7 @@ def lines(found: list[tuple[float, str]]) -> list[str]:
 
 
 def drained(tail: LogTail) -> list[str]:
-    """All that there is to read now; a file that was put aside takes two looks more."""
+    """All that there is to read now; a rotated file takes two more looks."""
     found: list[str] = []
     empty = 0
     while empty < 4:
@@ -73,19 +73,19 @@ def test_none_are_none_and_what_comes_then_is_read(log: Log, tail: LogTail) -> N
     assert drained(tail) == ["after"]
 
 
-def test_files_that_were_put_aside_are_the_beginning(log: Log, tail: LogTail) -> None:
+def test_files_that_were_rotated_are_the_beginning(log: Log, tail: LogTail) -> None:
     for n in range(3):
         log.write(f"{n} a", f"{n} b")
-        log.put_aside()
+        log.rotate()
     log.write("3 a")
     assert lines(tail.last(4)) == ["1 b", "2 a", "2 b", "3 a"]
     assert lines(tail.last(100)) == ["0 a", "0 b", "1 a", "1 b", "2 a", "2 b", "3 a"]
     assert drained(tail) == []
 
 
-def test_a_long_file_and_what_was_put_aside_before_it(log: Log, tail: LogTail) -> None:
+def test_a_long_file_and_what_was_rotated_before_it(log: Log, tail: LogTail) -> None:
     log.write(*(f"old {n}" for n in range(500)))
-    log.put_aside()
+    log.rotate()
     log.write(*(f"new {n}" for n in range(1000)))
     assert lines(tail.last(100)) == [f"new {n}" for n in range(900, 1000)]
     assert lines(tail.last(1100)) == [
@@ -120,48 +120,48 @@ def test_a_line_without_an_end_is_cut(log: Log, tail: LogTail) -> None:
     assert sum(map(len, found)) >= 200_000 - LONGEST_LINE
 
 
-def test_no_line_is_lost_where_the_file_is_put_aside(log: Log, tail: LogTail) -> None:
+def test_no_line_is_lost_where_the_file_is_rotated(log: Log, tail: LogTail) -> None:
     log.write("one")
     assert lines(tail.last(10)) == ["one"]
     log.write("two")
-    log.put_aside()
+    log.rotate()
     log.write("three")
     assert drained(tail) == ["two", "three"]
 
 
-def test_its_writer_may_still_be_writing_to_the_file_that_was_put_aside(
+def test_its_writer_may_still_be_writing_to_the_file_that_was_rotated(
     log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
     with log.path.open("a") as late:
-        log.put_aside()
+        log.rotate()
         log.write("three")
         assert tail.more() == []
         late.write("two\n")
     assert drained(tail) == ["two", "three"]
 
 
-def test_no_line_is_lost_where_it_is_put_aside_again_before_anybody_looks(
+def test_no_line_is_lost_where_it_is_rotated_again_before_anybody_looks(
     log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
     for word in ("two", "three"):
         log.write(word)
-        log.put_aside()
+        log.rotate()
     log.write("four")
     assert drained(tail) == ["two", "three", "four"]
 
 
-def test_a_reader_who_was_away_for_too_long_goes_on_with_the_oldest_there_is(
+def test_a_reader_that_was_away_for_too_long_goes_on_with_the_oldest_file(
     log: Log, tail: LogTail
 ) -> None:
     log.write("one")
     tail.last(10)
     for word in ("two", "three", "four"):
         log.write(word)
-        log.put_aside()
+        log.rotate()
     rotated(log.path, 3).unlink()
     rotated(log.path, 2).unlink()
     log.write("five")
@@ -171,7 +171,7 @@ def test_a_reader_who_was_away_for_too_long_goes_on_with_the_oldest_there_is(
 def test_a_half_line_of_a_rotated_file_is_reported_at_its_end(log: Log, tail: LogTail) -> None:
     log.write("one", "half", end="")
     tail.last(10)
-    log.put_aside()
+    log.rotate()
     log.write("three")
     assert drained(tail) == ["half", "three"]
 

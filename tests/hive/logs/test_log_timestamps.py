@@ -52,7 +52,7 @@ def test_where_nothing_is_known_of_before_they_have_that_of_the_first_that_says_
     assert list(with_times(["one", "two", TEXT], None)) == [(AT, "one"), (AT, "two"), (AT, TEXT)]
 
 
-def test_a_log_without_any_time_is_there_all_the_same() -> None:
+def test_a_log_without_any_timestamp_is_still_read() -> None:
     assert list(with_times(["one", "two"], None)) == [(None, "one"), (None, "two")]
 
 

@@ -32,7 +32,7 @@ def test_how_far_it_is_is_reported_up_to_the_whole(tmp_path: Path) -> None:
     assert reported[-1] == len(DATA)
 
 
-def test_who_is_reported_may_end_it(tmp_path: Path) -> None:
+def test_the_report_callback_may_stop_it(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(DATA)
     reported: list[int] = []
 

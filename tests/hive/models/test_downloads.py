@@ -155,7 +155,7 @@ async def test_what_has_arrived_is_known_with_its_sum_before_anyone_hears_of_it(
 
 
 @pytest.mark.behaviour("B2.3")
-async def test_two_who_ask_for_one_model_share_one_download(made: Made) -> None:
+async def test_two_clients_that_want_one_model_share_one_download(made: Made) -> None:
     one = made.downloads.begin(MODEL, detach=False)
     other = made.downloads.begin(MODEL, detach=False)
     assert one is other
@@ -207,7 +207,7 @@ async def test_while_one_still_watches_it_goes_on(made: Made) -> None:
     assert (await staying)[-1].stage == "complete"
 
 
-async def test_who_has_just_asked_keeps_it_going(made: Made) -> None:
+async def test_a_client_that_has_just_asked_keeps_it_going(made: Made) -> None:
     one = made.downloads.begin(MODEL, detach=False)
     leaving = await half_there(one)
     other = made.downloads.begin(MODEL, detach=False)
@@ -237,7 +237,7 @@ async def test_detached_by_a_later_asker_it_goes_on_too(made: Made) -> None:
     assert len(made.arrived) == 1
 
 
-async def test_nobody_who_comes_within_the_time_ends_it(impatient: Made) -> None:
+async def test_it_ends_if_nobody_watches_in_time(impatient: Made) -> None:
     assert WATCHED_WITHIN_S == 10.0
     download = impatient.downloads.begin(MODEL, detach=False)
     await download.ended()
@@ -245,7 +245,7 @@ async def test_nobody_who_comes_within_the_time_ends_it(impatient: Made) -> None
         await heard(download)
 
 
-async def test_a_watcher_who_comes_in_time_may_watch_for_longer(impatient: Made) -> None:
+async def test_a_watcher_that_comes_in_time_may_watch_for_longer(impatient: Made) -> None:
     download = impatient.downloads.begin(MODEL, detach=False)
     watching = await half_there(download)
     await asyncio.sleep(0.03)

@@ -397,7 +397,7 @@ def test_stopped_it_begins_no_more(made: Made, hub: FakeHub) -> None:
     assert hub.starts == []
 
 
-def test_stopping_wakes_whoever_waits_for_a_byte(made: Made, hub: FakeHub) -> None:
+def test_stopping_wakes_a_thread_that_waits_for_a_byte(made: Made, hub: FakeHub) -> None:
     near, far = socket.socketpair()
 
     @contextlib.contextmanager

@@ -130,7 +130,7 @@ def test_models_come_in_the_order_of_their_paths(folder: Folder) -> None:
     assert list(seen(folder)) == ["hf:a/r/m.gguf", "hf:a/r/z.gguf", "hf:b/r/m.gguf"]
 
 
-def test_a_name_that_is_no_text_hides_no_other_model(folder: Folder) -> None:
+def test_a_name_that_is_not_text_hides_no_other_model(folder: Folder) -> None:
     path = put(folder, "owner/repo/m.gguf")
     Path(os.fsdecode(os.fsencode(path.parent) + b"/\xff.gguf")).touch()
     assert list(seen(folder)) == ["hf:owner/repo/m.gguf"]
@@ -151,7 +151,7 @@ def test_a_link_to_a_folder_is_followed(folder: Folder, tmp_path: Path) -> None:
     assert list(seen(folder)) == ["hf:owner/repo/m.gguf"]
 
 
-def test_a_link_to_nothing_is_no_model(folder: Folder) -> None:
+def test_a_link_to_nothing_is_not_a_model(folder: Folder) -> None:
     put(folder, "owner/repo/m.gguf")
     (folder.root / "owner/repo/gone.gguf").symlink_to(folder.root / "nowhere.gguf")
     assert list(seen(folder)) == ["hf:owner/repo/m.gguf"]
@@ -174,7 +174,7 @@ def test_links_that_go_round_are_followed_once(folder: Folder) -> None:
 @pytest.mark.parametrize(
     "name", ["m.gguf.part", "video.part", "m.gguf.12.part", f"m.txt.12-{SUM}.part"]
 )
-def test_a_partial_file_of_another_program_is_no_model(folder: Folder, name: str) -> None:
+def test_a_partial_file_of_another_program_is_not_a_model(folder: Folder, name: str) -> None:
     put(folder, f"owner/repo/{name}")
     assert folder.scan() == []
 

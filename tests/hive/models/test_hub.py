@@ -399,7 +399,7 @@ def test_aborting_a_stream_leaves_its_encryption_alone() -> None:
         assert far.recv(1) == b""
 
 
-def test_a_certificate_that_nobody_trusts_is_no_matter_of_trying_again(
+def test_an_untrusted_certificate_is_not_tried_again(
     hub: Hub, model: RemoteModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cause = ssl.SSLCertVerificationError(1, "certificate verify failed")

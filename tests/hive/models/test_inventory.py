@@ -279,7 +279,7 @@ async def test_no_way_leads_out_of_the_folder(made: Made, tmp_path: Path, way: s
     assert path.exists()
 
 
-async def test_a_detour_is_no_other_name_by_which_a_model_is_deleted(made: Made) -> None:
+async def test_a_path_with_a_detour_deletes_nothing(made: Made) -> None:
     path = await made.fetched()
     with pytest.raises(InvalidRequest):
         await made.inventory.deletable_path(

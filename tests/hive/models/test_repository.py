@@ -69,7 +69,7 @@ def test_a_split_model_that_lacks_a_part_is_none(missing: int) -> None:
     assert offered(*there, "m.gguf") == ["m.gguf"]
 
 
-def test_a_part_in_another_folder_is_no_part() -> None:
+def test_a_part_in_another_folder_is_not_a_part() -> None:
     assert offered(SPLIT[0], SPLIT[1], f"sub/{SPLIT[2]}") == []
 
 

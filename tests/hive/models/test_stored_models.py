@@ -17,7 +17,7 @@ def test_a_gguf_that_is_there_is_found_by_whatever_name(tmp_path: Path, name: st
     assert file_outside(parse(f"file:{tmp_path}/{name}")) == tmp_path / name
 
 
-def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_gguf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"milk, bread")
     with pytest.raises(UnsupportedModelFormat, match="letters GGUF"):
         file_outside(parse(f"file:{tmp_path}/m.gguf"))

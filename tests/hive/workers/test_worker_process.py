@@ -19,7 +19,7 @@ from aiohttp.test_utils import TestServer
 from rbee.contract.config import Config, HiveSection, TimesSection
 from rbee.contract.daemons import Failed
 from rbee.contract.errors import BackendUnavailable
-from rbee.contract.events import Event
+from rbee.contract.events import Event, Loading
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import WORKER
@@ -46,7 +46,7 @@ class Worker:
         self.obeys = True
         self.asked_to_end = 0
         self.process: Process | None = None
-        self._states: asyncio.Queue[WorkerStatus] = asyncio.Queue()
+        self._said: asyncio.Queue[Event] = asyncio.Queue()
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -57,7 +57,10 @@ class Worker:
 
     def becomes(self, state: str, keep_alive_s: float | None = None) -> None:
         free = {"loading": 0, "idle": 2, "busy": 1}[state]
-        self._states.put_nowait(WorkerStatus(state, 2, free, keep_alive_s))  # type: ignore[arg-type]
+        self.says(WorkerStatus(state, 2, free, keep_alive_s))  # type: ignore[arg-type]
+
+    def says(self, event: Event) -> None:
+        self._said.put_nowait(event)
 
     async def _health(self, _: web.Request) -> web.Response:
         if not self.healthy:
@@ -69,7 +72,7 @@ class Worker:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         while True:
-            await response.write(sse.encode(await self._states.get()))
+            await response.write(sse.encode(await self._said.get()))
 
     async def _end(self, _: web.Request) -> web.Response:
         self.asked_to_end += 1
@@ -298,3 +301,55 @@ async def test_a_worker_that_ended_by_itself_is_reported_by_its_code(end: End) -
     gone = await end(3)
     assert (gone.error, gone.reason) == (None, "it ended with code 3")
     assert not gone.stalled
+
+
+@contextlib.asynccontextmanager
+async def watched(made: Made) -> AsyncIterator[list[object]]:
+    """The load of a worker that has just been registered, as its starter follows it, to the end."""
+    told: list[object] = []
+    watching = asyncio.create_task(made.running.watch_load(told.append))
+    await made.until(lambda: told)
+    yield told
+    async with asyncio.timeout(10):
+        await watching
+
+
+async def test_a_starter_follows_the_load_up_to_the_row_of_a_loaded_worker() -> None:
+    layers = Loading("loading_to_vram", 1, 2, 0.5)
+    async with played("loading") as made:
+        async with watched(made) as told:
+            loading = made.row
+            made.worker.says(layers)
+            made.worker.becomes("idle")
+        assert told == [loading, layers, Loading("ready"), made.row]
+        made.worker.becomes("busy")
+        await made.until(lambda: made.row.state == "busy")
+        assert len(told) == 4
+
+
+async def test_a_starter_is_told_how_a_worker_ended_that_did_not_load() -> None:
+    async with played("loading") as made:
+        async with watched(made) as told:
+            made.process.ends(-signal.SIGKILL)
+        assert told[1:] == [await made.gone()]
+        late: list[object] = []
+        await made.running.watch_load(late.append)
+        assert late == [await made.gone()]
+
+
+async def test_a_worker_that_is_loaded_is_registered_even_without_its_callback() -> None:
+    async with played("loading") as made:
+        async with watched(made) as told:
+            made.running.registered = False
+            made.worker.becomes("idle")
+        assert told[1:] == [Loading("ready"), made.row]
+        assert made.running.registered
+
+
+async def test_a_worker_that_nobody_knows_of_ends_with_its_starter() -> None:
+    async with played("loading") as made:
+        made.running.registered = False
+        watching = asyncio.create_task(made.running.watch_load(lambda _: None))
+        await asyncio.sleep(0)
+        watching.cancel()
+        assert (await made.gone()).reason == "nobody waits for it any more"

@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
+from rbee.contract.config import Config, TimesSection
+from rbee.contract.registry import NodeRow
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import host_of
+from rbee.runtime.broadcast import Broadcast
 from tests.queen.conftest import trust
 from tests.queen.sshd import Sshd
 
 from .fake_hive import FakeHive
-from .lab import Lab
+from .lab import NAME, Lab
 
 Start = Callable[..., Awaitable[FakeHive]]
 Make = Callable[..., Lab]
@@ -48,3 +53,24 @@ async def make(sshd: Sshd, home: Path, fake_hive: Start) -> AsyncIterator[Make]:
         yield begin
         async with asyncio.timeout(10):
             await stack.aclose()
+
+
+class UrlNode:
+    """A node whose hive is reached at its URL: `fake`."""
+
+    def __init__(self, fake: FakeHive, hive: Hive) -> None:
+        self.fake, self.hive = fake, hive
+
+
+@pytest.fixture
+async def url_node(fake_hive: Start, home: Path) -> AsyncIterator[UrlNode]:
+    """Such a node, found."""
+    (home / ".rbee").mkdir()
+    (home / ".rbee" / "api_key").write_text("key-of-the-node")
+    fake = await fake_hive()
+    config = Config(times=TimesSection(connect_s=1))
+    row = NodeRow(node_name=NAME, hive_url=fake.url)
+    hive = Hive(host_of(row, config), config, Broadcast())
+    assert await hive.discover()
+    yield UrlNode(fake, hive)
+    await hive.close()

@@ -20,7 +20,8 @@ from rbee.runtime import sse
 
 class FakeHive:
     """`asked` are the paths that were asked with the right key, `refused` the others. `replies` are
-    answers of its own for a path."""
+    answers of its own for a path, `streams` what it streams for one, without an end mark
+    if it `breaks`. `messages` are the bodies it got."""
 
     def __init__(self) -> None:
         self.key = "key-of-the-node"
@@ -32,6 +33,9 @@ class FakeHive:
         self.asked: list[str] = []
         self.refused: list[str] = []
         self.replies: dict[str, Callable[[], Awaitable[object]]] = {}
+        self.streams: dict[str, list[Event]] = {}
+        self.breaks = False
+        self.messages: list[object] = []
         self.listening = 0
         self.url = ""
         self._events: list[asyncio.Queue[Event]] = []
@@ -78,6 +82,8 @@ class FakeHive:
                 return _body(await self.replies[path]())
             except RbeeError as error:
                 return _failed(error, error.status or 500)
+        if path in self.streams:
+            return await self._stream(request, self.streams[path])
         if path == "/v1/events":
             return await self._tell(request)
         if path == "/v1/admin/shutdown":
@@ -89,6 +95,18 @@ class FakeHive:
             "/v1/workers/list": WorkerRows(self.workers),
         }
         return _body(replies[path])
+
+    async def _stream(self, request: web.Request, events: list[Event]) -> web.StreamResponse:
+        assert request.headers["Accept"] == "text/event-stream"
+        if body := await request.read():
+            self.messages.append(msgspec.json.decode(body))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in events:
+            await response.write(sse.encode(event))
+        if not self.breaks:
+            await response.write(sse.LAST)
+        return response
 
     async def _tell(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

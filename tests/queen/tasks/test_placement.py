@@ -1,4 +1,4 @@
-"""Which worker answers."""
+"""Which nodes are tried, in which order and why, and which worker of a node answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from rbee.contract.workers import WorkerRow, WorkerState
-from rbee.queen.tasks.placement import match
+from rbee.queen.tasks.placement import Candidate, Verdict, match_worker, rank_nodes
 
 MODEL = "hf:a/b:Q8_0"
 
@@ -25,13 +25,13 @@ def worker(
 
 def chosen(*workers: WorkerRow, backend: str | None = None, device: int | None = None) -> str:
     """The same whatever the order in which the hive lists them."""
-    found = {match(rows, MODEL, backend, device) for rows in itertools.permutations(workers)}
+    found = {match_worker(rows, MODEL, backend, device) for rows in itertools.permutations(workers)}
     [one] = found
     return one.id if one else "none"
 
 
 def test_without_workers_there_is_none() -> None:
-    assert match([], MODEL, None, None) is None
+    assert match_worker([], MODEL, None, None) is None
 
 
 def test_a_worker_with_another_model_is_none() -> None:
@@ -85,3 +85,173 @@ def test_a_device_that_was_asked_for_must_fit() -> None:
 def test_backend_and_device_must_fit_both() -> None:
     rows = (worker("a", backend="cuda", device=0), worker("b", backend="cpu", device=1))
     assert chosen(*rows, backend="cuda", device=1) == "none"
+
+
+RANKED = "hf:owner/repo/m-Q4_K_M.gguf"
+GB = 1_000_000_000
+
+
+def held(
+    state: WorkerState = "idle", available: int = 4, model: str = RANKED, backend: str = "cpu"
+) -> WorkerRow:
+    return WorkerRow(
+        f"worker-{state}", "http://w", model, backend, 0, state, None, None, 4, available
+    )
+
+
+def up(node: str, **known: object) -> Candidate:
+    return Candidate(node=node, is_up=True, **{"backends": ["cpu"], **known})  # type: ignore[arg-type]
+
+
+def down(node: str, **known: object) -> Candidate:
+    return Candidate(node=node, is_up=False, **known)  # type: ignore[arg-type]
+
+
+def order(*nodes: Candidate, backend: str | None = None, device: int | None = None) -> list[str]:
+    """The same whatever the order in which they are told."""
+    forth = rank_nodes(nodes, RANKED, backend, device)
+    assert rank_nodes(nodes[::-1], RANKED, backend, device) == forth
+    return [verdict.node for verdict in forth]
+
+
+def only(node: Candidate, backend: str | None = None, device: int | None = None) -> Verdict:
+    (verdict,) = rank_nodes([node], RANKED, backend, device)
+    return verdict
+
+
+IDLE = up("z-idle", workers=[held()])
+FREE = up("y-free", workers=[held("busy", 1)])
+LOADING = up("y-loading", workers=[held("loading", 0)])
+FULL = up("x-full", workers=[held("busy", 0)])
+FILE = up("w-file", model_ref=RANKED)
+RUNS = up("v-runs")
+LOCAL = up("localhost")
+ROOMY = up("u-roomy", free_bytes={"cpu": 9 * GB})
+STOPPED = down("t-stopped")
+UNSURE = down("s-unsure")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "backend"),
+    [
+        (IDLE, FREE, None),
+        (FREE, FULL, None),
+        (LOADING, FULL, None),
+        (FULL, FILE, None),
+        (FILE, RUNS, None),
+        (FILE, LOCAL, None),
+        (down("file-down", model_ref=RANKED), LOCAL, None),
+        (RUNS, STOPPED, None),
+        (RUNS, down("localhost"), None),
+        (LOCAL, ROOMY, None),
+        (down("localhost"), STOPPED, None),
+        (ROOMY, RUNS, None),
+        (up("b", free_bytes={"cpu": 2 * GB}), up("a", free_bytes={"cpu": GB}), None),
+        (up("a"), up("b"), None),
+        (RUNS, down("0-away", away="switched off"), None),
+        (STOPPED, up("0-lacks", lacks=True), None),
+        (STOPPED, up("0-full", free_bytes={"cpu": GB}, required_bytes=2 * GB), None),
+        (down("z-cuda", backends=["cuda", "cpu"]), UNSURE, "cuda"),
+        (UNSURE, up("0-cpu-only"), "cuda"),
+        (STOPPED, up("0-idle-away", away="gone", workers=[held()]), None),
+    ],
+)
+def test_one_goes_before_the_other(
+    better: Candidate, worse: Candidate, backend: str | None
+) -> None:
+    assert order(better, worse, backend=backend) == [better.node, worse.node]
+
+
+@pytest.mark.parametrize(
+    ("node", "backend", "can", "reasons"),
+    [
+        (IDLE, None, True, ["an idle worker holds the model", "its hive runs"]),
+        (FREE, None, True, ["a worker with a free slot holds the model", "its hive runs"]),
+        (LOADING, None, True, ["a worker with a free slot holds the model", "its hive runs"]),
+        (FULL, None, True, ["a busy worker holds the model", "its hive runs"]),
+        (FILE, None, True, ["the model is there", "its hive runs"]),
+        (
+            up("n", model_ref=RANKED, workers=[held()]),
+            None,
+            True,
+            ["an idle worker holds the model", "its hive runs"],
+        ),
+        (STOPPED, None, True, ["its hive is to be started"]),
+        (ROOMY, None, True, ["its hive runs", "9000 MB are free"]),
+        (
+            UNSURE,
+            "cuda",
+            True,
+            ["its hive is to be started", "what it computes on is not known yet"],
+        ),
+        (UNSURE, "cpu", True, ["its hive is to be started"]),
+        (down("n", away="refused"), None, False, ["it did not answer: refused"]),
+        (
+            up("n", lacks=True),
+            None,
+            False,
+            ["the model is not there, and can't be fetched"],
+        ),
+        (
+            up("n", backends=["vulkan", "cpu"]),
+            "cuda",
+            False,
+            ["it has no cuda, only vulkan, cpu"],
+        ),
+        (
+            up("n", free_bytes={"cpu": GB}, required_bytes=GB + 1_000_000),
+            None,
+            False,
+            ["1000 MB are free, the model needs 1001 MB"],
+        ),
+        (
+            up("n", free_bytes={"cpu": GB}, required_bytes=GB),
+            None,
+            True,
+            ["its hive runs", "1000 MB are free"],
+        ),
+        (
+            up("n", free_bytes={"cpu": GB}, required_bytes=2 * GB, workers=[held()]),
+            None,
+            True,
+            ["an idle worker holds the model", "its hive runs", "1000 MB are free"],
+        ),
+        (up("n", required_bytes=2 * GB), None, True, ["its hive runs"]),
+    ],
+)
+def test_what_is_said_of_a_node(
+    node: Candidate, backend: str | None, can: bool, reasons: list[str]
+) -> None:
+    assert only(node, backend) == Verdict(node.node, can, reasons)
+
+
+def test_the_best_backend_of_a_node_counts_where_none_is_asked_for() -> None:
+    free = {"cuda": 2 * GB, "cpu": 90 * GB}
+    node = up("n", backends=["cuda", "cpu"], free_bytes=free, required_bytes=3 * GB)
+    assert only(node).reasons == ["2000 MB are free, the model needs 3000 MB"]
+    assert only(node, "cpu").can
+
+
+def test_a_worker_elsewhere_than_asked_for_is_none() -> None:
+    node = up("n", backends=["cuda", "cpu"], workers=[held()])
+    assert only(node, "cpu", 0).reasons[0] == "an idle worker holds the model"
+    assert only(node, "cuda").reasons == ["its hive runs"]
+    assert only(node, "cpu", 1).reasons == ["its hive runs"]
+
+
+def test_a_worker_is_known_by_the_name_that_the_node_gives_the_model() -> None:
+    file = "hf:owner/repo/m-Q8_0.gguf"
+    node = up("n", model_ref=file, workers=[held(model=file)])
+    assert only(node).reasons[0] == "an idle worker holds the model"
+    assert only(up("n", workers=[held(model=file)])).reasons == ["its hive runs"]
+
+
+def test_an_unhealthy_worker_is_none() -> None:
+    assert only(up("n", workers=[held("unhealthy")])).reasons == ["its hive runs"]
+
+
+def test_all_that_can_come_before_all_that_can_not() -> None:
+    away = down("a", away="refused")
+    assert order(away, IDLE, FREE, FULL, FILE, ROOMY, RUNS, STOPPED) == [
+        "z-idle", "y-free", "x-full", "w-file", "u-roomy", "v-runs", "t-stopped", "a",
+    ]  # fmt: skip

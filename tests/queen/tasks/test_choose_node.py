@@ -20,12 +20,13 @@ from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
-from rbee.queen.tasks import choose_node as choosing
-from rbee.queen.tasks.ranking import Verdict
+from rbee.queen.tasks.choose_node import choose_node
+from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.queue import Queue
+from rbee.queen.tasks.task import Task
 from rbee.runtime.broadcast import Broadcast
-
-from .conftest import Start
-from .fake_hive import FakeHive
+from tests.queen.nodes.conftest import Start
+from tests.queen.nodes.fake_hive import FakeHive
 
 FILE = "hf:o/r/m.gguf"
 IDLE = WorkerRow("w", "http://w", FILE, "cpu", 0, "idle", None, None, 4, 4)
@@ -33,31 +34,31 @@ GB = 1_000_000_000
 
 
 @pytest.fixture
-async def nodes(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Nodes]:
+async def nodes(tmp_path: Path, home: Path) -> AsyncIterator[Nodes]:
     (home / ".rbee").mkdir()
     (home / ".rbee" / "api_key").write_text("key-of-the-node")
     async with AsyncExitStack() as stack:
-        config = Config(times=TimesSection(connect_s=1))
         registry = Registry(tmp_path / "b.db", dict)
+        await registry.open()
         stack.push_async_callback(registry.close)
-        made = Nodes(config, "key", Broadcast(), registry)
+        made = Nodes(Config(times=TimesSection(connect_s=1)), "key", Broadcast(), registry)
         stack.push_async_callback(made.close)
         yield made
 
 
-def know(nodes: Nodes, name: str, hive: FakeHive) -> None:
-    nodes.registry._rows[name] = NodeRow(node_name=name, hive_url=hive.url)
+async def know(nodes: Nodes, name: str, hive: FakeHive) -> None:
+    await nodes.registry.put(NodeRow(node_name=name, hive_url=hive.url))
 
 
 async def chosen(
-    nodes: Nodes, model: str = "hf:o/r", backend: str | None = None
+    nodes: Nodes,
+    model: str = "hf:o/r",
+    backend: str | None = None,
+    ask_within_s: float = 2,
 ) -> dict[str, Verdict]:
+    task = Task(TaskRequest(prompt="p", backend=backend), parse(model), Queue(0))
     async with asyncio.timeout(8):
-        verdicts = await choosing.choose(
-            nodes, TaskRequest(prompt="p", backend=backend), parse(model)
-        )
+        verdicts = await choose_node(nodes, task, ask_within_s)
     return {verdict.node: verdict for verdict in verdicts}
 
 
@@ -74,10 +75,16 @@ async def test_the_node_whose_worker_is_idle_is_the_first(nodes: Nodes, fake_hiv
     idle.workers = [IDLE]
     idle.replies["/v1/models/resolve"] = resolved
     other.replies["/v1/models/resolve"] = unknown
-    know(nodes, "z", idle)
-    know(nodes, "a", other)
-    nodes.registry._rows["off"] = NodeRow(
-        node_name="off", ssh_host="127.0.0.1", hive_port=1, status="unreachable", last_error="off"
+    await know(nodes, "z", idle)
+    await know(nodes, "a", other)
+    await nodes.registry.put(
+        NodeRow(
+            node_name="off",
+            ssh_host="127.0.0.1",
+            hive_port=1,
+            status="unreachable",
+            last_error="off",
+        )
     )
     verdicts = await chosen(nodes)
     assert list(verdicts) == ["z", "a", "localhost", "off"]
@@ -89,7 +96,7 @@ async def test_the_node_whose_worker_is_idle_is_the_first(nodes: Nodes, fake_hiv
 async def test_a_file_of_its_own_that_a_node_lacks_is_told(nodes: Nodes, fake_hive: Start) -> None:
     hive = await fake_hive()
     hive.replies["/v1/models/resolve"] = unknown
-    know(nodes, "a", hive)
+    await know(nodes, "a", hive)
     assert not (await chosen(nodes, "file:/m.gguf"))["a"].can
     assert (await chosen(nodes, "hf:o/r"))["a"].can
 
@@ -104,16 +111,15 @@ async def test_the_device_with_the_most_memory_counts(nodes: Nodes, fake_hive: S
         return NodeInfo(["cuda", "cpu"], {"cuda": 3}, memory, 2, 1, 3, "running", None)
 
     hive.replies["/v1/node"] = node
-    know(nodes, "a", hive)
+    await know(nodes, "a", hive)
     assert (await chosen(nodes))["a"].reasons == ["its hive runs", "3000 MB are free"]
 
 
 async def test_a_hive_that_does_not_answer_is_not_waited_for(
-    nodes: Nodes, fake_hive: Start, monkeypatch: pytest.MonkeyPatch
+    nodes: Nodes, fake_hive: Start
 ) -> None:
-    monkeypatch.setattr(choosing, "_ASK_WITHIN_S", 0.2)
     hive = await fake_hive()
-    know(nodes, "a", hive)
+    await know(nodes, "a", hive)
     await nodes.discover()
 
     async def never() -> object:
@@ -121,13 +127,15 @@ async def test_a_hive_that_does_not_answer_is_not_waited_for(
 
     hive.replies["/v1/node"] = never
     began = time.monotonic()
-    assert (await chosen(nodes))["a"] == Verdict("a", True, ["its hive is to be started"])
+    assert (await chosen(nodes, ask_within_s=0.2))["a"] == Verdict(
+        "a", True, ["its hive is to be started"]
+    )
     assert time.monotonic() - began < 2
 
 
 async def test_what_is_stored_of_a_node_that_is_down_counts(nodes: Nodes) -> None:
-    nodes.registry._rows["a"] = NodeRow(
-        node_name="a", ssh_host="127.0.0.1", hive_port=1, backends=["cpu"]
+    await nodes.registry.put(
+        NodeRow(node_name="a", ssh_host="127.0.0.1", hive_port=1, backends=["cpu"])
     )
     verdicts = await chosen(nodes, backend="cuda")
     assert verdicts["a"] == Verdict("a", False, ["it has no cuda, only cpu"])

@@ -1,0 +1,68 @@
+"""Requests that take a hive some time. The hive streams its narration and its answer on one
+connection, so nothing arrives late or out of order."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import TypeVar
+
+import msgspec
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import ConnectionTimeout, StreamTruncated
+from rbee.contract.events import Download, Event, Narration
+from rbee.contract.models import DownloadReply, DownloadRequest
+from rbee.queen.nodes.hive import Hive
+from rbee.runtime.client import address
+from rbee.runtime.event_queue import EventQueue
+from rbee.runtime.narration import Narrator
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+_PROVISIONER = "model-provisioner"
+
+
+async def ask(
+    hive: Hive, endpoint: ep.Endpoint[Q, R], message: Q, events: EventQueue
+) -> AsyncGenerator[Event, None]:
+    """The events of the hive's answer. Its narration goes into `events`, with the node's name.
+    Raises CONNECTION_TIMEOUT if the hive is lost before anything but narration has come."""
+    begun = False
+    try:
+        async with hive.http.stream(endpoint, message) as answer:
+            async for event in answer:
+                if isinstance(event, Narration):
+                    events.put_nowait(msgspec.structs.replace(event, node=hive.node))
+                else:
+                    begun = True
+                    yield event
+    except StreamTruncated as error:
+        if begun:
+            raise
+        host, port = address(hive.http.url)
+        lost = f"The hive on {hive.node} was lost: {error.message}"
+        raise ConnectionTimeout(lost, host=host, port=port, attempts=1) from None
+
+
+async def fetch_model(hive: Hive, wanted: DownloadRequest, events: EventQueue) -> DownloadReply:
+    """Wait until the model is on the node; with `detach`, until its download has begun. Raises
+    the hive's error if it can't be fetched."""
+    say = Narrator(events.put_nowait, hive.node).say
+    reply, complete = None, None
+    async with contextlib.aclosing(ask(hive, ep.HIVE_DOWNLOAD, wanted, events)) as answer:
+        async for event in answer:
+            if isinstance(event, DownloadReply):
+                reply = event
+            elif isinstance(event, Download):
+                events.put_nowait(event)
+                complete = event if event.stage == "complete" else None
+    if reply is None or (reply.local_path is None and complete is None and not wanted.detach):
+        raise StreamTruncated("The hive did not say how the download ended.", tokens=0)
+    if reply.local_path is not None:
+        say(_PROVISIONER, "📦", f"model provisioning: {reply.reference} is on disk")
+    elif complete is not None:
+        checked = f"{complete.local_path} is whole ({complete.checked} checked)"
+        say(_PROVISIONER, "✅", f"model provisioning: {checked}")
+    return reply

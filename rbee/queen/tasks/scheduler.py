@@ -1,0 +1,160 @@
+"""All tasks that run: each on the first node that can, and each canceled by its id."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from rbee.contract import model_ref
+from rbee.contract.config import Config
+from rbee.contract.errors import (
+    BackendUnavailable,
+    ConnectionTimeout,
+    DiskFull,
+    InvalidApiKey,
+    LoadingTimeout,
+    ModelNotFound,
+    PortBlocked,
+    ProgramFailed,
+    RbeeError,
+    RequestCanceled,
+    ShuttingDown,
+    SshConnectionFailed,
+    VersionMismatch,
+    VramExhausted,
+)
+from rbee.contract.events import Accepted, Event
+from rbee.contract.registry import LOCAL
+from rbee.contract.tasks import TaskRequest
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
+from rbee.queen.tasks.attempt import Attempt
+from rbee.queen.tasks.choose_node import choose_node
+from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.queue import Queue
+from rbee.queen.tasks.task import Task
+from rbee.runtime.cancellation import stop
+from rbee.runtime.gauges import Gauge
+
+# What one node can't do and another may.
+_OTHERS_MAY = (
+    BackendUnavailable,
+    ConnectionTimeout,
+    DiskFull,
+    InvalidApiKey,
+    LoadingTimeout,
+    ModelNotFound,
+    PortBlocked,
+    ProgramFailed,
+    SshConnectionFailed,
+    VersionMismatch,
+    VramExhausted,
+)
+
+
+class Scheduler:
+    """The only owner of the tasks. `attempt` answers a task on one node; `choose` orders the nodes
+    of a task that names none."""
+
+    def __init__(
+        self,
+        config: Config,
+        nodes: Nodes,
+        attempt: Callable[[Task, Hive], Awaitable[None]] = lambda task, hive: Attempt(
+            task, hive
+        ).run(),
+        choose: Callable[[Nodes, Task], Awaitable[list[Verdict]]] = choose_node,
+    ) -> None:
+        self._models = config.models
+        self._nodes = nodes
+        self._attempt = attempt
+        self._choose = choose
+        self._queue = Queue(config.queen.queue_limit)
+        self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
+
+    async def stream(self, request: TaskRequest) -> AsyncIterator[Event]:
+        """The events of one task. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before the first;
+        what goes wrong later is raised then. A reader that leaves cancels the task."""
+        if request.node is not None:
+            self._nodes.hive(request.node)
+        name = request.model or self._models.default or model_ref.DEFAULT
+        task = Task(request, model_ref.parse(name, self._models.aliases), self._queue)
+        running = asyncio.create_task(self._run(task))
+        self._running[task.id] = task, running
+        running.add_done_callback(lambda done: self._end(task, done))
+        try:
+            yield Accepted(task.id)
+            async for event in task.events.read():
+                yield event
+        finally:
+            await stop(running)
+
+    def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
+        """End a task wherever it is; one that no longer runs is not an error."""
+        if request_id in self._running:
+            task, running = self._running[request_id]
+            task.cancel_reason = task.cancel_reason or why or RequestCanceled()
+            running.cancel()
+
+    def cancel_all(self) -> None:
+        """End every task with SHUTTING_DOWN."""
+        for request_id in list(self._running):
+            self.cancel(request_id, ShuttingDown("The queen is shutting down."))
+
+    async def wait_until_idle(self) -> None:
+        """Wait until no task runs; events that a reader has not read yet are not waited for."""
+        while self._running:
+            await asyncio.wait([running for _, running in self._running.values()])
+
+    def gauges(self) -> list[Gauge]:
+        """The figures of /metrics about tasks."""
+        return [
+            Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
+            Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._queue.waiting),
+            Gauge("rbee_queue_limit", "Tasks that may wait.", self._queue.limit),
+        ]
+
+    async def _run(self, task: Task) -> None:
+        """To the last token, on the first node that can. If none can, raises the error of the
+        first choice."""
+        first: RbeeError | None = None
+        for node in await self._order(task):
+            if first is not None:
+                _narrate_placement(task, f"{first.message.rstrip('.')}; trying {node}")
+            try:
+                await self._attempt(task, self._nodes.hive(node))
+                return
+            except _OTHERS_MAY as error:
+                if isinstance(error, InvalidApiKey) and node != LOCAL:
+                    error.details.setdefault("node", node)  # it is not the queen's own
+                first = first or error
+        assert first is not None  # there is always this machine
+        raise first
+
+    async def _order(self, task: Task) -> list[str]:
+        if task.request.node is not None:
+            return [task.request.node]
+        if not self._nodes.registry.rows():
+            if task.request.explain:
+                _narrate_placement(task, f"{LOCAL}, the only node there is")
+            return [LOCAL]
+        verdicts = await self._choose(self._nodes, task)
+        able = [verdict for verdict in verdicts if verdict.can]
+        if task.request.explain:
+            for verdict in verdicts:
+                can = "can" if verdict.can else "can't"
+                _narrate_placement(task, f"{verdict.node} {can}: {', '.join(verdict.reasons)}")
+        if not able:
+            return [LOCAL]
+        _narrate_placement(task, f"{able[0].node}, since {', '.join(able[0].reasons)}")
+        return [verdict.node for verdict in able]
+
+    def _end(self, task: Task, running: asyncio.Task[None]) -> None:
+        """Tell the reader how the task ended, also if it was canceled before it began."""
+        del self._running[task.id]
+        error = None if running.cancelled() else running.exception()
+        task.events.close(error if isinstance(error, Exception) else task.cancel_reason)
+
+
+def _narrate_placement(task: Task, text: str) -> None:
+    task.narrate("🧭", f"placement: {text}")

@@ -1,0 +1,141 @@
+"""A task's attempt on one node: a worker found, joined or started, and its answer relayed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rbee.contract.errors import PromptTooLong, WorkerCrashed
+from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Started, Token
+from rbee.contract.model_ref import parse
+from rbee.contract.models import DownloadReply, Resolved
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
+from rbee.queen.tasks.attempt import Attempt
+from rbee.queen.tasks.queue import Queue
+from rbee.queen.tasks.task import Task
+from tests.queen.nodes.conftest import UrlNode
+
+FILE = "hf:o/r/m.gguf"
+ANSWER: list[Event] = [
+    Accepted("r-1"),
+    Token("a", 0),
+    Token("b", 1),
+    Done(True, 2, 1.5, 2, 0, 0.5, 12.25, "MAX_TOKENS"),
+]
+INFERENCE = "/v1/inference"
+
+
+class Made:
+    """An attempt at a node whose fake hive plays the worker too."""
+
+    def __init__(self, node: UrlNode) -> None:
+        self.fake = node.fake
+        self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"), Queue(8))
+        self.attempt = Attempt(self.task, node.hive)
+        self.fake.replies["/v1/models/resolve"] = self._resolve
+        self.fake.streams["/v1/models/download"] = [DownloadReply("d", FILE, "/m.gguf")]
+        self.fake.streams[INFERENCE] = ANSWER
+
+    def row(self, state: str, name: str = "w-1") -> WorkerRow:
+        return WorkerRow(name, self.fake.url, FILE, "cpu", 0, state, None, None, 4, 4)  # type: ignore[arg-type]
+
+    async def run(self) -> None:
+        async with asyncio.timeout(20):
+            await self.attempt.run()
+
+    async def events(self) -> list[Event]:
+        self.task.events.close()
+        return [event async for event in self.task.events.read()]
+
+    async def narrated(self) -> list[str]:
+        return [event.text for event in await self.events() if isinstance(event, Narration)]
+
+    async def _resolve(self) -> object:
+        return Resolved(FILE)
+
+
+@pytest.fixture
+def made(url_node: UrlNode) -> Made:
+    return Made(url_node)
+
+
+async def test_a_worker_that_holds_the_model_answers_at_once(made: Made) -> None:
+    made.fake.workers = [made.row("idle")]
+    await made.run()
+    events = await made.events()
+    assert events[-4:] == [Started(made.task.id, FILE, "w-1", "workstation"), *ANSWER[1:]]
+    assert [event.text for event in events if isinstance(event, Narration)] == [
+        f"worker registry: w-1 holds {FILE}, idle",
+        "skipped: pool preflight, model provisioning, worker preflight, worker startup,"
+        " registration, worker health",
+        f"inference: {FILE} answers on workstation",
+    ]
+    assert made.task.tokens == 2
+    assert "/v1/workers/spawn" not in made.fake.asked
+
+
+async def test_without_one_it_is_started_under_the_name_that_the_node_has(made: Made) -> None:
+    made.fake.streams["/v1/loading/progress"] = []
+    layers = Loading("loading_to_vram", 1, 2, 0.5)
+    made.fake.streams["/v1/workers/spawn"] = [made.row("loading"), layers, made.row("idle")]
+    await made.run()
+    told = await made.narrated()
+    assert told[0] == "worker registry: no worker on workstation holds hf:o/r"
+    assert told[-2:] == [
+        "worker health: waiting until w-1 is ready",
+        f"inference: {FILE} answers on workstation",
+    ]
+    messages = [each for each in made.fake.messages if isinstance(each, dict)]
+    assert [each["model"] for each in messages if "slots" in each] == [FILE]
+
+
+async def test_one_that_loads_already_is_waited_for(made: Made) -> None:
+    made.fake.workers = [made.row("loading")]
+    made.fake.streams["/v1/loading/progress"] = [Loading("ready")]
+    await made.run()
+    assert "worker health: waiting until w-1 is ready" in await made.narrated()
+    assert "/v1/workers/spawn" not in made.fake.asked
+
+
+async def test_a_worker_that_ends_before_it_is_ready_says_how_many_tokens_were_wanted(
+    made: Made,
+) -> None:
+    gone = WorkerGone("w-1", "it was ended by signal 9", -9, [])
+    made.fake.streams["/v1/workers/spawn"] = [made.row("loading"), gone]
+    with pytest.raises(WorkerCrashed) as caught:
+        await made.run()
+    assert (caught.value.details["tokens"], caught.value.details["max_tokens"]) == (0, 9)
+
+
+async def test_an_answer_that_breaks_off_is_a_crash_with_the_tokens_that_came(made: Made) -> None:
+    made.fake.workers = [made.row("idle")]
+    made.fake.streams[INFERENCE] = ANSWER[:2]
+    made.fake.breaks = True
+    with pytest.raises(WorkerCrashed, match=r"ended after 1 of 9 tokens: its connection broke"):
+        await made.run()
+    assert made.task.tokens == 1
+
+
+async def test_what_the_worker_refuses_is_raised_as_it_is(made: Made) -> None:
+    made.fake.workers = [made.row("idle")]
+    error = PromptTooLong(errors=[])
+    made.fake.streams[INFERENCE] = [error.envelope()]
+    with pytest.raises(PromptTooLong):
+        await made.run()
+
+
+async def test_a_worker_that_has_just_gone_is_not_asked_again(made: Made) -> None:
+    """Nobody listens at its address any more; its hive notices only afterwards."""
+    lost = WorkerRow("w-0", "http://127.0.0.1:1", FILE, "cpu", 0, "idle", None, None, 4, 4)
+    other = made.row("busy")
+
+    async def listed() -> object:
+        first = made.fake.asked.count("/v1/workers/list") == 1
+        return WorkerRows([lost, other] if first else [other])
+
+    made.fake.replies["/v1/workers/list"] = listed
+    await made.run()
+    assert "w-0 has just gone: looking again" in await made.narrated()
+    assert made.task.tokens == 2

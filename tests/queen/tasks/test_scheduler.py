@@ -1,0 +1,244 @@
+"""Tasks: each on the first node that can, each canceled by its id, each told how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rbee.contract.config import Config
+from rbee.contract.errors import (
+    BackendUnavailable,
+    ConnectionTimeout,
+    InvalidModelRef,
+    InvalidRequest,
+    ModelCorrupt,
+    ModelNotFound,
+    NodeNotFound,
+    PortBlocked,
+    ProgramFailed,
+    RbeeError,
+    RequestCanceled,
+    ShuttingDown,
+    SshConnectionFailed,
+    VersionMismatch,
+    VramExhausted,
+    WorkerCrashed,
+)
+from rbee.contract.events import Accepted, Event, Narration
+from rbee.contract.registry import NodeRow
+from rbee.contract.tasks import TaskRequest
+from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.nodes import Nodes
+from rbee.queen.nodes.registry import Registry
+from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.scheduler import Scheduler
+from rbee.queen.tasks.task import Task
+from rbee.runtime.broadcast import Broadcast
+
+AWAY = ConnectionTimeout("a is off.", host="a", port=22, attempts=3)
+VERDICTS = [
+    Verdict("b", True, ["an idle worker holds the model", "its hive runs"]),
+    Verdict("a", True, ["its hive runs"]),
+    Verdict("c", False, ["it did not answer: off"]),
+]
+
+
+class Made:
+    """A scheduler of the nodes a, b and c, with attempts that a test decides on: `errors` are what
+    they raise, by node; `held` keeps them from ending."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.errors: dict[str, Exception] = {}
+        self.tried: list[str] = []
+        self.verdicts = VERDICTS
+        self.held = asyncio.Event()
+        self.held.set()
+        self.nodes = nodes
+        self.scheduler = Scheduler(Config(), nodes, self._attempt, self._choose)
+
+    async def know(self, *names: str) -> None:
+        for name in names:
+            await self.nodes.registry.put(NodeRow(node_name=name, hive_url="http://127.0.0.1:1"))
+
+    def stream(self, **asked: object) -> AsyncGenerator[Event, None]:
+        request = TaskRequest(prompt="p", **{"model": "hf:o/r", **asked})  # type: ignore[arg-type]
+        stream = self.scheduler.stream(request)
+        assert isinstance(stream, AsyncGenerator)
+        return stream
+
+    async def ask(self, **asked: object) -> list[str]:
+        """What was narrated of a task that ends well."""
+        async with asyncio.timeout(5):
+            events = [event async for event in self.stream(**asked)]
+        return [event.text for event in events if isinstance(event, Narration)]
+
+    async def _attempt(self, task: Task, hive: Hive) -> None:
+        self.tried.append(hive.node)
+        await self.held.wait()
+        if hive.node in self.errors:
+            raise self.errors[hive.node]
+
+    async def _choose(self, nodes: Nodes, task: Task) -> list[Verdict]:
+        return self.verdicts
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[Made]:
+    """No node is known but this machine."""
+    registry = Registry(tmp_path / "b.db", dict)
+    await registry.open()
+    nodes = Nodes(Config(), "key", Broadcast(), registry)
+    yield Made(nodes)
+    await nodes.close()
+    await registry.close()
+
+
+@pytest.fixture
+async def made(alone: Made) -> Made:
+    await alone.know("a", "b", "c")
+    return alone
+
+
+async def test_the_first_that_can_is_taken_and_told_with_its_reasons(made: Made) -> None:
+    told = await made.ask()
+    assert made.tried == ["b"]
+    assert told == ["placement: b, since an idle worker holds the model, its hive runs"]
+
+
+async def test_all_are_explained_to_who_asks(made: Made) -> None:
+    told = await made.ask(explain=True)
+    assert told == [
+        "placement: b can: an idle worker holds the model, its hive runs",
+        "placement: a can: its hive runs",
+        "placement: c can't: it did not answer: off",
+        "placement: b, since an idle worker holds the model, its hive runs",
+    ]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AWAY,
+        SshConnectionFailed(host="b", port=22, reason="refused"),
+        PortBlocked(host="b", port=9200),
+        ProgramFailed(program="rbee-hive", reason="no"),
+        VersionMismatch(program="q", version="1.0", other_program="h", other_version="2.0"),
+        BackendUnavailable(backend="cuda", available=["cpu"]),
+        VramExhausted(node="b", device="cpu", required=2, available=1),
+        ModelNotFound(model="m", near=[]),
+    ],
+)
+async def test_what_another_may_do_is_tried_there(made: Made, error: RbeeError) -> None:
+    made.errors["b"] = error
+    told = await made.ask()
+    assert made.tried == ["b", "a"]
+    assert told[1:] == [f"placement: {error.message.rstrip('.')}; trying a"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelCorrupt(file="/m.gguf", reason="it is cut off"),
+        WorkerCrashed(worker_id="w", node="b", tokens=3, max_tokens=9, log_tail=[]),
+        InvalidRequest(errors=[]),
+    ],
+)
+async def test_what_no_other_would_do_better_is_raised(made: Made, error: RbeeError) -> None:
+    made.errors["b"] = error
+    with pytest.raises(type(error)):
+        await made.ask()
+    assert made.tried == ["b"]
+
+
+async def test_where_none_can_the_first_error_is_raised(made: Made) -> None:
+    first = VramExhausted(node="b", device="cpu", required=2, available=1)
+    made.errors.update(b=first, a=AWAY)
+    with pytest.raises(VramExhausted) as caught:
+        await made.ask()
+    assert caught.value is first
+    assert made.tried == ["b", "a"]
+
+
+async def test_a_node_that_is_named_is_the_only_one(made: Made) -> None:
+    made.errors["a"] = AWAY
+    events: list[Event] = []
+    with pytest.raises(ConnectionTimeout):
+        async for event in made.stream(node="a", explain=True):
+            events.append(event)
+    assert made.tried == ["a"]
+    assert [type(event) for event in events] == [Accepted]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"), [({"node": "nobody"}, NodeNotFound), ({"model": "s3://x"}, InvalidModelRef)]
+)
+async def test_what_can_t_be_meant_is_refused_before_the_first_event(
+    made: Made, asked: dict[str, str], error: type[RbeeError]
+) -> None:
+    with pytest.raises(error):
+        await anext(made.stream(**asked))
+    assert made.tried == []
+
+
+async def test_without_other_nodes_it_is_this_machine(alone: Made) -> None:
+    assert await alone.ask() == []
+    assert await alone.ask(explain=True) == ["placement: localhost, the only node there is"]
+    assert alone.tried == ["localhost", "localhost"]
+
+
+async def test_where_none_can_this_machine_says_why(made: Made) -> None:
+    made.verdicts = [Verdict("a", False, ["off"])]
+    await made.ask()
+    assert made.tried == ["localhost"]
+
+
+async def begun(made: Made) -> tuple[str, AsyncGenerator[Event, None]]:
+    """A task whose attempt goes on until the test ends it."""
+    made.held.clear()
+    stream = made.stream(node="a")
+    accepted = await anext(stream)
+    assert isinstance(accepted, Accepted)
+    return accepted.request_id, stream
+
+
+async def test_a_task_is_canceled_by_its_id_and_more_than_once_is_not_an_error(made: Made) -> None:
+    name, stream = await begun(made)
+    made.scheduler.cancel("of somebody else")
+    made.scheduler.cancel(name)
+    made.scheduler.cancel(name)
+    with pytest.raises(RequestCanceled):
+        await anext(stream)
+    made.scheduler.cancel(name)
+
+
+async def test_at_the_end_every_task_is_told_so_and_waited_for(made: Made) -> None:
+    (first, one), (_, other) = await begun(made), await begun(made)
+    assert made.scheduler.gauges()[0].value == 2
+    made.scheduler.cancel(first)
+    made.scheduler.cancel_all()
+    async with asyncio.timeout(5):
+        await made.scheduler.wait_until_idle()
+    with pytest.raises(RequestCanceled):  # it was canceled before
+        await anext(one)
+    with pytest.raises(ShuttingDown):
+        await anext(other)
+
+
+async def test_a_reader_that_leaves_cancels_its_task(made: Made) -> None:
+    _, stream = await begun(made)
+    await stream.aclose()
+    async with asyncio.timeout(5):
+        await made.scheduler.wait_until_idle()
+
+
+async def test_what_nobody_expected_is_raised_to_the_reader(made: Made) -> None:
+    made.errors["a"] = ZeroDivisionError("of the queen")
+    stream = made.stream(node="a")
+    with contextlib.suppress(StopAsyncIteration):
+        await anext(stream)
+        with pytest.raises(ZeroDivisionError):
+            await anext(stream)
