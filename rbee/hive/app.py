@@ -20,7 +20,7 @@ from rbee.hive.workers.launch import Launcher, worker_command
 from rbee.hive.workers.registry import Workers
 from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator

@@ -21,7 +21,7 @@ from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import api_key, paths, server
 from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 

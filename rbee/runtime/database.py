@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rbee.contract.errors import ShuttingDown, StateNotWritable
-from rbee.runtime.cancellation import finish
+from rbee.runtime.concurrency import finish
 
 if TYPE_CHECKING:
     import aiosqlite

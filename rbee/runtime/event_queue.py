@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from rbee.contract.events import Event
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 
 _UNREAD = 256
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
 from rbee.contract.events import Event
 from rbee.runtime import sse
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
 
 _END: Any = object()

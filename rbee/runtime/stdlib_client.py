@@ -19,8 +19,8 @@ import msgspec
 
 from rbee.contract.endpoints import Endpoint
 from rbee.runtime.client import Client, query, reason
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.log import CORRELATION_HEADER
-from rbee.runtime.threads import in_thread
 
 Q = TypeVar("Q")
 R = TypeVar("R")

@@ -19,8 +19,8 @@ from rbee.contract.events import Loading
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast, Progress
-from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client
+from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator

@@ -22,7 +22,7 @@ from rbee.contract.nodes import Detected, DeviceMemory, Usable
 from rbee.hive.hardware import cards, placement
 from rbee.hive.hardware.card_tools import FoundCards, find_cards
 from rbee.runtime import paths
-from rbee.runtime.threads import in_thread
+from rbee.runtime.concurrency import in_thread
 
 DETECT_WITHIN_S = 60.0
 _ASK_AGAIN_S = 60.0

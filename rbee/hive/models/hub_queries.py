@@ -16,9 +16,9 @@ from rbee.gguf.reader import read_beginning
 from rbee.hive.models import repository
 from rbee.hive.models.hub import Hub, with_retries
 from rbee.hive.models.repository import Listing, RemoteModel
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.error_text import retrying
 from rbee.runtime.narration import Say
-from rbee.runtime.threads import in_thread
 
 T = TypeVar("T")
 

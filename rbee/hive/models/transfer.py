@@ -15,8 +15,7 @@ from rbee.hive.models.file_transfer import BUFFER_BYTES, FileTransfer
 from rbee.hive.models.folder import BeingFetchedError, Folder
 from rbee.hive.models.hub import Hub, with_retries
 from rbee.hive.models.repository import RemoteFile, RemoteModel
-from rbee.runtime.cancellation import finish, stop
-from rbee.runtime.threads import in_thread
+from rbee.runtime.concurrency import finish, in_thread, stop
 
 _MB = 1_000_000
 _STOPS_WITHIN_S = 1.0

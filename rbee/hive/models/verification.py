@@ -20,7 +20,7 @@ from rbee.hive.models import digest
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.stored_models import StoredModel
 from rbee.runtime.broadcast import Progress
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 
 REPORT_EVERY_S = 0.1
 

@@ -18,7 +18,7 @@ from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import last_output
 from rbee.hive.workers.worker_state import Limits, Observation, Verdict, crashed_on_model, judge
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import finish
+from rbee.runtime.concurrency import finish
 from rbee.runtime.log import correlation_id, uncorrelated
 
 # A busy machine may answer late; the worker is ended only after several misses.

@@ -11,8 +11,8 @@ from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.conversation import Conversation, content
 from rbee.keeper.chat.task import Task
 from rbee.keeper.session.queen import Queen
-from rbee.runtime.cancellation import Breakable
 from rbee.runtime.command import Interrupts
+from rbee.runtime.concurrency import Breakable
 from rbee.runtime.screen import Screen
 
 _WELCOME = "Ask a question. /help lists the commands, Ctrl+D ends the chat."

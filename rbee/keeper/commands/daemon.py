@@ -17,7 +17,7 @@ from rbee.contract.workers import NodeWorkerRow, WorkerGone
 from rbee.keeper.commands.runner import command
 from rbee.keeper.session.queen import PROGRAM, Queen, end_unresponsive, find_unresponsive
 from rbee.keeper.settings import KeeperSettings
-from rbee.runtime.cancellation import stop as end_task
+from rbee.runtime.concurrency import stop as end_task
 from rbee.runtime.screen import Screen
 
 _LIST_WITHIN_S = 6.0

@@ -25,8 +25,8 @@ from rbee.contract.errors import (
 from rbee.contract.versions import check
 from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import api_key, bind, child, paths, pid_file
-from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client
+from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
 from rbee.runtime.stdlib_client import StdlibClient
 

@@ -26,7 +26,7 @@ from rbee.queen.install.node_python import Remote
 from rbee.queen.install.plan import FoundPython, Installation, Installed, Survey
 from rbee.queen.install.wheels import Packed, pack
 from rbee.queen.ssh.hive_process import parse_detected
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"

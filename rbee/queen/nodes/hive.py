@@ -24,8 +24,8 @@ from rbee.queen.nodes.hive_state import HiveState, Observation, after
 from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_version
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import Breakable, stop
 from rbee.runtime.client import Client, address
+from rbee.runtime.concurrency import Breakable, stop
 from rbee.runtime.log import uncorrelated
 from rbee.runtime.narration import Narrator, Say
 

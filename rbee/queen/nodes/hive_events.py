@@ -12,8 +12,8 @@ from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, NotOurs, Rbee
 from rbee.contract.events import Event
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.cancellation import stop
 from rbee.runtime.client import Client, address
+from rbee.runtime.concurrency import stop
 from rbee.runtime.log import uncorrelated
 
 _EXIT_TOLD_WITHIN_S = 3.0

@@ -22,7 +22,7 @@ from rbee.contract.registry import LOCAL
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.log_position import LogPosition
 from rbee.queen.nodes.nodes import Nodes
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 

@@ -29,7 +29,7 @@ from rbee.queen.nodes.find_worker import find_worker
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.worker_start import WorkerStart
-from rbee.runtime.cancellation import finish
+from rbee.runtime.concurrency import finish
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 

@@ -12,8 +12,8 @@ from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
 from rbee.queen.tasks.task import Task
-from rbee.runtime.cancellation import finish
 from rbee.runtime.client import Client
+from rbee.runtime.concurrency import finish
 
 
 async def relay_answer(task: Task, hive: Hive, worker: WorkerRow) -> None:

@@ -33,7 +33,7 @@ from rbee.queen.tasks.choose_node import choose_node
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.queue import Queue
 from rbee.queen.tasks.task import Task
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 
 # What one node can't do and another may.

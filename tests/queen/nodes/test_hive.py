@@ -20,7 +20,7 @@ from rbee.contract.errors import (
 )
 from rbee.contract.nodes import HiveGone, NodeInfo, Owner
 from rbee.contract.workers import WorkerGone
-from rbee.runtime.cancellation import stop
+from rbee.runtime.concurrency import stop
 from rbee.runtime.narration import Narrator
 from tests.queen.conftest import NAME
 from tests.queen.sshd import until

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rbee.runtime.cancellation import Breakable, finish
+from rbee.runtime.concurrency import Breakable, finish
 
 
 async def test_a_last_word_is_said_however_often_its_speaker_is_canceled() -> None:

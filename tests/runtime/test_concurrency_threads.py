@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from rbee.runtime.threads import in_thread
+from rbee.runtime.concurrency import in_thread
 
 
 async def test_what_the_work_returns_comes_back() -> None:
