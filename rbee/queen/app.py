@@ -8,7 +8,7 @@ from aiohttp import web
 
 from rbee.queen import routes
 from rbee.queen.holds import Holds
-from rbee.queen.install.installer import Installer
+from rbee.queen.install.installation import Installer
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership

@@ -33,7 +33,7 @@ from rbee.contract.registry import (
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, WorkerName
 from rbee.queen.holds import Holds
-from rbee.queen.install.installer import Installer
+from rbee.queen.install.installation import Installer
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership

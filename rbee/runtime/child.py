@@ -64,7 +64,7 @@ class Child:
         """The exit code, once the child has ended; negative for a signal."""
         return await asyncio.shield(self._ended)
 
-    def let_go(self) -> None:
+    def cut_lifeline(self) -> None:
         """Close the lifeline: the child ends at once, without grace."""
         self.lifeline.close()
 

@@ -1,4 +1,4 @@
-"""HTTP as all programs ask it: one endpoint, one message, one reply or one stream."""
+"""The HTTP client of all programs: one endpoint, one message, one reply or one stream."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Client:
     async def _read(
         self, endpoint: Endpoint[Q, R], message: Q | None, within_s: float, names: Mapping[str, str]
     ) -> bytes:
-        """The body of an answer that is none of an error."""
+        """The body of a successful response."""
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
@@ -247,12 +247,12 @@ async def _body(response: aiohttp.ClientResponse) -> bytes | None:
 
 
 def query(endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> dict[str, str]:
-    """What stands behind the `?`."""
+    """The query of the URL."""
     return {name: names[name] for name in endpoint.query if name in names}
 
 
 def address(url: str) -> tuple[str, int]:
-    """Host and port of a program's URL. Raises ValueError for what is no such URL."""
+    """Host and port of a program's URL. Raises ValueError if it is not one."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"{url!r} is not http://HOST:PORT")

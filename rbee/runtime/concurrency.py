@@ -37,34 +37,34 @@ async def finish(work: Coroutine[Any, Any, Any]) -> None:
         task.exception()
 
 
-class Breakable:
+class Interruptible:
     """One piece of work at a time, which another task may interrupt."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
-        self._broken = False
+        self._interrupted = False
 
-    async def do(self, work: Coroutine[None, None, None]) -> bool:
+    async def run(self, work: Coroutine[None, None, None]) -> bool:
         """Do `work`, and return whether it reached its end. Raises what `work` raises; if the
         caller is canceled, so is `work`."""
         task = self._task = asyncio.create_task(work)
-        self._broken = False
+        self._interrupted = False
         try:
             await task
         except asyncio.CancelledError:
             if not task.done():
                 await stop(task)
-            if not self._broken:
+            if not self._interrupted:
                 raise
             return False
         finally:
             self._task = None
         return True
 
-    def break_off(self) -> None:
+    def interrupt(self) -> None:
         """Cancel the current work, if there is any."""
         if self._task is not None:
-            self._broken = True
+            self._interrupted = True
             self._task.cancel()
 
 

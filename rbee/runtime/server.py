@@ -1,4 +1,4 @@
-"""HTTP as all daemons speak it: keys, correlation ids, errors and streams, each in one place."""
+"""The HTTP server of all daemons: keys, correlation ids, errors and streams, each in one place."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def answer(
     endpoint: Endpoint[Q, R],
     handler: Callable[[web.Request, Q], Awaitable[R]],
 ) -> None:
-    """Serve `endpoint`: the body comes decoded and checked, the reply goes out encoded."""
+    """Serve `endpoint`: decode and check the body, call `handler`, encode its reply."""
 
     async def handle(request: web.Request) -> web.Response:
         return _reply(endpoint, await handler(request, await _message(request, endpoint)))
@@ -118,7 +118,7 @@ def answer_or_stream(
 
 
 def accept_shutdown(app: web.Application) -> None:
-    """Serve POST /v1/admin/shutdown: the orderly end begins once the reply is out."""
+    """Serve POST /v1/admin/shutdown: shutdown begins once the reply is sent."""
 
     async def handle(request: web.Request, _: Nothing) -> Ack:
         life = request.app[LIFECYCLE]
@@ -159,7 +159,7 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
     given = request.headers.get(CORRELATION_HEADER, "")
     known = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else ""
     correlation_id.set(known or secrets.token_hex(8))
-    # To look at something is no event: who reads the logs would find himself in them.
+    # A GET is not an event: a client that follows the logs would find itself in them.
     level = logging.DEBUG if request.method == "GET" else logging.INFO
     _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
     return await handler(request)

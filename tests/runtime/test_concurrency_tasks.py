@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from rbee.runtime.concurrency import Breakable, finish
+from rbee.runtime.concurrency import Interruptible, finish
 
 
 async def test_a_last_word_is_said_however_often_its_speaker_is_canceled() -> None:
@@ -47,22 +47,22 @@ async def test_a_last_word_that_fails_is_dropped() -> None:
 
 
 async def test_work_that_is_broken_off_says_so() -> None:
-    work, begun = Breakable(), asyncio.Event()
+    work, begun = Interruptible(), asyncio.Event()
 
     async def long() -> None:
         begun.set()
         await asyncio.sleep(60)
 
-    doing = asyncio.create_task(work.do(long()))
+    doing = asyncio.create_task(work.run(long()))
     await begun.wait()
-    work.break_off()
+    work.interrupt()
     assert await asyncio.wait_for(doing, 5) is False
-    assert await work.do(asyncio.sleep(0)) is True
-    work.break_off()  # nothing is being done
+    assert await work.run(asyncio.sleep(0)) is True
+    work.interrupt()  # nothing is being done
 
 
 async def test_work_ends_with_who_waits_for_it() -> None:
-    work, begun, ended = Breakable(), asyncio.Event(), asyncio.Event()
+    work, begun, ended = Interruptible(), asyncio.Event(), asyncio.Event()
 
     async def long() -> None:
         begun.set()
@@ -71,7 +71,7 @@ async def test_work_ends_with_who_waits_for_it() -> None:
         finally:
             ended.set()
 
-    doing = asyncio.create_task(work.do(long()))
+    doing = asyncio.create_task(work.run(long()))
     await begun.wait()
     doing.cancel()
     with pytest.raises(asyncio.CancelledError):

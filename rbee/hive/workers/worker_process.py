@@ -149,8 +149,9 @@ class WorkerProcess:
         return await self._child.end(self._grace_s + 1.0)
 
     async def _follow_events(self) -> None:
-        """Follow the worker's own events; a broken stream is opened again."""
-        while True:
+        """Follow the worker's own events; a broken stream is opened again, but not once the worker
+        is ending: another one may have its port by then."""
+        while not self.is_ending:
             with contextlib.suppress(RbeeError):
                 async with self._client.stream(ep.WORKER_EVENTS) as events:
                     async for event in events:

@@ -12,7 +12,7 @@ from rbee.keeper.chat.conversation import Conversation, content
 from rbee.keeper.chat.task import Task
 from rbee.keeper.session.queen import Queen
 from rbee.runtime.command import Interrupts
-from rbee.runtime.concurrency import Breakable
+from rbee.runtime.concurrency import Interruptible
 from rbee.runtime.screen import Screen
 
 _WELCOME = "Ask a question. /help lists the commands, Ctrl+D ends the chat."
@@ -138,12 +138,12 @@ class Chat:
     async def _run_breakable(self, task: Task) -> bool:
         """Whether the answer is complete. After an interrupt the queen has confirmed the end of the
         work, or a second interrupt has cut that short."""
-        work = Breakable()
-        self._interrupts.on_sigint = work.break_off
+        work = Interruptible()
+        self._interrupts.on_sigint = work.interrupt
         try:
-            if await work.do(_prove(task)):
+            if await work.run(_prove(task)):
                 return True
-            await work.do(task.cancel())
+            await work.run(task.cancel())
             return False
         finally:
             self._interrupts.on_sigint = None

@@ -77,7 +77,7 @@ def hive(found: Daemon) -> Finding:
     if found.state == "unresponsive":
         kill = f"kill -KILL {found.pid}  # its workers end with it"
         return problem(name, f"it runs (pid {found.pid}), but does not answer", kill)
-    pid = f"pid {found.pid}" if found.pid is not None else "by its owner"
+    pid = f"pid {found.pid}" if found.pid is not None else "pid unknown"
     if found.refuses_key:
         said = f"the one at {at} ({pid}) does not accept this machine's key: is it another queen's?"
         end = f"kill {found.pid}" if found.pid is not None else "end it"

@@ -12,7 +12,6 @@ import msgspec
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed, RbeeError
 from rbee.contract.nodes import Detected
-from rbee.queen.install.compatibility import Machine
 
 Backend = Literal["cpu", "cuda", "metal", "vulkan"]
 
@@ -25,9 +24,22 @@ _KITS = {
     "cuda": ("nvcc", "Install NVIDIA's CUDA toolkit there; its bin folder must be on PATH."),
     "vulkan": ("glslc", "Install the Vulkan SDK there: sudo apt install libvulkan-dev glslc"),
 }
+# What llama.cpp's own code is compiled for, where it is compiled for the machine that it is on.
+_COMPUTES = re.compile(r"avx|amx|fma|f16c|bmi|sse|ssse|asimd|i8mm|sve|sme|bf16|fphp")
 _QUIET = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
 _SIGILL = 4
 _BRANCH = re.compile(r"[^\s~^:?*\[\\+-][^\s~^:?*\[\\]*")
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """`abi` names the Python, its version, the architecture and the kind of libc; `glibc` is its
+    version, empty where there is none; `processor` what it can do, by the kernel's names."""
+
+    platform: str
+    abi: str
+    architecture: str
+    glibc: list[int]
+    processor: list[str]
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,3 +256,23 @@ def last_lines(output: str, count: int = 12) -> str:
     lines = [line.rstrip() for line in plain.replace("\r", "\n").splitlines()]
     useful = [line for line in lines if line and not re.match(r"\s*(note|hint|\[notice\])", line)]
     return redacted("\n".join(useful[-count:]))
+
+
+def difference(ours: Machine, theirs: Machine, native: bool) -> str | None:
+    """Why the packages of this machine can't run there; None if they can. `native`: some were
+    compiled for this very processor."""
+    if ours.platform != theirs.platform or ours.architecture != theirs.architecture:
+        return f"it is {theirs.platform} on {theirs.architecture}"
+    if ours.abi != theirs.abi:
+        return f"its Python is {theirs.abi}, and here it is {ours.abi}"
+    if theirs.glibc < ours.glibc:
+        return f"its glibc is {_dotted(theirs.glibc)}, and here it is {_dotted(ours.glibc)}"
+    if native:
+        lacking = sorted(set(ours.processor) - set(theirs.processor))
+        if found := [name for name in lacking if _COMPUTES.match(name)]:
+            return f"its processor lacks {', '.join(found)}"
+    return None
+
+
+def _dotted(parts: list[int]) -> str:
+    return ".".join(map(str, parts))

@@ -22,8 +22,8 @@ import msgspec
 
 import rbee
 from rbee.contract.errors import ProgramFailed
-from rbee.queen.install.compatibility import Machine, difference
 from rbee.queen.install.on_node.survey import machine
+from rbee.queen.install.plan import Machine, difference
 
 _OWN = "rbee"
 _MADE_BY_PIP = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
@@ -65,13 +65,17 @@ class Packages:
 
 
 def pack(
-    folder: Path, node: str, theirs: Machine, backend: str | None, here: Packages | None = None
+    folder: Path,
+    node: str,
+    theirs: Machine,
+    backend: str | None,
+    packages: Packages | None = None,
 ) -> Packed:
     """Make the wheels in `folder`. Takes seconds, much of it outside of Python.
 
     Raises PROGRAM_FAILED if rbee was not installed here as a package.
     """
-    packages = here or Packages()
+    packages = packages or Packages()
     try:
         own = packages.make_own(folder)
     except NoWheelError as error:

@@ -1,4 +1,4 @@
-"""Nodes as people know them."""
+"""The errors of a hive, with the node's name that the person knows it by."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rbee.contract.errors import (
 )
 from rbee.contract.registry import LOCAL
 
-# What is mended by a command that has to say on which node.
-_MENDED_THERE = (ChecksumMismatch, DiskFull, ModelCorrupt, ModelNotFound)
+# Their advice is a command that has to name the node.
+_FIXED_THERE = (ChecksumMismatch, DiskFull, ModelCorrupt, ModelNotFound)
 
 
 def with_node_name(error: RbeeError, node: str, model: str | None = None) -> RbeeError:
-    """The hive's error under the name that the person knows the node by. Of a corrupt file also
-    which model it is, if it can be fetched again."""
+    """The hive's error with the name of the node; for a corrupt file also with the model, if that
+    can be downloaded again."""
     if isinstance(error, ModelCorrupt) and model is not None and model.startswith("hf:"):
         error.details["model"] = model
-    if isinstance(error, _MENDED_THERE) and node != LOCAL:
+    if isinstance(error, _FIXED_THERE) and node != LOCAL:
         error.details["node"] = node
     elif "node" in error.details:
         known = error.details["node"]

@@ -25,7 +25,7 @@ from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_ve
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
-from rbee.runtime.concurrency import Breakable, stop
+from rbee.runtime.concurrency import Interruptible, stop
 from rbee.runtime.log import uncorrelated
 from rbee.runtime.narration import Narrator, Say
 
@@ -60,7 +60,7 @@ class Hive:
         self.host = host
         # Requests that want the same model get one worker: only one of them starts it.
         self.worker_start_lock = asyncio.Lock()
-        # Why no hive may be used here, as last found; None if there simply is none.
+        # Why no hive can be used on this node, as last found; None if there simply is none.
         self.last_error: RbeeError | None = None
         self._config = config
         self._queen_events = queen_events
@@ -70,7 +70,7 @@ class Hive:
         self._owner = child.owner(_QUEEN)
         self._state: HiveState = "absent"
         self._changing = asyncio.Lock()
-        self._work = Breakable()
+        self._work = Interruptible()
         self._events = HiveEvents(host.node, queen_events)
         self._key = ""
         self._client: Client | None = None
@@ -202,7 +202,7 @@ class Hive:
         """Shut the hive down if this queen started it, leave it alone if it was found, and close
         the connection. It can't be used afterwards."""
         self._observe("closing")
-        self._work.break_off()
+        self._work.interrupt()
         async with self._changing:
             await self._end()
             await self.host.close()
@@ -221,7 +221,7 @@ class Hive:
     def cut_lifeline(self) -> None:
         """The hive and its workers end at once, without grace."""
         if self._process is not None:
-            self._process.let_go()
+            self._process.cut_lifeline()
 
     # How
 
@@ -244,7 +244,7 @@ class Hive:
 
     async def _unless_closing(self, work: Coroutine[None, None, None]) -> None:
         """Do `work`, which may take its time, unless `close` is called."""
-        if not await self._work.do(work):
+        if not await self._work.run(work):
             raise ShuttingDown(f"The hive on {self.node} is shutting down.")
 
     async def _find_or_start(self, say: Say) -> None:
@@ -321,7 +321,7 @@ class Hive:
     async def _end(self) -> None:
         if self._process is not None:
             if self._client is None:  # canceled between its start and its first answer
-                self._process.let_go()
+                self._process.cut_lifeline()
             else:
                 with contextlib.suppress(RbeeError):
                     await self._client.call(ep.SHUTDOWN)

@@ -14,7 +14,7 @@ from rbee.runtime.client import Client
 from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"
-# Whoever asks here waits for an answer, or for a hive to be started: less than the endpoints allow.
+# Shorter than the endpoints' deadlines, because a person waits while a mute hive is asked.
 _ANSWER_WITHIN_S = 2.0
 _ASK_AGAIN_S = 0.2
 
@@ -34,6 +34,7 @@ async def find_hive(
     and INVALID_API_KEY where this queen can't start a hive of its own instead.
     """
     reached = await host.reachable_url(url)
+    refused = False
     async for key in host.api_keys():
         client = connect(reached, key)
         usable = False
@@ -46,6 +47,7 @@ async def find_hive(
                 usable = True
                 return client, key
         except InvalidApiKey:
+            refused = True
             continue
         except VersionMismatch:
             raise
@@ -57,7 +59,8 @@ async def find_hive(
         return None
     if not host.can_start:
         raise InvalidApiKey(host=url, node=host.node)
-    say(_QUEEN, "🏠", f"what answers at {url} does not know our key: starting another one")
+    if refused:
+        say(_QUEEN, "🏠", f"what answers at {url} does not know our key: starting another one")
     return None
 
 

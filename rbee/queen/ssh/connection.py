@@ -263,9 +263,9 @@ def _close(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:
 
 
 async def _all(reader: asyncssh.SSHReader[bytes], on_line: Callable[[str], None] | None) -> str:
-    said = b""
+    output = b""
     while line := await reader.readline():
-        said += line
+        output += line
         if on_line is not None:
             on_line(line.decode(errors="replace").rstrip())
-    return said.decode(errors="replace")
+    return output.decode(errors="replace")

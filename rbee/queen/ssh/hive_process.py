@@ -45,8 +45,8 @@ RUN = (
     "*) PATH=$HOME/rbee/.venv/bin:$PATH:$HOME/.local/bin;; "
     'esac; exec "$program" "$@"'
 )
-# The pid, which stays, and the address under which the node was reached are told before the hive
-# starts, on a line of their own whatever the login shell says.
+# The pid, which `exec` keeps, and the address under which the node was reached are printed before
+# the hive starts, on a line of their own whatever the login shell prints.
 _START = 'echo; echo "rbee-ssh $$ $SSH_CONNECTION"; ' + RUN
 _STARTED = 'echo; ps -o lstart= -p "$1"'
 # With all that is in its group.
@@ -82,7 +82,7 @@ class SshHiveProcess:
         """The exit code, as soon as it has ended; None if the connection was lost."""
         return await asyncio.shield(self._ended)
 
-    def let_go(self) -> None:
+    def cut_lifeline(self) -> None:
         """Close the lifeline: it ends at once, without grace."""
         self._lifeline.close()
 
@@ -149,9 +149,9 @@ async def start(
                 with ssh.ssh_errors():
                     process = await ssh.start(_START, *command, stdin=source)
                     undo.callback(process.close)
-                    pid, here = await _place(process.stdout)
+                    pid, address = await _place(process.stdout)
                     if hello.bind is None:
-                        hello = msgspec.structs.replace(hello, bind=here, announce=ssh.peer)
+                        hello = msgspec.structs.replace(hello, bind=address, announce=ssh.peer)
                     lifeline = Lifeline(os.dup(sink.fileno()), hello, heartbeat_s)
                     sink.close()
                     undo.callback(lifeline.close)

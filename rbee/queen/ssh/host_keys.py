@@ -1,4 +1,4 @@
-"""Which host keys are trusted: those that a person accepted here, and those that ssh knows."""
+"""Decide which host keys are trusted: those that a person accepted, and those that ssh knows."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class HostKeys:
     """What is known for one connection. `stranger` is the key that was refused, if one was."""
 
     def __init__(self, theirs: Sequence[str], accept: str | None) -> None:
-        """`theirs` are the known_hosts files of ssh, `accept` the fingerprint of a key that the
-        person accepts now. Raises ValueError for a file that can't be read."""
+        """`theirs` are the known_hosts files of ssh, `accept` the fingerprint of a key to trust
+        from now on. Raises ValueError for a file that can't be read."""
         import asyncssh
 
         files = [paths.known_hosts(), *(Path(name).expanduser() for name in theirs)]
@@ -43,8 +43,8 @@ class HostKeys:
         return self._known
 
     def judge(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Whether a key that is not among the known ones may be trusted; one that the person
-        accepts is kept from then on. Raises STATE_NOT_WRITABLE."""
+        """Whether a key that is not among the known ones may be trusted. A key that the person
+        accepts is stored. Raises STATE_NOT_WRITABLE."""
         fingerprint = key.get_fingerprint()
         (trusted, *_) = self._known.match(host, addr, port)
         if not trusted and self._accept is not None and _same(self._accept, fingerprint):

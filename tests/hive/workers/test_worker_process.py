@@ -46,7 +46,8 @@ class Worker:
         self.obeys = True
         self.asked_to_end = 0
         self.process: Process | None = None
-        self._said: asyncio.Queue[Event] = asyncio.Queue()
+        self.followed = 0
+        self._said: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -59,7 +60,8 @@ class Worker:
         free = {"loading": 0, "idle": 2, "busy": 1}[state]
         self.says(WorkerStatus(state, 2, free, keep_alive_s))  # type: ignore[arg-type]
 
-    def says(self, event: Event) -> None:
+    def says(self, event: Event | None) -> None:
+        """None ends the stream."""
         self._said.put_nowait(event)
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -71,8 +73,10 @@ class Worker:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        while True:
-            await response.write(sse.encode(await self._said.get()))
+        self.followed += 1
+        while (event := await self._said.get()) is not None:
+            await response.write(sse.encode(event))
+        return response
 
     async def _end(self, _: web.Request) -> web.Response:
         self.asked_to_end += 1
@@ -353,3 +357,16 @@ async def test_a_worker_that_nobody_knows_of_ends_with_its_starter() -> None:
         await asyncio.sleep(0)
         watching.cancel()
         assert (await made.gone()).reason == "nobody waits for it any more"
+
+
+async def test_a_worker_that_ends_is_not_connected_to_again() -> None:
+    """Its port may be another worker's by then."""
+    async with played("idle") as made:
+        made.worker.obeys = False
+        made.worker.says(None)
+        await made.until(lambda: made.worker.followed == 2)
+        ending = asyncio.create_task(made.running.end("it was told to end"))
+        await made.until(lambda: made.worker.asked_to_end)
+        made.worker.says(None)
+        await ending
+        assert made.worker.followed == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from click.shell_completion import CompletionItem
 
 from rbee.keeper.cli import main, shells
 
@@ -25,7 +26,7 @@ def test_bash_passes_the_line_and_gets_what_belongs_behind_the_colon(
     monkeypatch.setenv("COMP_WORDBREAKS", " \t\n\"'><=;|&(:")
     bash = shells.Bash(main, {}, shells.PROGRAM, shells.VARIABLE)
     assert bash.get_completion_args() == (args, typed)
-    item = shells.CompletionItem(f"{before}rest")
+    item = CompletionItem(f"{before}rest")
     assert bash.format_completion(item) == "plain,rest"
 
 

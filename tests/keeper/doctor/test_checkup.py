@@ -6,12 +6,14 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rbee.contract.config import Config, QueenSection
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.nodes import Detected, DeviceMemory
+from rbee.keeper.doctor.check_daemons import Daemon
 from rbee.keeper.doctor.check_programs import Program
 from rbee.keeper.doctor.checkup import Checkup, Probes
 from rbee.keeper.doctor.findings import Finding, Report
@@ -83,7 +85,8 @@ def test_a_check_that_fails_does_not_prevent_the_others(
     def fail(*_: object) -> object:
         raise error
 
-    found = examined(dataclasses.replace(PROBES, **{probe: fail}))
+    changed: dict[str, Any] = {probe: fail}
+    found = examined(dataclasses.replace(PROBES, **changed))
     assert states(found)[finding] == state
     expected = {"config", "programs", "API key", "hive", "nodes", "terminal"}
     assert expected <= states(found).keys()
@@ -121,8 +124,12 @@ def test_workers_at_an_address_of_another_machine_are_a_problem(
 def test_a_config_file_that_can_not_be_read_is_one_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async def free(*_: object) -> Daemon:
+        return Daemon(url="http://127.0.0.1:8080", state="free")
+
+    # With the defaults it would look at the ports of daemons that may run on this machine.
     monkeypatch.setenv("RBEE_HIVE_PROT", "1")
-    found = states(examined())
+    found = states(examined(dataclasses.replace(PROBES, queen=free, hive=free)))
     assert [name for name, state in found.items() if state == "problem"] == ["config"]
     assert found["backends"] == "warning"
 

@@ -12,9 +12,8 @@ import psutil
 import pytest
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed
-from rbee.queen.install.compatibility import Machine
 from rbee.queen.install.installation import install
-from rbee.queen.install.plan import Installation, Installed
+from rbee.queen.install.plan import Installation, Installed, Machine
 from rbee.queen.install.wheels import Packed
 from rbee.queen.ssh.connection import Result
 

@@ -10,9 +10,8 @@ import pytest
 
 from rbee.contract.errors import InvalidRequest, ProgramFailed
 from rbee.queen.install import plan
-from rbee.queen.install.compatibility import Machine, difference
 from rbee.queen.install.node_python import python_arguments
-from rbee.queen.install.plan import FoundPython, Installation, Survey
+from rbee.queen.install.plan import FoundPython, Installation, Machine, Survey, difference
 
 LINUX = Machine("linux", "cpython-311-x86_64-linux-gnu", "x86_64", [2, 36], ["avx", "avx2", "fpu"])
 PYTHON = FoundPython("/usr/bin/python3.11", (3, 11, 2))

@@ -17,8 +17,8 @@ from packaging.utils import parse_wheel_filename
 import rbee
 from rbee.contract.errors import ProgramFailed
 from rbee.queen.install import wheels as wheel
-from rbee.queen.install.compatibility import Machine
 from rbee.queen.install.on_node.survey import machine
+from rbee.queen.install.plan import Machine
 from rbee.queen.install.wheels import NoWheelError, Packages, pack
 
 HERE = msgspec.convert(machine(), Machine)

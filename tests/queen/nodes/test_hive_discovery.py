@@ -117,6 +117,12 @@ async def test_what_knows_none_of_our_keys_is_left_alone(search: Search) -> None
     search.assert_closed()
 
 
+async def test_without_a_key_nothing_is_asked_and_nothing_is_said(search: Search) -> None:
+    assert await search.find() is None
+    assert search.said == []
+    assert search.hive.refused == []
+
+
 async def test_a_hive_that_is_draining_is_not_used(search: Search) -> None:
     search.hive.state = "draining"
     assert await search.find("key-of-the-node") is None

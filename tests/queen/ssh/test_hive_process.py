@@ -128,7 +128,7 @@ async def test_heartbeats_follow(add: Add, sshd: Sshd) -> None:
 async def test_letting_go_ends_it_at_once(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, TIED)
     running = await begin(add())
-    running.let_go()
+    running.cut_lifeline()
     assert await asyncio.wait_for(running.wait(), 5) == 3
     assert await running.kill() == 3
 
@@ -208,7 +208,7 @@ async def test_where_rbee_is_not_installed_the_way_to_install_it_is_told(
     assert caught.value.details["reason"] == "not installed"
 
 
-async def test_one_that_does_not_get_ready_is_let_go(add: Add, sshd: Sshd) -> None:
+async def test_one_that_does_not_get_ready_is_ended(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, "#!/bin/sh\necho warming up\ncat >input\nexit 4")
     before = open_descriptors()
     ssh = add()

@@ -1,4 +1,4 @@
-"""The clone on the node: what is in it that is not ours to lose, and how it comes to the branch."""
+"""The clone on the node: which work in it must not be lost, and how it is brought to a branch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def standing(root: Path, branch: str) -> dict[str, Any]:
 
 
 def fetch(folder: str, url: str, branch: str) -> dict[str, Any]:
-    """Bring the clone to the branch (a tag or a commit will do), made where there is none.
+    """Bring the clone to the branch, or to a tag or a commit. It is made if there is none.
 
     Every commit that was fetched is kept under refs/rbee: what is not there, nor on a remote, is
     the person's own.
@@ -69,7 +69,7 @@ def fetch(folder: str, url: str, branch: str) -> dict[str, Any]:
 
 
 def _leave_out(root: Path) -> None:
-    """What we put beside the files of the clone is none of its changes."""
+    """What the installation puts beside the files of the clone does not count as a change."""
     file = in_git(root, "info/exclude")
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     missing = [f"/{name}" for name in OURS if f"/{name}" not in text.splitlines()]

@@ -1,5 +1,5 @@
-"""git and pip on the node: run to their end, and ended with all that they started where nobody
-waits for them any more.
+"""git and pip on the node: run to their end, and ended with everything that they started as soon as
+nobody waits for them.
 
 Every second while one runs an empty line is written. Where that can't be, whoever asked is gone.
 """
@@ -17,7 +17,7 @@ _GRACE_S = 5.0
 
 
 class FailedError(Exception):
-    """A program did not do what it was started for; `code` below zero is a signal's number."""
+    """A program failed; a negative `code` is the number of a signal."""
 
     def __init__(self, program: str, code: int) -> None:
         super().__init__(f"{program} ended with {code}")
@@ -26,7 +26,7 @@ class FailedError(Exception):
 
 
 def run(program: str, words: list[str], cwd: Path, more: dict[str, str] | None = None) -> None:
-    """Run it to its end. Raises FailedError; whatever else ends this ends it, too."""
+    """Run it to its end. Raises FailedError; any other exception ends the program, too."""
     process = subprocess.Popen(
         words,
         cwd=cwd,
@@ -60,7 +60,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _git_environment(root: Path) -> dict[str, str]:
-    """It asks nobody for a password, and takes no repository further up for this one."""
+    """It must not ask for a password, nor take a repository further up for this one."""
     return {"GIT_TERMINAL_PROMPT": "0", "GIT_CEILING_DIRECTORIES": str(root.parent)}
 
 
@@ -69,7 +69,7 @@ def git(root: Path, *words: str) -> None:
 
 
 def git_says(root: Path, *words: str) -> str:
-    """Empty where git does not know."""
+    """The output of git; empty if it fails."""
     environment = {**os.environ, "LC_ALL": "C", **_git_environment(root)}
     found = subprocess.run(
         ["git", *words], cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True
@@ -78,5 +78,5 @@ def git_says(root: Path, *words: str) -> str:
 
 
 def in_git(root: Path, name: str) -> Path:
-    """A file of git's own."""
+    """The path of one of git's own files."""
     return root / git_says(root, "rev-parse", "--git-path", name)

@@ -1,4 +1,4 @@
-"""What is on the node, before anything is changed; and what this machine is, to compare with."""
+"""What is on the node before anything is changed, and what kind of machine it is."""
 
 from __future__ import annotations
 
@@ -61,8 +61,7 @@ def _processor() -> list[str]:
 
 
 def _may_be_prebuilt() -> bool:
-    """Whether pip may know llama.cpp compiled: from its own cache, or because somebody has told it
-    where else to look."""
+    """Whether pip may find llama.cpp compiled: in its cache, or where it is configured to look."""
     home = Path.home()
     configured = {"PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"} & set(os.environ)
     for file in (Path("/etc/pip.conf"), home / ".config/pip/pip.conf", home / ".pip/pip.conf"):
