@@ -15,7 +15,8 @@ from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"
 # Shorter than the endpoints' deadlines, because a person waits while a mute hive is asked.
-_ANSWER_WITHIN_S = 2.0
+# Short: a hive that hangs must not hold up the start of another one.
+_PROBE_WITHIN_S = 2.0
 _ASK_AGAIN_S = 0.2
 
 
@@ -39,9 +40,9 @@ async def find_hive(
         client = connect(reached, key)
         usable = False
         try:
-            info = await client.call(ep.HIVE_NODE, within_s=_ANSWER_WITHIN_S)
+            info = await client.call(ep.HIVE_NODE, within_s=_PROBE_WITHIN_S)
             if await _may_be_used(info, client, url, owner, patience_s, say):
-                health = await client.call(ep.HIVE_HEALTH, within_s=_ANSWER_WITHIN_S)
+                health = await client.call(ep.HIVE_HEALTH, within_s=_PROBE_WITHIN_S)
                 check_hive_version(host, health.version)
                 say(_QUEEN, "🏠", f"using the hive that runs at {url}")
                 usable = True
@@ -67,7 +68,7 @@ async def find_hive(
 async def answers(client: Client) -> bool:
     """Whether the hive answers at this moment."""
     try:
-        await client.call(ep.HIVE_HEALTH, within_s=_ANSWER_WITHIN_S)
+        await client.call(ep.HIVE_HEALTH, within_s=_PROBE_WITHIN_S)
     except RbeeError:
         return False
     return True

@@ -23,7 +23,7 @@ from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
-_ANSWER_WITHIN_S = 5.0
+_STATUS_WITHIN_S = 5.0
 _DISCOVER_WITHIN_S, _DISCOVER_AGAIN_S = 2.5, 10.0
 
 
@@ -131,7 +131,7 @@ class Nodes:
                 row = self.registry.get(hive.node)
                 error = row.last_error if row else None
                 return HiveStatus(node=hive.node, state="stopped", error=error)
-            info = await hive.http.call(ep.HIVE_NODE, within_s=_ANSWER_WITHIN_S)
+            info = await hive.http.call(ep.HIVE_NODE, within_s=_STATUS_WITHIN_S)
             version = await hive.check_version()
             workers = await hive.workers()
             return HiveStatus.of(hive.node, hive.http.url, version, info, workers, hive.is_ours)

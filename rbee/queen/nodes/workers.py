@@ -34,7 +34,6 @@ from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
-_ANSWER_WITHIN_S = 5.0
 # On top of the grace: the hive asks first, and sends KILL after TERM.
 _BESIDE_GRACE_S = 10.0
 
@@ -110,7 +109,10 @@ async def _checks(hive: Hive) -> list[WorkerCheck]:
 async def _ask(hive: Hive, row: WorkerRow) -> WorkerHealth | None:
     """None if it does not answer in time."""
     try:
-        async with asyncio.timeout(_ANSWER_WITHIN_S), await hive.client_for(row.url) as client:
+        async with (
+            asyncio.timeout(ep.WORKER_HEALTH.within_s),
+            await hive.client_for(row.url) as client,
+        ):
             return await client.call(ep.WORKER_HEALTH)
     except (RbeeError, TimeoutError):
         return None
