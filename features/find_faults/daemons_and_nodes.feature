@@ -37,7 +37,7 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     Given a graphics card with 24000 MiB free
     When I run `rbee-keeper doctor`
     Then it exits with 0
-    And the doctor says that backends is a warning: "not on all that is here"
+    And the doctor says that backends is a warning: "not on everything that is here"
     And the doctor says what to type: "CMAKE_ARGS=-DGGML_CUDA=on"
 
   Scenario: What a killed daemon left behind is a warning

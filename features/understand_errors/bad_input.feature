@@ -50,7 +50,7 @@ Feature: An error for a mistake says how to correct it
     When I run `rbee-keeper infer --prompt hi`
     Then it exits with 1
     And standard error says "<queen address>:8080"
-    And standard error says "no queen"
+    And standard error says "is not queen-rbee"
     And it is a clear message with a next step
     And nothing is running
 

@@ -34,6 +34,16 @@ class Output:
     def text(self) -> str:
         return b"".join(piece for _, piece in list(self.pieces)).decode(errors="replace")
 
+    def wait_for(self, first: str, then: str = "", within: float = 5) -> str:
+        """The output from `first` on, once `then` follows it."""
+
+        def found() -> str:
+            return "".join(self.text.partition(first)[1:])
+
+        return wait_until(
+            f"{then!r} after {first!r}", found, within, lambda text: text and then in text
+        )
+
     def finish(self, within: float) -> bool:
         self._thread.join(within)
         return not self._thread.is_alive()
