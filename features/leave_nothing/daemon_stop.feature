@@ -22,7 +22,7 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And it says that the queen stopped, with 0 hives and 0 workers
-    And standard error says "goes on"
+    And standard error says "keeps running"
     And the queen is gone, and hive and worker are the same processes
 
   Scenario: The hive hangs

@@ -259,7 +259,7 @@ def _address_in_use(details: Details) -> str:
 
 
 def _internal(details: Details) -> str:
-    if not (found := details["correlation_id"]):
+    if not (found := details.get("correlation_id")):
         return ""
     return (
         f"Look for it in the logs: grep -rF {shlex.quote(str(found))} ~/.rbee/logs; or run "

@@ -65,8 +65,8 @@ ReplyT = TypeVar("ReplyT")
 
 class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     """A route. `{name}` in `path` is a parameter; the names in `query` are optional. `open` routes
-    want no API key. `within_s` bounds a whole exchange, in seconds; a stream is bounded by its
-    silence instead."""
+    want no API key. `within_s` bounds a whole exchange, in seconds. A stream is bounded by
+    its silence; the queen also bounds the wait for a hive's first event other than narration."""
 
     method: str
     path: str
@@ -110,7 +110,7 @@ QUEEN_HOLD = _stream("/v2/hold", Hold)
 """Keep an ephemeral queen running for as long as this stream is open."""
 QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released, within_s=5)
 """Release a hold; the answer says whether the queen keeps running."""
-QUEEN_KEEP = Endpoint("POST", "/v1/admin/keep", Nothing, Ack, within_s=5)
+QUEEN_KEEP = Endpoint("POST", "/v1/admin/keep", Nothing, Ack)
 """Make an ephemeral queen persistent."""
 QUEEN_TASKS = Endpoint(
     "POST",
@@ -213,7 +213,7 @@ QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone, HiveGo
 """What happens on all nodes, for as long as the client reads."""
 
 # hive
-HIVE_HEALTH = _get("/v1/health", HiveHealth, within_s=5)
+HIVE_HEALTH = _get("/v1/health", HiveHealth, within_s=10)
 """Whether the hive is alive, and its version."""
 HIVE_NODE = _get("/v1/node", NodeInfo, within_s=10)
 """The machine's hardware, and the backends that llama.cpp can use."""
@@ -233,7 +233,7 @@ HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
 """The callback of a worker that listens; 404 if this hive did not start it."""
 HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
 """Stop one worker."""
-HIVE_MODELS = _get("/v1/models", ModelRows, within_s=180)
+HIVE_MODELS = _get("/v1/models", ModelRows)
 """The models on this machine, including partial ones, and the free disk space."""
 HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
 """Which model on this machine a reference means; the Hub is not asked."""

@@ -72,7 +72,7 @@ class RbeeError(Exception):
     def advice(self) -> str:
         """What to do next, in a sentence; empty if there is nothing to do."""
         hint = self.details.get("hint")
-        return hint if isinstance(hint, str) else advice_for(self.code, self.details)
+        return hint if isinstance(hint, str) and hint else advice_for(self.code, self.details)
 
     @property
     def retry_after_s(self) -> int | None:

@@ -160,7 +160,7 @@ def _download_stream(request: web.Request, message: DownloadRequest) -> AsyncIte
             if reply.local_path is None and not message.detach:
                 async for event in provisioner.progress(reply.download_id):
                     if event is not None:
-                        events.put_nowait(event)
+                        await events.put(event)
             events.put_nowait(reply)
 
     return run_as_stream(work)

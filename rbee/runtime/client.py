@@ -53,11 +53,12 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection to the peer. Leave its streams first: aiohttp does not wake a
-        reader that waits."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Close every connection to the peer. A reader that waits gets an error."""
+        session, self._session = self._session, None
+        if session is not None:
+            self.cut()
+            await asyncio.sleep(0)  # readers wake on a cut connection, not on a closed session
+            await session.close()
 
     def cut(self) -> None:
         """Break every exchange that is under way: the peer is known to be out of reach, which a
@@ -114,6 +115,8 @@ class Client:
         async with self._ask(
             endpoint, message, timeout, names, accept=sse.CONTENT_TYPE
         ) as response:
+            if response.content_type != sse.CONTENT_TYPE:
+                raise self._not_ours(f"{response.content_type} in place of a stream")
             try:
                 yield self._events(response)
             finally:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -37,11 +38,15 @@ def run(program: str, work: Callable[[], Coroutine[Any, Any, int]], screen: Scre
         except BrokenPipeError:  # `| head -1`
             code = READER_GONE
         except KeyboardInterrupt:
+            with contextlib.suppress(RbeeError, BrokenPipeError):
+                screen.close()
             screen.note("Canceled.")
             code = INTERRUPTED
         except Exception as fault:
             screen.error(unexpected(program, fault))
             code = FAILED
+        with contextlib.suppress(RbeeError, BrokenPipeError):
+            screen.close()
     return _flush(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from rbee.contract.errors import RequestCanceled
 from rbee.contract.events import Event
 from rbee.runtime.concurrency import stop
 
@@ -53,6 +54,9 @@ async def run_as_stream(
     async def run() -> None:
         try:
             await work(events)
+        except asyncio.CancelledError:
+            events.close(RequestCanceled())
+            raise
         except Exception as error:
             events.close(error)
         else:

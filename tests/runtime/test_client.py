@@ -168,7 +168,7 @@ async def test_a_program_that_does_not_reply_times_out(start: Start, connect: Co
 
 async def test_a_reply_that_does_not_end_times_out(start: Start, connect: Connect) -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b'{"message":')
         await asyncio.Event().wait()

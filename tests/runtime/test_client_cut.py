@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from rbee.contract.endpoints import Endpoint, Nothing
-from rbee.contract.errors import ConnectionTimeout, RbeeError, StreamTruncated
+from rbee.contract.errors import ConnectionTimeout, NotOurs, RbeeError, StreamTruncated
 from rbee.contract.events import Token
 from rbee.runtime import sse
 from rbee.runtime.client import Client
@@ -28,7 +28,7 @@ async def mute(request: web.Request) -> web.StreamResponse:
 
 
 async def half(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     await response.write(sse.encode(Token("a", 0)))
     await asyncio.Event().wait()
@@ -42,6 +42,30 @@ async def test_a_stream_breaks(start: Start, connect: Connect) -> None:
             assert await anext(events) == Token("a", 0)
             asyncio.get_running_loop().call_soon(client.cut)
             await anext(events)
+
+
+async def test_a_reader_of_a_stream_wakes_when_the_client_is_closed(
+    start: Start, connect: Connect
+) -> None:
+    client = connect(await start(half), silence_s=30)
+    with pytest.raises(StreamTruncated):
+        async with asyncio.timeout(5), client.stream(TALK) as events:
+            assert await anext(events) == Token("a", 0)
+            closing = asyncio.create_task(client.close())
+            await anext(events)
+    await closing
+
+
+async def test_a_reply_that_is_not_a_stream_is_not_read_as_one(
+    start: Start, connect: Connect
+) -> None:
+    async def reply(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"token": "a", "index": 0})
+
+    client = connect(await start(reply))
+    with pytest.raises(NotOurs, match="application/json in place of a stream"):
+        async with client.stream(TALK):
+            pass
 
 
 @pytest.mark.parametrize("handler", [mute, half])

@@ -96,7 +96,7 @@ async def test_a_keep_alive_breaks_the_silence(start: Start, connect: Connect) -
     silence_s = 1.0
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for _ in range(8):
             await asyncio.sleep(silence_s / 5)
@@ -111,7 +111,7 @@ async def test_leaving_a_stream_closes_the_connection(start: Start, connect: Con
     gone = asyncio.Event()
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(TOKEN)
         try:

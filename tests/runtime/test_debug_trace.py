@@ -34,7 +34,9 @@ def wanted() -> Iterator[list[str]]:
 async def _answers(request: web.Request) -> web.StreamResponse:
     mark = request.headers.get(CORRELATION_HEADER, "")
     if request.path == "/tell":
-        response = web.StreamResponse(headers={CORRELATION_HEADER: mark})
+        response = web.StreamResponse(
+            headers={CORRELATION_HEADER: mark, "Content-Type": "text/event-stream"}
+        )
         await response.prepare(request)
         loading = Loading("loading_to_vram", 1, 2)
         events: list[Event] = [Narration("a", "words", "c"), loading, loading]

@@ -115,7 +115,7 @@ class ThroughHive:
         self._client = client
 
     async def listing(self) -> ModelRows:
-        return await self._client.call(ep.HIVE_MODELS)
+        return await self._client.call(ep.HIVE_MODELS, within_s=180)
 
     async def download(self, model: str) -> AsyncIterator[Event | None]:
         reply = await self._client.call(ep.HIVE_DOWNLOAD, DownloadRequest(model))

@@ -48,6 +48,8 @@ class Workers:
         self._events = events
         self._say = Narrator(events.send).say
         self._workers: dict[str, WorkerProcess] = {}
+        # Workers whose rows have been reported.
+        self._registered: set[str] = set()
         # Workers that are being started, by whether they have called back already.
         self._starting: dict[str, bool] = {}
         self._spawning: set[asyncio.Task[WorkerProcess]] = set()
@@ -55,8 +57,12 @@ class Workers:
         self._wanted: Counter[Path] = Counter()
 
     def rows(self) -> list[WorkerRow]:
-        """Every worker that listens and has not begun to end."""
-        return [worker.row() for worker in self._workers.values() if not worker.is_ending]
+        """Every worker that is registered and has not begun to end."""
+        return [
+            worker.row()
+            for worker in self._workers.values()
+            if worker.registered and not worker.is_ending
+        ]
 
     def holding(self, path: Path) -> list[str]:
         """The workers that have this file in memory, or are about to load it."""
@@ -108,7 +114,7 @@ class Workers:
         finally:
             called_back = self._starting.pop(spec.worker_id)
         if called_back:
-            self._register(worker)
+            worker.register()
         return worker
 
     def register(self, callback: ReadyCallback) -> None:
@@ -120,7 +126,7 @@ class Workers:
         if worker is None:
             message = f"This hive started no worker {callback.worker_id}"
             raise NotFound.of("worker_id", "a worker of this hive", message, callback.worker_id)
-        self._register(worker)
+        worker.register()
 
     async def end(self, worker_id: str) -> None:
         """End one worker in order. Raises NOT_FOUND."""
@@ -151,13 +157,6 @@ class Workers:
         for worker in workers:
             worker.cut_lifeline()
 
-    def _register(self, worker: WorkerProcess) -> None:
-        if not worker.registered:
-            correlation_id.set(worker.spec.correlation_id)
-            url = worker.row().url
-            self._say("rbee-hive", "📝", f"registration: {worker.spec.worker_id} at {url}")
-            worker.register()
-
     async def _read_header(self, model: StoredModel) -> Header:
         """Raises MODEL_CORRUPT, with the reference if the file can be fetched again."""
         try:
@@ -184,8 +183,13 @@ class Workers:
         return await self._preflight.backend_and_device(wanted, device)
 
     def _report(self, event: Event) -> None:
-        if isinstance(event, WorkerGone):
+        if isinstance(event, WorkerRow) and event.id not in self._registered:
+            self._registered.add(event.id)
+            correlation_id.set(self._workers[event.id].spec.correlation_id)
+            self._say("rbee-hive", "📝", f"registration: {event.id} at {event.url}")
+        elif isinstance(event, WorkerGone):
             del self._workers[event.worker_id]
+            self._registered.discard(event.worker_id)
             _log.info("%s is gone: %s", event.worker_id, event.reason)
             if event.exit_code != 0:
                 for line in event.log_tail:

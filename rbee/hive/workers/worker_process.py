@@ -23,6 +23,7 @@ from rbee.runtime.log import correlation_id, uncorrelated
 
 # A busy machine may answer late; the worker is ended only after several misses.
 _HEALTH_WITHIN_S = 10.0
+_CALLBACK_WITHIN_S = 3.0
 
 _REASONS: dict[Verdict, str] = {
     "idle": "it was idle for too long",
@@ -100,15 +101,18 @@ class WorkerProcess:
         return self._ending is not None
 
     def register(self) -> None:
-        """The worker has called back: from now on its rows are reported."""
-        self.registered = True
-        self._report_row()
+        """The worker serves: it has called back, or loaded its model. From now on its rows are
+        reported."""
+        if not self.registered:
+            self.registered = True
+            self._report_row()
 
     async def watch_load(self, tell: Callable[[Event], None]) -> None:
         """Tell the row of a registered worker, each step of its load, and last the row of a loaded
-        worker, or how it ended. If the watcher leaves before the worker is registered, nobody
-        knows of it, and it ends."""
+        worker, or how it ended. A worker whose callback is late is registered without it. If the
+        watcher leaves before the worker is registered, nobody knows of it, and it ends."""
         over = asyncio.Event()
+        late = asyncio.get_running_loop().call_later(_CALLBACK_WITHIN_S, self._register_late)
 
         def hear(event: Event) -> None:
             if not over.is_set():
@@ -122,6 +126,8 @@ class WorkerProcess:
             if self.gone.done():
                 hear(self.gone.result())
             elif self.registered:
+                if self._status.state != "loading":
+                    hear(Loading("ready"))
                 hear(self.row())
                 if self._last_loading is not None:
                     hear(self._last_loading)
@@ -131,6 +137,12 @@ class WorkerProcess:
                 if not self.registered:
                     await finish(self.end("nobody waits for it any more"))
                 raise
+            finally:
+                late.cancel()
+
+    def _register_late(self) -> None:
+        if not self.is_ending and not self.gone.done():
+            self.register()
 
     async def end(self, reason: str) -> int:
         """Ask it to end, wait for the grace period, then send TERM, then KILL; the exit code."""
@@ -166,8 +178,10 @@ class WorkerProcess:
             changed, was = event != self._status, self._status.state
             self._status = event
             if was == "loading" != event.state:
-                self.registered = True  # it serves, even if its callback did not come through
                 self._load_watchers.send(Loading("ready"))
+                if not self.registered:  # its callback did not come through, but it serves
+                    self.register()
+                    changed = False
             if changed and self.registered:
                 self._report_row()
         elif isinstance(event, Loading):

@@ -44,7 +44,7 @@ async def start(settings: KeeperSettings, screen: Screen) -> None:
     queen = Queen(settings)
     try:
         await queen.reach(keep=True)
-        health = await queen.client.call(ep.QUEEN_HEALTH)
+        health = await queen.client.call(ep.QUEEN_HEALTH, within_s=30)
         what = "started" if queen.started_here else "running already"
         screen.say(f"queen-rbee {what}: {queen.client.url}, pid {health.pid}")
     finally:

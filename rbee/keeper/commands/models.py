@@ -13,11 +13,9 @@ from rbee.runtime.listings import MODEL_HEADS, described, megabytes, model_cells
 from rbee.runtime.screen import Screen
 
 
-@queen_request(NodeDownload)
+@queen_request(NodeDownload, keeps_queen=lambda request: request.detach)
 async def download(queen: Queen, screen: Screen, request: NodeDownload) -> None:
     """Fetch a model and print its path. Detached, the queen is kept and goes on with it."""
-    if request.detach:
-        await queen.client.call(ep.QUEEN_KEEP)
     path = None
     async for event in events_of(queen, screen, ep.QUEEN_DOWNLOAD, request):
         if isinstance(event, Download) and event.stage == "complete":

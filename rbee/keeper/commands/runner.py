@@ -12,16 +12,17 @@ import json
 import math
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.validation import decode
-from rbee.keeper.session.queen import Queen
-from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings, of
 from rbee.runtime import settings as configuration
 from rbee.runtime.command import WRONG_USAGE, run
 from rbee.runtime.screen import Screen
+
+if TYPE_CHECKING:
+    from rbee.keeper.session.queen import Queen
 
 M = TypeVar("M")
 
@@ -55,26 +56,32 @@ def queen_command(work: Callable[..., Work]) -> Command:
 
 
 def queen_request(
-    kind: type[M], names: Mapping[str, str] = {}
+    kind: type[M],
+    names: Mapping[str, str] = {},
+    keeps_queen: Callable[[M], bool] = lambda _: False,
 ) -> Callable[[Callable[[Queen, Screen, M], Work]], Command]:
     """A command that asks the queen with a message, which its flags make:
-    `work(queen, screen, request)`. `names` are as for `request_or_exit`."""
+    `work(queen, screen, request)`. `names` are as for `request_or_exit`; a queen that the request
+    keeps runs until it is told to stop."""
 
     def decorate(work: Callable[[Queen, Screen, M], Work]) -> Command:
         @functools.wraps(work)
         def call(**flags: object) -> NoReturn:
             screen = screen_of(flags)
             request = request_or_exit(lambda: message(kind, flags), flags, screen, names)
-            run_with_queen(lambda queen: work(queen, screen, request), screen)
+            run_with_queen(lambda queen: work(queen, screen, request), screen, keeps_queen(request))
 
         return call
 
     return decorate
 
 
-def run_with_queen(work: Callable[[Queen], Work], screen: Screen) -> NoReturn:
-    """Do `work` with the queen and exit."""
-    run_configured(lambda settings: with_queen(settings, screen, work), screen)
+def run_with_queen(work: Callable[[Queen], Work], screen: Screen, keep: bool = False) -> NoReturn:
+    """Do `work` with the queen and exit. With `keep`, the queen runs until it is told to stop."""
+    # Late: `install` needs no queen.
+    from rbee.keeper.session.session import with_queen
+
+    run_configured(lambda settings: with_queen(settings, screen, work, keep), screen)
 
 
 def run_configured(work: Callable[[KeeperSettings], Work], screen: Screen) -> NoReturn:

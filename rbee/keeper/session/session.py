@@ -21,15 +21,19 @@ R = TypeVar("R")
 
 
 async def with_queen(
-    settings: KeeperSettings, screen: Screen, work: Callable[[Queen], Awaitable[int | None]]
+    settings: KeeperSettings,
+    screen: Screen,
+    work: Callable[[Queen], Awaitable[int | None]],
+    keep: bool = False,
 ) -> int:
-    """Do `work` with the queen that runs, or with one that is started for it. Returns the exit
-    code: that of an error, which is shown, or what `work` returns, or 0."""
+    """Do `work` with the queen that runs, or with one that is started for it; with `keep`, it then
+    runs until it is told to stop. Returns the exit code: that of an error, which is shown, or what
+    `work` returns, or 0."""
     queen = Queen(settings)
     interrupts = Interrupts()
     try:
         with on_reader_gone(interrupts.cancel_quietly):
-            await queen.reach()
+            await queen.reach(keep)
             code = await work(queen) or 0
         if interrupts.reader_is_gone:
             code = READER_GONE

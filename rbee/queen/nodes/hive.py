@@ -215,7 +215,8 @@ class Hive:
             with self.host.in_use():
                 yield self.host
         finally:
-            if not self.is_running and not self._changing.locked():
+            alive = self._process is not None and self._process.is_running
+            if not alive and not self.is_running and not self._changing.locked():
                 await self.host.close()
 
     def cut_lifeline(self) -> None:

@@ -3,6 +3,7 @@ connection, so nothing arrives late or out of order."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from typing import TypeVar
@@ -28,22 +29,33 @@ async def ask(
     hive: Hive, endpoint: ep.Endpoint[Q, R], message: Q, events: EventQueue
 ) -> AsyncGenerator[Event, None]:
     """The events of the hive's answer. Its narration goes into `events`, with the node's name.
-    Raises CONNECTION_TIMEOUT if the hive is lost before anything but narration has come."""
+    Raises CONNECTION_TIMEOUT if the hive is lost, or is slower than the endpoint's deadline,
+    before anything but narration has come."""
     begun = False
+    # The hive's main client may be closed meanwhile, which does not wake a reader.
+    client = hive.separate_client()
+    host, port = address(client.url)
     try:
-        async with hive.http.stream(endpoint, message) as answer:
+        async with (
+            asyncio.timeout(endpoint.within_s) as deadline,
+            client,
+            client.stream(endpoint, message) as answer,
+        ):
             async for event in answer:
                 if isinstance(event, Narration):
                     events.put_nowait(msgspec.structs.replace(event, node=hive.node))
                 else:
+                    deadline.reschedule(None)  # from here on only silence is bounded
                     begun = True
                     yield event
     except StreamTruncated as error:
         if begun:
             raise
-        host, port = address(hive.http.url)
         lost = f"The hive on {hive.node} was lost: {error.message}"
         raise ConnectionTimeout(lost, host=host, port=port, attempts=1) from None
+    except TimeoutError:
+        slow = f"The hive on {hive.node} did not answer within {endpoint.within_s:g} s."
+        raise ConnectionTimeout(slow, host=host, port=port, attempts=1) from None
 
 
 async def fetch_model(hive: Hive, wanted: DownloadRequest, events: EventQueue) -> DownloadReply:

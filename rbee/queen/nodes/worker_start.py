@@ -14,6 +14,7 @@ from rbee.contract.errors import (
     LoadingTimeout,
     PortBlocked,
     RbeeError,
+    ShuttingDown,
     StreamTruncated,
     WorkerCrashed,
 )
@@ -65,6 +66,7 @@ class WorkerStart:
     async def spawn(self) -> AsyncGenerator[WorkerRow, None]:
         """Phases 4 to 7: the worker's row when it listens, and again when it is loaded."""
         answer = hive_requests.ask(self._hive, ep.HIVE_SPAWN, self.wanted, self._events)
+        loaded = False
         try:
             async with contextlib.aclosing(answer):
                 async for event in answer:
@@ -72,12 +74,17 @@ class WorkerStart:
                         self._hear(event)
                         continue
                     listens, self.worker_id = self.worker_id is None, event.id
+                    loaded = event.state != "loading"
                     yield event
-                    if listens:
+                    if listens and not loaded:
                         self._say_waiting(event)
                         await self._check_connection(event)
-        except StreamTruncated:
-            raise await self._why_gone(str(self.worker_id)) from None
+            if not loaded:
+                raise StreamTruncated("The hive did not say how the start ended.", tokens=0)
+        except StreamTruncated as error:
+            if self.worker_id is None:
+                raise self._named(error) from None
+            raise await self._why_gone(self.worker_id) from None
         except RbeeError as error:
             raise self._named(error) from None
 
@@ -132,6 +139,8 @@ class WorkerStart:
 
     def _ended(self, worker_id: str, gone: WorkerGone | None) -> RbeeError:
         node = self._hive.node
+        if self._hive.state == "draining":
+            return ShuttingDown(f"The hive on {node} is shutting down.")
         if gone is not None and gone.error is not None:
             return self._named(RbeeError.from_body(msgspec.convert(gone.error, ErrorBody)))
         if gone is not None and gone.stalled:

@@ -94,10 +94,13 @@ async def _start(hive: Hive, wanted: SpawnRequest, events: EventQueue) -> None:
             *_, worker = [row async for row in rows]
     except BaseException:
         if start.worker_id is not None:  # nobody wants it any more
-            name = WorkerName(start.worker_id)
-            await finish(hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=5))
+            await finish(_end(hive, WorkerName(start.worker_id)))
         raise
     events.put_nowait(NodeWorkerRow.of(hive.node, worker))
+
+
+async def _end(hive: Hive, name: WorkerName) -> None:
+    await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=5)
 
 
 async def _checks(hive: Hive) -> list[WorkerCheck]:

@@ -34,8 +34,12 @@ class Attempt:
         """All phases. If the worker ends before its first token, another is found or started, up
         to three times in all."""
         task, hive = self._task, self._hive
+        timed_out = False
         for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TURNS), start=1):
             await asyncio.sleep(pause)
+            if timed_out:
+                await hive.suspect()
+                timed_out = False
             await hive.ensure_running(Narrator(task.tell, hive.node))
             try:
                 worker = await self._worker()
@@ -43,7 +47,7 @@ class Attempt:
                 if turn == _TURNS:
                     error.details["attempts"] = turn
                     raise
-                await hive.suspect()
+                timed_out = True
                 continue
             except WorkerCrashed as error:
                 error.details["max_tokens"] = task.request.max_tokens

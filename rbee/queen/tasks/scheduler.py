@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from rbee.contract import model_ref
@@ -50,6 +51,8 @@ _OTHERS_MAY = (
     VersionMismatch,
     VramExhausted,
 )
+
+_log = logging.getLogger("queen-rbee")
 
 
 class Scheduler:
@@ -153,6 +156,8 @@ class Scheduler:
         """Tell the reader how the task ended, also if it was canceled before it began."""
         del self._running[task.id]
         error = None if running.cancelled() else running.exception()
+        if error is not None and not isinstance(error, RbeeError):
+            _log.error("the task %s failed", task.id, exc_info=error)
         task.events.close(error if isinstance(error, Exception) else task.cancel_reason)
 
 

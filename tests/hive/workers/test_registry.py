@@ -117,3 +117,18 @@ async def test_a_file_that_is_about_to_be_loaded_is_held(made: Made) -> None:
     made.launcher.callback = lambda _: seen.append(made.workers.holding(made.path))
     await made.spawn()
     assert seen == [["a worker that is just starting"]]
+
+
+async def test_a_worker_that_ends_with_its_starter_is_never_listed(made: Made) -> None:
+    worker = await made.workers.start(SpawnRequest("x"))
+    watching = asyncio.create_task(worker.watch_load(lambda _: None))
+    await asyncio.sleep(0)
+    assert made.workers.rows() == []
+    watching.cancel()
+    await asyncio.sleep(0.05)
+    assert worker.is_ending
+    for code in made.launcher.codes.values():
+        code.set_result(0)
+    async with asyncio.timeout(5):
+        await asyncio.wait({watching})
+    assert made.workers.rows() == []

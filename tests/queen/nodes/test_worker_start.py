@@ -134,6 +134,15 @@ async def test_a_hive_that_is_lost_before_there_is_a_worker_is_asked_again(start
     assert isinstance(await start.fails(STARTING), ConnectionTimeout)
 
 
+async def test_a_stream_that_merely_ends_is_not_a_worker(start: Start) -> None:
+    error = await start.fails(STARTING)
+    assert error.code == "STREAM_TRUNCATED"
+
+
+async def test_a_stream_that_ends_in_the_load_is_not_a_loaded_worker(start: Start) -> None:
+    assert isinstance(await start.fails(start.row(), LAYERS), WorkerCrashed)
+
+
 async def test_a_hive_that_is_lost_with_its_worker_is_a_crash(start: Start) -> None:
     start.node.fake.breaks = True
     error = await start.fails(start.row(), LAYERS)
