@@ -101,7 +101,7 @@ Feature: Before a worker starts, the node checks whether the model can run there
     Then it exits with 1
     And the preflight reports 6000 MB needed and 4000 MB free on cuda:0
     And standard error says "memory is not enough"
-    And "as forced" is shown, and right after it "BACKEND_UNAVAILABLE"
+    And "loading anyway (--force)" is shown, and right after it "BACKEND_UNAVAILABLE"
 
   @beyond
   Scenario: Forced at a hive

@@ -311,10 +311,10 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "SHUTTING_DOWN": "Run the command again.",
     "STREAM_TRUNCATED": "Run the command again.",
     "ADDRESS_IN_USE": _address_in_use,
-    "CONFIG_INVALID": "Correct it there.",
+    "CONFIG_INVALID": "Correct the setting.",
     "STATE_NOT_WRITABLE": (
         "Fix its permissions, or name another place: HOME for the state, [models] dir for models."
     ),
-    "PROGRAM_FAILED": "Fix that, then try again; the logs are in ~/.rbee/logs.",
+    "PROGRAM_FAILED": "Fix the cause, then try again; the logs are in ~/.rbee/logs.",
     "INTERNAL": _internal,
 }

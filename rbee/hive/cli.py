@@ -160,7 +160,7 @@ def verify(model: str, as_json: bool) -> None:
 @_model
 @_json
 def delete(model: str, as_json: bool) -> None:
-    """Delete MODEL, whole or partial. Refused while a worker holds it.
+    """Delete MODEL, whole or partial. Refused while a worker uses it.
 
     \b
         rbee-hive models delete hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0

@@ -231,7 +231,7 @@ class Client:
 
     def _unreachable(self, error: Exception) -> ConnectionTimeout:
         host, port = address(self.url)
-        told = f"Nothing answers at {self.url}: {reason(error)}."
+        told = f"No answer from {self.url}: {reason(error)}."
         return ConnectionTimeout(told, host=host, port=port, attempts=1)
 
     def _not_ours(self, reason: str) -> NotOurs:

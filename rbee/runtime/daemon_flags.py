@@ -28,7 +28,9 @@ def daemon_flags(default_port: int | None) -> Callable[[F], F]:
         ),
         click.option("--lifeline", is_flag=True, help="Shut down when standard input ends."),
         click.option("--insecure", is_flag=True, help="Do not require an API key, on any address."),
-        click.option("--show-settings", is_flag=True, help="Print the settings and exit."),
+        click.option(
+            "--show-settings", is_flag=True, help="Print the effective settings as TOML and exit."
+        ),
     )
 
     def decorate(command: F) -> F:

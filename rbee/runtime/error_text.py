@@ -103,10 +103,10 @@ def _more(details: Mapping[str, Any], said: str) -> Iterator[str]:
         yield f"held by {', '.join(workers)}"
     done, total = details.get("bytes_downloaded"), details.get("bytes_total")
     if isinstance(done, int) and isinstance(total, int) and total:
-        yield f"{done / _MB:.0f} of {total / _MB:.0f} MB are here"
+        yield f"{done / _MB:.0f} of {total / _MB:.0f} MB downloaded"
     forms = _texts(details, "forms")
     if any(form not in said for form in forms):
-        yield "a model is written as one of:"
+        yield "a model reference has one of these forms:"
         yield from (f"  {form}" for form in forms)
 
 

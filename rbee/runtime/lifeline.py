@@ -153,7 +153,7 @@ def die_with_parent() -> None:
 
 def _no_hello(reason: str) -> ConfigInvalid:
     return ConfigInvalid(
-        f"With --lifeline a daemon is told its keys on standard input, but {reason}.",
+        f"With --lifeline a daemon reads its keys from standard input, but {reason}.",
         source="--lifeline",
         key="standard input",
         hint="Leave the flag out when you start the daemon by hand.",

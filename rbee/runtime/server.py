@@ -124,7 +124,7 @@ def accept_shutdown(app: web.Application) -> None:
         life = request.app[LIFECYCLE]
         logging.getLogger(life.program).info("told to end: POST %s", SHUTDOWN.path)
         asyncio.get_running_loop().call_later(0.01, life.shut_down)
-        return Ack(f"{life.program} ends.")
+        return Ack(f"{life.program} is shutting down.")
 
     answer(app, SHUTDOWN, handle)
 
@@ -179,7 +179,7 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
         limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
-        told = f"There is no {request.method} {request.path} here"
+        told = f"There is no route {request.method} {request.path}"
         not_there = NotFound.of("path", "a route of this program", told, request.path)
         return _refused(request, not_there, error.status)
     except Exception:

@@ -93,7 +93,7 @@ class FakeQueen:
             return await self._listen(request)
         if request.path == ep.SHUTDOWN.path:
             asyncio.get_running_loop().create_task(self._end())
-            return _json({"message": "queen-rbee ends."}, 202)
+            return _json({"message": "queen-rbee is shutting down."}, 202)
         replies = self.replies[request.path]
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if isinstance(reply, RbeeError):

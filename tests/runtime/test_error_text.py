@@ -92,9 +92,9 @@ def test_what_the_details_tell_more_is_told() -> None:
     failed = DownloadFailed(
         model="m", attempts=6, bytes_downloaded=6_000_000, bytes_total=15_000_000, reason="r"
     )
-    assert explain(failed).endswith("\n  6 of 15 MB are here")
+    assert explain(failed).endswith("\n  6 of 15 MB downloaded")
     format_ = UnsupportedModelFormat(value="x", forms=["hf:a/b", "file:/p.gguf"])
-    assert explain(format_).endswith("one of:\n    hf:a/b\n    file:/p.gguf")
+    assert explain(format_).endswith("these forms:\n    hf:a/b\n    file:/p.gguf")
     held = ModelInUse(model="m", workers=["worker-1", "worker-2"])
     assert explain(held).endswith("\n  held by worker-1, worker-2")
 

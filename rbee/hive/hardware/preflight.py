@@ -62,7 +62,7 @@ class Preflight:
         if required <= free:
             self._say(_MANAGER, "🧮", f"worker preflight: memory is enough, {sums}")
         elif request.force:
-            text = f"memory is not enough, {sums}; it is loaded anyway, as forced"
+            text = f"memory is not enough, {sums}; loading anyway (--force)"
             self._say(_MANAGER, "⚠️", f"worker preflight: {text}")
         else:
             node, fitting = socket.gethostname(), await find_fitting(free)

@@ -93,7 +93,7 @@ class Download:
     def _end_if_unwanted(self) -> None:
         if not (self._watchers or self._expected or self._detached or self.progress.is_over):
             _log.info("nobody waits for %s any more: its download ends", self.reference)
-            self.end(RequestCanceled("Nobody waited for the download any more."))
+            self.end(RequestCanceled("The download was canceled: no client was waiting for it."))
 
 
 class Downloads:

@@ -208,7 +208,7 @@ def _first_byte(response: httpx2.Response, start: int, file: RemoteFile) -> int:
         return 0
     elif start == 0 and not response.headers.get("Content-Type", "").startswith("text/"):
         return 0  # perhaps cut short on the way, but that loses nothing
-    raise TransientError(f"what answers is not {file.path}")
+    raise TransientError(f"the server did not send {file.path}")
 
 
 def _timeout(silence_s: float) -> httpx2.Timeout:

@@ -72,7 +72,7 @@ class HubQueries:
             async with asyncio.timeout(_QUERIES_S):
                 yield
         except TimeoutError:
-            reason = f"the Hub did not say what it has within {_QUERIES_S:g} s"
+            reason = f"the Hub did not answer within {_QUERIES_S:g} s"
             raise DownloadFailed(
                 model=str(ref), attempts=1, bytes_downloaded=0, bytes_total=None, reason=reason
             ) from None

@@ -168,7 +168,7 @@ class Provisioner:
                 size = round(model.size_bytes / _MB)
                 text = f"model provisioning: fetching {model.reference} ({size} MB)"
             else:
-                text = f"model provisioning: {model.reference} is being fetched already"
+                text = f"model provisioning: {model.reference} is already being downloaded"
             self._say(_PROVISIONER, "⬇️", text)
             return self._downloads.begin(model, request.detach, quantization)
 

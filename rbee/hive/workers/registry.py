@@ -67,7 +67,7 @@ class Workers:
     def holding(self, path: Path) -> list[str]:
         """The workers that have this file in memory, or are about to load it."""
         holding = [name for name, worker in self._workers.items() if worker.spec.file == str(path)]
-        return holding or (["a worker that is just starting"] if self._wanted[path] else [])
+        return holding or (["a worker that is starting"] if self._wanted[path] else [])
 
     async def spawn(self, request: SpawnRequest) -> SpawnReply:
         """Start a worker and reply when it listens."""

@@ -16,7 +16,7 @@ from rbee.keeper.cli import flags
 )
 @click.option("--system", help="Instructions for the model, sent before everything else.")
 @click.option("--interactive", "-i", is_flag=True, help="Chat: ask several questions in a row.")
-@flags.model_option(help="The model [default: config, else the bundled one].")
+@flags.model_option(help="The model [default: from the config file, or the bundled model].")
 @flags.node_option(help="The machine that answers [default: the queen chooses].")
 @click.option("--max-tokens", type=int, help="Generate at most this many tokens [default: 512].")
 @click.option(

@@ -39,7 +39,7 @@ def workers() -> None:
 @flags.as_events
 @flags.quiet
 def start(**given: object) -> None:
-    """Load a model on a machine before it is asked.
+    """Load a model before the first question.
 
     \b
         rbee-keeper worker start --node workstation --model qwen-0.5b --slots 8

@@ -37,6 +37,6 @@ def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
             "the beginning of one worker's id",
             f"{name} may be any of {which}",
             name,
-            hint="Say more of its id.",
+            hint="Give more of its id.",
         )
     return found[0]

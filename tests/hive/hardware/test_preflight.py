@@ -111,7 +111,7 @@ async def test_forced_it_is_loaded_and_that_is_said() -> None:
     made = Made([device(0, 100)])
     assert await made.check(5000, DeviceRequest(force=True)) == ("cuda", 0)
     assert "memory is not enough, needs 6000 MB" in made.narrated[0]
-    assert "as forced" in made.narrated[0]
+    assert "loading anyway (--force)" in made.narrated[0]
     assert made.asked_for == []
 
 

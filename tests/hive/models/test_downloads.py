@@ -241,7 +241,7 @@ async def test_it_ends_if_nobody_watches_in_time(impatient: Made) -> None:
     assert WATCHED_WITHIN_S == 10.0
     download = impatient.downloads.begin(MODEL, detach=False)
     await download.ended()
-    with pytest.raises(RequestCanceled, match="Nobody waited"):
+    with pytest.raises(RequestCanceled, match="no client was waiting"):
         await heard(download)
 
 

@@ -116,7 +116,7 @@ async def test_a_file_that_is_about_to_be_loaded_is_held(made: Made) -> None:
     seen: list[list[str]] = []
     made.launcher.callback = lambda _: seen.append(made.workers.holding(made.path))
     await made.spawn()
-    assert seen == [["a worker that is just starting"]]
+    assert seen == [["a worker that is starting"]]
 
 
 async def test_a_worker_that_ends_with_its_starter_is_never_listed(made: Made) -> None:

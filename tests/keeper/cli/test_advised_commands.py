@@ -31,7 +31,7 @@ ADVISING: list[RbeeError] = [
     errors.PortBlocked(host="h", port=1),
     errors.ModelNotFound(model="file:/x", near=[]),
     errors.ModelInUse(model="m", workers=["worker-1"]),
-    errors.ModelInUse(model="m", workers=["a worker that is just starting"]),
+    errors.ModelInUse(model="m", workers=["a worker that is starting"]),
     errors.ChecksumMismatch(**_SUMS, kept="hf:a/b"),
     errors.DiskFull(required=2, available=1, path="/p"),
     errors.DiskFull(required=2, available=1, path="/p", node="my node"),
