@@ -80,7 +80,7 @@ def page(source: Path) -> str:
     raised = _raised(source)
     found = sorted(classes(), key=lambda kind: (kind.code, kind.__name__))
     parts = [_error(kind, raised.get(kind.__name__, set())) for kind in found]
-    return markdown.page("Errors", "`rbee/contract/errors/`", _HOW, *parts)
+    return markdown.page("Errors", "`rbee/contract/errors.py`", _HOW, *parts)
 
 
 def classes() -> Iterator[type[RbeeError]]:

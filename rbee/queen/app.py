@@ -38,7 +38,7 @@ def main(settings: QueenSettings) -> int:
         lifeline=settings.lifeline,
         insecure=settings.insecure,
         key=lambda: api_key.load(settings.config.auth.api_key_file),
-        build=lambda life: _build(life, settings),
+        build=lambda lifecycle: _build(lifecycle, settings),
         pid_file=PROGRAM,
         # Another command may hold a queen whose starter is gone.
         dies_with_parent=False,
@@ -46,11 +46,11 @@ def main(settings: QueenSettings) -> int:
     return run(daemon)
 
 
-def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
+def _build(lifecycle: Lifecycle, settings: QueenSettings) -> web.Application:
     config = settings.config
-    key = life.hello.api_key if life.hello else api_key.load(config.auth.api_key_file)
-    app = server.application(life)
-    app[routes.HOLDS] = Holds(life)
+    key = lifecycle.hello.api_key if lifecycle.hello else api_key.load(config.auth.api_key_file)
+    app = server.application(lifecycle)
+    app[routes.HOLDS] = Holds(lifecycle)
     app[routes.EVENTS] = Broadcast()
     registry = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
     app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], registry)
@@ -62,7 +62,7 @@ def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app[routes.SCHEDULER] = Scheduler(config, app[routes.NODES])
     app.on_startup.append(lambda _: registry.open())
-    if life.hello is None:
+    if lifecycle.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
         app.on_startup.append(lambda _: app[routes.NODES].discover(within_s=0))
     # Not sooner: what answers until the end still writes.
@@ -74,11 +74,11 @@ def _build(life: Lifecycle, settings: QueenSettings) -> web.Application:
 
 async def _drain(app: web.Application, grace_s: float) -> None:
     """End the hives, whose workers let running streams end within the grace; then what is left."""
-    life, nodes, scheduler = app[server.LIFECYCLE], app[routes.NODES], app[routes.SCHEDULER]
+    lifecycle, nodes, scheduler = app[server.LIFECYCLE], app[routes.NODES], app[routes.SCHEDULER]
     cutting = asyncio.create_task(_cut(app))
     ending = asyncio.create_task(nodes.close())
     empty = asyncio.create_task(scheduler.wait_until_idle())
-    grace = asyncio.create_task(life.grace(grace_s))
+    grace = asyncio.create_task(lifecycle.grace(grace_s))
     await asyncio.wait({empty, grace}, return_when=asyncio.FIRST_COMPLETED)
     scheduler.cancel_all()
     grace.cancel()

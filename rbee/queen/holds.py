@@ -19,13 +19,13 @@ from rbee.runtime.lifecycle import Lifecycle
 class Holds:
     """All holds on this queen. A queen without a lifeline is persistent from the start."""
 
-    def __init__(self, life: Lifecycle) -> None:
-        self._life = life
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._life = lifecycle
         self._held: set[str] = set()
-        self._owned = life.hello is not None
-        self._persistent = life.hello is None
-        life.on_owner_lost = lambda: self._lost(OWNER)
-        life.is_held = lambda: self._persistent or bool(self._held)
+        self._owned = lifecycle.hello is not None
+        self._persistent = lifecycle.hello is None
+        lifecycle.on_owner_lost = lambda: self._lost(OWNER)
+        lifecycle.is_held = lambda: self._persistent or bool(self._held)
 
     @property
     def lifetime(self) -> Lifetime:

@@ -46,9 +46,9 @@ from rbee.runtime.broadcast import Broadcast
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
-HEALTH: web.AppKey[Health] = web.AppKey("checking", Health)
-MEMBERSHIP: web.AppKey[Membership] = web.AppKey("joining", Membership)
-INSTALLER: web.AppKey[Installer] = web.AppKey("installs", Installer)
+HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
+MEMBERSHIP: web.AppKey[Membership] = web.AppKey("membership", Membership)
+INSTALLER: web.AppKey[Installer] = web.AppKey("installer", Installer)
 MODELS: web.AppKey[NodeModels] = web.AppKey("models", NodeModels)
 WORKERS: web.AppKey[NodeWorkers] = web.AppKey("workers", NodeWorkers)
 LOGS: web.AppKey[NodeLogs] = web.AppKey("logs", NodeLogs)

@@ -231,8 +231,8 @@ class Client:
 
     def _unreachable(self, error: Exception) -> ConnectionTimeout:
         host, port = address(self.url)
-        told = f"No answer from {self.url}: {reason(error)}."
-        return ConnectionTimeout(told, host=host, port=port, attempts=1)
+        message = f"No answer from {self.url}: {reason(error)}."
+        return ConnectionTimeout(message, host=host, port=port, attempts=1)
 
     def _not_ours(self, reason: str) -> NotOurs:
         return NotOurs(

@@ -59,9 +59,9 @@ def run(daemon: Daemon) -> int:
     except RbeeError as error:
         return _tell(daemon, error)
     except Exception:
-        log.correlation_id.set(mark := secrets.token_hex(8))
+        log.correlation_id.set(trace_id := secrets.token_hex(8))
         logging.getLogger(daemon.program).exception("the program failed")
-        return _tell(daemon, Internal(correlation_id=mark))
+        return _tell(daemon, Internal(correlation_id=trace_id))
 
 
 async def _run(daemon: Daemon) -> int:
@@ -77,23 +77,23 @@ async def _run(daemon: Daemon) -> int:
     key = None if daemon.insecure else (hello.api_key if hello else daemon.key())
     _refuse_open_door(daemon, host, key)
 
-    life = Lifecycle(daemon.program, hello, key)
+    lifecycle = Lifecycle(daemon.program, hello, key)
     loop = asyncio.get_running_loop()
-    _on_signals(loop, life)
+    _on_signals(loop, lifecycle)
     if watch is not None:
-        watch.start(lambda: _hand_over(loop, life), life.ending)
+        watch.start(lambda: _hand_over(loop, lifecycle), lifecycle.ending)
     with bind.listening_socket(host, daemon.port) as sock:
-        life.host = (hello and hello.announce) or host
+        lifecycle.host = (hello and hello.announce) or host
         port = sock.getsockname()[1]
-        life.url, life.own_url = bind.url(life.host, port), bind.url(host, port)
-        await _serve(daemon, life, sock)
-    if life.failure is not None:
-        return _tell(daemon, life.failure)
+        lifecycle.url, lifecycle.own_url = bind.url(lifecycle.host, port), bind.url(host, port)
+        await _serve(daemon, lifecycle, sock)
+    if lifecycle.failure is not None:
+        return _tell(daemon, lifecycle.failure)
     return 0
 
 
-async def _serve(daemon: Daemon, life: Lifecycle, sock: socket.socket) -> None:
-    app = daemon.build(life)
+async def _serve(daemon: Daemon, lifecycle: Lifecycle, sock: socket.socket) -> None:
+    app = daemon.build(lifecycle)
     runner = web.AppRunner(
         app, access_log=None, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S
     )
@@ -102,53 +102,53 @@ async def _serve(daemon: Daemon, life: Lifecycle, sock: socket.socket) -> None:
     await site.start()
     file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
     try:
-        _announce(daemon, life, file)
+        _announce(daemon, lifecycle, file)
         log.correlation_id.set("")  # startup is over: what follows belongs to each request
-        await life.draining.wait()
+        await lifecycle.draining.wait()
         await site.stop()
         if DRAIN in app:
             await app[DRAIN]()
     finally:
-        life.shut_down()
-        life.over.set()
+        lifecycle.shut_down()
+        lifecycle.over.set()
         await runner.cleanup()
         if file is not None:
             pid_file.remove(file, os.getpid())
 
 
-def _announce(daemon: Daemon, life: Lifecycle, file: Path | None) -> None:
+def _announce(daemon: Daemon, lifecycle: Lifecycle, file: Path | None) -> None:
     pid = os.getpid()
     if file is not None:
         since = pid_file.started(pid) or 0.0
-        pid_file.write(file, PidFile(daemon.program, pid, since, life.url))
+        pid_file.write(file, PidFile(daemon.program, pid, since, lifecycle.url))
     target = paths.log_file(daemon.program, daemon.log_name) if daemon.lifeline else None
-    _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, life.url)))
+    _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, lifecycle.url)))
     if target is not None:
         rotation = daemon.config.log
         LogFile(target, rotation.max_mb, rotation.files).redirect()
-    logging.getLogger(daemon.program).info("listening on %s, pid %d", life.url, pid)
+    logging.getLogger(daemon.program).info("listening on %s, pid %d", lifecycle.url, pid)
 
 
-def _on_signals(loop: asyncio.AbstractEventLoop, life: Lifecycle) -> None:
+def _on_signals(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # nohup ignores SIGHUP on purpose.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            loop.add_signal_handler(number, _on_signal, number, life)
+            loop.add_signal_handler(number, _on_signal, number, lifecycle)
 
 
-def _on_signal(number: signal.Signals, life: Lifecycle) -> None:
-    logging.getLogger(life.program).info("told to end: %s", number.name)
-    life.stop()
+def _on_signal(number: signal.Signals, lifecycle: Lifecycle) -> None:
+    logging.getLogger(lifecycle.program).info("told to end: %s", number.name)
+    lifecycle.stop()
 
 
-def _hand_over(loop: asyncio.AbstractEventLoop, life: Lifecycle) -> None:
+def _hand_over(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
     """Pass from the watch's thread to the loop, which may be blocked, or over already."""
-    logging.getLogger(life.program).info("the owner is gone: its lifeline has ended")
-    if not life.is_held():
-        life.ending.set()
+    logging.getLogger(lifecycle.program).info("the owner is gone: its lifeline has ended")
+    if not lifecycle.is_held():
+        lifecycle.ending.set()
     with contextlib.suppress(RuntimeError):
         # Looked up late: a program may replace the method while it is being built.
-        loop.call_soon_threadsafe(lambda: life.on_owner_lost())
+        loop.call_soon_threadsafe(lambda: lifecycle.on_owner_lost())
 
 
 def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:

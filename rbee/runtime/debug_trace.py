@@ -29,15 +29,15 @@ class CommandTrace:
     """The trace of one command. `heard` is set once a daemon has answered with the correlation id:
     then that daemon's log has it too, and showing it helps."""
 
-    def __init__(self, mark: str, tell: Callable[[str], None] | None) -> None:
-        self.mark = mark
+    def __init__(self, trace_id: str, tell: Callable[[str], None] | None) -> None:
+        self.trace_id = trace_id
         self.heard = False
         self._tell = tell
         self._began = time.monotonic()
         self._hidden: set[str] = set()
 
     @property
-    def is_told(self) -> bool:
+    def is_shown(self) -> bool:
         return self._tell is not None
 
     def hide(self, secret: str | None) -> None:
@@ -71,37 +71,37 @@ def traced(tell: Callable[[str], None]) -> Iterator[CommandTrace]:
     """Trace a command: all its requests carry one new correlation id. `tell` shows a line of the
     trace, if the user wants to see it."""
     trace = CommandTrace(secrets.token_hex(8), tell if wanted.get() else None)
-    marked, following = correlation_id.set(trace.mark), _current.set(trace)
+    outer_id, following = correlation_id.set(trace.trace_id), _current.set(trace)
     try:
         yield trace
     finally:
         _current.reset(following)
-        correlation_id.reset(marked)
+        correlation_id.reset(outer_id)
 
 
 class RequestTrace:
     """One request in the trace; in a daemon, which has no trace, it is not recorded."""
 
     def __init__(self, what: str) -> None:
-        self._trail = current()
+        self._trace = current()
         self._what = what
         self._began = time.monotonic()
 
     def hide(self, key: str) -> None:
         """Never show the key that it carries."""
-        if self._trail is not None:
-            self._trail.hide(key)
+        if self._trace is not None:
+            self._trace.hide(key)
 
-    def answered(self, status: int, mark: str | None) -> None:
-        """`mark` is the correlation id in the response."""
-        if self._trail is not None:
-            self._trail.heard = self._trail.heard or mark == self._trail.mark
+    def answered(self, status: int, trace_id: str | None) -> None:
+        """`trace_id` is the correlation id in the response."""
+        if self._trace is not None:
+            self._trace.heard = self._trace.heard or trace_id == self._trace.trace_id
         self.failed(str(status))
 
     def failed(self, reason: str) -> None:
-        if self._trail is not None:
+        if self._trace is not None:
             took = (time.monotonic() - self._began) * 1000
-            self._trail.note(f"{self._what}: {reason}, after {took:.0f} ms")
+            self._trace.note(f"{self._what}: {reason}, after {took:.0f} ms")
 
 
 class StreamTrace:
@@ -109,20 +109,20 @@ class StreamTrace:
     Narration is shown anyway, so it is left out."""
 
     def __init__(self) -> None:
-        self._trail = current()
+        self._trace = current()
         self._tokens = 0
         self._last: type[Event] | None = None
 
     def take(self, event: Event) -> None:
-        if self._trail is None or isinstance(event, Narration):
+        if self._trace is None or isinstance(event, Narration):
             return
         self._tokens += isinstance(event, Token)
         if not isinstance(event, self._last or ()):
             self._last = type(event)
             first = "the first " if isinstance(event, Token) else ""
-            self._trail.note(f"event: {first}{NAMES[type(event)]}")
+            self._trace.note(f"event: {first}{NAMES[type(event)]}")
 
     def end(self) -> None:
-        if self._trail is not None:
+        if self._trace is not None:
             came = f" after {self._tokens} tokens" if self._tokens else ""
-            self._trail.note(f"the stream's end{came}")
+            self._trace.note(f"the stream's end{came}")

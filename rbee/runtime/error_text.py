@@ -23,7 +23,7 @@ _MB = 1_000_000
 _ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
 
 
-def explain(error: RbeeError, mark: str = "") -> str:
+def explain(error: RbeeError, trace_id: str = "") -> str:
     """The message; below it what to do next, then the cause, if the details say more than the
     message; at the end the correlation id with which the logs have it."""
     message = "\n".join(_without_traceback(error.message.splitlines()))
@@ -31,8 +31,8 @@ def explain(error: RbeeError, mark: str = "") -> str:
     if advice := error.advice:
         lines.append(f"→ {advice}")
     lines += [f"  {line}" for line in _more(error.details, said="\n".join(lines))]
-    if mark := str(error.details.get("correlation_id") or mark):
-        lines.append(f"  correlation id: {mark}")
+    if trace_id := str(error.details.get("correlation_id") or trace_id):
+        lines.append(f"  correlation id: {trace_id}")
     # It contains text from models, other programs and other machines.
     return "\n".join(log.escape_controls(line) for line in "\n".join(lines).split("\n"))
 
@@ -49,16 +49,16 @@ def strerror(error: OSError) -> str:
 def visible_correlation_id() -> str:
     """The correlation id to show with an error; empty if no daemon has logged anything with it."""
     of_command = debug_trace.current()
-    return of_command.mark if of_command is not None and of_command.heard else ""
+    return of_command.trace_id if of_command is not None and of_command.heard else ""
 
 
 def show_trace(error: RbeeError, logs: Path) -> None:
     """What `--debug` adds to an error: its lines in this machine's logs, and its causes."""
     of_command = debug_trace.current()
-    if of_command is None or not of_command.is_told:
+    if of_command is None or not of_command.is_shown:
         return
-    of_command.note(f"the command failed; correlation id {of_command.mark}")
-    for name, line in log.lines_with_id(logs, of_command.mark):
+    of_command.note(f"the command failed; correlation id {of_command.trace_id}")
+    for name, line in log.lines_with_id(logs, of_command.trace_id):
         of_command.add(f"{name}: {line}")
     for link in _chain(error):
         of_command.add(
@@ -68,15 +68,15 @@ def show_trace(error: RbeeError, logs: Path) -> None:
 
 def unexpected(program: str, fault: Exception) -> Internal:
     """A bug of ours in a command: the traceback goes to a log, its correlation id to the person."""
-    mark = log.correlation_id.get()
+    trace_id = log.correlation_id.get()
     with (
         contextlib.suppress(RbeeError, OSError),
         open(paths.log_file(program), "a", encoding="utf-8", opener=_private) as file,
     ):
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
         trace = "".join(traceback.format_exception(fault))
-        file.write(f"{stamp}.000 ERROR   {program} [{mark}] the command failed\n{trace}")
-    return Internal(correlation_id=mark)
+        file.write(f"{stamp}.000 ERROR   {program} [{trace_id}] the command failed\n{trace}")
+    return Internal(correlation_id=trace_id)
 
 
 def _private(path: str, flags: int) -> int:

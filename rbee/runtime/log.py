@@ -71,14 +71,14 @@ def tail(file: Path, lines: int = 20, within: int = 65_536) -> list[str]:
         return []
 
 
-def lines_with_id(folder: Path, mark: str) -> Iterator[tuple[str, str]]:
+def lines_with_id(folder: Path, trace_id: str) -> Iterator[tuple[str, str]]:
     """The lines with a correlation id in all log files of `folder`, each with its file's name. A
     traceback belongs to the line above it. Only the end of a large file is read."""
     for file in sorted(folder.glob("*.log*"), key=_oldest_first):
         belongs = False
         for line in tail(file, 0, _LARGEST):
             if _A_LINE.match(line):
-                belongs = mark in line
+                belongs = trace_id in line
             if belongs:
                 yield file.name, line
 

@@ -32,7 +32,7 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("life", Lifecycle)
+LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("lifecycle", Lifecycle)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
 _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("http-server")
 
 
 def application(
-    life: Lifecycle, largest_body: int = LARGEST_BODY, keep_alive_s: float = KEEP_ALIVE_S
+    lifecycle: Lifecycle, largest_body: int = LARGEST_BODY, keep_alive_s: float = KEEP_ALIVE_S
 ) -> web.Application:
     """An application that treats keys, errors and correlation ids as every daemon does.
 
@@ -50,7 +50,7 @@ def application(
     """
     app = web.Application(middlewares=[_correlate, _errors, _guard], client_max_size=largest_body)
     app[_KEEP_ALIVE_S] = keep_alive_s
-    app[LIFECYCLE] = life
+    app[LIFECYCLE] = lifecycle
     app[_OPEN] = set()
     app.on_response_prepare.append(_name)
     return app
@@ -121,10 +121,10 @@ def accept_shutdown(app: web.Application) -> None:
     """Serve POST /v1/admin/shutdown: shutdown begins once the reply is sent."""
 
     async def handle(request: web.Request, _: Nothing) -> Ack:
-        life = request.app[LIFECYCLE]
-        logging.getLogger(life.program).info("told to end: POST %s", SHUTDOWN.path)
-        asyncio.get_running_loop().call_later(0.01, life.shut_down)
-        return Ack(f"{life.program} is shutting down.")
+        lifecycle = request.app[LIFECYCLE]
+        logging.getLogger(lifecycle.program).info("told to end: POST %s", SHUTDOWN.path)
+        asyncio.get_running_loop().call_later(0.01, lifecycle.shut_down)
+        return Ack(f"{lifecycle.program} is shutting down.")
 
     answer(app, SHUTDOWN, handle)
 
@@ -179,8 +179,8 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
         limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
-        told = f"There is no route {request.method} {request.path}"
-        not_there = NotFound.of("path", "a route of this program", told, request.path)
+        message = f"There is no route {request.method} {request.path}"
+        not_there = NotFound.of("path", "a route of this program", message, request.path)
         return _refused(request, not_there, error.status)
     except Exception:
         return _refused(request, internal(request), 500)
@@ -188,13 +188,13 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
 
 @web.middleware
 async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
-    life = request.app[LIFECYCLE]
-    if life.key is not None and request.path not in request.app[_OPEN]:
+    lifecycle = request.app[LIFECYCLE]
+    if lifecycle.key is not None and request.path not in request.app[_OPEN]:
         said = request.headers.get("Authorization", "").encode(errors="replace")
-        if not hmac.compare_digest(said, f"Bearer {life.key}".encode()):
+        if not hmac.compare_digest(said, f"Bearer {lifecycle.key}".encode()):
             raise InvalidApiKey(host=request.host)
-    if life.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
-        raise ShuttingDown(f"{life.program} is shutting down.")
+    if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
+        raise ShuttingDown(f"{lifecycle.program} is shutting down.")
     return await handler(request)
 
 

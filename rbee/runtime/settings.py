@@ -88,13 +88,13 @@ def show(config: Config) -> str:
 
     document = tomlkit.document()
     for section, values in msgspec.to_builtins(config).items():
-        document[section] = _told(values)
+        document[section] = _without_unset(values)
     return tomlkit.dumps(document)
 
 
-def _told(values: dict[str, Any]) -> dict[str, Any]:
+def _without_unset(values: dict[str, Any]) -> dict[str, Any]:
     return {
-        key: _told(value) if isinstance(value, dict) else value
+        key: _without_unset(value) if isinstance(value, dict) else value
         for key, value in values.items()
         if value is not None
     }

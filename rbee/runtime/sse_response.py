@@ -111,5 +111,5 @@ def internal(request: web.Request) -> Internal:
 def log_refusal(request: web.Request, error: RbeeError) -> None:
     """Log a refused request in one line, whatever its message contains."""
     message = " ".join(error.message.split())
-    told = request.method, request.rel_url.raw_path, error.code, message
-    _log.info("%s %s failed: %s: %s", *told)
+    fields = request.method, request.rel_url.raw_path, error.code, message
+    _log.info("%s %s failed: %s: %s", *fields)

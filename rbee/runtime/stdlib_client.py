@@ -44,7 +44,7 @@ class StdlibClient(Client):
             ask = partial(request.ask, body, self._headers(endpoint))
             try:
                 async with asyncio.timeout(within_s):
-                    status, mark, answer = await in_thread(ask)
+                    status, trace_id, answer = await in_thread(ask)
             finally:
                 request.abort()
         except OSError as error:
@@ -54,7 +54,7 @@ class StdlibClient(Client):
             kind = type(error).__name__  # the message may hold what was sent
             traced.failed(kind)
             raise self._not_ours(kind) from None
-        traced.answered(status, mark)
+        traced.answered(status, trace_id)
         if status >= 300:
             raise self._error(status, answer)
         return answer

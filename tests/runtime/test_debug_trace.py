@@ -95,7 +95,7 @@ async def test_without_debug_the_mark_goes_along_and_nothing_is_told(
     lines: list[str] = []
     client = connect(await start(_answers))
     with debug_trace.traced(lines.append) as followed:
-        assert correlation_id.get() == followed.mark
+        assert correlation_id.get() == followed.trace_id
         await client.call(LOOK, name="n")
     assert (lines, followed.heard, debug_trace.current()) == ([], True, None)
 
@@ -118,7 +118,7 @@ def test_each_command_has_a_mark_of_its_own() -> None:
     marks = set()
     for _ in range(3):
         with debug_trace.traced(print) as followed:
-            marks.add(followed.mark)
+            marks.add(followed.trace_id)
     assert len(marks) == 3
     assert all(re.fullmatch("[0-9a-f]{16}", mark) for mark in marks)
 
@@ -126,7 +126,7 @@ def test_each_command_has_a_mark_of_its_own() -> None:
 def test_what_outlives_a_request_is_apart_from_it() -> None:
     with debug_trace.traced(print) as followed:
         assert uncorrelated().run(correlation_id.get) == ""
-        assert correlation_id.get() == followed.mark
+        assert correlation_id.get() == followed.trace_id
 
 
 def test_an_error_is_an_error_with_a_trail_as_without() -> None:

@@ -117,7 +117,7 @@ def test_the_mark_is_of_use_only_once_a_daemon_has_answered_under_it() -> None:
     with debug_trace.traced(print) as followed:
         assert visible_correlation_id() == ""
         followed.heard = True
-        assert visible_correlation_id() == followed.mark == log.correlation_id.get()
+        assert visible_correlation_id() == followed.trace_id == log.correlation_id.get()
     assert visible_correlation_id() == log.correlation_id.get() == ""
 
 
@@ -127,9 +127,9 @@ def test_a_fault_goes_to_the_log_and_its_mark_to_the_person(
     monkeypatch.setenv("HOME", str(tmp_path))
     with debug_trace.traced(print) as followed:
         told = explain(unexpected("rbee-keeper", KeyError("deep-down")))
-    assert followed.mark in told
+    assert followed.trace_id in told
     assert "deep-down" not in told and "Traceback" not in told
-    found = list(log.lines_with_id(tmp_path / ".rbee" / "logs", followed.mark))
+    found = list(log.lines_with_id(tmp_path / ".rbee" / "logs", followed.trace_id))
     assert found[0][0] == "rbee-keeper.log"
     assert found[-1][1] == "KeyError: 'deep-down'"
 
@@ -137,7 +137,7 @@ def test_a_fault_goes_to_the_log_and_its_mark_to_the_person(
 def test_the_trail_of_an_error_has_the_logs_and_every_cause(tmp_path: Path) -> None:
     lines: list[str] = []
     with _wanted(), debug_trace.traced(lines.append) as followed:
-        mark = followed.mark
+        mark = followed.trace_id
         (tmp_path / "hive.log").write_text(
             f"2026-11-21T23:05:15.548 ERROR   a [{mark}] it failed\nTraceback\n  deep\n"
             "2026-11-21T23:05:15.549 INFO    a [other] another\nTraceback of another\n"

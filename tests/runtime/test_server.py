@@ -35,12 +35,12 @@ KEY = {"Authorization": "Bearer secret-key"}
 
 
 @pytest.fixture
-async def life() -> Lifecycle:
+async def lifecycle() -> Lifecycle:
     return Lifecycle("queen-rbee", None, "secret-key")
 
 
 @pytest.fixture
-async def url(life: Lifecycle, serve: Serve) -> str:
+async def url(lifecycle: Lifecycle, serve: Serve) -> str:
     async def say(_: web.Request, message: Word) -> Ack:
         failures: dict[str, Exception] = {
             "full": AllSlotsBusy(slots_total=2, slots_busy=2, waiting=0),
@@ -58,7 +58,7 @@ async def url(life: Lifecycle, serve: Serve) -> str:
     async def forget(_: web.Request, __: Nothing) -> Nothing:
         return Nothing()
 
-    app = server.application(life)
+    app = server.application(lifecycle)
     server.answer(app, SAY, say)
     server.answer(app, LOOK, look)
     server.answer(app, OPEN, look_open)
@@ -156,8 +156,8 @@ async def test_an_open_route_wants_no_key(url: str) -> None:
     assert (await ask("GET", f"{url}/health")).body == {"message": "well"}
 
 
-async def test_where_no_key_is_set_none_is_wanted(life: Lifecycle, url: str) -> None:
-    life.key = None
+async def test_where_no_key_is_set_none_is_wanted(lifecycle: Lifecycle, url: str) -> None:
+    lifecycle.key = None
     assert (await ask("GET", f"{url}/look/x")).status == 200
 
 
@@ -181,9 +181,9 @@ async def test_a_bad_message_is_400_and_names_the_field(url: str) -> None:
 
 
 async def test_a_body_that_is_too_large_is_413_with_an_envelope(
-    life: Lifecycle, serve: Serve
+    lifecycle: Lifecycle, serve: Serve
 ) -> None:
-    app = server.application(life, largest_body=1000)
+    app = server.application(lifecycle, largest_body=1000)
     server.answer(app, SAY, lambda request, message: look_open(request, Nothing()))
     reply = await ask("POST", f"{await serve(app)}/say", b" " * 1001, KEY)
     assert (reply.status, reply.error["code"]) == (413, "INVALID_REQUEST")
@@ -255,24 +255,26 @@ async def test_an_error_answers_the_correlation_id_too(url: str, path: str) -> N
     assert reply.headers["X-Correlation-ID"] == "c-9"
 
 
-async def test_a_draining_program_takes_no_new_work(life: Lifecycle, url: str) -> None:
-    life.shut_down()
+async def test_a_draining_program_takes_no_new_work(lifecycle: Lifecycle, url: str) -> None:
+    lifecycle.shut_down()
     reply = await ask("POST", f"{url}/say", b'{"word":"hello"}', KEY)
     assert (reply.status, reply.error["code"]) == (503, "SHUTTING_DOWN")
     assert "Retry-After" in reply.headers
 
 
-async def test_a_draining_program_still_tells_and_still_forgets(life: Lifecycle, url: str) -> None:
-    life.shut_down()
+async def test_a_draining_program_still_tells_and_still_forgets(
+    lifecycle: Lifecycle, url: str
+) -> None:
+    lifecycle.shut_down()
     assert (await ask("GET", f"{url}/look/x", headers=KEY)).status == 200
     assert (await ask("DELETE", f"{url}/forget", headers=KEY)).status == 204
     assert (await ask("POST", url + SHUTDOWN.path, headers=KEY)).status == 202
 
 
-async def test_shutdown_is_answered_and_then_begins(life: Lifecycle, url: str) -> None:
+async def test_shutdown_is_answered_and_then_begins(lifecycle: Lifecycle, url: str) -> None:
     reply = await ask("POST", url + SHUTDOWN.path, headers=KEY)
     assert reply.status == 202
     assert "queen-rbee" in reply.body["message"]
     async with asyncio.timeout(5):
-        await life.draining.wait()
-    assert not life.cut.is_set()
+        await lifecycle.draining.wait()
+    assert not lifecycle.cut.is_set()

@@ -29,16 +29,16 @@ NO_EVENTS: list[Event] = []
 
 
 @pytest.fixture
-async def life() -> Lifecycle:
+async def lifecycle() -> Lifecycle:
     return Lifecycle("queen-rbee", None, None)
 
 
 @pytest.fixture
-def stream(life: Lifecycle, serve: Serve) -> Stream:
+def stream(lifecycle: Lifecycle, serve: Serve) -> Stream:
     """Serve a handler's stream; gives the program's URL."""
 
     async def start(handler: Handler) -> str:
-        app = server.application(life)
+        app = server.application(lifecycle)
         server.stream(app, TALK, handler)
         return await serve(app)
 
@@ -136,7 +136,7 @@ async def test_nothing_follows_an_error_but_the_end_mark(stream: Stream) -> None
     assert body == sse.encode(ModelNotFound(model="m", near=[]).envelope()) + DONE
 
 
-async def test_a_stream_that_is_silent_is_kept_alive(life: Lifecycle, serve: Serve) -> None:
+async def test_a_stream_that_is_silent_is_kept_alive(lifecycle: Lifecycle, serve: Serve) -> None:
     go_on = asyncio.Event()
 
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
@@ -144,7 +144,7 @@ async def test_a_stream_that_is_silent_is_kept_alive(life: Lifecycle, serve: Ser
         await go_on.wait()
         yield Token("a", 0)
 
-    app = server.application(life, keep_alive_s=0.02)
+    app = server.application(lifecycle, keep_alive_s=0.02)
     server.stream(app, TALK, handler)
     url = await serve(app)
     async with (
@@ -220,11 +220,11 @@ async def test_a_slow_reader_holds_the_handler_up(stream: Stream) -> None:
 
 
 async def test_at_the_programs_end_open_streams_are_closed_in_order(
-    life: Lifecycle, stream: Stream
+    lifecycle: Lifecycle, stream: Stream
 ) -> None:
     async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
         yield Accepted("r-1")
-        life.over.set()
+        lifecycle.over.set()
         await asyncio.Event().wait()
 
     _, body = await read(await stream(handler))
@@ -258,7 +258,7 @@ TALK_OR_TELL = Endpoint("GET", "/either", Nothing, Ack, (Accepted, ErrorEnvelope
 
 
 async def test_who_accepts_a_stream_gets_one_and_others_the_reply(
-    life: Lifecycle, serve: Serve, connect: Connect
+    lifecycle: Lifecycle, serve: Serve, connect: Connect
 ) -> None:
     async def tell(_: web.Request, __: Nothing) -> Ack:
         return Ack("told")
@@ -266,7 +266,7 @@ async def test_who_accepts_a_stream_gets_one_and_others_the_reply(
     async def talk(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
         yield Accepted("r-1")
 
-    app = server.application(life)
+    app = server.application(lifecycle)
     server.answer_or_stream(app, TALK_OR_TELL, tell, talk)
     async with connect(await serve(app)) as client:
         assert await client.call(TALK_OR_TELL) == Ack("told")

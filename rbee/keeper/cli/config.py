@@ -21,10 +21,12 @@ def config() -> None:
 
 @config.command("set-ssh")
 @flags.other_node
-@click.option("--host", "ssh_host", required=True, help="Its address, or a host of ~/.ssh/config.")
-@click.option("--user", "ssh_user", help="[default: ~/.ssh/config, else your own name]")
+@click.option("--host", "ssh_host", required=True, help="The address, or a host in ~/.ssh/config.")
+@click.option("--user", "ssh_user", help="The user [default: ~/.ssh/config, else your own name].")
 @flags.file_option("--key", "ssh_key_path", help="A private key [default: ~/.ssh/config, agent].")
-@click.option("--port", "ssh_port", type=flags.port, help="[default: ~/.ssh/config, else 22]")
+@click.option(
+    "--port", "ssh_port", type=flags.port, help="The SSH port [default: ~/.ssh/config, else 22]."
+)
 def set_ssh(**given: object) -> None:
     """Write to the config file how SSH reaches a node.
 

@@ -20,9 +20,9 @@ def setup() -> None:
 
 @setup.command("add-node")
 @click.option("--name", "node_name", required=True, help="The name that you give it.")
-@click.option("--ssh-host", help="Its address, or a host of ~/.ssh/config.")
-@click.option("--ssh-port", type=flags.port, help="[default: ~/.ssh/config, else 22]")
-@click.option("--ssh-user", help="[default: ~/.ssh/config, else your own name]")
+@click.option("--ssh-host", help="The address, or a host in ~/.ssh/config.")
+@click.option("--ssh-port", type=flags.port, help="The SSH port [default: ~/.ssh/config, else 22].")
+@click.option("--ssh-user", help="The user [default: ~/.ssh/config, else your own name].")
 @flags.file_option(
     "--ssh-key", "ssh_key_path", help="A private key [default: ~/.ssh/config, agent]."
 )

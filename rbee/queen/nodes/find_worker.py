@@ -28,8 +28,8 @@ def find_worker(rows: Sequence[NodeWorkerRow], name: str) -> NodeWorkerRow:
         if row.worker_id.startswith(name) or row.worker_id.removeprefix(_PREFIX).startswith(name)
     ]
     if not found:
-        told = f"There is no worker {name} on any node"
-        raise NotFound.of("worker_id", "a worker that runs", told, name, hint=_LIST)
+        message = f"There is no worker {name} on any node"
+        raise NotFound.of("worker_id", "a worker that runs", message, name, hint=_LIST)
     if len(found) > 1 or (len(name) < _LEAST and not name.startswith(_PREFIX)):
         which = ", ".join(f"{row.worker_id} on {row.node}" for row in found)
         raise InvalidRequest.of(
