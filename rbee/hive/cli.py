@@ -10,7 +10,7 @@ import click
 
 from rbee import __version__
 from rbee.hive.settings import HiveSettings
-from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.daemon_flags import daemon_flags, daemon_settings, settings_or_exit
 
 if TYPE_CHECKING:
     from rbee.hive.local.commands import Work
@@ -41,19 +41,9 @@ def daemon(addr: str | None, **flags: object) -> None:
         if not host or not port.isdigit():
             raise click.BadParameter("write it as HOST:PORT", param_hint="--addr")
         flags |= {"host": host, "port": int(port)}
-    config = settings_or_exit({f"hive.{name}": flags[name] for name in ("host", "port")})
-    if flags["show_settings"]:
-        show_settings(config)
-        return
+    settings = daemon_settings(HiveSettings, "hive", flags)
     from rbee.hive.app import main as run
 
-    settings = HiveSettings(
-        host=config.hive.host,
-        port=config.hive.port,
-        lifeline=bool(flags["lifeline"]),
-        insecure=bool(flags["insecure"]),
-        config=config,
-    )
     sys.exit(run(settings))
 
 

@@ -1,17 +1,9 @@
-"""The settings of a hive, from flags and config file."""
+"""The hive's settings, from flags and the config file."""
 
 from __future__ import annotations
 
-import msgspec
-
-from rbee.contract.config import Config
+from rbee.runtime.daemon_flags import DaemonSettings
 
 
-class HiveSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The config holds the rest: sections hive, worker, models and times."""
-
-    host: str
-    port: int
-    lifeline: bool
-    insecure: bool
-    config: Config
+class HiveSettings(DaemonSettings, frozen=True, kw_only=True):
+    """Beside them the hive uses the sections hive, worker, models and times of `config`."""

@@ -32,11 +32,7 @@ def main(settings: QueenSettings) -> int:
     """Run the queen until told to stop; returns the exit code."""
     daemon = Daemon(
         program=PROGRAM,
-        config=settings.config,
-        host=settings.host,
-        port=settings.port,
-        lifeline=settings.lifeline,
-        insecure=settings.insecure,
+        settings=settings,
         key=lambda: api_key.load(settings.config.auth.api_key_file),
         build=lambda lifecycle: _build(lifecycle, settings),
         pid_file=PROGRAM,

@@ -8,7 +8,7 @@ import click
 
 from rbee import __version__
 from rbee.queen.settings import QueenSettings
-from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.daemon_flags import daemon_flags, daemon_settings
 
 
 @click.group()
@@ -30,17 +30,7 @@ def daemon(**flags: object) -> None:
 
         queen-rbee daemon
     """
-    config = settings_or_exit({f"queen.{name}": flags[name] for name in ("host", "port")})
-    if flags["show_settings"]:
-        show_settings(config)
-        return
+    settings = daemon_settings(QueenSettings, "queen", flags)
     from rbee.queen.app import main as run
 
-    settings = QueenSettings(
-        host=config.queen.host,
-        port=config.queen.port,
-        lifeline=bool(flags["lifeline"]),
-        insecure=bool(flags["insecure"]),
-        config=config,
-    )
     sys.exit(run(settings))

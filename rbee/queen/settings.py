@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
-
-from rbee.contract.config import Config
+from rbee.runtime.daemon_flags import DaemonSettings
 
 
-class QueenSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What flags set; `config` holds everything else."""
-
-    host: str
-    port: int
-    lifeline: bool
-    insecure: bool
-    config: Config
+class QueenSettings(DaemonSettings, frozen=True, kw_only=True):
+    """Beside them the queen uses the sections queen, hive, models and times of `config`."""

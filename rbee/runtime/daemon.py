@@ -17,10 +17,10 @@ import msgspec
 from aiohttp import web
 
 from rbee import __version__
-from rbee.contract.config import Config
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import bind, log, paths, pid_file
+from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.lifeline import Watch, die_with_parent
@@ -39,11 +39,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     program: str
-    config: Config
-    host: str
-    port: int
-    lifeline: bool
-    insecure: bool
+    settings: DaemonSettings
     key: Callable[[], str | None]
     build: Callable[[Lifecycle], web.Application]
     log_name: str | None = None
@@ -53,7 +49,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(daemon: Daemon) -> int:
     """Run until told to stop; returns the exit code. Errors go to the parent, or to the person."""
-    log.set_up(daemon.config.log.level, daemon.config.log.format)
+    log.set_up(daemon.settings.config.log.level, daemon.settings.config.log.format)
     try:
         return asyncio.run(_run(daemon))
     except RbeeError as error:
@@ -65,16 +61,16 @@ def run(daemon: Daemon) -> int:
 
 
 async def _run(daemon: Daemon) -> int:
-    times = daemon.config.times
+    times = daemon.settings.config.times
     watch, hello = None, None
-    if daemon.lifeline:
+    if daemon.settings.lifeline:
         watch = Watch(times.lifeline_lease_s, times.grace_s)
         hello = watch.hello()
         log.correlation_id.set(hello.correlation_id)
         if daemon.dies_with_parent:
             die_with_parent()
-    host = (hello and hello.bind) or daemon.host
-    key = None if daemon.insecure else (hello.api_key if hello else daemon.key())
+    host = (hello and hello.bind) or daemon.settings.host
+    key = None if daemon.settings.insecure else (hello.api_key if hello else daemon.key())
     _refuse_open_door(daemon, host, key)
 
     lifecycle = Lifecycle(daemon.program, hello, key)
@@ -82,7 +78,7 @@ async def _run(daemon: Daemon) -> int:
     _on_signals(loop, lifecycle)
     if watch is not None:
         watch.start(lambda: _hand_over(loop, lifecycle), lifecycle.ending)
-    with bind.listening_socket(host, daemon.port) as sock:
+    with bind.listening_socket(host, daemon.settings.port) as sock:
         lifecycle.host = (hello and hello.announce) or host
         port = sock.getsockname()[1]
         lifecycle.url, lifecycle.own_url = bind.url(lifecycle.host, port), bind.url(host, port)
@@ -121,10 +117,10 @@ def _announce(daemon: Daemon, lifecycle: Lifecycle, file: Path | None) -> None:
     if file is not None:
         since = pid_file.started(pid) or 0.0
         pid_file.write(file, PidFile(daemon.program, pid, since, lifecycle.url))
-    target = paths.log_file(daemon.program, daemon.log_name) if daemon.lifeline else None
+    target = paths.log_file(daemon.program, daemon.log_name) if daemon.settings.lifeline else None
     _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, lifecycle.url)))
     if target is not None:
-        rotation = daemon.config.log
+        rotation = daemon.settings.config.log
         LogFile(target, rotation.max_mb, rotation.files).redirect()
     logging.getLogger(daemon.program).info("listening on %s, pid %d", lifecycle.url, pid)
 
@@ -153,7 +149,7 @@ def _hand_over(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
 
 def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
     if key is None and not bind.is_loopback(host):
-        if not daemon.insecure:
+        if not daemon.settings.insecure:
             raise ConfigInvalid(
                 f"{daemon.program} will not listen on {host} without an API key.",
                 source="--host",
@@ -168,7 +164,7 @@ def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
 def _tell(daemon: Daemon, error: RbeeError) -> int:
     """Report `error` to the parent, which reads our first line or the log, or to the person."""
     print(explain(error), file=sys.stderr, flush=True)
-    if daemon.lifeline:
+    if daemon.settings.lifeline:
         body = msgspec.to_builtins(error.envelope().error)
         _say(msgspec.json.encode(Failed(daemon.program, body)))
     return error.exit_code

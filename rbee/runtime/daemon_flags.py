@@ -1,4 +1,4 @@
-"""The flags that all daemons share, and the exit on bad ones."""
+"""The flags that all daemons share, the settings that they become, and the exit on bad ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
 from rbee.runtime.error_text import explain
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S", bound="DaemonSettings")
+
+
+class DaemonSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a daemon listens and who it obeys. `config` holds everything else."""
+
+    host: str
+    port: int
+    lifeline: bool
+    insecure: bool
+    config: Config
 
 
 def daemon_flags(default_port: int | None) -> Callable[[F], F]:
@@ -39,6 +51,18 @@ def daemon_flags(default_port: int | None) -> Callable[[F], F]:
         return command
 
     return decorate
+
+
+def daemon_settings(kind: type[S], section: str, flags: Mapping[str, object]) -> S:
+    """The settings of the daemon of a section, from flags and configuration. With --show-settings,
+    print them and exit."""
+    config = settings_or_exit({f"{section}.{name}": flags[name] for name in ("host", "port")})
+    if flags["show_settings"]:
+        show_settings(config)
+        sys.exit()
+    own = getattr(config, section)
+    given = {name: bool(flags[name]) for name in ("lifeline", "insecure")}
+    return kind(host=own.host, port=own.port, config=config, **given)
 
 
 def settings_or_exit(flags: Mapping[str, object]) -> Config:

@@ -42,11 +42,7 @@ def main(settings: WorkerSettings) -> int:
     file = settings.api_key_file
     daemon = Daemon(
         program=PROGRAM,
-        config=settings.config,
-        host=settings.host,
-        port=settings.port,
-        lifeline=settings.lifeline,
-        insecure=settings.insecure,
+        settings=settings,
         key=lambda: api_key.load(file) if file else None,
         build=lambda lifecycle: _build(lifecycle, settings),
         log_name=settings.worker_id,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
-from rbee.contract.config import Config
+from rbee.runtime.daemon_flags import DaemonSettings
 
 
-class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSettings(DaemonSettings, frozen=True, kw_only=True):
     """`context` and `threads` are None for the default; `callback_url` is None without a hive."""
 
     model: Path
@@ -17,14 +15,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     worker_id: str
     backend: str
     device: int
-    host: str
-    port: int
     slots: int
     context: int | None
     threads: int | None
     mmap: bool
     callback_url: str | None
     api_key_file: str | None
-    lifeline: bool
-    insecure: bool
-    config: Config

@@ -98,11 +98,6 @@ class Hive:
         """Whether this queen started it."""
         return self._process is not None
 
-    @property
-    def events(self) -> Broadcast[Event]:
-        """What the hive tells from now on."""
-        return self._events.broadcast
-
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
         """How a worker ended; None if the hive does not tell it within 3 s."""
         return await self._events.worker_exit(worker_id)

@@ -6,24 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from rbee.contract import model_ref
+from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
-from rbee.contract.errors import (
-    BackendUnavailable,
-    ConnectionTimeout,
-    DiskFull,
-    InvalidApiKey,
-    LoadingTimeout,
-    ModelNotFound,
-    PortBlocked,
-    ProgramFailed,
-    RbeeError,
-    RequestCanceled,
-    ShuttingDown,
-    SshConnectionFailed,
-    VersionMismatch,
-    VramExhausted,
-)
+from rbee.contract.errors import InvalidApiKey, RbeeError, RequestCanceled, ShuttingDown
 from rbee.contract.events import Accepted, Event
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
@@ -39,17 +24,17 @@ from rbee.runtime.gauges import Gauge
 
 # What one node can't do and another may.
 _OTHERS_MAY = (
-    BackendUnavailable,
-    ConnectionTimeout,
-    DiskFull,
-    InvalidApiKey,
-    LoadingTimeout,
-    ModelNotFound,
-    PortBlocked,
-    ProgramFailed,
-    SshConnectionFailed,
-    VersionMismatch,
-    VramExhausted,
+    errors.BackendUnavailable,
+    errors.ConnectionTimeout,
+    errors.DiskFull,
+    errors.InvalidApiKey,
+    errors.LoadingTimeout,
+    errors.ModelNotFound,
+    errors.PortBlocked,
+    errors.ProgramFailed,
+    errors.SshConnectionFailed,
+    errors.VersionMismatch,
+    errors.VramExhausted,
 )
 
 _log = logging.getLogger("queen-rbee")
