@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from rbee.contract.config import Config
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.events import Download, Verify
+from rbee.contract.events import Download, Event, Verify
 from rbee.contract.models import ModelRows
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import HiveStatus
@@ -21,6 +21,8 @@ from rbee.runtime import command, listings
 from rbee.runtime.listings import megabytes, table
 from rbee.runtime.narration import Narrator
 from rbee.runtime.screen import Screen
+
+E = TypeVar("E", Download, Verify)
 
 Work: TypeAlias = Callable[[Config, Screen], Coroutine[Any, Any, int]]
 
@@ -72,13 +74,11 @@ async def disk_usage(config: Config, screen: Screen) -> int:
 
 async def download(config: Config, screen: Screen, model: str) -> int:
     async with _models(config, screen) as models:
-        async for event in models.download(model):
-            if isinstance(event, Download):
-                screen.narrate(event)
-                if event.stage == "complete":
-                    screen.answer(event, event.local_path or "")
-                    return 0
-    raise StreamTruncated("The download's progress stopped before its end.", tokens=0)
+        done = await _last(models.download(model), Download, screen)
+        if done is None:
+            raise StreamTruncated("The download's progress stopped before its end.", tokens=0)
+        screen.answer(done, done.local_path or "")
+    return 0
 
 
 async def info(config: Config, screen: Screen, model: str) -> int:
@@ -90,15 +90,22 @@ async def info(config: Config, screen: Screen, model: str) -> int:
 
 async def verify(config: Config, screen: Screen, model: str) -> int:
     async with _models(config, screen) as models:
-        async for event in models.verify(model):
-            if isinstance(event, Verify):
-                screen.narrate(event)
-                if event.stage == "complete":
-                    result = "is whole" if event.compared else "had no known hash to compare with"
-                    sums = ", ".join(event.sha256 or [])
-                    screen.answer(event, f"{model} {result}: sha256 {sums}")
-                    return 0
-    raise StreamTruncated("The verification stopped before its result.", tokens=0)
+        done = await _last(models.verify(model), Verify, screen)
+        if done is None:
+            raise StreamTruncated("The verification stopped before its result.", tokens=0)
+        result = "is whole" if done.compared else "had no known hash to compare with"
+        screen.answer(done, f"{model} {result}: sha256 {', '.join(done.sha256 or [])}")
+    return 0
+
+
+async def _last(events: AsyncIterator[Event | None], kind: type[E], screen: Screen) -> E | None:
+    """The event with which the work is complete; None if there is none. All of it is shown."""
+    async for event in events:
+        if isinstance(event, kind):
+            screen.narrate(event)
+            if event.stage == "complete":
+                return event
+    return None
 
 
 async def delete(config: Config, screen: Screen, model: str) -> int:

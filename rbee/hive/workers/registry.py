@@ -48,8 +48,6 @@ class Workers:
         self._events = events
         self._say = Narrator(events.send).say
         self._workers: dict[str, WorkerProcess] = {}
-        # Workers whose rows have been reported.
-        self._registered: set[str] = set()
         # Workers that are being started, by whether they have called back already.
         self._starting: dict[str, bool] = {}
         self._spawning: set[asyncio.Task[WorkerProcess]] = set()
@@ -183,13 +181,8 @@ class Workers:
         return await self._preflight.backend_and_device(wanted, device)
 
     def _report(self, event: Event) -> None:
-        if isinstance(event, WorkerRow) and event.id not in self._registered:
-            self._registered.add(event.id)
-            correlation_id.set(self._workers[event.id].spec.correlation_id)
-            self._say("rbee-hive", "📝", f"registration: {event.id} at {event.url}")
-        elif isinstance(event, WorkerGone):
+        if isinstance(event, WorkerGone):
             del self._workers[event.worker_id]
-            self._registered.discard(event.worker_id)
             _log.info("%s is gone: %s", event.worker_id, event.reason)
             if event.exit_code != 0:
                 for line in event.log_tail:

@@ -20,6 +20,7 @@ from rbee.hive.workers.worker_state import Limits, Observation, Verdict, crashed
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import finish
 from rbee.runtime.log import correlation_id, uncorrelated
+from rbee.runtime.narration import Narrator
 
 # A busy machine may answer late; the worker is ended only after several misses.
 _HEALTH_WITHIN_S = 10.0
@@ -53,6 +54,7 @@ class WorkerProcess:
         self._url = launched.url
         self._client = launched.client
         self._report = report
+        self._say = Narrator(report).say
         self._load_watchers: Broadcast[Event] = Broadcast()
         self._last_loading: Loading | None = None
         self._health_interval_s = config.hive.health_interval_s
@@ -77,6 +79,7 @@ class WorkerProcess:
             asyncio.create_task(self._follow_events()),
             asyncio.create_task(self._enforce_limits()),
             asyncio.create_task(self._await_exit()),
+            asyncio.create_task(self._register_late()),
         ]
 
     def row(self) -> WorkerRow:
@@ -101,18 +104,19 @@ class WorkerProcess:
         return self._ending is not None
 
     def register(self) -> None:
-        """The worker serves: it has called back, or loaded its model. From now on its rows are
-        reported."""
+        """The worker serves: it has called back, or loaded its model, or its callback is late. From
+        now on its rows are reported."""
         if not self.registered:
             self.registered = True
+            correlation_id.set(self.spec.correlation_id)
+            self._say("rbee-hive", "📝", f"registration: {self.spec.worker_id} at {self._url}")
             self._report_row()
 
     async def watch_load(self, tell: Callable[[Event], None]) -> None:
         """Tell the row of a registered worker, each step of its load, and last the row of a loaded
-        worker, or how it ended. A worker whose callback is late is registered without it. If the
-        watcher leaves before the worker is registered, nobody knows of it, and it ends."""
+        worker, or how it ended. If the watcher leaves before the worker is registered, nobody
+        knows of it, and it ends."""
         over = asyncio.Event()
-        late = asyncio.get_running_loop().call_later(_CALLBACK_WITHIN_S, self._register_late)
 
         def hear(event: Event) -> None:
             if not over.is_set():
@@ -137,11 +141,11 @@ class WorkerProcess:
                 if not self.registered:
                     await finish(self.end("nobody waits for it any more"))
                 raise
-            finally:
-                late.cancel()
 
-    def _register_late(self) -> None:
-        if not self.is_ending and not self.gone.done():
+    async def _register_late(self) -> None:
+        """Without its callback, which may never come: it listens."""
+        await asyncio.sleep(_CALLBACK_WITHIN_S)
+        if not self.is_ending:
             self.register()
 
     async def end(self, reason: str) -> int:

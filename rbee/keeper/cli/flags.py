@@ -90,6 +90,11 @@ as_events = click.option(
 )
 quiet = click.option("--quiet", is_flag=True, help="Don't show what rbee is doing.")
 port = click.IntRange(1, 65535)
+backend = click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
+device = click.option("--device", type=int, help="The number of the backend's device.")
+force = click.option(
+    "--force", is_flag=True, help="Load the model even if it may not fit in memory."
+)
 
 
 def add_debug(group: click.Group) -> None:

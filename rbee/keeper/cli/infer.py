@@ -38,9 +38,9 @@ from rbee.keeper.cli import flags
     "--ignore-eos", is_flag=True, help="Go on to --max-tokens, past the end of the answer."
 )
 @click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 (forever).")
-@click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
-@click.option("--device", type=int, help="The number of the backend's device.")
-@click.option("--force", is_flag=True, help="Load the model even if it may not fit in memory.")
+@flags.backend
+@flags.device
+@flags.force
 @click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without a chat template.")
 @flags.as_events

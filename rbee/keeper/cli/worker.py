@@ -31,11 +31,11 @@ def workers() -> None:
 @worker.command()
 @flags.some_node
 @flags.model_option(required=True, help="The model to load.")
-@click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
-@click.option("--device", type=int, help="The number of the backend's device.")
+@flags.backend
+@flags.device
 @click.option("--slots", type=int, help="How many answers at once [default: config].")
 @click.option("--context", type=int, help="Tokens that all slots share [default: config].")
-@click.option("--force", is_flag=True, help="Load the model even if it may not fit in memory.")
+@flags.force
 @flags.as_events
 @flags.quiet
 def start(**given: object) -> None:

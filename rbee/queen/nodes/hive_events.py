@@ -23,11 +23,10 @@ _log = logging.getLogger("queen-rbee")
 
 
 class HiveEvents:
-    """Of one node. `broadcast` passes on each event from now on; `workers` are the ids of the
-    workers that run."""
+    """Of one node. `workers` are the ids of the workers that run."""
 
     def __init__(self, node: str, queen_events: Broadcast[Event]) -> None:
-        self.broadcast: Broadcast[Event] = Broadcast()
+        self._broadcast: Broadcast[Event] = Broadcast()
         self.workers: set[str] = set()
         self._node = node
         self._queen_events = queen_events
@@ -57,7 +56,7 @@ class HiveEvents:
 
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
         """How a worker ended; None if the hive does not tell it within 3 s."""
-        with self.broadcast.listen() as coming, contextlib.suppress(TimeoutError):
+        with self._broadcast.listen() as coming, contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_EXIT_TOLD_WITHIN_S):
                 if worker_id not in self._exits and self.is_followed:
                     async for event in coming:
@@ -99,5 +98,5 @@ class HiveEvents:
             self._exits[event.worker_id] = event
             while len(self._exits) > _EXITS_KEPT:
                 self._exits.popitem(last=False)
-        self.broadcast.send(event)
+        self._broadcast.send(event)
         self._queen_events.send(event)
