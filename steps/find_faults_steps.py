@@ -126,7 +126,7 @@ def everything_else(context: Context) -> None:
 @then("nothing is running that was not running before")
 def nothing_new(context: Context) -> None:
     started = {run.pid for run in context.world.runs}
-    found = [each for each in context.world.processes() if each.pid not in started]
+    found = [each for each in cluster.at_work(context.world) if each.pid not in started]
     assert not found, found
 
 

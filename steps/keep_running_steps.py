@@ -22,7 +22,7 @@ def the_operators(context: Context) -> None:
 @then("nothing but the worker was spawned, by the hive")
 def only_the_worker(context: Context) -> None:
     known = {context.queen_run.pid, context.hive_run.pid, context.run.pid}
-    new = [process for process in context.world.processes() if process.pid not in known]
+    new = [process for process in cluster.at_work(context.world) if process.pid not in known]
     assert new == [context.before["worker"]], new
     assert new[0].ppid() == context.hive_run.pid, new[0].ppid()
 
@@ -32,7 +32,7 @@ def nothing_new(context: Context) -> None:
     queen = cluster.process_at(context.world, context.world.queen_url)
     assert queen.pid == context.queen_run.pid != context.before["queen"].pid
     wanted = {queen, context.before["hive"], context.before["worker"]}
-    assert set(context.world.processes()) == wanted, context.world.processes()
+    assert cluster.at_work(context.world) == wanted, context.world.processes()
 
 
 @when("the {program:w}'s pid file names another program that has its pid now")

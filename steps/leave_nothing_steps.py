@@ -154,7 +154,7 @@ def one_of_each(context: Context) -> None:
     context.before = cluster.processes(context.world)
     assert cluster.queens(context.world) == [context.before["queen"]]
     keepers = {run.pid for run in runs}
-    others = {process for process in context.world.processes() if process.pid not in keepers}
+    others = {process for process in cluster.at_work(context.world) if process.pid not in keepers}
     assert others == set(context.before.values()), (others, context.before)
 
 
@@ -216,18 +216,18 @@ def stop(context: Context) -> None:
 
 @given("the memory that they hold is noted")
 def note_memory(context: Context) -> None:
-    context.memory_mb = processes.memory_mb(context.world.processes())
+    context.memory_mb = processes.memory_mb(cluster.at_work(context.world))
 
 
 @then("the memory that they hold has grown by at least {megabytes:d} MB")
 def memory_grew(context: Context, megabytes: int) -> None:
-    grown = processes.memory_mb(context.world.processes()) - context.memory_mb
+    grown = processes.memory_mb(cluster.at_work(context.world)) - context.memory_mb
     assert grown >= megabytes, f"{grown:.0f} MB more than the {context.memory_mb:.0f} MB of before"
 
 
 @then("the memory that they hold is as before, within {megabytes:d} MB")
 def memory_is_back(context: Context, megabytes: int) -> None:
-    held = processes.memory_mb(context.world.processes())
+    held = processes.memory_mb(cluster.at_work(context.world))
     context.world.evidence.note(f"{held:.1f} MB held, {context.memory_mb:.1f} MB before")
     assert abs(held - context.memory_mb) <= megabytes, (held, context.memory_mb)
 
@@ -289,7 +289,7 @@ def as_pip_has_it(context: Context) -> None:
 def only_four(context: Context) -> None:
     wanted = {context.run.pid, *(process.pid for process in context.before.values())}
     assert len(wanted) == 4, wanted
-    found = {process.pid for process in context.world.processes()}
+    found = {process.pid for process in cluster.at_work(context.world)}
     assert found == wanted, context.world.processes()
 
 

@@ -1,15 +1,19 @@
 """Workers that a person starts, lists, checks and ends."""
 
+import contextlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output
-from harness.world import cluster, commands
+from harness.model_files.bundled import BUNDLED
+from harness.watching import keeper_output, standalone_worker
+from harness.world import cluster, commands, processes
 from harness.world.processes import alive
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 
 
 @then('standard error ends with "{words}"')
@@ -70,7 +74,7 @@ def only_queen_and_hive(context: Context) -> None:
     hive = cluster.process_at(context.world, context.world.hive_url)
     wait_until(
         "only the two to live",
-        lambda: set(context.world.processes()),
+        lambda: cluster.at_work(context.world),
         15,
         lambda seen: seen == {context.queen, hive},
     )
@@ -195,6 +199,134 @@ def names_both(context: Context) -> None:
 @then("the hive still has two workers")
 def still_two(context: Context) -> None:
     assert len(cluster.workers(context.world)) == 2
+
+
+# Standby workers
+
+
+@given("{count:d} standby worker waits")
+@then("{count:d} standby worker waits")
+@then("{count:d} standby workers wait")
+def some_wait(context: Context, count: int) -> None:
+    """They have become quiet: what they import is imported."""
+    context.standby = wait_until(
+        f"{count} standby workers",
+        lambda: cluster.standby(context.world),
+        20,
+        lambda found: len(found) == count and all(_sleeps(each) for each in found),
+    )
+
+
+def _sleeps(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_SLEEPING) and not process.net_connections()
+    return False
+
+
+@then("it lists the standby worker, on {node:w}, with the memory that its process holds")
+def lists_standby(context: Context, node: str) -> None:
+    (waiting,) = context.standby
+    rows = keeper_output.rows(context.run.stdout.text)
+    where, model, state, *_ = rows[f"pid {waiting.pid}"]
+    assert (where, model) == (node, "-"), rows
+    name, megabytes, unit = state.split()
+    assert (name, unit) == ("standby,", "MB"), state
+    _is_resident(waiting, float(megabytes) * 1_000_000)
+
+
+@then("the standby worker holds at most {megabytes:d} MB")
+def holds_at_most(context: Context, megabytes: int) -> None:
+    (waiting,) = context.standby
+    assert waiting.memory_info().rss <= megabytes * 1_000_000, waiting.memory_info()
+
+
+@then("the JSON on standard output has the standby worker, and no other")
+def json_has_standby(context: Context) -> None:
+    (waiting,) = context.standby
+    (row,) = json.loads(context.run.stdout.text)
+    assert (row["node"], row["pid"], row["state"]) == ("localhost", waiting.pid, "standby"), row
+    _is_resident(waiting, row["memory_bytes"])
+
+
+def _is_resident(process: psutil.Process, reported: float) -> None:
+    resident = process.memory_info().rss
+    assert abs(reported - resident) < 0.1 * resident, (reported, resident)
+
+
+@then("the worker is the process that waited")
+def is_standby(context: Context) -> None:
+    (waited,) = context.standby
+    assert context.before["worker"] == waited, (context.before["worker"], waited)
+
+
+@then("the worker is not the process that waited")
+def is_not_standby(context: Context) -> None:
+    (waited,) = context.standby
+    assert context.before["worker"] != waited, waited
+
+
+@then("the worker's command line is that of a worker that was started with a model")
+def like_any_other(context: Context) -> None:
+    worker = context.before["worker"]
+    assert cluster.role_of(context.world, worker) == "worker", worker.cmdline()
+    given = commands.options(worker.cmdline())
+    assert "standby" not in given and "lifeline" in given, given
+    assert given["worker-id"] == context.worker["id"], given
+    assert context.worker["url"].endswith(f":{given['port']}"), given
+    assert worker.environ().get(processes.MARK), "the environment is no longer readable"
+
+
+@when("the hive is asked for {count:d} workers at the same time")
+def several_at_once(context: Context, count: int) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        asked = [pool.submit(cluster.spawn, context.world, BUNDLED) for _ in range(count)]
+        context.urls = [each.result() for each in asked]
+
+
+@then("each of the {count:d} answers with {tokens:d} tokens")
+def each_of_them_answers(context: Context, count: int, tokens: int) -> None:
+    assert len(set(context.urls)) == count, context.urls
+    for url in context.urls:
+        answer = cluster.infer(context.world, url, tokens=tokens)
+        assert len(standalone_worker.pieces_of(answer)) == tokens, answer.events
+
+
+@then("one of the workers is the process that waited, and the other is not")
+def one_is_standby(context: Context) -> None:
+    (waited,) = context.standby
+    found = [cluster.process_at(context.world, url) for url in context.urls]
+    assert found.count(waited) == 1, (waited, found)
+
+
+@when("the standby worker is killed")
+def kill_standby(context: Context) -> None:
+    (waiting,) = context.standby
+    waiting.kill()
+    wait_until("it to be gone", lambda: not alive(waiting), 5)
+
+
+@then("no standby worker was started, nor is within {seconds:d} s")
+def none_started(context: Context, seconds: int) -> None:
+    assert cluster.standby(context.world) == []
+    let_pass(seconds)
+    assert cluster.standby(context.world) == []
+
+
+@then("no standby worker is left after {seconds:d} s")
+def none_left(context: Context, seconds: int) -> None:
+    wait_until(
+        "no standby worker to live",
+        lambda: [each.pid for each in context.standby if alive(each)],
+        seconds,
+        lambda left: not left,
+    )
+    assert cluster.standby(context.world) == []
+
+
+@then("the process that waited has ended")
+def waited_has_ended(context: Context) -> None:
+    (waited,) = context.standby
+    wait_until("it to end", lambda: not alive(waited), 5)
 
 
 def _only(context: Context) -> dict[str, Any]:

@@ -251,7 +251,7 @@ def two_workers(context: Context) -> None:
         run = context.world.start(line)
         assert run.wait(within=60) == 0, run.stderr.text
     context.workers = {name: hive.only_worker() for name, hive in context.hives.items()}
-    context.spawned = set(context.world.processes())
+    context.spawned = cluster.at_work(context.world)
 
 
 @when("the worker on {name:w} is busy with a long answer")

@@ -276,5 +276,5 @@ def hive_lives(context: Context) -> None:
     world = context.world
     assert cluster.process_at(world, world.hive_url).pid == context.hive_run.pid
     wait_until("no worker to be listed", lambda: cluster.workers(world), 5, lambda rows: not rows)
-    left = {process.pid for process in world.processes()}
+    left = {process.pid for process in cluster.at_work(world)}
     assert left == {context.hive_run.pid, context.queen_run.pid}, left

@@ -28,7 +28,7 @@ def node_answered(context: Context, name: str) -> None:
 def only_these(context: Context) -> None:
     hive = context.node_hive.process()
     worker = cluster.process_at(context.world, context.node_hive.only_worker()["url"])
-    assert set(context.world.processes()) == {hive, worker}, context.world.processes()
+    assert cluster.at_work(context.world) == {hive, worker}, context.world.processes()
     assert worker.ppid() == hive.pid, worker
 
 
@@ -48,7 +48,7 @@ def idle_answered(context: Context, name: str) -> None:
 
 @then("nothing was spawned, and the long answer still streams")
 def nobody_spawned(context: Context) -> None:
-    assert set(context.world.processes()) == context.spawned, json.dumps(
+    assert cluster.at_work(context.world) == context.spawned, json.dumps(
         [str(each) for each in context.world.processes()]
     )
     ports = {urlsplit(row["url"]).port for row in context.workers.values()}

@@ -255,13 +255,13 @@ def the_same_processes(context: Context) -> None:
 @then("the queen is gone, and hive and worker are the same processes")
 def only_queen_gone(context: Context) -> None:
     assert not alive(context.before["queen"])
-    now = set(context.world.processes())
+    now = cluster.at_work(context.world)
     assert now == {context.before["hive"], context.before["worker"]}, now
 
 
 @then("nothing was spawned")
 def nothing_spawned(context: Context) -> None:
-    now = set(context.world.processes())
+    now = cluster.at_work(context.world)
     assert now == set(context.before.values()), (now, context.before)
 
 

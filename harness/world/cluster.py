@@ -4,6 +4,7 @@ A pid is never taken from what a program says: it is the process that listens at
 one with the role's command line, as /proc has them.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -133,6 +134,22 @@ def role_of(world: World, process: psutil.Process) -> str | None:
 def _contains(words: Sequence[str], wanted: Sequence[str]) -> bool:
     places = range(len(words) - len(wanted) + 1)
     return any(words[place : place + len(wanted)] == list(wanted) for place in places)
+
+
+def standby(world: World) -> list[psutil.Process]:
+    """Return the processes that were started to become workers, and are none yet."""
+    wanted = [*world.commands.argv("worker"), "--standby"]
+    found = []
+    for process in world.processes():
+        with contextlib.suppress(psutil.Error):
+            if _contains(process.cmdline(), wanted):
+                found.append(process)
+    return found
+
+
+def at_work(world: World) -> set[psutil.Process]:
+    """Return every process of the world but the standby workers, which come and go by themselves."""
+    return set(world.processes()) - set(standby(world))
 
 
 def processes_of(world: World, role: str) -> list[psutil.Process]:

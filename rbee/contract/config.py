@@ -92,6 +92,15 @@ class HiveSection(_Section, frozen=True):
         Seconds,
         Meta(description="Stop loading a model after this many seconds without progress."),
     ] = 300
+    standby_workers: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=16,
+            description="Keep this many worker processes ready, without a model, so that the next "
+            "worker starts sooner. Each takes some 60 MB; `worker list --all` shows them.",
+        ),
+    ] = 1
     command: Annotated[
         Command | None,
         Meta(

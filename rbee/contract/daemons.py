@@ -46,6 +46,13 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True):
     correlation_id: str = ""
 
 
+class Assignment(msgspec.Struct, frozen=True):
+    """What a standby worker reads before its Hello: the arguments to go on with, as if it had been
+    started with them."""
+
+    arguments: list[str]
+
+
 class PidFile(msgspec.Struct, frozen=True):
     """`~/.rbee/<program>.pid`; `started` shows whether the pid has been reused."""
 

@@ -43,12 +43,14 @@ from rbee.contract.registry import (
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.workers import (
     ModelFacts,
+    NodeStandbyRows,
     NodeWorkerRow,
     NodeWorkerRows,
     Readiness,
     ReadyCallback,
     SpawnReply,
     SpawnRequest,
+    StandbyRows,
     StartWorker,
     WorkerChecks,
     WorkerGone,
@@ -138,6 +140,10 @@ QUEEN_WORKERS = Endpoint(
     "GET", "/v2/workers/list", Nothing, NodeWorkerRows, query=("node",), within_s=20
 )
 """The workers of a node; without a node, of all nodes."""
+QUEEN_STANDBY = Endpoint(
+    "GET", "/v2/workers/standby", Nothing, NodeStandbyRows, query=("node",), within_s=20
+)
+"""The standby workers of a node; without a node, of all nodes."""
 QUEEN_WORKER_START = Endpoint(
     "POST",
     "/v2/workers/start",
@@ -219,6 +225,8 @@ HIVE_NODE = _get("/v1/node", NodeInfo, within_s=10)
 """The machine's hardware, and the backends that llama.cpp can use."""
 HIVE_WORKERS = _get("/v1/workers/list", WorkerRows, within_s=5)
 """The workers of this hive."""
+HIVE_STANDBY = _get("/v1/workers/standby", StandbyRows, within_s=5)
+"""The processes that wait to become a worker of this hive."""
 HIVE_SPAWN = Endpoint(
     "POST",
     "/v1/workers/spawn",

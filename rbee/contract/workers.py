@@ -62,6 +62,17 @@ class WorkerRows(msgspec.Struct, frozen=True):
     workers: list[WorkerRow]
 
 
+class StandbyRow(msgspec.Struct, frozen=True):
+    """A process without a model, which waits to become a worker. `memory_bytes` is resident."""
+
+    pid: int
+    memory_bytes: int
+
+
+class StandbyRows(msgspec.Struct, frozen=True):
+    standby: list[StandbyRow]
+
+
 class NodeWorkerRow(msgspec.Struct, frozen=True):
     """A row of the queen's list: a worker, and the node it is on."""
 
@@ -119,6 +130,19 @@ class WorkerChecks(msgspec.Struct, frozen=True):
 
 class NodeWorkerRows(msgspec.Struct, frozen=True):
     workers: list[NodeWorkerRow]
+
+
+class NodeStandbyRow(msgspec.Struct, frozen=True):
+    """A row of the queen's list: a standby worker, and the node it is on."""
+
+    node: str
+    pid: int
+    memory_bytes: int
+    state: Literal["standby"] = "standby"
+
+
+class NodeStandbyRows(msgspec.Struct, frozen=True):
+    standby: list[NodeStandbyRow]
 
 
 class WorkerName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

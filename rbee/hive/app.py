@@ -18,6 +18,7 @@ from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.settings import HiveSettings
 from rbee.hive.workers.launch import Launcher, worker_command
 from rbee.hive.workers.registry import Workers
+from rbee.hive.workers.standby import Standby
 from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
@@ -26,21 +27,22 @@ from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator
 
 PROGRAM = "rbee-hive"
+_REPLACE_EVERY_S = 1.0
 
 
-def main(settings: HiveSettings) -> int:
+def main(settings: HiveSettings, standby: Standby) -> int:
     """Run the hive until it is told to stop; returns the exit code."""
     daemon = Daemon(
         program=PROGRAM,
         settings=settings,
         key=lambda: api_key.load(settings.config.auth.api_key_file),
-        build=lambda lifecycle: _build(lifecycle, settings),
+        build=lambda lifecycle: _build(lifecycle, settings, standby),
         pid_file="hive-rbee",
     )
     return run(daemon)
 
 
-def _build(lifecycle: Lifecycle, settings: HiveSettings) -> web.Application:
+def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> web.Application:
     config = settings.config
     # An insecure hive asks for no key, but its workers still do: one key opens both.
     key = lifecycle.hello.api_key if lifecycle.hello else api_key.load(config.auth.api_key_file)
@@ -50,6 +52,7 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings) -> web.Application:
         app[routes.RECENT_LOG] = RecentLog()
         app[routes.RECENT_LOG].install()
     app[routes.HARDWARE] = Hardware(worker_command(config))
+    app[routes.STANDBY] = standby
     narrator = Narrator(app[routes.EVENTS].send)
     folder = Folder(paths.models_dir(config.models.dir))
     inventory = Inventory(paths.catalog_db(config.paths.catalog_db), folder, narrator)
@@ -59,7 +62,7 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings) -> web.Application:
     app[routes.WORKERS] = Workers(
         config,
         lifecycle,
-        Launcher(config, lifecycle, key),
+        Launcher(config, lifecycle, key, standby),
         preflight,
         app[routes.PROVISIONER],
         app[routes.EVENTS],
@@ -67,6 +70,7 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings) -> web.Application:
     app[DRAIN] = lambda: _drain(app)
     app.on_cleanup.append(lambda _: inventory.close())
     app.cleanup_ctx.append(_detect_backends)
+    app.cleanup_ctx.append(_keep_standby)
     routes.add(app)
     return app
 
@@ -78,6 +82,20 @@ async def _detect_backends(app: web.Application) -> AsyncIterator[None]:
     await stop(detection)
 
 
+async def _keep_standby(app: web.Application) -> AsyncIterator[None]:
+    """Replace the standby workers that were taken or have ended."""
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(_REPLACE_EVERY_S)
+            app[routes.STANDBY].replace(app[routes.WORKERS].is_busy())
+
+    keeping = asyncio.create_task(keep())
+    yield
+    await stop(keeping)
+
+
 async def _drain(app: web.Application) -> None:
     """End workers and downloads, at the same time."""
+    app[routes.STANDBY].close()
     await asyncio.gather(app[routes.WORKERS].end_all(), app[routes.PROVISIONER].end_all())

@@ -42,9 +42,17 @@ def daemon(addr: str | None, **flags: object) -> None:
             raise click.BadParameter("write it as HOST:PORT", param_hint="--addr")
         flags |= {"host": host, "port": int(port)}
     settings = daemon_settings(HiveSettings, "hive", flags)
-    from rbee.hive.app import main as run
+    from rbee.hive.workers.standby import Standby
 
-    sys.exit(run(settings))
+    # Before the hive's own imports: they are ready at the same time.
+    standby = Standby(settings.config)
+    standby.start()
+    try:
+        from rbee.hive.app import main as run
+
+        sys.exit(run(settings, standby))
+    finally:
+        standby.close()
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -29,6 +29,7 @@ from rbee.contract.workers import (
     ReadyCallback,
     SpawnReply,
     SpawnRequest,
+    StandbyRows,
     WorkerName,
     WorkerRows,
     WorkerState,
@@ -39,12 +40,14 @@ from rbee.hive.logs.log_stream import RecentLog
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
+from rbee.hive.workers.standby import Standby
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.log import correlation_id
 
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
+STANDBY: web.AppKey[Standby] = web.AppKey("standby", Standby)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
@@ -59,6 +62,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_HEALTH, _health)
     server.answer(app, ep.HIVE_NODE, _node)
     server.answer(app, ep.HIVE_WORKERS, _workers)
+    server.answer(app, ep.HIVE_STANDBY, _standby)
     server.answer_or_stream(app, ep.HIVE_SPAWN, _spawn, _spawn_stream)
     server.answer(app, ep.HIVE_READY, _ready)
     server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
@@ -99,6 +103,10 @@ async def _node(request: web.Request, _: ep.Nothing) -> NodeInfo:
 
 async def _workers(request: web.Request, _: ep.Nothing) -> WorkerRows:
     return WorkerRows(request.app[WORKERS].rows())
+
+
+async def _standby(request: web.Request, _: ep.Nothing) -> StandbyRows:
+    return StandbyRows(request.app[STANDBY].rows())
 
 
 async def _metrics(request: web.Request) -> str:

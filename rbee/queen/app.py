@@ -10,6 +10,7 @@ from rbee.queen import routes
 from rbee.queen.holds import Holds
 from rbee.queen.install.installation import Installer
 from rbee.queen.nodes.health import Health
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.models import NodeModels
@@ -28,13 +29,13 @@ from rbee.runtime.lifecycle import Lifecycle
 PROGRAM = "queen-rbee"
 
 
-def main(settings: QueenSettings) -> int:
+def main(settings: QueenSettings, local_hive: LocalHive) -> int:
     """Run the queen until told to stop; returns the exit code."""
     daemon = Daemon(
         program=PROGRAM,
         settings=settings,
         key=lambda: api_key.load(settings.config.auth.api_key_file),
-        build=lambda lifecycle: _build(lifecycle, settings),
+        build=lambda lifecycle: _build(lifecycle, settings, local_hive),
         pid_file=PROGRAM,
         # Another command may hold a queen whose starter is gone.
         dies_with_parent=False,
@@ -42,14 +43,14 @@ def main(settings: QueenSettings) -> int:
     return run(daemon)
 
 
-def _build(lifecycle: Lifecycle, settings: QueenSettings) -> web.Application:
+def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive) -> web.Application:
     config = settings.config
     key = lifecycle.hello.api_key if lifecycle.hello else api_key.load(config.auth.api_key_file)
     app = server.application(lifecycle)
     app[routes.HOLDS] = Holds(lifecycle)
     app[routes.EVENTS] = Broadcast()
     registry = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
-    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], registry)
+    app[routes.NODES] = Nodes(config, key, app[routes.EVENTS], registry, local_hive)
     app[routes.HEALTH] = Health(app[routes.NODES])
     app[routes.MEMBERSHIP] = Membership(app[routes.NODES], config)
     app[routes.INSTALLER] = Installer(app[routes.NODES], config)

@@ -23,7 +23,10 @@ def main() -> None:
 
 @main.command()
 @daemon_flags(default_port=None)
-def daemon(**flags: object) -> None:
+@click.option(
+    "--with-hive", is_flag=True, help="Prepare this machine's hive: a command will need it."
+)
+def daemon(with_hive: bool, **flags: object) -> None:
     """Listen for rbee-keeper, by default on 127.0.0.1:8080.
 
     By hand, to keep models warm between commands (or: rbee-keeper daemon start):
@@ -31,6 +34,15 @@ def daemon(**flags: object) -> None:
         queen-rbee daemon
     """
     settings = daemon_settings(QueenSettings, "queen", flags)
-    from rbee.queen.app import main as run
+    from rbee.queen.nodes.local_hive import LocalHive
 
-    sys.exit(run(settings))
+    # Before the queen's own imports: it is ready at the same time.
+    hive = LocalHive(settings.config)
+    if with_hive:
+        hive.prepare()
+    try:
+        from rbee.queen.app import main as run
+
+        sys.exit(run(settings, hive))
+    finally:
+        hive.close()

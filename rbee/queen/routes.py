@@ -31,7 +31,13 @@ from rbee.contract.registry import (
     NodeRows,
 )
 from rbee.contract.tasks import TaskRequest
-from rbee.contract.workers import NodeWorkerRows, StartWorker, WorkerChecks, WorkerName
+from rbee.contract.workers import (
+    NodeStandbyRows,
+    NodeWorkerRows,
+    StartWorker,
+    WorkerChecks,
+    WorkerName,
+)
 from rbee.queen.holds import Holds
 from rbee.queen.install.installation import Installer
 from rbee.queen.nodes.health import Health
@@ -65,6 +71,7 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.QUEEN_TASKS, _task)
     server.answer(app, ep.QUEEN_CANCEL, _cancel)
     server.answer(app, ep.QUEEN_WORKERS, _workers)
+    server.answer(app, ep.QUEEN_STANDBY, _standby)
     server.stream(app, ep.QUEEN_WORKER_START, _start_worker)
     server.answer(app, ep.QUEEN_WORKER_HEALTH, _worker_health)
     server.answer(app, ep.QUEEN_WORKER_SHUTDOWN, _end_worker)
@@ -121,6 +128,10 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
     return NodeWorkerRows(await request.app[NODES].workers(request.query.get("node")))
+
+
+async def _standby(request: web.Request, _: ep.Nothing) -> NodeStandbyRows:
+    return NodeStandbyRows(await request.app[NODES].standby(request.query.get("node")))
 
 
 def _start_worker(request: web.Request, message: StartWorker) -> AsyncIterator[Event | None]:

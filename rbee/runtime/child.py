@@ -15,7 +15,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO, Protocol
 
 import msgspec
@@ -25,6 +24,7 @@ from rbee.contract.errors import ErrorBody, ProgramFailed, RbeeError
 from rbee.contract.nodes import Owner
 from rbee.runtime import pid_file
 from rbee.runtime.lifeline import Lifeline
+from rbee.runtime.prepared import Prepared
 
 READY_S = 30.0
 _LAST_WORDS_S = 1.0
@@ -112,7 +112,14 @@ async def start(
     Call it on the main thread: PDEATHSIG is tied to the thread that spawns. Raises the error that
     the child reports, else PROGRAM_FAILED with its last output; nothing is left running then.
     """
-    process = _spawn(command)
+    return await begin(Prepared(command), hello, heartbeat_s, ready_s)
+
+
+async def begin(
+    prepared: Prepared, hello: Hello, heartbeat_s: float | None = None, ready_s: float = READY_S
+) -> tuple[Child, Listening]:
+    """As `start`, with a process that was started ahead."""
+    process = prepared.process
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     # The lifeline owns a descriptor of its own, which Popen's clean-up does not close.
     lifeline = Lifeline(os.dup(process.stdin.fileno()), hello, heartbeat_s)
@@ -129,25 +136,12 @@ async def start(
             code = await child.kill() if slow else await child.end(_LAST_WORDS_S)
             words = (await last_output(stderr))[-2000:]
             raise ProgramFailed(
-                program=Path(command[0]).name,
+                program=prepared.program,
                 reason=words or reason or f"it ended with code {code}",
             ) from None
         except BaseException:
             await child.kill()
             raise
-
-
-def _spawn(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            list(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ProgramFailed(program=command[0], reason=f"{error.strerror}.") from None
 
 
 async def _reader(pipe: IO[bytes], pipes: contextlib.AsyncExitStack) -> asyncio.StreamReader:

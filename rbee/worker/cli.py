@@ -31,6 +31,11 @@ from rbee.worker.settings import WorkerSettings
 @click.option("--context", type=int, help="Tokens, shared by all slots [config: worker.context].")
 @click.option("--callback-url", help="The hive to notify once this worker listens.")
 @click.option("--api-key-file", help="The file with the API key that clients must send.")
+@click.option(
+    "--standby",
+    is_flag=True,
+    help="Get ready without a model, and read the other options from standard input.",
+)
 @daemon_flags(default_port=0)
 @click.pass_context
 def main(ctx: click.Context, /, **flags: object) -> None:
@@ -42,6 +47,13 @@ def main(ctx: click.Context, /, **flags: object) -> None:
         llm-worker-rbee --model /path/model.gguf --port 8001
     """
     if ctx.invoked_subcommand is not None:
+        return
+    if flags["standby"]:
+        from rbee.worker.standby import wait_for_arguments
+
+        arguments = wait_for_arguments()
+        if arguments is not None:
+            main(arguments)
         return
     config = settings_or_exit({f"worker.{name}": flags[name] for name in ("slots", "context")})
     if flags["show_settings"]:

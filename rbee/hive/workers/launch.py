@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -9,13 +10,14 @@ import msgspec
 
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
-from rbee.contract.errors import AddressInUse, Internal, ShuttingDown
-from rbee.hive.workers.worker_logs import WORKER
+from rbee.contract.errors import AddressInUse, Internal, ProgramFailed, ShuttingDown
+from rbee.hive.workers.standby import WORKER, Standby
 from rbee.runtime import bind, child, paths
 from rbee.runtime.client import Client, address
 from rbee.runtime.lifecycle import Lifecycle
 
 _FIRST_PORT, _PORTS = 8001, 200
+_log = logging.getLogger("rbee-hive")
 
 StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.Child, Listening]]]
 
@@ -51,12 +53,14 @@ class Launcher:
         config: Config,
         lifecycle: Lifecycle,
         key: str,
+        standby: Standby,
         start_child: StartChild = child.start,
         is_free: Callable[[str, int], bool] = bind.is_free,
     ) -> None:
         self._config = config
         self._lifecycle = lifecycle
         self._key = key
+        self._standby = standby
         self._start_child = start_child
         self._is_free = is_free
         self._command = worker_command(config)
@@ -83,7 +87,7 @@ class Launcher:
             self._reserved.add(port)
             arguments = [*_arguments(spec, own_url), "--host", host, "--port", str(port)]
             try:
-                process, listening = await self._start_child([*self._command, *arguments], hello)
+                process, listening = await self._start(arguments, hello)
             except AddressInUse:  # another program was faster
                 continue
             finally:
@@ -100,6 +104,17 @@ class Launcher:
             f"No port from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free on {host}.",
             correlation_id=spec.correlation_id,
         )
+
+    async def _start(self, arguments: list[str], hello: Hello) -> tuple[child.Child, Listening]:
+        """With a standby worker, if one waits; one that ends instead of starting is no reason to
+        give up."""
+        taken = self._standby.take(arguments)
+        if taken is not None:
+            try:
+                return await child.begin(taken, hello)
+            except ProgramFailed as error:
+                _log.warning("a standby worker did not start: %s", error.message)
+        return await self._start_child([*self._command, *arguments], hello)
 
 
 def worker_command(config: Config) -> list[str]:

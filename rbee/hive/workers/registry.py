@@ -62,6 +62,10 @@ class Workers:
             if worker.registered and not worker.is_ending
         ]
 
+    def is_busy(self) -> bool:
+        """Whether a worker is being started, loads, or answers."""
+        return bool(self._spawning) or any(row.state in ("loading", "busy") for row in self.rows())
+
     def holding(self, path: Path) -> list[str]:
         """The workers that have this file in memory, or are about to load it."""
         holding = [name for name, worker in self._workers.items() if worker.spec.file == str(path)]

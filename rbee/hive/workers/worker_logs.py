@@ -9,10 +9,10 @@ import msgspec
 
 from rbee.contract.daemons import Failed
 from rbee.contract.errors import ErrorBody, RbeeError
+from rbee.hive.workers.standby import WORKER
 from rbee.runtime import log, paths
 from rbee.runtime.log_file import all_of
 
-WORKER = "llm-worker-rbee"
 _KEPT = 20
 
 

@@ -68,12 +68,18 @@ def stop(**given: object) -> None:
 
 @click.command("list")
 @flags.every_node
+@click.option(
+    "--all", "everything", is_flag=True, help="Also list the standby workers, with their memory."
+)
 @flags.as_json
 def list_(**given: object) -> None:
     """List the workers of all machines.
 
     \b
         rbee-keeper worker list
+
+    A standby worker is a process without a model, which becomes the next worker: [hive]
+    standby_workers in the config file.
     """
     from rbee.keeper.commands import worker as commands
 

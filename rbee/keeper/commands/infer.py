@@ -9,6 +9,7 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from rbee.contract.errors import RbeeError, RequestCanceled
+from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.answer import summary
 from rbee.keeper.chat.task import Task
@@ -56,7 +57,7 @@ async def _infer(settings: KeeperSettings, screen: Screen, request: TaskRequest)
     Ctrl+C cancels the task and waits for the confirmation; the second one ends at once. When nobody
     reads the answer any more, the task is canceled too, without a word.
     """
-    queen = Queen(settings)
+    queen = Queen(settings, with_hive=request.node in (None, LOCAL))
     interrupts = Interrupts()
     task = Task(queen, request, screen)
     try:
@@ -106,7 +107,7 @@ async def _chat(
     from rbee.keeper.chat.conversation import is_open
     from rbee.keeper.terminal.line_editor import LineEditor
 
-    queen = Queen(settings)
+    queen = Queen(settings, with_hive=request.node in (None, LOCAL))
     interrupts = Interrupts()
     try:
         await queen.reach()

@@ -59,29 +59,38 @@ def queen_request(
     kind: type[M],
     names: Mapping[str, str] = {},
     keeps_queen: Callable[[M], bool] = lambda _: False,
+    needs_hive: Callable[[M], bool] = lambda _: False,
 ) -> Callable[[Callable[[Queen, Screen, M], Work]], Command]:
     """A command that asks the queen with a message, which its flags make:
     `work(queen, screen, request)`. `names` are as for `request_or_exit`; a queen that the request
-    keeps runs until it is told to stop."""
+    keeps runs until it is told to stop; `needs_hive` is for the request that needs the hive of this
+    machine."""
 
     def decorate(work: Callable[[Queen, Screen, M], Work]) -> Command:
         @functools.wraps(work)
         def call(**flags: object) -> NoReturn:
             screen = screen_of(flags)
             request = request_or_exit(lambda: message(kind, flags), flags, screen, names)
-            run_with_queen(lambda queen: work(queen, screen, request), screen, keeps_queen(request))
+            run_with_queen(
+                lambda queen: work(queen, screen, request),
+                screen,
+                keeps_queen(request),
+                needs_hive(request),
+            )
 
         return call
 
     return decorate
 
 
-def run_with_queen(work: Callable[[Queen], Work], screen: Screen, keep: bool = False) -> NoReturn:
-    """Do `work` with the queen and exit. With `keep`, the queen runs until it is told to stop."""
+def run_with_queen(
+    work: Callable[[Queen], Work], screen: Screen, keep: bool = False, with_hive: bool = False
+) -> NoReturn:
+    """Do `work` with the queen and exit. `keep` and `with_hive` are as for `with_queen`."""
     # Late: `install` needs no queen.
     from rbee.keeper.session.session import with_queen
 
-    run_configured(lambda settings: with_queen(settings, screen, work, keep), screen)
+    run_configured(lambda settings: with_queen(settings, screen, work, keep, with_hive), screen)
 
 
 def run_configured(work: Callable[[KeeperSettings], Work], screen: Screen) -> NoReturn:

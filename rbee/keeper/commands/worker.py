@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.workers import NodeWorkerRow, StartWorker, WorkerCheck, WorkerName
+from rbee.contract.registry import LOCAL
+from rbee.contract.workers import (
+    NodeStandbyRow,
+    NodeWorkerRow,
+    StartWorker,
+    WorkerCheck,
+    WorkerName,
+)
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import call_for, events_of
@@ -24,7 +31,7 @@ _UNHEALTHY = 1
 _MB = 1_000_000
 
 
-@queen_request(StartWorker)
+@queen_request(StartWorker, needs_hive=lambda request: request.node in (None, LOCAL))
 async def start(queen: Queen, screen: Screen, request: StartWorker) -> None:
     """Start a worker and wait until it has loaded its model. From then on the queen is kept."""
     ready: NodeWorkerRow | None = None
@@ -47,10 +54,13 @@ async def stop(queen: Queen, screen: Screen, request: WorkerName) -> None:
 
 
 @queen_command
-async def show_list(queen: Queen, screen: Screen, node: str | None) -> None:
-    """List the workers of all nodes, or of one."""
-    found = await call_for(queen, ep.QUEEN_WORKERS, node)
-    _show(screen, found.workers, _LIST_HEADS, _list_cells, node)
+async def show_list(queen: Queen, screen: Screen, node: str | None, everything: bool) -> None:
+    """List the workers of all nodes, or of one; with `everything`, the standby ones too."""
+    rows: list[NodeWorkerRow | NodeStandbyRow] = []
+    rows += (await call_for(queen, ep.QUEEN_WORKERS, node)).workers
+    if everything:
+        rows += (await call_for(queen, ep.QUEEN_STANDBY, node)).standby
+    _show(screen, rows, _LIST_HEADS, _list_cells, node)
 
 
 @queen_command
@@ -75,7 +85,10 @@ def _show(
         screen.note(f"No worker runs{where}. Start one: {start}")
 
 
-def _list_cells(row: NodeWorkerRow) -> tuple[str, ...]:
+def _list_cells(row: NodeWorkerRow | NodeStandbyRow) -> tuple[str, ...]:
+    if isinstance(row, NodeStandbyRow):
+        state = f"{row.state}, {row.memory_bytes / _MB:.0f} MB"
+        return f"pid {row.pid}", row.node, _UNKNOWN, state, _UNKNOWN, _UNKNOWN
     return (
         row.worker_id,
         row.node,

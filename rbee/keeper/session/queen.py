@@ -39,8 +39,11 @@ _SPARE_S = 10
 class Queen:
     """The queen, and this command's hold on it: `reach` takes it, and `release` gives it back."""
 
-    def __init__(self, settings: KeeperSettings) -> None:
+    def __init__(self, settings: KeeperSettings, with_hive: bool = False) -> None:
+        """`with_hive`: the command will need this machine's hive, so a queen that is started for it
+        prepares one."""
         self._settings = settings
+        self._with_hive = with_hive
         self._key = api_key.load(settings.config.auth.api_key_file)
         self.client = self._connect(settings.queen_url)
         self.health: QueenHealth | None = None
@@ -166,6 +169,7 @@ class Queen:
             )
         words = paths.program(PROGRAM, self._settings.config.queen.command)
         words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
+        words += ["--with-hive"] if self._with_hive else []
         hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
         self._child, listening = await child.start(words, hello)
         self._hold_id = OWNER

@@ -25,11 +25,12 @@ async def with_queen(
     screen: Screen,
     work: Callable[[Queen], Awaitable[int | None]],
     keep: bool = False,
+    with_hive: bool = False,
 ) -> int:
     """Do `work` with the queen that runs, or with one that is started for it; with `keep`, it then
-    runs until it is told to stop. Returns the exit code: that of an error, which is shown, or what
-    `work` returns, or 0."""
-    queen = Queen(settings)
+    runs until it is told to stop; `with_hive` if the work needs the hive of this machine. Returns
+    the exit code: that of an error, which is shown, or what `work` returns, or 0."""
+    queen = Queen(settings, with_hive)
     interrupts = Interrupts()
     try:
         with on_reader_gone(interrupts.cancel_quietly):

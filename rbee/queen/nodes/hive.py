@@ -17,7 +17,7 @@ from rbee.contract.errors import ConnectionTimeout, PortBlocked, RbeeError, Shut
 from rbee.contract.events import Event
 from rbee.contract.nodes import HiveGone, NodeInfo
 from rbee.contract.registry import LOCAL
-from rbee.contract.workers import WorkerGone, WorkerRow
+from rbee.contract.workers import StandbyRow, WorkerGone, WorkerRow
 from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
 from rbee.queen.nodes.hive_events import HiveEvents
 from rbee.queen.nodes.hive_state import HiveState, Observation, after
@@ -125,6 +125,12 @@ class Hive:
         if not self._is_connected:
             return []
         return (await self.http.call(ep.HIVE_WORKERS)).workers
+
+    async def standby(self) -> list[StandbyRow]:
+        """The standby workers of this node; none if no hive runs. Raises CONNECTION_TIMEOUT."""
+        if not self._is_connected:
+            return []
+        return (await self.http.call(ep.HIVE_STANDBY)).standby
 
     async def check_version(self) -> str:
         """The hive's version. Raises VERSION_MISMATCH."""

@@ -22,9 +22,10 @@ from rbee.contract.errors import ConnectionTimeout, VersionMismatch
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import LOCAL, NodeRow
 from rbee.contract.versions import check, is_older
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError, reason_of
-from rbee.runtime import api_key, bind, child, paths
+from rbee.runtime import api_key, bind, child
 from rbee.runtime.client import Client, address
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
@@ -148,9 +149,10 @@ class LocalHost(_WithoutConnection):
     can_start = True
     update_hint = install_hint = ""
 
-    def __init__(self, config: Config, key: str) -> None:
+    def __init__(self, config: Config, key: str, hive: LocalHive) -> None:
         self._config = config
         self._key = key
+        self._hive = hive
 
     async def connect(self, say: Say) -> str:
         return await self.connect_once()
@@ -174,11 +176,10 @@ class LocalHost(_WithoutConnection):
             holder = bind.holder(hive.host, port) or "another program"
             say(_QUEEN, "🏠", f"port {port} is held by {holder}: the hive takes a free one")
             port = 0
-        command = paths.program(_PROGRAM, hive.command)
+        prepared = self._hive.take(port)
         say(_QUEEN, "🐝", f"starting rbee-hive on {self.node}")
-        arguments = ["daemon", "--lifeline", "--host", hive.host, "--port", str(port)]
         hello = Hello(self._key, child.owner(_QUEEN), correlation_id=correlation_id.get())
-        process, listening = await child.start([*command, *arguments], hello)
+        process, listening = await child.begin(prepared, hello)
         return process, listening, self._key
 
 

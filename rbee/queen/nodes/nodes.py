@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
-from rbee.contract.workers import NodeWorkerRow
+from rbee.contract.workers import NodeStandbyRow, NodeWorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.nodes.ssh_host import SshHost
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
+
+R = TypeVar("R")
 
 _QUEEN = "queen-rbee"
 _STATUS_WITHIN_S = 5.0
@@ -31,12 +35,17 @@ class Nodes:
     """Every node by its name."""
 
     def __init__(
-        self, config: Config, key: str, events: Broadcast[Event], registry: Registry
+        self,
+        config: Config,
+        key: str,
+        events: Broadcast[Event],
+        registry: Registry,
+        local_hive: LocalHive,
     ) -> None:
         self.registry = registry
         self._config = config
         self._events = events
-        self._hives = {LOCAL: Hive(LocalHost(config, key), config, events)}
+        self._hives = {LOCAL: Hive(LocalHost(config, key, local_hive), config, events)}
         self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def hive(self, node: str | None) -> Hive:
@@ -102,13 +111,25 @@ class Nodes:
     async def workers(self, node: str | None = None) -> list[NodeWorkerRow]:
         """The workers of the node, or of all nodes, as the hives tell at this moment. Raises
         NODE_NOT_FOUND, and for a named node why its hive can't be asked."""
+        found = await self._ask_hives(node, Hive.workers)
+        return [NodeWorkerRow.of(hive.node, row) for hive, row in found]
+
+    async def standby(self, node: str | None = None) -> list[NodeStandbyRow]:
+        """The standby workers, as `workers` has the others."""
+        found = await self._ask_hives(node, Hive.standby)
+        return [NodeStandbyRow(hive.node, row.pid, row.memory_bytes) for hive, row in found]
+
+    async def _ask_hives(
+        self, node: str | None, ask: Callable[[Hive], Awaitable[list[R]]]
+    ) -> list[tuple[Hive, R]]:
         if node is not None:
             hive = self.hive(node)
             await self.find_running(hive)
-            return [NodeWorkerRow.of(hive.node, row) for row in await hive.workers()]
+            return [(hive, row) for row in await ask(hive)]
         await self.discover()
-        lists = await asyncio.gather(*(_workers_of(hive) for hive in self._hives.values()))
-        return [row for rows in lists for row in rows]
+        hives = list(self._hives.values())
+        answers = await asyncio.gather(*(_unless_away(ask(hive)) for hive in hives))
+        return [(hive, row) for hive, rows in zip(hives, answers, strict=True) for row in rows]
 
     def start_hive(self, node: str) -> AsyncIterator[Event | None]:
         """Find the node's hive or start it. A reader that leaves cancels it."""
@@ -170,9 +191,9 @@ async def _stop(hive: Hive, events: EventQueue) -> None:
     narrator.say(_QUEEN, "🛑", outcome)
 
 
-async def _workers_of(hive: Hive) -> list[NodeWorkerRow]:
+async def _unless_away(asked: Awaitable[list[R]]) -> list[R]:
+    """A hive that does not answer does not hide the workers of others."""
     try:
-        workers = await hive.workers()
+        return await asked
     except RbeeError:
-        workers = []  # a hive that does not answer does not hide the workers of others
-    return [NodeWorkerRow.of(hive.node, row) for row in workers]
+        return []

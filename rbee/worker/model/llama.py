@@ -63,11 +63,15 @@ def _llama_log() -> _Log:
     return _Log()
 
 
-def usable() -> Usable:
-    """The backends and devices that llama.cpp can compute on. What it logs meanwhile goes to our
-    log."""
+def initialise() -> None:
+    """Prepare llama.cpp and its backends. What it logs from now on goes to our log."""
     _llama_log()
     C.llama_backend_init()
+
+
+def usable() -> Usable:
+    """The backends and devices that llama.cpp can compute on."""
+    initialise()
     return devices.usable()
 
 
@@ -86,8 +90,8 @@ class Model:
 
         Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
         """
+        initialise()
         log = _llama_log()
-        C.llama_backend_init()
         available = devices.usable().backends
         if backend not in available:
             raise BackendUnavailable(backend=backend, available=available)

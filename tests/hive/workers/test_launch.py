@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import AddressInUse, Internal, ProgramFailed, ShuttingDown
 from rbee.hive.workers.launch import LaunchedWorker, Launcher, WorkerSpec
+from rbee.runtime.prepared import Prepared
 
 
 class StartedPrograms:
@@ -51,13 +55,23 @@ class Made:
             own_url="http://127.0.0.1:9200", hello=None, draining=asyncio.Event()
         )
         self.free = True
+        self.standby: Any = SimpleNamespace(take=self._take)
+        self.waiting: list[Prepared] = []
+        self.taken: list[Sequence[str]] = []
         self.launcher = Launcher(
             Config(),
             self.lifecycle,
             "key",
+            self.standby,
             start_child=self.started.start,
             is_free=lambda host, port: self.free,
         )
+
+    def _take(self, arguments: Sequence[str]) -> Prepared | None:
+        if not self.waiting:
+            return None
+        self.taken.append(arguments)
+        return self.waiting.pop()
 
     async def launch(self, name: str, context: int | None = None) -> LaunchedWorker:
         return await self.launcher.launch(
@@ -137,3 +151,39 @@ async def test_the_context_is_handed_on_only_if_the_request_names_one(
     assert ("--context" in command) is flag
     assert command[command.index("--callback-url") + 1] == "http://127.0.0.1:9200"
     assert launched.url == "http://127.0.0.1:8001"
+
+
+LISTENS = """
+import json, sys
+hello = json.loads(sys.stdin.readline())
+ready = {"event": "listening", "program": "w", "version": "1", "pid": 1, "url": "http://127.0.0.1:8001"}
+print(json.dumps(ready), flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_standby_worker_goes_before_a_new_process(made: Made) -> None:
+    prepared = Prepared([sys.executable, "-c", LISTENS])
+    made.waiting = [prepared]
+    launched = await made.launch("one")
+    assert made.started.commands == []
+    [arguments] = made.taken
+    assert arguments[arguments.index("--worker-id") + 1] == "one"
+    assert arguments[arguments.index("--port") + 1] == "8001"
+    assert launched.url == "http://127.0.0.1:8001"
+    launched.child.lifeline.close()
+    assert await launched.child.end(5) == 0
+
+
+async def test_a_standby_worker_that_has_died_costs_nothing_but_its_head_start(made: Made) -> None:
+    made.waiting = [Prepared([sys.executable, "-c", "raise SystemExit(3)"])]
+    await made.launch("one")
+    assert made.started.ports == [8001]
+
+
+async def test_an_error_that_a_standby_worker_reports_is_the_error(made: Made) -> None:
+    error = msgspec.to_builtins(AddressInUse(address="a", holder=None).envelope().error)
+    failed = {"event": "failed", "program": "w", "error": error}
+    made.waiting = [Prepared([sys.executable, "-c", f"print({json.dumps(failed)!r})"])]
+    await made.launch("one")
+    assert made.started.ports == [8002]

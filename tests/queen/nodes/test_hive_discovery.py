@@ -15,6 +15,7 @@ from rbee.contract.errors import VersionMismatch
 from rbee.contract.nodes import Owner
 from rbee.queen.nodes.hive_discovery import find_hive, wait_for_end
 from rbee.queen.nodes.hosts import LocalHost, check_hive_version
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.runtime.client import Client
 
 from .conftest import Start
@@ -185,7 +186,7 @@ async def test_another_version_is_told_with_what_mends_it(search: Search, versio
 
 def test_on_this_machine_the_usual_advice_stands() -> None:
     with pytest.raises(VersionMismatch) as caught:
-        check_hive_version(LocalHost(Config(), "key"), "99.0.1")
+        check_hive_version(LocalHost(Config(), "key", LocalHive(Config())), "99.0.1")
     assert "setup install" not in caught.value.message
     assert "pip install" in caught.value.advice
 

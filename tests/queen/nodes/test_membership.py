@@ -23,6 +23,7 @@ from rbee.contract.errors import (
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import AddNode, HiveStatus, NodeRow
 from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.membership import Membership
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
@@ -51,7 +52,7 @@ class Lab:
         self.configured: dict[str, dict[str, object]] = {}
         self.registry = SlowRegistry(path, lambda: self.configured)
         config = Config(times=TimesSection(connect_s=2))
-        self.nodes = Nodes(config, "key", Broadcast(), self.registry)
+        self.nodes = Nodes(config, "key", Broadcast(), self.registry, LocalHive(config))
         self.membership = Membership(self.nodes, config)
         self.opened: list[Hive] = []
 

@@ -18,6 +18,7 @@ from rbee.contract.nodes import DeviceMemory, NodeInfo
 from rbee.contract.registry import NodeRow
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.choose_node import choose_node
@@ -41,7 +42,8 @@ async def nodes(tmp_path: Path, home: Path) -> AsyncIterator[Nodes]:
         registry = Registry(tmp_path / "b.db", dict)
         await registry.open()
         stack.push_async_callback(registry.close)
-        made = Nodes(Config(times=TimesSection(connect_s=1)), "key", Broadcast(), registry)
+        config = Config(times=TimesSection(connect_s=1))
+        made = Nodes(config, "key", Broadcast(), registry, LocalHive(config))
         stack.push_async_callback(made.close)
         yield made
 

@@ -32,6 +32,7 @@ from rbee.contract.events import Accepted, Event, Narration
 from rbee.contract.registry import NodeRow
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.placement import Verdict
@@ -91,7 +92,7 @@ async def alone(tmp_path: Path) -> AsyncIterator[Made]:
     """No node is known but this machine."""
     registry = Registry(tmp_path / "b.db", dict)
     await registry.open()
-    nodes = Nodes(Config(), "key", Broadcast(), registry)
+    nodes = Nodes(Config(), "key", Broadcast(), registry, LocalHive(Config()))
     yield Made(nodes)
     await nodes.close()
     await registry.close()

@@ -1,0 +1,95 @@
+"""The standby workers: processes that wait, without a model, to become the next workers.
+
+A hive starts them before its own imports, so nothing heavy is imported here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from rbee.contract.config import Config
+from rbee.contract.daemons import Assignment
+from rbee.contract.errors import RbeeError
+from rbee.contract.workers import StandbyRow
+from rbee.runtime import paths
+from rbee.runtime.prepared import Prepared
+
+WORKER = "llm-worker-rbee"
+_QUIET_S = 3.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 300.0
+_log = logging.getLogger("rbee-hive")
+
+
+class Standby:
+    """As many as `[hive] standby_workers` says."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
+        self._configured = config.worker.command
+        self._count = config.hive.standby_workers
+        self._clock = clock
+        self._waiting: list[Prepared] = []
+        self._pause_s = _FIRST_PAUSE_S
+        self._not_before = self._quiet_since = clock()
+
+    def start(self) -> None:
+        """Start those that are missing. One whose program can't be started is not an error: the
+        start of a worker reports it."""
+        try:
+            while len(self._waiting) < self._count:
+                command = paths.program(WORKER, self._configured)
+                self._waiting.append(Prepared([*command, "--standby"]))
+        except RbeeError as error:
+            self._delay(error.message)
+
+    def replace(self, busy: bool) -> None:
+        """Start those that are missing once nothing has been `busy` for a while: a start takes the
+        processor from what runs. To be called every second or so."""
+        now = self._clock()
+        if busy:
+            self._quiet_since = now
+        for each in [each for each in self._waiting if not each.is_running]:
+            self._waiting.remove(each)
+            self._note_end(each)
+        if now >= max(self._quiet_since + _QUIET_S, self._not_before):
+            self.start()
+
+    def take(self, arguments: Sequence[str]) -> Prepared | None:
+        """One that goes on with `arguments`, and is the caller's from now on, if one waits."""
+        while self._waiting:
+            taken = self._waiting.pop(0)
+            if taken.is_running:
+                self._pause_s = _FIRST_PAUSE_S
+                taken.write(msgspec.json.encode(Assignment(list(arguments))))
+                return taken
+            self._note_end(taken)
+        return None
+
+    def rows(self) -> list[StandbyRow]:
+        """Those that wait now, with their memory."""
+        import psutil
+
+        return [
+            StandbyRow(each.pid, psutil.Process(each.pid).memory_info().rss)
+            for each in self._waiting
+            if each.is_running
+        ]
+
+    def close(self) -> None:
+        """End them all, at once: they hold nothing."""
+        self._count = 0
+        while self._waiting:
+            self._waiting.pop().discard()
+
+    def _note_end(self, ended: Prepared) -> None:
+        ended.discard()
+        self._delay(f"it ended with code {ended.process.returncode}")
+
+    def _delay(self, why: str) -> None:
+        """Try again later, and later still if that one ends too."""
+        _log.info("a standby worker is gone: %s; the next one in %g s", why, self._pause_s)
+        self._not_before = self._clock() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

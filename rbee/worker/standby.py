@@ -1,0 +1,45 @@
+"""A process that waits to become a worker: whatever does not depend on the model is done already.
+
+Its hive sends the arguments of the worker once it is to be one; from then on it is like any other
+(see `rbee.contract.daemons.Assignment`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import msgspec
+
+from rbee.contract.daemons import Assignment
+from rbee.runtime.lifeline import die_with_parent
+from rbee.runtime.process_arguments import show_arguments
+
+
+def wait_for_arguments() -> list[str] | None:
+    """Get ready, and wait for the arguments; None if the hive ends without having sent any."""
+    die_with_parent()
+    # Whatever is wrong, the load meets it again and reports it.
+    with contextlib.suppress(Exception):
+        _get_ready()
+    line = _read_line(0)
+    if not line:
+        return None
+    arguments = msgspec.json.decode(line, type=Assignment).arguments
+    show_arguments(arguments)
+    return arguments
+
+
+def _get_ready() -> None:
+    """Import all that a worker uses to load a model and to answer, and initialise llama.cpp."""
+    from rbee.worker.model import llama
+
+    llama.initialise()
+
+
+def _read_line(descriptor: int) -> bytes:
+    """Up to the line's end, and not a byte more: what follows is for the lifeline."""
+    line = bytearray()
+    while (byte := os.read(descriptor, 1)) not in (b"", b"\n"):
+        line += byte
+    return bytes(line) if byte else b""
