@@ -6,6 +6,7 @@ from behave.runner import Context
 from harness.breaking import doctor
 from harness.breaking.doctor import Finding
 from harness.watching import local_installation
+from harness.world import cluster
 
 _CHECKED = {
     "config",

@@ -148,7 +148,7 @@ def standby(world: World) -> list[psutil.Process]:
 
 
 def at_work(world: World) -> set[psutil.Process]:
-    """Return every process of the world but the standby workers, which come and go by themselves."""
+    """Return every process of the world but the standby workers, which come and go alone."""
     return set(world.processes()) - set(standby(world))
 
 
