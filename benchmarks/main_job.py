@@ -1,12 +1,12 @@
-"""The main job from Enter to the last process gone, phase by phase: cold, then warm.
+"""The main job from Enter to the last process gone, phase by phase: cold, half warm, then warm.
 
     python -m benchmarks.main_job [--rounds 5]
 
-Cold: nothing runs. Warm: queen, hive and worker are up. Both are measured in one run, interleaved
-by round, with the bundled model and a temporary HOME. The figures are medians in milliseconds since
-Enter, with the lowest and the highest. Then it prints how soon each program
-listens, how long `--help` takes, and how much memory each program holds. The targets are those of
-the project's first issue.
+Cold: nothing runs. Half warm: queen and hive are up, and the standby worker waits. Warm: queen,
+hive and worker are up. All are measured in one run, interleaved by round, with the bundled model
+and a temporary HOME. The figures are medians in milliseconds since Enter, with the lowest and the
+highest. Then it prints how soon each program listens, how long `--help` takes, and how much memory
+each program holds.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     cold: list[dict[str, float]] = []
+    half: list[dict[str, float]] = []
     warm: list[dict[str, float]] = []
     memory: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as home:
@@ -56,8 +57,12 @@ def main() -> None:
             with lasting_queen(env):
                 keeper(env)
                 warm.append(keeper(env))
-                memory = resident(env)
-        table("cold: nothing runs", cold, target=2500)
+                memory |= resident(env)
+                stop_workers(env)
+                memory["standby worker"] = await_standby(env)
+                half.append(keeper(env))
+        table("cold: nothing runs", cold, target=900)
+        table("half warm: queen and hive are up", half, target=550)
         table("warm: queen, hive and worker are up", warm, target=500)
         listening(env, rounds)
     print("\nresident memory, MB")
@@ -107,6 +112,31 @@ def lasting_queen(env: dict[str, str]) -> Iterator[None]:
         yield
     finally:
         subprocess.run([BIN / "rbee-keeper", "daemon", "stop"], env=env, check=True, stdout=-3)
+
+
+def stop_workers(env: dict[str, str]) -> None:
+    """Stop every worker."""
+    for row in json.loads(shown(env, "worker", "list", "--json")):
+        shown(env, "worker", "stop", "--id", row["worker_id"])
+
+
+def await_standby(env: dict[str, str]) -> float:
+    """Wait until a standby worker is ready, if the hive keeps any; its resident MB."""
+    held = 0.0
+    for _ in range(30):
+        rows = json.loads(shown(env, "worker", "list", "--all", "--json"))
+        before, held = held, max((row["memory_bytes"] / 1e6 for row in rows), default=0.0)
+        if held and held == before:
+            break
+        time.sleep(0.5)
+    return held
+
+
+def shown(env: dict[str, str], *words: str) -> str:
+    """What a command prints."""
+    command = [BIN / "rbee-keeper", *words]
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def resident(env: dict[str, str]) -> dict[str, float]:
