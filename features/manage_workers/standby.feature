@@ -71,7 +71,7 @@ Feature: The next worker's process is ready before anybody asks for it
   Scenario: It ends with the whole line of owners
     Given a persistent queen, with a worker that has answered once
     And 1 standby worker waits
-    When the queen dies of SIGKILL
+    When the queen is killed
     Then nothing is running after 5 s
 
   Scenario: The worker that it became obeys the idle limit

@@ -98,7 +98,7 @@ class HiveSection(_Section, frozen=True):
             ge=0,
             le=16,
             description="Keep this many worker processes ready, without a model, so that the next "
-            "worker starts sooner. Each takes some 45 MB; `worker list --all` shows them.",
+            "worker starts sooner. Each takes some 65 MB; `worker list --all` shows them.",
         ),
     ] = 1
     command: Annotated[

@@ -7,6 +7,7 @@ Its hive sends the arguments of the worker once it is to be one; from then on it
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 
 import msgspec
@@ -14,6 +15,16 @@ import msgspec
 from rbee.contract.daemons import Assignment
 from rbee.runtime.lifeline import die_with_parent
 from rbee.runtime.process_arguments import show_arguments
+
+# What a worker imports before its first token.
+_NEEDED = (
+    "encodings.idna",
+    "rbee.runtime.settings",
+    "rbee.worker.app",
+    "rbee.worker.model.chat_template",
+    "rbee.worker.model.context",
+    "rbee.worker.model.sampling",
+)
 
 
 def wait_for_arguments() -> list[str] | None:
@@ -31,7 +42,8 @@ def wait_for_arguments() -> list[str] | None:
 
 
 def _get_ready() -> None:
-    """Import all that a worker uses to load a model and to answer, and initialise llama.cpp."""
+    for name in _NEEDED:
+        importlib.import_module(name)
     from rbee.worker.model import llama
 
     llama.initialise()
