@@ -18,6 +18,7 @@ from rbee.runtime.process_arguments import show_arguments
 
 # What a worker imports before its first token.
 _NEEDED = (
+    "encodings.idna",
     "rbee.runtime.settings",
     "rbee.worker.app",
     "rbee.worker.model.chat_template",
