@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import urllib.parse
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -22,9 +22,7 @@ from rbee.contract.events import DONE, Event
 from rbee.runtime import debug_trace, sse
 from rbee.runtime.error_text import strerror
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
-
-if TYPE_CHECKING:
-    import aiohttp
+from rbee.runtime.transport import NotHttp, Request, Response, Transport
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -37,13 +35,21 @@ class Client:
     STREAM_TRUNCATED where a stream ends without `[DONE]` or is silent for `silence_s`.
     """
 
-    def __init__(self, url: str, key: str | None, connect_s: float, silence_s: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        connect_s: float,
+        silence_s: float,
+        transport: Transport | None = None,
+    ) -> None:
+        """The transport is aiohttp's unless another one is given."""
         self.url = url.rstrip("/")
         self._key = key
         self._connect_s = connect_s
         self._silence_s = silence_s
-        self._session: aiohttp.ClientSession | None = None
-        self._open: set[aiohttp.ClientResponse] = set()
+        self._transport = transport or _aiohttp()
+        self._open: set[Response] = set()
         self._waiting: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Client:
@@ -54,22 +60,19 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection to the peer. A reader that waits gets an error."""
-        session, self._session = self._session, None
-        if session is not None:
-            self.cut()
-            await asyncio.sleep(0)  # readers wake on a cut connection, not on a closed session
-            await session.close()
+        self.cut()
+        await asyncio.sleep(0)  # readers wake on a cut connection, not on a closed transport
+        await self._transport.close()
 
     def cut(self) -> None:
         """Break every exchange that is under way: the peer is known to be out of reach, which a
         connection that is only silent would not tell for long."""
-        now = asyncio.get_running_loop().time()
+        now = _now()
         for waiting in self._waiting:
             if not waiting.expired():  # by a cut before
                 waiting.reschedule(now)
         for response in self._open:
-            if response.connection is not None and response.connection.transport is not None:
-                response.connection.transport.abort()
+            response.abort()
 
     async def call(
         self,
@@ -81,8 +84,14 @@ class Client:
     ) -> R:
         """Ask once. `names` fill the path's parameters and the query. The whole exchange ends
         within the endpoint's own deadline, or `within_s` if the caller has another."""
-        deadline_s = endpoint.within_s if within_s is None else within_s
-        body = await self._read(endpoint, message, deadline_s, names)
+        deadline = _now() + (endpoint.within_s if within_s is None else within_s)
+        async with self._ask(endpoint, message, deadline, names) as response:
+            try:
+                body = await self._body(response, deadline)
+            except OSError as error:
+                raise self._unreachable(error) from None
+            except NotHttp as error:
+                raise self._not_ours(str(error)) from None
         if endpoint.status == 204 or endpoint.reply is Nothing:
             return endpoint.reply()
         try:
@@ -90,94 +99,87 @@ class Client:
         except msgspec.MsgspecError as error:
             raise self._not_ours(str(error)) from None
 
-    async def _read(
-        self, endpoint: Endpoint[Q, R], message: Q | None, within_s: float, names: Mapping[str, str]
-    ) -> bytes:
-        """The body of a successful response."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=self._connect_s)
-        async with self._ask(endpoint, message, timeout, names) as response:
-            try:
-                return await response.read()
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise self._unreachable(error) from None
-
     @contextlib.asynccontextmanager
     async def stream(
         self, endpoint: Endpoint[Q, R], message: Q | None = None, **names: str
     ) -> AsyncIterator[AsyncIterator[Event]]:
         """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection. An error
         event is raised as the error that it names."""
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(sock_connect=self._connect_s, sock_read=self._silence_s)
-        async with self._ask(
-            endpoint, message, timeout, names, accept=sse.CONTENT_TYPE
-        ) as response:
-            if response.content_type != sse.CONTENT_TYPE:
-                raise self._not_ours(f"{response.content_type} in place of a stream")
-            try:
-                yield self._events(response)
-            finally:
-                response.close()
+        deadline = _now() + self._silence_s
+        async with self._ask(endpoint, message, deadline, names, sse.CONTENT_TYPE) as response:
+            found = (response.header("Content-Type") or "bytes").partition(";")[0].strip().lower()
+            if found != sse.CONTENT_TYPE:
+                raise self._not_ours(f"{found} in place of a stream")
+            yield self._events(response)
 
     @contextlib.asynccontextmanager
     async def _ask(
         self,
         endpoint: Endpoint[Q, R],
         message: Q | None,
-        timeout: aiohttp.ClientTimeout,
+        deadline: float,
         names: Mapping[str, str],
         accept: str = "*/*",
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        import aiohttp
-
-        self._check_address()
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
+    ) -> AsyncIterator[Response]:
+        """A successful response, whose head is here before the deadline."""
+        request = Request(
+            endpoint.method,
+            self._url_of(endpoint, names),
+            {**self._headers(endpoint), "Accept": accept},
+            b"" if message is None else msgspec.json.encode(message),
+        )
         traced = self._trace(endpoint, names)
-        try:
-            async with self._breakable():
-                response = await self._session.request(
-                    endpoint.method,
-                    self.url + endpoint.path.format(**names),
-                    params=query(endpoint, names),
-                    data=None if message is None else msgspec.json.encode(message),
-                    headers={**self._headers(endpoint), "Accept": accept},
-                    timeout=timeout,
-                    allow_redirects=False,
-                )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            traced.failed(reason(error))
-            raise self._unreachable(error) from None
-        traced.answered(response.status, response.headers.get(CORRELATION_HEADER))
-        self._open.add(response)
-        try:
-            async with response:
-                if response.status >= 300:
-                    raise self._error(response.status, await _body(response))
-                yield response
-        finally:
-            self._open.discard(response)
+        async with contextlib.AsyncExitStack() as stack:
+            exchange = self._transport.exchange(request, self._connect_s)
+            try:
+                async with self._breakable(deadline):
+                    response = await stack.enter_async_context(exchange)
+            except OSError as error:
+                traced.failed(reason(error))
+                raise self._unreachable(error) from None
+            except NotHttp as error:
+                traced.failed(str(error))
+                raise self._not_ours(str(error)) from None
+            traced.answered(response.status, response.header(CORRELATION_HEADER))
+            stack.enter_context(self._cuttable(response))
+            if response.status >= 300:
+                body = b""
+                with contextlib.suppress(OSError, NotHttp):
+                    body = await self._body(response, deadline)
+                raise self._error(response.status, body)
+            yield response
+
+    async def _body(self, response: Response, deadline: float) -> bytes:
+        """All of it."""
+        pieces = []
+        async with self._breakable(deadline):
+            while piece := await response.read():
+                pieces.append(piece)
+        return b"".join(pieces)
 
     @contextlib.asynccontextmanager
-    async def _breakable(self) -> AsyncIterator[None]:
-        """An exchange whose answer has not begun: `cut` ends it with a TimeoutError."""
-        async with asyncio.timeout(None) as waiting:
+    async def _breakable(self, deadline: float) -> AsyncIterator[None]:
+        """Ends with a TimeoutError at the deadline, or when `cut` is called."""
+        async with asyncio.timeout_at(deadline) as waiting:
             self._waiting.add(waiting)
             try:
                 yield
             finally:
                 self._waiting.discard(waiting)
 
-    async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
-        import aiohttp
+    @contextlib.contextmanager
+    def _cuttable(self, response: Response) -> Iterator[None]:
+        self._open.add(response)
+        try:
+            yield
+        finally:
+            self._open.discard(response)
 
+    async def _events(self, response: Response) -> AsyncIterator[Event]:
         parser = sse.Parser()
         stream_trace = debug_trace.StreamTrace()
         try:
-            async for chunk in response.content.iter_any():
+            while chunk := await self._next(response):
                 for raw in parser.feed(chunk):
                     if raw.data == DONE:
                         stream_trace.end()
@@ -191,18 +193,25 @@ class Client:
         except TimeoutError:
             said = f"The stream was silent for {self._silence_s:g} s."
             raise StreamTruncated(said, tokens=0) from None
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError is aiohttp's word for a session that was closed meanwhile.
+        except OSError as error:
             raise StreamTruncated(f"The stream broke: {reason(error)}.", tokens=0) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._not_ours(str(error)) from None
         raise StreamTruncated("The stream ended without its end mark.", tokens=0)
 
-    def _check_address(self) -> None:
+    async def _next(self, response: Response) -> bytes:
+        async with asyncio.timeout(self._silence_s):
+            return await response.read()
+
+    def _url_of(self, endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> str:
+        """Raises INTERNAL if the peer's address is not one."""
         try:
             address(self.url)
         except ValueError as error:
             raise self._not_ours(str(error)) from None
+        quoted = {name: quote(value, safe="") for name, value in names.items()}
+        query = urlencode({name: names[name] for name in endpoint.query if name in names})
+        return self.url + endpoint.path.format(**quoted) + (f"?{query}" if query else "")
 
     def _trace(
         self, endpoint: Endpoint[Q, R], names: Mapping[str, str]
@@ -222,14 +231,14 @@ class Client:
             headers[CORRELATION_HEADER] = known
         return headers
 
-    def _error(self, status: int, body: bytes | None) -> RbeeError:
+    def _error(self, status: int, body: bytes) -> RbeeError:
         try:
-            envelope = msgspec.json.decode(body or b"", type=ErrorEnvelope)
+            envelope = msgspec.json.decode(body, type=ErrorEnvelope)
         except msgspec.MsgspecError:
             return self._not_ours(f"HTTP {status}")
         return RbeeError.from_body(envelope.error)
 
-    def _unreachable(self, error: Exception) -> ConnectionTimeout:
+    def _unreachable(self, error: OSError) -> ConnectionTimeout:
         host, port = address(self.url)
         message = f"No answer from {self.url}: {reason(error)}."
         return ConnectionTimeout(message, host=host, port=port, attempts=1)
@@ -241,32 +250,25 @@ class Client:
         )
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes | None:
-    import aiohttp
-
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        return await response.read()
-    return None
-
-
-def query(endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> dict[str, str]:
-    """The query of the URL."""
-    return {name: names[name] for name in endpoint.query if name in names}
-
-
 def address(url: str) -> tuple[str, int]:
     """Host and port of a program's URL. Raises ValueError if it is not one."""
-    parts = urllib.parse.urlsplit(url)
+    parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"{url!r} is not http://HOST:PORT")
     return parts.hostname, parts.port or 80
 
 
-def reason(error: Exception) -> str:
+def reason(error: OSError) -> str:
     """Why an exchange failed, in a few words."""
-    if type(error).__name__ == "ClientPayloadError":  # aiohttp's, which may not be there
-        return "the connection was lost"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    cause = getattr(error, "os_error", error)
-    return strerror(cause) if isinstance(cause, OSError) else str(cause) or type(cause).__name__
+    return "no answer in time" if isinstance(error, TimeoutError) else strerror(error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _aiohttp() -> Transport:
+    """Imported only where it is used."""
+    from rbee.runtime.aiohttp_transport import AiohttpTransport
+
+    return AiohttpTransport()

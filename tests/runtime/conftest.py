@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from rbee.runtime.client import Client
-from rbee.runtime.stdlib_client import StdlibClient
+from rbee.runtime.plain_transport import PlainTransport
 
 Serve = Callable[[web.Application], Awaitable[str]]
 Connect = Callable[..., Client]
@@ -43,9 +43,9 @@ def start(serve: Serve) -> Start:
     return begin
 
 
-@pytest.fixture
-async def connect() -> AsyncIterator[Connect]:
-    """A client of ours for a URL."""
+@pytest.fixture(params=["aiohttp", "plain"])
+async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
+    """A client of ours for a URL, over each transport."""
     async with AsyncExitStack() as stack:
         clients: list[Client] = []
 
@@ -54,10 +54,9 @@ async def connect() -> AsyncIterator[Connect]:
             key: str | None = None,
             connect_s: float = 5,
             silence_s: float = 5,
-            plain: bool = False,
         ) -> Client:
-            kind = StdlibClient if plain else Client
-            clients.append(kind(url, key, connect_s, silence_s))
+            transport = PlainTransport() if request.param == "plain" else None
+            clients.append(Client(url, key, connect_s, silence_s, transport))
             stack.push_async_callback(clients[-1].close)
             return clients[-1]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -33,12 +32,6 @@ FORGET = Endpoint("DELETE", "/forget/{name}", Nothing, Nothing, status=204)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Start = Callable[[Handler], Awaitable[str]]
-
-
-@pytest.fixture(params=["aiohttp", "plain"])
-def connect(connect: Connect, request: pytest.FixtureRequest) -> Connect:
-    """In both ways in which a call is made."""
-    return partial(connect, plain=request.param == "plain")
 
 
 def answering(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Handler:

@@ -107,7 +107,9 @@ async def test_a_keep_alive_breaks_the_silence(start: Start, connect: Connect) -
     assert await heard(connect(await start(handler), silence_s=silence_s)) == []
 
 
-async def test_leaving_a_stream_closes_the_connection(start: Start, connect: Connect) -> None:
+@pytest.fixture
+async def endless(start: Start) -> tuple[str, asyncio.Event]:
+    """The URL of a stream that does not end, and whether its reader has gone."""
     gone = asyncio.Event()
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -120,10 +122,49 @@ async def test_leaving_a_stream_closes_the_connection(start: Start, connect: Con
             gone.set()
         return response
 
-    async with connect(await start(handler)).stream(TALK) as events:
+    return await start(handler), gone
+
+
+async def test_leaving_a_stream_closes_the_connection(
+    endless: tuple[str, asyncio.Event], connect: Connect
+) -> None:
+    url, gone = endless
+    async with connect(url).stream(TALK) as events:
         assert await anext(events) == Token("a", 0)
     async with asyncio.timeout(10):
         await gone.wait()
+
+
+async def test_canceling_a_reader_closes_the_connection(
+    endless: tuple[str, asyncio.Event], connect: Connect
+) -> None:
+    url, gone = endless
+    reading = asyncio.create_task(heard(connect(url, silence_s=60)))
+    await asyncio.sleep(0.2)
+    reading.cancel()
+    async with asyncio.timeout(10):
+        await gone.wait()
+    assert reading.cancelled()
+
+
+async def test_a_slow_reader_holds_up_the_program_that_sends(
+    start: Start, connect: Connect
+) -> None:
+    sent = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for sent in range(4000):  # noqa: B007  how far it has come
+            await response.write(b": %s\n\n" % (b"x" * 10_000))
+        return response
+
+    async with connect(await start(handler)).stream(TALK):
+        await asyncio.sleep(0.5)
+        before = sent
+        await asyncio.sleep(0.2)
+        assert before == sent < 3999
 
 
 async def test_events_that_can_not_be_read_are_internal(start: Start, connect: Connect) -> None:

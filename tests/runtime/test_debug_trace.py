@@ -15,7 +15,6 @@ from rbee.contract.errors import ConnectionTimeout, RbeeError
 from rbee.contract.events import Event, Loading, Narration, Token
 from rbee.runtime import debug_trace, sse
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id, uncorrelated
-from rbee.runtime.stdlib_client import StdlibClient
 
 LOOK = Endpoint("GET", "/look/{name}", Nothing, Ack)
 TELL = Endpoint("GET", "/tell", Nothing, Nothing)
@@ -133,21 +132,3 @@ def test_an_error_is_an_error_with_a_trail_as_without() -> None:
     with pytest.raises(RbeeError), debug_trace.traced(print):
         raise ConnectionTimeout(host="h", port=1, attempts=1)
     assert debug_trace.current() is None
-
-
-async def test_a_plain_question_leaves_the_same_trail(
-    start: Start, connect: Connect, wanted: list[str]
-) -> None:
-    url = await start(_answers)
-    with debug_trace.traced(wanted.append) as followed:
-        async with StdlibClient(url, "k3y-of-the-queen", 5, 5) as client:
-            await client.call(LOOK, name="n")
-            followed.add("k3y-of-the-queen")
-        async with StdlibClient("http://127.0.0.1:1", None, 5, 5) as client:
-            with pytest.raises(ConnectionTimeout):
-                await client.call(LOOK, name="n")
-    assert followed.heard
-    said = [line.split(" s  ")[-1] for line in wanted]
-    assert re.fullmatch(r"GET /look/n: 200, after \d+ ms", said[0])
-    assert said[1] == "[debug] …"
-    assert said[2].startswith("GET /look/n: Connection refused")

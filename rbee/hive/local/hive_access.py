@@ -33,6 +33,7 @@ from rbee.hive.workers.launch import worker_command
 from rbee.runtime import api_key, paths, pid_file
 from rbee.runtime.client import Client
 from rbee.runtime.narration import Narrator
+from rbee.runtime.plain_transport import PlainTransport
 
 
 def running_hive() -> PidFile | None:
@@ -47,7 +48,8 @@ async def connect(config: Config, hive: PidFile) -> AsyncIterator[Client]:
     not accept."""
     times = config.times
     key = api_key.load(config.auth.api_key_file)
-    async with Client(hive.url, key, times.connect_s, times.stream_silence_s) as client:
+    transport = PlainTransport()
+    async with Client(hive.url, key, times.connect_s, times.stream_silence_s, transport) as client:
         yield client
 
 

@@ -17,6 +17,7 @@ from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import KeeperSettings, address_of
 from rbee.runtime import bind
 from rbee.runtime.client import Client, address
+from rbee.runtime.plain_transport import PlainTransport
 
 R = TypeVar("R")
 
@@ -93,7 +94,8 @@ async def nodes(settings: KeeperSettings) -> list[NodeCheck]:
 
 
 def _client(config: Config, url: str, key: str | None) -> Client:
-    return Client(url, key, min(config.times.connect_s, _WITHIN_S), _WITHIN_S)
+    connect_s = min(config.times.connect_s, _WITHIN_S)
+    return Client(url, key, connect_s, _WITHIN_S, PlainTransport())
 
 
 async def _refuses(client: Client, endpoint: ep.Endpoint[ep.Nothing, R]) -> bool:

@@ -28,7 +28,7 @@ from rbee.runtime import api_key, bind, child, paths, pid_file
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
-from rbee.runtime.stdlib_client import StdlibClient
+from rbee.runtime.plain_transport import PlainTransport
 
 PROGRAM = "queen-rbee"
 _POLL_S = 0.05
@@ -54,7 +54,7 @@ class Queen:
 
     def _connect(self, url: str) -> Client:
         times = self._settings.config.times
-        return StdlibClient(url, self._key, times.connect_s, times.stream_silence_s)
+        return Client(url, self._key, times.connect_s, times.stream_silence_s, PlainTransport())
 
     @property
     def started_here(self) -> bool:

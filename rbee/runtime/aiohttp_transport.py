@@ -1,0 +1,71 @@
+"""HTTP with aiohttp, which keeps connections for later exchanges: for the daemons."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from rbee.runtime.transport import Request
+
+
+class AiohttpTransport:
+    """Opens its session with the first exchange."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    @contextlib.asynccontextmanager
+    async def exchange(self, request: Request, connect_s: float) -> AsyncIterator[_Response]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        try:
+            response = await self._session.request(
+                request.method,
+                request.url,
+                data=request.body or None,
+                headers=request.headers,
+                timeout=aiohttp.ClientTimeout(sock_connect=connect_s),
+                allow_redirects=False,
+            )
+        except aiohttp.ClientError as error:
+            raise _as_os_error(error) from None
+        try:
+            yield _Response(response)
+        finally:
+            response.close()  # a connection whose response is complete is back in the pool already
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+class _Response:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+
+    def header(self, name: str) -> str | None:
+        return self._response.headers.get(name)
+
+    async def read(self) -> bytes:
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, RuntimeError) as error:
+            # RuntimeError is aiohttp's word for a session that was closed meanwhile.
+            raise _as_os_error(error) from None
+
+    def abort(self) -> None:
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
+
+
+def _as_os_error(error: Exception) -> OSError:
+    """aiohttp's error as the system's, or else as a lost connection."""
+    if isinstance(error, OSError):
+        return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    lost = isinstance(error, aiohttp.ClientPayloadError)
+    return ConnectionError("the connection was lost" if lost else str(error))
