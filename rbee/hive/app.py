@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from aiohttp import web
-
 from rbee.hive import routes
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.hardware.preflight import Preflight
@@ -24,6 +22,7 @@ from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.narration import Narrator
 
 PROGRAM = "rbee-hive"

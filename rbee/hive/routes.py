@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import get_args
 
-from aiohttp import web
-
 from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack
@@ -44,6 +42,7 @@ from rbee.hive.workers.standby import Standby
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import correlation_id
 
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)

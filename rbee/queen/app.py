@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-
 from rbee.queen import routes
 from rbee.queen.holds import Holds
 from rbee.queen.install.installation import Installer
@@ -25,6 +23,7 @@ from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
+from rbee.runtime.light_aiohttp import web
 
 PROGRAM = "queen-rbee"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 
-from aiohttp import web
-
 from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack, QueenHealth, Released
@@ -49,6 +47,7 @@ from rbee.queen.nodes.workers import NodeWorkers
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.light_aiohttp import web
 
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-import aiohttp
-
+from rbee.runtime.light_aiohttp import aiohttp
 from rbee.runtime.transport import Request
 
 

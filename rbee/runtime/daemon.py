@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
-from aiohttp import web
 
 from rbee import __version__
 from rbee.contract.daemons import Failed, Listening, PidFile
@@ -24,6 +23,7 @@ from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.lifeline import Watch, die_with_parent
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log_file import LogFile
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")

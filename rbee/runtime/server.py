@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias, TypeVar
 
 import msgspec
-from aiohttp import web
 
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
@@ -25,6 +24,7 @@ from rbee.contract.events import Event
 from rbee.contract.validation import decode
 from rbee.runtime import sse
 from rbee.runtime.lifecycle import Lifecycle
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
 from rbee.runtime.sse_response import internal, log_refusal, stream_response
 

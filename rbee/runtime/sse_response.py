@@ -7,12 +7,11 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from aiohttp import web
-
 from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
 from rbee.contract.events import Event
 from rbee.runtime import sse
 from rbee.runtime.concurrency import stop
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import correlation_id
 
 _END: Any = object()

@@ -11,8 +11,6 @@ import logging
 import time
 from collections.abc import AsyncIterator
 
-from aiohttp import web
-
 from rbee.contract.endpoints import HIVE_READY
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Loading
@@ -23,6 +21,7 @@ from rbee.runtime.client import Client
 from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
+from rbee.runtime.light_aiohttp import web
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 from rbee.worker import routes

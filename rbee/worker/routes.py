@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from aiohttp import web
-
 from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
 from rbee.contract.events import Event, Loading
@@ -13,6 +11,7 @@ from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast, Progress
+from rbee.runtime.light_aiohttp import web
 from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
