@@ -7,7 +7,6 @@ owner/repo   (means hf:)              a bare word (an alias)
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 
@@ -84,6 +83,8 @@ def _parse(text: str, known: Mapping[str, str], written: str) -> ModelRef:
         return _hf(rest, written)
     if "/" in text and not text.startswith(("/", ".", "~")):
         return _hf(text, written)
+    import difflib
+
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
     if text.startswith(("/", ".", "~")):
         near = [f"file:{text}"]

@@ -6,7 +6,7 @@ import asyncio
 
 from rbee.queen import routes
 from rbee.queen.holds import Holds
-from rbee.queen.install.installation import Installer
+from rbee.queen.install.installer import Installer
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs

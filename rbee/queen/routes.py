@@ -37,7 +37,7 @@ from rbee.contract.workers import (
     WorkerName,
 )
 from rbee.queen.holds import Holds
-from rbee.queen.install.installation import Installer
+from rbee.queen.install.installer import Installer
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership

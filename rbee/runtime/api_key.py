@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
@@ -25,6 +24,8 @@ def load(file: str | None) -> str:
 
 
 def _make(path: Path) -> None:
+    import secrets
+
     draft = path.with_name(f".api_key.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

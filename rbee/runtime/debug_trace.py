@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator
 
@@ -70,7 +70,7 @@ def current() -> CommandTrace | None:
 def traced(tell: Callable[[str], None]) -> Iterator[CommandTrace]:
     """Trace a command: all its requests carry one new correlation id. `tell` shows a line of the
     trace, if the user wants to see it."""
-    trace = CommandTrace(secrets.token_hex(8), tell if wanted.get() else None)
+    trace = CommandTrace(os.urandom(8).hex(), tell if wanted.get() else None)
     outer_id, following = correlation_id.set(trace.trace_id), _current.set(trace)
     try:
         yield trace

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import msgspec
-import psutil
 
 
 class Gauge(msgspec.Struct, frozen=True):
@@ -19,6 +18,8 @@ class Gauge(msgspec.Struct, frozen=True):
 
 def resident_bytes() -> int:
     """The resident memory of this process."""
+    import psutil
+
     return int(psutil.Process().memory_info().rss)
 
 

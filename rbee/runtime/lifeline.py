@@ -10,7 +10,6 @@ and it ends the process itself when an orderly end takes longer than the grace p
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import signal
@@ -143,6 +142,8 @@ def die_with_parent() -> None:
     """
     if sys.platform != "linux":
         return
+    import ctypes
+
     parent = os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def program(name: str, configured: str | None = None) -> list[str]:
     if configured is not None:
         return _split(name, configured)
     beside = Path(sys.executable).parent / name
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    found = str(beside) if os.access(beside, os.X_OK) else _on_path(name)
     if found is None:
         raise ProgramFailed(
             f"The program {name} was not found beside {sys.executable} or on PATH.",
@@ -99,6 +98,12 @@ def program(name: str, configured: str | None = None) -> list[str]:
             reason="not installed",
         )
     return [found]
+
+
+def _on_path(name: str) -> str | None:
+    import shutil
+
+    return shutil.which(name)
 
 
 def _split(name: str, configured: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import StateNotWritable
@@ -13,6 +12,8 @@ from rbee.contract.errors import StateNotWritable
 
 def started(pid: int) -> float | None:
     """When the process began, in seconds since the epoch; None if there is no such process."""
+    import psutil
+
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

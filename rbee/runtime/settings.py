@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,11 @@ from rbee.contract.validation import explain
 from rbee.runtime import paths
 
 _NODES = "nodes"
-_NODE_KEYS = tuple(field.name for field in msgspec.structs.fields(NodeSettings))
+_NODE_KEYS = NodeSettings.__struct_fields__
 _SECTIONS: dict[str, tuple[str, ...]] = {
-    field.name: tuple(inner.name for inner in msgspec.structs.fields(field.type))
-    for field in msgspec.structs.fields(Config)
-    if field.name != _NODES
+    name: section.__struct_fields__
+    for name, section in msgspec.structs.asdict(Config()).items()
+    if name != _NODES
 }
 
 
@@ -130,7 +129,7 @@ def _env_key(variable: str) -> str | None:
         return None
     if section not in _SECTIONS:
         # Users may have variables that begin with RBEE_; a typo is close to a section's name.
-        if difflib.get_close_matches(section, _SECTIONS, cutoff=0.7):
+        if _near(section, _SECTIONS, cutoff=0.7):
             raise _unknown(variable, f"{section}.{name}")
         return None
     if name not in _SECTIONS[section]:
@@ -160,11 +159,9 @@ def _check_nodes(nodes: object, source: str) -> None:
     for node, values in nodes.items() if isinstance(nodes, dict) else ():
         for name in values if isinstance(values, dict) else ():
             if name not in _NODE_KEYS:
-                near = difflib.get_close_matches(name, _NODE_KEYS, n=1, cutoff=0.4)
+                near = _near(name, _NODE_KEYS)
                 hint = (
-                    f"Did you mean {near[0]}?"
-                    if near
-                    else f"Known settings: {', '.join(_NODE_KEYS)}."
+                    f"Did you mean {near}?" if near else f"Known settings: {', '.join(_NODE_KEYS)}."
                 )
                 key = f"{_NODES}.{node}.{name}"
                 raise ConfigInvalid(
@@ -190,12 +187,17 @@ def _wrong(source: str, key: str, message: str, of_file: bool = True) -> ConfigI
     )
 
 
+def _near(name: str, known: Iterable[str], cutoff: float = 0.4) -> str | None:
+    """The known name that is most like `name`, if one is like it at all."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)), None)
+
+
 def _unknown(source: str, key: str) -> ConfigInvalid:
     known = [f"{section}.{name}" for section, names in _SECTIONS.items() for name in names]
-    near = difflib.get_close_matches(key, [*_SECTIONS, *known], n=1, cutoff=0.4)
+    near = _near(key, [*_SECTIONS, *known])
     hint = (
-        f"Did you mean {near[0]}?"
-        if near
-        else f"The sections are {', '.join([*_SECTIONS, _NODES])}."
+        f"Did you mean {near}?" if near else f"The sections are {', '.join([*_SECTIONS, _NODES])}."
     )
     return ConfigInvalid(f"{source}: unknown setting {key}.", source=source, key=key, hint=hint)

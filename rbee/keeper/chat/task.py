@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -109,6 +108,8 @@ class Task:
 def save_partial_answer(request_id: str, text: str, folder: Path | None = None) -> Path | None:
     """Write `text` to `rbee-partial-<request_id>.txt` in `folder`, or else the temporary folder,
     with mode 0600. Returns None if there is nothing to keep, or no place to keep it."""
+    import tempfile
+
     path = (folder or Path(tempfile.gettempdir())) / f"rbee-partial-{request_id}.txt"
     with contextlib.suppress(OSError):
         if text:

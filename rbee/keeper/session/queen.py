@@ -75,8 +75,7 @@ class Queen:
         if health.program != PROGRAM:
             raise self._held_by_another(host, port)
         check("rbee-keeper", __version__, PROGRAM, health.version)
-        self.health = health
-        self._began = pid_file.started(health.pid)
+        self.health, self._began = health, None
         return health
 
     async def _ask(self, host: str, port: int) -> QueenHealth | None:
@@ -201,6 +200,7 @@ class Queen:
         """Whether the queen's process still runs, or if that is unknown, whether it answers."""
         if self.health is not None and bind.is_local(address_of(self._settings)[0]):
             # The start time matters: another process may get the pid meanwhile.
+            self._began = self._began or pid_file.started(self.health.pid)
             return self._began is not None and pid_file.is_running(self.health.pid, self._began)
         try:
             await self.client.call(ep.QUEEN_HEALTH)

@@ -13,27 +13,20 @@ import secrets
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
 
-from rbee.contract.config import Config
-from rbee.contract.errors import InvalidRequest, ProgramFailed
-from rbee.contract.events import Event
-from rbee.contract.nodes import Detected
-from rbee.contract.registry import InstallNode
+from rbee.contract.errors import ProgramFailed
 from rbee.queen.install import node_python, plan
 from rbee.queen.install.node_python import Remote
-from rbee.queen.install.plan import FoundPython, Installation, Installed, Machine, Survey, folder_of
+from rbee.queen.install.plan import FoundPython, Installation, Installed, Machine, Survey
 from rbee.queen.install.wheels import Packed, pack
-from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.ssh.hive_process import parse_detected
 from rbee.runtime.concurrency import stop
-from rbee.runtime.event_queue import EventQueue, run_as_stream
-from rbee.runtime.narration import Narrator, Say
+from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"
 _LOG = logging.getLogger("install")
@@ -227,52 +220,3 @@ class _Steps:
             hint=f"What was there before is as it was. Fix that on {node} and run the command "
             "again; the whole output is in the queen's log.",
         )
-
-
-class Installer:
-    """By the names of the nodes."""
-
-    def __init__(self, nodes: Nodes, config: Config) -> None:
-        self._nodes = nodes
-        self._config = config
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    def start(self, asked: InstallNode) -> AsyncIterator[Event | None]:
-        """Narrated step by step. A reader that leaves cancels it, and what was installed before
-        stays in use."""
-        return run_as_stream(lambda events: self._install(asked, events))
-
-    async def _install(self, asked: InstallNode, events: EventQueue) -> None:
-        row = self._nodes.registry.find(asked.node_name)
-        name = row.node_name
-        say = Narrator(events.put_nowait, name).say
-        wanted = Installation(
-            node=name,
-            folder=folder_of(self._config.remote.git_repo_dir, row.install_path),
-            git_repo_url=row.git_repo_url,
-            git_branch=row.git_branch,
-            wheel=asked.wheel,
-            backend=asked.backend,
-        )
-        async with self._nodes.hive(name).use_host() as host:
-            if host.remote is None:
-                message = f"{name} is not reached over SSH: install rbee on that machine"
-                raise InvalidRequest.of("node_name", "a node with SSH", message, name)
-            turn = self._turns[name]
-            if turn.locked():
-                waiting = f"another installation on {name} is in progress: waiting for it"
-                say(_QUEEN, "⏱️", waiting)
-            async with turn:
-                installed = await install(host.remote, wanted, say)
-        await self._note(name, installed.detected)
-
-    async def _note(self, name: str, detected: Detected | None) -> None:
-        row = self._nodes.registry.get(name)
-        if row is None:  # removed meanwhile
-            return
-        row = msgspec.structs.replace(
-            row, status="reachable", last_error=None, last_connected_unix=int(time.time())
-        )
-        if detected is not None:
-            row = msgspec.structs.replace(row, backends=detected.backends, devices=detected.devices)
-        await self._nodes.registry.put(row)

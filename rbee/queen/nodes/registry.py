@@ -50,7 +50,7 @@ _MIGRATIONS = (
     )
     """,
 )
-_COLUMNS = tuple(field.name for field in msgspec.structs.fields(NodeRow))
+_COLUMNS = NodeRow.__struct_fields__
 # Kept as JSON.
 _STRUCTURED = ("backends", "devices")
 # After any other error, the machine has answered.
