@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -15,7 +16,11 @@ def main() -> None:
 
     From here on Ctrl+C ends the program in order, also before the command has installed its own
     handler, and after its end.
+
+    What the imports make stays: to look for garbage in it, again and again, would take a tenth of
+    their time. The command itself turns the collector on (`rbee.runtime`).
     """
+    gc.disable()
     signal.signal(signal.SIGINT, _interrupted)
     from rbee.keeper.cli import main as command_line
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ READER_GONE = 141
 def run(program: str, work: Callable[[], Coroutine[Any, Any, int]], screen: Screen) -> int:
     """Do the `work` of a command of `program`; returns its exit code, or that of its failure, which
     `screen` shows."""
+    gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio takes it over
     with debug_trace.traced(screen.note):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import secrets
@@ -49,6 +50,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(daemon: Daemon) -> int:
     """Run until told to stop; returns the exit code. Errors go to the parent, or to the person."""
+    gc.freeze()  # what was imported is never garbage, and need not be looked through
+    gc.enable()
     log.set_up(daemon.settings.config.log.level, daemon.settings.config.log.format)
     try:
         return asyncio.run(_run(daemon))

@@ -1,6 +1,21 @@
 """`python -m rbee.worker` and the console script."""
 
-from rbee.worker.cli import main
+from __future__ import annotations
+
+import gc
+
+
+def main() -> None:
+    """Run the command that was typed.
+
+    What the imports make stays: to look for garbage in it, again and again, would take a tenth of
+    their time. The command itself turns the collector on (`rbee.runtime`).
+    """
+    gc.disable()
+    from rbee.worker.cli import main as command_line
+
+    command_line(prog_name="llm-worker-rbee")
+
 
 if __name__ == "__main__":
-    main(prog_name="llm-worker-rbee")
+    main()

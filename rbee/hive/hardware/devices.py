@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
 import os
 import shutil
@@ -174,9 +173,11 @@ def disk_free_bytes() -> int:
 
 def reinstall_command_here(backend: str) -> str:
     """The command that builds this installation's llama.cpp for `backend`."""
+    from importlib import metadata
+
     try:
-        version = importlib.metadata.version("llama-cpp-python")
-    except importlib.metadata.PackageNotFoundError:
+        version = metadata.version("llama-cpp-python")
+    except metadata.PackageNotFoundError:
         version = None
     return cards.reinstall_command(backend, sys.executable, version)
 
