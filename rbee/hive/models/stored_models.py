@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -136,6 +135,8 @@ def _exists(path: Path) -> bool:
 
 
 def _bundled_file(ref: ModelRef) -> Path:
+    from importlib import metadata
+
     try:
         files = metadata.files(_BUNDLES[ref.name]) or []
     except metadata.PackageNotFoundError:

@@ -30,16 +30,16 @@ class Metrics:
     def __init__(self, counts: Callable[[], Counts], status: Callable[[], WorkerStatus]) -> None:
         self._counts = counts
         self._status = status
-        self._first_token_s = _Histogram(_FIRST)
-        self._token_s = _Histogram(_NEXT)
+        self.first_token_s = Histogram(_FIRST)
+        self.token_s = Histogram(_NEXT)
         self._ended: Counter[Outcome] = Counter()
 
     def token(self, request: Request, now: float) -> None:
         """Observe the time to a request's first token, or between two of its tokens."""
         if request.token_at is None:
-            self._first_token_s.observe(now - request.arrived_at)
+            self.first_token_s.observe(now - request.arrived_at)
         else:
-            self._token_s.observe(now - request.token_at)
+            self.token_s.observe(now - request.token_at)
 
     def ended(self, outcome: Outcome) -> None:
         """Count a request that has ended."""
@@ -66,9 +66,9 @@ class Metrics:
             (
                 "rbee_time_to_first_token_seconds",
                 "From the request's arrival to its first token.",
-                self._first_token_s,
+                self.first_token_s,
             ),
-            ("rbee_time_per_token_seconds", "Between two tokens of an answer.", self._token_s),
+            ("rbee_time_per_token_seconds", "Between two tokens of an answer.", self.token_s),
         ):
             yield HistogramMetricFamily(name, help_text, histogram.buckets(), histogram.sum)
         requests = CounterMetricFamily(
@@ -95,7 +95,7 @@ class Metrics:
             yield GaugeMetricFamily(name, help_text, value)
 
 
-class _Histogram:
+class Histogram:
     """Counts observations, in seconds, by the first of the bounds that is not below them."""
 
     def __init__(self, bounds: Sequence[float]) -> None:

@@ -1,0 +1,152 @@
+"""What the programs do not import when they start: each of these takes longer than it is worth."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from rbee import __version__
+from rbee.contract import endpoints as ep
+from rbee.contract.daemons import QueenHealth
+from rbee.contract.events import Done, Token
+from rbee.runtime import sse
+
+NOWHERE = {
+    "huggingface_hub": "only a download needs it",
+    "httpx": "comes with huggingface_hub",
+    "httpx2": "comes with huggingface_hub",
+    "asyncssh": "only a node over SSH needs it",
+    "cryptography": "comes with asyncssh",
+    "prometheus_client": "only who asks for metrics needs it",
+    "prompt_toolkit": "only a chat needs it",
+    "tomlkit": "only a change of the config file needs it",
+    "importlib.metadata": "only an installation and the bundled model need it",
+    "multiprocessing": "no program of ours uses it",
+    "rich": "progress bars are our own",
+}
+NOT_IN_A_DAEMON = NOWHERE | {
+    "numpy": "only a model needs it",
+    "jinja2": "only a model needs it",
+}
+NOT_IN_A_COMMAND = NOT_IN_A_DAEMON | {
+    "aiohttp": "a command has a transport of its own",
+    "http.client": "a command has a transport of its own",
+    "email": "comes with http.client",
+    "aiosqlite": "the queen and the hive keep the databases",
+    "sqlite3": "the queen and the hive keep the databases",
+    "psutil": "only a queen that ends is watched as a process",
+    "ctypes": "only a child of a daemon needs it",
+    "tempfile": "only an answer that breaks off is saved",
+    "difflib": "only a typo needs it",
+}
+DAEMONS = {
+    "rbee.queen": NOT_IN_A_DAEMON | {"rbee.queen.install.wheels": "only an installation needs it"},
+    "rbee.hive": NOT_IN_A_DAEMON | {"aiosqlite": "the catalog is opened when it is needed"},
+}
+# Once it listens, the worker imports what loads the model, at the same time.
+MODULES = {"rbee.worker.app": NOWHERE}
+
+
+def imported(importtime: str) -> set[str]:
+    """The modules that `python -X importtime` names."""
+    return set(re.findall(r"^import time: .*\| *(\S+)$", importtime, re.MULTILINE))
+
+
+def unwanted(importtime: str, unwanted: dict[str, str]) -> dict[str, str]:
+    modules = imported(importtime)
+    assert {"rbee", "asyncio"} <= modules
+    return {name: why for name, why in unwanted.items() if name in modules}
+
+
+@pytest.mark.parametrize("package", DAEMONS)
+def test_a_daemon_that_listens_has_imported_no_more_than_it_needs(
+    package: str, tmp_path: Path
+) -> None:
+    errors = tmp_path / "stderr"
+    command = [sys.executable, "-X", "importtime", "-m", package, "daemon", "--port", "0"]
+    with (
+        errors.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as daemon,
+    ):
+        assert daemon.stdout is not None
+        assert b'"listening"' in daemon.stdout.readline()
+        daemon.terminate()
+    assert unwanted(errors.read_text(), DAEMONS[package]) == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_no_more_than_it_needs(module: str) -> None:
+    command = [sys.executable, "-X", "importtime", "-c", f"import {module}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert unwanted(ran.stderr, MODULES[module]) == {}
+
+
+async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path == ep.QUEEN_HEALTH.path:
+            health = QueenHealth("ok", "queen-rbee", __version__, 1, "persistent")
+            return web.Response(body=msgspec.json.encode(health))
+        done = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "MAX_TOKENS")
+        events = sse.encode(Token("Once", 0)) + sse.encode(done) + sse.LAST
+        return web.Response(body=events, content_type=sse.CONTENT_TYPE)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(app, host="127.0.0.1") as queen:
+        monkeypatch.setenv("RBEE_QUEEN_URL", str(queen.make_url("/")))
+        words = ["infer", "--prompt", "Tell me"]
+        command = [sys.executable, "-X", "importtime", "-m", "rbee.keeper", *words]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        out, errors = await process.communicate()
+    assert (process.returncode, out) == (0, b"Once\n"), errors.decode()
+    assert unwanted(errors.decode(), NOT_IN_A_COMMAND) == {}
+
+
+# Valid until 2120; nobody has its key.
+_AUTHORITY = """\
+-----BEGIN CERTIFICATE-----
+MIIBCzCBvqADAgECAgEBMAUGAytlcDAkMSIwIAYDVQQDDBlBbiBhdXRob3JpdHkg
+b2YgdGhpcyB0ZXN0MCAXDTIwMDEwMTAwMDAwMFoYDzIxMjAwMTAxMDAwMDAwWjAk
+MSIwIAYDVQQDDBlBbiBhdXRob3JpdHkgb2YgdGhpcyB0ZXN0MCowBQYDK2VwAyEA
+Z/Mt5nvGvAfZUsVPIgLrpVOG4SQqmMj5Ybq50zjapqqjEzARMA8GA1UdEwEB/wQF
+MAMBAf8wBQYDK2VwA0EA8WT8Hd6UrHfDt0QvTbUmTQMHVrsp+q9bCQ2aNDutNeNI
+TTsnjKTcqxNsP5R1pMzRCwDboTMsgMnc1zg3lDwhBg==
+-----END CERTIFICATE-----
+"""
+_COUNT = """
+import os, ssl
+load, sizes = ssl.SSLContext.set_default_verify_paths, []
+def counted(context):
+    load(context)
+    sizes.append(len(context.get_ca_certs()))
+ssl.SSLContext.set_default_verify_paths = counted
+before = dict(os.environ)
+import {module}
+assert dict(os.environ) == before
+print(sum(sizes))
+ssl.create_default_context()
+print(sizes[-1])
+"""
+
+
+@pytest.mark.parametrize("module", ["rbee.queen.app", "rbee.hive.app", "rbee.worker.app"])
+def test_certificates_are_loaded_only_by_what_speaks_tls(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = tmp_path / "authority.pem"
+    authority.write_text(_AUTHORITY)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    code = _COUNT.format(module=module)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["0", "1"]
