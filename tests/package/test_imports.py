@@ -52,7 +52,10 @@ DAEMONS = {
     "rbee.hive": NOT_IN_A_DAEMON | {"aiosqlite": "the catalog is opened when it is needed"},
 }
 # Once it listens, the worker imports what loads the model, at the same time.
-MODULES = {"rbee.worker.app": NOWHERE}
+MODULES = {
+    "rbee.worker.app": NOWHERE,
+    "rbee.hive.local.commands": NOT_IN_A_DAEMON | {"aiohttp": "as in the commands of the keeper"},
+}
 
 
 def imported(importtime: str) -> set[str]:
@@ -111,6 +114,20 @@ async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs(
         out, errors = await process.communicate()
     assert (process.returncode, out) == (0, b"Once\n"), errors.decode()
     assert unwanted(errors.decode(), NOT_IN_A_COMMAND) == {}
+
+
+_EVERYTHING = """
+import importlib, pkgutil, rbee.keeper
+for module in pkgutil.walk_packages(rbee.keeper.__path__, "rbee.keeper."):
+    importlib.import_module(module.name)
+"""
+
+
+def test_no_command_of_the_keeper_imports_aiohttp() -> None:
+    command = [sys.executable, "-X", "importtime", "-c", _EVERYTHING]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "rbee.keeper.doctor.probe_daemons" in imported(ran.stderr)
+    assert unwanted(ran.stderr, {"aiohttp": NOT_IN_A_COMMAND["aiohttp"]}) == {}
 
 
 # Valid until 2120; nobody has its key.
