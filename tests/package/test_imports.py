@@ -53,7 +53,7 @@ DAEMONS = {
 }
 # Once it listens, the worker imports what loads the model, at the same time.
 MODULES = {
-    "rbee.worker.app": NOWHERE,
+    "rbee.worker.app": {name: why for name, why in NOWHERE.items() if name != "prometheus_client"},
     "rbee.hive.local.commands": NOT_IN_A_DAEMON | {"aiohttp": "as in the commands of the keeper"},
 }
 

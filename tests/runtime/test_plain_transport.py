@@ -60,7 +60,7 @@ async def body(url: str) -> bytes:
         b"HTTP/1.1 100 Continue\r\nLink: x\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nContent-Length:11\r\n\r\nhello world",
         CHUNKED + b"6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\nTHE NEXT",
-        CHUNKED + b"00B ; name=value\r\nhello world\r\n0\r\nChecksum: 1\r\n\r\n",
+        CHUNKED + b"00B; name=value\r\nhello world\r\n0\r\nChecksum: 1\r\n\r\n",
         CHUNKED.lower().replace(b"http", b"HTTP") + b"b\r\nhello world\r\n000\r\n\r\n",
     ],
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeAlias
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime import gauges
 from rbee.worker.engine.engine import Counts
 from rbee.worker.engine.request import Request
-
-if TYPE_CHECKING:
-    from prometheus_client import Metric
 
 Outcome: TypeAlias = Literal["done", "canceled", "failed", "refused"]
 
@@ -30,9 +28,23 @@ class Metrics:
     def __init__(self, counts: Callable[[], Counts], status: Callable[[], WorkerStatus]) -> None:
         self._counts = counts
         self._status = status
-        self.first_token_s = Histogram(_FIRST)
-        self.token_s = Histogram(_NEXT)
-        self._ended: Counter[Outcome] = Counter()
+        self._registry = CollectorRegistry()
+        self.first_token_s = Histogram(
+            "rbee_time_to_first_token_seconds",
+            "From the request's arrival to its first token.",
+            buckets=_FIRST,
+            registry=self._registry,
+        )
+        self.token_s = Histogram(
+            "rbee_time_per_token_seconds",
+            "Between two tokens of an answer.",
+            buckets=_NEXT,
+            registry=self._registry,
+        )
+        self._requests = Counter(
+            "rbee_requests", "Requests that ended, by how.", ["outcome"], registry=self._registry
+        )
+        self._registry.register(self)
 
     def token(self, request: Request, now: float) -> None:
         """Observe the time to a request's first token, or between two of its tokens."""
@@ -43,40 +55,10 @@ class Metrics:
 
     def ended(self, outcome: Outcome) -> None:
         """Count a request that has ended."""
-        self._ended[outcome] += 1
-
-    def text(self) -> str:
-        """All metrics, as Prometheus reads them."""
-        # Late: most workers are never asked for metrics.
-        from prometheus_client import CollectorRegistry, generate_latest
-
-        registry = CollectorRegistry()
-        registry.register(self)
-        return generate_latest(registry).decode()
+        self._requests.labels(outcome).inc()
 
     def collect(self) -> Iterator[Metric]:
-        """Called by prometheus-client."""
-        from prometheus_client.core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
-        )
-
-        for name, help_text, histogram in (
-            (
-                "rbee_time_to_first_token_seconds",
-                "From the request's arrival to its first token.",
-                self.first_token_s,
-            ),
-            ("rbee_time_per_token_seconds", "Between two tokens of an answer.", self.token_s),
-        ):
-            yield HistogramMetricFamily(name, help_text, histogram.buckets(), histogram.sum)
-        requests = CounterMetricFamily(
-            "rbee_requests", "Requests that ended, by how.", labels=["outcome"]
-        )
-        for outcome, count in self._ended.items():
-            requests.add_metric([outcome], count)
-        yield requests
+        """The values that are only known when they are read. Called by prometheus-client."""
         counts, status = self._counts(), self._status()
         for name, help_text, tokens in (
             ("generated", "Tokens made.", counts.made),
@@ -94,20 +76,6 @@ class Metrics:
         ):
             yield GaugeMetricFamily(name, help_text, value)
 
-
-class Histogram:
-    """Counts observations, in seconds, by the first of the bounds that is not below them."""
-
-    def __init__(self, bounds: Sequence[float]) -> None:
-        self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, seconds: float) -> None:
-        self._counts[bisect_left(self._bounds, seconds)] += 1
-        self.sum += seconds
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """As in Prometheus: up to each bound, how many observations in all."""
-        names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
-        return [*zip(names, accumulate(self._counts), strict=True)]
+    def text(self) -> str:
+        """All metrics, as Prometheus reads them."""
+        return generate_latest(self._registry).decode()
