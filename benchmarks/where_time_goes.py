@@ -52,7 +52,7 @@ def load() -> Loaded:
     model = Model(bundled(), "cpu", 0, True, lambda _: True)
     context = Context(model, 8192, 8, THREADS)
     chat = ChatTemplate(model.chat_template(), "", "")
-    return Loaded(read(bundled()), model, context, chat, THREADS, context.measure())
+    return Loaded(read(bundled()), model, context, chat, THREADS, None)
 
 
 async def stream(requests: Requests, prompt: str) -> None:

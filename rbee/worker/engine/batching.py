@@ -11,27 +11,37 @@ import math
 # A cancel takes effect after the step. One second is promised; the rest is for a busy machine.
 _LONGEST_STEP_S = 0.6
 _SMALLEST = 16
+# Operations per second of a small computer, and how many tokens tell more than that guess.
+_SLOW = 30e9
+_ENOUGH = 8
 _SMALLEST_BESIDE = 4
 # How long a step with a chunk may take, as a multiple of one without. The limits are a prompt that
 # takes twice its time alone, and gaps between tokens of four times the usual.
 _STRETCH = 3.0
 _MEMORY = 0.3
+# No clock is finer.
+_SHORTEST_S = 1e-9
 
 
 class Pace:
     """Measures the steps of one context and decides how large a chunk may be. Seconds and tokens.
 
-    The size of a chunk that is read alone depends only on its position, never on a measurement
-    since the load: llama.cpp's sums depend on the size of the batch, and the same request alone
-    must give the same text.
+    The size of a chunk that is read alone depends only on its position: llama.cpp's sums depend on
+    the size of the batch, and the same request alone must give the same text. So where the speed is
+    a guess, every prompt begins with a chunk of the size that was guessed. The first of them is
+    timed, and decides how large all that follow a first one are.
     """
 
-    def __init__(self, token_s: float, doubled_at: int, largest: int) -> None:
+    def __init__(
+        self, token_s: float, doubled_at: int, largest: int, guessed: bool = False
+    ) -> None:
         """Prefill takes `token_s` per token at the beginning of a prompt, and twice that at the
         position `doubled_at`. A batch holds `largest` tokens."""
         self._token_s = token_s
         self._doubled_at = doubled_at
         self._largest = largest
+        self._guessed = guessed
+        self._first = self._affordable(0)
         self._read_s = token_s
         self._decode_s: dict[int, float] = {}
 
@@ -55,12 +65,18 @@ class Pace:
         """Note how long a step took, with how many requests decoding and how many tokens read."""
         if read == 0:
             self._decode_s[decoding] = _mix(self._decode_s.get(decoding), took_s)
+        elif self._guessed and not decoding and read >= _ENOUGH:
+            self._guessed = False
+            self._token_s = self._read_s = max(took_s / read, _SHORTEST_S)
         elif decoding:
             # The prompt's part can't be negative, however noisy the clock is.
             spent = max(took_s - self._without_prompt(decoding), took_s / 10)
             self._read_s = _mix(self._read_s, spent / read)
 
     def _alone(self, position: int) -> int:
+        return self._affordable(position) if position else self._first
+
+    def _affordable(self, position: int) -> int:
         affordable = _LONGEST_STEP_S / (self._token_s * (1 + position / self._doubled_at))
         largest: int = 2 ** int(math.log2(max(affordable, _SMALLEST)))
         return min(largest, self._largest)
@@ -68,6 +84,12 @@ class Pace:
     def _without_prompt(self, decoding: int) -> float:
         known = max((count for count in self._decode_s if count <= decoding), default=None)
         return self._token_s if known is None else self._decode_s[known]
+
+
+def guess_s(parameters: int) -> float:
+    """Seconds per token of prefill for a model of so many weights, on a small computer: it takes
+    two operations for each of them."""
+    return 2 * parameters / _SLOW
 
 
 def share_out(budget: int, unread: list[int]) -> list[int]:

@@ -7,6 +7,8 @@ one batch.
 
 from __future__ import annotations
 
+import time
+
 import numpy
 
 from rbee.contract.errors import Internal
@@ -36,8 +38,10 @@ class Embedding:
         chunk = text[self._position : self._position + count]
         self._context.clear_batch()
         self._context.add(0, self._position, chunk, outputs=len(chunk))
+        began = time.perf_counter()
         if (code := self._context.decode()) != 0:
             raise Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
+        pace.note(decoding=0, read=count, took_s=time.perf_counter() - began)
         self._keep(self._context.vectors())
         self._position += len(chunk)
         if self._position < len(text):

@@ -1,9 +1,15 @@
 """Loading the model, with its progress in layers.
 
 llama.cpp reports no progress while it maps a file: all its calls come at the end. So the file is
-read once first, from beginning to end, which the load would have to wait for anyway. A layer counts
-as loaded when its last tensor has been read. The parts of a split model are read in their order;
-llama.cpp finds them by the name of the first. Without mmap, llama.cpp's own progress is reported.
+read once first, from beginning to end, which the load would have to wait for anyway. What the
+system's page cache holds already is skipped. A layer counts as loaded when its last tensor is in
+memory. The parts of a split model are read in their order; llama.cpp finds them by the name of the
+first. Without mmap, llama.cpp's own progress is reported.
+
+What can be done meanwhile is done on a thread beside it: llama.cpp is imported and started while the
+header is checked, Jinja is imported while llama.cpp reads the vocabulary, and the chat template is
+compiled while it clears the KV cache. Nothing is computed before the first prompt, except where the
+first step loads the kernels of a graphics card.
 """
 
 from __future__ import annotations
@@ -11,7 +17,10 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
+import os
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -23,7 +32,7 @@ from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
-from rbee.worker.engine.batching import Pace
+from rbee.worker.engine.batching import Pace, guess_s
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -34,24 +43,27 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 8 << 20
+_CHUNK = 1 << 20
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
 _MB = 1_000_000
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """The loaded model and what belongs to it. `token_s` is how many seconds prefill takes per
-    token, at the beginning of the context."""
+    token, at the beginning of the context; None if it has not been measured."""
 
     header: Header
     model: Model
     context: Context
     chat: ChatTemplate
     threads: int
-    token_s: float
+    token_s: float | None
 
     def pace(self) -> Pace:
-        """The sizes of its steps, before anything has been measured."""
-        return Pace(self.token_s, self.model.doubled_at(), self.context.batch_size)
+        """The sizes of its steps, before the first one."""
+        guess = guess_s(self.model.parameters())
+        token_s, guessed = (guess, True) if self.token_s is None else (self.token_s, False)
+        return Pace(token_s, self.model.doubled_at(), self.context.batch_size, guessed)
 
     def sampler(self, sampling: Sampling) -> Sampler:
         """What chooses the tokens of an answer."""
@@ -119,18 +131,23 @@ class Load:
 
         Raises what `read` raises, MODEL_CORRUPT and BACKEND_UNAVAILABLE.
         """
-        # Imported late, and on the engine's thread: the worker listens before llama.cpp is there.
-        from rbee.worker.model.chat_template import ChatTemplate
-        from rbee.worker.model.context import Context
-        from rbee.worker.model.llama import Model
+        with ThreadPoolExecutor(1, thread_name_prefix="beside-the-load") as beside:
+            return self._load(beside)
 
+    def _load(self, beside: Executor) -> Loaded:
         settings = self._settings
+        prepared = beside.submit(_prepare)
         header = read(settings.model)
         self._ends = header.layer_ends()
         self._call(self._on_header, _description(header))
         self._step(header, 0)
         if settings.mmap:
             self._read_through(header)
+        prepared.result()
+        beside.submit(import_module, "jinja2.sandbox")
+        from rbee.worker.model.context import Context
+        from rbee.worker.model.llama import Model
+
         model = Model(
             settings.model,
             settings.backend,
@@ -142,24 +159,30 @@ class Load:
             model.free()
             raise ShuttingDown
         threads = settings.threads or _cores()
+        chat = _chat_template(model)
+        beside.submit(chat.prepare)
         try:
             tokens = context_length(settings.context, header.context_length)
             context = Context(model, tokens, settings.slots, threads)
         except RbeeError:
             model.free()
             raise
-        bos, eos = model.special_text("bos"), model.special_text("eos")
-        chat = ChatTemplate(model.chat_template(), bos, eos)
-        token_s = context.measure() if header.causal else 0.0
-        return Loaded(header, model, context, chat, threads, token_s)
+        on_card = header.causal and settings.backend != "cpu"
+        return Loaded(header, model, context, chat, threads, context.measure() if on_card else None)
 
     def _read_through(self, header: Header) -> None:
         buffer = bytearray(_CHUNK)
         done = 0
         for part in header.files:
             with part.open("rb", buffering=0) as file:
-                while (count := file.readinto(buffer)) and not self._stopped:
-                    done += count
+                while not self._stopped:
+                    if _in_memory(file.fileno(), file.tell() + _CHUNK - 1):
+                        file.seek(_CHUNK, os.SEEK_CUR)
+                        done += _CHUNK
+                    elif count := file.readinto(buffer):
+                        done += count
+                    else:
+                        break
                     self._step(header, done)
 
     def _native_progress(self, header: Header, fraction: float) -> bool:
@@ -180,6 +203,28 @@ class Load:
     def _call(self, listener: Callable[[T], None], value: T) -> None:
         with contextlib.suppress(RuntimeError):  # the event loop is closed
             self._loop.call_soon_threadsafe(listener, value)
+
+
+def _prepare() -> None:
+    """Import llama.cpp and start it. A worker listens before this, unless it stood by."""
+    from rbee.worker.model.llama import prepare
+
+    prepare()
+
+
+def _chat_template(model: Model) -> ChatTemplate:
+    from rbee.worker.model.chat_template import ChatTemplate
+
+    bos, eos = model.special_text("bos"), model.special_text("eos")
+    return ChatTemplate(model.chat_template(), bos, eos)
+
+
+def _in_memory(file: int, position: int) -> bool:
+    """Whether the page cache holds a byte of a file. False if there is none, or no way to tell."""
+    try:
+        return _NOWAIT is not None and os.preadv(file, [bytearray(1)], position, _NOWAIT) == 1
+    except OSError:
+        return False
 
 
 def _description(header: Header) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rbee.contract.errors import InvalidRequest
@@ -31,17 +32,22 @@ class ChatTemplate:
         environment.globals["strftime_now"] = time.strftime
         self._environment = environment
         self._source = source or CHATML
+        self._compiled: Template | None = None
+
+    def prepare(self) -> None:
+        """Compile the template, ahead of the first conversation. Only that fails if it can't be
+        compiled: a model with a broken template still answers a raw prompt."""
+        with contextlib.suppress(Exception):
+            self._template()
 
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt, up to where the answer begins.
 
         Raises INVALID_REQUEST if the template refuses the conversation (an unknown role, say) or
-        does not compile. It is compiled here and not at the load, so that a model with a broken
-        template still answers a raw prompt.
+        does not compile.
         """
         try:
-            # Jinja caches the compiled template.
-            return self._environment.from_string(self._source).render(
+            return self._template().render(
                 messages=[{"role": m.role, "content": m.content} for m in messages],
                 add_generation_prompt=True,
                 bos_token=self._bos,
@@ -50,6 +56,11 @@ class ChatTemplate:
         except Exception as error:  # a template is a program, and may raise anything
             message = f"The model's chat template refuses this: {error}"
             raise InvalidRequest.of("messages", "the model's chat template", message) from None
+
+    def _template(self) -> Template:
+        if self._compiled is None:
+            self._compiled = self._environment.from_string(self._source)
+        return self._compiled
 
 
 def _refuse(message: str) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
-
-import numpy
-from llama_cpp import llama_cpp as C
+from typing import TYPE_CHECKING, Any
 
 from rbee.contract.errors import ModelCorrupt
+from rbee.worker.model.bindings import C
 from rbee.worker.model.llama import Model
+
+if TYPE_CHECKING:  # it takes a while to import, and most workers make no vectors
+    import numpy
 
 _LARGEST_BATCH = 512
 _MEASURED = 8
@@ -101,13 +102,16 @@ class Context:
 
     def vectors(self) -> numpy.ndarray:
         """The embeddings of the decoded batch, one row per token: a view, until the next one."""
+        import numpy
+
         found = C.llama_get_embeddings(self.handle)
         return numpy.ctypeslib.as_array(found, shape=(self._batch.n_tokens, self._width))
 
     def measure(self) -> float:
         """Seconds per token of prefill, at the beginning of an empty cache.
 
-        It runs twice: the first run warms up what later requests need too.
+        It runs twice: the first run warms up what later requests need too, as the kernels of a
+        graphics card.
         """
         fastest = float("inf")
         for _ in range(2):

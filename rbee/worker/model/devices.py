@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from llama_cpp import llama_cpp as C
 
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory, Usable
+from rbee.worker.model.bindings import C
 
 # ggml-backend.h, enum ggml_backend_dev_type. The other types cannot hold a model.
 _CPU, _GPU, _INTEGRATED = 0, 1, 2
@@ -50,17 +50,27 @@ class _Ggml:
 
 
 def usable(llama: Any = C) -> Usable:
-    """The backends, the best first, and their devices."""
+    """The backends, the best first, and their devices.
+
+    It takes memory on each graphics card, for as long as the process lives.
+    """
+    names = backends(llama)
     try:
         found = devices(llama)
     except AttributeError:
-        names = best_first(_built_for(llama))
         return Usable(names, dict.fromkeys(names, 1))
     ggml = _Ggml(llama._lib)
-    names = best_first({device.backend for device in found})
     counted = {name: sum(device.backend == name for device in found) for name in names}
     memory = [_memory(ggml, device) for name in names for device in found if device.backend == name]
     return Usable(names, counted, memory)
+
+
+def backends(llama: Any = C) -> list[str]:
+    """The backends, the best first."""
+    try:
+        return best_first({device.backend for device in devices(llama)})
+    except AttributeError:
+        return best_first(_built_for(llama))
 
 
 def devices(llama: Any = C) -> list[Device]:

@@ -14,13 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Otherwise llama.cpp starts gdb on itself when it aborts.
-os.environ.setdefault("GGML_NO_BACKTRACE", "1")
-# Otherwise CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
-os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-
-from llama_cpp import llama_cpp as C
-
 from rbee.contract.errors import (
     BackendUnavailable,
     ModelCorrupt,
@@ -30,6 +23,7 @@ from rbee.contract.errors import (
 from rbee.contract.model_ref import FORMS
 from rbee.contract.nodes import Usable
 from rbee.worker.model import devices
+from rbee.worker.model.bindings import C
 
 _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
@@ -63,15 +57,17 @@ def _llama_log() -> _Log:
     return _Log()
 
 
-def initialise() -> None:
-    """Prepare llama.cpp and its backends. What it logs from now on goes to our log."""
+def prepare() -> list[str]:
+    """Let llama.cpp do what it needs no model for, once: it fills its tables and looks for devices.
+    Returns the backends. What it logs goes to our log from here on."""
     _llama_log()
     C.llama_backend_init()
+    return devices.backends()
 
 
 def usable() -> Usable:
     """The backends and devices that llama.cpp can compute on."""
-    initialise()
+    prepare()
     return devices.usable()
 
 
@@ -90,9 +86,7 @@ class Model:
 
         Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
         """
-        initialise()
-        log = _llama_log()
-        available = devices.usable().backends
+        available = prepare()
         if backend not in available:
             raise BackendUnavailable(backend=backend, available=available)
         params = C.llama_model_default_params()
@@ -104,6 +98,7 @@ class Model:
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
         callback = C.llama_progress_callback(lambda fraction, _: on_progress(fraction))
         params.progress_callback = callback
+        log = _llama_log()
         log.errors.clear()
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
@@ -121,6 +116,10 @@ class Model:
         """The size of the weights."""
         return int(C.llama_model_size(self._handle))
 
+    def parameters(self) -> int:
+        """How many weights it has."""
+        return int(C.llama_model_n_params(self._handle))
+
     def can_cut(self) -> bool:
         """Whether a sequence can be cut back to a prefix; a recurrent state cannot."""
         recurrent = C.llama_model_is_recurrent(self._handle)
@@ -134,7 +133,7 @@ class Model:
         """
         layers = C.llama_model_n_layer(self._handle)
         width = C.llama_model_n_embd(self._handle)
-        return max(int(C.llama_model_n_params(self._handle) / (2 * width * layers)), 1)
+        return max(int(self.parameters() / (2 * width * layers)), 1)
 
     @property
     def handle(self) -> Any:
@@ -180,7 +179,8 @@ class Model:
     def ends(self) -> list[int]:
         """Every token that ends an answer."""
         if self._ends is None:
-            self._ends = [t for t in range(self.vocabulary_size) if self.is_end(t)]
+            vocab, is_end = self._vocab, C.llama_vocab_is_eog
+            self._ends = [token for token in range(self.vocabulary_size) if is_end(vocab, token)]
         return self._ends
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from llama_cpp import llama_cpp as C
-
 from rbee.contract.tasks import Sampling
+from rbee.worker.model.bindings import C
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 

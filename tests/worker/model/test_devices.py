@@ -8,11 +8,11 @@ from typing import Any
 
 import psutil
 import pytest
-from llama_cpp import llama_cpp as C
 
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory
 from rbee.worker.model import llama
+from rbee.worker.model.bindings import C
 from rbee.worker.model.devices import best_first, canonical, device_list, usable
 
 MB = 1_000_000
