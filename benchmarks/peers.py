@@ -91,11 +91,11 @@ def running(names: list[str], slots: int, context: int) -> Iterator[dict[str, Pe
 
 @contextmanager
 def _running(name: str, slots: int, context: int) -> Iterator[Peer]:
-    port = _free_port()
+    port = free_port()
     peer = Peer(name, f"http://127.0.0.1:{port}")
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
-            _command(name, port, slots, context),
+            command(name, port, slots, context),
             env={**os.environ, "HOME": home},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -112,7 +112,8 @@ def _running(name: str, slots: int, context: int) -> Iterator[Peer]:
                 process.wait()
 
 
-def _command(name: str, port: int, slots: int, context: int) -> list[str]:
+def command(name: str, port: int, slots: int, context: int) -> list[str]:
+    """What starts a server."""
     numbers = [str(number) for number in (port, slots, context, THREADS)]
     if name != "rbee":
         return [sys.executable, "-m", "benchmarks.peers", name, str(bundled()), *numbers]
@@ -135,7 +136,8 @@ def _wait(process: subprocess.Popen[bytes], peer: Peer) -> None:
     sys.exit(f"{peer.name} is not ready (exit code {process.poll()})")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,30 +1,31 @@
-"""llama.cpp's low-level API in a bare loop, without HTTP, text or streams: the upper bound."""
+"""llama.cpp's low-level API in a bare loop, without HTTP, text or streams: the upper bound.
+
+    python -m benchmarks.raw_loop MODEL SLOTS CONTEXT THREADS PROMPT
+
+prints a line when the model is loaded, and one when it has the first token of the answer.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import sys
 import time
 
 from llama_cpp import llama_cpp as C
-
-from benchmarks.main_job import bundled
-from benchmarks.peers import THREADS
 
 
 class RawLoop:
     """Greedy decoding of several prompts in one batch."""
 
-    def __init__(self, slots: int, context: int) -> None:
+    def __init__(self, model: str, slots: int, context: int, threads: int) -> None:
         self._silence = C.llama_log_callback(lambda *_: None)
         C.llama_log_set(self._silence, ctypes.c_void_p(0))
         C.llama_backend_init()
-        self._model = C.llama_model_load_from_file(
-            str(bundled()).encode(), C.llama_model_default_params()
-        )
+        self._model = C.llama_model_load_from_file(model.encode(), C.llama_model_default_params())
         params = C.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = context, slots, True
         params.n_batch = params.n_ubatch = 512
-        params.n_threads = params.n_threads_batch = THREADS
+        params.n_threads = params.n_threads_batch = threads
         self._context = C.llama_init_from_model(self._model, params)
         self._batch = C.llama_batch_init(512, 0, 1)
         self._greedy = C.llama_sampler_init_greedy()
@@ -72,3 +73,16 @@ class RawLoop:
             batch.logits[index] = index == len(rows) - 1 or rows[0][0] != rows[-1][0]
         if C.llama_decode(self._context, batch) != 0:
             raise SystemExit("llama.cpp could not compute")
+
+
+def main() -> None:
+    """Load, and make one token."""
+    model, *numbers, prompt = sys.argv[1:]
+    loop = RawLoop(model, *(int(number) for number in numbers))
+    print("loaded", flush=True)
+    loop.rate([prompt], 1, with_prefill=True)
+    print("token", flush=True)
+
+
+if __name__ == "__main__":
+    main()

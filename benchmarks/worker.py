@@ -14,7 +14,8 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 
-from benchmarks.peers import Peer, running
+from benchmarks.main_job import bundled
+from benchmarks.peers import THREADS, Peer, running
 from benchmarks.raw_loop import RawLoop
 from benchmarks.streams import Answer, ask, together
 
@@ -94,7 +95,7 @@ async def measure(peers: dict[str, Peer], rounds: int, only: str | None) -> None
     """Print every table."""
     for peer in peers.values():
         await ask(peer, PROMPTS[0], 16)
-    raw = RawLoop(SLOTS, CONTEXT)
+    raw = RawLoop(str(bundled()), SLOTS, CONTEXT, THREADS)
     for name, (title, unit, work) in TABLES.items():
         if only in (None, name):
             found = await interleaved(peers, rounds, work, raw if unit == "tokens/s" else None)

@@ -41,7 +41,7 @@ class Embedding:
         began = time.perf_counter()
         if (code := self._context.decode()) != 0:
             raise Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
-        pace.note(decoding=0, read=count, took_s=time.perf_counter() - began)
+        pace.note(decoding=0, read=len(chunk), took_s=time.perf_counter() - began)
         self._keep(self._context.vectors())
         self._position += len(chunk)
         if self._position < len(text):

@@ -6,10 +6,10 @@ system's page cache holds already is skipped. A layer counts as loaded when its 
 memory. The parts of a split model are read in their order; llama.cpp finds them by the name of the
 first. Without mmap, llama.cpp's own progress is reported.
 
-What can be done meanwhile is done on a thread beside it: llama.cpp is imported and started while the
-header is checked, Jinja is imported while llama.cpp reads the vocabulary, and the chat template is
-compiled while it clears the KV cache. Nothing is computed before the first prompt, except where the
-first step loads the kernels of a graphics card.
+What can be done meanwhile is done on a thread beside it: llama.cpp is started while the header is
+checked, Jinja is imported while llama.cpp reads the vocabulary, and the chat template is compiled
+while it clears the KV cache. Nothing is computed before the first prompt, except where the first
+step loads the kernels of a graphics card.
 """
 
 from __future__ import annotations
