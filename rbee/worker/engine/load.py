@@ -17,10 +17,8 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -33,6 +31,7 @@ from rbee.contract.workers import ModelFacts
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
 from rbee.worker.engine.batching import Pace, guess_s
+from rbee.worker.engine.page_cache import fill
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_CHUNK = 1 << 20
-_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)  # Linux has it
 _MB = 1_000_000
 
 
@@ -142,9 +139,12 @@ class Load:
         self._call(self._on_header, _description(header))
         self._step(header, 0)
         if settings.mmap:
-            self._read_through(header)
+            for done in fill(header.files):
+                if self._stopped:
+                    break
+                self._step(header, done)
         prepared.result()
-        beside.submit(import_module, "jinja2.sandbox")
+        templates = beside.submit(_templates)
         from rbee.worker.model.context import Context
         from rbee.worker.model.llama import Model
 
@@ -159,7 +159,8 @@ class Load:
             model.free()
             raise ShuttingDown
         threads = settings.threads or _cores()
-        chat = _chat_template(model)
+        bos, eos = model.special_text("bos"), model.special_text("eos")
+        chat = templates.result()(model.chat_template(), bos, eos)
         beside.submit(chat.prepare)
         try:
             tokens = context_length(settings.context, header.context_length)
@@ -169,21 +170,6 @@ class Load:
             raise
         on_card = header.causal and settings.backend != "cpu"
         return Loaded(header, model, context, chat, threads, context.measure() if on_card else None)
-
-    def _read_through(self, header: Header) -> None:
-        buffer = bytearray(_CHUNK)
-        done = 0
-        for part in header.files:
-            with part.open("rb", buffering=0) as file:
-                while not self._stopped:
-                    if _in_memory(file.fileno(), file.tell() + _CHUNK - 1):
-                        file.seek(_CHUNK, os.SEEK_CUR)
-                        done += _CHUNK
-                    elif count := file.readinto(buffer):
-                        done += count
-                    else:
-                        break
-                    self._step(header, done)
 
     def _native_progress(self, header: Header, fraction: float) -> bool:
         if not self._settings.mmap:
@@ -212,19 +198,12 @@ def _prepare() -> None:
     prepare()
 
 
-def _chat_template(model: Model) -> ChatTemplate:
+def _templates() -> type[ChatTemplate]:
+    """Import Jinja. Nothing else may import it meanwhile: Python lets two threads that import the
+    same package see half of it."""
     from rbee.worker.model.chat_template import ChatTemplate
 
-    bos, eos = model.special_text("bos"), model.special_text("eos")
-    return ChatTemplate(model.chat_template(), bos, eos)
-
-
-def _in_memory(file: int, position: int) -> bool:
-    """Whether the page cache holds a byte of a file. False if there is none, or no way to tell."""
-    try:
-        return _NOWAIT is not None and os.preadv(file, [bytearray(1)], position, _NOWAIT) == 1
-    except OSError:
-        return False
+    return ChatTemplate
 
 
 def _description(header: Header) -> str:

@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.worker.engine.batching import Pace, share_out
+from rbee.worker.engine.batching import Pace, guess_s, share_out
 
 # A hundredth of a second for each token of a prompt: 60 of them in the longest step.
 SLOW = (0.01, 4000, 512)
+
+# The same as a guess: every prompt begins with 32 tokens.
+GUESSED = (*SLOW, True)
 
 _NOTES = st.lists(
     st.tuples(
@@ -88,6 +91,64 @@ def test_a_chunk_alone_is_a_power_of_two_from_sixteen_up_to_the_batch(
 def test_a_chunk_alone_never_grows_with_depth(pace: Pace, one: int, other: int) -> None:
     shallow, deep = sorted((one, other))
     assert pace.chunk(deep, 0) <= pace.chunk(shallow, 0)
+
+
+def test_a_guess_is_replaced_by_the_time_of_the_first_chunk() -> None:
+    pace = Pace(*GUESSED)
+    assert pace.chunk(0, decoding=0) == pace.chunk(32, decoding=0) == 32
+    pace.note(decoding=0, read=32, took_s=0.032)
+    assert pace.chunk(32, decoding=0) == 512
+    pace = Pace(*GUESSED)
+    pace.note(decoding=0, read=32, took_s=32.0)
+    assert pace.chunk(32, decoding=0) == 16
+
+
+def test_a_prompt_begins_as_was_guessed_whatever_was_measured_since() -> None:
+    pace = Pace(*GUESSED)
+    pace.note(decoding=0, read=32, took_s=0.032)
+    assert pace.chunk(0, decoding=0) == 32
+    assert [pace.border(position) for position in (0, 31, 32, 543, 544)] == [0, 0, 32, 32, 544]
+
+
+def test_a_few_tokens_tell_nothing_of_many() -> None:
+    pace = Pace(*GUESSED)
+    pace.note(decoding=0, read=7, took_s=7.0)
+    assert pace.chunk(32, decoding=0) == 32
+    pace.note(decoding=0, read=8, took_s=0.008)
+    assert pace.chunk(32, decoding=0) == 512
+
+
+def test_only_what_was_read_alone_replaces_a_guess() -> None:
+    pace = Pace(*GUESSED)
+    pace.note(decoding=1, read=32, took_s=32.0)
+    assert pace.chunk(32, decoding=0) == 32
+
+
+@given(_NOTES, _POSITIONS)
+def test_a_guess_is_replaced_once(notes: list[tuple[int, int, float]], position: int) -> None:
+    pace = Pace(*GUESSED)
+    pace.note(decoding=0, read=32, took_s=0.1)
+    fresh = pace.chunk(position, decoding=0)
+    assert noted(pace, notes).chunk(position, decoding=0) == fresh
+
+
+@given(_NOTES, st.integers(0, 8))
+def test_what_was_guessed_is_all_that_a_prompt_begins_with(
+    notes: list[tuple[int, int, float]], decoding: int
+) -> None:
+    pace = noted(Pace(*GUESSED), notes)
+    assert pace.chunk(0, decoding=0) == 32
+    assert 4 <= pace.chunk(0, decoding) <= 32
+
+
+def test_a_small_computer_reads_a_small_model_in_one_step_and_a_large_one_in_small_ones() -> None:
+    def begins_with(parameters: float) -> int:
+        return Pace(guess_s(int(parameters)), 4000, 512, guessed=True).chunk(0, decoding=0)
+
+    assert begins_with(135e6) == 64
+    assert begins_with(260e6) == 32
+    assert begins_with(1e9) == begins_with(70e9) == 16
+    assert begins_with(1000) == 512
 
 
 def test_beside_answers_a_chunk_takes_what_the_step_may_be_stretched_by() -> None:
@@ -173,11 +234,13 @@ def test_a_clock_that_goes_back_breaks_nothing(took_s: float, read: int) -> None
 
 @pytest.mark.parametrize("took_s", [0.0, 1e-12])
 def test_a_clock_that_stands_still_breaks_nothing(took_s: float) -> None:
-    pace = Pace(*SLOW)
+    pace = Pace(*GUESSED)
+    pace.note(decoding=0, read=32, took_s=took_s)
     for _ in range(200):
         pace.note(decoding=1, read=0, took_s=took_s)
         pace.note(decoding=1, read=16, took_s=took_s)
     assert 4 <= pace.chunk(0, decoding=1) <= 32
+    assert pace.chunk(32, decoding=0) == 512
 
 
 @given(_PACES, _POSITIONS)
