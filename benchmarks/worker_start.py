@@ -127,7 +127,7 @@ def stand_by() -> None:
         model=bundled(),
         model_ref="bundled",
         worker_id="standby",
-        backend=llama.prepare()[-1],
+        backend=llama.initialise()[-1],
         device=0,
         host="127.0.0.1",
         port=0,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 
 from rbee.contract.endpoints import HIVE_READY
 from rbee.contract.errors import RbeeError
-from rbee.contract.events import Loading
+from rbee.contract.events import Loading, Narration
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast, Progress
@@ -52,6 +52,7 @@ def main(settings: WorkerSettings) -> int:
 def _build(lifecycle: Lifecycle, settings: WorkerSettings) -> web.Application:
     app = server.application(lifecycle)
     events = app[routes.EVENTS] = Broadcast()
+    app[routes.NARRATED] = []
     app[routes.PROGRESS] = Progress(lambda loading: loading.stage == "ready")
     app[routes.REQUESTS] = Requests(settings.slots, settings.model_ref, events)
     routes.add(app)
@@ -64,8 +65,13 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     """Run the engine as long as the server runs."""
     lifecycle, requests = app[server.LIFECYCLE], app[routes.REQUESTS]
     events, progress = app[routes.EVENTS], app[routes.PROGRESS]
-    narrator = Narrator(events.send)
     began = time.monotonic()
+
+    def tell(narration: Narration) -> None:
+        app[routes.NARRATED].append(narration)
+        events.send(narration)
+
+    narrator = Narrator(tell)
 
     def on_progress(loading: Loading) -> None:
         progress.tell(loading)

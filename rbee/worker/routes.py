@@ -17,6 +17,8 @@ from rbee.worker.requests.requests import Requests
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 PROGRESS: web.AppKey[Progress[Loading]] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+# What it has narrated so far.
+NARRATED: web.AppKey[list[Event]] = web.AppKey("narrated", list)
 
 
 def add(app: web.Application) -> None:
@@ -73,8 +75,16 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """The worker's status, then each change."""
-    with request.app[EVENTS].listen() as events:
-        yield request.app[REQUESTS].status()
+    """The worker's status, then each change. While it loads, a listener first hears what was said
+    of the load, which may have begun before the hive could listen."""
+    app = request.app
+    with app[EVENTS].listen() as events:
+        status = app[REQUESTS].status()
+        loading = status.state == "loading"
+        before = [*app[NARRATED], app[PROGRESS].latest] if loading else []
+        yield status
+        for said in before:
+            if said is not None:
+                yield said
         async for event in events:
             yield event

@@ -193,9 +193,9 @@ class Load:
 
 def _prepare() -> None:
     """Import llama.cpp and start it. A worker listens before this, unless it stood by."""
-    from rbee.worker.model.llama import prepare
+    from rbee.worker.model.llama import initialise
 
-    prepare()
+    initialise()
 
 
 def _templates() -> type[ChatTemplate]:

@@ -57,7 +57,7 @@ def _llama_log() -> _Log:
     return _Log()
 
 
-def prepare() -> list[str]:
+def initialise() -> list[str]:
     """Let llama.cpp do what it needs no model for, once: it fills its tables and looks for devices.
     Returns the backends. What it logs goes to our log from here on."""
     _llama_log()
@@ -67,7 +67,7 @@ def prepare() -> list[str]:
 
 def usable() -> Usable:
     """The backends and devices that llama.cpp can compute on."""
-    prepare()
+    initialise()
     return devices.usable()
 
 
@@ -86,7 +86,7 @@ class Model:
 
         Raises BACKEND_UNAVAILABLE, and MODEL_CORRUPT with llama.cpp's own reason.
         """
-        available = prepare()
+        available = initialise()
         if backend not in available:
             raise BackendUnavailable(backend=backend, available=available)
         params = C.llama_model_default_params()

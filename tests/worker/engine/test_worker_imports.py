@@ -23,7 +23,7 @@ _ALL = """
 import json, sys
 import rbee.worker.app
 from rbee.worker.model import context, llama, sampling
-llama.prepare()
+llama.initialise()
 print(json.dumps(sorted(sys.modules)))
 """
 _LOADED = """
