@@ -16,12 +16,12 @@ from rbee.contract.daemons import Assignment
 from rbee.runtime.lifeline import die_with_parent
 from rbee.runtime.process_arguments import show_arguments
 
-# What a worker imports before its first token.
+# What a worker imports before its first token, except for Jinja, which the load imports beside
+# llama.cpp.
 _NEEDED = (
     "encodings.idna",
     "rbee.runtime.settings",
     "rbee.worker.app",
-    "rbee.worker.model.chat_template",
     "rbee.worker.model.context",
     "rbee.worker.model.sampling",
 )
