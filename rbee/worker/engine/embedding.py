@@ -38,10 +38,11 @@ class Embedding:
         chunk = text[self._position : self._position + count]
         self._context.clear_batch()
         self._context.add(0, self._position, chunk, outputs=len(chunk))
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.thread_time()
         if (code := self._context.decode()) != 0:
             raise Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
-        pace.note(decoding=0, read=len(chunk), took_s=time.perf_counter() - began)
+        took_s, cpu_s = time.perf_counter() - began, time.thread_time() - computed
+        pace.note(0, len(chunk), took_s, cpu_s)
         self._keep(self._context.vectors())
         self._position += len(chunk)
         if self._position < len(text):

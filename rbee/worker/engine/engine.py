@@ -192,7 +192,7 @@ class Engine:
             budget = min(pace.chunk(position, len(decoding)), room)
             shares = share_out(budget, [sequence.unread for sequence in reading.values()])
         context.clear_batch()
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.thread_time()
         ready = [(request, sequence, sequence.decode()) for request, sequence in decoding.items()]
         for (request, sequence), count in zip(reading.items(), shares, strict=True):
             index = sequence.prefill(count) if count else None
@@ -204,7 +204,8 @@ class Engine:
             return
         read = sum(shares)
         self.counts.read += read
-        pace.note(len(decoding), read, time.perf_counter() - began)
+        took_s, cpu_s = time.perf_counter() - began, time.thread_time() - computed
+        pace.note(len(decoding), read, took_s, cpu_s)
         self._sample(ready)
 
     def _sample(self, ready: list[tuple[Request, Sequence, int]]) -> None:

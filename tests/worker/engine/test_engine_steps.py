@@ -26,7 +26,7 @@ class Set(Pace):
         self.asked.append((position, decoding))
         return self.tokens
 
-    def note(self, decoding: int, read: int, took_s: float) -> None:
+    def note(self, decoding: int, read: int, took_s: float, cpu_s: float) -> None:
         assert took_s > 0
         self.noted.append((decoding, read))
 
