@@ -32,7 +32,13 @@ class ReferenceDecoder:
 
         self._c: Any = llama_cpp
         self._model: Any = Llama(
-            str(path), n_ctx=_CONTEXT, n_batch=_CONTEXT, logits_all=True, verbose=False
+            str(path),
+            n_ctx=_CONTEXT,
+            n_batch=_CONTEXT,
+            n_threads=1,  # two that share a core with others wait for each other
+            n_threads_batch=1,
+            logits_all=True,
+            verbose=False,
         )
         self._vocabulary = self._c.llama_model_get_vocab(self._model.model)
 
