@@ -247,9 +247,8 @@ def two_nodes(context: Context, one: str, other: str) -> None:
 @given("each of them has a worker that has answered once")
 def two_workers(context: Context) -> None:
     for name in context.hives:
-        line = f"rbee-keeper infer --node {name} --prompt hi --max-tokens 2 --temperature 0"
-        run = context.world.start(line)
-        assert run.wait(within=60) == 0, run.stderr.text
+        body = {"node": name, "prompt": "hi", "max_tokens": 2, "temperature": 0}
+        cluster.ask(context.world, body)
     context.workers = {name: hive.only_worker() for name, hive in context.hives.items()}
     context.spawned = cluster.at_work(context.world)
 

@@ -135,8 +135,7 @@ def a_persistent_queen(context: Context) -> None:
 @given("a persistent queen, with a worker that has answered once")
 def a_warm_worker(context: Context) -> None:
     a_persistent_queen(context)
-    run = context.world.start("rbee-keeper infer --prompt hi --max-tokens 2")
-    assert run.wait(within=30) == 0, run.stderr.text
+    cluster.ask(context.world, {"prompt": "hi", "max_tokens": 2})
     context.before = cluster.processes(context.world)
     context.worker = cluster.wait_for_state(context.world, "idle")
 

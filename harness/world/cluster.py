@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from harness.world.http_client import EventStream, Reply, call
+from harness.world.http_client import END, EventStream, Reply, call
 from harness.world.processes import listeners
 from harness.world.waiting import wait_until
 from harness.world.world import World
@@ -75,6 +75,15 @@ def infer(world: World, url: str, tokens: int) -> EventStream:
     assert stream.refused is None, stream.refused
     stream.wait_for_end(60)
     return stream
+
+
+def ask(world: World, task: dict[str, Any]) -> None:
+    """Send a task to the queen and wait for the whole answer."""
+    stream = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
+    assert stream.refused is None, stream.refused
+    stream.wait_for_end(60)
+    names = [event.name for event in stream.events[-2:]]
+    assert names == ["done", END], stream.events[-3:]
 
 
 def process_at(world: World, url: str) -> psutil.Process:
