@@ -1,6 +1,6 @@
 """`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
 
-Without arguments it is the whole specification, in three parts at once (parallel_runner.py).
+Without arguments it is the whole specification, in four parts at once (parallel_runner.py).
 
 Exit code 1 if a scenario failed, also if a whole specification has none. With arguments 5 if none
 ran: a tag that selects nothing proves nothing.

@@ -13,6 +13,7 @@ from behave.runner import Context
 
 from harness.model_files.cache import ModelFiles
 from harness.running.tag_requirements import missing_requirement
+from harness.ssh.added_nodes import AddedNodes
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -26,6 +27,7 @@ def before_all(context: Context) -> None:
     assert not missing, f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]'"
     context.evidence_root = Path(userdata.get("evidence", ".evidence")).absolute()
     context.model_files = ModelFiles()
+    context.added_nodes = AddedNodes()
     context.world = None
 
 

@@ -46,7 +46,7 @@ def an_openssh_node(context: Context, name: str) -> None:
 @given("the added node {name:S}")
 def an_added_node(context: Context, name: str) -> None:
     a_node(context, name)
-    add(context, name)
+    context.added_nodes.add(context.world, context.node, lambda: add(context, name))
 
 
 @given("somebody has added {name:S}")

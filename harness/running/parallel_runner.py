@@ -1,4 +1,4 @@
-"""Runs the specification in three parts at once: most scenarios wait more than they compute.
+"""Runs the specification in four parts at once: most scenarios wait more than they compute.
 
 Each part is a behave of its own that takes the next feature when it has finished one. Its output is
 shown when it has ended. Scenarios tagged @alone measure times that a neighbour would disturb; they
@@ -29,7 +29,7 @@ from behave.runner import Runner
 
 from harness.running.scenario_counts import NOTHING_RAN
 
-PARTS = 3
+PARTS = 4
 DISTURBED = 3
 _LINE = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.MULTILINE)
 _EVIDENCE = Path(".evidence")

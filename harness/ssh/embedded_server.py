@@ -34,6 +34,7 @@ class SshServer(Protocol):
     """What every SSH server of a node can do."""
 
     port: int
+    host_key: asyncssh.SSHKey
 
     @property
     def log(self) -> SshLog: ...
