@@ -202,10 +202,53 @@ def no_other_worker(context: Context) -> None:
     assert not context.watched.named("download")
 
 
+@when("an answer of {tokens:d} tokens is asked for with each of these faults on its way")
+def ask_with_each_fault(context: Context, tokens: int) -> None:
+    line = f'rbee-keeper infer --prompt "write a short story" --max-tokens {tokens} --temperature 0'
+    context.runs, context.saved = [], []
+    for row in context.table:
+        context.proxy.break_task_streams(row["fault"], row["before"], int(row["number"]))
+        context.runs.append(context.world.start(line))
+        context.runs[-1].wait(_LONGEST_S)
+        errors = context.runs[-1].stderr.text
+        tmp, earlier = context.world.tmp, context.saved
+        context.saved.append(keeper_output.saved_text(errors, tmp, earlier))
+
+
+@then("each exits with 1 and STREAM_TRUNCATED, saves the text so far, and shows no summary")
+def each_is_truncated(context: Context) -> None:
+    for run, saved in zip(context.runs, context.saved, strict=True):
+        errors = run.stderr.text
+        assert run.exit_code == 1, errors
+        assert keeper_output.error_codes(errors) == ["STREAM_TRUNCATED"], errors
+        assert "tokens/s" not in errors, errors
+        assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+        assert saved.read_text().strip() == run.stdout.text.strip() != "", saved.read_text()
+
+
 @when("I run in a shell `{line}`")
 def run_in_shell(context: Context, line: str) -> None:
     context.run = context.world.start_in_shell(line)
     context.run.wait(_LONGEST_S)
+
+
+@when("each of these is run in a shell")
+def run_each_in_shell(context: Context) -> None:
+    context.rows, context.runs = list(context.table), []
+    for row in context.rows:
+        run_in_shell(context, row["command"])
+        context.runs.append(context.run)
+
+
+@then("each exits with 0, and the queen was asked once each time, as it says there")
+def each_was_asked(context: Context) -> None:
+    codes = {row["how"]: run.exit_code for row, run in zip(context.rows, context.runs, strict=True)}
+    assert set(codes.values()) == {0}, codes
+    assert _asked(context) == [_question(row["asked"]) for row in context.rows], _asked(context)
+
+
+def _question(text: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text.replace("\\n", "\n")}]
 
 
 @given('the file {name} has the text "{text}"')
@@ -227,8 +270,7 @@ def _file(context: Context, name: str) -> Path:
 @then('the queen was asked "{text}"')
 def queen_was_asked(context: Context, text: str) -> None:
     (asked,) = context.proxy.requests_for("POST", "/v2/tasks")
-    wanted = [{"role": "user", "content": text.replace("\\n", "\n")}]
-    assert json.loads(asked.body)["messages"] == wanted, asked.body
+    assert json.loads(asked.body)["messages"] == _question(text), asked.body
 
 
 @then("the queen was asked the whole text")

@@ -2,22 +2,19 @@
 Feature: The prompt comes from where it is
   From the command line, from a file or from standard input; it is sent exactly as it is written.
 
-  Scenario Outline: <how>
+  Scenario: From a file, from standard input, or both
     Given a persistent queen
     And a proxy between keeper and queen
     And the file letter.txt has the text "Dear bee, @home -- $HOME 'a' "b" 🐝"
-    When I run in a shell `<command>`
-    Then it exits with 0
-    And the queen was asked "<asked>"
-
-    Examples:
-      | how                          | command                                                                    | asked |
-      | A file                       | rbee-keeper infer --max-tokens 1 --prompt-file letter.txt                  | Dear bee, @home -- $HOME 'a' "b" 🐝 |
-      | A word with an at sign       | rbee-keeper infer --max-tokens 1 --prompt @letter.txt                      | @letter.txt |
-      | A question and a file        | rbee-keeper infer --max-tokens 1 -p "Shorter:" -f letter.txt               | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
-      | Standard input by a dash     | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt                   | Dear bee, @home -- $HOME 'a' "b" 🐝 |
-      | A pipe, and nothing else     | cat letter.txt \| rbee-keeper infer --max-tokens 1                         | Dear bee, @home -- $HOME 'a' "b" 🐝 |
-      | A prompt beside a pipe       | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes                   | yes |
+    When each of these is run in a shell
+      | how                      | command                                                      | asked |
+      | A file                   | rbee-keeper infer --max-tokens 1 --prompt-file letter.txt    | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A word with an at sign   | rbee-keeper infer --max-tokens 1 --prompt @letter.txt        | @letter.txt |
+      | A question and a file    | rbee-keeper infer --max-tokens 1 -p "Shorter:" -f letter.txt | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
+      | Standard input by a dash | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt     | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A pipe, and nothing else | cat letter.txt \| rbee-keeper infer --max-tokens 1           | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A prompt beside a pipe   | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes     | yes |
+    Then each exits with 0, and the queen was asked once each time, as it says there
 
   Scenario Outline: Not a prompt: <what>
     When I run in a shell `<command>`

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,10 +158,11 @@ def next_steps(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.strip().startswith(("→ ", "Try '"))]
 
 
-def saved_text(stderr: str, folder: Path) -> Path:
-    """Return the file that standard error names, which must be the only one of its kind."""
+def saved_text(stderr: str, folder: Path, earlier: Collection[Path] = ()) -> Path:
+    """Return the file that standard error names, which must be the only one of its kind, apart from
+    `earlier` ones."""
     named = _SAVED.findall(stderr)
-    files = sorted(folder.glob("rbee-partial-*.txt"))
+    files = sorted(set(folder.glob("rbee-partial-*.txt")) - set(earlier))
     assert len(files) == 1, f"one saved text was expected in {folder}: {files}"
     assert str(files[0]) in named, f"{files[0]} is not the one that was named: {named}"
     return files[0]
