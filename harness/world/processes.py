@@ -36,11 +36,13 @@ def alive(process: psutil.Process) -> bool:
 
 
 def of_world(world_id: str, sessions: Collection[int]) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter()
-        if _belongs(process, world_id, sessions) and alive(process)
-    ]
+    mark = f"{MARK}={world_id}".encode()
+    found = []
+    for pid in psutil.pids():
+        if _belongs(pid, mark, sessions):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid))
+    return [process for process in found if alive(process)]
 
 
 def of_node(world_id: str, name: str) -> list[psutil.Process]:
@@ -53,12 +55,12 @@ def of_node(world_id: str, name: str) -> list[psutil.Process]:
     return found
 
 
-def _belongs(process: psutil.Process, world_id: str, sessions: Collection[int]) -> bool:
+def _belongs(pid: int, mark: bytes, sessions: Collection[int]) -> bool:
     try:
-        if os.getsid(process.pid) in sessions:
+        if os.getsid(pid) in sessions:
             return True
-        return bool(process.environ().get(MARK) == world_id)
-    except (psutil.Error, OSError):
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
         return False
 
 
