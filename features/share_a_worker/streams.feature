@@ -3,8 +3,10 @@ Feature: Many people share one worker
   A worker computes the next token of all its streams together. Nobody gets another's words, nobody
   waits for another's prompt, and a client that leaves makes room.
 
+  # Alone, they have the whole machine.
   Background:
-    Given a standalone worker with `--slots 8`
+    Given the setting worker.threads is 2
+    And a standalone worker with `--slots 8`
 
   Scenario: Eight streams at once are all correct
     When eight different prompts are answered at once, 48 tokens each

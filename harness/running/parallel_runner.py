@@ -1,4 +1,4 @@
-"""Runs the specification in four parts at once: most scenarios wait more than they compute.
+"""Runs the specification in four parts at once: scenarios wait as much as they compute.
 
 Each part is a behave of its own that takes the next feature when it has finished one. Its output is
 shown when it has ended. Scenarios tagged @alone measure times that a neighbour would disturb; they
