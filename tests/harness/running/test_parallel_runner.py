@@ -25,7 +25,7 @@ def fails(context): assert False, "it never passes"
 @step("it passes by itself")
 def by_itself(context):
     folder = Path(str(context.config.userdata["evidence"]))
-    assert folder.name == "part-5", "disturbed"
+    assert folder.name == "part-6", "disturbed"
 
 @step("it dies")
 def dies(context): os._exit(3)
@@ -138,7 +138,7 @@ def test_a_specification_without_scenarios_fails(tmp_path: Path) -> None:
 
 
 def test_the_evidence_of_an_earlier_run_is_removed(tmp_path: Path) -> None:
-    old = tmp_path / ".evidence" / "part-5"
+    old = tmp_path / ".evidence" / "part-6"
     old.mkdir(parents=True)
     run(tmp_path, one="passes")
     assert not old.exists()
