@@ -29,6 +29,7 @@ from rbee.runtime.client import Client
 from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
 from rbee.runtime.plain_transport import PlainTransport
+from rbee.runtime.prepared import Prepared
 
 PROGRAM = "queen-rbee"
 _POLL_S = 0.05
@@ -169,8 +170,9 @@ class Queen:
         words = paths.program(PROGRAM, self._settings.config.queen.command)
         words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
         words += ["--with-hive"] if self._with_hive else []
+        prepared = Prepared(words)  # it starts while this process finds out who it is
         hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
-        self._child, listening = await child.start(words, hello)
+        self._child, listening = await child.begin(prepared, hello)
         self._hold_id = OWNER
         if listening.url != self.client.url:  # port 0: it took a free one
             await self.client.close()
