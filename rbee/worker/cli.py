@@ -10,7 +10,9 @@ import click
 import msgspec
 
 from rbee import __version__
+from rbee.contract.errors import RbeeError
 from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.error_text import explain
 from rbee.worker.settings import WorkerSettings
 
 
@@ -51,7 +53,11 @@ def main(ctx: click.Context, /, **flags: object) -> None:
     if flags["standby"]:
         from rbee.worker.standby import wait_for_arguments
 
-        arguments = wait_for_arguments()
+        try:
+            arguments = wait_for_arguments()
+        except RbeeError as error:
+            click.echo(explain(error), err=True)
+            sys.exit(error.exit_code)
         if arguments is not None:
             main(arguments)
         return

@@ -13,6 +13,7 @@ import os
 import msgspec
 
 from rbee.contract.daemons import Assignment
+from rbee.contract.errors import ConfigInvalid
 from rbee.runtime.lifeline import die_with_parent
 from rbee.runtime.process_arguments import show_arguments
 
@@ -28,7 +29,8 @@ _NEEDED = (
 
 
 def wait_for_arguments() -> list[str] | None:
-    """Get ready, and wait for the arguments; None if the hive ends without having sent any."""
+    """Get ready, and wait for the arguments; None if the hive ends without having sent any. Raises
+    CONFIG_INVALID for anything else."""
     die_with_parent()
     # Whatever is wrong, the load meets it again and reports it.
     with contextlib.suppress(Exception):
@@ -36,7 +38,15 @@ def wait_for_arguments() -> list[str] | None:
     line = _read_line(0)
     if not line:
         return None
-    arguments = msgspec.json.decode(line, type=Assignment).arguments
+    try:
+        arguments = msgspec.json.decode(line, type=Assignment).arguments
+    except msgspec.MsgspecError as error:
+        raise ConfigInvalid(
+            f"With --standby a worker reads its options from standard input, but: {error}.",
+            source="--standby",
+            key="standard input",
+            hint="Leave the flag out when you start a worker by hand.",
+        ) from None
     show_arguments(arguments)
     return arguments
 

@@ -91,3 +91,9 @@ def test_it_ends_with_its_standard_input(moment: float) -> None:
 def test_a_half_written_assignment_is_none() -> None:
     done = subprocess.run([WORKER, "--standby"], input=b'{"arguments": ["--mo', capture_output=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_what_a_person_types_is_refused_with_what_to_do_instead() -> None:
+    done = subprocess.run([WORKER, "--standby"], input=b"hello?\n", capture_output=True)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"CONFIG_INVALID" in done.stderr and b"by hand" in done.stderr
