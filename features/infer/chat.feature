@@ -53,7 +53,8 @@ Feature: A chat in the terminal
     Then the terminal shows "Unknown command /nonsense"
     When I type "/help" there
     Then the terminal shows "ask the last question again"
-    When I press Ctrl+C there
+    When the prompt appears
+    And I press Ctrl+C there
     Then the terminal shows "/exit"
     When I type "/exit" there
     Then it exits there with 0
