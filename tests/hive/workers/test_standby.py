@@ -13,7 +13,11 @@ import pytest
 from rbee.contract.config import Config, HiveSection, WorkerSection
 from rbee.hive.workers.standby import Standby
 
-WAITS = "import sys; print(sys.argv[1:], sys.stdin.readline().strip()); sys.stdin.read()"
+WAITS = """
+import sys
+print(sys.argv[1:], sys.stdin.readline().strip(), flush=True)
+sys.stdin.read()
+"""
 ENDS = """
 from pathlib import Path
 with Path(__file__).with_name("starts").open("a") as starts:
