@@ -26,6 +26,8 @@ from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 
 PROGRAM = "queen-rbee"
+# Less than it waits for its hello.
+_PREPARED_FOR_S = 20.0
 
 
 def main(settings: QueenSettings, local_hive: LocalHive) -> int:
@@ -63,9 +65,15 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
         app.on_startup.append(lambda _: app[routes.NODES].discover(within_s=0))
     # Not sooner: what answers until the end still writes.
     app.on_cleanup.append(lambda _: registry.close())
+    app.on_startup.append(lambda _: _limit(local_hive))
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     return app
+
+
+async def _limit(local_hive: LocalHive) -> None:
+    """End a hive that was got ready, and that nobody needs after all."""
+    asyncio.get_running_loop().call_later(_PREPARED_FOR_S, local_hive.close)
 
 
 async def _drain(app: web.Application, grace_s: float) -> None:

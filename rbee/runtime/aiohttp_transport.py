@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from rbee.runtime.light_aiohttp import aiohttp
-from rbee.runtime.transport import Request
+from rbee.runtime.transport import NotHttp, Request
 
 
 class AiohttpTransport:
@@ -29,7 +29,7 @@ class AiohttpTransport:
                 allow_redirects=False,
             )
         except aiohttp.ClientError as error:
-            raise _as_os_error(error) from None
+            raise _translated(error) from None
         try:
             yield _Response(response)
         finally:
@@ -54,7 +54,7 @@ class _Response:
             return await self._response.content.readany()
         except (aiohttp.ClientError, RuntimeError) as error:
             # RuntimeError is aiohttp's word for a session that was closed meanwhile.
-            raise _as_os_error(error) from None
+            raise _translated(error) from None
 
     def abort(self) -> None:
         connection = self._response.connection
@@ -62,9 +62,12 @@ class _Response:
             connection.transport.abort()
 
 
-def _as_os_error(error: Exception) -> OSError:
-    """aiohttp's error as the system's, or else as a lost connection."""
+def _translated(error: Exception) -> OSError | NotHttp:
+    """aiohttp's error as the system's, or else as a lost connection or NotHttp, whose own words may
+    hold what was sent: the key."""
     if isinstance(error, OSError):
         return error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(error, aiohttp.ClientResponseError):
+        return NotHttp("this is not HTTP")
     lost = isinstance(error, aiohttp.ClientPayloadError)
     return ConnectionError("the connection was lost" if lost else str(error))

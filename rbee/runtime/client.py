@@ -107,7 +107,8 @@ class Client:
         event is raised as the error that it names."""
         deadline = _now() + self._silence_s
         async with self._ask(endpoint, message, deadline, names, sse.CONTENT_TYPE) as response:
-            found = (response.header("Content-Type") or "bytes").partition(";")[0].strip().lower()
+            found = response.header("Content-Type") or "no content type"
+            found = found.partition(";")[0].strip().lower()
             if found != sse.CONTENT_TYPE:
                 raise self._not_ours(f"{found} in place of a stream")
             yield self._events(response)

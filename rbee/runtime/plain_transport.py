@@ -94,11 +94,11 @@ class _Exchange:
         try:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._reader.read(_PIECE))
-        except h11.RemoteProtocolError as error:
+        except h11.RemoteProtocolError:  # its message may hold what was sent: the key
             begun, ended = self._http.trailing_data
             if ended and (self.status or b"HTTP/".startswith(begun[:5])):
                 raise ConnectionError("the connection was lost") from None
-            raise NotHttp(f"this is not HTTP: {error}") from None
+            raise NotHttp("this is not HTTP") from None
         if isinstance(
             event, h11.Response | h11.InformationalResponse | h11.Data | h11.EndOfMessage
         ):

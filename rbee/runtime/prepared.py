@@ -12,10 +12,13 @@ import contextlib
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from rbee.contract.errors import ProgramFailed
+
+_ENDS_WITHIN_S, _GONE_WITHIN_S = 5.0, 0.5
 
 
 class Prepared:
@@ -44,6 +47,13 @@ class Prepared:
     def is_running(self) -> bool:
         return self.process.poll() is None
 
+    def last_line(self) -> str:
+        """What it printed last on standard error, without waiting for more."""
+        assert self.process.stderr is not None
+        os.set_blocking(self.process.stderr.fileno(), False)
+        said = (self.process.stderr.read() or b"").decode(errors="replace").strip()
+        return said.splitlines()[-1] if said else ""
+
     def write(self, line: bytes) -> None:
         """A line that the child reads before anything else. One that is gone is not an error here:
         the wait for its ready line reports it."""
@@ -51,11 +61,25 @@ class Prepared:
         with contextlib.suppress(BrokenPipeError):
             os.write(self.process.stdin.fileno(), line + b"\n")
 
+    def end(self) -> None:
+        """End its standard input, and wait until it has ended with all that it started; if it does
+        not, discard it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ENDS_WITHIN_S)
+        self.discard()
+
     def discard(self) -> None:
-        """Kill it, with all that it started, and wait until it is gone."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kill it, with its process group, and wait until it is gone, but not for one that hangs in
+        the kernel."""
+        if self.is_running:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            try:
+                self.process.wait(_GONE_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                threading.Thread(target=self.process.wait, daemon=True).start()
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()

@@ -40,8 +40,12 @@ def show_arguments(arguments: Sequence[str]) -> None:
     data = b"".join(os.fsencode(word) + b"\0" for word in (*program, *arguments))
     block = ctypes.create_string_buffer(data, len(data))
     start = ctypes.addressof(block)
-    # proc(5): the fields of /proc/PID/stat are counted from 1, and the third follows the name.
-    fields = ["", "", "", *Path("/proc/self/stat").read_text().rpartition(")")[2].split()]
+    try:
+        stat = Path("/proc/self/stat").read_text()
+    except OSError:
+        return
+    # proc(5): the fields are counted from 1, and the third follows the name.
+    fields = ["", "", "", *stat.rpartition(")")[2].split()]
     libc = ctypes.CDLL(None)
     libc.sbrk.restype = ctypes.c_void_p
     memory = _MemoryMap(
@@ -50,7 +54,6 @@ def show_arguments(arguments: Sequence[str]) -> None:
         start_data=int(fields[45]),
         end_data=int(fields[46]),
         start_brk=int(fields[47]),
-        brk=libc.sbrk(0),
         start_stack=int(fields[28]),
         arg_start=start,
         arg_end=start + len(data),
@@ -58,6 +61,7 @@ def show_arguments(arguments: Sequence[str]) -> None:
         env_end=int(fields[51]),
         exe_fd=_NO_EXE_FD,
     )
+    memory.brk = libc.sbrk(0)  # last: it moves with every allocation
     asked = libc.prctl(_PR_SET_MM, _PR_SET_MM_MAP, ctypes.byref(memory), ctypes.sizeof(memory), 0)
     if asked == 0:
         _shown.append(block)

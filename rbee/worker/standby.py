@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import select
 
 import msgspec
 
@@ -32,6 +33,8 @@ def wait_for_arguments() -> list[str] | None:
     """Get ready, and wait for the arguments; None if the hive ends without having sent any. Raises
     CONFIG_INVALID for anything else."""
     die_with_parent()
+    if _has_ended(0):
+        return None
     # Whatever is wrong, the load meets it again and reports it.
     with contextlib.suppress(Exception):
         _get_ready()
@@ -49,6 +52,13 @@ def wait_for_arguments() -> list[str] | None:
         ) from None
     show_arguments(arguments)
     return arguments
+
+
+def _has_ended(descriptor: int) -> bool:
+    """Whether the other end of a pipe is closed, and nothing is left to read in it."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return any(events & select.POLLHUP and not events & select.POLLIN for _, events in poll.poll(0))
 
 
 def _get_ready() -> None:

@@ -17,6 +17,8 @@ from rbee.runtime.client import Client, address
 from rbee.runtime.lifecycle import Lifecycle
 
 _FIRST_PORT, _PORTS = 8001, 200
+# One that has not even got ready by now hangs, maybe in a driver: another one may not.
+_STANDBY_READY_S = 15.0
 _log = logging.getLogger("rbee-hive")
 
 StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.Child, Listening]]]
@@ -111,7 +113,7 @@ class Launcher:
         taken = self._standby.take(arguments)
         if taken is not None:
             try:
-                return await child.begin(taken, hello)
+                return await child.begin(taken, hello, ready_s=_STANDBY_READY_S)
             except ProgramFailed as error:
                 _log.warning("a standby worker did not start: %s", error.message)
         return await self._start_child([*self._command, *arguments], hello)

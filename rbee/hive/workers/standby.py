@@ -21,6 +21,7 @@ from rbee.runtime.prepared import Prepared
 WORKER = "llm-worker-rbee"
 _QUIET_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 300.0
+_ENOUGH_FAILURES = 5
 _log = logging.getLogger("rbee-hive")
 
 
@@ -33,6 +34,7 @@ class Standby:
         self._clock = clock
         self._waiting: list[Prepared] = []
         self._pause_s = _FIRST_PAUSE_S
+        self._failures = 0
         self._not_before = self._quiet_since = clock()
 
     def start(self) -> None:
@@ -62,7 +64,7 @@ class Standby:
         while self._waiting:
             taken = self._waiting.pop(0)
             if taken.is_running:
-                self._pause_s = _FIRST_PAUSE_S
+                self._pause_s, self._failures = _FIRST_PAUSE_S, 0
                 taken.write(msgspec.json.encode(Assignment(list(arguments))))
                 return taken
             self._note_end(taken)
@@ -85,11 +87,19 @@ class Standby:
             self._waiting.pop().discard()
 
     def _note_end(self, ended: Prepared) -> None:
+        code = ended.process.returncode
+        why = f"it ended by signal {-code}" if code < 0 else ended.last_line() or f"code {code}"
         ended.discard()
-        self._delay(f"it ended with code {ended.process.returncode}")
+        self._failures += code >= 0
+        self._delay(why)
 
     def _delay(self, why: str) -> None:
-        """Try again later, and later still if that one ends too."""
+        """Try again later, and later still if that one ends too; no more if its program seems not
+        to know how to stand by."""
+        if self._failures == _ENOUGH_FAILURES:
+            _log.warning("no standby worker is kept from now on: %s", why)
+            self._count = 0
+            return
         _log.info("a standby worker is gone: %s; the next one in %g s", why, self._pause_s)
         self._not_before = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

@@ -179,6 +179,8 @@ class Queen:
             self.client = self._connect(listening.url)
 
     async def _hold(self) -> None:
+        assert self.health is not None
+        self._began = pid_file.started(self.health.pid)
         held = asyncio.get_running_loop().create_future()
         self._holding = asyncio.create_task(self._keep_holding(held))
         self._hold_id = await held

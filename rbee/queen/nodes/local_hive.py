@@ -37,9 +37,9 @@ class LocalHive:
         return Prepared(command)
 
     def close(self) -> None:
-        """End what was prepared and not taken."""
+        """End what was prepared and not taken. It ends its own standby worker first."""
         if self._prepared is not None:
-            self._prepared.discard()
+            self._prepared.end()
             self._prepared = None
 
     def _command(self, port: int) -> list[str]:

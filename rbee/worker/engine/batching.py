@@ -64,12 +64,14 @@ class Pace:
     def note(self, decoding: int, read: int, took_s: float, cpu_s: float | None = None) -> None:
         """Note how long a step took, with how many requests decoding and how many tokens read.
         `cpu_s` of it this thread has computed, if that is known: what other work on the machine
-        added must not decide once and for all."""
+        added must not decide once and for all. It may also have waited for our own other threads,
+        so at most two thirds of the time are left out."""
         if read == 0:
             self._decode_s[decoding] = _mix(self._decode_s.get(decoding), took_s)
         elif self._guessed and not decoding and read >= _ENOUGH:
             self._guessed = False
-            self._token_s = self._read_s = max((cpu_s or took_s) / read, _SHORTEST_S)
+            computed_s = max(cpu_s or took_s, took_s / 3)
+            self._token_s = self._read_s = max(computed_s / read, _SHORTEST_S)
         elif decoding:
             # The prompt's part can't be negative, however noisy the clock is.
             spent = max(took_s - self._without_prompt(decoding), took_s / 10)

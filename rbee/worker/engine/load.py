@@ -7,9 +7,10 @@ memory. The parts of a split model are read in their order; llama.cpp finds them
 first. Without mmap, llama.cpp's own progress is reported.
 
 What can be done meanwhile is done on a thread beside it: llama.cpp is started while the header is
-checked, Jinja is imported while llama.cpp reads the vocabulary, and the chat template is compiled
-while it clears the KV cache. Nothing is computed before the first prompt, except where the first
-step loads the kernels of a graphics card.
+checked, and Jinja is imported while llama.cpp reads the vocabulary. The chat template is not
+compiled before the first conversation: it is a stranger's program, and may take for ever. Nothing
+is computed before the first prompt, except where the first step loads the kernels of a graphics
+card.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
+import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -128,8 +130,11 @@ class Load:
 
         Raises what `read` raises, MODEL_CORRUPT and BACKEND_UNAVAILABLE.
         """
-        with ThreadPoolExecutor(1, thread_name_prefix="beside-the-load") as beside:
+        beside = ThreadPoolExecutor(1, thread_name_prefix="beside-the-load")
+        try:
             return self._load(beside)
+        finally:
+            beside.shutdown(wait=False)
 
     def _load(self, beside: Executor) -> Loaded:
         settings = self._settings
@@ -161,7 +166,6 @@ class Load:
         threads = settings.threads or _cores()
         bos, eos = model.special_text("bos"), model.special_text("eos")
         chat = templates.result()(model.chat_template(), bos, eos)
-        beside.submit(chat.prepare)
         try:
             tokens = context_length(settings.context, header.context_length)
             context = Context(model, tokens, settings.slots, threads)
@@ -220,4 +224,8 @@ def _description(header: Header) -> str:
 
 
 def _cores() -> int:
-    return int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
+    """Those of the machine, or fewer if this process may not use all of them."""
+    physical = int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
+    if not hasattr(os, "sched_getaffinity"):
+        return physical
+    return min(physical, len(os.sched_getaffinity(0)))

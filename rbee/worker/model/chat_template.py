@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -34,17 +33,12 @@ class ChatTemplate:
         self._source = source or CHATML
         self._compiled: Template | None = None
 
-    def prepare(self) -> None:
-        """Compile the template, ahead of the first conversation. Only that fails if it can't be
-        compiled: a model with a broken template still answers a raw prompt."""
-        with contextlib.suppress(Exception):
-            self._template()
-
     def render(self, messages: Sequence[Message]) -> str:
         """The prompt, up to where the answer begins.
 
         Raises INVALID_REQUEST if the template refuses the conversation (an unknown role, say) or
-        does not compile.
+        does not compile. It is compiled here and not at the load, so that a model with a broken
+        template still answers a raw prompt.
         """
         try:
             return self._template().render(

@@ -32,10 +32,13 @@ _PIECE = 512
 
 
 class _Log:
-    """llama.cpp's log: passed on to ours, and its last errors kept, to say why a load failed."""
+    """llama.cpp's log: passed on to ours, and its last errors kept, to say why a load failed. What
+    it warns of before ours is set up, as in a standby worker, is kept until then: it says some
+    things only once."""
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=8)
+        self._early: deque[tuple[int, str]] = deque(maxlen=32)
         self.callback = C.llama_log_callback(self._take)
         C.llama_log_set(self.callback, ctypes.c_void_p(0))
 
@@ -43,8 +46,17 @@ class _Log:
         line = text.decode(errors="replace").strip()
         if level == _ERROR and line:
             self.errors.append(line)
-        if line and _log.isEnabledFor(_LEVELS.get(level, logging.DEBUG)):
-            _log.log(_LEVELS.get(level, logging.DEBUG), "%s", line)
+        ours = _LEVELS.get(level, logging.DEBUG)
+        if line and _log.hasHandlers():
+            _log.log(ours, "%s", line)
+        elif line and ours >= logging.WARNING:
+            self._early.append((ours, line))
+
+    def pass_on(self) -> None:
+        """Log what was kept, if our log is set up by now."""
+        while self._early and _log.hasHandlers():
+            level, line = self._early.popleft()
+            _log.log(level, "%s", line)
 
     def reason(self) -> str:
         """The first of the last errors, which usually is the cause."""
@@ -60,7 +72,7 @@ def _llama_log() -> _Log:
 def initialise() -> list[str]:
     """Let llama.cpp do what it needs no model for, once: it fills its tables and looks for devices.
     Returns the backends. What it logs goes to our log from here on."""
-    _llama_log()
+    _llama_log().pass_on()
     C.llama_backend_init()
     return devices.backends()
 

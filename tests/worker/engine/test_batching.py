@@ -106,8 +106,14 @@ def test_a_guess_is_replaced_by_the_time_of_the_first_chunk() -> None:
 def test_other_work_on_the_machine_does_not_count_in_the_first_measurement() -> None:
     quiet, disturbed = (Pace(0.01, 4000, 512, guessed=True) for _ in range(2))
     quiet.note(decoding=0, read=32, took_s=0.064, cpu_s=0.064)
-    disturbed.note(decoding=0, read=32, took_s=6.4, cpu_s=0.064)
+    disturbed.note(decoding=0, read=32, took_s=0.19, cpu_s=0.064)
     assert disturbed.chunk(64, decoding=0) == quiet.chunk(64, decoding=0) == 256
+
+
+def test_threads_that_wait_for_each_other_count_in_the_first_measurement() -> None:
+    pace = Pace(0.01, 4000, 512, guessed=True)
+    pace.note(decoding=0, read=32, took_s=3.0, cpu_s=0.05)
+    assert pace.chunk(64, decoding=0) == 16
 
 
 def test_a_prompt_begins_as_was_guessed_whatever_was_measured_since() -> None:
