@@ -22,6 +22,11 @@ class Broadcast(Generic[T]):
         self._queues: set[asyncio.Queue[T | None]] = set()
         self._forwards: set[Callable[[T], None]] = set()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._queues)
+
     def send(self, event: T) -> None:
         """Hand `event` to every listener; never waits."""
         for forward in list(self._forwards):

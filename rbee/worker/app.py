@@ -52,7 +52,7 @@ def main(settings: WorkerSettings) -> int:
 def _build(lifecycle: Lifecycle, settings: WorkerSettings) -> web.Application:
     app = server.application(lifecycle)
     events = app[routes.EVENTS] = Broadcast()
-    app[routes.NARRATED] = []
+    app[routes.UNHEARD] = []
     app[routes.PROGRESS] = Progress(lambda loading: loading.stage == "ready")
     app[routes.REQUESTS] = Requests(settings.slots, settings.model_ref, events)
     routes.add(app)
@@ -68,8 +68,10 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     began = time.monotonic()
 
     def tell(narration: Narration) -> None:
-        app[routes.NARRATED].append(narration)
-        events.send(narration)
+        if events.is_heard:
+            events.send(narration)
+        else:
+            app[routes.UNHEARD].append(narration)
 
     narrator = Narrator(tell)
 

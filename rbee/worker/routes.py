@@ -18,7 +18,7 @@ REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 PROGRESS: web.AppKey[Progress[Loading]] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 # What it has narrated so far.
-NARRATED: web.AppKey[list[Event]] = web.AppKey("narrated", list)
+UNHEARD: web.AppKey[list[Event]] = web.AppKey("unheard", list)
 
 
 def add(app: web.Application) -> None:
@@ -75,16 +75,16 @@ async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """The worker's status, then each change. While it loads, a listener first hears what was said
-    of the load, which may have begun before the hive could listen."""
+    """What nobody has heard yet of the load, which may have begun before the hive could listen; the
+    worker's status, then each change."""
     app = request.app
     with app[EVENTS].listen() as events:
-        status = app[REQUESTS].status()
-        loading = status.state == "loading"
-        before = [*app[NARRATED], app[PROGRESS].latest] if loading else []
+        unheard, app[UNHEARD][:] = [*app[UNHEARD]], []
+        for said in unheard:
+            yield said
+        status, progress = app[REQUESTS].status(), app[PROGRESS].latest
         yield status
-        for said in before:
-            if said is not None:
-                yield said
+        if status.state == "loading" and progress is not None:
+            yield progress
         async for event in events:
             yield event
