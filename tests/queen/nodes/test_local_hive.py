@@ -13,7 +13,6 @@ from rbee.contract.config import Config, HiveSection
 from rbee.contract.errors import ProgramFailed
 from rbee.queen.nodes.local_hive import LocalHive
 
-
 HIVE = """
 import os, sys
 from pathlib import Path
