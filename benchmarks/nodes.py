@@ -51,13 +51,13 @@ def measure(world: World, rounds: int, kind: str) -> None:
     add = "rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa"
     run(world, f"{add} --accept-host-key {key}")
     run(world, f"{ASK} --node workstation")  # fills the caches of files and bytecode
-    row("only sshd is up", [first_token(world, "workstation") for _ in range(rounds)], 3000)
+    row("only sshd is up", [first_token(world, "workstation") for _ in range(rounds)], 1400)
     row("  the same on this machine", [first_token(world, "localhost") for _ in range(rounds)])
     far, near = [], []
     for _ in range(rounds):
         with_hive(world, "workstation", far)
         with_hive(world, "localhost", near)
-    row("hive up, model on disk", far, 1000)
+    row("hive up, model on disk", far, 550)
     row("  the same on this machine", near)
 
     run(world, "rbee-keeper daemon start")
