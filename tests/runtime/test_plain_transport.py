@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from rbee.runtime.aiohttp_transport import AiohttpTransport
 from rbee.runtime.plain_transport import PlainTransport
 from rbee.runtime.transport import NotHttp, Request
 
@@ -143,3 +144,15 @@ async def test_what_is_not_http_is_refused(sending: Send, answer: bytes) -> None
 async def test_what_can_not_be_a_host_is_refused(host: str) -> None:
     with pytest.raises(OSError):
         await body(f"http://{host}:1")
+
+
+async def test_what_was_sent_is_not_repeated_in_an_error(sending: Send) -> None:
+    """A peer that sends the key back must not bring it onto the screen."""
+    url = await sending(b"HTTP/1.1 200 OK\r\nBearer SECRET\r\n\r\n")
+    for transport in (PlainTransport(), AiohttpTransport()):
+        request = Request("GET", f"{url}/x", {"Authorization": "Bearer SECRET"}, b"")
+        with pytest.raises(NotHttp) as caught:
+            async with asyncio.timeout(10), transport.exchange(request, 5):
+                pass
+        assert "SECRET" not in str(caught.value)
+        await transport.close()
