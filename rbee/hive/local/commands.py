@@ -16,7 +16,7 @@ from rbee.contract.registry import HiveStatus
 from rbee.hive.hardware import placement
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.local.hive_access import ModelAccess, open_models, running_hive, status_of
-from rbee.hive.workers.launch import worker_command
+from rbee.hive.workers.worker_program import worker_command
 from rbee.runtime import command, listings
 from rbee.runtime.listings import megabytes, table
 from rbee.runtime.narration import Narrator

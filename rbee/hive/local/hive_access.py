@@ -29,7 +29,7 @@ from rbee.hive.models.hub import Hub
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
-from rbee.hive.workers.launch import worker_command
+from rbee.hive.workers.worker_program import worker_command
 from rbee.runtime import api_key, paths, pid_file
 from rbee.runtime.client import Client
 from rbee.runtime.narration import Narrator

@@ -11,8 +11,9 @@ import msgspec
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import AddressInUse, Internal, ProgramFailed, ShuttingDown
-from rbee.hive.workers.standby import WORKER, Standby
-from rbee.runtime import bind, child, paths
+from rbee.hive.workers.standby import Standby
+from rbee.hive.workers.worker_program import worker_command
+from rbee.runtime import bind, child
 from rbee.runtime.client import Client, address
 from rbee.runtime.lifecycle import Lifecycle
 
@@ -117,11 +118,6 @@ class Launcher:
             except ProgramFailed as error:
                 _log.warning("a standby worker did not start: %s", error.message)
         return await self._start_child([*self._command, *arguments], hello)
-
-
-def worker_command(config: Config) -> list[str]:
-    """The command that starts a worker: the config's, otherwise this installation's program."""
-    return paths.program(WORKER, config.worker.command)
 
 
 def _arguments(spec: WorkerSpec, hive_url: str) -> list[str]:

@@ -15,10 +15,9 @@ from rbee.contract.config import Config
 from rbee.contract.daemons import Assignment
 from rbee.contract.errors import RbeeError
 from rbee.contract.workers import StandbyRow
-from rbee.runtime import paths
+from rbee.hive.workers.worker_program import worker_command
 from rbee.runtime.prepared import Prepared
 
-WORKER = "llm-worker-rbee"
 _QUIET_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 300.0
 _ENOUGH_FAILURES = 5
@@ -29,7 +28,7 @@ class Standby:
     """As many as `[hive] standby_workers` says."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.monotonic) -> None:
-        self._configured = config.worker.command
+        self._config = config
         self._count = config.hive.standby_workers
         self._clock = clock
         self._waiting: list[Prepared] = []
@@ -42,8 +41,7 @@ class Standby:
         start of a worker reports it."""
         try:
             while len(self._waiting) < self._count:
-                command = paths.program(WORKER, self._configured)
-                self._waiting.append(Prepared([*command, "--standby"]))
+                self._waiting.append(Prepared([*worker_command(self._config), "--standby"]))
         except RbeeError as error:
             self._delay(error.message)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from rbee.contract.daemons import Failed
 from rbee.contract.errors import ErrorBody, RbeeError
-from rbee.hive.workers.standby import WORKER
+from rbee.hive.workers.worker_program import WORKER
 from rbee.runtime import log, paths
 from rbee.runtime.log_file import all_of
 

@@ -51,13 +51,17 @@ def _task(fields: Flags, screen: Screen) -> TaskRequest:
     return request_or_exit(lambda: message(TaskRequest, fields), fields, screen)
 
 
+def _queen(settings: KeeperSettings, request: TaskRequest) -> Queen:
+    return Queen(settings, with_hive=request.node in (None, LOCAL))
+
+
 async def _infer(settings: KeeperSettings, screen: Screen, request: TaskRequest) -> int:
     """Ask, show the answer, and leave nothing behind.
 
     Ctrl+C cancels the task and waits for the confirmation; the second one ends at once. When nobody
     reads the answer any more, the task is canceled too, without a word.
     """
-    queen = Queen(settings, with_hive=request.node in (None, LOCAL))
+    queen = _queen(settings, request)
     interrupts = Interrupts()
     task = Task(queen, request, screen)
     try:
@@ -107,7 +111,7 @@ async def _chat(
     from rbee.keeper.chat.conversation import is_open
     from rbee.keeper.terminal.line_editor import LineEditor
 
-    queen = Queen(settings, with_hive=request.node in (None, LOCAL))
+    queen = _queen(settings, request)
     interrupts = Interrupts()
     try:
         await queen.reach()
