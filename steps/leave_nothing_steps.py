@@ -255,6 +255,17 @@ def took_longer(context: Context, seconds: int) -> None:
 # What is left, and what runs meanwhile
 
 
+@then('one process is left running, and it is "{line}"')
+def one_is_left(context: Context, line: str) -> None:
+    (context.stray,) = context.world.processes()
+    assert " ".join(context.stray.cmdline()) == line, context.stray.cmdline()
+
+
+@when("that process is killed")
+def kill_the_stray(context: Context) -> None:
+    context.stray.kill()
+
+
 @then("the key is in a file that only its owner can read")
 def the_key_file(context: Context) -> None:
     assert context.world.key_file.stat().st_mode & 0o777 == 0o600

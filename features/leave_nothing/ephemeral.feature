@@ -13,11 +13,11 @@ Feature: When the person is done, the machine is as it was before
 
   @beyond
   Scenario: Two keepers share one queen, which ends with the last of them
-    When two keepers are started at once, one for 100 tokens and one for 600
+    When two keepers are started at once, one for 40 tokens and one for 300
     Then while both get tokens there is one queen, one hive and one worker
-    And the shorter one exits with 0 and 100 tokens
+    And the shorter one exits with 0 and 40 tokens
     And the queen is still the same process
-    And the longer one exits with 0 and 600 tokens
+    And the longer one exits with 0 and 300 tokens
     And nothing is running
 
   @beyond

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from harness.breaking import doctor
+from harness.world import control_group
 
 _CAP_SYS_ADMIN = 21  # linux/capability.h
 
@@ -35,6 +36,7 @@ def _has_tmpfs() -> bool:
 
 
 REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
+    "cgroup": (control_group.can_be_made, "control groups can't be made"),
     "gpu": (_has_gpu, "there is no NVIDIA card"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
     "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),

@@ -21,7 +21,7 @@ from harness.ssh.session import Account
 from harness.world import settings
 from harness.world.commands import INSTALLED, SCRIPTS, Commands
 from harness.world.network import SSH_PORT, can_bind
-from harness.world.processes import MARK, NODE_MARK, listeners, of_node
+from harness.world.processes import MARK, NODE_MARK, WorldProcesses, listeners
 from harness.world.user import User
 from harness.world.world import World
 
@@ -34,7 +34,7 @@ class Node:
         name: str,
         address: str,
         root: Path,
-        world_id: str,
+        world_processes: WorldProcesses,
         commands: Commands,
         user: User,
         kind: str,
@@ -54,7 +54,7 @@ class Node:
         settings.write(self.config, self.settings)
         self.path = [str(self.bin), str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]
         self.extra_environment: dict[str, str] = {}
-        self._world_id = world_id
+        self._world_processes = world_processes
         self._replace_programs(commands)
         port = SSH_PORT if namespace or can_bind(address, SSH_PORT) else 2222
         account = Account(self.home, self.environment)
@@ -92,7 +92,7 @@ class Node:
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.tmp),
-            MARK: self._world_id,
+            MARK: self._world_processes.world_id,
             NODE_MARK: self.name,
             **self.extra_environment,
         }
@@ -104,7 +104,7 @@ class Node:
 
     def processes(self) -> list[psutil.Process]:
         """The processes that are alive on it."""
-        return of_node(self._world_id, self.name)
+        return self._world_processes.on_node(self.name)
 
     def hive(self) -> psutil.Process:
         """The process that listens at its hive's address."""
@@ -157,7 +157,9 @@ def add_node(
     """
     address = address or world.network.address(21 + len(world.nodes))
     root = world.root / "nodes" / name
-    node = Node(name, address, root, world.id, world.commands, world.user, kind, namespace)
+    node = Node(
+        name, address, root, world.own_processes, world.commands, world.user, kind, namespace
+    )
     world.nodes[name] = node
     world.evidence.note(f"node {name} at {address}:{node.port}")
     return node

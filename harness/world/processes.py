@@ -1,7 +1,8 @@
 """What /proc and the kernel say about the processes of a world.
 
-They are found by the environment mark, which every child inherits, and by the sessions that the
-harness opened, never by name: a program that hides its name is still found.
+They are found by the world's control group, which no child leaves. On a machine where the harness
+can't make one, by the environment mark, which every child inherits, and by the sessions that the
+harness opened. Never by name: a program that hides its name is still found.
 
 A pidfd becomes readable at the moment of the end. Since Linux 6.15 it also tells how a process
 ended that is not our child; on an older kernel `status` stays None.
@@ -12,56 +13,81 @@ import fcntl
 import os
 import select
 import signal
+import socket
 import struct
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from harness.world.control_group import ControlGroup
 from harness.world.waiting import NeverHappenedError, wait_until
 
 MARK = "HARNESS_WORLD"
 NODE_MARK = "HARNESS_NODE"
+_LISTENING = "0A"  # TCP_LISTEN of Linux' tcp_states.h
 
 
 def alive(process: psutil.Process) -> bool:
-    """A zombie is not alive; nor is another process with the same pid."""
+    """A zombie is not alive; nor is another process with the same pid.
+
+    A process that is being killed is a zombie before the last of its threads has closed its files.
+    """
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return bool(process.is_running())
+        return len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1
+    except (psutil.NoSuchProcess, OSError):
         return False
 
 
-def of_world(world_id: str, sessions: Collection[int]) -> list[psutil.Process]:
-    mark = f"{MARK}={world_id}".encode()
-    found = []
-    for pid in psutil.pids():
-        if _belongs(pid, mark, sessions):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(pid))
-    return [process for process in found if alive(process)]
+@dataclass
+class WorldProcesses:
+    """The processes of a world, found by its group, or by its mark and `sessions`."""
 
+    world_id: str
+    group: ControlGroup | None
+    sessions: set[int]
 
-def of_node(world_id: str, name: str) -> list[psutil.Process]:
-    """Return the processes of a world that were started on one of its other machines."""
-    found = []
-    for process in of_world(world_id, ()):
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(NODE_MARK) == name:
-                found.append(process)
-    return found
+    def all(self) -> list[psutil.Process]:
+        """Return those that are alive."""
+        belongs = self._marked if self.group is None else self._is_not_ours
+        found = []
+        for pid in psutil.pids() if self.group is None else self.group.pids():
+            with contextlib.suppress(OSError, psutil.NoSuchProcess):
+                if belongs(pid):
+                    found.append(psutil.Process(pid))
+        return [process for process in found if alive(process)]
 
+    def on_node(self, name: str) -> list[psutil.Process]:
+        """Return those that were started on one of the world's other machines."""
+        mark = f"{NODE_MARK}={name}".encode()
+        found = []
+        for process in self.all():
+            with contextlib.suppress(OSError):
+                if mark in _environment(process.pid):
+                    found.append(process)
+        return found
 
-def _belongs(pid: int, mark: bytes, sessions: Collection[int]) -> bool:
-    try:
-        if os.getsid(pid) in sessions:
+    def _marked(self, pid: int) -> bool:
+        if os.getsid(pid) in self.sessions:
             return True
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
+        return f"{MARK}={self.world_id}".encode() in _environment(pid)
+
+    def _is_not_ours(self, pid: int) -> bool:
+        """Whether it is more than a tool of the harness: an unmarked child, or OpenSSH's server,
+        which has children of its own."""
+        if Path(f"/proc/{pid}/exe").readlink().name.startswith("sshd"):
+            return False
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        return int(parent) != os.getpid() or self._marked(pid)
+
+
+def _environment(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def describe(process: psutil.Process) -> str:
@@ -73,12 +99,31 @@ def describe(process: psutil.Process) -> str:
 
 def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psutil.Process]:
     """Return every address on which one of these processes listens."""
+    tables: dict[str, dict[str, tuple[str, int]]] = {}
     found = {}
     for process in processes:
-        with contextlib.suppress(psutil.Error):
-            for connection in process.net_connections("tcp"):
-                if connection.status == psutil.CONN_LISTEN:
-                    found[connection.laddr.ip, connection.laddr.port] = process
+        with contextlib.suppress(OSError):
+            folder = Path(f"/proc/{process.pid}")
+            network = str((folder / "ns" / "net").readlink())
+            if network not in tables:
+                tables[network] = _listening_sockets(folder / "net" / "tcp")
+            for descriptor in (folder / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    address = tables[network].get(str(descriptor.readlink()))
+                    if address:
+                        found[address] = process
+    return found
+
+
+def _listening_sockets(table: Path) -> dict[str, tuple[str, int]]:
+    """Return the addresses by the sockets' names in /proc/PID/fd."""
+    found = {}
+    for line in table.read_text().splitlines()[1:]:
+        words = line.split()
+        if words[3] == _LISTENING:
+            host, _, port = words[1].partition(":")
+            ip = socket.inet_ntoa(struct.pack("=I", int(host, 16)))
+            found[f"socket:[{words[9]}]"] = ip, int(port, 16)
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import psutil
 
 from harness.model_files.cache import ModelFiles
-from harness.world import processes, settings
+from harness.world import control_group, processes, settings
 from harness.world.commands import SCRIPTS, Commands
 from harness.world.evidence import Evidence
 from harness.world.http_client import EventStream, Reply, call
@@ -84,6 +84,8 @@ class World:
         self.runs: list[Run] = []
         self.expected_daemons: set[int] = set()
         self._sessions: set[int] = set()
+        self._group = control_group.enter(f"rbee-world-{self.id}")
+        self.own_processes = processes.WorldProcesses(self.id, self._group, self._sessions)
         self._cleanups: list[Callable[[], None]] = []
         self._late_cleanups: list[Callable[[], None]] = []
         self.nodes: dict[str, Machine] = {}
@@ -261,7 +263,7 @@ class World:
     # Its processes
 
     def processes(self) -> list[psutil.Process]:
-        return processes.of_world(self.id, self._sessions)
+        return self.own_processes.all()
 
     def listening(self, address: tuple[str, int]) -> psutil.Process | None:
         """Return the process of this world that listens at the address."""
@@ -324,6 +326,8 @@ class World:
         with contextlib.ExitStack() as last:
             last.callback(shutil.rmtree, self.root, ignore_errors=True)
             last.callback(self.network.release)
+            if self._group:
+                last.callback(self._group.leave)
             last.callback(self.evidence.keep_logs, self.home)
             for cleanup in self._late_cleanups:
                 last.callback(cleanup)
