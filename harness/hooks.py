@@ -26,7 +26,8 @@ def before_all(context: Context) -> None:
     missing = context.commands.missing()
     assert not missing, f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]'"
     context.evidence_root = Path(userdata.get("evidence", ".evidence")).absolute()
-    context.model_files = ModelFiles()
+    shared = userdata.get("models")
+    context.model_files = ModelFiles(Path(shared) if shared else None)
     context.added_nodes = AddedNodes()
     context.world = None
 

@@ -84,7 +84,7 @@ def main(source: str, target: str, quantization: str) -> int:
 _TENSORS_A_PART = 100
 
 
-def split(whole: GGUFReader, path: Path) -> list[Path]:
+def split(whole: GGUFReader, path: Path) -> None:
     """`path` names them: smollm2.gguf becomes smollm2-00001-of-00003.gguf and so on."""
     path.parent.mkdir(exist_ok=True)
     architecture = str(whole.fields["general.architecture"].contents())
@@ -102,7 +102,6 @@ def split(whole: GGUFReader, path: Path) -> list[Path]:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return sorted(path.parent.glob(f"{path.stem}-*.gguf"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """The models of a run, each made when the first scenario asks for it."""
 
+import fcntl
+import os
 import tempfile
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -8,99 +11,127 @@ from gguf import LlamaFileType
 
 from harness.model_files import broken, bundled
 from harness.model_files.bundled import bundled_path, bundled_reader
+from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
 from harness.model_files.synthetic import write_model
 
 
 class ModelFiles:
-    """Models that are made once in a run, when the first scenario asks, and then only read."""
+    """Models that are made once in a run, when the first scenario asks, and then only read.
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="rbee-models-")
-        self._root = Path(self._folder.name)
+    The parts of a run that go on beside each other share a folder, which then is not theirs to
+    remove.
+    """
 
-    @cached_property
+    def __init__(self, shared: Path | None = None) -> None:
+        self._own = None if shared else tempfile.TemporaryDirectory(prefix="rbee-models-")
+        self._root = shared or Path(self._own.name if self._own else "")
+
+    def _made(self, name: str, make: Callable[[Path], object]) -> Path:
+        """Return the file or folder `name`, which `make` writes if nobody has yet."""
+        path, unfinished = self._root / name, self._root / "unfinished" / name
+        with (self._root / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                unfinished.parent.mkdir(exist_ok=True)
+                make(unfinished)
+                unfinished.rename(path)
+        return path
+
+    @property
     def large(self) -> Path:
         """1.4 GB in memory: loading it takes long enough to be watched."""
-        return write_model(self._root / "large.gguf", layers=22, width=1536, hidden=4096)
+        return self._made(
+            "large.gguf", lambda path: write_model(path, layers=22, width=1536, hidden=4096)
+        )
 
-    @cached_property
+    @property
     def enormous(self) -> Path:
         """Some 350 GB: more than this machine has."""
-        return write_model(self._root / "enormous.gguf", layers=200, width=8192, hidden=28672)
+        return self._made(
+            "enormous.gguf", lambda path: write_model(path, layers=200, width=8192, hidden=28672)
+        )
 
-    @cached_property
+    @property
     def truncated(self) -> Path:
-        path = self._root / "truncated.gguf"
-        whole = bundled_path().read_bytes()
-        path.write_bytes(whole[: len(whole) // 2])
-        return path
+        whole = bundled_path()
+        half = whole.stat().st_size // 2
+        return self._made(
+            "truncated.gguf", lambda path: path.write_bytes(whole.read_bytes()[:half])
+        )
 
-    @cached_property
+    @property
     def no_gguf(self) -> Path:
-        path = self._root / "shopping-list.gguf"
-        path.write_text("milk, bread, two light bulbs\n" * 100)
-        return path
+        text = "milk, bread, two light bulbs\n" * 100
+        return self._made("shopping-list.gguf", lambda path: path.write_text(text))
 
-    @cached_property
+    @property
     def safetensors(self) -> Path:
-        path = self._root / "model.safetensors"
-        path.write_bytes((2).to_bytes(8, "little") + b"{}")
-        return path
+        content = (2).to_bytes(8, "little") + b"{}"
+        return self._made("model.safetensors", lambda path: path.write_bytes(content))
 
     def sized(self, size: int) -> Path:
         """A file of this size: a true header, as many whole tensors as fit, then holes."""
-        path = self._root / f"sized-{size}.gguf"
-        if not path.exists():
-            width, hidden = 2048, 8192
-            layer = 2 * (4 * width * width + 3 * width * hidden)
-            layers = (size - 300_000_000) // layer
-            assert layers > 0, f"{size} bytes are too few for a model of this shape"
+        width, hidden = 2048, 8192
+        layer = 2 * (4 * width * width + 3 * width * hidden)
+        layers = (size - 300_000_000) // layer
+        assert layers > 0, f"{size} bytes are too few for a model of this shape"
+
+        def make(path: Path) -> None:
             write_model(path, layers, width, hidden)
-            with path.open("r+b") as file:
-                file.truncate(size)
-        return path
+            os.truncate(path, size)
+
+        return self._made(f"sized-{size}.gguf", make)
 
     @property
     def missing(self) -> Path:
         return self._root / "nowhere.gguf"
 
-    @cached_property
+    @property
     def other_name(self) -> Path:
         """A good model that is not called .gguf."""
-        path = self._root / "model.bin"
-        path.symlink_to(bundled_path())
-        return path
+        return self._made("model.bin", lambda path: path.symlink_to(bundled_path()))
 
     def broken(self, what: str) -> Path:
         """A model with one thing wrong; `what` is a name of broken.py."""
-        path = self._root / f"{what.replace(' ', '-')}.gguf"
-        if not path.exists():
-            broken.write_broken(path, what, bundled_reader(), bundled_path())
-        return path
+        return self._made(
+            f"{what.replace(' ', '-')}.gguf",
+            lambda path: broken.write_broken(path, what, bundled_reader(), bundled_path()),
+        )
 
     def quantized(self, quantization: str) -> Path:
         """The bundled model as Q4_K_M, Q5_K_M or Q8_0."""
-        path = self._root / f"smollm2-{quantization}.gguf"
-        if not path.exists():
-            bundled.quantize(bundled_path(), path, quantization)
-        return path
+        return self._made(
+            f"smollm2-{quantization}.gguf",
+            lambda path: bundled.quantize(bundled_path(), path, quantization),
+        )
 
     def small(self, variety: str = "F16") -> Path:
         """16 MB that are quick to fetch and never asked for an answer.
 
         If the variety is a quantization, the header says so. Each variety has its own content.
         """
-        path = self._root / f"small-{variety.replace(' ', '-')}.gguf"
-        if not path.exists():
-            kind = getattr(LlamaFileType, f"MOSTLY_{variety}", LlamaFileType.MOSTLY_F16)
-            write_model(path, layers=1, width=128, hidden=512, kind=kind, noise=variety)
-        return path
+        kind = getattr(LlamaFileType, f"MOSTLY_{variety}", LlamaFileType.MOSTLY_F16)
+        return self._made(
+            f"small-{variety.replace(' ', '-')}.gguf",
+            lambda path: write_model(
+                path, layers=1, width=128, hidden=512, kind=kind, noise=variety
+            ),
+        )
 
-    @cached_property
+    @property
     def parts(self) -> list[Path]:
         """The bundled model in three files."""
-        return bundled.split(bundled_reader(), self._root / "parts" / "smollm2.gguf")
+
+        def make(folder: Path) -> None:
+            bundled.split(bundled_reader(), folder / "smollm2.gguf")
+
+        return sorted(self._made("parts", make).iterdir())
+
+    @property
+    def wheels(self) -> Path:
+        """A folder with wheels of the installed packages that rbee needs."""
+        return self._made("wheels", write_wheels)
 
     @cached_property
     def reference_decoder(self) -> ReferenceDecoder:
@@ -123,4 +154,5 @@ class ModelFiles:
     def close(self) -> None:
         if "reference_decoder" in vars(self):
             self.reference_decoder.close()
-        self._folder.cleanup()
+        if self._own:
+            self._own.cleanup()

@@ -68,8 +68,9 @@ class Part:
 def run_all(folder: Path) -> int:
     """Run everything below `folder`, print one line that counts it, and return the exit code."""
     shutil.rmtree(_EVIDENCE, ignore_errors=True)
-    beside = _beside_each_other(folder)
-    alone = _run([["--tags", "@alone", str(folder)]], PARTS + 1)
+    with tempfile.TemporaryDirectory(prefix="rbee-models-") as models:
+        beside = _beside_each_other(folder, models)
+        alone = _run([["-D", f"models={models}", "--tags", "@alone", str(folder)]], PARTS + 1)
     for part in (*beside, *alone):
         for failure in part.failures:
             print(_describe(failure, part))
@@ -96,7 +97,7 @@ def _sum_up(parts: Sequence[Part], again: Sequence[Part]) -> int:
     return 0 if passed and not failed and all(part.in_order for part in (*parts, *again)) else 1
 
 
-def _beside_each_other(folder: Path) -> list[Part]:
+def _beside_each_other(folder: Path, models: str) -> list[Part]:
     """Start with the largest features, so that the parts end at about the same time."""
     sizes = {str(file): _scenarios(file) for file in folder.rglob("*.feature")}
     files = sorted(sizes, key=lambda file: (-sizes[file], file))
@@ -106,6 +107,8 @@ def _beside_each_other(folder: Path) -> list[Part]:
             "harness.running.parallel_runner:SharedFeatures",
             "-D",
             f"taken={taken}",
+            "-D",
+            f"models={models}",
         ]
         return _run([[*turns, "--tags", "not @alone", *files]] * PARTS, 1)
 
