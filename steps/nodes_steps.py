@@ -162,9 +162,9 @@ def programs_only_in(context: Context, name: str, folder: str) -> None:
     node_installation.copy_programs(inside / ".venv" / "bin")
 
 
-@given("{name:S} shares the packages that pip knows here")
+@given("the pip of {name:S} has the packages that are installed here, and no index")
 def shared_pip(context: Context, name: str) -> None:
-    node_installation.share_pip_cache(context.world.nodes[name])
+    node_installation.share_packages(context.world.nodes[name], context.model_files.wheels)
 
 
 @given("the Hub of the node {name:S} has {repository} with {filename}, the {content} model")

@@ -18,7 +18,7 @@ Feature: A newcomer types what the pages say
   Scenario: From one machine to two
     Given the node workstation
     And workstation has no rbee
-    And workstation shares the packages that pip knows here
+    And the pip of workstation has the packages that are installed here, and no index
     And the person's ssh knows the key of workstation
     And the Hub of the node workstation has Qwen/Qwen2.5-0.5B-Instruct-GGUF with qwen2.5-0.5b-instruct-q4_k_m.gguf, the small Q4_K_M model
     When each command of the page docs/tutorial/two-machines.md is typed, except those that begin with

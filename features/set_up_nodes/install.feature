@@ -5,7 +5,7 @@ Feature: One command installs rbee on a node
   Scenario: Installing from a repository: it is cloned, built and answers
     Given the node workstation
     And workstation has no rbee
-    And workstation shares the packages that pip knows here
+    And the pip of workstation has the packages that are installed here, and no index
     And a repository with this version of rbee on its branch release
     And somebody has added workstation with --git-repo <repository> --git-branch release --install-path ~/rbee
     When I install with `rbee-keeper setup install --node workstation`
@@ -36,7 +36,7 @@ Feature: One command installs rbee on a node
   Scenario: Running it again upgrades, and leaves a running hive alone
     Given the node workstation
     And workstation has no rbee
-    And workstation shares the packages that pip knows here
+    And the pip of workstation has the packages that are installed here, and no index
     And a repository with this version of rbee on its branch release
     And somebody has added workstation with --git-repo <repository> --git-branch release --install-path ~/rbee
     When I install with `rbee-keeper setup install --node workstation`
@@ -68,7 +68,7 @@ Feature: One command installs rbee on a node
   @beyond
   Scenario: A failed build is reported in pip's own words
     Given the node workstation
-    And workstation shares the packages that pip knows here
+    And the pip of workstation has the packages that are installed here, and no index
     And a repository with this version of rbee on its branch release
     And the repository can't be built
     And somebody has added workstation with --git-repo <repository> --git-branch release
@@ -84,7 +84,7 @@ Feature: One command installs rbee on a node
   Scenario: Ctrl+C ends what runs on the node, and leaves the old installation in place
     Given the node workstation with OpenSSH
     And workstation has no rbee
-    And workstation shares the packages that pip knows here
+    And the pip of workstation has the packages that are installed here, and no index
     And a repository with this version of rbee on its branch release
     And somebody has added workstation with --git-repo <repository> --git-branch release
     When I start `rbee-keeper setup install --node workstation`
