@@ -1,0 +1,140 @@
+"""`python -m harness.saboteurs [--group G …] [--name N …] [--sample N] [--again]`
+
+Runs the scenarios of each break against programs with that break, `--jobs` at once, and prints who
+noticed. `.evidence/saboteurs.jsonl` keeps the results, so that a run that was interrupted goes on
+where it stopped. Exit code 1 if a break survives for which the catalogue gives no reason.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.running.scenario_counts import NOTHING_RAN
+from harness.saboteurs.breaks import TREE, Break, load
+from harness.saboteurs.installation import install
+
+RESULTS = TREE / ".evidence" / "saboteurs.jsonl"
+_LONGEST_S = 600
+_CAUGHT, _SURVIVED, _BROKEN = "caught", "survived", "broken"
+
+
+@dataclass(frozen=True)
+class Result:
+    """`verdict` is caught, survived or broken: the run itself went wrong. `by` is the first
+    scenario that failed and its step."""
+
+    key: str
+    group: str
+    name: str
+    verdict: str
+    by: str
+    took_s: float
+
+
+def main(words: Sequence[str]) -> int:
+    options = _options(words)
+    breaks = load(options.group)
+    if options.name:
+        breaks = [each for each in breaks if each.name in options.name]
+    if options.sample:
+        breaks = random.Random(options.seed).sample(breaks, min(options.sample, len(breaks)))
+    assert breaks, "no such break"
+    known = {} if options.again else _known()
+    with tempfile.TemporaryDirectory(prefix="rbee-saboteurs-") as models:
+
+        def judge(each: Break) -> Result:
+            result = known.get(each.key) or _judge(each, Path(models))
+            print(f"{result.verdict:9}{result.took_s:6.1f} s  {each.group}/{each.name}", end="")
+            print(f"  {result.by}" if result.verdict != _CAUGHT or options.verbose else "")
+            sys.stdout.flush()
+            return result
+
+        with ThreadPoolExecutor(options.jobs) as pool:
+            results = list(pool.map(judge, breaks))
+    return _sum_up(breaks, results)
+
+
+def _options(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m harness.saboteurs", description=__doc__)
+    parser.add_argument("--group", action="append", default=[])
+    parser.add_argument("--name", action="append", default=[])
+    parser.add_argument("--sample", type=int, help="this many of them, by --seed")
+    parser.add_argument("--seed", default="rbee")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", action="store_true", help="also those with a result")
+    parser.add_argument("--verbose", action="store_true", help="tell who caught it")
+    return parser.parse_args(words)
+
+
+def _known() -> dict[str, Result]:
+    """The results of earlier runs, by their keys. What went wrong is run again."""
+    if not RESULTS.exists():
+        return {}
+    rows = [Result(**json.loads(line)) for line in RESULTS.read_text().splitlines()]
+    return {row.key: row for row in rows if row.verdict != _BROKEN}
+
+
+def _judge(each: Break, models: Path) -> Result:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"rbee-{each.name}-") as scratch:
+        python = install(Path(scratch))
+        each.apply(Path(scratch) / "tree")
+        report = Path(scratch) / "report.json"
+        names = [word for name in each.scenarios for word in ("--name", name)]
+        command = [str(python), "-m", "harness", "--stop", "--no-color", *names]
+        command += ["-D", f"models={models}", "-D", f"evidence={scratch}/evidence", *each.features]
+        environment = {**os.environ, "HARNESS_REPORT": str(report)}
+        try:
+            ran = subprocess.run(
+                command, cwd=TREE, env=environment, capture_output=True, timeout=_LONGEST_S
+            )
+            verdict, by = _verdict(ran, report)
+        except subprocess.TimeoutExpired:
+            verdict, by = _BROKEN, f"it did not end within {_LONGEST_S} s"
+    took = time.monotonic() - began
+    result = Result(each.key, each.group, each.name, verdict, by, round(took, 1))
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(asdict(result)) + "\n")
+    return result
+
+
+def _verdict(ran: subprocess.CompletedProcess[bytes], report: Path) -> tuple[str, str]:
+    output = (ran.stdout + ran.stderr).decode(errors="replace")
+    if ran.returncode == 0:
+        return _SURVIVED, "no scenario noticed"
+    if ran.returncode == NOTHING_RAN or not report.exists():
+        return _BROKEN, output[-2000:]
+    for feature in json.loads(report.read_text()):
+        for scenario in feature.get("elements", ()):
+            for step in scenario.get("steps", ()):
+                if step.get("result", {}).get("status") in ("failed", "error"):
+                    return _CAUGHT, f"{scenario['name']}: {step['keyword']} {step['name']}"
+            if scenario.get("status") in ("failed", "error", "hook_error"):
+                return _CAUGHT, f"{scenario['name']}: at its end"
+    return _BROKEN, output[-2000:]
+
+
+def _sum_up(breaks: Sequence[Break], results: Sequence[Result]) -> int:
+    pairs = list(zip(breaks, results, strict=True))
+    survivors = [each for each, result in pairs if result.verdict == _SURVIVED]
+    broken = [each for each, result in pairs if result.verdict == _BROKEN]
+    caught = len(pairs) - len(survivors) - len(broken)
+    accepted = [each for each in survivors if each.survives]
+    for each in survivors:
+        print(f"survived: {each.group}/{each.name}: {each.survives or each.promise}")
+    print(f"{caught} of {len(pairs)} caught, {len(accepted)} accepted, {len(broken)} broken")
+    return 0 if len(accepted) == len(survivors) and not broken else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,72 @@
+"""The breaks, as data. A file is a group; `[[break]]` is one broken promise:
+
+    [[break]]
+    name = "idle-from-the-start"
+    promise = "An idle worker is stopped 300 s after its last request ended"
+    proves = ["t001-45"]
+    file = "rbee/hive/workers/idle.py"
+    old = "row.last_activity"
+    new = "row.started"
+    features = ["features/leave_nothing/idle.feature"]
+    scenarios = ["A worker that is working"]
+
+`old` stands exactly once in the file. `scenarios` are beginnings of names; without them, the whole
+features are run. `survives` says why a break that no scenario notices is accepted.
+"""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+TREE = FOLDER.parents[1]
+
+
+@dataclass(frozen=True)
+class Break:
+    """`proves` are numbers as in the features' tags, such as t001-45 or B3.4."""
+
+    group: str
+    name: str
+    promise: str
+    file: str
+    old: str
+    new: str
+    features: Sequence[str]
+    scenarios: Sequence[str] = ()
+    proves: Sequence[str] = ()
+    survives: str = ""
+
+    def apply(self, tree: Path) -> None:
+        """Break it in a copy of the working tree."""
+        path = tree / self.file
+        text = path.read_text(encoding="utf-8")
+        count = text.count(self.old)
+        assert count == 1, f"{self.group}/{self.name}: old stands {count} times in {self.file}"
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+    @property
+    def key(self) -> str:
+        """Changes with the break itself, the file that it breaks, and the features."""
+        files = [TREE / self.file, *(TREE / name for name in self.features)]
+        texts = [json.dumps(asdict(self)), *(text for file in files for text in _texts(file))]
+        return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def _texts(path: Path) -> list[str]:
+    files = sorted(path.rglob("*.feature")) if path.is_dir() else [path]
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def load(groups: Sequence[str] = ()) -> list[Break]:
+    """Return the breaks of these groups, or of all."""
+    found = []
+    for file in sorted(FOLDER.glob("*.toml")):
+        if not groups or file.stem in groups:
+            found += [Break(file.stem, **row) for row in tomllib.loads(file.read_text())["break"]]
+    names = [(each.group, each.name) for each in found]
+    assert len(set(names)) == len(names), "two breaks have the same name"
+    return found

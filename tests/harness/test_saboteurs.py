@@ -1,0 +1,40 @@
+"""The breaks fit the code and the features, or nobody would notice that one breaks nothing."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from behave.parser import parse_file
+
+from harness.saboteurs.breaks import TREE, Break, load
+
+ALL = load()
+
+
+@pytest.mark.parametrize("each", ALL, ids=lambda each: f"{each.group}/{each.name}")
+def test_a_break_can_be_applied(each: Break, tmp_path: Path) -> None:
+    copy = tmp_path / each.file
+    copy.parent.mkdir(parents=True)
+    shutil.copy(TREE / each.file, copy)
+    each.apply(tmp_path)
+    assert copy.read_text() != (TREE / each.file).read_text()
+    if copy.suffix == ".py":
+        compile(copy.read_text(), str(copy), "exec")
+
+
+@pytest.mark.parametrize("each", ALL, ids=lambda each: f"{each.group}/{each.name}")
+def test_the_scenarios_that_should_see_it_exist(each: Break) -> None:
+    files = [
+        file
+        for name in each.features
+        for file in ([TREE / name] if name.endswith(".feature") else (TREE / name).iterdir())
+    ]
+    names = [
+        scenario.name
+        for file in files
+        if (feature := parse_file(str(file)))
+        for scenario in feature.walk_scenarios()
+    ]
+    assert names
+    for beginning in each.scenarios:
+        assert any(name.startswith(beginning) for name in names), beginning
