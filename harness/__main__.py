@@ -1,12 +1,20 @@
 """`python -m harness [behave's arguments]`: the features, a JSON report, and one line at the end.
 
-Without arguments it is the whole specification, in four parts at once (parallel_runner.py).
+Without arguments it is the whole specification, in four parts at once (parallel_runner.py), and so
+it is with these:
 
-Exit code 1 if a scenario failed, also if a whole specification has none. With arguments 5 if none
-ran: a tag that selects nothing proves nothing.
+    python -m harness --order SEED [FOLDER]    features and scenarios in a random order
+    python -m harness --each-alone [FOLDER]    each feature file in a run of its own
+
+`.evidence/` then has report.json, report.html, junit.xml and what the programs of failed scenarios
+wrote. Exit code 1 if a scenario failed, also if a whole specification has none. With behave's
+arguments 5 if none ran: a tag that selects nothing proves nothing.
 """
 
+import argparse
+import json
 import os
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -14,26 +22,48 @@ from pathlib import Path
 from behave.__main__ import run_behave
 from behave.configuration import Configuration
 
-from harness.running import parallel_runner
+from harness.running import parallel_runner, run_report
+from harness.running.parts import EVIDENCE
+from harness.running.run_facts import facts
 from harness.running.scenario_counts import ScenarioCounts
+
+_OF_THE_WHOLE = ("--order", "--each-alone")
 
 
 def main(arguments: list[str]) -> int:
-    if not arguments:
+    if not arguments or any(word.split("=")[0] in _OF_THE_WHOLE for word in arguments):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        return parallel_runner.run_all(Path("features"))
-    report = Path(os.environ.get("HARNESS_REPORT", ".evidence/report.json"))
+        options = _options(arguments)
+        return parallel_runner.run_all(options.folder, options.order, options.each_alone)
+    part_of_a_run = os.environ.get("HARNESS_REPORT")
+    report = Path(part_of_a_run or EVIDENCE / "report.json")
     report.parent.mkdir(exist_ok=True)
-    config = Configuration(["--format", "json", "--outfile", str(report), *arguments])
+    about = None if part_of_a_run else facts(shlex.join(arguments), whole=False)
+    code, counts = _run(report, arguments)
+    if about and report.exists():
+        run_report.write(json.loads(report.read_text()), about)
+    for reason in sorted(set(counts.switched_off)):
+        print(f"switched off {reason}")
+    print(counts.line, flush=True)
+    return counts.code(code)
+
+
+def _run(report: Path, arguments: list[str]) -> tuple[int, ScenarioCounts]:
+    ours = ["--format", "harness.running.json_report:JsonReport", "--outfile", str(report)]
+    config = Configuration([*ours, *arguments])
     if len(config.format) == 1:
         config.format.append(config.default_format)
-    verdicts = ScenarioCounts(config)
-    config.reporters.append(verdicts)
-    code = run_behave(config)
-    for reason in sorted(set(verdicts.switched_off)):
-        print(f"switched off {reason}")
-    print(verdicts.line, flush=True)
-    return verdicts.code(code)
+    counts = ScenarioCounts(config)
+    config.reporters.append(counts)
+    return run_behave(config), counts
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m harness", allow_abbrev=False)
+    parser.add_argument("--order", metavar="SEED", help="in a random order that SEED repeats")
+    parser.add_argument("--each-alone", action="store_true", help="each file in a run of its own")
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("features"))
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,13 @@ def before_all(context: Context) -> None:
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:
+    assert any(scenario.all_steps), "a scenario without steps proves nothing"
     reason = missing_requirement(scenario.effective_tags)
     if reason:
         scenario.skip(reason)
         return
     evidence = Evidence(context.evidence_root, scenario.name)
+    scenario.evidence = str(evidence.folder)  # for the report
     context.world = World(context.commands, context.model_files, evidence)
     atexit.register(context.world.kill_all)
 

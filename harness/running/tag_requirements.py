@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Collection
+from functools import cache
 from pathlib import Path
 
 from harness.breaking import doctor
@@ -12,8 +14,16 @@ from harness.world import control_group
 _CAP_SYS_ADMIN = 21  # linux/capability.h
 
 
+@cache
 def _has_gpu() -> bool:
-    return shutil.which("nvidia-smi") is not None
+    """A card, and a llama.cpp that can compute on it."""
+    if shutil.which("nvidia-smi") is None:
+        return False
+    if subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=False).returncode != 0:
+        return False
+    from llama_cpp import llama_cpp
+
+    return bool(llama_cpp.llama_supports_gpu_offload())
 
 
 def _has_sshd() -> bool:
@@ -37,7 +47,7 @@ def _has_tmpfs() -> bool:
 
 REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "cgroup": (control_group.can_be_made, "control groups can't be made"),
-    "gpu": (_has_gpu, "there is no NVIDIA card"),
+    "gpu": (_has_gpu, "there is no NVIDIA card, or llama.cpp was built without CUDA"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),
     "agent": (_has_agent, "OpenSSH's ssh-agent and ssh-keygen are not installed"),
     "tmpfs": (_has_tmpfs, "mounting a small disk needs root"),
