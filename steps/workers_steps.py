@@ -87,9 +87,14 @@ def restart(context: Context) -> None:
 
 @when("the hive is asked for workers for {models}, and each for an answer")
 def ask_each(context: Context, models: str) -> None:
+    ask_each_on(context, "cpu", models)
+
+
+@when("the hive is asked on {backend:w} for workers for {models}, and each for an answer")
+def ask_each_on(context: Context, backend: str, models: str) -> None:
     context.models, context.answers = [], []
     for model in models.replace(" and ", ", ").split(", "):
-        url = cluster.spawn(context.world, context.world.expand(model))
+        url = cluster.spawn(context.world, context.world.expand(model), backend)
         context.models.append(cluster.model_of(context.world, url))
         context.answers.append(cluster.infer(context.world, url, tokens=5))
 

@@ -3,13 +3,22 @@ Feature: A person asks and the answer streams back
   standard error, so that `rbee-keeper infer … > story.txt` holds the story alone.
 
   @t001-58 @cli @happy @B11.3
-  Scenario: One command does the whole job from nothing
+  Scenario Outline: One command does the whole job from nothing
     Given nothing is running
-    When I run `rbee-keeper infer --node localhost --model bundled:smollm2-135m-instruct --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu`
+    When I run `rbee-keeper infer --node localhost --model bundled:smollm2-135m-instruct --prompt "write a short story" --max-tokens 20 --temperature 0 --backend <backend>`
     Then it exits with 0
     And standard output holds the story and nothing else
     And standard error ends with a summary of 20 tokens
     And nothing is running
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |
 
   @t001-08 @happy
   Scenario: A warm worker answers the next prompt

@@ -47,10 +47,19 @@ Feature: Before a worker starts, the node checks whether the model can run there
     And it is a clear message with a next step
 
   @t001-25 @B11.1
-  Scenario: A backend that is there passes
-    When I run `rbee-keeper infer --backend cpu --prompt "write a short story" --max-tokens 5 --temperature 0`
+  Scenario Outline: A backend that is there passes
+    When I run `rbee-keeper infer --backend <backend> --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And "worker preflight: the backend cpu is there" is shown, and right after it "worker startup"
+    And "worker preflight: the backend <backend> is there" is shown, and right after it "worker startup"
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |
 
   @t001-26
   Scenario: A backend that is not there is named, with those that are

@@ -2,12 +2,21 @@
 Feature: Quantizations
 
   @t001-21
-  Scenario: Three quantizations of one model
+  Scenario Outline: Three quantizations of one model
     Given a hive that an operator started
-    When the hive is asked for workers for <Q4_K_M>, <Q5_K_M> and <Q8_0>, and each for an answer
+    When the hive is asked on <backend> for workers for <Q4_K_M>, <Q5_K_M> and <Q8_0>, and each for an answer
     Then each answered with 5 tokens
     And each worker reports the quantization that its file was made with: Q4_K_M, Q5_K_M, Q8_0
     And the sizes that llama.cpp reports grow from each to the next
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |
 
   @t001-22
   Scenario Outline: The file's size is the size in the preflight's arithmetic

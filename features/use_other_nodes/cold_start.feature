@@ -1,14 +1,14 @@
 Feature: A prompt is answered on another machine
 
   @t001-07 @happy
-  Scenario: A cold start on a node that has nothing but SSH
+  Scenario Outline: A cold start on a node that has nothing but SSH
     Given the added node workstation
     And the Hub of the node workstation has lab/smol with smol-Q4_1.gguf, the bundled model
     And the Hub sends 40 MB a second
     And on workstation the setting worker.mmap is false
     And a persistent queen
     And some time has passed since somebody connected to workstation
-    When I run `rbee-keeper infer --node workstation --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu --device 0 --json`
+    When I run `rbee-keeper infer --node workstation --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 20 --temperature 0 --backend <backend> --device 0 --json`
     Then it exits with 0
     And a hive was started on workstation over SSH, after the question was asked
     And these words are shown, in this order
@@ -20,7 +20,7 @@ Feature: A prompt is answered on another machine
       | model provisioning                                           |
       | % of 98 MB                                                   |
       | worker preflight: memory is enough                           |
-      | worker preflight: the backend cpu is there                   |
+      | worker preflight: the backend <backend> is there             |
       | worker startup: starting worker-                             |
       | registration: worker-                                        |
       | worker health: waiting until worker-                         |
@@ -32,9 +32,18 @@ Feature: A prompt is answered on another machine
     And the tokens are numbered from 0 without a gap
     And they arrived in at least 5 pieces
     And the catalog of workstation has one row for hf:lab/smol/smol-Q4_1.gguf, and this machine has none
-    And the worker runs on workstation with the backend "cpu" and the device "0", under its hive
+    And the worker runs on workstation with the backend "<backend>" and the device "0", under its hive
     And the queen lists it as idle on workstation
     And the last connection to workstation is newer than before
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |
 
   @beyond
   Scenario: Nothing runs but SSH, before and afterwards

@@ -5,14 +5,23 @@ Feature: A hive starts a worker and knows it from then on
     And a hive that an operator started
 
   @t001-27 @B6.5
-  Scenario: The process, its port and what the hive answers
-    When the hive is asked to spawn a worker for <large> on cpu 0
+  Scenario Outline: The process, its port and what the hive answers
+    When the hive is asked to spawn a worker for <large> on <backend> 0
     Then the hive answers with a worker's id, its url and the state "loading"
-    And the worker's command line names the model <large>, the backend "cpu", the device "0" and its port
+    And the worker's command line names the model <large>, the backend "<backend>", the device "0" and its port
     And no secret is in any command line, environment, output or log
     And the worker's port is bound by that process
     When the worker is asked whether it is ready
     Then it says that it is loading, and where to follow its progress
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |
 
   @t001-27
   Scenario: The ready callback
@@ -31,10 +40,19 @@ Feature: A hive starts a worker and knows it from then on
     Then the callback is refused with 404
 
   @t001-29 @B3.5 @B6.4 @B6.5
-  Scenario: The registry's row lives in memory only
-    When the hive is asked to spawn a worker for <large> on cpu 0 with 1 slot
+  Scenario Outline: The registry's row lives in memory only
+    When the hive is asked to spawn a worker for <large> on <backend> 0 with 1 slot
     Then the hive lists it as loading, with 1 slot in all and 0 free
     When the hive is restarted
     And the hive is asked for its workers
     Then the reply is exactly {"workers": []}
     And the worker is gone after 0 s
+
+    Examples:
+      | backend |
+      | cpu     |
+
+    @gpu
+    Examples: With a graphics card
+      | backend |
+      | cuda    |

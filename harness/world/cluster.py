@@ -46,9 +46,9 @@ def only_worker(world: World) -> dict[str, Any]:
     return rows[0]
 
 
-def spawn(world: World, model: str) -> str:
+def spawn(world: World, model: str, backend: str = "cpu") -> str:
     """Return the url of a new worker, once it is ready."""
-    body = {"model": model, "backend": "cpu", "device": 0}
+    body = {"model": model, "backend": backend, "device": 0}
     reply = world.call("POST", f"{world.hive_url}/v1/workers/spawn", body, timeout=30)
     assert reply.status < 300, (reply.status, reply.body)
     url = str(reply.json["url"])
