@@ -27,7 +27,8 @@ def spawn_answered(context: Context, state: str) -> None:
 
 @then("the hive lists it as {state:w}, with {total:d} slot in all and {free:d} free")
 def the_row(context: Context, state: str, total: int, free: int) -> None:
-    row = cluster.only_worker(context.world)
+    """The reply to the start may be earlier than the worker's callback, with which it is listed."""
+    row = cluster.wait_for_state(context.world, state, within=2)
     wanted = {
         "id": context.worker["id"],
         "url": context.worker["url"],
