@@ -24,7 +24,10 @@ def before_all(context: Context) -> None:
     userdata: dict[str, Any] = context.config.userdata
     context.commands = Commands.from_userdata(userdata)
     missing = context.commands.missing()
-    assert not missing, f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]'"
+    assert not missing, (
+        f"not installed: {', '.join(missing)}; try: pip install -e '.[demo,test]', or name the "
+        "programs to judge: -D keeper=… -D queen=… -D hive=… -D worker=…"
+    )
     context.evidence_root = Path(userdata.get("evidence", ".evidence")).absolute()
     shared = userdata.get("models")
     context.model_files = ModelFiles(Path(shared) if shared else None)
