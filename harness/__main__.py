@@ -3,6 +3,7 @@
 Without arguments it is the whole specification, in four parts at once (parallel_runner.py), and so
 it is with these:
 
+    python -m harness -D queen=…               other programs are judged
     python -m harness --order SEED [FOLDER]    features and scenarios in a random order
     python -m harness --each-alone [FOLDER]    each feature file in a run of its own
 
@@ -27,14 +28,15 @@ from harness.running.parts import EVIDENCE
 from harness.running.run_facts import facts
 from harness.running.scenario_counts import ScenarioCounts
 
-_OF_THE_WHOLE = ("--order", "--each-alone")
-
 
 def main(arguments: list[str]) -> int:
-    if not arguments or any(word.split("=")[0] in _OF_THE_WHOLE for word in arguments):
+    options, for_behave = _options(arguments)
+    in_another_way = options.order is not None or options.each_alone
+    if not for_behave and (in_another_way or options.folder is None):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        options = _options(arguments)
-        return parallel_runner.run_all(options.folder, options.order, options.each_alone)
+        folder = options.folder or Path("features")
+        return parallel_runner.run_all(folder, options.order, options.each_alone, options.define)
+    assert not in_another_way, f"--order and --each-alone go with a folder only: {for_behave}"
     part_of_a_run = os.environ.get("HARNESS_REPORT")
     report = Path(part_of_a_run or EVIDENCE / "report.json")
     report.parent.mkdir(exist_ok=True)
@@ -58,12 +60,14 @@ def _run(report: Path, arguments: list[str]) -> tuple[int, ScenarioCounts]:
     return run_behave(config), counts
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m harness", allow_abbrev=False)
-    parser.add_argument("--order", metavar="SEED", help="in a random order that SEED repeats")
-    parser.add_argument("--each-alone", action="store_true", help="each file in a run of its own")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("features"))
-    return parser.parse_args(arguments)
+def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options of a whole run, and what only behave knows."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--order")
+    parser.add_argument("--each-alone", action="store_true")
+    parser.add_argument("-D", "--define", action="append", default=[])
+    parser.add_argument("folder", nargs="?", type=Path)
+    return parser.parse_known_args(arguments)
 
 
 if __name__ == "__main__":

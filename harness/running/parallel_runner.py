@@ -29,20 +29,26 @@ KEPT = ("saboteurs.jsonl", "tests.xml")  # of other runs
 _RUNNER = ("--runner", "harness.running.shared_features:SharedFeatures")
 
 
-def run_all(folder: Path, order: str | None = None, each_alone: bool = False) -> int:
+def run_all(
+    folder: Path,
+    order: str | None = None,
+    each_alone: bool = False,
+    userdata: Sequence[str] = (),
+) -> int:
     """Run everything below `folder`, print one line that counts it, and return the exit code.
 
     With `order`, features and scenarios are in a random order that the same word repeats. With
-    `each_alone`, each feature file is a run of its own.
+    `each_alone`, each feature file is a run of its own. `userdata` is given to every part.
     """
     _clear_evidence()
-    arguments = [f"--order {order}"] * (order is not None) + ["--each-alone"] * each_alone
-    about = facts(" ".join([*arguments, str(folder)]), whole=folder == Path("features"))
+    given = [word for each in userdata for word in ("-D", each)]
+    how = [f"--order {order}"] * (order is not None) + ["--each-alone"] * each_alone
+    about = facts(" ".join([*given, *how, str(folder)]), whole=folder == Path("features"))
     files = sorted(folder.rglob("*.feature"))
     if not files:
         return _sum_up([], None, about)
     with tempfile.TemporaryDirectory(prefix="rbee-models-") as models:
-        common = [*_RUNNER, "-D", f"models={models}"]
+        common = [*_RUNNER, *given, "-D", f"models={models}"]
         if order is not None:
             common += ["-D", f"order={order}"]
         if each_alone:
@@ -53,7 +59,7 @@ def run_all(folder: Path, order: str | None = None, each_alone: bool = False) ->
     for part in parts:
         for failure in part.failures:
             print(_describe(failure, part))
-    return _sum_up(parts, _second_look(parts, beside), about)
+    return _sum_up(parts, _second_look(parts, beside, given), about)
 
 
 def _clear_evidence() -> None:
@@ -65,13 +71,15 @@ def _clear_evidence() -> None:
             path.unlink()
 
 
-def _second_look(parts: Sequence[Part], beside: Sequence[Part]) -> Part | None:
+def _second_look(
+    parts: Sequence[Part], beside: Sequence[Part], given: Sequence[str]
+) -> Part | None:
     """Run the one scenario that failed an assertion once more by itself, if there is only one."""
     suspects = [failure["location"] for part in beside for failure in part.failures]
     failed = sum(part.failed for part in parts)
     if not (failed == len(suspects) == 1 and all(part.in_order for part in parts)):
         return None
-    [again] = run_parts({"second-look": suspects})
+    [again] = run_parts({"second-look": [*given, *suspects]})
     return again
 
 

@@ -98,3 +98,10 @@ def test_the_judged_programs_are_the_ones_that_run(python: Path, kit: Path, role
     programs = wrappers(kit / "programs", **{role: "exit 7"})
     done = judge(python, kit, *programs, "--tags", "@t001-12", FEATURE)
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed", done.stdout + done.stderr
+
+
+def test_an_emptied_scenario_fails(python: Path, kit: Path) -> None:
+    (kit / FEATURE).write_text("Feature: A\n\n  @t001-12\n  Scenario: emptied\n")
+    done = judge(python, kit, *wrappers(kit / "programs"), FEATURE)
+    assert done.stdout.splitlines()[-1] == "0 passed, 1 failed", done.stdout + done.stderr
+    assert "without steps proves nothing" in done.stdout

@@ -238,3 +238,17 @@ def test_a_narrow_run_says_that_it_was_not_of_everything(tmp_path: Path) -> None
     about = json.loads((left / "run.json").read_text())
     assert (about["whole"], about["arguments"]) == (False, "features/one.feature")
     assert len(json.loads((left / "report.json").read_text())) == 1
+
+
+def test_userdata_reaches_every_part_of_a_whole_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "-D", "spoiled=yes", one="passes", two="passes")
+    assert done.returncode == 1, done.stdout
+    assert "HOOK-ERROR in after_all" in done.stdout
+    about = json.loads((tmp_path / ".evidence" / "run.json").read_text())
+    assert (about["whole"], about["arguments"]) == (True, "-D spoiled=yes features")
+
+
+def test_an_order_and_a_tag_do_not_go_together(tmp_path: Path) -> None:
+    done = run(tmp_path, "--order", "1", "--tags", "@x", one="passes")
+    assert done.returncode != 0
+    assert "go with a folder only" in done.stderr
