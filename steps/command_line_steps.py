@@ -223,6 +223,12 @@ def a_summary(context: Context, count: int) -> None:
     assert reported["rate"] > 0, reported
 
 
+@then("standard error is a summary of {count:d} tokens, and nothing else")
+def only_a_summary(context: Context, count: int) -> None:
+    a_summary(context, count)
+    assert context.run.stderr.text.count("\n") == 1, context.run.stderr.text
+
+
 @then("there is no summary")
 def no_summary(context: Context) -> None:
     assert "tokens/s" not in context.run.stderr.text, context.run.stderr.text

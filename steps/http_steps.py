@@ -48,8 +48,8 @@ def long_task(context: Context, count: int) -> None:
 @when("a task waits in the queue")
 def waiting_task(context: Context) -> None:
     url = f"{context.world.queen_url}/v2/tasks"
-    waiting = context.world.stream("POST", url, {**_LONG_TASK, "max_tokens": 1})
-    queued = waiting.wait_for("queued", within=10).data
+    context.queued = context.world.stream("POST", url, {**_LONG_TASK, "max_tokens": 1})
+    queued = context.queued.wait_for("queued", within=10).data
     assert queued["position"] >= 1, queued
 
 

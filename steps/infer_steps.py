@@ -83,6 +83,17 @@ def ask_and_wait(context: Context, question: str) -> None:
     context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
 
 
+@when("an answer is arriving there")
+def answer_arrives(context: Context) -> None:
+    """Below the question, which stands behind the prompt."""
+    wait_until(
+        "an answer below the question",
+        lambda: context.terminal.screen,
+        30,
+        lambda screen: len(screen.rpartition("> ")[2].partition("\n")[2].split()) > 3,
+    )
+
+
 @when("I type half a line there and press Ctrl+C")
 def half_a_line(context: Context) -> None:
     context.terminal.press("half a l")
@@ -126,6 +137,28 @@ def as_on_the_screen(context: Context) -> None:
     assert all(words), words
 
 
+@then('each task began with "{text}", and had temperature {heat:d} and {tokens:d} tokens at most')
+def had_the_flags(context: Context, text: str, heat: int, tokens: int) -> None:
+    sent = [json.loads(each.body) for each in context.proxy.requests_for("POST", "/v2/tasks")]
+    found = [
+        (each["messages"][0]["content"], each["temperature"], each["max_tokens"]) for each in sent
+    ]
+    assert found == [(text, heat, tokens)] * 3, sent
+
+
+@then(
+    'the last task of the queen holds the first question, what came of its answer, and "{question}"'
+)
+def asked_with_the_rest(context: Context, question: str) -> None:
+    asked = _asked(context)
+    first, answer, last = asked[-1]
+    assert [first] == asked[0], asked
+    assert (answer["role"], last) == ("assistant", _question(question)[0]), asked[-1]
+    written = re.sub(r"\s", "", context.terminal.written.decode(errors="replace"))
+    assert re.sub(r"\s", "", answer["content"])[:200] in written, (answer, written)
+    assert answer["content"].strip(), answer
+
+
 @then("the worker had most of it in its KV cache")
 def cached(context: Context) -> None:
     url = cluster.only_worker(context.world)["url"]
@@ -155,14 +188,18 @@ def shown_and_prompted(context: Context, words: str) -> None:
     context.terminal.wait_for_prompt()
 
 
-@then('the queen was asked "{question}" twice, and nothing else')
-def asked_twice(context: Context, question: str) -> None:
-    assert _asked(context) == [[{"role": "user", "content": question}]] * 2, _asked(context)
+@then('both tasks of the queen are "{question}" after "{system}", and nothing else')
+def asked_twice(context: Context, question: str, system: str) -> None:
+    assert _asked(context) == [_after(system, question)] * 2, _asked(context)
 
 
-@then('the last task of the queen is "{question}", with nothing before it')
-def asked_at_last(context: Context, question: str) -> None:
-    assert _asked(context)[-1] == [{"role": "user", "content": question}], _asked(context)
+@then('the last task of the queen is "{question}" after "{system}", and nothing else')
+def asked_at_last(context: Context, question: str, system: str) -> None:
+    assert _asked(context)[-1] == _after(system, question), _asked(context)
+
+
+def _after(system: str, question: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
 
 
 @then("the last task of the queen holds only part of the conversation")
@@ -195,35 +232,12 @@ def busy_then_idle(context: Context) -> None:
     )
 
 
-@then("the hive reported no other worker and no download")
+@then("the hive reported nothing but the states of that worker")
 def no_other_worker(context: Context) -> None:
     reported = {event.data["id"] for event in context.watched.named("worker")}
     assert reported == {context.worker["id"]}, reported
-    assert not context.watched.named("download")
-
-
-@when("an answer of {tokens:d} tokens is asked for with each of these faults on its way")
-def ask_with_each_fault(context: Context, tokens: int) -> None:
-    line = f'rbee-keeper infer --prompt "write a short story" --max-tokens {tokens} --temperature 0'
-    context.runs, context.saved = [], []
-    for row in context.table:
-        context.proxy.break_task_streams(row["fault"], row["before"], int(row["number"]))
-        context.runs.append(context.world.start(line))
-        context.runs[-1].wait(_LONGEST_S)
-        errors = context.runs[-1].stderr.text
-        tmp, earlier = context.world.tmp, context.saved
-        context.saved.append(keeper_output.saved_text(errors, tmp, earlier))
-
-
-@then("each exits with 1 and STREAM_TRUNCATED, saves the text so far, and shows no summary")
-def each_is_truncated(context: Context) -> None:
-    for run, saved in zip(context.runs, context.saved, strict=True):
-        errors = run.stderr.text
-        assert run.exit_code == 1, errors
-        assert keeper_output.error_codes(errors) == ["STREAM_TRUNCATED"], errors
-        assert "tokens/s" not in errors, errors
-        assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
-        assert saved.read_text().strip() == run.stdout.text.strip() != "", saved.read_text()
+    others = [event for event in context.watched.events if event.name != "worker"]
+    assert not others, others
 
 
 @when("I run in a shell `{line}`")

@@ -5,6 +5,7 @@ import json
 from behave import then, when
 from behave.runner import Context
 
+from harness.model_files.bundled import bundled_path
 from harness.model_files.reference_decoder import TOLERANCE
 from harness.watching import replies, standalone_worker
 from harness.watching.concurrent_clients import ConcurrentClients, client_plans
@@ -311,3 +312,21 @@ def _under_way(worker: StandaloneWorker, tokens: int) -> EventStream:
 
 def _id_of(stream: EventStream) -> str:
     return str(stream.named("accepted")[0].data["request_id"])
+
+
+@then("the reply names the model")
+def names_the_model(context: Context) -> None:
+    assert context.vectors.model == f"file:{bundled_path()}", context.vectors.model
+
+
+@when("a text of {words:d} words is embedded")
+def embed_long(context: Context, words: int) -> None:
+    context.text = standalone_worker.prompt_of_words(words)
+    context.vectors = replies.embeddings(context.standalone.post(_PATH, {"input": context.text}))
+
+
+@then("its vector is the mean of those that the model makes of its tokens")
+def mean_of_tokens(context: Context) -> None:
+    wanted = context.model_files.reference_decoder.mean_vector(context.text)
+    near = float(context.vectors.matrix[0] @ wanted)
+    assert near > 0.999, near

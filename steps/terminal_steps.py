@@ -6,6 +6,7 @@ from behave import then, when
 from behave.runner import Context
 
 from harness.watching import node_installation, terminal_screen
+from harness.watching.standalone_worker import now
 from harness.world.waiting import let_pass, wait_until
 
 _LONGEST_S = 60
@@ -84,6 +85,15 @@ def canceled_there(context: Context, seconds: int) -> None:
     assert screen.splitlines()[-1].endswith("Canceled."), f"it is not the last word:\n{screen}"
     assert "Traceback" not in screen, screen
     assert "Error [" not in screen, screen
+
+
+@then("it is canceled there after {least:d} s, and within {most:d} s")
+def canceled_later(context: Context, least: int, most: int) -> None:
+    """After Ctrl+C, which has just been pressed."""
+    pressed_at = now()
+    canceled_there(context, most)
+    took = now() - pressed_at
+    assert took > least - 0.5, f"{took:.1f} s"
 
 
 @then("nothing is saved, since it is on the screen")

@@ -9,6 +9,7 @@ Feature: A person asks and the answer streams back
     Then it exits with 0
     And standard output holds the story and nothing else
     And standard error ends with a summary of 20 tokens
+    And standard error says "is loaded"
     And nothing is running
 
     Examples:
@@ -31,6 +32,8 @@ Feature: A person asks and the answer streams back
     And "model provisioning" is shown as skipped
     And "worker startup" is shown as skipped
     And the answer has exactly 20 tokens
+    And the events name the request, the bundled model, that worker and localhost
+    And the text tells the same figures as the last event
 
   @t001-34
   Scenario: Tokens are on the screen while others are still being made
@@ -38,12 +41,14 @@ Feature: A person asks and the answer streams back
     And somebody watches the hive's events
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 120 --temperature 0 --json`
     Then a token is on the screen while the hive lists the worker as busy
+    And meanwhile hive and queen list 3 of its 4 slots as free
     And it exits with 0
     And the answer has exactly 120 tokens
     And the tokens are numbered from 0 without a gap
-    And they arrived in at least 10 pieces
+    And the answer's figures are those of the clock, and its tokens came one by one
     And the hive reported the worker as busy, then as idle
     And the worker becomes idle
+    And the hive says that it was last active when the answer ended
 
   @beyond
   Scenario: What is printed is what the tokens say

@@ -31,3 +31,10 @@ Feature: A person cancels an answer
     And the worker becomes idle
     And all its slots are free
     And the worker stops computing
+
+  @beyond
+  Scenario: A program that goes away without a word
+    Given a persistent queen, with a worker that has answered once
+    When a task for 6000 tokens streams
+    And its reader goes away
+    Then the worker is idle within 5 s, and the queen counts no task

@@ -11,6 +11,7 @@ Feature: A chat in the terminal
     And I ask "Thank you." there and get an answer
     Then the third task held the whole conversation, with the roles system, user, assistant, user, assistant, user
     And the assistant's answers were sent as they stood on the screen
+    And each task began with "Be brief.", and had temperature 0 and 12 tokens at most
     And the worker had most of it in its KV cache
     When I press Ctrl+D there
     Then it exits there with 0
@@ -28,27 +29,33 @@ Feature: A chat in the terminal
 
   Scenario: Ctrl+C cancels an answer, and only that
     Given a persistent queen, with a worker that has answered once
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 4000` on a terminal
     And I ask "write a long story" there
-    And the hive lists a busy worker
+    And an answer is arriving there
     And I press Ctrl+C there
     Then the terminal shows "Canceled.", then the prompt again
     And the worker becomes idle
-    When I press Ctrl+D there
+    When I ask "And then?" there
+    And an answer is arriving there
+    Then the last task of the queen holds the first question, what came of its answer, and "And then?"
+    When I press Ctrl+C there
+    And the prompt appears
+    And I press Ctrl+D there
     Then it exits there with 0
 
   Scenario: Ctrl+C at the prompt clears the line, and commands do what they say
     Given a persistent queen
     And a proxy between keeper and queen
-    When I type `rbee-keeper infer --interactive --quiet --max-tokens 4 --temperature 0` on a terminal
+    When I type `rbee-keeper infer --interactive --quiet --system "Be brief." --max-tokens 4 --temperature 0` on a terminal
     And the prompt appears
     And I type half a line there and press Ctrl+C
     And I ask "One?" there and get an answer
     And I ask "/retry" there and get an answer
-    Then the queen was asked "One?" twice, and nothing else
+    Then both tasks of the queen are "One?" after "Be brief.", and nothing else
     When I type "/clear" there
     And I ask "Two?" there and get an answer
-    Then the last task of the queen is "Two?", with nothing before it
+    Then the last task of the queen is "Two?" after "Be brief.", and nothing else
     When I type "/nonsense" there
     Then the terminal shows "Unknown command /nonsense"
     When I type "/help" there

@@ -79,6 +79,16 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     Then it is canceled there within 2 s
     And the queen goes on, and nothing is running after 10 s
 
+  Scenario: Once, and the queen does not confirm it: that is waited for, but not for long
+    Given a persistent queen, with a worker that has answered once
+    When I type `rbee-keeper infer --quiet --prompt "write a long story" --ignore-eos --max-tokens 4000` on a terminal
+    And text is on the terminal
+    And the queen hangs
+    And I press Ctrl+C there
+    Then it is canceled there after 5 s, and within 9 s
+    When the queen goes on
+    Then the worker becomes idle
+
   Scenario: A program learns it from the last event
     When I start `rbee-keeper infer --json --prompt "write a long story" --ignore-eos --max-tokens 4000`
     And tokens are arriving

@@ -17,7 +17,7 @@ Feature: Before the work starts, the queen checks what is there
     Then it exits with 0
     And the same worker answered
     And nothing was spawned
-    And the hive reported no other worker and no download
+    And the hive reported nothing but the states of that worker
 
   @t001-11
   Scenario: A worker with the model has no free slot, and no request may wait
@@ -34,7 +34,7 @@ Feature: Before the work starts, the queen checks what is there
     And the error is ALL_SLOTS_BUSY
     And that worker was asked 4 times, with 1, 2 and 4 s in between, and answered 503 each time
     And nothing was spawned
-    And the hive reported no other worker and no download
+    And the hive reported nothing but the states of that worker
     And it is a clear message with a next step
 
   @t001-12 @B5.2

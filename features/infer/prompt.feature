@@ -14,7 +14,11 @@ Feature: The prompt comes from where it is
       | Standard input by a dash | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt     | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A pipe, and nothing else | cat letter.txt \| rbee-keeper infer --max-tokens 1           | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A prompt beside a pipe   | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes     | yes |
+      | Lines and spaces around  | printf "\n  Dear \n bee,\n\n" \| rbee-keeper infer --max-tokens 1 | \n  Dear \n bee,\n |
     Then each exits with 0, and the queen was asked once each time, as it says there
+    When I run in a shell `printf "Dear bee,\n" | rbee-keeper infer --raw --max-tokens 1`
+    Then it exits with 0
+    And the last prompt was sent as it is, "Dear bee,\n"
 
   Scenario Outline: Not a prompt: <what>
     When I run in a shell `<command>`

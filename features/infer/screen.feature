@@ -64,6 +64,7 @@ Feature: The screen during the work and after it
     And the last line on standard error names `rbee-keeper daemon start`, and no other does
     When I run `rbee-keeper infer --quiet --prompt hi --max-tokens 2`
     Then neither output names `rbee-keeper daemon start`
+    And standard error is a summary of 2 tokens, and nothing else
     When I run `rbee-keeper infer --json --prompt hi --max-tokens 2`
     Then neither output names `rbee-keeper daemon start`
     And each line on standard output is an event, the first "accepted", the last "done"

@@ -16,6 +16,7 @@ Feature: Texts become vectors
     And the first and the last are the same
     And the second is nearer to the first than the third is
     And the usage counts the tokens of all four
+    And the reply names the model
 
   Scenario: One text alone, and none
     When the text "The cat sleeps on the warm sofa." is embedded, alone and in a list
@@ -29,6 +30,10 @@ Feature: Texts become vectors
       | 5         |
       | null      |
     Then each is answered with 400 and INVALID_REQUEST, which names the field "input"
+
+  Scenario: A long text is read to its end
+    When a text of 700 words is embedded
+    Then its vector is the mean of those that the model makes of its tokens
 
   Scenario: Streams go on in the meantime
     When an answer is under way

@@ -9,6 +9,7 @@ Feature: A prompt's beginning that is cached is not read twice
   Scenario: The same long prompt twice
     When a prompt of 300 words is answered
     Then none of it was cached
+    And the KV cache holds the prompt and the answer
     When it is answered again
     Then all but a few of its tokens were cached
     And each token is still one that the model would have chosen

@@ -31,8 +31,10 @@ class ReferenceDecoder:
         from llama_cpp import Llama, llama_cpp
 
         self._c: Any = llama_cpp
+        self._llama: Any = Llama
+        self._path = str(path)
         self._model: Any = Llama(
-            str(path),
+            self._path,
             n_ctx=_CONTEXT,
             n_batch=_CONTEXT,
             n_threads=1,  # two that share a core with others wait for each other
@@ -59,20 +61,61 @@ class ReferenceDecoder:
         self._model.eval(self.tokens(prompt) + [self._token(piece) for piece in pieces])
         return int(self._model.scores[self._model.n_tokens - 1].argmax())
 
-    def logit_gaps(self, prompt: str, pieces: Sequence[str]) -> list[float]:
+    def logit_gaps(
+        self, prompt: str, pieces: Sequence[str], repeat_penalty: float = 1.0
+    ) -> list[float]:
         """Return how far the logit of each token of the answer is below the best in its place.
 
-        Tokens that would end the answer don't count: the answer was asked to go on.
+        Tokens that would end the answer don't count: the answer was asked to go on. With a penalty,
+        tokens that stand earlier in the answer (of at most 64 tokens) count less.
         """
-        read = self.tokens(prompt)
-        answer = [self._token(piece) for piece in pieces]
+        logits, answer = self._logits(prompt, pieces), self._answer(pieces)
+        for place, row in enumerate(logits):
+            for token in {*answer[:place]}:
+                row[token] *= repeat_penalty if row[token] <= 0 else 1 / repeat_penalty
+        of_answer = logits[np.arange(len(answer)), answer]
+        return [float(short) for short in logits.max(axis=1) - of_answer]
+
+    def ranks(self, prompt: str, pieces: Sequence[str]) -> list[int]:
+        """Return how many tokens are clearly likelier than each of the answer, in its place."""
+        logits, answer = self._logits(prompt, pieces), self._answer(pieces)
+        of_answer = logits[np.arange(len(answer)), answer]
+        return [int(count) for count in (logits > of_answer[:, None] + TOLERANCE).sum(axis=1)]
+
+    def _answer(self, pieces: Sequence[str]) -> list[int]:
+        return [self._token(piece) for piece in pieces]
+
+    def _logits(self, prompt: str, pieces: Sequence[str]) -> npt.NDArray[np.float32]:
+        """A row for the place of each token of the answer."""
+        read, answer = self.tokens(prompt), self._answer(pieces)
         self._model.reset()
         self._model.eval(read + answer)
         first = len(read) - 1
         logits: npt.NDArray[np.float32] = self._model.scores[first : first + len(answer)].copy()
         logits[:, self._ends] = -np.inf
-        of_answer = logits[np.arange(len(answer)), answer]
-        return [float(short) for short in logits.max(axis=1) - of_answer]
+        return logits
+
+    def mean_vector(self, text: str) -> npt.NDArray[np.float64]:
+        """Return the mean of the vectors of a text's tokens, with length 1."""
+        read = self.tokens(text)
+        model: Any = self._llama(
+            self._path,
+            n_ctx=len(read) + 8,
+            n_batch=len(read) + 8,
+            n_ubatch=len(read) + 8,
+            n_threads=1,
+            n_threads_batch=1,
+            embedding=True,
+            pooling_type=self._c.LLAMA_POOLING_TYPE_NONE,
+            verbose=False,
+        )
+        try:
+            rows = np.array(model.embed(text, normalize=False), dtype=np.float64)
+        finally:
+            model.close()
+        assert len(rows) == len(read), (len(rows), len(read))
+        mean: npt.NDArray[np.float64] = rows.mean(axis=0)
+        return mean / np.linalg.norm(mean)
 
     def _token(self, piece: str) -> int:
         """The only token with this text: in this vocabulary no two are the same."""

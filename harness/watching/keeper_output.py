@@ -170,9 +170,14 @@ def saved_text(stderr: str, folder: Path, earlier: Collection[Path] = ()) -> Pat
 
 def tokens_so_far(stderr: str, wanted: int) -> int:
     """Return n of "n of m tokens"."""
-    match = re.search(rf"(\d+) of {wanted} tokens", stderr)
+    match = re.search(rf"(-?\d+) of {wanted} tokens", stderr)
     assert match, stderr
     return int(match[1])
+
+
+def all_tokens_so_far(stderr: str, wanted: int) -> set[int]:
+    """Return every n of "n of m tokens"."""
+    return {int(count) for count in re.findall(rf"(-?\d+) of {wanted} tokens", stderr)}
 
 
 _WITHIN_S = 60

@@ -61,6 +61,7 @@ def _envelope(body: Any) -> dict[str, Any]:
 class Embeddings:
     """One row for each text."""
 
+    model: str
     matrix: npt.NDArray[np.float64]
     indices: list[int]
     usage: dict[str, Any]
@@ -81,12 +82,13 @@ def embeddings(reply: Reply) -> Embeddings:
     body = reply.json
     assert set(body) == {"object", "model", "data", "usage"}, set(body)
     assert body["object"] == "list", body["object"]
-    assert body["model"], "the reply does not name the model"
     for item in body["data"]:
         assert set(item) == {"object", "index", "embedding"}, set(item)
         assert item["object"] == "embedding", item["object"]
     matrix = np.array([item["embedding"] for item in body["data"]], dtype=np.float64)
-    return Embeddings(matrix, [item["index"] for item in body["data"]], body["usage"])
+    return Embeddings(
+        body["model"], matrix, [item["index"] for item in body["data"]], body["usage"]
+    )
 
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: \d+)?$")

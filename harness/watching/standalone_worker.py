@@ -51,8 +51,11 @@ class StandaloneWorker:
 
     def chat(self, messages: list[dict[str, str]], max_tokens: int) -> EventStream:
         """Ask for a conversation's next turn, and wait for it."""
-        body = {"messages": messages, "max_tokens": max_tokens, "temperature": 0}
-        stream = self._world.stream("POST", f"{self.url}/v1/inference", body)
+        return self.ask_with({"messages": messages, "max_tokens": max_tokens, "temperature": 0})
+
+    def ask_with(self, fields: dict[str, object]) -> EventStream:
+        """Ask with exactly these fields, and wait for the answer."""
+        stream = self._world.stream("POST", f"{self.url}/v1/inference", fields)
         assert stream.refused is None, stream.refused
         stream.wait_for_end(within=60)
         return stream

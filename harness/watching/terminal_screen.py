@@ -11,6 +11,7 @@ _WAIT = re.compile(r"trying again in (\d+) s \((\d) of 3\)")
 _WAITED = re.compile(r"tried again after (\d+) s \((\d) of 3\)")
 _MARK = re.compile(r"correlation id: ([0-9a-f]{16})")
 _SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
+_PLACE = re.compile(r"waiting for a free slot: (\d+ of \d+)")
 _BAR = re.compile(r"[━╸╺]{3}")
 
 
@@ -72,6 +73,11 @@ def finished_waits(screen: str) -> list[tuple[int, int]]:
 def waiting_lines(text: str) -> list[str]:
     """Return the lines about waits in the output without a terminal."""
     return [line for line in text.splitlines() if _WAIT.search(line) or _WAITED.search(line)]
+
+
+def places(text: str) -> list[str]:
+    """Return each place in the queue that was shown, as in 2 of 3."""
+    return _PLACE.findall(text)
 
 
 def has_bar(screen: str) -> bool:

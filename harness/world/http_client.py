@@ -101,10 +101,12 @@ class Event:
 
 
 class EventStream:
-    """`refused` is the whole reply if the server answered with something other than a stream."""
+    """`refused` is the whole reply if the server answered with something other than a stream.
+    `comments` are the moments of the lines that only keep the stream alive."""
 
     def __init__(self, method: str, url: str, body: object = None, key: str | None = None) -> None:
         self.events: list[Event] = []
+        self.comments: list[float] = []
         self.refused: Reply | None = None
         self._closing = False
         opened = open_call(method, url, body, key, _SILENCE_S)
@@ -120,7 +122,7 @@ class EventStream:
 
     def _read(self) -> None:
         try:
-            for name, data in parse(self._response):
+            for name, data in parse(self._lines()):
                 at = time.monotonic()
                 self.events.append(Event(END if data == END else name, _decoded(data), at))
         except (OSError, http.client.HTTPException):
@@ -129,6 +131,12 @@ class EventStream:
             # http.client raises these if it is closed while it reads; otherwise the stream is bad.
             if not self._closing:
                 raise
+
+    def _lines(self) -> Iterator[bytes]:
+        for line in self._response:
+            if line.startswith(b":"):
+                self.comments.append(time.monotonic())
+            yield line
 
     @property
     def reading(self) -> bool:

@@ -1,0 +1,60 @@
+@beyond
+Feature: An answer is asked for with every wish, and with no other
+  What a person or a program asks for arrives at the queen and at the worker as it was written. What
+  is left out has the default that the documentation tells.
+
+  Scenario: A task's fields
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a task is sent with these fields
+      | field          | value                      |
+      | prompt         | "Bees are"                 |
+      | max_tokens     | 3                          |
+      | temperature    | 1.25                       |
+      | top_p          | 0.5                        |
+      | top_k          | 7                          |
+      | min_p          | 0.125                      |
+      | repeat_penalty | 1.5                        |
+      | seed           | 42                         |
+      | stop           | ["§§", "b\"b", "ü ", "##"] |
+      | ignore_eos     | true                       |
+      | cache_prompt   | false                      |
+      | keep_alive     | "10m"                      |
+    Then the worker was asked with the same fields and no others, and with the task's own id
+
+  Scenario: A task with nothing but messages
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a task is sent with these fields
+      | field    | value                                                                                   |
+      | messages | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say \"a\"."}] |
+    Then the worker was asked with the same fields and no others, and with the task's own id
+
+  Scenario: Flags of the command line
+    Given a persistent queen
+    And a proxy between keeper and queen
+    When I run `rbee-keeper infer --raw --prompt "Bees are" --max-tokens 3 --temperature 1.25 --top-p 0.5 --top-k 7 --min-p 0.125 --repeat-penalty 1.5 --seed 42 --stop "§ §" --stop "##" --ignore-eos --keep-alive 10m --backend cpu --device 0 --force --explain --node localhost --model bundled:smollm2-135m-instruct`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field          | value                            |
+      | prompt         | "Bees are"                       |
+      | max_tokens     | 3                                |
+      | temperature    | 1.25                             |
+      | top_p          | 0.5                              |
+      | top_k          | 7                                |
+      | min_p          | 0.125                            |
+      | repeat_penalty | 1.5                              |
+      | seed           | 42                               |
+      | stop           | ["§ §", "##"]                    |
+      | ignore_eos     | true                             |
+      | keep_alive     | "10m"                            |
+      | backend        | "cpu"                            |
+      | device         | 0                                |
+      | force          | true                             |
+      | explain        | true                             |
+      | node           | "localhost"                      |
+      | model          | "bundled:smollm2-135m-instruct"  |
+    When I run `rbee-keeper infer --system "Be brief." --prompt "Say a." --stop "."`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field    | value                                                                              |
+      | messages | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say a."}] |
+      | stop     | ["."]                                                                              |

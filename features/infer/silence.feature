@@ -1,0 +1,12 @@
+@beyond
+Feature: A silence is not an end
+  Between two events there may be much time. A comment every 10 s says that the stream is alive.
+
+  Scenario: A worker that hangs for a while
+    Given a persistent queen, with a worker that has answered once
+    And somebody watches the hive's events
+    When a task for 100 tokens streams
+    And the worker hangs in the middle of the answer
+    Then a comment comes within 10 s, and another 10 s after it, from queen and hive
+    When the worker goes on
+    Then the answer has all of its 100 tokens

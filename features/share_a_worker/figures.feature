@@ -1,0 +1,10 @@
+@beyond
+Feature: The figures of an answer are true
+  What `done` tells of its times is what a clock beside the worker measures.
+
+  Scenario: A long prompt and a long answer
+    Given a standalone worker with `--slots 2`
+    When a prompt of 600 words is answered with 100 tokens
+    Then its figures are those of the clock
+    And the tokens came one by one
+    And its tokens are numbered from 0

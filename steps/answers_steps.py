@@ -1,0 +1,255 @@
+"""The events and figures of an answer, compared with the clock, the processes and the wire."""
+
+import json
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.model_files.bundled import BUNDLED
+from harness.watching import (
+    answer_figures,
+    asked_fields,
+    keeper_output,
+    replies,
+    standalone_worker,
+)
+from harness.world import cluster
+from harness.world.waiting import wait_until
+
+_LONGEST_S = 60
+_REQUESTS = {"queen": "/v2/tasks", "worker": "/v1/inference"}
+
+
+# What is asked
+
+
+@when("a task is sent with these fields")
+def send_fields(context: Context) -> None:
+    context.fields = _fields(context)
+    url = f"{context.world.queen_url}/v2/tasks"
+    context.stream = context.world.stream("POST", url, context.fields)
+    assert context.stream.refused is None, context.stream.refused
+    context.stream.wait_for("token", within=60)
+
+
+@then("the {who:w} was asked with these fields, and no others")
+def asked_with(context: Context, who: str) -> None:
+    request = context.proxy.requests_for("POST", _REQUESTS[who])[-1]
+    found = asked_fields.differences(who, request.body, _fields(context))
+    assert not found, found
+
+
+@then("the worker was asked with the same fields and no others, and with the task's own id")
+def asked_the_same(context: Context) -> None:
+    (request,) = context.proxy.requests_for("POST", _REQUESTS["worker"])
+    found = asked_fields.differences("worker", request.body, context.fields)
+    assert not found, found
+    accepted = [event.data for event in context.stream.named("accepted")]
+    assert accepted == [{"request_id": asked_fields.id_of(request.body)}], accepted
+
+
+def _fields(context: Context) -> dict[str, object]:
+    return {row["field"]: json.loads(row["value"]) for row in context.table}
+
+
+@then('the last prompt was sent as it is, "{text}"')
+def sent_raw(context: Context, text: str) -> None:
+    body = json.loads(context.proxy.requests_for("POST", "/v2/tasks")[-1].body)
+    assert body["prompt"] == text.replace("\\n", "\n"), body
+    assert body.get("messages") is None, body
+
+
+# Its events
+
+
+@then("the events name the request, the bundled model, that worker and {node:w}")
+def events_name(context: Context, node: str) -> None:
+    text = context.run.stdout.text
+    started = keeper_output.data_of(text, "started")
+    wanted = {
+        "request_id": keeper_output.data_of(text, "accepted")["request_id"],
+        "model": BUNDLED,
+        "worker_id": context.worker["id"],
+        "node": node,
+    }
+    assert started == wanted, (started, wanted)
+
+
+@then("the tokens came one by one")
+def one_by_one(context: Context) -> None:
+    moments = context.measured.tokens_at
+    together = answer_figures.came_together(moments)
+    context.world.evidence.note(f"{together:.0%} of the tokens came together with another")
+    assert answer_figures.are_one_by_one(moments), (together, moments)
+
+
+@then("the text tells the same figures as the last event")
+def same_figures(context: Context) -> None:
+    done = keeper_output.data_of(context.run.stdout.text, "done")
+    shown = keeper_output.summary(context.run.stderr.text)
+    wanted = {
+        "tokens": done["total_tokens"],
+        "first_ms": round(done["time_to_first_token_ms"]),
+        "rate": round(done["tokens_per_second"], 1),
+    }
+    assert shown == wanted, (shown, wanted)
+
+
+# Its figures
+
+
+@when("a prompt of {words:d} words is answered with {tokens:d} tokens")
+def answer_for_the_clock(context: Context, words: int, tokens: int) -> None:
+    asked_at = standalone_worker.now()
+    prompt = standalone_worker.prompt_of_words(words)
+    context.stream = context.standalone.answer(prompt, tokens)
+    context.measured = answer_figures.of_stream(context.stream, asked_at)
+    assert answer_figures.is_long_enough(context.measured), context.measured
+
+
+@then("its figures are those of the clock")
+def figures_are_so(context: Context) -> None:
+    context.world.evidence.note(f"measured: {context.measured}")
+    assert not answer_figures.faults(context.measured), context.measured
+
+
+@then("the answer's figures are those of the clock, and its tokens came one by one")
+def printed_figures(context: Context) -> None:
+    context.measured = answer_figures.of_output(context.run)
+    figures_are_so(context)
+    one_by_one(context)
+
+
+@then("its tokens are numbered from 0")
+def numbered(context: Context) -> None:
+    indexes = [event.data["index"] for event in context.stream.named("token")]
+    assert indexes == list(range(len(indexes))), indexes
+
+
+# What others tell of it
+
+
+@then("meanwhile hive and queen list {free:d} of its {total:d} slots as free")
+def free_meanwhile(context: Context, free: int, total: int) -> None:
+    rows = [cluster.only_worker(context.world), *cluster.queens_workers(context.world)]
+    found = [(row["slots_available"], row["slots_total"]) for row in rows]
+    assert context.run.running
+    assert found == [(free, total)] * 2, rows
+
+
+@then("the hive says that it was last active when the answer ended")
+def last_active(context: Context) -> None:
+    done_at = answer_figures.of_output(context.run).done_at
+    told = cluster.only_worker(context.world)["last_activity"]
+    before = answer_figures.seconds_since(told, done_at)
+    assert -1.5 <= before <= 1.5, f"{before:.2f} s before its end"
+
+
+# A silence in it
+
+
+@then("a comment comes within {first:d} s, and another {gap:d} s after it, from queen and hive")
+def comments_come(context: Context, first: int, gap: int) -> None:
+    streams = {"queen": context.stream, "hive": context.watched}
+    silent_at = context.silent_at
+    seen = wait_until(
+        "two comments of each",
+        lambda: {
+            name: [at - silent_at for at in stream.comments if at > silent_at]
+            for name, stream in streams.items()
+        },
+        first + gap + 10,
+        lambda found: min(map(len, found.values())) >= 2,
+    )
+    for name, (one, other, *_) in seen.items():
+        assert one <= first + 3, (name, seen)
+        assert gap - 1 <= other - one <= gap + 3, (name, seen)
+
+
+@when("the worker hangs in the middle of the answer")
+def hangs(context: Context) -> None:
+    context.before["worker"].suspend()
+    context.silent_at = standalone_worker.now()
+
+
+@then("the answer has all of its {count:d} tokens")
+def whole(context: Context, count: int) -> None:
+    context.stream.wait_for_end(within=60)
+    assert len(context.stream.named("token")) == count, context.stream.events[-3:]
+    assert context.stream.named("done")[0].data["total_tokens"] == count
+    assert context.stream.events[-1].name == "[DONE]", context.stream.events[-3:]
+
+
+# Its end before its time
+
+
+@when("its reader goes away")
+def reader_goes(context: Context) -> None:
+    context.stream.close()
+
+
+@then("the worker is idle within {seconds:d} s, and the queen counts no task")
+def idle_soon(context: Context, seconds: int) -> None:
+    cluster.wait_for_state(context.world, "idle", within=seconds)
+    reply = context.world.call("GET", f"{context.world.queen_url}/metrics")
+    assert replies.Metrics(reply.body.decode()).value("rbee_tasks_running") == 0, reply.body
+
+
+@then(
+    "the error names that worker and {node:w}, and how many of {count:d} tokens came: exactly those"
+)
+def counts_those(context: Context, node: str, count: int) -> None:
+    text = context.run.stdout.text
+    came = len(keeper_output.tokens(text))
+    error = keeper_output.data_of(text, "error")["error"]
+    names = ("worker_id", "node", "tokens", "max_tokens")
+    found = [error["details"][name] for name in names]
+    assert found == [context.worker["id"], node, came, count], (found, came)
+    assert f" {came} of {count} tokens" in error["message"], (error["message"], came)
+    shown = context.run.stderr.text
+    assert keeper_output.all_tokens_so_far(shown, count) == {came}, (shown, came)
+
+
+@then("exactly those are saved under the id of the request, readable only by its owner")
+def those_are_saved(context: Context) -> None:
+    text = context.run.stdout.text
+    saved = keeper_output.saved_text(context.run.stderr.text, context.world.tmp)
+    request_id = keeper_output.data_of(text, "accepted")["request_id"]
+    assert saved.name == f"rbee-partial-{request_id}.txt", (saved, request_id)
+    assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+    words = "".join(token["token"] for token in keeper_output.tokens(text))
+    assert saved.read_text() == words != "", saved.read_text()
+
+
+@when("an answer of {tokens:d} tokens is asked for with each of these faults on its way")
+def ask_with_each_fault(context: Context, tokens: int) -> None:
+    line = f'rbee-keeper infer --prompt "write a short story" --max-tokens {tokens} --temperature 0'
+    context.runs, context.saved, context.rows = [], [], list(context.table)
+    for row in context.rows:
+        context.proxy.break_task_streams(row["fault"], row["before"], int(row["number"]))
+        context.runs.append(context.world.start(line))
+        context.runs[-1].wait(_LONGEST_S)
+        errors = context.runs[-1].stderr.text
+        tmp, earlier = context.world.tmp, context.saved
+        context.saved.append(keeper_output.saved_text(errors, tmp, earlier))
+
+
+@then("each exits with 1 and STREAM_TRUNCATED, saves the text so far, and shows no summary")
+def each_is_truncated(context: Context) -> None:
+    for run, saved in zip(context.runs, context.saved, strict=True):
+        errors = run.stderr.text
+        assert run.exit_code == 1, errors
+        assert keeper_output.error_codes(errors) == ["STREAM_TRUNCATED"], errors
+        assert "tokens/s" not in errors, errors
+        assert saved.stat().st_mode & 0o777 == 0o600, oct(saved.stat().st_mode)
+        assert saved.read_text().strip() == run.stdout.text.strip() != "", saved.read_text()
+
+
+@then("each says how many of {wanted:d} tokens came, and took as long as it says there")
+def each_counts(context: Context, wanted: int) -> None:
+    for run, row in zip(context.runs, context.rows, strict=True):
+        errors = run.stderr.text
+        assert keeper_output.tokens_so_far(errors, wanted) == int(row["tokens"]), (row, errors)
+        line = keeper_output.error_line(errors, "STREAM_TRUNCATED")
+        assert f" {row['tokens']} tokens" in line, (row, line)
+        assert int(row["least_s"]) <= run.took < int(row["most_s"]), (row, run.took)
