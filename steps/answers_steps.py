@@ -210,6 +210,13 @@ def counts_those(context: Context, node: str, count: int) -> None:
     assert keeper_output.all_tokens_so_far(shown, count) == {came}, (shown, came)
 
 
+@then("its details are those of {count:d} tokens, as many as were printed")
+def cut_after(context: Context, count: int) -> None:
+    text = context.run.stdout.text
+    assert keeper_output.data_of(text, "error")["error"]["details"] == {"tokens": count}, text
+    assert len(keeper_output.tokens(text)) == count, text
+
+
 @then("exactly those are saved under the id of the request, readable only by its owner")
 def those_are_saved(context: Context) -> None:
     text = context.run.stdout.text

@@ -321,12 +321,14 @@ def names_the_model(context: Context) -> None:
 
 @when("a text of {words:d} words is embedded")
 def embed_long(context: Context, words: int) -> None:
-    context.text = standalone_worker.prompt_of_words(words)
-    context.vectors = replies.embeddings(context.standalone.post(_PATH, {"input": context.text}))
+    context.long_text = standalone_worker.prompt_of_words(words)
+    context.vectors = replies.embeddings(
+        context.standalone.post(_PATH, {"input": context.long_text})
+    )
 
 
 @then("its vector is the mean of those that the model makes of its tokens")
 def mean_of_tokens(context: Context) -> None:
-    wanted = context.model_files.reference_decoder.mean_vector(context.text)
+    wanted = context.model_files.reference_decoder.mean_vector(context.long_text)
     near = float(context.vectors.matrix[0] @ wanted)
     assert near > 0.999, near

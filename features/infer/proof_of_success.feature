@@ -27,6 +27,14 @@ Feature: Exit code 0 means that the answer is complete
     And each says how many of 20 tokens came, and took as long as it says there
 
   @beyond
+  Scenario: A program learns how much came
+    Given the proxy ends before token number 6
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
+    Then it exits with 1
+    And the stream ended with the error STREAM_TRUNCATED and without "done"
+    And its details are those of 5 tokens, as many as were printed
+
+  @beyond
   Scenario: An error event
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0 --json`
     And tokens are arriving

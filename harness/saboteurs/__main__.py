@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,7 @@ def _judge(each: Break, models: Path) -> Result:
         python = install(Path(scratch))
         each.apply(Path(scratch) / "tree")
         report = Path(scratch) / "report.json"
-        names = [word for name in each.scenarios for word in ("--name", name)]
+        names = [word for name in each.scenarios for word in ("--name", re.escape(name))]
         command = [str(python), "-m", "harness", "--stop", "--no-color", *names]
         command += ["-D", f"models={models}", "-D", f"evidence={scratch}/evidence", *each.features]
         environment = {**os.environ, "HARNESS_REPORT": str(report)}

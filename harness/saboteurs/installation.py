@@ -25,5 +25,7 @@ def install(folder: Path) -> Path:
         program.write_text(f"#!{python}\n{script}")
         program.chmod(0o755)
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
-    (packages / "tree.pth").write_text(f"{tree}\n{sysconfig.get_path('purelib')}\n")
+    # The packages may themselves be those of another environment.
+    others = [entry for entry in sys.path if Path(entry).name == "site-packages"]
+    (packages / "tree.pth").write_text("\n".join([str(tree), *others, ""]))
     return python
