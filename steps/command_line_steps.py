@@ -8,7 +8,7 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.proxy import ProxiedRequest
-from harness.watching import keeper_output, terminal_screen
+from harness.watching import answer_figures, keeper_output, terminal_screen
 from harness.world import cluster, settings
 from harness.world.waiting import wait_until
 
@@ -184,12 +184,9 @@ def numbered(context: Context) -> None:
 
 @then("they arrived in at least {count:d} pieces")
 def in_pieces(context: Context, count: int) -> None:
-    arrivals = [at for at, _ in context.run.stdout.pieces]
-    assert len(arrivals) >= count, arrivals
-    done = keeper_output.data_of(context.run.stdout.text, "done")
-    spread_ms = (arrivals[-1] - arrivals[0]) * 1000
-    made_in_ms = done["duration_ms"] - done["time_to_first_token_ms"]
-    assert spread_ms > made_in_ms / 2, f"all at once: {spread_ms} ms of {made_in_ms} ms"
+    moments = answer_figures.of_output(context.run).tokens_at
+    assert len(set(moments)) >= count, moments
+    assert answer_figures.are_one_by_one(moments), moments
 
 
 @then('the stream ended with the error {code} and without "done"')

@@ -202,6 +202,12 @@ def _after(system: str, question: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": system}, {"role": "user", "content": question}]
 
 
+@then("the queen was asked the same question once more")
+def asked_again(context: Context) -> None:
+    first, last = _asked(context)
+    assert first == last, (first, last)
+
+
 @then("the last task of the queen holds only part of the conversation")
 def asked_with_less(context: Context) -> None:
     last = _asked(context)[-1]

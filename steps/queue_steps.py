@@ -1,5 +1,7 @@
 """Tasks that wait for a free slot, and what they are told meanwhile."""
 
+from itertools import pairwise
+
 from behave import then, when
 from behave.runner import Context
 
@@ -155,6 +157,13 @@ def saw_places(context: Context, places: str) -> None:
     told = [_place(event) for event in _printed(context, "queued")]
     shown = terminal_screen.places(context.run.stderr.text)
     assert shown == told == places.split(", "), (shown, told)
+
+
+@then("nobody was told the same place twice in a row")
+def told_once(context: Context) -> None:
+    for name, stream in context.waiting.items():
+        told = [_place(event) for event in stream.named("queued")]
+        assert all(one != other for one, other in pairwise(told)), (name, told)
 
 
 def _each(context: Context, name: str) -> list[list[Event]]:

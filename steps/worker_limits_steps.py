@@ -102,6 +102,21 @@ def _text_of(context: Context, tokens: int) -> str:
     return text
 
 
+@when("the worker is asked with a prompt and messages, and with neither")
+def ask_both(context: Context) -> None:
+    messages = [{"role": "user", "content": "Hello"}]
+    bodies = [{"prompt": "Hello", "messages": messages}, {"max_tokens": 1}]
+    context.replies = [context.standalone.post("/v1/inference", body) for body in bodies]
+
+
+@then("both are refused with {code:w}, which names the prompt")
+def both_refused(context: Context, code: str) -> None:
+    for reply in context.replies:
+        refusal = replies.error_of(reply)
+        assert (refusal.status, refusal.code) == (400, code), refusal
+        assert [error["field"] for error in refusal.details["errors"]] == ["prompt"], refusal
+
+
 # A context that is shared
 
 

@@ -90,13 +90,19 @@ Feature: A chat in the terminal
 
   Scenario: An error is shown, and the chat goes on
     Given a persistent queen
+    And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 4000` on a terminal
     And I ask "write a long story" there
     And the hive lists a busy worker
     And the pids of queen, hive and worker are noted
     And the worker is killed
     Then the terminal shows "WORKER_CRASHED", then the prompt again
-    When I type "/exit" there
+    When I ask "/retry" there
+    And an answer is arriving there
+    Then the queen was asked the same question once more
+    When I press Ctrl+C there
+    And the prompt appears
+    And I type "/exit" there
     Then it exits there with 0
 
   Scenario: It needs a terminal

@@ -22,6 +22,7 @@ Feature: Requests wait for a free slot, and the first that came is served first
     Then all that waited are answered, in the order in which they came
     And the task last was told its places: 4 of 4, 3 of 3, 2 of 2, 1 of 1
     And the person saw the places: 3 of 3, 2 of 3, 1 of 2
+    And nobody was told the same place twice in a row
     And nobody waits in the queue
     When the tasks first and second are deleted once more
     Then both are answered with 204

@@ -58,6 +58,8 @@ Feature: A worker reports its limits
     And the values in the last column are accepted
     When the worker is asked with an unknown field
     Then it is refused with INVALID_REQUEST, which names that field
+    When the worker is asked with a prompt and messages, and with neither
+    Then both are refused with INVALID_REQUEST, which names the prompt
 
   Scenario: A request that runs keeps its id for itself
     Given a standalone worker with `--slots 2`
