@@ -95,6 +95,36 @@ def same_figures(context: Context) -> None:
     assert shown == wanted, (shown, wanted)
 
 
+@when("an answer is asked for while the first is busy, and one while the second is")
+def ask_beside_each(context: Context) -> None:
+    context.answered = []
+    for worker in context.workers:
+        body = {"prompt": "Bees are", "max_tokens": 4000, "ignore_eos": True}
+        busy = context.world.stream("POST", f"{worker['url']}/v1/inference", body)
+        busy.wait_for("token", within=20)
+        _wait_for_states(context, {"busy", "idle"})
+        run = context.world.start("rbee-keeper infer --json --prompt hi --max-tokens 2")
+        assert run.wait(30) == 0, run.stderr.text
+        context.answered.append(keeper_output.data_of(run.stdout.text, "started")["worker_id"])
+        busy.close()
+        _wait_for_states(context, {"idle"})
+
+
+def _wait_for_states(context: Context, states: set[str]) -> None:
+    wait_until(
+        f"workers that are {states}",
+        lambda: {row["state"] for row in cluster.workers(context.world)},
+        10,
+        lambda found: found == states,
+    )
+
+
+@then("each time the other one answered")
+def other_answered(context: Context) -> None:
+    first, second = (worker["id"] for worker in context.workers)
+    assert context.answered == [second, first], (context.answered, context.workers)
+
+
 # Its figures
 
 

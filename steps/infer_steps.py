@@ -1,22 +1,20 @@
 """A prompt is answered, in a pipe, in a file or in a chat."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, standalone_worker
-from harness.watching.replies import Metrics
+from harness.watching import asked_fields, keeper_output, standalone_worker
 from harness.world import cluster
 from harness.world.processes import alive
 from harness.world.waiting import wait_until
 
 _ODD = "Repeat: $HOME `id` \"a\" 'b' \\n !! * ünï 🐝 ; & | > <x>"
-_LINES = ["First line", "second, longer than forty columns are in all", "third"]
 _LONGEST_S = 60
+_TASKS = "/v2/tasks"
 
 
 @then("a token is on the screen while the hive lists the worker as busy")
@@ -64,157 +62,9 @@ def three_the_same(context: Context) -> None:
     assert others == [first, first], (first, others)
 
 
-@when("the prompt appears")
-def prompt_is_there(context: Context) -> None:
-    context.terminal.wait_for_prompt()
-
-
-@when('I ask "{question}" there')
-def ask(context: Context, question: str) -> None:
-    context.terminal.wait_for_prompt()
-    context.since = len(context.terminal.screens)
-    context.terminal.press(question)
-    context.terminal.press("Enter")
-
-
-@when('I ask "{question}" there and get an answer')
-def ask_and_wait(context: Context, question: str) -> None:
-    ask(context, question)
-    context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
-
-
-@when("an answer is arriving there")
-def answer_arrives(context: Context) -> None:
-    """Below the question, which stands behind the prompt."""
-    wait_until(
-        "an answer below the question",
-        lambda: context.terminal.screen,
-        30,
-        lambda screen: len(screen.rpartition("> ")[2].partition("\n")[2].split()) > 3,
-    )
-
-
-@when("I type half a line there and press Ctrl+C")
-def half_a_line(context: Context) -> None:
-    context.terminal.press("half a l")
-    context.terminal.wait_for(["> half a l"], 5)
-    context.terminal.press("Ctrl+C")
-
-
-@when("I type a text of three lines in triple quotes there, and get an answer")
-def three_lines(context: Context) -> None:
-    since = len(context.terminal.screens)
-    context.terminal.press("\r".join(['"""', *_LINES, '"""']))
-    context.terminal.press("Enter")
-    context.terminal.wait_for_prompt(since, after=_LINES[-1])
-
-
-@when("I ask five questions there and get an answer to each")
-def five_questions(context: Context) -> None:
-    for number in range(5):
-        ask_and_wait(context, f"Question {number}: what do bees do in the month of May?")
-
-
 def _asked(context: Context) -> list[list[dict[str, Any]]]:
     """The messages of each task, in order."""
-    sent = context.proxy.requests_for("POST", "/v2/tasks")
-    return [json.loads(asked.body)["messages"] for asked in sent]
-
-
-@then("the third task held the whole conversation, with the roles {roles}")
-def roles_sent(context: Context, roles: str) -> None:
-    asked = _asked(context)
-    assert len(asked) == 3, asked
-    assert [message["role"] for message in asked[2]] == roles.split(", "), asked[2]
-    assert asked[2][: len(asked[1])] == asked[1], asked
-
-
-@then("the assistant's answers were sent as they stood on the screen")
-def as_on_the_screen(context: Context) -> None:
-    screen = re.sub(r"\s", "", context.terminal.screen)
-    words = [each["content"] for each in _asked(context)[2] if each["role"] == "assistant"]
-    assert all(re.sub(r"\s", "", text) in screen for text in words), (words, screen)
-    assert all(words), words
-
-
-@then('each task began with "{text}", and had temperature {heat:d} and {tokens:d} tokens at most')
-def had_the_flags(context: Context, text: str, heat: int, tokens: int) -> None:
-    sent = [json.loads(each.body) for each in context.proxy.requests_for("POST", "/v2/tasks")]
-    found = [
-        (each["messages"][0]["content"], each["temperature"], each["max_tokens"]) for each in sent
-    ]
-    assert found == [(text, heat, tokens)] * 3, sent
-
-
-@then(
-    'the last task of the queen holds the first question, what came of its answer, and "{question}"'
-)
-def asked_with_the_rest(context: Context, question: str) -> None:
-    asked = _asked(context)
-    first, answer, last = asked[-1]
-    assert [first] == asked[0], asked
-    assert (answer["role"], last) == ("assistant", _question(question)[0]), asked[-1]
-    written = re.sub(r"\s", "", context.terminal.written.decode(errors="replace"))
-    assert re.sub(r"\s", "", answer["content"])[:200] in written, (answer, written)
-    assert answer["content"].strip(), answer
-
-
-@then("the worker had most of it in its KV cache")
-def cached(context: Context) -> None:
-    url = cluster.only_worker(context.world)["url"]
-    seen = Metrics(context.world.call("GET", f"{url}/metrics").body.decode())
-    found, computed = seen.value("rbee_tokens_cached_total"), seen.value("rbee_tokens_read_total")
-    assert found > computed, (found, computed)
-
-
-@then("~/.rbee/history has the three questions, readable only by its owner")
-def history(context: Context) -> None:
-    path = context.world.home / ".rbee" / "history"
-    assert path.stat().st_mode & 0o777 == 0o600, oct(path.stat().st_mode)
-    lines = [line[1:] for line in path.read_text().splitlines() if line.startswith("+")]
-    assert lines == ["Hello, who are you?", "And what can you do?", "Thank you."], lines
-
-
-@then("the question of the command line is answered there")
-def first_answered(context: Context) -> None:
-    context.terminal.wait_for(["> Hello"], 20)
-    context.terminal.wait_for_prompt()
-    assert "\n> Hello\n" in f"\n{context.terminal.screen}\n", context.terminal.screen
-
-
-@then('the terminal shows "{words}", then the prompt again')
-def shown_and_prompted(context: Context, words: str) -> None:
-    context.terminal.wait_for([words], 20)
-    context.terminal.wait_for_prompt()
-
-
-@then('both tasks of the queen are "{question}" after "{system}", and nothing else')
-def asked_twice(context: Context, question: str, system: str) -> None:
-    assert _asked(context) == [_after(system, question)] * 2, _asked(context)
-
-
-@then('the last task of the queen is "{question}" after "{system}", and nothing else')
-def asked_at_last(context: Context, question: str, system: str) -> None:
-    assert _asked(context)[-1] == _after(system, question), _asked(context)
-
-
-def _after(system: str, question: str) -> list[dict[str, str]]:
-    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
-
-
-@then("the queen was asked the same question once more")
-def asked_again(context: Context) -> None:
-    first, last = _asked(context)
-    assert first == last, (first, last)
-
-
-@then("the last task of the queen holds only part of the conversation")
-def asked_with_less(context: Context) -> None:
-    last = _asked(context)[-1]
-    assert "Question 4" in last[-1]["content"], last
-    assert len(last) < 9, last
-    assert last[0]["role"] == "user", last
-    assert "Question 0" not in last[0]["content"], last
+    return [asked_fields.messages(sent.body) for sent in context.proxy.requests_for("POST", _TASKS)]
 
 
 @then('the reply is 200 with status "{status}", api_version "{api}" and the version of `{line}`')
@@ -264,11 +114,9 @@ def run_each_in_shell(context: Context) -> None:
 def each_was_asked(context: Context) -> None:
     codes = {row["how"]: run.exit_code for row, run in zip(context.rows, context.runs, strict=True)}
     assert set(codes.values()) == {0}, codes
-    assert _asked(context) == [_question(row["asked"]) for row in context.rows], _asked(context)
-
-
-def _question(text: str) -> list[dict[str, str]]:
-    return [{"role": "user", "content": text.replace("\\n", "\n")}]
+    assert _asked(context) == [asked_fields.question(row["asked"]) for row in context.rows], _asked(
+        context
+    )
 
 
 @given('the file {name} has the text "{text}"')
@@ -290,7 +138,14 @@ def _file(context: Context, name: str) -> Path:
 @then('the queen was asked "{text}"')
 def queen_was_asked(context: Context, text: str) -> None:
     (asked,) = context.proxy.requests_for("POST", "/v2/tasks")
-    assert json.loads(asked.body)["messages"] == _question(text), asked.body
+    assert json.loads(asked.body)["messages"] == asked_fields.question(text), asked.body
+
+
+@then('the queen was asked "{one}" and "{other}" at last')
+def asked_two(context: Context, one: str, other: str) -> None:
+    assert _asked(context)[-2:] == [asked_fields.question(one), asked_fields.question(other)], (
+        _asked(context)
+    )
 
 
 @then("the queen was asked the whole text")

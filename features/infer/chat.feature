@@ -73,6 +73,10 @@ Feature: A chat in the terminal
     And the prompt appears
     And I type a text of three lines in triple quotes there, and get an answer
     Then the queen was asked "First line\nsecond, longer than forty columns are in all\nthird"
+    When I type "Bees" there, Alt+Enter and "hum", and get an answer
+    Then the last question of the queen is "Bees\nhum"
+    When I press Up there, then Enter, and get an answer
+    Then the last question of the queen is "Bees\nhum"
     When I press Ctrl+D there
     Then it exits there with 0
 
@@ -93,7 +97,7 @@ Feature: A chat in the terminal
     And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 4000` on a terminal
     And I ask "write a long story" there
-    And the hive lists a busy worker
+    And an answer is arriving there
     And the pids of queen, hive and worker are noted
     And the worker is killed
     Then the terminal shows "WORKER_CRASHED", then the prompt again

@@ -19,6 +19,13 @@ Feature: Before the work starts, the queen checks what is there
     And nothing was spawned
     And the hive reported nothing but the states of that worker
 
+  @beyond
+  Scenario: Of two workers with the model, the idle one answers
+    Given a queen and a hive that an operator started
+    And the hive has 2 workers
+    When an answer is asked for while the first is busy, and one while the second is
+    Then each time the other one answered
+
   @t001-11
   Scenario: A worker with the model has no free slot, and no request may wait
     Given the setting worker.slots is 1

@@ -12,10 +12,13 @@ Feature: The prompt comes from where it is
       | A word with an at sign   | rbee-keeper infer --max-tokens 1 --prompt @letter.txt        | @letter.txt |
       | A question and a file    | rbee-keeper infer --max-tokens 1 -p "Shorter:" -f letter.txt | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
       | Standard input by a dash | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt     | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A dash for the file      | rbee-keeper infer --max-tokens 1 -p Shorter: -f - < letter.txt | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
       | A pipe, and nothing else | cat letter.txt \| rbee-keeper infer --max-tokens 1           | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A prompt beside a pipe   | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes     | yes |
       | Lines and spaces around  | printf "\n  Dear \n bee,\n\n" \| rbee-keeper infer --max-tokens 1 | \n  Dear \n bee,\n |
     Then each exits with 0, and the queen was asked once each time, as it says there
+    When I run in a shell `printf "One\nTwo\n" | while read name; do rbee-keeper infer --max-tokens 1 --prompt $name; done`
+    Then the queen was asked "One" and "Two" at last
     When I run in a shell `printf "Dear bee,\n" | rbee-keeper infer --raw --max-tokens 1`
     Then it exits with 0
     And the last prompt was sent as it is, "Dear bee,\n"

@@ -50,3 +50,13 @@ def differences(who: str, body: bytes, wanted: dict[str, Any]) -> dict[str, Any]
 def id_of(body: bytes) -> str:
     """The request's own id."""
     return str(json.loads(body)["request_id"])
+
+
+def messages(body: bytes) -> list[dict[str, Any]]:
+    """The conversation that a task asks with."""
+    return list(json.loads(body)["messages"])
+
+
+def question(text: str) -> list[dict[str, str]]:
+    """A conversation of one question; `\\n` in a feature is the end of a line."""
+    return [{"role": "user", "content": text.replace("\\n", "\n")}]

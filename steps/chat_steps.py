@@ -1,0 +1,194 @@
+"""A chat on a terminal: the questions that are typed, and the conversation that the queen gets."""
+
+import json
+import re
+from typing import Any
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.watching import asked_fields
+from harness.watching.replies import Metrics
+from harness.world import cluster
+from harness.world.waiting import wait_until
+
+_LINES = ["First line", "second, longer than forty columns are in all", "third"]
+_TASKS = "/v2/tasks"
+
+
+def _asked(context: Context) -> list[list[dict[str, Any]]]:
+    """The messages of each task, in order."""
+    return [asked_fields.messages(sent.body) for sent in context.proxy.requests_for("POST", _TASKS)]
+
+
+@when("the prompt appears")
+def prompt_is_there(context: Context) -> None:
+    context.terminal.wait_for_prompt()
+
+
+@when('I ask "{question}" there')
+def ask(context: Context, question: str) -> None:
+    context.terminal.wait_for_prompt()
+    context.since, context.question = len(context.terminal.screens), question
+    context.terminal.press(question)
+    context.terminal.press("Enter")
+
+
+@when('I ask "{question}" there and get an answer')
+def ask_and_wait(context: Context, question: str) -> None:
+    ask(context, question)
+    context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
+
+
+@when("an answer is arriving there")
+def answer_arrives(context: Context) -> None:
+    """Below the question, which stands behind the prompt."""
+    question = f"> {context.question}"
+    wait_until(
+        "an answer below the question",
+        lambda: context.terminal.screen,
+        30,
+        lambda screen: len(screen.rpartition(question)[2].split()) > 3 and question in screen,
+    )
+
+
+@when("I type half a line there and press Ctrl+C")
+def half_a_line(context: Context) -> None:
+    context.terminal.press("half a l")
+    context.terminal.wait_for(["> half a l"], 5)
+    context.terminal.press("Ctrl+C")
+
+
+@when("I type a text of three lines in triple quotes there, and get an answer")
+def three_lines(context: Context) -> None:
+    since = len(context.terminal.screens)
+    context.terminal.press("\r".join(['"""', *_LINES, '"""']))
+    context.terminal.press("Enter")
+    context.terminal.wait_for_prompt(since, after=_LINES[-1])
+
+
+@when('I type "{one}" there, Alt+Enter and "{other}", and get an answer')
+def two_lines(context: Context, one: str, other: str) -> None:
+    _press_all(context, [one, "Alt+Enter", other, "Enter"])
+
+
+@when("I press Up there, then Enter, and get an answer")
+def the_last_again(context: Context) -> None:
+    _press_all(context, ["Up", "Enter"])
+
+
+def _press_all(context: Context, keys: list[str]) -> None:
+    """After the prompt, which is there again once the queen has answered."""
+    context.terminal.wait_for_prompt()
+    asked = len(_asked(context))
+    for key in keys:
+        context.terminal.press(key)
+    wait_until("the question to be asked", lambda: len(_asked(context)) > asked, 20)
+    context.terminal.wait_for_prompt()
+
+
+@then('the last question of the queen is "{text}"')
+def last_question(context: Context, text: str) -> None:
+    assert _asked(context)[-1][-1:] == asked_fields.question(text), _asked(context)
+
+
+@when("I ask five questions there and get an answer to each")
+def five_questions(context: Context) -> None:
+    for number in range(5):
+        ask_and_wait(context, f"Question {number}: what do bees do in the month of May?")
+
+
+@then("the third task held the whole conversation, with the roles {roles}")
+def roles_sent(context: Context, roles: str) -> None:
+    asked = _asked(context)
+    assert len(asked) == 3, asked
+    assert [message["role"] for message in asked[2]] == roles.split(", "), asked[2]
+    assert asked[2][: len(asked[1])] == asked[1], asked
+
+
+@then("the assistant's answers were sent as they stood on the screen")
+def as_on_the_screen(context: Context) -> None:
+    screen = re.sub(r"\s", "", context.terminal.screen)
+    words = [each["content"] for each in _asked(context)[2] if each["role"] == "assistant"]
+    assert all(re.sub(r"\s", "", text) in screen for text in words), (words, screen)
+    assert all(words), words
+
+
+@then('each task began with "{text}", and had temperature {heat:d} and {tokens:d} tokens at most')
+def had_the_flags(context: Context, text: str, heat: int, tokens: int) -> None:
+    sent = [json.loads(each.body) for each in context.proxy.requests_for("POST", "/v2/tasks")]
+    found = [
+        (each["messages"][0]["content"], each["temperature"], each["max_tokens"]) for each in sent
+    ]
+    assert found == [(text, heat, tokens)] * 3, sent
+
+
+@then(
+    'the last task of the queen holds the first question, what came of its answer, and "{question}"'
+)
+def asked_with_the_rest(context: Context, question: str) -> None:
+    asked = _asked(context)
+    first, answer, last = asked[-1]
+    assert [first] == asked[0], asked
+    assert (answer["role"], last) == ("assistant", asked_fields.question(question)[0]), asked[-1]
+    written = re.sub(r"\s", "", context.terminal.written.decode(errors="replace"))
+    assert re.sub(r"\s", "", answer["content"])[:200] in written, (answer, written)
+    assert answer["content"].strip(), answer
+
+
+@then("the worker had most of it in its KV cache")
+def cached(context: Context) -> None:
+    url = cluster.only_worker(context.world)["url"]
+    seen = Metrics(context.world.call("GET", f"{url}/metrics").body.decode())
+    found, computed = seen.value("rbee_tokens_cached_total"), seen.value("rbee_tokens_read_total")
+    assert found > computed, (found, computed)
+
+
+@then("~/.rbee/history has the three questions, readable only by its owner")
+def history(context: Context) -> None:
+    path = context.world.home / ".rbee" / "history"
+    assert path.stat().st_mode & 0o777 == 0o600, oct(path.stat().st_mode)
+    lines = [line[1:] for line in path.read_text().splitlines() if line.startswith("+")]
+    assert lines == ["Hello, who are you?", "And what can you do?", "Thank you."], lines
+
+
+@then("the question of the command line is answered there")
+def first_answered(context: Context) -> None:
+    context.terminal.wait_for(["> Hello"], 20)
+    context.terminal.wait_for_prompt()
+    assert "\n> Hello\n" in f"\n{context.terminal.screen}\n", context.terminal.screen
+
+
+@then('the terminal shows "{words}", then the prompt again')
+def shown_and_prompted(context: Context, words: str) -> None:
+    context.terminal.wait_for([words], 20)
+    context.terminal.wait_for_prompt()
+
+
+@then('both tasks of the queen are "{question}" after "{system}", and nothing else')
+def asked_twice(context: Context, question: str, system: str) -> None:
+    assert _asked(context) == [_after(system, question)] * 2, _asked(context)
+
+
+@then('the last task of the queen is "{question}" after "{system}", and nothing else')
+def asked_at_last(context: Context, question: str, system: str) -> None:
+    assert _asked(context)[-1] == _after(system, question), _asked(context)
+
+
+def _after(system: str, question: str) -> list[dict[str, str]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": question}]
+
+
+@then("the queen was asked the same question once more")
+def asked_again(context: Context) -> None:
+    first, last = _asked(context)
+    assert first == last, (first, last)
+
+
+@then("the last task of the queen holds only part of the conversation")
+def asked_with_less(context: Context) -> None:
+    last = _asked(context)[-1]
+    assert "Question 4" in last[-1]["content"], last
+    assert len(last) < 9, last
+    assert last[0]["role"] == "user", last
+    assert "Question 0" not in last[0]["content"], last
