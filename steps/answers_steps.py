@@ -14,6 +14,7 @@ from harness.watching import (
     standalone_worker,
 )
 from harness.world import cluster
+from harness.world.http_client import EventStream
 from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
@@ -128,13 +129,17 @@ def other_answered(context: Context) -> None:
 # Its figures
 
 
-@when("a prompt of {words:d} words is answered with {tokens:d} tokens")
+@when("a prompt of at least {words:d} words is answered with at least {tokens:d} tokens")
 def answer_for_the_clock(context: Context, words: int, tokens: int) -> None:
-    asked_at = standalone_worker.now()
-    prompt = standalone_worker.prompt_of_words(words)
-    context.stream = context.standalone.answer(prompt, tokens)
-    context.measured = answer_figures.of_stream(context.stream, asked_at)
-    assert answer_figures.is_long_enough(context.measured), context.measured
+    """With more of both on a fast machine, where wrong figures would not be seen."""
+    for more in (1, 2, 4, 8):
+        asked_at = standalone_worker.now()
+        prompt = standalone_worker.prompt_of_words(more * words, seed=more)
+        context.stream = context.standalone.answer(prompt, more * tokens)
+        context.measured = answer_figures.of_stream(context.stream, asked_at)
+        if answer_figures.is_long_enough(context.measured):
+            return
+    raise AssertionError(f"too fast to be measured: {context.measured}")
 
 
 @then("its figures are those of the clock")
@@ -169,31 +174,30 @@ def free_meanwhile(context: Context, free: int, total: int) -> None:
 
 @then("the hive says that it was last active when the answer ended")
 def last_active(context: Context) -> None:
-    done_at = answer_figures.of_output(context.run).done_at
+    """Much nearer to its last token than to its first."""
+    measured = answer_figures.of_output(context.run)
     told = cluster.only_worker(context.world)["last_activity"]
-    before = answer_figures.seconds_since(told, done_at)
-    assert -1.5 <= before <= 1.5, f"{before:.2f} s before its end"
+    before = answer_figures.seconds_since(told, measured.done_at)
+    took = measured.done_at - measured.tokens_at[0]
+    assert -2 <= before <= took / 2, f"{before:.2f} s before its end, of {took:.2f} s"
 
 
 # A silence in it
 
 
-@then("a comment comes within {first:d} s, and another {gap:d} s after it, from queen and hive")
-def comments_come(context: Context, first: int, gap: int) -> None:
-    streams = {"queen": context.stream, "hive": context.watched}
-    silent_at = context.silent_at
-    seen = wait_until(
-        "two comments of each",
-        lambda: {
-            name: [at - silent_at for at in stream.comments if at > silent_at]
-            for name, stream in streams.items()
-        },
-        first + gap + 10,
-        lambda found: min(map(len, found.values())) >= 2,
-    )
-    for name, (one, other, *_) in seen.items():
-        assert one <= first + 3, (name, seen)
-        assert gap - 1 <= other - one <= gap + 3, (name, seen)
+@then("queen and hive send a comment after {seconds:d} s")
+def comments_come(context: Context, seconds: int) -> None:
+    """That may be so long after the stream began, or after its last event."""
+    for stream in (context.stream, context.watched):
+        began = stream.events[0].at
+        first = _first_comment(stream, seconds + 5)
+        context.world.evidence.note(f"a comment {first - began:.1f} s after the beginning")
+        assert seconds - 1 <= first - began, first - began
+        assert first - max(began, context.silent_at) <= seconds + 3, first - began
+
+
+def _first_comment(stream: EventStream, within: float) -> float:
+    return wait_until("a comment", lambda: list(stream.comments), within)[0]
 
 
 @when("the worker hangs in the middle of the answer")
