@@ -9,7 +9,7 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, standalone_hive
+from harness.watching import keeper_output, machine, standalone_hive
 from harness.world import cluster
 
 _MIB, _MB = 1 << 20, 1_000_000
@@ -89,7 +89,7 @@ def model_of_size(context: Context, alias: str, megabytes: int) -> None:
 @given("a model called {alias} that needs {percent:d} % of the free memory")
 def model_in_proportion(context: Context, alias: str, percent: int) -> None:
     """Rounded to 100 MB: free memory changes all the time."""
-    needed = psutil.virtual_memory().available * percent // 100
+    needed = machine.memory_free_bytes() * percent // 100
     megabytes = int(needed / 1.2 / _MB) // 100 * 100
     context.needed = 1.2 * megabytes
     model_of_size(context, alias, megabytes)
@@ -132,9 +132,30 @@ def amounts_in_proportion(context: Context, device: str) -> None:
     _about_free(int(found["free"]))
 
 
+@then("its details are those of {device}, with {free:d} MB free")
+def details_of_device(context: Context, device: str, free: int) -> None:
+    """The small model needs 1.2 times its 14.9 MB."""
+    wanted = {"node": "localhost", "device": device, "required": 18, "available": free}
+    assert context.answer.details == wanted, context.answer
+
+
+@then("they name this machine, {device}, as much, and about what is free")
+def details_in_proportion(context: Context, device: str) -> None:
+    found = context.answer.details
+    assert (found["node"], found["device"]) == (machine.host_name(), device), found
+    assert abs(found["required"] - context.needed) < 2, (found, context.needed)
+    _about_free(found["available"])
+
+
+@then("they name {backend}, and that only {available} is there")
+def backend_details(context: Context, backend: str, available: str) -> None:
+    wanted = {"backend": backend, "available": [available]}
+    assert context.answer.details == wanted, context.answer
+
+
 def _about_free(megabytes: float) -> None:
     """Roughly: other programs use memory too."""
-    free = psutil.virtual_memory().available / _MB
+    free = machine.memory_free_bytes() / _MB
     assert abs(megabytes - free) < 0.2 * free, (megabytes, free)
 
 
@@ -183,7 +204,10 @@ def json_of_cards(context: Context, flag: str) -> None:
         for place, card in enumerate(context.card_list)
     ]
     assert found["hardware"][:-1] == wanted, found
-    assert found["hardware"][-1]["memory_total_bytes"] == psutil.virtual_memory().total, found
+    (ram,) = found["hardware"][len(wanted) :]
+    assert (ram["backend"], ram["index"]) == ("cpu", 0), ram
+    assert ram["memory_total_bytes"] == machine.memory_total_bytes(), found
+    _about_free(ram["memory_free_bytes"] / _MB)
     assert (found["backends"], found["devices"]) == (["cpu"], {"cpu": 1}), found
     assert [_reinstalls(line, flag) for line in found["advice"]] == [True], found
 
@@ -201,7 +225,8 @@ def json_of_llama(context: Context) -> None:
     assert found["backends"] == ["cpu"] == list(found["devices"]), found
     (device,) = found["memory"]
     assert (device["backend"], device["index"]) == ("cpu", 0), device
-    assert device["memory_total_bytes"] == psutil.virtual_memory().total, device
+    assert device["memory_total_bytes"] == machine.memory_total_bytes(), device
+    assert 0 < device["memory_free_bytes"] <= device["memory_total_bytes"], device
     assert device["name"], device
 
 
@@ -209,16 +234,21 @@ def _json(context: Context) -> Any:
     return json.loads(context.run.stdout.text)
 
 
-@then("the hive says it has only the CPU to compute on, with the machine's memory")
+@then("the hive says it has only the CPU to compute on, with the machine's memory and disk")
 def node_info(context: Context) -> None:
     reply = context.world.call("GET", f"{context.world.hive_url}/v1/node")
     assert reply.status == 200, reply
     found = reply.json
     assert (found["backends"], found["devices"]) == (["cpu"], {"cpu": 1}), found
     (device,) = found["memory"]
-    total = psutil.virtual_memory().total
+    total = machine.memory_total_bytes()
     assert device["memory_total_bytes"] == found["ram_total_bytes"] == total, found
+    assert device["memory_free_bytes"] == found["ram_free_bytes"], found
     _about_free(device["memory_free_bytes"] // _MB)
+    disk = machine.disk_free_bytes(context.world.home)
+    assert abs(found["disk_free_bytes"] - disk) < 0.02 * disk, (found, disk)
+    assert (found["state"], found["owner"]) == ("running", None), found
+    assert abs(found["time_unix"] - machine.unix_time()) < 5, found
 
 
 @then("nvidia-smi was not asked")

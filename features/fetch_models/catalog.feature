@@ -39,9 +39,10 @@ Feature: The catalog knows every model on a node, and none is lost
     And the Hub is down
     And a queen and a hive that an operator started
     Then the hive's list is
-      | reference                      | state | quantization |
-      | hf:lab/smol/smol-Q4_1.gguf     | ready | Q4_1         |
-      | file:<models folder>/mine.gguf | ready | F16          |
+      | reference                      | state | quantization | provider | files |
+      | hf:lab/smol/smol-Q4_1.gguf     | ready | Q4_1         | hf       | 1     |
+      | file:<models folder>/mine.gguf | ready | F16          | file     | 1     |
+    And each row of the list has its file's path, size and time, and no sha256
     When I run `rbee-keeper infer --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     When a person places the small Q8_0 model at lab/small/small-Q8_0.gguf in the models folder
@@ -61,32 +62,74 @@ Feature: The catalog knows every model on a node, and none is lost
     And the hive's list has hf:lab/smol/smol-Q4_1.gguf as ready
 
   @beyond
+  Scenario: What has changed on the Hub since it was deleted by hand
+    Given the Hub has lab/small with small.gguf, the small model
+    And a hive that an operator started
+    And hf:lab/small/small.gguf has been fetched before
+    When a person deletes lab/small/small.gguf in the models folder
+    And small.gguf in lab/small is changed on the Hub to the small changed model
+    And the hive is asked to fetch hf:lab/small/small.gguf
+    Then it is fetched
+    And SQLite finds one row by provider hf and reference hf:lab/small/small.gguf, with the contract's columns
+    And the row has the path of lab/small/small.gguf, its size, its sha256, F16 and the present time
+
+  @beyond
   Scenario: list, info and disk-usage
     Given the Hub has lab/small with these files
       | file              | content      |
-      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q4_1.gguf   | bundled      |
       | small-Q8_0.gguf   | small Q8_0   |
+    And the setting worker.context is 512
     And a queen and a hive that an operator started
-    And hf:lab/small:Q4_K_M has been fetched before
     And hf:lab/small:Q8_0 has been fetched before
+    And hf:lab/small:Q4_1 has been fetched before
     When I run `rbee-keeper models list --json`
     Then it exits with 0
-    And standard output is a JSON array of hf:lab/small/small-Q4_K_M.gguf and hf:lab/small/small-Q8_0.gguf, each ready on localhost
-    When I run `rbee-keeper models info hf:lab/small:Q8_0`
+    And standard output is a JSON array of hf:lab/small/small-Q4_1.gguf and hf:lab/small/small-Q8_0.gguf, each ready on localhost
+    And it has the values of the catalog, and every byte of each
+    When I run `rbee-keeper models info hf:lab/small:Q4_1`
     Then it exits with 0
     And standard output has the lines
-      | line                                    |
-      | reference: hf:lab/small/small-Q8_0.gguf |
-      | quantization: Q8_0                      |
-      | architecture: llama                     |
-      | layers: 1                               |
-      | state: ready                            |
-    And standard output says "<models folder>/lab/small/small-Q8_0.gguf"
-    And standard output says the sha256 of lab/small/small-Q8_0.gguf
+      | line                                               |
+      | reference: hf:lab/small/small-Q4_1.gguf            |
+      | state: ready                                       |
+      | path: <models folder>/lab/small/small-Q4_1.gguf    |
+      | size: 98 MB                                        |
+    And standard output has the sha256 of lab/small/small-Q4_1.gguf, and what its header says
+    And it says that the model needs 1.2 times its size, and what memory there is
     When I run `rbee-keeper models disk-usage`
     Then it exits with 0
-    And the models listed add up to 30 MB, and the free disk space is shown
+    And it lists the sizes of the files, the largest first, their sum, and the space on the disk
+    When I run `rbee-hive models disk-usage`
+    Then it exits with 0
+    And it lists the sizes of the files, the largest first, their sum, and the space on the disk
     And the Hub was asked for nothing more
+
+  @beyond
+  Scenario: info of a model that is still on the Hub
+    Given the setting worker.context is 512
+    And the Hub has lab/giant with these files
+      | file             | content    |
+      | giant-F16.gguf   | enormous   |
+      | giant-Q2_K.gguf  | bundled    |
+      | giant-Q8_0.gguf  | small Q8_0 |
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models info hf:lab/giant:Q2_K`
+    Then it exits with 0
+    And standard output has the lines
+      | line                                  |
+      | reference: hf:lab/giant/giant-Q2_K.gguf |
+      | state: not on this node               |
+      | path: none                            |
+      | size: 98 MB                           |
+      | quantization: Q4_1                    |
+    And standard output has the sha256 that the Hub has of giant-Q2_K.gguf
+    And it lists what else there is, by size, and whether it fits into this machine
+      | quantization | content    | fits |
+      | Q8_0         | small Q8_0 | yes  |
+      | Q2_K         | bundled    | yes  |
+      | F16          | enormous   | no   |
+    And nothing but headers of files was asked for, at most 8 MB
 
   @beyond
   Scenario: verify finds one flipped bit, and keeps the file
@@ -101,8 +144,85 @@ Feature: The catalog knows every model on a node, and none is lost
     And I run `rbee-keeper models verify hf:lab/small/small.gguf`
     Then it exits with 1
     And the error is CHECKSUM_MISMATCH
+    And the error names lab/small/small.gguf, its sha256, and that of the Hub as the expected one
     And it is a clear message with a next step
     And the file lab/small/small.gguf is still there
+
+  @beyond
+  Scenario: verify finds the hash of a file that nobody fetched, and keeps it
+    Given a person placed the small model at lab/small/small.gguf in the models folder
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models verify hf:lab/small/small.gguf`
+    Then it exits with 0
+    And standard output says "hf:lab/small/small.gguf had no known hash to compare with"
+    And standard output says the sha256 of lab/small/small.gguf
+    When I run `rbee-keeper models verify hf:lab/small/small.gguf`
+    Then it exits with 0
+    And standard output says "hf:lab/small/small.gguf is whole"
+    When one bit of lab/small/small.gguf is flipped
+    And I run `rbee-keeper models verify hf:lab/small/small.gguf`
+    Then it exits with 1
+    And the error is CHECKSUM_MISMATCH
+
+  @beyond
+  Scenario: delete removes one of two quantizations
+    Given the Hub has lab/small with these files
+      | file              | content      |
+      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q8_0.gguf   | small Q8_0   |
+    And a queen and a hive that an operator started
+    And hf:lab/small:Q4_K_M has been fetched before
+    And hf:lab/small:Q8_0 has been fetched before
+    When I run `rbee-keeper models delete hf:lab/small:Q8_0`
+    Then it exits with 0
+    And standard output says "hf:lab/small/small-Q8_0.gguf is deleted: 15 MB are free again"
+    And there is no file lab/small/small-Q8_0.gguf in the models folder, and the catalog has no row for it
+    And the models folder holds lab/small/small-Q4_K_M.gguf
+    And the hive's list is
+      | reference                      | state | quantization |
+      | hf:lab/small/small-Q4_K_M.gguf | ready | Q4_K_M       |
+    And the catalog has 1 row
+
+  @beyond
+  Scenario: delete removes a model from the node that is named, and from no other
+    Given the added node workstation
+    And a person placed the small model at lab/small/small.gguf in the models folder
+    And a person placed the small model at lab/small/small.gguf in the models folder of workstation
+    When I run `rbee-keeper models delete --node workstation hf:lab/small/small.gguf`
+    Then it exits with 0
+    And workstation has no model
+    And the models folder holds lab/small/small.gguf
+
+  @beyond
+  Scenario: delete stops a download, and removes what has come
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub sends 4 MB a second
+    And a queen and a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    And 30 % of small.gguf has been sent
+    And I run `rbee-keeper models delete hf:lab/small/small.gguf`
+    Then it exits with 0
+    And the transfer ends at the Hub within 2 s, unfinished
+    And the stream ends with the error REQUEST_CANCELED and [DONE]
+    And no partial file is left
+    And the hive's list is empty
+
+  @beyond
+  Scenario: delete removes one of two quantizations that has come in part
+    Given the Hub has lab/small with these files
+      | file              | content      |
+      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q8_0.gguf   | small Q8_0   |
+    And a hive that an operator started
+    And hf:lab/small:Q4_K_M has been fetched before
+    And the Hub sends 4 MB a second
+    When the hive is asked to fetch hf:lab/small:Q8_0
+    And 30 % of small-Q8_0.gguf has been sent
+    And the hive dies of SIGKILL
+    And I run `rbee-hive models delete hf:lab/small:Q8_0`
+    Then it exits with 0
+    And no partial file is left
+    And the models folder holds lab/small/small-Q4_K_M.gguf
 
   @beyond
   Scenario: delete removes the file and its row, but not from under a worker
@@ -124,12 +244,17 @@ Feature: The catalog knows every model on a node, and none is lost
 
   @beyond
   Scenario: delete touches nothing outside the models folder
-    Given a person keeps the small model at <home>/own.gguf
+    Given a person keeps the small model at <models folder>/../own.gguf
     And a queen and a hive that an operator started
-    When I run `rbee-keeper models delete file:<home>/own.gguf`
+    When I run `rbee-keeper models delete file:<home>/.local/share/rbee/own.gguf`
     Then it exits with 1
+    And the error is INVALID_REQUEST
     And it is a clear message with a next step
-    And the file <home>/own.gguf is still there
+    When I run `rbee-keeper models delete file:<models folder>/../own.gguf`
+    Then it exits with 1
+    And the error is INVALID_REQUEST
+    And it is a clear message with a next step
+    And the file <models folder>/../own.gguf is still there
 
   @beyond
   Scenario: A file truncated by hand is reported, and fetched again
@@ -137,7 +262,10 @@ Feature: The catalog knows every model on a node, and none is lost
     And a queen and a hive that an operator started
     And hf:lab/small/small.gguf has been fetched before
     When a person cuts lab/small/small.gguf in half
-    And I run `rbee-keeper infer --model file:<models folder>/lab/small/small.gguf --prompt hi`
+    Then the hive lists hf:lab/small/small.gguf as damaged, with the bytes that are on the disk
+    When I run `rbee-keeper models list`
+    Then standard output says "damaged, 50 %"
+    When I run `rbee-keeper infer --model file:<models folder>/lab/small/small.gguf --prompt hi`
     Then it exits with 1
     And the error is MODEL_CORRUPT
     And standard error says "rbee-keeper models download hf:lab/small/small.gguf"

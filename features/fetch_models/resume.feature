@@ -13,7 +13,7 @@ Feature: Bytes that have arrived are not fetched again
     Then it exits with 0
     And standard error says "Connection reset: attempt 2 of 6 in 100 ms"
     And the Hub saw a pause of 100 ms between 2 transfers
-    And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And each transfer began exactly where the one before stopped
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
 
@@ -25,6 +25,9 @@ Feature: Bytes that have arrived are not fetched again
     Then it exits with 1
     And the error is DOWNLOAD_FAILED
     And the Hub saw pauses of 100, 200, 400, 800 and 1600 ms between 6 transfers
+    And each transfer began exactly where the one before stopped
+    And standard error says "failed after 6 attempts"
+    And standard error says "6 of 15 MB downloaded"
     And it is a clear message with a next step
     And standard error says "goes on where it stopped"
     And the partial file is kept
@@ -57,14 +60,15 @@ Feature: Bytes that have arrived are not fetched again
     Then it is fetched
     And the hive announced attempt 2 of 6 in 100 ms
     And the reason was "<reason>"
-    And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And it was asked for again after <pause> s
+    And each transfer began exactly where the one before stopped
     And the file lab/small/small.gguf is the one on the Hub
 
     Examples:
-      | how        | reason            |
-      | stalls     | no byte for 1 s   |
-      | ends early | closed early      |
-      | truncated  | closed early      |
+      | how        | reason            | pause |
+      | stalls     | no byte for 1 s   | 1.1   |
+      | ends early | closed early      | 0.1   |
+      | truncated  | closed early      | 0.1   |
 
   @beyond
   Scenario: Progress resets the count: more breaks than there are attempts
@@ -78,9 +82,23 @@ Feature: Bytes that have arrived are not fetched again
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And each transfer began exactly where the one before stopped
     And the Hub was asked 8 times for small.gguf
     And the file lab/small/small.gguf is the one on the Hub
+
+  @beyond
+  Scenario: Less than a megabyte is no progress
+    Given a transfer resets at 40 % of the file, once
+    And a transfer resets at 42 % of the file, once
+    And a transfer resets at 44 % of the file, once
+    And a transfer resets at 46 % of the file, once
+    And a transfer resets at 48 % of the file, once
+    And a transfer resets at 50 % of the file, once
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    Then the stream ends with the error DOWNLOAD_FAILED and [DONE]
+    And the Hub was asked 6 times for small.gguf
+    And the details say 6 attempts and 50 % of the bytes
 
   @beyond
   Scenario Outline: The Hub answers 503 twice when asked for a <what>
@@ -102,7 +120,7 @@ Feature: Bytes that have arrived are not fetched again
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
-    And the Hub saw a pause of at least 1 s before it was asked again for a <what>
+    And the Hub saw a pause of 1 s before it was asked again for a <what>
 
     Examples:
       | what    |
@@ -119,11 +137,12 @@ Feature: Bytes that have arrived are not fetched again
     Then the partial file is kept
     And the models folder holds no model
     When a hive is started
-    Then the hive's list has hf:lab/small/small.gguf as partial
+    Then the hive lists hf:lab/small/small.gguf as partial, with the bytes that are on the disk
     When the Hub sends 100 MB a second
     And the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
     And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And the second transfer began at the end of the partial file
     And the Hub was asked 2 times for small.gguf
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
@@ -165,7 +184,7 @@ Feature: Bytes that have arrived are not fetched again
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
     And the Hub redirected as often as the other host was asked
-    And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And each transfer began exactly where the one before stopped
     And the file lab/small/small.gguf is the one on the Hub
 
   @beyond

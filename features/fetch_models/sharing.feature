@@ -33,6 +33,17 @@ Feature: One download, however many clients ask, and none when nobody does
     And it was fetched whole, in one transfer
 
   @beyond
+  Scenario: A client that comes while nothing moves gets the latest progress at once
+    Given a transfer stalls at 40 % of the file, once
+    And the Hub sends 20 MB a second
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    And all that comes has been reported
+    And another client asks the hive to fetch hf:lab/small
+    Then both were told the same download
+    And within 2 s that client is told as much as the first
+    And the hive lists hf:lab/small/small.gguf as downloading, with the bytes that are on the disk
+
+  @beyond
   Scenario: Two hives share a models folder
     When two hives with one models folder are asked to fetch hf:lab/small/small.gguf at once
     Then both streams report the end
@@ -57,12 +68,15 @@ Feature: One download, however many clients ask, and none when nobody does
     And the keeper gets SIGINT
     Then it exits with 130
     And the transfer ends at the Hub within 5 s, unfinished
-    And the partial file is kept
     And within 5 s the hive's list has hf:lab/small/small.gguf as partial
+    And the partial file is kept
+    When I run `rbee-keeper models list`
+    Then standard output has the share of small.gguf that is here
     When the Hub sends 100 MB a second
     And I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
     And each transfer began where the one before stopped, or at most 2 MiB earlier
+    And the second transfer began at the end of the partial file
 
   @beyond
   Scenario: With --detach the download continues

@@ -31,7 +31,7 @@ Feature: A machine reports what it has, and what of that it can use
   Scenario: A hive reports each device that it can compute on
     Given graphics cards with 11444 and 22888 MiB free
     And a hive that an operator started
-    Then the hive says it has only the CPU to compute on, with the machine's memory
+    Then the hive says it has only the CPU to compute on, with the machine's memory and disk
 
   @beyond
   Scenario Outline: nvidia-smi answers with <mood>

@@ -120,20 +120,23 @@ Feature: Before a worker starts, the node checks whether the model can run there
     When the hive is sent POST /v1/workers/spawn {"model":"big","backend":"metal"}
     Then the answer is 507 with the error VRAM_EXHAUSTED
     And its details are exactly node, device, required, available
+    And they name this machine, cpu, as much, and about what is free
     When the hive is sent POST /v1/workers/spawn {"model":"big","backend":"metal","force":true}
     Then the answer is 409 with the error BACKEND_UNAVAILABLE
     And its details are exactly backend, available
+    And they name metal, and that only cpu is there
 
   @beyond
   Scenario: Forced, a model that is not here yet is fetched all the same
     Given the setting worker.context is 512
-    And a graphics card with 10 MiB free
+    And graphics cards with 3815 and 10 MiB free
     And the Hub has lab/small with small-Q8_0.gguf, the small model
     And a queen and a hive that an operator started
-    When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda"}
+    When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","device":1}
     Then the answer is the error VRAM_EXHAUSTED
+    And its details are those of cuda:1, with 10 MB free
     And no partial file is left
-    When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","force":true}
+    When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","device":1,"force":true}
     Then the answer is the error BACKEND_UNAVAILABLE
     And the file lab/small/small-Q8_0.gguf is the one on the Hub
 
@@ -142,8 +145,12 @@ Feature: Before a worker starts, the node checks whether the model can run there
     Given the setting worker.context is 512
     And a graphics card with 3815 MiB free
     And lab/giant/giant-Q8_0.gguf in the models folder is a model of 5000 MB
+    # It would need 4560 of the card's 4000.
+    And lab/giant/giant-Q6_K.gguf in the models folder is a model of 3800 MB
+    And a person placed the bundled model at lab/giant/giant-Q3_K_M.gguf in the models folder
     And a person placed the small Q2_K model at lab/giant/giant-Q2_K.gguf in the models folder
     When I run `rbee-keeper infer --model hf:lab/giant:Q8_0 --backend cuda --prompt hi`
     Then it exits with 1
     And the error is VRAM_EXHAUSTED
-    And standard error says "hf:lab/giant/giant-Q2_K.gguf would fit"
+    And standard error says "hf:lab/giant/giant-Q3_K_M.gguf would fit"
+    And the next step says "--model hf:lab/giant/giant-Q3_K_M.gguf"

@@ -56,6 +56,10 @@ def read_header(reader: GGUFReader) -> Header:
     )
 
 
+def read_header_of(path: Path) -> Header:
+    return read_header(GGUFReader(path))
+
+
 def quantize(source: Path, target: Path, quantization: str) -> None:
     """`quantization` as in Q4_K_M; a second for a small model."""
     argv = [

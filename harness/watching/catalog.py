@@ -114,7 +114,13 @@ def models_on_disk(world: HasModels) -> list[str]:
     return sorted(str(path.relative_to(world.models)) for path in found)
 
 
-def add_file(world: World, content: Path, name: str) -> Path:
+def place_of(reference: str, world: HasModels) -> str:
+    """Return where the file that a reference names lies in the models folder."""
+    scheme, _, name = reference.partition(":")
+    return name if scheme == "hf" else str(Path(name).relative_to(world.models))
+
+
+def add_file(world: HasModels, content: Path, name: str) -> Path:
     """Copy it there, as a user with a file manager would."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)
