@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 from behave import given, then, when
 from behave.runner import Context
@@ -20,10 +21,8 @@ def damage(context: Context) -> None:
 
 @then("the hive reported the damage and where the damaged file is")
 def damage_reported(context: Context) -> None:
-    text = context.hive_run.stderr.text
     aside = catalog.set_aside_file(context.world)
-    assert "is damaged" in text, text
-    assert str(aside) in text, text
+    context.hive_run.stderr.wait_for("is damaged", then=str(aside))
 
 
 @then("the damaged file is set aside")
@@ -90,13 +89,13 @@ def hive_lists_none(context: Context) -> None:
     assert not listed, listed
 
 
-@then("standard output is a JSON array of {references}, each {state} on localhost")
-def json_list(context: Context, references: str, state: str) -> None:
+@then("standard output is a JSON array of {references}, each {state} on {node:S}")
+def json_list(context: Context, references: str, state: str, node: str) -> None:
     rows = json.loads(context.run.stdout.text)
     assert isinstance(rows, list), rows
     wanted = references.replace(" and ", ", ").split(", ")
     assert [row["reference"] for row in rows] == wanted, rows
-    assert {(row["state"], row["node"]) for row in rows} == {(state, "localhost")}, rows
+    assert {(row["state"], row["node"]) for row in rows} == {(state, node)}, rows
     for row in rows:
         assert set(row) >= catalog.COLUMNS, row
 
@@ -166,6 +165,35 @@ def list_of_catalog(context: Context) -> None:
     for row in rows:
         assert {key: row[key] for key in catalog.COLUMNS} == known[row["reference"]], row
         assert (row["files"], row["bytes_downloaded"]) == (1, row["size_bytes"]), row
+
+
+@then("the catalog is kept in WAL mode, with a version")
+def catalog_pragmas(context: Context) -> None:
+    mode, version = catalog.pragmas(catalog.database_file(context.world))
+    assert (mode, version > 0) == ("wal", True), (mode, version)
+
+
+@then("the catalog {path} has {reference}, and there is no other")
+def catalog_elsewhere(context: Context, path: str, reference: str) -> None:
+    assert catalog.references(Path(context.world.expand(path))) == [reference]
+    assert not catalog.database_file(context.world).exists()
+
+
+@then(
+    "its events tell how far {name} is hashed, and at last its sha256, compared",
+)
+def verify_events(context: Context, name: str) -> None:
+    path = context.world.models / name
+    size = path.stat().st_size
+    events = keeper_output.events(context.run.stdout.text)
+    *hashing, last = [data for kind, data in events if kind == "verify"]
+    assert hashing, events
+    for each in hashing:
+        wanted = {"stage": "hashing", "file": str(path), "bytes_total": size}
+        assert {key: each[key] for key in wanted} == wanted, each
+        assert 0 < each["bytes_hashed"] <= size, each
+    digest = catalog.sha256(path)
+    assert last == {"stage": "complete", "sha256": [digest], "compared": True}, (last, digest)
 
 
 @then("standard output has the share of {filename} that is here")
@@ -284,18 +312,18 @@ def _mismatch(context: Context, name: str, actual: str) -> None:
 
 @then("the error names {megabytes:d} MB needed, and what is free on that disk")
 def room_needed(context: Context, megabytes: int) -> None:
-    free, needed = models_output.room(context.run.stderr.text)
-    assert needed == megabytes, context.run.stderr.text
+    folder, free, needed = models_output.room(context.run.stderr.text)
+    assert (folder, needed) == (str(context.world.models), megabytes), context.run.stderr.text
     known = machine.disk_free_bytes(context.world.models) // 1_000_000
     assert abs(free - known) <= 1, (free, known)
 
 
 @then("the error names what is missing of {filename}, and 0 MB free")
 def room_missing(context: Context, filename: str) -> None:
-    there = catalog.only_partial_file(context.world).stat().st_size
-    missing = context.hub.blob(filename).size - there
+    partial = catalog.only_partial_file(context.world)
+    missing = context.hub.blob(filename).size - partial.stat().st_size
     found = models_output.room(context.run.stderr.text)
-    assert found == (0, -(-missing // 1_000_000)), (found, missing)
+    assert found == (str(partial.parent), 0, -(-missing // 1_000_000)), (found, missing)
 
 
 @then(

@@ -9,7 +9,7 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, machine, standalone_hive
+from harness.watching import keeper_output, machine, models_output, standalone_hive
 from harness.world import cluster
 
 _MIB, _MB = 1 << 20, 1_000_000
@@ -27,9 +27,8 @@ def status_shown(context: Context) -> None:
     first, *others = text.splitlines()
     for word in (context.hive_run.ready()["version"], world.hive_url, str(context.hive_run.pid)):
         assert word in first, text
-    (row,) = [line for line in others if worker["id"] in line]
-    assert worker["model_ref"] in row, row
-    assert worker["state"] in row, row
+    row = keeper_output.rows("\n".join(others))[worker["id"]]
+    assert row == [worker["model_ref"], "cpu", "idle", "4 of 4"], row
 
 
 @then("the JSON says {state}, with that url, that version and that worker")
@@ -72,7 +71,7 @@ def one_model(context: Context, count: int, reference: str, state: str) -> None:
 
 @then("the hive itself fetched {reference}")
 def fetched_by_hive(context: Context, reference: str) -> None:
-    assert f"fetching {reference}" in context.hive_run.stderr.text, context.hive_run.stderr.text
+    context.hive_run.stderr.wait_for(f"fetching {reference}")
 
 
 @given("nvidia-smi answers with {mood}")
@@ -193,6 +192,7 @@ def rows_of_cards(context: Context) -> None:
 @then("the JSON has the same cards, CPU as the only backend, and the command with {flag}")
 def json_of_cards(context: Context, flag: str) -> None:
     found = _json(context)
+    assert abs(found["time_unix"] - machine.unix_time()) < 30, found
     wanted = [
         {
             "backend": "cuda",
@@ -249,6 +249,23 @@ def node_info(context: Context) -> None:
     assert abs(found["disk_free_bytes"] - disk) < 0.02 * disk, (found, disk)
     assert (found["state"], found["owner"]) == ("running", None), found
     assert abs(found["time_unix"] - machine.unix_time()) < 5, found
+
+
+@then("it describes {node}: its rbee, the CPU and this machine's memory")
+def node_described(context: Context, node: str) -> None:
+    asked = context.world.start("rbee-hive --version")
+    assert asked.wait(within=10) == 0, asked.stderr.text
+    wanted = {
+        "node": node,
+        "rbee": asked.stdout.text.split()[-1],
+        "backends, the best first": "cpu",
+        "devices": "cpu 1",
+    }
+    found = models_output.facts(context.run.stdout.text)
+    assert {name: found.get(name) for name in wanted} == wanted, found
+    free, total = models_output.memory(found["memory"])
+    _about_free(free / _MB)
+    assert abs(total - machine.memory_total_bytes()) < 0.01 * total, found
 
 
 @then("nvidia-smi was not asked")

@@ -251,7 +251,14 @@ def details_say(context: Context, attempts: int, percent: int) -> None:
     found = context.answer.details
     assert found["attempts"] == attempts, found
     share = 100 * found["bytes_downloaded"] / found["bytes_total"]
-    assert percent - 15 < share <= percent, found
+    assert percent - 0.1 < share <= percent, found
+
+
+@then("it says how many of {count:d} tokens came, exactly as many as the queen sent")
+def tokens_of_sent(context: Context, count: int) -> None:
+    """As the proxy between them counted."""
+    made = keeper_output.tokens_so_far(context.run.stderr.text, count)
+    assert made == context.proxy.relayed["token"] > 0, (made, context.proxy.relayed)
 
 
 @when("somebody asks for an answer from each of these files")

@@ -87,6 +87,13 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 0
     And standard output is a JSON array of hf:lab/small/small-Q4_1.gguf and hf:lab/small/small-Q8_0.gguf, each ready on localhost
     And it has the values of the catalog, and every byte of each
+    When I run `rbee-keeper models list`
+    Then it exits with 0
+    And standard output has the lines
+      | line                                     |
+      | REFERENCE QUANTIZATION SIZE STATE        |
+      | hf:lab/small/small-Q4_1.gguf Q4_1 98 MB ready |
+      | hf:lab/small/small-Q8_0.gguf Q8_0 15 MB ready |
     When I run `rbee-keeper models info hf:lab/small:Q4_1`
     Then it exits with 0
     And standard output has the lines
@@ -140,6 +147,9 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 0
     And standard output says "hf:lab/small/small.gguf is whole"
     And standard output says the sha256 of lab/small/small.gguf
+    When I run `rbee-keeper models verify hf:lab/small/small.gguf --json`
+    Then it exits with 0
+    And its events tell how far lab/small/small.gguf is hashed, and at last its sha256, compared
     When one bit of lab/small/small.gguf is flipped
     And I run `rbee-keeper models verify hf:lab/small/small.gguf`
     Then it exits with 1
@@ -173,6 +183,10 @@ Feature: The catalog knows every model on a node, and none is lost
     And a queen and a hive that an operator started
     And hf:lab/small:Q4_K_M has been fetched before
     And hf:lab/small:Q8_0 has been fetched before
+    When I run `rbee-keeper models delete hf:lab/smal:Q8_0`
+    Then it exits with 1
+    And the error is MODEL_NOT_FOUND
+    And the next step says "Did you mean hf:lab/small/small-Q8_0.gguf, hf:lab/small/small-Q4_K_M.gguf?"
     When I run `rbee-keeper models delete hf:lab/small:Q8_0`
     Then it exits with 0
     And standard output says "hf:lab/small/small-Q8_0.gguf is deleted: 15 MB are free again"
@@ -182,12 +196,17 @@ Feature: The catalog knows every model on a node, and none is lost
       | reference                      | state | quantization |
       | hf:lab/small/small-Q4_K_M.gguf | ready | Q4_K_M       |
     And the catalog has 1 row
+    And SQLite finds one row by provider hf and reference hf:lab/small/small-Q4_K_M.gguf, with the contract's columns
+    And the row has the path of lab/small/small-Q4_K_M.gguf, its size, its sha256, Q4_K_M and the present time
 
   @beyond
   Scenario: delete removes a model from the node that is named, and from no other
     Given the added node workstation
     And a person placed the small model at lab/small/small.gguf in the models folder
     And a person placed the small model at lab/small/small.gguf in the models folder of workstation
+    When I run `rbee-keeper models list --node workstation --json`
+    Then it exits with 0
+    And standard output is a JSON array of hf:lab/small/small.gguf, each ready on workstation
     When I run `rbee-keeper models delete --node workstation hf:lab/small/small.gguf`
     Then it exits with 0
     And workstation has no model

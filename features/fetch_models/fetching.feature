@@ -72,6 +72,7 @@ Feature: A model is fetched when it is first needed
     Then it is fetched
     And SQLite finds one row by provider hf and reference hf:lab/small/small-Q4_K_M.gguf, with the contract's columns
     And the row has the path of lab/small/small-Q4_K_M.gguf, its size, its sha256, Q4_K_M and the present time
+    And the catalog is kept in WAL mode, with a version
     When the hive is restarted
     Then SQLite finds one row by provider hf and reference hf:lab/small/small-Q4_K_M.gguf, with the contract's columns
     And the hive's list has hf:lab/small/small-Q4_K_M.gguf as ready
@@ -85,6 +86,17 @@ Feature: A model is fetched when it is first needed
     Then it exits with 0
     And the catalog's size of hf:lab/smol/smol-Q8_0.gguf is that of lab/smol/smol-Q8_0.gguf on disk
     And the preflight reports that <Q8_0> needs 1.2 times its size, and what is free
+
+  @beyond
+  Scenario: Another folder for the models, and another place for the catalog
+    Given the Hub has lab/small with small.gguf, the small model
+    And the setting models.dir is "<home>/my models"
+    And the setting paths.catalog_db is "<home>/my catalog.db"
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    Then it is fetched
+    And the file <home>/my models/lab/small/small.gguf is still there
+    And the catalog <home>/my catalog.db has hf:lab/small/small.gguf, and there is no other
 
   @beyond
   Scenario: A file in a folder of its repository

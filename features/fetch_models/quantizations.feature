@@ -78,7 +78,11 @@ Feature: A repository may hold many quantizations, and models in many files
     And the row for hf:lab/parts/smollm2-00001-of-00003.gguf has 3 files, 98362752 bytes in all
     When the worker is told to shut down through its hive
     And the hive lists no worker after 10 s
-    And one bit of lab/parts/smollm2-00003-of-00003.gguf is flipped
+    And I run `rbee-keeper infer --model file:<models folder>/lab/parts/smollm2-00002-of-00003.gguf --prompt hi`
+    Then it exits with 1
+    And the error is INVALID_MODEL_REF
+    And the next step says "Did you mean file:<models folder>/lab/parts/smollm2-00001-of-00003.gguf?"
+    When one bit of lab/parts/smollm2-00003-of-00003.gguf is flipped
     And I run `rbee-keeper models verify hf:lab/parts`
     Then it exits with 1
     And the error is CHECKSUM_MISMATCH
@@ -111,4 +115,4 @@ Feature: A repository may hold many quantizations, and models in many files
     And the error is VRAM_EXHAUSTED
     And the error names 1.2 times the size of the enormous model, and all the memory of this machine
     And standard error says "hf:lab/giant/giant-Q4_1.gguf would fit"
-    And nothing but headers of files was asked for, at most 8 MB
+    And nothing but headers of files was asked for, at most 9 MB

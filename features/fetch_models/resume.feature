@@ -26,7 +26,7 @@ Feature: Bytes that have arrived are not fetched again
     And the error is DOWNLOAD_FAILED
     And the Hub saw pauses of 100, 200, 400, 800 and 1600 ms between 6 transfers
     And each transfer began exactly where the one before stopped
-    And standard error says "failed after 6 attempts"
+    And standard error says "failed after 6 attempts: Connection reset"
     And standard error says "6 of 15 MB downloaded"
     And it is a clear message with a next step
     And standard error says "goes on where it stopped"

@@ -16,6 +16,5 @@ Feature: What a machine can compute on, from the keeper
     Given the added node workstation
     When I run `rbee-keeper detect --node workstation`
     Then it exits with 0
-    And standard output says "workstation"
-    And standard output says "cpu"
+    And it describes workstation: its rbee, the CPU and this machine's memory
     And nothing is running

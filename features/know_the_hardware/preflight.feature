@@ -71,6 +71,14 @@ Feature: Before a worker starts, the node checks whether the model can run there
     And it is a clear message with a next step
 
   @beyond
+  Scenario: A device that is not there is named, with those that are
+    When I run `rbee-keeper infer --backend cpu --device 1 --prompt hi`
+    Then it exits with 1
+    And the error is BACKEND_UNAVAILABLE
+    And standard error says "has no device 1"
+    And standard error says "Available here: cpu 0"
+
+  @beyond
   Scenario Outline: The requested card counts, else the one with the most free memory: <asked>
     Given the setting worker.context is 512
     And graphics cards with 1908, 3815 and 2862 MiB free

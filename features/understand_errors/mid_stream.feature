@@ -1,4 +1,3 @@
-@edge-case
 Feature: What goes wrong before and during an answer
 
   @t001-35
@@ -20,9 +19,10 @@ Feature: What goes wrong before and during an answer
     And it is a clear message with a next step
     And nothing else was spawned, and the first task still streams
 
-  @t001-39
+  @t001-39 @edge-case
   Scenario: The worker is killed
     Given a persistent queen
+    And a proxy between keeper and queen
     And the setting hive.health_interval_s is 30
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
@@ -31,6 +31,7 @@ Feature: What goes wrong before and during an answer
     And the worker is killed
     Then it exits with 1
     And the error is WORKER_CRASHED
+    And it says how many of 2000 tokens came, exactly as many as the queen sent
     And it says how many of 2000 tokens came, as many as were shown
     And the text so far is saved, readable only by its owner
     And the hive reported that the worker is gone, with exit code -9

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,7 +37,8 @@ class Proxy(ThreadingHTTPServer):
     comes for the `count`-th time, in every task stream and in no other.
 
     `renamed` is a text of the far side and what the near side gets in its place: an address behind
-    this proxy under the address of another one, as with a router.
+    this proxy under the address of another one, as with a router. `relayed` counts the events of
+    task streams that the near side got, by name.
     """
 
     daemon_threads = True
@@ -50,6 +52,7 @@ class Proxy(ThreadingHTTPServer):
         self.count = 0
         self.requests: list[ProxiedRequest] = []
         self.renamed = b"", b""
+        self.relayed: Counter[str] = Counter()
         self.closing = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -140,6 +143,8 @@ class _Relay(BaseHTTPRequestHandler):
             if not losing:
                 self.wfile.write(self.server.translate(line))
                 self.wfile.flush()
+                if self.path == _TASK_PATH and line.startswith(b"event: "):
+                    self.server.relayed[line.decode().removeprefix("event: ").strip()] += 1
             losing = losing and bool(line.strip())
 
     def _break(self, fault: str) -> None:

@@ -66,6 +66,22 @@ def _select(world: HasModels, query: str, *values: str) -> list[dict[str, Any]]:
         return [dict(row) for row in found.execute(query, values)]
 
 
+def pragmas(database: Path) -> tuple[str, int]:
+    """Return how it keeps its journal, and the version of its tables."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
+        mode, version = (
+            found.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "user_version")
+        )
+    return str(mode), int(version)
+
+
+def references(database: Path) -> list[str]:
+    """Return the references in a catalog, wherever it is."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as found:
+        return [name for (name,) in found.execute("SELECT reference FROM models ORDER BY 1")]
+
+
 def damage(world: World) -> bytes:
     """Overwrite the whole file with noise, as after a disk failure, and return the noise."""
     path = database_file(world)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 _USAGE = re.compile(r"(?:\S+: )?([\d.]+ [MG]B) of ([\d.]+ [MG]B) are free at (.+)$", re.MULTILINE)
 _NEEDED = re.compile(r"([\d.]+ [MG]B) \(([\d.]+ [MG]B) of ([\d.]+ [MG]B) are free\)")
+_MEMORY = re.compile(r"^([\d.]+ [MG]B) of ([\d.]+ [MG]B) are free$")
 _MISMATCH = re.compile(r"The sha256 of (\S+) is ([0-9a-f]{64}); expected ([0-9a-f]{64})\.")
-_ROOM = re.compile(r"has (\d+) MB free, (?:and|but) (\d+) MB are needed")
+_ROOM = re.compile(r"(\S+) has (\d+) MB free, (?:and|but) (\d+) MB are needed")
 _IN_ALL = re.compile(r"has (\d+) MB in all on cpu, but the model needs (\d+) MB")
 _UNITS = {"MB": 1_000_000, "GB": 1_000_000_000}
 
@@ -53,6 +54,12 @@ def memory_needed(stdout: str) -> MemoryNeeded:
     return MemoryNeeded(needed, _bytes(free), _bytes(total))
 
 
+def memory(shown: str) -> tuple[float, float]:
+    """Return the free and the whole memory of "3.1 GB of 8.0 GB are free"."""
+    free, total = _found(_MEMORY, shown)
+    return _bytes(free), _bytes(total)
+
+
 def offered(stdout: str) -> list[tuple[str, ...]]:
     """Return the rows of the table of the other quantizations."""
     _, _, table = stdout.partition("QUANTIZATION")
@@ -66,10 +73,10 @@ def mismatch(stderr: str) -> tuple[str, str, str]:
     return file, actual, expected
 
 
-def room(stderr: str) -> tuple[int, int]:
-    """Return what DISK_FULL names in MB: free and needed."""
-    free, needed = _found(_ROOM, stderr)
-    return int(free), int(needed)
+def room(stderr: str) -> tuple[str, int, int]:
+    """Return what DISK_FULL names: a folder, and in MB what is free there and what is needed."""
+    folder, free, needed = _found(_ROOM, stderr)
+    return folder, int(free), int(needed)
 
 
 def memory_in_all(stderr: str) -> tuple[int, int]:
