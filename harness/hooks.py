@@ -38,6 +38,8 @@ def before_all(context: Context) -> None:
 def before_scenario(context: Context, scenario: Scenario) -> None:
     assert any(scenario.all_steps), "a scenario without steps proves nothing"
     reason = missing_requirement(scenario.effective_tags)
+    if "rbee" in scenario.effective_tags and context.commands.replaced:
+        reason = "@rbee: it installs rbee, and another implementation is judged"
     if reason:
         scenario.skip(reason)
         return

@@ -8,7 +8,12 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.proxy import ProxiedRequest
-from harness.watching import answer_figures, keeper_output, terminal_screen
+from harness.watching import (
+    answer_figures,
+    keeper_output,
+    node_installation,
+    terminal_screen,
+)
 from harness.world import cluster, settings
 from harness.world.waiting import wait_until
 
@@ -82,6 +87,14 @@ def output_says_in_time(context: Context, output: str, words: str) -> None:
 def output_says_nothing_of(context: Context, output: str, words: str) -> None:
     text = _text_of(context, output)
     assert words not in text, text
+
+
+@then("standard output has the row {cells}")
+def output_has_row(context: Context, cells: str) -> None:
+    """Of a table; <version> is that of the hive."""
+    version = node_installation.version_of(context.world.commands.argv("hive"))
+    first, *others = context.world.expand(cells).replace("<version>", version).split(", ")
+    assert keeper_output.rows(context.run.stdout.text)[first] == others, context.run.stdout.text
 
 
 @then("standard {output:w} is empty")

@@ -1,6 +1,7 @@
 """Routers and cables between two machines, and the versions on both."""
 
 import re
+from itertools import pairwise
 
 from behave import given, then, when
 from behave.runner import Context
@@ -8,8 +9,14 @@ from behave.runner import Context
 from harness.breaking.partition import Cable
 from harness.ssh.node import add_node
 from harness.watching import footprint, keeper_output, node_installation
+from harness.watching.connection_attempts import ConnectionAttempts
 from harness.world import processes
+from harness.world.processes import ProcessExits
 from harness.world.waiting import let_pass, wait_until
+
+_PROMPTLY_S = 0.18  # less than the shortest pause between two attempts
+_TOLD_LATE_S = 0.25  # a narrated line passes two programs before it is on the screen
+_SLOW_MACHINE_S = 1.5
 
 
 @given("the node {name:S} at the end of a cable")
@@ -83,14 +90,12 @@ def hive_and_worker(context: Context, name: str) -> None:
     assert len(processes.listeners(node.processes())) == 2, node.processes()
 
 
-@then("the line of {code:w} names queen-rbee with its version, and rbee-hive with {version:S}")
-def names_both(context: Context, code: str, version: str) -> None:
+@then("the line of {code:w} names {asking:S} with its version, and {asked:S} with {version:S}")
+def names_both(context: Context, code: str, asking: str, asked: str, version: str) -> None:
     """In the error itself: each program, followed by its version before any other number."""
     line = keeper_output.error_line(context.run.stderr.text, code)
-    for program, its in (
-        ("queen-rbee", node_installation.package_version()),
-        ("rbee-hive", version),
-    ):
+    own = node_installation.version_of(context.world.commands.resolve(asking))
+    for program, its in ((asking, own), (asked, version)):
         assert re.search(rf"{program}\D*(?<![\d.]){re.escape(its)}(?![\d.]*\d)", line), line
 
 
@@ -101,9 +106,20 @@ def details_name_both(context: Context, version: str) -> None:
         details["program"]: details["version"],
         details["other_program"]: details["other_version"],
     }
-    assert reported == {"queen-rbee": node_installation.package_version(), "rbee-hive": version}, (
-        details
-    )
+    own = node_installation.version_of(context.world.commands.argv("queen"))
+    assert reported == {"queen-rbee": own, "rbee-hive": version}, details
+
+
+@given("behind the proxy the queen has version {version:S}")
+def queen_of_version(context: Context, version: str) -> None:
+    own = node_installation.version_of(context.world.commands.argv("queen"))
+    context.proxy.rename(own, version)
+
+
+@then("no task reached the queen")
+def no_task(context: Context) -> None:
+    assert context.proxy.requests_for("GET", "/health"), context.proxy.requests
+    assert not context.proxy.requests_for("POST", "/v2/tasks"), context.proxy.requests
 
 
 @when("after its first connection the SSH server of {name:S} serves again")
@@ -116,3 +132,56 @@ def serves_again(context: Context, name: str) -> None:
         lambda seen: seen and seen[0].closed_at is not None,
     )
     server.open()
+
+
+# Attempts to connect
+
+
+@given("attempts to connect to {name:S} are watched on the network")
+def watch_attempts(context: Context, name: str) -> None:
+    node = context.world.nodes[name]
+    context.attempts = ConnectionAttempts(node.address, node.port)
+    context.world.add_cleanup(context.attempts.close)
+
+
+@then("{count:d} attempts were seen on the network, {first:g} and {second:g} s apart")
+def attempts_seen(context: Context, count: int, first: float, second: float) -> None:
+    moments = context.attempts.moments
+    assert len(moments) == count, moments
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    for gap, pause in zip(gaps, (first, second), strict=True):
+        assert pause - 0.02 <= gap < pause + _PROMPTLY_S, gaps
+
+
+@then("they began {first:d}, {second:d} and {third:d} ms after they were announced")
+def announced(context: Context, first: int, second: int, third: int) -> None:
+    said = context.run.stderr.moments_of("attempt ")
+    begun = context.attempts.moments
+    for told, began, delay in zip(said, begun, (first, second, third), strict=True):
+        assert -_TOLD_LATE_S <= began - told - delay / 1000 < _PROMPTLY_S, (said, begun)
+
+
+# The lifeline
+
+
+@when("the lifeline to {name:S} has had {count:d} heartbeats, {seconds:g} s apart")
+def heartbeats(context: Context, name: str, count: int, seconds: float) -> None:
+    """As the node's SSH server received them."""
+    (lifeline,) = context.world.nodes[name].server.log.lifelines
+    seen = len(lifeline.beats)
+    wait_until(
+        "heartbeats", lambda: len(lifeline.beats) - seen, 3 * count * seconds, lambda n: n >= count
+    )
+    beats = lifeline.beats[seen : seen + count]
+    took = beats[-1] - beats[0]
+    least, most = (count - 1) * seconds * 0.9, (count - 1) * seconds * 1.25 + 0.3
+    assert least < took < most, beats
+    context.endings = ProcessExits({"hive": context.world.nodes[name].hive().pid})
+
+
+@then("the hive on {name:S} ends {seconds:g} s after the last heartbeat")
+def ends_with_the_lease(context: Context, name: str, seconds: float) -> None:
+    (lifeline,) = context.world.nodes[name].server.log.lifelines
+    (ending,) = context.endings.all(within=seconds + 10)
+    since = ending.at - lifeline.beats[-1]
+    assert seconds - 0.1 < since < seconds + _SLOW_MACHINE_S, since

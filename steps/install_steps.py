@@ -70,6 +70,13 @@ def in_time(context: Context, seconds: float) -> None:
     assert context.shell.took < seconds, context.shell.took
 
 
+@then("what listens there was shown no key")
+def shown_no_key(context: Context) -> None:
+    asked = getattr(context.squatter, "requests", None)
+    assert asked is None or asked, "it was asked for nothing"
+    assert not [request for request in asked or () if context.world.key in request], asked
+
+
 @then("nothing but the shell is running")
 def only_the_shell(context: Context) -> None:
     found = [process.pid for process in context.world.processes()]
@@ -173,6 +180,41 @@ def private_folder(context: Context, path: str) -> None:
     mode = Path(context.world.expand(path)).stat().st_mode
     assert stat.S_ISDIR(mode), oct(mode)
     assert stat.S_IMODE(mode) == 0o700, oct(mode)
+
+
+@then("{path} can be read and written by its owner alone")
+def for_its_owner(context: Context, path: str) -> None:
+    mode = Path(context.world.expand(path)).stat().st_mode
+    assert stat.S_IMODE(mode) == 0o600, oct(mode)
+
+
+@then("{path} can be read by everybody, and written by its owner")
+def for_everybody(context: Context, path: str) -> None:
+    mode = Path(context.world.expand(path)).stat().st_mode
+    assert stat.S_IMODE(mode) == 0o644, oct(mode)
+
+
+@then("in {folder} each unit has these lines, NAME being its program's")
+def unit_lines(context: Context, folder: str) -> None:
+    units = systemd.lines_of_units(Path(context.world.expand(folder)))
+    assert set(units) == {"queen-rbee", "rbee-hive"}, units
+    for name, lines in units.items():
+        wanted = {context.world.expand(row["line"]).replace("NAME", name) for row in context.table}
+        assert wanted <= set(lines), (wanted - set(lines), lines)
+    context.unit_lines = units
+
+
+@then("neither unit has a line {one:w} or {other:w}")
+def no_such_lines(context: Context, one: str, other: str) -> None:
+    keys = {line.partition("=")[0] for lines in context.unit_lines.values() for line in lines}
+    assert "ExecStart" in keys, keys
+    assert not keys & {one, other}, keys
+
+
+@then("{later:S} starts after {earlier:S}")
+def ordered(context: Context, later: str, earlier: str) -> None:
+    assert f"After={earlier}.service" in context.unit_lines[later], context.unit_lines
+    assert f"After={later}.service" not in context.unit_lines[earlier], context.unit_lines
 
 
 @then("{path} is a folder")

@@ -1,11 +1,14 @@
 """Nodes are added, installed, listed and removed."""
 
+import json
+from pathlib import Path
+
 from behave import given, then, when
 from behave.runner import Context
 
 from harness.watching import footprint, node_installation, node_registry
 from harness.watching.node_installation import Repository
-from harness.world import processes
+from harness.world import processes, settings
 from harness.world.user import SshAgent
 from harness.world.waiting import wait_until
 
@@ -119,19 +122,52 @@ def only_that_file(context: Context, folder: str, name: str) -> None:
     assert context.kept.read_text() == "mine"
 
 
-@then("the hive on {name:S} is still the same process")
+@then("the hive on {name:S} is still the same process, and its files are there")
 def same_hive(context: Context, name: str) -> None:
-    assert context.world.nodes[name].hive() == context.noted_hive
+    """Its Python is the one of its environment, which must not be removed under it."""
+    hive = context.world.nodes[name].hive()
+    assert hive == context.noted_hive
+    assert Path(hive.cmdline()[0]).exists(), hive.cmdline()
 
 
 @then("the registry knows the backends of {name:S}")
 def backends_known(context: Context, name: str) -> None:
     row = node_registry.only_row(context.world)
     assert row["node_name"] == name, row
-    assert "cpu" in (row["backends"] or []), row
+    assert (row["backends"], row["devices"]) == (["cpu"], {"cpu": 1}), row
 
 
 # Adding and listing
+
+
+@given("on {name:S} the rbee-hive below the folder {folder} finds {count:d} cards for {backend:w}")
+def cards_there(context: Context, name: str, folder: str, count: int, backend: str) -> None:
+    node = context.world.nodes[name]
+    node_installation.add_cards(node, node.path_of(folder) / ".venv" / "bin", backend, count)
+
+
+@when("a client asks the queen for {method:w} {path} with {{{body}}}")
+def ask_queen(context: Context, method: str, path: str, body: str) -> None:
+    url, fields = context.world.queen_url + path, json.loads(f"{{{body}}}")
+    context.reply = context.world.call(method, url, fields, timeout=20)
+
+
+@then("the reply has {{{body}}}")
+def reply_has(context: Context, body: str) -> None:
+    assert context.reply.status == 200, context.reply
+    wanted = json.loads(f"{{{body}}}")
+    assert {name: context.reply.json.get(name) for name in wanted} == wanted, context.reply.json
+
+
+@then("the config file has what was noted, and for the node {name:S}")
+def config_has_node(context: Context, name: str) -> None:
+    ((file, noted),) = context.noted.items()
+    text = file.read_text()
+    assert text.startswith(noted), text
+    expand = context.world.expand
+    wanted = {row["key"]: node_registry.parse_value(expand(row["value"])) for row in context.table}
+    found = str(settings.read(text)["nodes"][name])
+    assert found == str(wanted), text
 
 
 @when("somebody adds {name:S} with an install path of two lines, the second of which is `{line}`")
@@ -149,7 +185,7 @@ def remote_settings(context: Context, words: str) -> None:
         context.world.set("remote", key, value)
 
 
-@given("these lines are added to the config file: [{section:w}] {line}")
+@given("these lines are added to the config file: [{section:S}] {line}")
 def config_lines(context: Context, section: str, line: str) -> None:
     context.world.write_config(f"{context.world.config.read_text()}\n[{section}]\n{line}")
 
@@ -168,6 +204,13 @@ def one_row(context: Context, name: str) -> None:
         line["column"]: node_registry.parse_value(expand(line["value"])) for line in context.table
     }
     assert {column: row[column] for column in wanted} == wanted, row
+    context.compared = set(wanted)
+
+
+@then("it has no other column but last_connected_unix")
+def no_other_column(context: Context) -> None:
+    columns = set(node_registry.only_row(context.world))
+    assert columns == context.compared | {"last_connected_unix"}, columns ^ context.compared
 
 
 @then("its last_connected_unix is now")
@@ -176,13 +219,22 @@ def connected_now(context: Context) -> None:
     assert -1 <= node_registry.seconds_ago(found) < 30, found
 
 
-@then("standard output has a row for {name:S}, with {cells} and this minute")
-def a_listed_row(context: Context, name: str, cells: str) -> None:
+@then(
+    "standard output has a row for {name:S}, with {cells} and this minute,"
+    " {hours:d} hours ahead of UTC"
+)
+def a_listed_row(context: Context, name: str, cells: str, hours: int) -> None:
     lines = context.run.stdout.text.splitlines()
     (row,) = [line for line in lines if line.split()[:1] == [name]]
-    missing = [cell for cell in cells.split(", ") if cell not in row.split()]
+    missing = [cell for cell in context.world.expand(cells).split(", ") if cell not in row.split()]
     assert not missing, (missing, row)
-    assert any(minute in row for minute in node_registry.current_minutes()), row
+    assert any(minute in row for minute in node_registry.current_minutes(hours)), row
+
+
+@then("standard output has the rows of {first:S} and {second:S}, in this order")
+def rows_in_order(context: Context, first: str, second: str) -> None:
+    _, *rows = context.run.stdout.text.splitlines()
+    assert [row.split()[0] for row in rows] == [first, second], rows
 
 
 @then("the JSON on standard output lists what the registry has")
@@ -209,14 +261,23 @@ def only_local(context: Context, name: str) -> None:
 
 @given("on {name:S} the programs are also in {first}, {second} and {third}")
 def programs_in(context: Context, name: str, first: str, second: str, third: str) -> None:
+    node = context.world.nodes[name]
     for folder in (first, second, third):
-        node_installation.copy_programs(context.world.nodes[name].path_of(folder))
+        node_installation.put_programs(node, node.path_of(folder))
 
 
 @then("the hive on {name:S} is the program {path}")
 def hive_is(context: Context, name: str, path: str) -> None:
-    hive = context.world.nodes[name].hive()
-    assert context.world.expand(path) in hive.cmdline(), hive.cmdline()
+    found = node_installation.started_by(context.world.nodes[name].hive())
+    assert found == context.world.expand(path), found
+
+
+@then("the hive on {name:S} was given the key in {path}")
+def given_key(context: Context, name: str, path: str) -> None:
+    """On its lifeline, as the SSH server received it."""
+    (hello,) = context.world.nodes[name].server.log.hellos
+    key = Path(context.world.expand(path)).read_text().strip()
+    assert hello["api_key"] == key, "it was given another key"
 
 
 @then("{name:S} was asked what it has")
@@ -269,8 +330,10 @@ def ssh_config(context: Context, host: str) -> None:
 @then("~/.rbee/known_hosts has the key of {name:S}, writable only by its owner")
 def kept(context: Context, name: str) -> None:
     file = context.world.home / ".rbee" / "known_hosts"
-    key = context.world.nodes[name].server.host_key.export_public_key().split()[1]
-    assert key.decode() in file.read_text().split(), file.read_text()
+    node = context.world.nodes[name]
+    key = node.server.host_key.export_public_key().split()[1].decode()
+    place = node.address if node.port == 22 else f"[{node.address}]:{node.port}"
+    assert f"{place} ssh-ed25519 {key}" in file.read_text().splitlines(), file.read_text()
     assert not file.stat().st_mode & 0o022, oct(file.stat().st_mode)
 
 

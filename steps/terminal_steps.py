@@ -165,7 +165,7 @@ def next_step_says(context: Context, words: str) -> None:
 
 @then("the screen names queen-rbee with its version, and rbee-hive with {version:S}")
 def names_versions(context: Context, version: str) -> None:
-    own = node_installation.package_version()
+    own = node_installation.version_of(context.world.commands.argv("queen"))
     reported = (f"queen-rbee is {own}, but rbee-hive is {version}",
             f"rbee-hive is {version}, but queen-rbee is {own}")  # fmt: skip
     screen = context.terminal.screen

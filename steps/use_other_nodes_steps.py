@@ -17,7 +17,33 @@ def added_by_address(context: Context, name: str) -> None:
     context.node_hive.add(context.world)
 
 
-@then("{name:S} answered")
+@then("localhost answered")
+def this_machine_answered(context: Context) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    assert started["node"] == "localhost", started
+
+
+@then("{name:w} answered, with a worker of its own")
+def only_it_answered(context: Context, name: str) -> None:
+    started = keeper_output.data_of(context.run.stdout.text, "started")
+    row = context.hives[name].only_worker()
+    assert (started["node"], started["worker_id"]) == (name, row["id"]), (started, row)
+    assert [hive for hive in context.hives if context.hives[hive].workers()] == [name]
+
+
+@then("the nodes were placed in the order {names}")
+def placed(context: Context, names: str) -> None:
+    found = keeper_output.placement(context.run.stderr.text)
+    assert found == names.split(", "), context.run.stderr.text
+
+
+@given("a person placed the {content} model at {file} in the models folder of {name:S}")
+def model_there(context: Context, content: str, file: str, name: str) -> None:
+    node = context.world.nodes[name]
+    catalog.link_file(node, context.model_files.named(content), file)
+
+
+@then("the operator's hive on {name:S} answered")
 def node_answered(context: Context, name: str) -> None:
     started = keeper_output.data_of(context.run.stdout.text, "started")
     row = context.node_hive.only_worker()
@@ -74,6 +100,13 @@ def newer(context: Context, name: str) -> None:
     assert row["node_name"] == name, row
     assert row["last_connected_unix"] > context.row["last_connected_unix"], (row, context.row)
     assert row["status"] == "reachable", row
+
+
+@then("the last connection to {name:S} is the one before")
+def same_connection(context: Context, name: str) -> None:
+    row = node_registry.only_row(context.world)
+    assert row["node_name"] == name, row
+    assert row["last_connected_unix"] == context.row["last_connected_unix"], (row, context.row)
 
 
 @then("a hive was started on {name:S} over SSH, after the question was asked")

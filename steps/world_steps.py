@@ -46,7 +46,8 @@ def without_root(context: Context) -> None:
 
 @given("{squatter} listens at the queen's address")
 def a_squatter(context: Context, squatter: str) -> None:
-    context.world.add_cleanup(occupy_port(squatter, *context.world.queen_address).close)
+    context.squatter = occupy_port(squatter, *context.world.queen_address)
+    context.world.add_cleanup(context.squatter.close)
 
 
 @given("units written by `{line}`")

@@ -3,12 +3,12 @@ Feature: A node that can be reached only in part
   @beyond
   Scenario: The error names what is in the way, and the way round it
     Given the node workstation behind a router that lets only SSH through
-    And somebody has added workstation
+    And somebody has added workstation with --hive-port 9311
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
     And the error is PORT_BLOCKED
     And the next step says "tunnel"
-    And the next step says "9200"
+    And the next step says "port 9311 on <router address>"
     And nothing is running
 
   @beyond
@@ -28,7 +28,7 @@ Feature: A node that can be reached only in part
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
     And the error is PORT_BLOCKED
-    And the next step says "8001"
+    And the next step says "port 8001 on <router address>"
     And the next step says "tunnel"
     And nothing is running
 

@@ -23,3 +23,19 @@ Feature: A program that lost its owner ends, on every machine
     And the text so far is saved, readable only by its owner
     And nothing is running on workstation after 10 s
     And nothing is running
+
+  @beyond
+  Scenario: The queen hangs, and its heartbeats stop: the hive ends with the lease, not before
+    Given the added node workstation
+    And the lifelines have a heartbeat of 0.3 s and a lease of 2 s, on both sides
+    And a persistent queen
+    When I run `rbee-keeper hive start --node workstation`
+    Then it exits with 0
+    When the lifeline to workstation has had 10 heartbeats, 0.3 s apart
+    And the queen hangs
+    Then the hive on workstation ends 2 s after the last heartbeat
+    And nothing is running on workstation after 2 s
+    When the queen goes on
+    And I run `rbee-keeper hive status --node workstation`
+    Then it exits with 1
+    And standard output has the row workstation, stopped, -, -, -, -

@@ -44,6 +44,7 @@ Feature: Programs that talk to each other have the same version
       | version |
       | 0.2.0   |
       | 0.0.9   |
+      | 0.10.0  |
 
   @beyond
   Scenario: A version that differs only in its patch number is a match
@@ -53,3 +54,15 @@ Feature: Programs that talk to each other have the same version
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5 --temperature 0`
     Then it exits with 0
     And nothing is running
+
+  @beyond
+  Scenario: The queen has another version than the keeper
+    Given a queen that an operator started
+    And a proxy between keeper and queen
+    And behind the proxy the queen has version 0.2.0
+    When I run `rbee-keeper infer --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And the error is VERSION_MISMATCH
+    And the line of VERSION_MISMATCH names rbee-keeper with its version, and queen-rbee with 0.2.0
+    And the next step says "pip install 'rbee==0.2.0'"
+    And no task reached the queen

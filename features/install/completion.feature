@@ -106,6 +106,7 @@ Feature: Tab completes what a person types
     When I type `rbee-keeper infer --node at` and Tab
     Then the line is `rbee-keeper infer --node attic`, and nothing else is on the screen
     And it was completed within 1.5 s
+    And what listens there was shown no key
 
     Examples:
       | what                             |

@@ -8,6 +8,7 @@ Feature: An administrator installs rbee for everybody on a machine
     And the four programs in <home>/image/usr/local/bin answer with their version
     And <home>/image/var/lib/rbee/models is a folder
     And with <home>/image/etc/rbee/config.toml only models.dir changes, to "/var/lib/rbee/models"
+    And <home>/image/etc/rbee/config.toml can be read by everybody, and written by its owner
     When the contents of the home folder are noted
     And I run `rbee-keeper install --system --root <home>/image`
     Then it exits with 0
@@ -46,5 +47,16 @@ Feature: An administrator installs rbee for everybody on a machine
     When I run `rbee-keeper install --system --root <home>/image --systemd`
     Then it exits with 0
     And <home>/image/etc/systemd/system has the units of queen and hive
+    And in <home>/image/etc/systemd/system each unit has these lines, NAME being its program's
+      | line                                   |
+      | Type=exec                              |
+      | User=rbee                              |
+      | ExecStart=/usr/local/bin/NAME daemon   |
+      | Restart=on-failure                     |
+      | RestartSec=5                           |
+      | KillMode=mixed                         |
+      | Wants=network-online.target            |
+      | WantedBy=multi-user.target             |
+    And <home>/image/etc/systemd/system/queen-rbee.service can be read by everybody, and written by its owner
     And standard error says "useradd --system"
     And standard error says "sudo chgrp -R rbee /var/lib/rbee/models"

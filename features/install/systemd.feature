@@ -29,10 +29,22 @@ Feature: systemd units: what ends with a daemon, and what does not
     Then it ended by itself with 0, and nothing had to be killed
     And nothing is running
 
-  Scenario: The units' stop time follows the grace periods that are set
+  Scenario: The units of a person: their programs, their config file, and the grace periods that are set
     Given the setting times.grace_s is 20
+    And the environment has RBEE_CONFIG=<home>/.config/rbee/config.toml
     And units written by `rbee-keeper install --systemd`
-    Then queen-rbee has 60 s to stop, and some margin
+    Then in <home>/.config/systemd/user each unit has these lines, NAME being its program's
+      | line                                                        |
+      | Type=exec                                                   |
+      | Environment=RBEE_CONFIG=<home>/.config/rbee/config.toml     |
+      | ExecStart=<home>/.local/bin/NAME daemon                     |
+      | Restart=on-failure                                          |
+      | RestartSec=5                                                |
+      | KillMode=mixed                                              |
+      | WantedBy=default.target                                     |
+    And neither unit has a line User or Requires
+    And queen-rbee starts after rbee-hive
+    And queen-rbee has 60 s to stop, and some margin
     And rbee-hive has 40 s to stop, and some margin
 
   Scenario: Somebody else's unit is left alone, one of ours is updated

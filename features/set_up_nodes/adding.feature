@@ -3,30 +3,40 @@ Feature: A machine becomes a node once SSH to it works
 
   @t001-01 @critical
   Scenario: Adding a node tests SSH, detects its devices and stores its settings
-    Given the node workstation
+    Given ~/.ssh/config has for workstation.home.arpa
+      | Port 2022 |
+    And the node workstation, whose SSH server is at port 2222
     And on workstation the programs are below the folder /home/rbee and nowhere else
+    And on workstation the rbee-hive below the folder /home/rbee finds 2 cards for cuda
     And the person's only key is ~/.ssh/lab key
-    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --ssh-port <workstation port> --ssh-user vince --ssh-key "~/.ssh/lab key" --git-repo https://git.home.arpa/rbee.git --git-branch release --install-path ~/rbee --accept-host-key <workstation fingerprint>`
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --ssh-port 2222 --ssh-user vince --ssh-key "~/.ssh/lab key" --git-repo https://git.home.arpa/rbee.git --git-branch release --install-path ~/rbee --hive-port 9311 --accept-host-key <workstation fingerprint>`
     Then it exits with 0
-    And standard error says "[queen-rbee] 🔌 testing SSH to workstation (vince@workstation.home.arpa:<workstation port>)"
+    And standard error says "[queen-rbee] 🔌 testing SSH to workstation (vince@workstation.home.arpa:2222)"
     And standard error says "[queen-rbee] ✅ workstation is reachable"
     And standard output says "workstation is added"
     And the SSH server of workstation let vince in with the person's key
     And workstation was asked what it has
     And the registry has one row, of workstation, with
       | column        | value                         |
+      | node_name     | workstation                   |
       | ssh_host      | workstation.home.arpa         |
-      | ssh_port      | <workstation port>            |
+      | ssh_port      | 2222                          |
       | ssh_user      | vince                         |
       | ssh_key_path  | <home>/.ssh/lab key           |
       | git_repo_url  | https://git.home.arpa/rbee.git |
       | git_branch    | release                       |
       | install_path  | ~/rbee                        |
       | status        | reachable                     |
-      | hive_port     | 9200                          |
-      | backends      | ["cpu"]                       |
-      | devices       | {"cpu": 1}                    |
+      | last_error    | null                          |
+      | hive_port     | 9311                          |
+      | hive_url      | null                          |
+      | api_key_file  | null                          |
+      | tunnel        | false                         |
+      | backends      | ["cuda", "cpu"]               |
+      | devices       | {"cuda": 2, "cpu": 1}         |
+    And it has no other column but last_connected_unix
     And its last_connected_unix is now
+    And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
     And nothing is running
 
   @t001-02
@@ -85,11 +95,44 @@ Feature: A machine becomes a node once SSH to it works
     And its last_connected_unix is now
 
   @beyond
-  Scenario: Adding a node again replaces its settings
-    Given the added node workstation
-    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --install-path /opt/rbee --hive-port 9300`
+  Scenario: Adding a node again replaces all of its settings, and the next hive follows them
+    Given the node workstation
+    And a persistent queen
+    And somebody has added workstation with --ssh-user vince --git-repo https://git.home.arpa/rbee.git --git-branch release --hive-port 9311
+    When I run `rbee-keeper hive start --node workstation`
     Then it exits with 0
+    And the hive on workstation listens at <workstation address>:9311
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --hive-port 9300`
+    Then it exits with 0
+    And nothing is running on workstation after 1 s
     And the registry has one row, of workstation, with
-      | column       | value     |
-      | install_path | /opt/rbee |
-      | hive_port    | 9300      |
+      | column       | value |
+      | ssh_port     | null  |
+      | ssh_user     | null  |
+      | git_repo_url | null  |
+      | git_branch   | main  |
+      | hive_port    | 9300  |
+    When I run `rbee-keeper hive start --node workstation`
+    Then it exits with 0
+    And standard output says "rbee-hive runs on workstation: http://<workstation address>:9300"
+    And the hive on workstation listens at <workstation address>:9300
+
+  @beyond
+  Scenario: Over HTTP, `~` is the home of the queen's person
+    Given the node workstation
+    And the person's only key is ~/.ssh/lab
+    And the person's ssh knows the key of workstation
+    And a persistent queen
+    When a client asks the queen for POST /v2/registry/beehives/add with {"node_name": "workstation", "ssh_host": "workstation.home.arpa", "ssh_key_path": "~/.ssh/lab"}
+    Then the reply has {"success": true, "node_name": "workstation"}
+    And the SSH server of workstation let somebody in with the person's key
+    And the registry has one row, of workstation, with
+      | column       | value           |
+      | ssh_key_path | <home>/.ssh/lab |
+      | ssh_port     | null            |
+      | git_branch   | main            |
+      | hive_port    | 9200            |
+      | tunnel       | false           |
+    When a client asks the queen for POST /v2/registry/beehives/remove with {"node_name": "workstation"}
+    Then the reply has {"success": true}
+    And the registry has no row

@@ -1,7 +1,10 @@
 @setup
 Feature: One command installs rbee on a node
+  What is installed is rbee, from this working tree or as it is installed here: with `-D hive=…` or
+  `-D worker=…` there is nothing of another implementation to judge on the node, and the scenarios
+  that install are switched off.
 
-  @t001-03 @B1.1
+  @t001-03 @B1.1 @rbee
   Scenario: Installing from a repository: it is cloned, built and answers
     Given the node workstation
     And workstation has no rbee
@@ -14,10 +17,17 @@ Feature: One command installs rbee on a node
     And ~/rbee on workstation is a clone of the repository, at its branch release
     And the rbee-hive in ~/rbee on workstation has the version of the repository
     And the worker in ~/rbee on workstation can load llama.cpp
-    And the registry knows the backends of workstation
+    And standard error says "complete: rbee <version of the repository> is installed on workstation at <workstation root>/home/rbee, backends: cpu"
+    And the registry has one row, of workstation, with
+      | column     | value      |
+      | status     | reachable  |
+      | last_error | null       |
+      | backends   | ["cpu"]    |
+      | devices    | {"cpu": 1} |
+    And its last_connected_unix is now
     And nothing is running
 
-  @beyond
+  @beyond @rbee
   Scenario: A node without git or a network gets the version that is installed here, in any folder
     Given the node workstation
     And workstation has no git and reaches no package index
@@ -32,7 +42,7 @@ Feature: One command installs rbee on a node
     Then it exits with 0
     And no injected command was run
 
-  @beyond
+  @beyond @rbee
   Scenario: Running it again upgrades, and leaves a running hive alone
     Given the node workstation
     And workstation has no rbee
@@ -49,7 +59,7 @@ Feature: One command installs rbee on a node
     Then it exits with 0
     And ~/rbee on workstation is a clone of the repository, at its branch release
     And the rbee-hive in ~/rbee on workstation has the version of the repository
-    And the hive on workstation is still the same process
+    And the hive on workstation is still the same process, and its files are there
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running
@@ -97,27 +107,34 @@ Feature: One command installs rbee on a node
   @beyond
   Scenario: A Python that is too old is reported before anything is changed
     Given the node workstation
-    And the only Python of workstation is 3.9.2
+    And the only Python of workstation is 3.10.14
     And somebody has added workstation with --git-repo /nowhere/rbee.git
     When the contents of the home folder of workstation are noted
     And I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
     And the error is PROGRAM_FAILED
-    And standard error says "3.9.2"
+    And standard error says "3.10.14"
     And standard error says "3.11"
     And it is a clear message with a next step
     And the home folder of workstation is unchanged
 
   @beyond
-  Scenario: A folder with something else in it is left alone
+  Scenario Outline: A folder with something else in it is left alone: <case>
     Given the node workstation
     And somebody has a file in the folder ~/lab of workstation
-    And somebody has added workstation with --git-repo /nowhere/rbee.git --install-path ~/lab
+    And the config file has these settings of [remote]: <remote>
+    And somebody has added workstation with --git-repo /nowhere/rbee.git --install-path <install path>
     When I run `rbee-keeper setup install --node workstation`
     Then it exits with 1
     And the error is INVALID_REQUEST
+    And standard error says "<workstation root>/home/lab"
     And standard error says "notes.txt"
     And there is nothing but that file in ~/lab of workstation
+
+    Examples:
+      | case                                     | remote             | install path |
+      | the install path of the node             | none               | ~/lab        |
+      | the repository's folder goes before it   | git_repo_dir=~/lab | ~/rbee       |
 
   @beyond
   Scenario: Neither a repository nor --wheel: both are named

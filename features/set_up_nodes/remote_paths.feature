@@ -18,3 +18,19 @@ Feature: Which rbee-hive is started on a node
       | The install path of the node             | none                                          | <workstation root>/opt/one/.venv/bin/rbee-hive |
       | The repository's folder goes before it   | git_repo_dir=<workstation root>/opt/two                         | <workstation root>/opt/two/.venv/bin/rbee-hive |
       | The binary's path goes before everything | git_repo_dir=<workstation root>/opt/two, binary_path=<workstation root>/opt/three/rbee-hive | <workstation root>/opt/three/rbee-hive |
+
+  @beyond
+  Scenario Outline: Without a path, the places where people install programs: <folder>
+    Given the node workstation
+    And on workstation the programs are in <folder> and nowhere else
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+    And the registry has one row, of workstation, with
+      | column       | value   |
+      | install_path | null    |
+      | backends     | ["cpu"] |
+
+    Examples:
+      | folder                |
+      | /home/.local/bin      |
+      | /home/rbee/.venv/bin  |

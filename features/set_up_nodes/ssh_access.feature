@@ -23,7 +23,7 @@ Feature: A person who can log in with ssh need not set up anything else
 
   @beyond
   Scenario: User, port, host name and key as ~/.ssh/config has them
-    Given the node workstation
+    Given the node workstation, whose SSH server is at port 2222
     And the person's only key is ~/.ssh/lab
     And ~/.ssh/config has for box
       | HostName <workstation address> |
@@ -54,10 +54,13 @@ Feature: A person who can log in with ssh need not set up anything else
   Scenario: With `tunnel`, everything goes through SSH
     Given the node workstation
     And a free port of this machine, <free port>
-    And somebody has added workstation with --tunnel --hive-port <free port>
+    And the file <home>/lab-key with another key
+    And somebody has added workstation with --tunnel --hive-port <free port> --api-key-file <home>/lab-key
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
     And the story is arriving
     Then everything that listens on workstation listens on 127.0.0.1
+    And the hive on workstation listens at 127.0.0.1:<free port>
+    And the hive on workstation was given the key in <home>/lab-key
     And it exits with 0
     And workstation was asked to connect to its own hive and worker
     And nothing is running

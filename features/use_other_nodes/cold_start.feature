@@ -35,6 +35,7 @@ Feature: A prompt is answered on another machine
     And the worker runs on workstation with the backend "<backend>" and the device "0", under its hive
     And the queen lists it as idle on workstation
     And the last connection to workstation is newer than before
+    And its last_connected_unix is now
 
     Examples:
       | backend |

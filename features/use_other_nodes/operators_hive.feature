@@ -4,29 +4,30 @@ Feature: A hive that an operator started is a node like any other
 
   Background:
     Given the node workstation
-    And a hive that an operator started on workstation
+    And a hive that an operator started on workstation, at port 9333
 
   Scenario: It is added, listed, asked, and left alone
-    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9200 --api-key-file <workstation root>/home/.rbee/api_key`
+    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9333 --api-key-file <workstation root>/home/.rbee/api_key`
     Then it exits with 0
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
-    And standard output says "workstation"
-    And standard output says "http://<workstation address>:9200"
-    And standard output says "reachable"
+    And standard output has a row for workstation, with http://<workstation address>:9333, reachable, cpu and this minute, 0 hours ahead of UTC
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
-    And workstation answered
+    And the operator's hive on workstation answered
     And nothing but that hive and its worker is running
     When I run `rbee-keeper hive status --node workstation`
     Then it exits with 0
-    And standard output says "running"
+    And standard output has the row workstation, running, <version>, http://<workstation address>:9333, cpu, 1
+    When I run `rbee-keeper pool health --host <workstation address>`
+    Then it exits with 0
+    And standard output has the row workstation, running, <version>, http://<workstation address>:9333, cpu, 1
     And the operator's hive on workstation is still the same process
     And the SSH server of workstation saw no connection
 
   Scenario: Its key is wrong
     Given the file <home>/wrong-key with another key
-    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9200 --api-key-file <home>/wrong-key`
+    When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9333 --api-key-file <home>/wrong-key`
     Then it exits with 1
     And the error is INVALID_API_KEY
     When I run `rbee-keeper setup list-nodes --json`

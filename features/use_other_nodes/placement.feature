@@ -15,3 +15,19 @@ Feature: If nobody names a node, the queen chooses one
       | busy  | idle  |
       | left  | right |
       | right | left  |
+
+  Scenario: Only one node has the model on its disk: that one is used
+    Given the nodes left and right, each with a hive that an operator started, are added
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder of right
+    When I run `rbee-keeper infer --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`
+    Then it exits with 0
+    And right answered, with a worker of its own
+    And the nodes were placed in the order right, left, localhost
+
+  Scenario: No node has more than another: this machine is used
+    Given the added node attic
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`
+    Then it exits with 0
+    And localhost answered
+    And the nodes were placed in the order localhost, attic
+    And nothing is running

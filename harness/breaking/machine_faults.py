@@ -23,12 +23,14 @@ from harness.world.world import World
 
 
 class WebSite(ThreadingHTTPServer):
-    """Answers every path with a page, as a router's web interface does."""
+    """Answers every path with a page, as a router's web interface does; `requests` are what it was
+    asked, with their headers."""
 
     daemon_threads = True
 
     def __init__(self, address: str, port: int) -> None:
         super().__init__((address, port), _Page)
+        self.requests: list[str] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -37,7 +39,10 @@ class WebSite(ThreadingHTTPServer):
 
 
 class _Page(BaseHTTPRequestHandler):
+    server: WebSite
+
     def do_GET(self) -> None:
+        self.server.requests.append(f"{self.requestline}\n{self.headers}")
         page = b"<html><title>My printer</title></html>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")

@@ -38,7 +38,8 @@ class Command:
     """`pid` is the session's first process; `code` its exit code, or minus a signal's number.
 
     `received` is the beginning of its standard input; for a lifeline that is the hello with its
-    secrets. OpenSSH's server does not record it.
+    secrets. `beats` are the moments at which nothing but newlines came, as a lifeline's heartbeats
+    do. OpenSSH's server records neither.
     """
 
     at: float
@@ -46,6 +47,7 @@ class Command:
     pid: int
     code: int | None = None
     received: bytearray = field(default_factory=bytearray)
+    beats: list[float] = field(default_factory=list)
 
     @property
     def hello(self) -> dict[str, Any] | None:
@@ -82,6 +84,10 @@ class SshLog:
     def hellos(self) -> list[dict[str, Any]]:
         """The first line of each lifeline."""
         return [hello for command in list(self.commands) if (hello := command.hello)]
+
+    @property
+    def lifelines(self) -> list[Command]:
+        return [command for command in list(self.commands) if command.hello]
 
     @property
     def users(self) -> list[str]:

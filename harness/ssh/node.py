@@ -39,8 +39,10 @@ class Node:
         user: User,
         kind: str,
         namespace: str | None,
+        port: int | None,
     ) -> None:
         self.name = name
+        self.commands = commands
         self.host = f"{name}.home.arpa"
         self.address = address
         self.root = root
@@ -54,9 +56,10 @@ class Node:
         settings.write(self.config, self.settings)
         self.path = [str(self.bin), str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]
         self.extra_environment: dict[str, str] = {}
+        self.hive_port = 9200
         self._world_processes = world_processes
-        self._replace_programs(commands)
-        port = SSH_PORT if namespace or can_bind(address, SSH_PORT) else 2222
+        self._replace_programs()
+        port = port or (SSH_PORT if namespace or can_bind(address, SSH_PORT) else 2222)
         account = Account(self.home, self.environment)
         if kind == "sshd":
             from harness.ssh.openssh import OpenSshServer
@@ -79,7 +82,7 @@ class Node:
 
     @property
     def hive_url(self) -> str:
-        return f"http://{self.address}:9200"
+        return f"http://{self.address}:{self.hive_port}"
 
     @property
     def models(self) -> Path:
@@ -109,8 +112,9 @@ class Node:
     def hive(self) -> psutil.Process:
         """The process that listens at its hive's address."""
         found = listeners(self.processes())
-        assert (self.address, 9200) in found, f"no hive on {self.name}: {found}"
-        return found[self.address, 9200]
+        address = self.address, self.hive_port
+        assert address in found, f"no hive on {self.name}: {found}"
+        return found[address]
 
     def path_of(self, folder: str) -> Path:
         """A feature's path, as /opt/rbee, inside the folder that stands for its disk."""
@@ -121,12 +125,14 @@ class Node:
         (file,) = (self.home / ".rbee" / "logs").glob(f"*{name}*.log")
         return file.read_text(encoding="utf-8", errors="replace")
 
-    def put_program(self, name: str, script: str, folder: Path | None = None) -> Path:
+    def put_program(
+        self, name: str, script: str, folder: Path | None = None, shell: str = "/bin/sh"
+    ) -> Path:
         """Write a shell script into a folder, by default one on its PATH."""
         folder = folder or self.bin
         folder.mkdir(parents=True, exist_ok=True)
         program = folder / name
-        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.write_text(f"#!{shell}\n{script}\n")
         program.chmod(0o755)
         return program
 
@@ -138,9 +144,9 @@ class Node:
     def close(self) -> None:
         self.server.close()
 
-    def _replace_programs(self, commands: Commands) -> None:
+    def _replace_programs(self) -> None:
         """The same implementation is judged on every machine: `-D hive=…`."""
-        for role, command in commands.replaced.items():
+        for role, command in self.commands.replaced.items():
             self.put_program(INSTALLED[role], f'exec {command} "$@"')
 
 
@@ -150,15 +156,17 @@ def add_node(
     kind: str = "embedded",
     address: str | None = None,
     namespace: str | None = None,
+    port: int | None = None,
 ) -> Node:
     """Add a machine with an SSH server, into which this world's user may log in.
 
-    `kind` is embedded or sshd. Without an `address` it is on the world's network.
+    `kind` is embedded or sshd. Without an `address` it is on the world's network; without a `port`
+    its SSH server is at 22, where that may be bound.
     """
     address = address or world.network.address(21 + len(world.nodes))
     root = world.root / "nodes" / name
     node = Node(
-        name, address, root, world.own_processes, world.commands, world.user, kind, namespace
+        name, address, root, world.own_processes, world.commands, world.user, kind, namespace, port
     )
     world.nodes[name] = node
     world.evidence.note(f"node {name} at {address}:{node.port}")

@@ -51,9 +51,12 @@ class Session(asyncssh.SSHServerProcess[bytes]):
         self._log = log
         self._child: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
+        self._beats: list[float] = []
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Keep the beginning; pass everything to the command."""
+        """Keep the beginning, and when heartbeats came; pass everything to the command."""
+        if not data.strip(b"\n"):
+            self._beats.append(time.monotonic())
         self._received += data[: _HEARD_BYTES - len(self._received)]
         super().data_received(data, datatype)
 
@@ -88,7 +91,9 @@ class Session(asyncssh.SSHServerProcess[bytes]):
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        command = Command(time.monotonic(), text, self._child.pid, received=self._received)
+        command = Command(
+            time.monotonic(), text, self._child.pid, received=self._received, beats=self._beats
+        )
         self._log.commands.append(command)
         return self._serve(process, self._child, command)
 

@@ -144,7 +144,7 @@ def add_file(world: HasModels, content: Path, name: str) -> Path:
     return path
 
 
-def link_file(world: World, content: Path, name: str) -> Path:
+def link_file(world: HasModels, content: Path, name: str) -> Path:
     """Link what is too large to be copied."""
     path = world.models / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,8 @@ _AMOUNTS = re.compile(r"has (\d+) MB free on (\S+), but the model needs (\d+) MB
 
 _FETCHED = re.compile(r"(?P<percent>\d+) % of (?P<total>\d+) MB, (?P<speed>[\d.]+) MB/s")
 
+_PLACED = re.compile(r"^\[queen-rbee\] 🧭 placement: (?P<node>\S+) can(?:'t)?: ")
+
 PHASES = [
     "worker registry",
     "pool preflight",
@@ -68,6 +70,12 @@ def phases(stderr: str) -> list[str]:
     for line in narration(stderr):
         found += [phase for phase in PHASES if phase in line.lower() and phase not in found]
     return found
+
+
+def placement(stderr: str) -> list[str]:
+    """Return the nodes in the order in which `--explain` tells of them."""
+    found = [_PLACED.match(line) for line in narration(stderr)]
+    return [match["node"] for match in found if match]
 
 
 def phase_line(stderr: str, phase: str) -> str:

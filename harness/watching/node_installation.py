@@ -1,21 +1,24 @@
 """What rbee on a node is installed from, what the node lacks for it, and what is there afterwards.
 
-Copies of the programs in other places and in another version are made without pip.
+In other places, and in another version, the judged programs are put without pip.
 """
 
 import hashlib
-import importlib.util
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import psutil
 
 from harness.ssh.node import Node
 from harness.watching import keeper_output
 from harness.world import processes
-from harness.world.commands import INSTALLED, SCRIPTS
+from harness.world.commands import INSTALLED
 from harness.world.world import World
 
 _TREE = Path(__file__).parents[2]
@@ -29,19 +32,24 @@ _ENVIRONMENT = ".venv"
 
 class Repository:
     """This working tree as it is now, on a branch with another name; features call it
-    <repository>."""
+    <repository>. Its default branch is another one, with an older version."""
 
     def __init__(self, world: World, branch: str) -> None:
         self.folder = world.root / "repository.git"
         self.folder.mkdir()
-        self._git("init", "--quiet", "--initial-branch", branch)
+        self._world = world
+        self._git("init", "--quiet", "--initial-branch", "main")
         for name in _PARTS:
             source, target = _TREE / name, self.folder / name
             if source.is_dir():
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target)
-        self.commit = self._commit()
+        version, self._branch = self.version, "main"
+        self.release("0.0.1")
+        self._git("branch", branch)
+        self._branch = branch
+        self.release(version)
         world.placeholders["repository"] = str(self.folder)
 
     def release(self, version: str) -> None:
@@ -49,6 +57,7 @@ class Repository:
         file = self.folder / "rbee" / "__init__.py"
         file.write_text(_VERSION.sub(f'__version__ = "{version}"', file.read_text()))
         self.commit = self._commit()
+        self._world.placeholders["version of the repository"] = version
 
     def break_dependencies(self) -> None:
         """Let what is on its branch need a package that does not exist."""
@@ -63,9 +72,12 @@ class Repository:
         return found[1]
 
     def _commit(self) -> str:
+        self._git("symbolic-ref", "HEAD", f"refs/heads/{self._branch}")
         self._git("add", "--all")
         self._git("commit", "--quiet", "--message", "rbee")
-        return git(self.folder, "rev-parse", "HEAD")
+        commit = git(self.folder, "rev-parse", "HEAD")
+        self._git("symbolic-ref", "HEAD", "refs/heads/main")
+        return commit
 
     def _git(self, *words: str) -> None:
         git(self.folder, "-c", "user.name=lab", "-c", "user.email=lab@home.arpa", *words)
@@ -175,42 +187,43 @@ def narrated_steps(stderr: str, node: str) -> list[str]:
     return found
 
 
-_PACKAGE_VERSION = re.compile(r'^(__version__ = )"([^"]+)"', re.MULTILINE)
-_PROGRAMS = {"hive": "rbee.hive", "worker": "rbee.worker"}
+# A program's own environment names the file that started it: a wrapper leaves no trace in its
+# command line.
+_STARTED_BY = "HARNESS_PROGRAM"
 
 
-def copy_programs(folder: Path) -> None:
-    """Copy the console scripts, which run from any folder."""
-    folder.mkdir(parents=True)
-    for name in INSTALLED.values():
-        shutil.copy(SCRIPTS / name, folder / name)
+def put_programs(node: Node, folder: Path) -> None:
+    """Put the judged programs into a folder of the node."""
+    for role, name in INSTALLED.items():
+        program = shlex.quote(str(folder / name))
+        judged = shlex.join(node.commands.argv(role))
+        node.put_program(name, f'export {_STARTED_BY}={program}\nexec {judged} "$@"', folder)
+
+
+def started_by(process: psutil.Process) -> str | None:
+    """Return the path of the program that `put_programs` made and that this process runs."""
+    return process.environ().get(_STARTED_BY)
 
 
 def install_version(node: Node, version: str) -> None:
-    """Put the same package with another version first on the node's PATH."""
-    folder = node.root / f"rbee-{version}"
-    package = shutil.copytree(
-        _package(), folder / "rbee", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    source = package / "__init__.py"
-    text, count = _PACKAGE_VERSION.subn(rf'\1"{version}"', source.read_text())
-    assert count == 1, f"no version in {source}"
-    source.write_text(text)
-    for role, module in _PROGRAMS.items():
-        script = f'PYTHONPATH="{folder}" exec {sys.executable} -m {module} "$@"'
-        node.put_program(INSTALLED[role], script)
+    """Put the judged hive first on the node's PATH, and let it print another version of itself."""
+    judged = shlex.join(node.commands.argv("hive"))
+    own = re.escape(version_of(node.commands.argv("hive")))
+    edited = f"{judged} \"$@\" | sed --unbuffered 's/\\b{own}\\b/{version}/g'"
+    node.put_program(INSTALLED["hive"], f"{edited}\nexit ${{PIPESTATUS[0]}}", shell="/bin/bash")
 
 
-def package_version() -> str:
-    """Return the version of the installed package, read from its source."""
-    found = _PACKAGE_VERSION.search((_package() / "__init__.py").read_text())
-    assert found
-    return found[2]
+def add_cards(node: Node, folder: Path, backend: str, count: int) -> None:
+    """Let the judged hive in that folder detect some cards that this machine does not have."""
+    judged = shlex.join(node.commands.argv("hive"))
+    backends = rf's/("backends":\s*\[)\s*("cpu")/\1"{backend}",\2/'
+    devices = rf's/("devices":\s*\{{)\s*("cpu")/\1"{backend}":{count},\2/'
+    edit = f"{judged} \"$@\" | sed -E --null-data '{backends};{devices}'"
+    script = f'if [ "$1" = detect ]; then {edit}; else exec {judged} "$@"; fi'
+    node.put_program(INSTALLED["hive"], script, folder)
 
 
-def _package() -> Path:
-    """The folder is found without importing the package."""
-    found = importlib.util.find_spec("rbee")
-    assert found, "rbee is not installed"
-    assert found.origin
-    return Path(found.origin).parent
+def version_of(argv: Sequence[str]) -> str:
+    """Return the version that a program prints of itself."""
+    done = subprocess.run([*argv, "--version"], check=True, capture_output=True, text=True)
+    return done.stdout.split()[-1]

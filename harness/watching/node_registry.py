@@ -49,7 +49,8 @@ def seconds_ago(moment_unix: float) -> float:
     return time.time() - moment_unix
 
 
-def current_minutes() -> list[str]:
-    """Return this minute as a clock shows it, and the one before, which may just have ended."""
-    moments = (time.time(), time.time() - 60)
-    return [time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) for moment in moments]
+def current_minutes(hours: int) -> list[str]:
+    """Return this minute as a clock shows it that is so many hours ahead of UTC, and the one
+    before, which may just have ended."""
+    now = time.time() + 3600 * hours
+    return [time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment)) for moment in (now, now - 60)]

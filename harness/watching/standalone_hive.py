@@ -22,6 +22,7 @@ class StandaloneHive:
     def __init__(self, world: World, node: Node) -> None:
         self.node = node
         node.set("hive", "host", node.address)
+        node.set("hive", "port", node.hive_port)
         node.set("hive", "worker_host", node.address)
         argv = [*world.commands.argv("hive"), "daemon"]
         name = f"{len(world.runs) + 1:02}-hive-{node.name}"

@@ -80,6 +80,14 @@ class Unit:
         return found
 
 
+def lines_of_units(folder: Path) -> dict[str, list[str]]:
+    """Return the lines of each unit in a folder, by its name, without comments and headings."""
+    return {
+        file.stem: [line for line in file.read_text().splitlines() if re.match(r"\w+=", line)]
+        for file in folder.glob("*.service")
+    }
+
+
 def verify_units(folder: Path, kind: str) -> str:
     """Return what systemd itself says about all units in a folder. System units below another root
     are checked with their programs in /usr/local/bin."""

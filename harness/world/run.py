@@ -34,6 +34,15 @@ class Output:
     def text(self) -> str:
         return b"".join(piece for _, piece in list(self.pieces)).decode(errors="replace")
 
+    def moments_of(self, words: str) -> list[float]:
+        """When each line with these words was complete, as near as the pieces tell."""
+        found, line = [], b""
+        for at, piece in list(self.pieces):
+            *complete, rest = (line + piece).split(b"\n")
+            found += [at for each in complete if words.encode() in each]
+            line = rest
+        return found
+
     def wait_for(self, first: str, then: str = "", within: float = 5) -> str:
         """The output from `first` on, once `then` follows it."""
 
