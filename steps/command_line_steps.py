@@ -122,8 +122,7 @@ def a_clear_message(context: Context) -> None:
 @then('the next step says "{words}"')
 def next_step_says(context: Context, words: str) -> None:
     steps = keeper_output.next_steps(context.run.stderr.text)
-    wanted = context.world.expand(words)
-    assert any(wanted in step for step in steps), context.run.stderr.text
+    assert any(context.world.expand(words) in step for step in steps), context.run.stderr.text
 
 
 @then("no line of standard error comes twice")

@@ -14,3 +14,16 @@ Feature: Secrets cross the network on the lifeline only
     And it exits with 0
     And no key and no token is in any command line, environment, output, log or command on workstation
     And ~/.rbee on workstation holds no key
+
+  @beyond
+  Scenario: Without a key, nothing listens where other machines reach it, unless somebody insists
+    When I run `llm-worker-rbee --model <home>/model.gguf --host 192.0.2.1`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "will not listen on 192.0.2.1 without an API key"
+    And the next step says "--insecure"
+    And nothing is running
+    When I run `llm-worker-rbee --model <home>/model.gguf --host 192.0.2.1 --insecure`
+    Then it exits with 1
+    And the error is ADDRESS_IN_USE
+    And standard error says "INSECURE: anyone who can reach 192.0.2.1 can use this program without a key"

@@ -58,14 +58,14 @@ Feature: The queen gives up in good time on a node that does not answer
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
     And standard output says "unreachable"
-    And standard error says "workstation does not answer at workstation.home.arpa:<workstation port> after 3 attempts: refused"
+    And standard error says "workstation does not answer at <workstation address>:<workstation port> after 3 attempts: refused"
     And the registry has one row, of workstation, with
       | column     | value       |
       | status     | unreachable |
-      | last_error | workstation does not answer at workstation.home.arpa:<workstation port> after 3 attempts: refused. |
+      | last_error | workstation does not answer at <workstation address>:<workstation port> after 3 attempts: refused. |
     And the last connection to workstation is the one before
     When workstation's SSH server serves again
-    And I run `rbee-keeper hive start --node workstation`
+    And I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 1`
     Then it exits with 0
     And the registry has one row, of workstation, with
       | column     | value     |

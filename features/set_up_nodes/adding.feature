@@ -93,6 +93,11 @@ Feature: A machine becomes a node once SSH to it works
       | status   | reachable |
       | backends | null      |
     And its last_connected_unix is now
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And the error is PROGRAM_FAILED
+    And standard error says "rbee is not installed on workstation"
+    And the next step says "rbee-keeper setup install --node workstation --wheel"
 
   @beyond
   Scenario: Adding a node again replaces all of its settings, and the next hive follows them
@@ -116,6 +121,9 @@ Feature: A machine becomes a node once SSH to it works
     Then it exits with 0
     And standard output says "rbee-hive runs on workstation: http://<workstation address>:9300"
     And the hive on workstation listens at <workstation address>:9300
+    When I run `rbee-keeper setup remove-node --name workstation`
+    Then it exits with 0
+    And nothing is running on workstation after 1 s
 
   @beyond
   Scenario: Over HTTP, `~` is the home of the queen's person

@@ -64,7 +64,9 @@ Feature: The first time, a person confirms that a machine is the right one
     Then it exits with 1
     And the error is SSH_CONNECTION_FAILED
     And standard error says "the host key has changed"
-    And it is a clear message with a next step
+    And standard error says "<workstation fingerprint>"
+    And the next step says "ssh-keygen -R"
+    And the next step says "-f ~/.rbee/known_hosts"
     And the SSH server of workstation let nobody in since then
 
     Examples:

@@ -16,6 +16,8 @@ Feature: The registry can be listed and cleaned up
     And standard output has the rows of blep and workstation, in this order
     And standard output has a row for blep, with blep.home.arpa:2222, reachable, ~/lab, cpu and this minute, 9 hours ahead of UTC
     And standard output has a row for workstation, with vince@workstation.home.arpa, reachable, ~/rbee, cuda,cpu and this minute, 9 hours ahead of UTC
+    And ~/.rbee/known_hosts has the key of blep, writable only by its owner
+    And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
     When I run `rbee-keeper config list-nodes --json`
     Then it exits with 0
     And the JSON on standard output lists what the registry has

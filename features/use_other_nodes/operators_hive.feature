@@ -45,3 +45,11 @@ Feature: A hive that an operator started is a node like any other
     Then it exits with 0
     And the worker of the previous run answered
     And "worker startup" is shown as skipped
+
+  Scenario: It is found over SSH, with the key that is in the home folder there
+    Given somebody has added workstation with --hive-port 9333
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And the operator's hive on workstation answered
+    And nothing but that hive and its worker is running
+    And the operator's hive on workstation is still the same process
