@@ -8,7 +8,7 @@ from behave.runner import Context
 
 from harness.watching import footprint, node_installation, node_registry
 from harness.watching.node_installation import Repository
-from harness.world import processes, settings
+from harness.world import processes
 from harness.world.user import SshAgent
 from harness.world.waiting import wait_until
 
@@ -166,8 +166,7 @@ def config_has_node(context: Context, name: str) -> None:
     assert text.startswith(noted), text
     expand = context.world.expand
     wanted = {row["key"]: node_registry.parse_value(expand(row["value"])) for row in context.table}
-    found = str(settings.read(text)["nodes"][name])
-    assert found == str(wanted), text
+    assert node_registry.in_config_file(text, name) == wanted, text
 
 
 @when("somebody adds {name:S} with an install path of two lines, the second of which is `{line}`")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import time
+import tomllib
 from typing import Any
 
 from harness.world.world import World
@@ -30,6 +31,11 @@ def only_row(world: World) -> dict[str, Any]:
     found = rows(world)
     assert len(found) == 1, f"one node was expected: {found}"
     return found[0]
+
+
+def in_config_file(text: str, node: str) -> Any:
+    """Return the section [nodes.NAME] of a config file."""
+    return tomllib.loads(text)["nodes"][node]
 
 
 def from_json(stdout: str) -> Any:
