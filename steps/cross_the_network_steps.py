@@ -1,6 +1,7 @@
 """Routers and cables between two machines, and the versions on both."""
 
 import re
+import socket
 from itertools import pairwise
 
 from behave import given, then, when
@@ -162,6 +163,15 @@ def announced(context: Context, first: int, second: int, third: int) -> None:
 
 
 # The lifeline
+
+
+@then("the hive on {name:S} was told that this queen owns it")
+def told_its_owner(context: Context, name: str) -> None:
+    (hello,) = context.world.nodes[name].server.log.hellos
+    owner, queen = hello["owner"], context.queen
+    told = owner["program"], owner["pid"], owner["host"]
+    assert told == ("queen-rbee", queen.pid, socket.gethostname()), owner
+    assert abs(owner["started"] - queen.create_time()) < 1, (owner, queen)
 
 
 @when("the lifeline to {name:S} has had {count:d} heartbeats, {seconds:g} s apart")

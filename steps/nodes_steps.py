@@ -302,6 +302,15 @@ def hive_listens_at(context: Context, name: str, where: str) -> None:
     assert found == [world.expand(where)], found
 
 
+@then("the hive on {name:S} listens at its address, and not at port {port:d}")
+def hive_listens_elsewhere(context: Context, name: str, port: int) -> None:
+    world, node = context.world, context.world.nodes[name]
+    hives = [each for each in node.processes() if cluster.role_of(world, each) == "hive"]
+    ((address, found),) = processes.listeners(hives)
+    assert address == node.address, (address, found)
+    assert found != port, (address, found)
+
+
 @then("the worker that was started called back, with its address on {name:S}")
 def called_back(context: Context, name: str) -> None:
     row = _row_on(context, name)

@@ -1,11 +1,13 @@
 """A prompt is answered on another node."""
 
 import json
+import signal
 from urllib.parse import urlsplit
 
 from behave import given, then
 from behave.runner import Context
 
+from harness.breaking.machine_faults import occupy_port
 from harness.watching import catalog, keeper_output, node_registry
 from harness.world import cluster
 from harness.world.waiting import wait_until
@@ -15,6 +17,19 @@ from harness.world.waiting import wait_until
 def added_by_address(context: Context, name: str) -> None:
     assert context.node_hive.node.name == name
     context.node_hive.add(context.world)
+
+
+@given("the operator has stopped the hive on {name:S}")
+def stopped(context: Context, name: str) -> None:
+    run = context.node_hive.run
+    run.send(signal.SIGTERM)
+    assert run.wait(within=15) == 0, run.stderr.text
+
+
+@given("a web site listens at port {port:d} of {name:S}")
+def squatter_there(context: Context, port: int, name: str) -> None:
+    squatter = occupy_port("a web site", context.world.nodes[name].address, port)
+    context.world.add_cleanup(squatter.close)
 
 
 @then("localhost answered")

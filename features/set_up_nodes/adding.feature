@@ -41,14 +41,14 @@ Feature: A machine becomes a node once SSH to it works
 
   @t001-02
   Scenario: A node that SSH can't reach in time is not stored
-    Given the node workstation
+    Given the node workstation, whose SSH server is at port 2222
     And workstation's SSH server is mute
     And the setting times.connect_s is 0.5
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 1
     And the error is SSH_CONNECTION_FAILED
-    And standard error says "timeout"
-    And standard error says "workstation.home.arpa"
+    And standard error says "SSH to workstation.home.arpa:2222 failed: timeout, no answer within 0.5 s"
+    And the next step says "ssh -p 2222 workstation.home.arpa"
     And it is a clear message with a next step
     And the SSH server of workstation saw 1 connection, open for 0.5 s
     And the registry has no row
@@ -76,7 +76,7 @@ Feature: A machine becomes a node once SSH to it works
     When I run `rbee-keeper setup add-node --name ghost --ssh-host ghost.invalid`
     Then it exits with 1
     And the error is SSH_CONNECTION_FAILED
-    And standard error says "ghost.invalid"
+    And standard error says "SSH to ghost.invalid:22 failed: its name is not known here"
     And it is a clear message with a next step
     And the registry has no row
 

@@ -7,6 +7,7 @@ Feature: A person who can log in with ssh need not set up anything else
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
     Then it exits with 1
     And standard error says "the key was rejected"
+    And the next step says "The queen has no SSH agent"
     Given an agent holds the person's key
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
     Then it exits with 0

@@ -66,3 +66,14 @@ Feature: A prompt is answered on another machine
     And "worker startup" is shown as skipped
     And the answer has exactly 20 tokens
     And the queen, and hive and worker on workstation, are still the same processes
+
+  @beyond
+  Scenario: Another program has the hive's port: the hive takes a free one
+    Given the added node workstation
+    And a web site listens at port 9200 of workstation
+    And a persistent queen
+    When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
+    Then it exits with 0
+    And standard error says "port 9200 of workstation is held by"
+    And the answer has exactly 20 tokens
+    And the hive on workstation listens at its address, and not at port 9200

@@ -53,3 +53,13 @@ Feature: A hive that an operator started is a node like any other
     And the operator's hive on workstation answered
     And nothing but that hive and its worker is running
     And the operator's hive on workstation is still the same process
+
+  Scenario: It has been stopped
+    Given workstation has been added by its hive's address
+    And the operator has stopped the hive on workstation
+    When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
+    Then it exits with 1
+    And the error is CONNECTION_TIMEOUT
+    And standard error says "workstation does not answer at <workstation address>:9333 after 3 attempts: refused"
+    And the next step says "rbee-keeper hive status --node workstation"
+    And nothing is running

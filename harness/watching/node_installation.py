@@ -182,7 +182,8 @@ def narrated_steps(stderr: str, node: str) -> list[str]:
     found: list[str] = []
     for line in keeper_output.narration(stderr):
         step = line.split()[2].rstrip(":")
-        if step in _STEPS and node in line and step not in found:
+        named = re.search(rf" (on|to) {node}\b", line)  # a path has it, too
+        if step in _STEPS and named and step not in found:
             found.append(step)
     return found
 
