@@ -36,6 +36,11 @@ def no_key(context: Context) -> None:
     doctor.write_key(context.world, "")
 
 
+@given("a config file that others may write")
+def open_config(context: Context) -> None:
+    doctor.make_config_writable(context.world)
+
+
 @given("a state folder that is open to others")
 def open_state(context: Context) -> None:
     doctor.make_state_readable(context.world)

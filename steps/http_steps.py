@@ -5,7 +5,7 @@ import json
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, replies
+from harness.watching import keeper_output, node_installation, replies
 
 _LONG_TASK = {"prompt": "write a long story", "temperature": 0, "ignore_eos": True}
 
@@ -93,6 +93,14 @@ def answer_has(context: Context, code: str) -> None:
 @then("its details are exactly {names}")
 def details_are(context: Context, names: str) -> None:
     assert set(context.answer.details) == set(names.split(", ")), context.answer.details
+
+
+@then("its details are {{{values}}}")
+def details_have(context: Context, values: str) -> None:
+    """Every value is compared; … in a text stands for what only the program knows."""
+    text = values.replace("<version>", node_installation.package_version())
+    wanted = json.loads(context.world.expand(f"{{{text}}}"))
+    assert replies.fits(wanted, context.answer.details), context.answer.details
 
 
 @given("somebody watches the hive's events")

@@ -136,6 +136,7 @@ def _behind_a_router(context: Context, name: str, through: list[int], swallowed:
     world = context.world
     outside = world.network.address(90)
     world.placeholders["router address"] = outside
+    world.placeholders["outside address"] = outside
     world.user.configure(f"{name}.home.arpa", [f"HostName {outside}"])
     node = context.node = add_node(world, name)
     world.add_cleanup(PortForwarder(outside, node.address, [node.port, *through], swallowed).close)

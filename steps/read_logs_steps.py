@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import logs
+from harness.watching import log_lines, logs
 from harness.world import cluster
 from harness.world.waiting import wait_until
 
@@ -194,3 +195,131 @@ def _wait_for_files(home: Path, name: str, count: int) -> None:
         5,
         lambda found: len(found) == count,
     )
+
+
+# What a line says
+
+
+@then(
+    "every line that queen and hive have logged is JSON with time, level, logger, message "
+    "and correlation_id"
+)
+def all_json(context: Context) -> None:
+    for program in ("queen-rbee", _HIVE):
+        found = log_lines.json_lines(context.world, program)
+        assert len(found) > 2, found
+        # A line about an exception has one more.
+        wrong = [line for line in found if line.keys() - {"exception"} != log_lines.FIELDS]
+        assert not wrong, wrong
+
+
+@then(
+    'the line about "{words}" in the log of {program:S} is from now, at level "{level}", '
+    'by "{logger}", with the id "{correlation_id}"'
+)
+def json_line(
+    context: Context, words: str, program: str, level: str, logger: str, correlation_id: str
+) -> None:
+    lines = log_lines.json_lines(context.world, program)
+    found = [line for line in lines if line["message"] == words]
+    said = [(line["level"], line["logger"], line["correlation_id"]) for line in found]
+    assert said == [(level, logger, correlation_id)], (said, lines)
+    assert 0 <= log_lines.now() - found[0]["time"] < 60, found
+
+
+@when("the queen is asked for its workers, and sent a task that it refuses")
+def ask_and_refuse(context: Context) -> None:
+    world = context.world
+    assert world.call("GET", f"{world.queen_url}/v2/workers/list").status == 200
+    assert world.call("POST", f"{world.queen_url}/v2/tasks", {"prompt": ""}).status == 400
+
+
+@then("its log has these levels: {names}")
+def levels(context: Context, names: str) -> None:
+    """The refusal is the last thing that happens, where it is logged at all."""
+    wanted = set() if names == "none" else set(names.split(" and "))
+    if wanted:
+        context.queen_run.stderr.wait_for("POST /v2/tasks failed")
+    assert log_lines.levels(context.queen_run.stderr.text) == wanted, context.queen_run.stderr.text
+
+
+@then("{count:w} of its lines are about a GET")
+def about_get(context: Context, count: str) -> None:
+    found = [line for line in context.queen_run.stderr.text.splitlines() if "] GET /v2/" in line]
+    assert bool(found) == {"some": True, "none": False}[count], found
+
+
+# Which lines there are
+
+
+@given("{count:d} workers have left a log, the first of them most recently")
+def left_logs(context: Context, count: int) -> None:
+    context.left_logs = log_lines.leave_logs(context.world, count)
+
+
+@given("a worker has left a log of {lines:d} lines")
+def left_log(context: Context, lines: int) -> None:
+    log_lines.leave_logs(context.world, 1, lines)
+
+
+@then("the log of this worker is kept, and those of the {count:d} that ended last, and no others")
+def newest_kept(context: Context, count: int) -> None:
+    own = f"{logs.worker_log_name(context.worker['id'])}.log"
+    wanted = {own, *(path.name for path in context.left_logs[:count])}
+    found = {path.name for path in logs.folder(context.world.home).glob("llm-worker-rbee-*.log")}
+    assert found == wanted, (sorted(found - wanted), sorted(wanted - found))
+
+
+@then("every log file can be read by its owner only")
+def private_logs(context: Context) -> None:
+    found = {
+        path: path.stat().st_mode & 0o777 for path in logs.folder(context.world.home).iterdir()
+    }
+    assert len(found) > 2, found
+    assert set(found.values()) == {0o600}, found
+
+
+@then("standard output has {count:d} lines")
+def count_lines(context: Context, count: int) -> None:
+    found = context.run.stdout.text.splitlines()
+    assert len(found) == count, len(found)
+
+
+@when(
+    "somebody follows the log of {node} from its last {lines:d} lines on, "
+    "and somebody else from now on"
+)
+def follow_twice(context: Context, node: str, lines: int) -> None:
+    context.followed = []
+    for count in (lines, 0):
+        query = f"node={node}&follow=true&lines={count}"
+        stream = context.world.stream("GET", f"{context.world.queen_url}/v2/logs?{query}")
+        assert stream.refused is None, stream.refused
+        context.followed.append(stream)
+    context.followed[0].wait_for("log", within=10)
+
+
+@then("the first sees {count:d} lines marked as past, and then the same new lines as the other")
+def marked_as_past(context: Context, count: int) -> None:
+    def seen() -> list[list[dict[str, Any]]]:
+        return [[event.data for event in each.named("log")] for each in context.followed]
+
+    first, other = wait_until(
+        "the same new lines for both",
+        seen,
+        10,
+        lambda both: len(both[1]) > 3 and both[0][count:] == both[1],
+    )
+    past = [line.get("past", False) for line in first]
+    assert past == [True] * count + [False] * len(other), first
+    context.log_lines = first
+
+
+@then("every line names {node}, its source, and its time in order")
+def lines_complete(context: Context, node: str) -> None:
+    lines = context.log_lines
+    assert {line["node"] for line in lines} == {node}, lines
+    assert {line["source"] for line in lines} <= {_HIVE, context.worker["id"]}, lines
+    moments = [line["at"] for line in lines]
+    assert moments == sorted(moments), moments
+    assert 0 <= log_lines.now() - moments[-1] < 60, moments

@@ -1,7 +1,11 @@
 """What goes wrong, and the correlation id that leads to the logs."""
 
+import hashlib
 import json
+import platform
+import shutil
 
+import psutil
 from behave import given, then, when
 from behave.runner import Context
 
@@ -10,6 +14,8 @@ from harness.watching import keeper_output, logs, replies
 from harness.world import cluster
 from harness.world.http_client import KeptConnection, call
 from harness.world.waiting import wait_until
+
+MB = 1_000_000
 
 
 @then("the last line of standard error is its correlation id")
@@ -35,13 +41,6 @@ def logs_have(context: Context, programs: str) -> None:
     }
     silent = [name for name, lines in context.logged.items() if not lines]
     assert not silent, f"no line with {context.correlation_id} of {silent}"
-
-
-@then('among them are "{first}", "{second}" and "{third}"')
-def among_them(context: Context, first: str, second: str, third: str) -> None:
-    lines = [line for found in context.logged.values() for line in found]
-    missing = [each for each in (first, second, third) if not any(each in line for line in lines)]
-    assert not missing, (missing, lines)
 
 
 @then("the worker's log has what it loaded, with that correlation id")
@@ -237,7 +236,8 @@ def slots_reported(context: Context, total: int, busy: int) -> None:
 
 @then("it says when to try again")
 def retry_after(context: Context) -> None:
-    assert int(context.answer.headers["Retry-After"]) >= 1, dict(context.answer.headers)
+    """The keeper's own waits begin with a second, too."""
+    assert context.answer.headers["Retry-After"] == "1", dict(context.answer.headers)
 
 
 @when("somebody follows a download that does not exist")
@@ -285,3 +285,102 @@ def hive_lives(context: Context) -> None:
     wait_until("no worker to be listed", lambda: cluster.workers(world), 5, lambda rows: not rows)
     left = {process.pid for process in cluster.at_work(world)}
     assert left == {context.hive_run.pid, context.queen_run.pid}, left
+
+
+# The details of an error, value by value, each known from outside
+
+
+@then('its message says "{words}"')
+def message_says(context: Context, words: str) -> None:
+    assert words in context.answer.message, context.answer
+
+
+@then("they name {node} and cpu, 1.2 times the size of {model:S}, and what is free, in MB")
+def memory_details(context: Context, node: str, model: str) -> None:
+    """Other programs use memory too, so what is free is only about right."""
+    found = context.answer.details
+    free = psutil.virtual_memory().available / MB
+    named = platform.node() if node == "this machine" else node
+    assert (found["node"], found["device"]) == (named, "cpu"), found
+    wanted = 1.2 * _size(context, model) / MB
+    assert wanted <= found["required"] < wanted + 1, (found, wanted)
+    assert abs(found["available"] - free) < 0.2 * free, (found, free)
+
+
+@then("they name the models folder, the size of {model:S}, and what is free there, in MB")
+def disk_details(context: Context, model: str) -> None:
+    found, folder = context.answer.details, context.world.models
+    assert found["path"] == str(folder), found
+    size = _size(context, model) / MB
+    assert size <= found["required"] < size + 1, (found, size)
+    free = shutil.disk_usage(folder).free / MB
+    assert free - 1 < found["available"] <= free, (found, free)
+
+
+def _size(context: Context, model: str) -> int:
+    return int(context.model_files.named(model.strip("<>")).stat().st_size)
+
+
+@then("they name small.gguf, the sha256 that the Hub reports, and that of {model:S}")
+def checksum_details(context: Context, model: str) -> None:
+    found = context.answer.details
+    content = context.model_files.named(model.strip("<>")).read_bytes()
+    assert found["actual"] == hashlib.sha256(content).hexdigest(), found
+    reported = hashlib.sha256(found["actual"].encode()).hexdigest()  # as the Hub makes it up
+    assert found["expected"] == reported, (found, reported)
+    assert found["file"] == str(context.world.models / "lab/small/small.gguf"), found
+
+
+@then('they name {model:S}, the size of {file:S} in bytes, and "{words}" as the reason')
+def download_details(context: Context, model: str, file: str, words: str) -> None:
+    found = context.answer.details
+    wanted = model, _size(context, file)
+    assert (found["model"], found["bytes_total"]) == wanted, (found, wanted)
+    assert words in found["reason"], found
+
+
+@then("they name {model:S} and the only worker")
+def in_use_details(context: Context, model: str) -> None:
+    row = cluster.only_worker(context.world)
+    assert context.answer.details == {"model": model, "workers": [row["id"]]}, (context.answer, row)
+
+
+@then("they name the prompt, its more than {least:d} tokens, and the limit of {most:d}")
+def prompt_details(context: Context, least: int, most: int) -> None:
+    (error,) = context.answer.details["errors"]
+    assert error["field"] == "prompt", error
+    assert least < error["value"], error
+    assert str(most) in error["constraint"], error
+    assert str(error["value"]) in error["message"], error
+
+
+@then(
+    "they name that worker on {node:S}, as many of {wanted:d} tokens as came, "
+    "and the last lines of its log"
+)
+def crash_details(context: Context, node: str, wanted: int) -> None:
+    found, came = context.answer.details, len(context.stream.named("token"))
+    named = found["worker_id"], found["node"], found["tokens"], found["max_tokens"]
+    assert named == (context.worker["id"], node, came, wanted), (found, came)
+    assert f"{came} of {wanted} tokens" in context.answer.message, context.answer
+    own = context.world.log_of(context.worker["id"]).splitlines()
+    assert found["log_tail"] == own[-len(found["log_tail"]) :] != [], (found, own)
+    assert len(found["log_tail"]) == min(20, len(own)), found
+
+
+@when("the worker on {name:S} is stopped while some of its layers are loaded and others are not")
+def stop_there(context: Context, name: str) -> None:
+    """As soon as the client itself sees it load."""
+    context.stream.wait_for("loading", 60, lambda data: data.get("layers_loaded", 0) > 0)
+    there = context.world.nodes[name].processes()
+    (worker,) = [each for each in there if cluster.role_of(context.world, each) == "worker"]
+    worker.suspend()
+
+
+@then("the details are those of the worker's last progress on {name:S}")
+def details_of_progress_there(context: Context, name: str) -> None:
+    last = context.stream.named("loading")[-1].data
+    assert 0 < last["layers_loaded"] < last["layers_total"], last
+    wanted = {"node": name, "state": "loading"}
+    wanted |= {key: last[key] for key in ("layers_loaded", "layers_total")}
+    assert context.answer.details == wanted, (context.answer, last)

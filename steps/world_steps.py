@@ -44,10 +44,17 @@ def without_root(context: Context) -> None:
     local_installation.without_root(context.world)
 
 
-@given("{squatter} listens at the queen's address")
-def a_squatter(context: Context, squatter: str) -> None:
-    context.squatter = occupy_port(squatter, *context.world.queen_address)
-    context.world.add_cleanup(context.squatter.close)
+@given("{squatter} listens at the {whose} address")
+def a_squatter(context: Context, squatter: str, whose: str) -> None:
+    world = context.world
+    hive = world.hive_address
+    addresses = {
+        "queen's": world.queen_address,
+        "hive's": hive,
+        "first worker's": (hive[0], 8001),
+    }
+    context.squatter = occupy_port(squatter, *addresses[whose])
+    world.add_cleanup(context.squatter.close)
 
 
 @given("units written by `{line}`")

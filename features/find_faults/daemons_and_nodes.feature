@@ -56,3 +56,22 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     When I run `rbee-keeper doctor`
     Then it exits with 0
     And the doctor says that downloads is a warning: "small.gguf"
+
+  Scenario Outline: It warns, and that is no error: <fault>
+    Given <fault>
+    When I run `rbee-keeper doctor`
+    Then it exits with 0
+    And the doctor says that <where> is a warning: "<said>"
+    And the doctor says what to type: "<type>"
+    And the doctor counts 0 problems and 1 warning
+
+    Examples: on this machine
+      | fault                                             | where        | said                                     | type               |
+      | a config file that others may write               | config       | others may write                         | chmod go-w         |
+      | a web site listens at the first worker's address  | worker ports | is held by                               | end that program   |
+      | a web site listens at the hive's address          | hive         | is held by                               | set another [hive] |
+
+    @tmpfs
+    Examples: on disks
+      | fault                                     | where         | said        | type                          |
+      | the models folder is on a disk of 1500 MB | models folder | only 1.5 GB | rbee-keeper models disk-usage |

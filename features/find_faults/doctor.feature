@@ -44,6 +44,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
       | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w     | [worker] command       |
       | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                       | [models] default       |
+      | the setting models.default is "<enormous>"       | memory        | which is more than this machine   | [models] default       |
       | the setting models.dir is "/proc/models"         | models folder | /proc/models can't be written     | [models] dir           |
 
     Examples: in files and permissions

@@ -13,7 +13,9 @@ Feature: One correlation id leads from what a person sees to every log
     And the error is WORKER_CRASHED
     And the last line of standard error is its correlation id
     And the logs of queen-rbee, rbee-hive and llm-worker-rbee have lines with that correlation id
-    And among them are "POST /v2/tasks", "POST /v1/workers/spawn" and "POST /v1/inference"
+    And the log of queen-rbee has a line of its own with "POST /v2/tasks" and that correlation id
+    And the log of rbee-hive has a line of its own with "POST /v1/workers/spawn" and that correlation id
+    And the log of llm-worker-rbee has a line of its own with "POST /v1/inference" and that correlation id
     And the worker's log has what it loaded, with that correlation id
 
   Scenario: Each command has its own correlation id

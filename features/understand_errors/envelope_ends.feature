@@ -13,6 +13,17 @@ Feature: Every error has one shape, even when something ends
     And its details are exactly node, state, layers_loaded, layers_total
     And the details are those of the worker's last progress
 
+  Scenario: LOADING_TIMEOUT on a node
+    Given the added node workstation
+    And on workstation the setting worker.mmap is false
+    And on workstation the setting hive.loading_stall_s is 2
+    And a persistent queen
+    When a client sends a task {"prompt":"hi","node":"workstation","model":"<large>"}
+    And the worker on workstation is stopped while some of its layers are loaded and others are not
+    Then the stream ends with the error LOADING_TIMEOUT and [DONE]
+    And the details are those of the worker's last progress on workstation
+    And its message says "on workstation"
+
   Scenario: SHUTTING_DOWN for a client that is being answered
     Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
@@ -44,7 +55,7 @@ Feature: Every error has one shape, even when something ends
     When a task for 2000 tokens streams
     And the worker is sent a prompt of 2 words
     Then the answer is 503 with the error ALL_SLOTS_BUSY
-    And its details are exactly slots_total, slots_busy, waiting
+    And its details are {"slots_total":1,"slots_busy":1,"waiting":0}
 
   Scenario: SSH_CONNECTION_FAILED while a node is being added
     Given the node workstation
@@ -52,7 +63,7 @@ Feature: Every error has one shape, even when something ends
     And a persistent queen
     When the queen is sent the addition of workstation, whose host key is trusted
     Then the answer is 400 with the error SSH_CONNECTION_FAILED
-    And its details are exactly host, port, reason, agent
+    And its details are {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false}
 
   Scenario: INTERNAL
     The hive can't open any file, not even one of /proc: a fault that nobody wrote an error for.

@@ -72,6 +72,11 @@ def make_state_readable(world: World) -> None:
     world.key_file.parent.chmod(0o755)
 
 
+def make_config_writable(world: World) -> None:
+    """Anybody in the owner's group may write the config file."""
+    world.config.chmod(0o664)
+
+
 def make_state_owned_by_root(world: World) -> None:
     """Create the state folder as root would with a careless sudo: readable for others."""
     world.key_file.parent.mkdir()

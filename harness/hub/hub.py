@@ -92,5 +92,6 @@ def open_hub(world: World) -> Hub:
     """From now on the world's programs use this Hub and no other."""
     hub = Hub(world.network.address(3), 8000)
     world.extra_environment["HF_ENDPOINT"] = hub.url
+    world.placeholders["Hub"] = hub.url
     world.add_cleanup(hub.close)
     return hub

@@ -82,6 +82,7 @@ def cycle_workers(world: World, times: int) -> None:
         assert ended.wait(within=30) == 0, ended.stderr.text
 
 
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}"
 _CORRELATION_ID = re.compile(r"^  correlation id: ([0-9a-f]{16})$", re.MULTILINE)
 _DEBUG = re.compile(r"^\[debug\] (.*)$", re.MULTILINE)
 
@@ -100,11 +101,13 @@ def last_correlation_id(stderr: str) -> str:
 
 
 def lines_with_id(world: World, program: str, correlation_id: str) -> list[str]:
-    """Return the lines of a program's logs that carry this id."""
+    """Return the lines of a program's logs that it wrote under this id: time, level, logger, id. A
+    line in which it quotes another program does not count by what it quotes."""
     folder = world.home / ".rbee" / "logs"
     files = list(folder.glob(f"{program}*.log"))
     assert files, f"no log of {program} in {folder}"
-    return [line for file in files for line in _lines(file) if f"[{correlation_id}]" in line]
+    own = re.compile(rf"{_STAMP} [A-Z]+ +[\w.-]+ \[{re.escape(correlation_id)}\] ")
+    return [line for file in files for line in _lines(file) if own.match(line)]
 
 
 def _lines(file: Path) -> list[str]:

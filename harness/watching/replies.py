@@ -57,6 +57,21 @@ def _envelope(body: Any) -> dict[str, Any]:
     return error
 
 
+def fits(wanted: Any, found: Any) -> bool:
+    """Whether a value is as a feature writes it, in which … stands for any text; alone, for any
+    but the empty one."""
+    if isinstance(wanted, dict):
+        same = isinstance(found, dict) and wanted.keys() == found.keys()
+        return same and all(fits(each, found[key]) for key, each in wanted.items())
+    if isinstance(wanted, list):
+        same = isinstance(found, list) and len(wanted) == len(found)
+        return same and all(fits(*pair) for pair in zip(wanted, found, strict=True))
+    if isinstance(wanted, str) and "…" in wanted and isinstance(found, str):
+        pattern = ".*".join(re.escape(part) for part in wanted.split("…"))
+        return bool(found) and re.fullmatch(pattern, found, re.DOTALL) is not None
+    return type(wanted) is type(found) and bool(wanted == found)
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """One row for each text."""

@@ -15,6 +15,7 @@ import psutil
 from harness.model_files.bundled import bundled_path
 from harness.world.cluster import process_at
 from harness.world.http_client import EventStream, Reply, call
+from harness.world.run import Run
 from harness.world.waiting import wait_until
 from harness.world.world import World
 
@@ -170,3 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """What it received is the evidence."""
+
+
+def start_without_key(world: World, flags: str) -> Run:
+    """Start a worker with these flags and no key."""
+    return world.start(f"llm-worker-rbee --model {bundled_path()} {flags}")

@@ -1,0 +1,106 @@
+@beyond
+Feature: Every setting has one default, and a place that counts
+
+  Scenario Outline: What <command> does when nobody has set anything
+    Given an empty config file
+    When I run `<command> --show-settings`
+    Then it exits with 0
+    And it shows these settings, and no others
+      | setting                    | value       |
+      | queen.host                 | "127.0.0.1" |
+      | queen.port                 | 8080        |
+      | queen.queue_limit          | 64          |
+      | hive.host                  | "127.0.0.1" |
+      | hive.port                  | 9200        |
+      | hive.idle_timeout_s        | 300         |
+      | hive.health_interval_s     | 30          |
+      | hive.health_misses         | 3           |
+      | hive.loading_stall_s       | 300         |
+      | hive.standby_workers       | 1           |
+      | worker.slots               | 4           |
+      | worker.mmap                | true        |
+      | models.aliases             | {}          |
+      | models.download_stall_s    | 30          |
+      | times.connect_s            | 10          |
+      | times.lifeline_heartbeat_s | 5           |
+      | times.lifeline_lease_s     | 30          |
+      | times.grace_s              | 5           |
+      | times.stream_silence_s     | 30          |
+      | log.level                  | "info"      |
+      | log.format                 | "text"      |
+      | log.max_mb                 | 10          |
+      | log.files                  | 3           |
+
+    Examples:
+      | command           |
+      | queen-rbee daemon |
+      | rbee-hive daemon  |
+      | llm-worker-rbee   |
+
+  Scenario: Flags before the environment, the environment before the file, the file before the defaults
+    Given a config file, an environment and flags with these settings
+      | setting                    | file               | environment         | flag of           | flag       |
+      | queen.host                 | "127.9.0.1"        | "127.9.0.2"         | queen-rbee daemon | "127.9.0.3" |
+      | queen.port                 | 8181               | 8182                | queen-rbee daemon | 8183       |
+      | queen.url                  | "http://q.home.arpa:1" | "http://q.home.arpa:2" |             |            |
+      | queen.queue_limit          | 65                 | 66                  |                   |            |
+      | queen.command              | "queen one"        | "queen two"         |                   |            |
+      | hive.host                  | "127.9.1.1"        | "127.9.1.2"         | rbee-hive daemon  | "127.9.1.3" |
+      | hive.port                  | 9201               | 9202                | rbee-hive daemon  | 9203       |
+      | hive.worker_host           | "127.9.2.1"        | "127.9.2.2"         |                   |            |
+      | hive.idle_timeout_s        | 301                | 302.5               |                   |            |
+      | hive.health_interval_s     | 31                 | 32                  |                   |            |
+      | hive.health_misses         | 4                  | 5                   |                   |            |
+      | hive.loading_stall_s       | 301                | 302                 |                   |            |
+      | hive.standby_workers       | 2                  | 0                   |                   |            |
+      | hive.command               | "hive one"         | "hive two"          |                   |            |
+      | worker.slots               | 5                  | 6                   | llm-worker-rbee   | 7          |
+      | worker.context             | 1024               | 2048                | llm-worker-rbee   | 4096       |
+      | worker.threads             | 2                  | 3                   |                   |            |
+      | worker.mmap                | false              | true                |                   |            |
+      | worker.command             | "worker one"       | "worker two"        |                   |            |
+      | models.dir                 | "/one"             | "/two"              |                   |            |
+      | models.default             | "one"              | "two"               |                   |            |
+      | models.download_stall_s    | 31                 | 32                  |                   |            |
+      | times.connect_s            | 11                 | 12                  |                   |            |
+      | times.lifeline_heartbeat_s | 6                  | 7                   |                   |            |
+      | times.lifeline_lease_s     | 31                 | 32                  |                   |            |
+      | times.grace_s              | 6                  | 7                   |                   |            |
+      | times.stream_silence_s     | 31                 | 32                  |                   |            |
+      | paths.catalog_db           | "/one.db"          | "/two.db"           |                   |            |
+      | paths.beehives_db          | "/three.db"        | "/four.db"          |                   |            |
+      | auth.api_key_file          | "/one.key"         | "/two.key"          |                   |            |
+      | log.level                  | "debug"            | "error"             |                   |            |
+      | log.format                 | "json"             | "text"              |                   |            |
+      | log.max_mb                 | 1.5                | 2.5                 |                   |            |
+      | log.files                  | 4                  | 5                   |                   |            |
+      | remote.binary_path         | "/one/rbee-hive"   | "/two/rbee-hive"    |                   |            |
+      | remote.git_repo_dir        | "/one"             | "/two"              |                   |            |
+    Then with the file alone every daemon shows the file's values
+    And with file and environment every daemon shows those of the environment
+    And with all three each daemon shows its flags' values, and else those of the environment
+    And `rbee-hive daemon --addr 127.9.1.4:9204` shows that host and that port
+
+  Scenario: A setting that no place knows is refused, by the name of the nearest
+    Given the environment has RBEE_HIVE_IDLE_TIMOUT_S=5
+    When I run `queen-rbee daemon --show-settings`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "RBEE_HIVE_IDLE_TIMOUT_S"
+    And the next step says "hive.idle_timeout_s"
+
+  Scenario Outline: A value out of its limits is refused: <setting> <value>
+    Given the environment has <variable>=<value>
+    When I run `rbee-hive daemon --show-settings`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "<variable>: <setting> is not valid"
+    And the next step says "<variable>"
+
+    Examples:
+      | variable                | setting             | value |
+      | RBEE_HIVE_PORT          | hive.port           | 65536 |
+      | RBEE_HIVE_HEALTH_MISSES | hive.health_misses  | 0     |
+      | RBEE_WORKER_SLOTS       | worker.slots        | 257   |
+      | RBEE_TIMES_GRACE_S      | times.grace_s       | 0     |
+      | RBEE_LOG_LEVEL          | log.level           | loud  |

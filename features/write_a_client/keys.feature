@@ -1,0 +1,36 @@
+@beyond
+Feature: Without the key nothing is served but GET /health
+
+  Scenario: Every route of queen, hive and worker
+    No body is sent, only announced: the key is checked before a body is read.
+    Given a persistent queen, with a worker that has answered once
+    When every route of queen, hive and worker is asked with each of these keys
+      | key                             |
+      | none                            |
+      | a wrong one of the same length  |
+      | its first half                  |
+      | all but its last character      |
+      | the key and one more character  |
+      | one more character and the key  |
+      | the key in the other case       |
+      | the key without the word Bearer |
+    Then each but GET /health answers 401 with the error INVALID_API_KEY, which names the address that was asked
+    And GET /health of queen and worker answers 200 each time
+    And with the key every route answers in JSON, a stream, text or nothing, as the contract says
+    And queen, hive and worker are still the same processes
+
+  Scenario: A worker without a key serves this machine only
+    When a worker is started by hand with `--host 0.0.0.0`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "llm-worker-rbee will not listen on 0.0.0.0 without an API key"
+    And the next step says "--api-key-file"
+    And nothing is running
+
+  Scenario: --insecure opens the door, and says so
+    When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0 --insecure`
+    Then its standard error soon says "INSECURE: anyone who can reach 0.0.0.0 can use this program without a key"
+    And it answers GET /v2/workers/list without a key
+    When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0`
+    Then it answers GET /v2/workers/list with 401, if there is no key
+    And its standard error says nothing of "INSECURE"
