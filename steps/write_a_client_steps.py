@@ -7,7 +7,7 @@ from itertools import pairwise
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import key_sweep, logs, raw_requests, replies, standalone_worker
+from harness.watching import key_sweep, known_values, logs, raw_requests, replies, standalone_worker
 from harness.watching.raw_requests import RawStream, bearer
 from harness.world import cluster
 from harness.world.http_client import call
@@ -159,7 +159,8 @@ def task_answered(context: Context, count: int) -> None:
 
 @when("a task is answered to {{{body}}}")
 def task_answered_to(context: Context, body: str) -> None:
-    _answer(context, json.loads(f"{{{body}}}"))
+    context.task = json.loads(f"{{{body}}}")
+    _answer(context, context.task)
 
 
 def _answer(context: Context, body: object) -> None:
@@ -195,6 +196,24 @@ def the_same_answers(context: Context, count: int, reason: str) -> None:
     for each in (first, second):
         done = each.named("done")[0].data
         assert (done["total_tokens"], done["stop_reason"]) == (count, reason), done
+
+
+@then("the worker was sent the same fields, under the task's id")
+def worker_was_sent(context: Context) -> None:
+    """As the proxy between queen and worker saw them."""
+    (asked,) = context.proxy.requests_for("POST", "/v1/inference")
+    sent = json.loads(asked.body)
+    task = context.stream.named("accepted")[0].data["request_id"]
+    wanted = {**context.task, "request_id": task}
+    assert {key: sent.get(key) for key in wanted} == wanted, (sent, wanted)
+
+
+@then("the queen was sent {{{body}}}")
+def queen_was_sent(context: Context, body: str) -> None:
+    """As the proxy between keeper and queen saw it; a field that is null is as good as none."""
+    sent = json.loads(context.proxy.requests_for("POST", "/v2/tasks")[-1].body)
+    found = {key: value for key, value in sent.items() if value is not None}
+    assert found == json.loads(f"{{{body}}}"), found
 
 
 # Streams
@@ -314,3 +333,28 @@ def _id_for(context: Context, who: str, sent: str) -> str:
     reply = raw_requests.send("GET", _urls(context)[who] + _DAEMONS[who], headers)
     assert reply.status == 200, reply
     return str(reply.headers["X-Correlation-ID"])
+
+
+# What they say of themselves
+
+
+@when("the hive has had an answer to a health check of its worker")
+def checked_once(context: Context) -> None:
+    wait_until("last_health", lambda: cluster.only_worker(context.world)["last_health"], 5)
+
+
+@when("the queen is asked to keep running")
+def keep(context: Context) -> None:
+    reply = context.world.call("POST", f"{context.world.queen_url}/v1/admin/keep")
+    assert reply.status == 200, reply
+    assert reply.json.keys() == {"message"}, reply.json
+
+
+@then("the {who:w} answers GET {path:S} with")
+def answers_exactly(context: Context, who: str, path: str) -> None:
+    """Every value is compared: with the kernel's own figures, and the model's own header."""
+    world = context.world
+    reply = world.call("GET", _urls(context)[who] + path)
+    assert reply.status == 200, reply
+    text = known_values.expand(world, world.expand(context.text))
+    assert replies.fits(json.loads(text), reply.json), (json.loads(text), reply.json)

@@ -57,15 +57,21 @@ def _envelope(body: Any) -> dict[str, Any]:
     return error
 
 
+_ABOUT = re.compile(r"≈ (\S+) ± (\S+)")
+
+
 def fits(wanted: Any, found: Any) -> bool:
     """Whether a value is as a feature writes it, in which … stands for any text; alone, for any
-    but the empty one."""
+    but the empty one. "≈ 100 ± 5" is a number from 95 to 105."""
     if isinstance(wanted, dict):
         same = isinstance(found, dict) and wanted.keys() == found.keys()
         return same and all(fits(each, found[key]) for key, each in wanted.items())
     if isinstance(wanted, list):
         same = isinstance(found, list) and len(wanted) == len(found)
         return same and all(fits(*pair) for pair in zip(wanted, found, strict=True))
+    if isinstance(wanted, str) and (about := _ABOUT.fullmatch(wanted)):
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return number and abs(found - float(about[1])) <= float(about[2])
     if isinstance(wanted, str) and "…" in wanted and isinstance(found, str):
         pattern = ".*".join(re.escape(part) for part in wanted.split("…"))
         return bool(found) and re.fullmatch(pattern, found, re.DOTALL) is not None

@@ -1,0 +1,126 @@
+@beyond
+Feature: What the daemons say of themselves is so
+
+  Scenario: Queen, hive and worker, each asked everything that it can be asked
+    Given the setting hive.health_interval_s is 1
+    And the setting hive.standby_workers is 0
+    And a person placed the small Q8_0 model at lab/small/small-Q8_0.gguf in the models folder
+    And a persistent queen, with a worker that has answered once
+    When the hive has had an answer to a health check of its worker
+    Then the queen answers GET /health with
+      """
+      {"status": "ok", "program": "queen-rbee", "version": "<version>", "pid": <queen pid>,
+       "lifetime": "persistent"}
+      """
+    And the queen answers GET /v2/workers/list with
+      """
+      {"workers": [{"worker_id": "<worker id>", "node": "localhost", "state": "idle",
+        "model_ref": "bundled:smollm2-135m-instruct", "url": "http://<hive address>:8001",
+        "backend": "cpu", "device": 0, "slots_total": 4, "slots_available": 4}]}
+      """
+    And the queen answers GET /v2/workers/health with
+      """
+      {"workers": [{"worker_id": "<worker id>", "node": "localhost", "state": "idle",
+        "model_ref": "bundled:smollm2-135m-instruct", "status": "healthy",
+        "memory_bytes": "≈ <worker memory> ± 30000000", "last_health": "≈ <now> ± 5"}]}
+      """
+    And the queen answers GET /v2/workers/standby with
+      """
+      {"standby": []}
+      """
+    And the queen answers GET /v2/hives/status with
+      """
+      {"hives": [{"node": "localhost", "state": "running", "url": "http://<hive address>:9200",
+        "version": "<version>", "ours": true,
+        "owner": {"program": "queen-rbee", "pid": <queen pid>, "started": "≈ <queen started> ± 1",
+          "host": "<host>"},
+        "backends": ["cpu"], "devices": {"cpu": 1}, "ram_total_bytes": <total memory>,
+        "ram_free_bytes": "≈ <free memory> ± 4000000000",
+        "workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
+          "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
+          "state": "idle", "last_activity": "≈ <now> ± 10", "last_health": "≈ <now> ± 5",
+          "slots_total": 4, "slots_available": 4}],
+        "error": null}]}
+      """
+    And the queen answers GET /v2/registry/beehives/list with
+      """
+      {"nodes": []}
+      """
+    And the queen answers GET /v2/registry/beehives/check with
+      """
+      {"nodes": []}
+      """
+    And the queen answers GET /v2/models with
+      """
+      {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
+         "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
+         "downloaded_at_unix": "≈ <now> ± 600", "quantization": "Q8_0",
+         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": 0, "node": "localhost"}],
+       "disks": [{"node": "localhost", "folder": "<models folder>",
+         "disk_total_bytes": <total disk>, "disk_free_bytes": "≈ <free disk> ± 1000000000"}],
+       "notes": []}
+      """
+    And the hive answers GET /v1/health with
+      """
+      {"status": "alive", "version": "<version>", "api_version": "v1"}
+      """
+    And the hive answers GET /v1/node with
+      """
+      {"backends": ["cpu"], "devices": {"cpu": 1},
+       "memory": [{"backend": "cpu", "index": 0, "name": "…", "memory_total_bytes": <total memory>,
+         "memory_free_bytes": "≈ <free memory> ± 4000000000"}],
+       "ram_total_bytes": <total memory>, "ram_free_bytes": "≈ <free memory> ± 4000000000",
+       "disk_free_bytes": "≈ <free disk> ± 1000000000", "state": "running",
+       "owner": {"program": "queen-rbee", "pid": <queen pid>, "started": "≈ <queen started> ± 1",
+         "host": "<host>"},
+       "time_unix": "≈ <now> ± 5"}
+      """
+    And the hive answers GET /v1/models with
+      """
+      {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
+         "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
+         "downloaded_at_unix": "≈ <now> ± 600", "quantization": "Q8_0",
+         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": 0}],
+       "folder": "<models folder>", "disk_total_bytes": <total disk>,
+       "disk_free_bytes": "≈ <free disk> ± 1000000000", "notes": []}
+      """
+    And the hive answers GET /v1/workers/list with
+      """
+      {"workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
+        "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
+        "state": "idle", "last_activity": "≈ <now> ± 10", "last_health": "≈ <now> ± 5",
+        "slots_total": 4, "slots_available": 4}]}
+      """
+    And the worker answers GET /health with
+      """
+      {"status": "healthy", "model_loaded": true, "memory_bytes": "≈ <worker memory> ± 30000000"}
+      """
+    And the worker answers GET /v1/ready with
+      """
+      {"ready": true, "state": "idle", "model_loaded": true}
+      """
+    And the worker answers GET /v1/model with
+      """
+      {"file": "<bundled file>", "size_bytes": <bundled size>, "format": "GGUF",
+       "loader": "llama.cpp", "architecture": "llama", "quantization": "Q4_1", "layers": 30,
+       "context_length": 8192, "context": 8192, "vocabulary_size": 49152, "eos_token_id": 2,
+       "model_bytes": "≈ <bundled size> ± 5000000"}
+      """
+
+  Scenario: Ephemeral, and then kept
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    Then the queen answers GET /health with
+      """
+      {"status": "ok", "program": "queen-rbee", "version": "<version>", "pid": <queen pid>,
+       "lifetime": "ephemeral"}
+      """
+    When the queen is asked to keep running
+    Then the queen answers GET /health with
+      """
+      {"status": "ok", "program": "queen-rbee", "version": "<version>", "pid": <queen pid>,
+       "lifetime": "persistent"}
+      """
+    And the queen that was started is persistent
+    When the keeper gets SIGINT
+    Then it exits with 130

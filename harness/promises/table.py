@@ -1,0 +1,150 @@
+"""Reads the table, and compares it with the steps, the features and the reference pages."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from behave.model import Scenario, Step
+from behave.parser import parse_file
+from behave.runner_util import load_step_modules
+from behave.step_registry import registry
+
+TREE = Path(__file__).parents[2]
+_REFERENCE = TREE / "docs" / "reference"
+_SCENARIO = "scenario: "
+KINDS = ("messages", "errors", "settings", "flags", "http")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """`by` is a step as steps/ have it, or the beginning of a scenario's name; "" is nobody."""
+
+    kind: str
+    of: str
+    value: str
+    by: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.of}: {self.value}"
+
+
+def load() -> list[Promise]:
+    return [promise for kind in KINDS for promise in _load(kind)]
+
+
+def _load(kind: str) -> Iterator[Promise]:
+    table = tomllib.loads((Path(__file__).parent / f"{kind}.toml").read_text())
+    for row in [*table.get("compared", ()), *table.get("uncompared", ())]:
+        for value in row["values"]:
+            yield Promise(kind, row["of"], value, row.get("by", ""))
+
+
+class Specification:
+    """The steps that exist, and the scenarios with the steps that they use."""
+
+    def __init__(self) -> None:
+        load_step_modules([str(TREE / "steps")])
+        self.steps = {each.pattern for group in registry.steps.values() for each in group}
+        self._known: dict[tuple[str, str], str] = {}
+
+    @cached_property
+    def scenarios(self) -> list[Scenario]:
+        files = sorted((TREE / "features").rglob("*.feature"))
+        found = [feature for file in files if (feature := parse_file(str(file)))]
+        return [scenario for feature in found for scenario in feature.walk_scenarios()]
+
+    @cached_property
+    def used(self) -> set[str]:
+        steps = [step for scenario in self.scenarios for step in scenario.all_steps]
+        return {self._pattern(step) for step in steps}
+
+    def _pattern(self, step: Step) -> str:
+        key = step.step_type, step.name
+        if key not in self._known:
+            match = registry.find_step_definition(step)
+            self._known[key] = match.pattern if match else ""
+        return self._known[key]
+
+    def fault(self, by: str) -> str:
+        """Return what is wrong with the place that a promise names; "" if nothing is."""
+        if by.startswith(_SCENARIO):
+            beginning = by.removeprefix(_SCENARIO)
+            there = any(each.name.startswith(beginning) for each in self.scenarios)
+            return "" if there else f"there is no scenario {beginning!r}"
+        if by not in self.steps:
+            return f"there is no step {by!r}"
+        return "" if by in self.used else f"no scenario uses the step {by!r}"
+
+
+def complaints(promises: Sequence[Promise], specification: Specification) -> list[str]:
+    """Return what is wrong with the table: places that are not there, and what is promised in the
+    reference pages but not in the table, or the other way round."""
+    found = []
+    for promise in promises:
+        if promise.by and (fault := specification.fault(promise.by)):
+            found.append(f"{promise}: {fault}")
+    seen = [(each.kind, each.of, each.value) for each in promises]
+    found += [f"{kind}: {of}: {value} stands twice" for kind, of, value in _twice(seen)]
+    for kind, documented in documented_promises().items():
+        own = {(each.of, each.value) for each in promises if each.kind == kind}
+        if kind == "flags":
+            own = {("", value) for _, value in own}
+        found += [f"{kind}: {' '.join(each)} is not in the table" for each in documented - own]
+        found += [f"{kind}: {' '.join(each)} is not documented" for each in own - documented]
+    return sorted(found)
+
+
+def _twice(seen: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return sorted({each for each in seen if seen.count(each) > 1})
+
+
+def documented_promises() -> dict[str, set[tuple[str, str]]]:
+    """Return what the reference pages promise: owner and value by kind."""
+    return {
+        "messages": set(_messages()),
+        "errors": set(_errors()),
+        "settings": set(_settings()),
+        "flags": set(_flags()),
+    }
+
+
+def _messages() -> Iterator[tuple[str, str]]:
+    for file in _REFERENCE.glob("openapi-*.json"):
+        for name, schema in json.loads(file.read_text())["components"]["schemas"].items():
+            for field in schema.get("properties", {}):
+                yield name, field
+
+
+def _errors() -> Iterator[tuple[str, str]]:
+    page = (_REFERENCE / "errors.md").read_text()
+    for code, text in re.findall(r"^## ([A-Z_]+)\n(.*?)(?=^## |\Z)", page, re.M | re.S):
+        listed = re.search(r"Details: (.*?)\.$", text, re.M)
+        for key in re.findall(r"`(\w+)`", listed[1] if listed else ""):
+            yield code, key
+
+
+def _settings() -> Iterator[tuple[str, str]]:
+    page = (_REFERENCE / "settings.md").read_text()
+    for section, text in re.findall(r"^## \[(.+?)\]\n(.*?)(?=^## |\Z)", page, re.M | re.S):
+        for key in re.findall(r"^\| `(\w+)`", text, re.M):
+            yield section, key
+
+
+def _flags() -> Iterator[tuple[str, str]]:
+    page = (_REFERENCE / "command-line.md").read_text()
+    for flag in re.findall(r"^\| `(--[\w-]+)", page, re.M):
+        yield "", flag
+
+
+def undocumented_routes(routes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the routes that only the table or only the OpenAPI documents have."""
+    documented = set()
+    for daemon in ("queen", "hive", "worker"):
+        document = json.loads((_REFERENCE / f"openapi-{daemon}.json").read_text())
+        for path, methods in document["paths"].items():
+            documented |= {(daemon, f"{method.upper()} {path}") for method in methods}
+    return documented ^ set(routes)

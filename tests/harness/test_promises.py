@@ -1,0 +1,54 @@
+"""Every value of the contract is compared by a step that a scenario uses, or is listed as open."""
+
+import pytest
+
+from harness.promises.table import (
+    Promise,
+    Specification,
+    complaints,
+    load,
+    undocumented_routes,
+)
+from harness.watching.key_sweep import routes
+
+
+@pytest.fixture(scope="module")
+def specification() -> Specification:
+    return Specification()
+
+
+def test_every_place_exists_and_every_documented_value_is_in_the_table(
+    specification: Specification,
+) -> None:
+    assert not complaints(load(), specification)
+
+
+def test_a_step_that_is_not_there_is_told(specification: Specification) -> None:
+    assert "there is no step" in specification.fault("the moon is made of {cheese}")
+
+
+def test_a_step_that_no_scenario_uses_is_told(specification: Specification) -> None:
+    unused = specification.steps - specification.used
+    for step in unused:
+        assert "no scenario uses" in specification.fault(step)
+    specification.steps.add("a step for nobody")
+    assert "no scenario uses" in specification.fault("a step for nobody")
+
+
+def test_a_scenario_that_is_not_there_is_told(specification: Specification) -> None:
+    assert "there is no scenario" in specification.fault("scenario: On the moon")
+
+
+def test_a_value_that_is_only_in_the_table_is_told(specification: Specification) -> None:
+    more = [*load(), Promise("errors", "NODE_NOT_FOUND", "colour", "")]
+    assert complaints(more, specification) == ["errors: NODE_NOT_FOUND colour is not documented"]
+
+
+def test_a_documented_value_that_is_not_in_the_table_is_told(specification: Specification) -> None:
+    fewer = [each for each in load() if (each.of, each.value) != ("QueenHealth", "pid")]
+    assert complaints(fewer, specification) == ["messages: QueenHealth pid is not in the table"]
+
+
+def test_the_sweep_has_every_documented_route() -> None:
+    own = [(each.daemon, f"{each.method} {each.path}") for each in routes()]
+    assert not undocumented_routes(own)
