@@ -10,7 +10,7 @@ from behave.runner import Context
 from harness.watching import key_sweep, known_values, logs, raw_requests, replies, standalone_worker
 from harness.watching.raw_requests import RawStream, bearer
 from harness.world import cluster
-from harness.world.http_client import call
+from harness.world.http_client import Reply, call
 from harness.world.waiting import wait_until
 
 _SLOW_MACHINE_S = 2
@@ -353,8 +353,33 @@ def keep(context: Context) -> None:
 @then("the {who:w} answers GET {path:S} with")
 def answers_exactly(context: Context, who: str, path: str) -> None:
     """Every value is compared: with the kernel's own figures, and the model's own header."""
+    _compare(context, context.world.call("GET", _urls(context)[who] + path))
+
+
+@then("the {who:w} answers POST {path:S} {{{body}}} with")
+def answers_post(context: Context, who: str, path: str, body: str) -> None:
+    url = _urls(context)[who] + path
+    wanted = _wanted(context)  # before it is done, which may change what is so
+    reply = context.world.call("POST", url, json.loads(f"{{{body}}}"), timeout=60)
+    _compare(context, reply, wanted)
+
+
+@then("the last event that the {who:w} answers to POST {path:S} {{{body}}} is {name:w} with")
+def last_event(context: Context, who: str, path: str, body: str, name: str) -> None:
+    url = _urls(context)[who] + path
+    stream = context.world.stream("POST", url, json.loads(f"{{{body}}}"))
+    stream.wait_for_end(within=60)
+    *_, last, end = stream.events
+    assert (last.name, end.name) == (name, "[DONE]"), stream.events
+    assert replies.fits(_wanted(context), last.data), (_wanted(context), last.data)
+
+
+def _wanted(context: Context) -> object:
     world = context.world
-    reply = world.call("GET", _urls(context)[who] + path)
-    assert reply.status == 200, reply
-    text = known_values.expand(world, world.expand(context.text))
-    assert replies.fits(json.loads(text), reply.json), (json.loads(text), reply.json)
+    return json.loads(known_values.expand(world, world.expand(context.text)))
+
+
+def _compare(context: Context, reply: Reply, wanted: object = None) -> None:
+    assert reply.status == 200, (reply.status, reply.body)
+    wanted = wanted or _wanted(context)
+    assert replies.fits(wanted, reply.json), (wanted, reply.json)

@@ -55,7 +55,7 @@ Feature: What the daemons say of themselves is so
       {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
          "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
          "downloaded_at_unix": "≈ <now> ± 600", "quantization": "Q8_0",
-         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": 0, "node": "localhost"}],
+         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": <model size>, "node": "localhost"}],
        "disks": [{"node": "localhost", "folder": "<models folder>",
          "disk_total_bytes": <total disk>, "disk_free_bytes": "≈ <free disk> ± 1000000000"}],
        "notes": []}
@@ -80,7 +80,7 @@ Feature: What the daemons say of themselves is so
       {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
          "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
          "downloaded_at_unix": "≈ <now> ± 600", "quantization": "Q8_0",
-         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": 0}],
+         "sha256": null, "files": 1, "state": "ready", "bytes_downloaded": <model size>}],
        "folder": "<models folder>", "disk_total_bytes": <total disk>,
        "disk_free_bytes": "≈ <free disk> ± 1000000000", "notes": []}
       """
@@ -124,3 +124,94 @@ Feature: What the daemons say of themselves is so
     And the queen that was started is persistent
     When the keeper gets SIGINT
     Then it exits with 130
+
+  Scenario: What there is to know of a model, from its download to its end
+    Given the Hub has lab/small with these files
+      | file              | content      |
+      | small-Q4_K_M.gguf | small Q4_K_M |
+      | small-Q8_0.gguf   | small Q8_0   |
+    And a queen and a hive that an operator started
+    When the hive is asked to fetch hf:lab/small:Q8_0
+    Then it is fetched
+    And the hive answers POST /v1/models/download {"model":"hf:lab/small:Q8_0"} with
+      """
+      {"download_id": "…", "reference": "hf:lab/small/small-Q8_0.gguf",
+       "local_path": "<models folder>/lab/small/small-Q8_0.gguf"}
+      """
+    And the hive answers POST /v1/models/resolve {"model":"hf:lab/small"} with
+      """
+      {"reference": "hf:lab/small/small-Q8_0.gguf"}
+      """
+    And the hive answers POST /v1/models/resolve {"model":"hf:lab/small:Q4_K_M"} with
+      """
+      {"reference": null}
+      """
+    And the hive answers POST /v1/models/info {"model":"hf:lab/small:Q8_0"} with
+      """
+      {"reference": "hf:lab/small/small-Q8_0.gguf", "state": "ready", "size_bytes": <model size>,
+       "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "sha256": "<model sha256>",
+       "architecture": "llama", "quantization": "Q8_0", "layers": 1, "context_length": 8192,
+       "vocabulary_size": 49152, "required_bytes": "≈ <model needs> ± 1",
+       "memory_total_bytes": <total memory>,
+       "memory_free_bytes": "≈ <free memory> ± 4000000000", "offered": []}
+      """
+    And the queen answers POST /v2/models/info {"model":"hf:lab/small:Q4_K_M"} with
+      """
+      {"reference": "hf:lab/small/small-Q4_K_M.gguf", "state": "not on this node",
+       "size_bytes": <other size>, "local_path": null, "sha256": "<other sha256>",
+       "architecture": "llama", "quantization": "Q4_K_M", "layers": 1, "context_length": 8192,
+       "vocabulary_size": 49152, "required_bytes": "≈ <other needs> ± 1",
+       "memory_total_bytes": <total memory>,
+       "memory_free_bytes": "≈ <free memory> ± 4000000000",
+       "offered": [{"reference": "hf:lab/small/small-Q8_0.gguf", "quantization": "Q8_0",
+         "size_bytes": <model size>, "fits": true}]}
+      """
+    And the last event that the queen answers to POST /v2/models/verify {"model":"hf:lab/small:Q8_0"} is verify with
+      """
+      {"stage": "complete", "sha256": ["<model sha256>"], "compared": true}
+      """
+    And the queen answers POST /v2/models/delete {"model":"hf:lab/small:Q8_0"} with
+      """
+      {"message": "…hf:lab/small/small-Q8_0.gguf…", "freed_bytes": <model size>}
+      """
+
+  Scenario: A node, from its addition to its end
+    Given the node workstation
+    And the person's ssh knows the key of workstation
+    And a persistent queen
+    Then the queen answers POST /v2/registry/beehives/add {"node_name":"workstation","ssh_host":"workstation.home.arpa","git_branch":"next","hive_port":9300} with
+      """
+      {"success": true, "message": "…workstation…<version>…", "node_name": "workstation",
+       "installed": "<version>",
+       "detected": {"version": "<version>",
+         "hardware": [{"backend": "cpu", "index": 0, "name": "…",
+           "memory_total_bytes": <total memory>,
+           "memory_free_bytes": "≈ <free memory> ± 4000000000"}],
+         "backends": ["cpu"], "devices": {"cpu": 1}, "advice": [], "notes": [],
+         "time_unix": "≈ <now> ± 10"}}
+      """
+    And the queen answers GET /v2/registry/beehives/list with
+      """
+      {"nodes": [{"node_name": "workstation", "ssh_host": "workstation.home.arpa",
+        "ssh_port": null, "ssh_user": null, "ssh_key_path": null, "git_repo_url": null,
+        "git_branch": "next", "install_path": null, "last_connected_unix": "≈ <now> ± 10",
+        "last_error": null, "status": "reachable", "backends": ["cpu"], "devices": {"cpu": 1},
+        "hive_port": 9300, "hive_url": null, "api_key_file": null, "tunnel": false}]}
+      """
+    And the queen answers GET /v2/registry/beehives/check with
+      """
+      {"nodes": [{"node": "workstation", "hive": "stopped", "version": "<version>",
+        "clock_ahead_s": "≈ 0 ± 2", "code": null, "error": null, "advice": null}]}
+      """
+    And the queen answers POST /v2/registry/reload { } with
+      """
+      {"success": true, "message": "…0…"}
+      """
+    And the queen answers POST /v2/registry/beehives/remove {"node_name":"workstation"} with
+      """
+      {"success": true, "message": "…workstation…"}
+      """
+    And the queen answers GET /v2/registry/beehives/list with
+      """
+      {"nodes": []}
+      """

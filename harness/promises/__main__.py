@@ -1,4 +1,4 @@
-"""`python -m harness.promises`: which values are compared by nobody, and what is wrong with the table.
+"""`python -m harness.promises`: which values nobody compares, and what is wrong with the table.
 
 Exit code 1 if something is wrong: a step that is not there or not used, a value that the reference
 pages promise and the table does not have.

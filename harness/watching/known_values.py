@@ -4,10 +4,12 @@ The figures are those of /proc, of the disk, and of the model's file.
 """
 
 import contextlib
+import hashlib
 import platform
 import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -36,13 +38,23 @@ def _values(world: World) -> Iterator[tuple[str, object]]:
     yield "free disk", disk.free
     yield "bundled file", bundled_path()
     yield "bundled size", bundled_path().stat().st_size
-    for model in world.models.rglob("*.gguf"):
-        yield "model size", model.stat().st_size
+    yield from _of_model("model", world.model_files.small("Q8_0"))
+    yield from _of_model("other", world.model_files.small("Q4_K_M"))
     queen = cluster.process_at(world, world.queen_url)
     yield "queen pid", queen.pid
     yield "queen started", queen.create_time()
     with contextlib.suppress(AssertionError):
         yield from _of_worker(world)
+
+
+def _of_model(name: str, file: Path) -> Iterator[tuple[str, object]]:
+    """One of the small models: one layer, and two heads of 64 numbers for keys and for values, two
+    bytes each."""
+    size = file.stat().st_size
+    yield f"{name} size", size
+    yield f"{name} sha256", hashlib.sha256(file.read_bytes()).hexdigest()
+    cache = 8192 * 1 * 2 * 64 * 2 * 2
+    yield f"{name} needs", max(1.2 * size, size + cache)
 
 
 def _of_worker(world: World) -> Iterator[tuple[str, object]]:
