@@ -65,7 +65,11 @@ def ask(urls: dict[str, str], headers: dict[str, str]) -> Iterator[tuple[Route, 
         path = route.path.format(hold_id="nobody", request_id="nobody")
         announced = 2 if route.method == "POST" else None
         url = urls[route.daemon] + path
-        yield route, raw_requests.send(route.method, url, headers, announced=announced)
+        try:
+            reply = raw_requests.send(route.method, url, headers, announced=announced, within=5)
+        except TimeoutError as error:
+            raise AssertionError(f"{route} waits for a body from {headers}") from error
+        yield route, reply
 
 
 def ask_with_key(urls: dict[str, str], key: str) -> Iterator[tuple[Route, Reply]]:

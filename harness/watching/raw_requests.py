@@ -22,6 +22,7 @@ def send(
     headers: Mapping[str, str],
     body: bytes | None = None,
     announced: int | None = None,
+    within: float = 20,
 ) -> Reply:
     """Send a request just so. `announced` is a length for a body that never comes.
 
@@ -29,7 +30,7 @@ def send(
     """
     parts = urlsplit(url)
     assert parts.hostname, url
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=20)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=within)
     try:
         connection.putrequest(method, f"{parts.path}?{parts.query}".rstrip("?"))
         for name, value in headers.items():
