@@ -5,7 +5,10 @@ import json
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, node_installation, replies
+from harness.watching import keeper_output, known_values, node_installation, replies
+from harness.world import cluster
+from harness.world.http_client import Reply
+from harness.world.waiting import wait_until
 
 _LONG_TASK = {"prompt": "write a long story", "temperature": 0, "ignore_eos": True}
 
@@ -108,3 +111,89 @@ def details_have(context: Context, values: str) -> None:
 def watch_the_hive(context: Context) -> None:
     context.watched = context.world.stream("GET", f"{context.world.hive_url}/v1/events")
     assert context.watched.refused is None, context.watched.refused
+
+
+# What daemons say of themselves, and streams of what goes on
+
+
+@when("the hive has had an answer to a health check of its worker")
+def checked_once(context: Context) -> None:
+    wait_until("last_health", lambda: cluster.only_worker(context.world)["last_health"], 5)
+
+
+@when("the queen is asked to keep running")
+def keep(context: Context) -> None:
+    reply = context.world.call("POST", f"{context.world.queen_url}/v1/admin/keep")
+    assert reply.status == 200, reply
+    assert reply.json.keys() == {"message"}, reply.json
+
+
+@then("the {who:w} answers GET {path:S} with")
+def answers_exactly(context: Context, who: str, path: str) -> None:
+    """Every value is compared: with the kernel's own figures, and the model's own header."""
+    _compare(context, context.world.call("GET", _url_of(context, who) + path))
+
+
+@then("the {who:w} answers POST {path:S} {{{body}}} with")
+def answers_post(context: Context, who: str, path: str, body: str) -> None:
+    url = _url_of(context, who) + path
+    wanted = _wanted(context)  # before it is done, which may change what is so
+    reply = context.world.call("POST", url, json.loads(f"{{{body}}}"), timeout=60)
+    _compare(context, reply, wanted)
+
+
+@then("the last event that the {who:w} answers to POST {path:S} {{{body}}} is {name:w} with")
+def last_event(context: Context, who: str, path: str, body: str, name: str) -> None:
+    url = _url_of(context, who) + path
+    stream = context.world.stream("POST", url, json.loads(f"{{{body}}}"))
+    stream.wait_for_end(within=60)
+    *_, last, end = stream.events
+    assert (last.name, end.name) == (name, "[DONE]"), stream.events
+    assert replies.fits(_wanted(context), last.data), (_wanted(context), last.data)
+
+
+@when("another task is sent {{{body}}}")
+def another_task(context: Context, body: str) -> None:
+    url = f"{context.world.queen_url}/v2/tasks"
+    context.stream = context.world.stream("POST", url, json.loads(f"{{{body}}}"))
+    assert context.stream.refused is None, context.stream.refused
+
+
+@when("somebody follows GET {path:S}")
+def follow(context: Context, path: str) -> None:
+    context.stream = context.world.stream("GET", context.world.queen_url + path)
+    assert context.stream.refused is None, context.stream.refused
+
+
+@then("it told {name:w} with")
+def told(context: Context, name: str) -> None:
+    """The first event of that name."""
+    found = context.stream.wait_for(name, within=15).data
+    accepted = context.stream.named("accepted")
+    task = accepted[0].data["request_id"] if accepted else ""
+    context.text = context.text.replace("<task id>", task)
+    assert replies.fits(_wanted(context), found), (_wanted(context), found)
+
+
+@then("that hold is released, and the queen stays")
+def hold_released(context: Context) -> None:
+    hold = context.stream.named("hold")[0].data["hold_id"]
+    reply = context.world.call("DELETE", f"{context.world.queen_url}/v2/hold/{hold}")
+    assert (reply.status, reply.json) == (200, {"stays": True}), reply
+
+
+def _url_of(context: Context, who: str) -> str:
+    if who == "worker":
+        return str(context.worker["url"])
+    return str({"queen": context.world.queen_url, "hive": context.world.hive_url}[who])
+
+
+def _wanted(context: Context) -> object:
+    world = context.world
+    return json.loads(known_values.expand(world, world.expand(context.text)))
+
+
+def _compare(context: Context, reply: Reply, wanted: object = None) -> None:
+    assert reply.status == 200, (reply.status, reply.body)
+    wanted = wanted or _wanted(context)
+    assert replies.fits(wanted, reply.json), (wanted, reply.json)

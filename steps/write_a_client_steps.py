@@ -7,10 +7,18 @@ from itertools import pairwise
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import key_sweep, known_values, logs, raw_requests, replies, standalone_worker
+from harness.watching import (
+    key_sweep,
+    logs,
+    node_installation,
+    raw_requests,
+    replies,
+    standalone_worker,
+)
 from harness.watching.raw_requests import RawStream, bearer
 from harness.world import cluster
-from harness.world.http_client import Reply, call
+from harness.world.http_client import call
+from harness.world.processes import listeners
 from harness.world.waiting import wait_until
 
 _SLOW_MACHINE_S = 2
@@ -95,6 +103,20 @@ def daemon_says_nothing(context: Context, words: str) -> None:
     """It has answered, so its start is told."""
     text = context.run.stderr.wait_for("listening on")
     assert words not in context.run.stderr.text, text
+
+
+@then("its ready line is")
+def ready_line(context: Context) -> None:
+    """The address is that on which the kernel says it listens."""
+    run, world = context.run, context.world
+    own = listeners([each for each in world.processes() if each.pid == run.pid])
+    (host, port) = min(own)
+    text = context.text.replace("<its pid>", str(run.pid)).replace(
+        "<its address>", f"{host}:{port}"
+    )
+    wanted = json.loads(text.replace("<version>", node_installation.package_version()))
+    assert run.ready() == wanted, (run.ready(), wanted)
+    assert port not in (8080, 9200), own
 
 
 # Refusals
@@ -333,53 +355,3 @@ def _id_for(context: Context, who: str, sent: str) -> str:
     reply = raw_requests.send("GET", _urls(context)[who] + _DAEMONS[who], headers)
     assert reply.status == 200, reply
     return str(reply.headers["X-Correlation-ID"])
-
-
-# What they say of themselves
-
-
-@when("the hive has had an answer to a health check of its worker")
-def checked_once(context: Context) -> None:
-    wait_until("last_health", lambda: cluster.only_worker(context.world)["last_health"], 5)
-
-
-@when("the queen is asked to keep running")
-def keep(context: Context) -> None:
-    reply = context.world.call("POST", f"{context.world.queen_url}/v1/admin/keep")
-    assert reply.status == 200, reply
-    assert reply.json.keys() == {"message"}, reply.json
-
-
-@then("the {who:w} answers GET {path:S} with")
-def answers_exactly(context: Context, who: str, path: str) -> None:
-    """Every value is compared: with the kernel's own figures, and the model's own header."""
-    _compare(context, context.world.call("GET", _urls(context)[who] + path))
-
-
-@then("the {who:w} answers POST {path:S} {{{body}}} with")
-def answers_post(context: Context, who: str, path: str, body: str) -> None:
-    url = _urls(context)[who] + path
-    wanted = _wanted(context)  # before it is done, which may change what is so
-    reply = context.world.call("POST", url, json.loads(f"{{{body}}}"), timeout=60)
-    _compare(context, reply, wanted)
-
-
-@then("the last event that the {who:w} answers to POST {path:S} {{{body}}} is {name:w} with")
-def last_event(context: Context, who: str, path: str, body: str, name: str) -> None:
-    url = _urls(context)[who] + path
-    stream = context.world.stream("POST", url, json.loads(f"{{{body}}}"))
-    stream.wait_for_end(within=60)
-    *_, last, end = stream.events
-    assert (last.name, end.name) == (name, "[DONE]"), stream.events
-    assert replies.fits(_wanted(context), last.data), (_wanted(context), last.data)
-
-
-def _wanted(context: Context) -> object:
-    world = context.world
-    return json.loads(known_values.expand(world, world.expand(context.text)))
-
-
-def _compare(context: Context, reply: Reply, wanted: object = None) -> None:
-    assert reply.status == 200, (reply.status, reply.body)
-    wanted = wanted or _wanted(context)
-    assert replies.fits(wanted, reply.json), (wanted, reply.json)

@@ -107,6 +107,19 @@ Feature: What the daemons say of themselves is so
        "model_bytes": "≈ <bundled size> ± 5000000"}
       """
 
+  Scenario Outline: The ready line of <program>
+    When an operator starts `<program> daemon --port 0`
+    Then its ready line is
+      """
+      {"event": "listening", "program": "<program>", "version": "<version>", "pid": <its pid>,
+       "url": "http://<its address>"}
+      """
+
+    Examples:
+      | program    |
+      | queen-rbee |
+      | rbee-hive  |
+
   Scenario: Ephemeral, and then kept
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
@@ -214,4 +227,37 @@ Feature: What the daemons say of themselves is so
     And the queen answers GET /v2/registry/beehives/list with
       """
       {"nodes": []}
+      """
+
+  Scenario: What streams tell of tasks that run and wait, of holds, and of a hive that ends
+    Given the setting worker.slots is 1
+    And the setting hive.standby_workers is 0
+    And a persistent queen, with a worker that has answered once
+    When a task for 2000 tokens streams
+    Then it told started with
+      """
+      {"request_id": "<task id>", "model": "bundled:smollm2-135m-instruct",
+       "worker_id": "<worker id>", "node": "localhost"}
+      """
+    When another task is sent {"prompt":"hi","max_tokens":1}
+    Then it told queued with
+      """
+      {"position": 1, "waiting": 1}
+      """
+    When another task is sent {"prompt":"hi","max_tokens":1}
+    Then it told queued with
+      """
+      {"position": 2, "waiting": 2}
+      """
+    When somebody follows GET /v2/hold
+    Then it told hold with
+      """
+      {"hold_id": "…"}
+      """
+    And that hold is released, and the queen stays
+    When somebody follows GET /v2/events
+    And somebody else runs `rbee-keeper hive stop --node localhost`
+    Then it told hive_gone with
+      """
+      {"node": "localhost", "how": "ended", "workers": 1}
       """
