@@ -91,6 +91,17 @@ def answer_is(context: Context, status: int, code: str) -> None:
 def answer_has(context: Context, code: str) -> None:
     assert context.answer.code == code, context.answer
     assert context.answer.message, context.answer
+    context.messages = [
+        *(context.messages if "messages" in context else []),
+        context.answer.message,
+    ]
+
+
+@then("its message is that of the answer before")
+def same_message(context: Context) -> None:
+    """What a hive says of its model arrives at the client of the queen, word for word."""
+    *_, before, now = context.messages
+    assert now == before, (now, before)
 
 
 @then("its details are exactly {names}")

@@ -370,17 +370,24 @@ def crash_details(context: Context, node: str, wanted: int) -> None:
 
 @when("the worker on {name:S} is stopped while some of its layers are loaded and others are not")
 def stop_there(context: Context, name: str) -> None:
-    """As soon as the client itself sees it load."""
-    context.stream.wait_for("loading", 60, lambda data: data.get("layers_loaded", 0) > 0)
+    """As soon as the keeper itself is told of it."""
+    wait_until("a layer", lambda: _layers(context), 60, lambda seen: seen and max(seen)[0] > 0)
     there = context.world.nodes[name].processes()
     (worker,) = [each for each in there if cluster.role_of(context.world, each) == "worker"]
     worker.suspend()
 
 
-@then("the details are those of the worker's last progress on {name:S}")
+@then("its details are those of the worker's last progress on {name:S}")
 def details_of_progress_there(context: Context, name: str) -> None:
-    last = context.stream.named("loading")[-1].data
-    assert 0 < last["layers_loaded"] < last["layers_total"], last
-    wanted = {"node": name, "state": "loading"}
-    wanted |= {key: last[key] for key in ("layers_loaded", "layers_total")}
-    assert context.answer.details == wanted, (context.answer, last)
+    loaded, total = _layers(context)[-1]
+    assert 0 < loaded < total, (loaded, total)
+    error = keeper_output.data_of(context.run.stdout.text, "error")["error"]
+    wanted = {"node": name, "state": "loading", "layers_loaded": loaded, "layers_total": total}
+    assert error["details"] == wanted, (error, wanted)
+
+
+def _layers(context: Context) -> list[tuple[int, int]]:
+    """What the keeper has been told of the load: layers, and of how many."""
+    events = keeper_output.events(context.run.stdout.text)
+    told = [data for name, data in events if name == "loading" and "layers_loaded" in data]
+    return [(data["layers_loaded"], data["layers_total"]) for data in told]

@@ -39,6 +39,14 @@ Feature: One correlation id leads from what a person sees to every log
       | an unknown command   | rbee-keeper models lst                       |
       | a value out of range | rbee-keeper infer --prompt hi --max-tokens 0 |
 
+  Scenario: Where no program answered there is no correlation id
+    Given the setting queen.url is "http://192.0.2.1:8080"
+    And the setting times.connect_s is 0.5
+    When I run `rbee-keeper infer --prompt hi`
+    Then it exits with 1
+    And the error is CONNECTION_TIMEOUT
+    And standard error names no correlation id
+
   Scenario: A canceled command is not an error
     Given a persistent queen, with a worker that has answered once
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`

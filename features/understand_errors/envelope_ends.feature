@@ -18,11 +18,13 @@ Feature: Every error has one shape, even when something ends
     And on workstation the setting worker.mmap is false
     And on workstation the setting hive.loading_stall_s is 2
     And a persistent queen
-    When a client sends a task {"prompt":"hi","node":"workstation","model":"<large>"}
+    When I start `rbee-keeper infer --node workstation --model <large> --prompt hi --json`
     And the worker on workstation is stopped while some of its layers are loaded and others are not
-    Then the stream ends with the error LOADING_TIMEOUT and [DONE]
-    And the details are those of the worker's last progress on workstation
-    And its message says "on workstation"
+    Then it exits with 1
+    And the error is LOADING_TIMEOUT
+    And its details are those of the worker's last progress on workstation
+    And standard error says "The worker on workstation was given up"
+    And the next step says "rbee-keeper logs --node workstation"
 
   Scenario: SHUTTING_DOWN for a client that is being answered
     Given a persistent queen, with a worker that has answered once

@@ -27,7 +27,7 @@ Feature: Without the key nothing is served but GET /health
     And the next step says "--api-key-file"
     And nothing is running
 
-  Scenario: --insecure opens the door, and says so
+  Scenario: The flag --insecure opens the door, and says so
     When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0 --insecure`
     Then its standard error soon says "INSECURE: anyone who can reach 0.0.0.0 can use this program without a key"
     And it answers GET /v2/workers/list without a key

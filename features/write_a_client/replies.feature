@@ -176,8 +176,11 @@ Feature: What the daemons say of themselves is so
        "vocabulary_size": 49152, "required_bytes": "≈ <other needs> ± 1",
        "memory_total_bytes": <total memory>,
        "memory_free_bytes": "≈ <free memory> ± 4000000000",
-       "offered": [{"reference": "hf:lab/small/small-Q8_0.gguf", "quantization": "Q8_0",
-         "size_bytes": <model size>, "fits": true}]}
+       "offered": [
+         {"reference": "hf:lab/small/small-Q4_K_M.gguf", "quantization": "Q4_K_M",
+          "size_bytes": <other size>, "fits": true},
+         {"reference": "hf:lab/small/small-Q8_0.gguf", "quantization": "Q8_0",
+          "size_bytes": <model size>, "fits": true}]}
       """
     And the last event that the queen answers to POST /v2/models/verify {"model":"hf:lab/small:Q8_0"} is verify with
       """
@@ -229,7 +232,7 @@ Feature: What the daemons say of themselves is so
       {"nodes": []}
       """
 
-  Scenario: What streams tell of tasks that run and wait, of holds, and of a hive that ends
+  Scenario: What streams tell of tasks that run and wait
     Given the setting worker.slots is 1
     And the setting hive.standby_workers is 0
     And a persistent queen, with a worker that has answered once
@@ -249,6 +252,9 @@ Feature: What the daemons say of themselves is so
       """
       {"position": 2, "waiting": 2}
       """
+
+  Scenario: What streams tell of a hold, and of a hive that ends
+    Given a persistent queen, with a worker that has answered once
     When somebody follows GET /v2/hold
     Then it told hold with
       """
@@ -259,5 +265,5 @@ Feature: What the daemons say of themselves is so
     And somebody else runs `rbee-keeper hive stop --node localhost`
     Then it told hive_gone with
       """
-      {"node": "localhost", "how": "ended", "workers": 1}
+      {"node": "localhost", "how": "ended", "workers": 0}
       """

@@ -1,9 +1,9 @@
 """What is true of queen, hive and worker from outside: a feature's words for it, and their values.
 
-The figures are those of /proc, of the disk, and of the model's file.
+The figures are those of /proc, of the disk, and of the model's file; a worker's id is the one in
+its command line.
 """
 
-import contextlib
 import hashlib
 import platform
 import shutil
@@ -43,8 +43,10 @@ def _values(world: World) -> Iterator[tuple[str, object]]:
     queen = cluster.process_at(world, world.queen_url)
     yield "queen pid", queen.pid
     yield "queen started", queen.create_time()
-    with contextlib.suppress(AssertionError):
-        yield from _of_worker(world)
+    for worker in cluster.processes_of(world, "worker"):
+        words = worker.cmdline()
+        yield "worker id", words[words.index("--worker-id") + 1]
+        yield "worker memory", worker.memory_info().rss
 
 
 def _of_model(name: str, file: Path) -> Iterator[tuple[str, object]]:
@@ -55,11 +57,3 @@ def _of_model(name: str, file: Path) -> Iterator[tuple[str, object]]:
     yield f"{name} sha256", hashlib.sha256(file.read_bytes()).hexdigest()
     cache = 8192 * 1 * 2 * 64 * 2 * 2
     yield f"{name} needs", max(1.2 * size, size + cache)
-
-
-def _of_worker(world: World) -> Iterator[tuple[str, object]]:
-    """Of the only worker: its id as the kernel has it, in its command line."""
-    (process,) = cluster.processes_of(world, "worker")
-    words = process.cmdline()
-    yield "worker id", words[words.index("--worker-id") + 1]
-    yield "worker memory", process.memory_info().rss

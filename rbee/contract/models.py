@@ -94,7 +94,7 @@ class ModelDetails(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a model, on disk or not: from its header, the catalog and the Hub.
 
     `required_bytes` is the memory it needs, including the KV cache of the configured context;
-    `offered` lists the repository's other quantizations, if the Hub had to be asked anyway.
+    `offered` lists the repository's quantizations, if the Hub had to be asked anyway.
     """
 
     reference: str
