@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from itertools import pairwise
 
 from behave import then, when
@@ -18,7 +19,7 @@ from harness.watching import (
 from harness.watching.raw_requests import RawStream, bearer
 from harness.world import cluster
 from harness.world.http_client import call
-from harness.world.processes import listeners
+from harness.world.processes import alive, listeners
 from harness.world.waiting import wait_until
 
 _SLOW_MACHINE_S = 2
@@ -333,6 +334,44 @@ def logged_with(context: Context, program: str, words: str) -> None:
         5,
         lambda lines: any(line.endswith(f"] {words}") for line in lines),
     )
+
+
+_PROGRAMS = ("queen-rbee", "rbee-hive", "llm-worker-rbee")
+
+
+@then(
+    "once another task and a health check have been answered, "
+    "no log has more lines with that correlation id"
+)
+def no_more_lines(context: Context) -> None:
+    """What a daemon does later belongs to another request, or to none."""
+    world = context.world
+    before = {each: logs.lines_with_id(world, each, context.correlation_id) for each in _PROGRAMS}
+    cluster.ask(world, {"prompt": "hi", "max_tokens": 2})
+    known = cluster.only_worker(world)["last_health"]
+    wait_until(
+        "a health check",
+        lambda: cluster.only_worker(world)["last_health"],
+        5,
+        lambda at: at not in (None, known),
+    )
+    now = {each: logs.lines_with_id(world, each, context.correlation_id) for each in _PROGRAMS}
+    assert now == before, (now, before)
+
+
+@when("worker and hive get SIGTERM, one after the other")
+def terminated(context: Context) -> None:
+    processes = cluster.processes(context.world)
+    for role in ("worker", "hive"):
+        processes[role].terminate()
+        wait_until(f"the {role} to end", partial(alive, processes[role]), 15, lambda seen: not seen)
+
+
+@then('the log of {program:S} has a line with "{words}" and no correlation id')
+def logged_without(context: Context, program: str, words: str) -> None:
+    found = logs.lines_with(context.world, program, words)
+    assert len(found) == 1, found
+    assert found[0].endswith(f" {program} {words}"), found
 
 
 @then("queen and hive answer each of these with a new correlation id of 16 hexadecimal digits")

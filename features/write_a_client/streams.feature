@@ -14,13 +14,19 @@ Feature: A stream is server-sent events, in one form, and has an end
     Then in each a comment breaks a silence of 10 s, and nothing else does
 
   Scenario: A client's correlation id goes all the way down
-    Given a persistent queen
+    Given the setting log.level is "debug"
+    And the setting hive.health_interval_s is 1
+    And a persistent queen
     When a task for 2 tokens is sent with the header X-Correlation-ID: client-4711.eu
     Then the answer has the correlation id "client-4711.eu"
     And each of its narration events has that correlation id
     And the log of queen-rbee has a line of its own with "POST /v2/tasks" and that correlation id
     And the log of rbee-hive has a line of its own with "POST /v1/workers/spawn" and that correlation id
     And the log of llm-worker-rbee has a line of its own with "POST /v1/inference" and that correlation id
+    And once another task and a health check have been answered, no log has more lines with that correlation id
+    When worker and hive get SIGTERM, one after the other
+    Then the log of llm-worker-rbee has a line with "told to end: SIGTERM" and no correlation id
+    And the log of rbee-hive has a line with "told to end: SIGTERM" and no correlation id
 
   Scenario: A correlation id is made for whoever sends none, or one that is impossible
     Given a queen and a hive that an operator started

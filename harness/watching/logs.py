@@ -110,6 +110,12 @@ def lines_with_id(world: World, program: str, correlation_id: str) -> list[str]:
     return [line for file in files for line in _lines(file) if own.match(line)]
 
 
+def lines_with(world: World, program: str, words: str) -> list[str]:
+    """Return the lines of a program's logs that end with these words."""
+    files = (world.home / ".rbee" / "logs").glob(f"{program}*.log")
+    return [line for file in files for line in _lines(file) if line.endswith(words)]
+
+
 def _lines(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8", errors="replace").splitlines()
 

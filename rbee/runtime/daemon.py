@@ -136,6 +136,7 @@ def _on_signals(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
 
 
 def _on_signal(number: signal.Signals, lifecycle: Lifecycle) -> None:
+    log.correlation_id.set("")  # no request asked for it, nor the one that started the daemon
     logging.getLogger(lifecycle.program).info("told to end: %s", number.name)
     lifecycle.stop()
 
