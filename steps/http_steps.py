@@ -104,6 +104,12 @@ def same_message(context: Context) -> None:
     assert now == before, (now, before)
 
 
+@then("it names the field {field:w}")
+def names_field(context: Context, field: str) -> None:
+    (error,) = context.answer.details["errors"]
+    assert error["field"] == field, error
+
+
 @then("its details are exactly {names}")
 def details_are(context: Context, names: str) -> None:
     assert set(context.answer.details) == set(names.split(", ")), context.answer.details

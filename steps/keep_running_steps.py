@@ -13,6 +13,24 @@ def one_queen(context: Context) -> None:
     assert cluster.queens(context.world) == [context.queen]
 
 
+@then("it says that the queen is running already")
+def running_already(context: Context) -> None:
+    wanted = f"queen-rbee running already: {context.world.queen_url}, pid {context.queen.pid}"
+    assert context.run.stdout.text.splitlines() == [wanted], context.run.stdout.text
+
+
+@then(
+    "it says that the queen runs until told to stop, "
+    "with one idle worker, {free:d} of {total:d} slots free"
+)
+def status_says(context: Context, free: int, total: int) -> None:
+    first, worker = context.run.stdout.text.splitlines()
+    where = f"{context.world.queen_url}, pid {context.before['queen'].pid};"
+    assert where in first and first.endswith("it runs until told to stop"), first
+    model = context.worker["model_ref"]
+    assert worker.split() == f"localhost {model} idle, {free} of {total} slots free".split(), worker
+
+
 @then("queen and hive are the operator's")
 def the_operators(context: Context) -> None:
     assert context.before["queen"].pid == context.queen_run.pid

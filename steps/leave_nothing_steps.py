@@ -44,9 +44,57 @@ def each_log_says(context: Context) -> None:
     assert not [name for name, log in logs.items() if _SHUTDOWN_LINE not in log], logs
 
 
-@then("the hive reported that each of them is gone, with exit code {code:d}")
-def each_gone(context: Context, code: int) -> None:
+@given("they listen on the ports {ports}")
+def listen_on(context: Context, ports: str) -> None:
+    found = [cluster.process_at(context.world, row["url"]) for row in context.workers]
+    where = {port for _, port in processes.listeners(found)}
+    assert where == {int(port) for port in ports.replace(" and ", ", ").split(", ")}, where
+
+
+@given("each of them is streaming an answer of {tokens:d} tokens")
+def each_streams(context: Context, tokens: int) -> None:
+    world = context.world
+    body = {"prompt": "write a long story", "max_tokens": tokens, "ignore_eos": True}
+    urls = [f"{row['url']}/v1/inference" for row in context.workers]
+    context.streams = [world.stream("POST", url, body) for url in urls]
+    for stream in context.streams:
+        stream.wait_for("token", within=20)
+
+
+@then("each answer goes on for {seconds:d} s, and ends with {code:w}")
+def goes_on_for(context: Context, seconds: int, code: str) -> None:
+    for stream in context.streams:
+        stream.wait_for_end(within=20)
+        (error,) = stream.named("error")
+        assert error.data["error"]["code"] == code, error
+        last = stream.named("token")[-1].at - context.moment
+        assert seconds - 0.3 < last < seconds + 1.2, f"{last:.2f} s"
+
+
+@then("each answer is complete, with {tokens:d} tokens")
+def answers_complete(context: Context, tokens: int) -> None:
+    for stream in context.streams:
+        stream.wait_for_end(within=30)
+        assert len(stream.named("token")) == tokens, stream.events[-3:]
+        (done,) = stream.named("done")
+        assert done.data["total_tokens"] == tokens, done
+
+
+@then("the hive exits with {code:d}, within {seconds:d} s of that")
+def exits_soon(context: Context, code: int, seconds: int) -> None:
+    ended = max(stream.events[-1].at for stream in context.streams)
+    assert context.hive_run.wait(within=20) == code, context.hive_run.stderr.text
+    assert processes.now() - ended < seconds, processes.now() - ended
+
+
+@then(
+    "the hive reported that it ends {count:d} {_:w}, and that each is gone, with exit code {code:d}"
+)
+def each_gone(context: Context, count: int, _: str, code: int) -> None:
     context.watched.wait_for_end(within=5)
+    said = [event.data["text"] for event in context.watched.named("narration")]
+    (ends,) = [text for text in said if text.startswith("shutdown: ")]
+    assert re.findall(r"\d+", ends) == [str(count)], ends
     gone = [event.data for event in context.watched.named("worker_gone")]
     assert {each["worker_id"] for each in gone} == {row["id"] for row in context.workers}, gone
     assert {each["exit_code"] for each in gone} == {code}, gone
@@ -232,24 +280,10 @@ def memory_is_back(context: Context, megabytes: int) -> None:
     assert abs(held - context.memory_mb) <= megabytes, (held, context.memory_mb)
 
 
-@then("it was idle for at least {seconds:d} s, and not much longer")
-def idle_for(context: Context, seconds: int) -> None:
-    """From the end of its answer, as the person saw it, to the hive's report of its end."""
-    answered, _ = context.run.stdout.pieces[-1]
-    took = context.watched.named("worker_gone")[0].at - answered
-    assert seconds - 0.2 <= took <= seconds + 3, f"{took:.2f} s"
-
-
 @then("the hive answers that it is alive")
 def hive_alive(context: Context) -> None:
     reply = context.world.call("GET", f"{context.world.hive_url}/v1/health")
     assert (reply.status, reply.json["status"]) == (200, "alive"), reply
-
-
-@then("the answer took longer than {seconds:d} s")
-def took_longer(context: Context, seconds: int) -> None:
-    done = keeper_output.data_of(context.run.stdout.text, "done")
-    assert done["duration_ms"] > seconds * 1000, done
 
 
 # What is left, and what runs meanwhile
@@ -334,12 +368,24 @@ def no_workers_db(context: Context) -> None:
     assert not found, found
 
 
-@then("~/.rbee on {name:S} holds only what the contract names, and has {names}")
+@then("~/.rbee on {name:S} holds {names}, and nothing else")
 def state_there(context: Context, name: str, names: str) -> None:
     home = context.world.home if name == "localhost" else context.world.nodes[name].home
     found = footprint.state_files(home)
     wanted = set(names.replace(" and ", ", ").split(", "))
-    assert wanted <= found <= footprint.STATE_FILES, found
+    assert found == wanted, found
+
+
+@given("the logs of {count:d} workers that ran before")
+def old_logs(context: Context, count: int) -> None:
+    context.old_logs = footprint.write_worker_logs(context.world, count)
+
+
+@then("the logs of the newest {count:d} of them are left, and that of the worker")
+def newest_logs(context: Context, count: int) -> None:
+    own = f"llm-worker-rbee-{context.worker['id']}.log"
+    found = set(footprint.worker_logs(context.world))
+    assert found == {own, *context.old_logs[:count]}, found
 
 
 def _keeper(context: Context) -> Process:

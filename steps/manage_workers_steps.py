@@ -9,6 +9,7 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
+from harness.breaking.machine_faults import HeldLifeline
 from harness.model_files.bundled import BUNDLED
 from harness.watching import keeper_output, standalone_worker
 from harness.world import cluster, commands, processes
@@ -69,6 +70,15 @@ def ready_is_listed(context: Context) -> None:
     assert ready == _only(context), (ready, _only(context))
 
 
+@then("it has {slots:d} slots, all of them free, and listens at {url}")
+def has_slots(context: Context, slots: int, url: str) -> None:
+    row = _only(context)
+    found = row["slots_total"], row["slots_available"], row["url"]
+    assert found == (slots, slots, context.world.expand(url)), row
+    given = commands.options(cluster.process_at(context.world, row["url"]).cmdline())
+    assert given["slots"] == str(slots), given
+
+
 @then("nothing but the queen and its hive is running")
 def only_queen_and_hive(context: Context) -> None:
     hive = cluster.process_at(context.world, context.world.hive_url)
@@ -103,15 +113,29 @@ def _lists(context: Context, states: dict[str, str]) -> None:
         (known,) = [each for each in context.workers.values() if each["id"] == worker]
         assert row[1] == known["model_ref"], row
         assert row[3] == f"{known['backend']}:{known['device']}", row
-        assert row[4].endswith(f"of {known['slots_total']}"), row
+        assert row[4].endswith(f" of {known['slots_total']}"), row
 
 
-@then("the JSON on standard output is what the queen says of its workers")
+@then("{free:d} of {total:d} slots are free on {one:w}, and {others:d} of {all:d} on {other:w}")
+def free_slots(
+    context: Context, free: int, total: int, one: str, others: int, all: int, other: str
+) -> None:
+    rows = keeper_output.rows(context.run.stdout.text)
+    shown = [rows[context.workers[node]["id"]][4] for node in (one, other)]
+    assert shown == [f"{free} of {total}", f"{others} of {all}"], rows
+
+
+@then("the JSON on standard output is what the hives say of their workers")
 def json_is_the_list(context: Context) -> None:
+    """One of them is busy, with one of its slots."""
     found = json.loads(context.run.stdout.text)
-    words = cluster.queens_workers(context.world)
-    assert len(words) == 2, words
-    assert _by_id(found) == _by_id(words), (found, words)
+    wanted = []
+    for node, hive in context.hives.items():
+        row = dict(hive.only_worker())
+        del row["last_activity"], row["last_health"]
+        wanted.append({"worker_id": row.pop("id"), "node": node, **row})
+    assert sorted(row["slots_available"] for row in wanted) == [3, 4], wanted
+    assert _by_id(found) == _by_id(wanted), (found, wanted)
 
 
 @given("{name:w} has one more worker")
@@ -167,6 +191,11 @@ def shows_health(context: Context, one: str, first: str, other: str, second: str
 @given("the worker's id is noted as <{place:w}>")
 def note_id(context: Context, place: str) -> None:
     context.world.placeholders[place] = context.worker["id"]
+
+
+@given("the first {count:d} letters of the worker's id are noted as <{place:w}>")
+def note_letters(context: Context, count: int, place: str) -> None:
+    context.world.placeholders[place] = context.worker["id"].removeprefix("worker-")[:count]
 
 
 @given("the workers' ids are noted")
@@ -253,6 +282,12 @@ def _is_resident(process: psutil.Process, reported: float) -> None:
     assert abs(reported - resident) < 0.1 * resident, (reported, resident)
 
 
+@given("somebody else holds the standby worker's lifeline open")
+def hold_standby(context: Context) -> None:
+    (waiting,) = context.standby
+    HeldLifeline(context.world, waiting)
+
+
 @then("the worker is the process that waited")
 def is_standby(context: Context) -> None:
     (waited,) = context.standby
@@ -336,7 +371,4 @@ def _only(context: Context) -> dict[str, Any]:
 
 
 def _by_id(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Without the values that change from one moment to the next."""
-    return {
-        row["worker_id"]: {k: v for k, v in row.items() if k != "slots_available"} for row in rows
-    }
+    return {row["worker_id"]: row for row in rows}

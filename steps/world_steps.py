@@ -8,7 +8,7 @@ from behave.runner import Context
 from psutil import Process
 
 from harness.breaking.graphics_card import Card, Cards
-from harness.breaking.machine_faults import occupy_port
+from harness.breaking.machine_faults import HeldLifeline, occupy_port
 from harness.breaking.proxy import Proxy
 from harness.watching import catalog, footprint, local_installation, standalone_hive
 from harness.watching.systemd import Unit
@@ -143,7 +143,7 @@ def a_persistent_queen(context: Context) -> None:
 @given("a persistent queen, with a worker that has answered once")
 def a_warm_worker(context: Context) -> None:
     a_persistent_queen(context)
-    cluster.ask(context.world, {"prompt": "hi", "max_tokens": 2})
+    context.answered_at = cluster.ask(context.world, {"prompt": "hi", "max_tokens": 2})
     context.before = cluster.processes(context.world)
     context.worker = cluster.wait_for_state(context.world, "idle")
 
@@ -191,6 +191,7 @@ def note_the_pids(context: Context) -> None:
 
 @when("the {program:w} gets {name:w}")
 def get_signal(context: Context, program: str, name: str) -> None:
+    context.moment = processes.now()
     _run_of(context, program).send(signal.Signals[name])
 
 
@@ -213,6 +214,11 @@ def _run_of(context: Context, program: str) -> Run:
     """The program that the scenario itself started."""
     run: Run = context.run if program == "keeper" else getattr(context, f"{program}_run")
     return run
+
+
+@given("somebody else holds the lifeline of the {program:w} open")
+def hold_open(context: Context, program: str) -> None:
+    HeldLifeline(context.world, _process_of(context, program))
 
 
 @when("the {program:w} is killed")

@@ -37,10 +37,12 @@ Feature: What was started as persistent stays
   Scenario: daemon start, an answer, daemon stop
     When I run `rbee-keeper daemon start`
     Then it exits with 0
-    When I run `rbee-keeper daemon status`
-    Then it exits with 0
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
+    When the pids of queen, hive and worker are noted
+    And I run `rbee-keeper daemon status`
+    Then it exits with 0
+    And it says that the queen runs until told to stop, with one idle worker, 4 of 4 slots free
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running
@@ -52,4 +54,15 @@ Feature: What was started as persistent stays
     Given a persistent queen
     When I run `rbee-keeper daemon start`
     Then it exits with 0
+    And it says that the queen is running already
     And one queen runs, the same as before
+
+  @beyond
+  Scenario: daemon start makes a queen last that another command started for itself
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
+    And the story is arriving
+    And the pids of queen, hive and worker are noted
+    And somebody else runs `rbee-keeper daemon start`
+    Then it exits with 0
+    And queen, hive and worker are still the same processes
+    And the queen that was started is persistent

@@ -36,6 +36,11 @@ Feature: The four programs leave only what the contract names
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running
-    And ~/.rbee on localhost holds only what the contract names, and has api_key, beehives.db, known_hosts and logs
-    And ~/.rbee on workstation holds only what the contract names, and has logs and models.db
+    And ~/.rbee on localhost holds api_key, beehives.db, known_hosts, logs and models.db, and nothing else
+    And ~/.rbee on workstation holds logs and models.db, and nothing else
     And there is no workers.db anywhere
+
+  Scenario: The logs of workers: the newest twenty are kept
+    Given the logs of 30 workers that ran before
+    And a persistent queen, with a worker that has answered once
+    Then the logs of the newest 20 of them are left, and that of the worker

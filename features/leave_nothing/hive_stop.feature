@@ -6,13 +6,14 @@ Feature: A hive that is told to stop takes its workers with it, in order
     And a hive that an operator started
     And hf:lab/small/small.gguf has been fetched before
     And the hive has 3 workers
+    And they listen on the ports 8001, 8002 and 8003
     And somebody watches the hive's events
     And the endings of the hive and its workers are watched
     When the hive gets SIGTERM
     Then the hive exits with 0
     And every worker ended before the hive, and the kernel says that each exited with 0
     And the log of each worker says that it was told to end by POST /v1/admin/shutdown
-    And the hive reported that each of them is gone, with exit code 0
+    And the hive reported that it ends 3 workers, and that each is gone, with exit code 0
     And nothing is running
     And the catalog is intact, and has what it had
     When a hive is started
@@ -34,3 +35,39 @@ Feature: A hive that is told to stop takes its workers with it, in order
     And the hive exits with 0
     And the hive and worker are gone after 0 s
     And the queen is still the same process
+
+  @beyond
+  Scenario: SIGTERM while two workers answer
+    All of them are told at the same time, and each has the whole grace period.
+    Given the setting times.grace_s is 2
+    And a hive that an operator started
+    And the hive has 2 workers
+    And each of them is streaming an answer of 8000 tokens
+    When the hive gets SIGTERM
+    Then each answer goes on for 2 s, and ends with SHUTTING_DOWN
+    And the hive exits with 0
+
+  @beyond
+  Scenario: SIGTERM while an answer is nearly complete
+    Given the setting times.grace_s is 20
+    And a hive that an operator started
+    And the hive has 1 worker
+    And each of them is streaming an answer of 300 tokens
+    When the hive gets SIGTERM
+    Then each answer is complete, with 300 tokens
+    And the hive exits with 0, within 3 s of that
+
+  @beyond
+  Scenario Outline: <signal> is as good as SIGTERM
+    Given a hive that an operator started
+    And the hive has 1 worker
+    And somebody watches the hive's events
+    When the hive gets <signal>
+    Then the hive exits with 0
+    And the hive reported that it ends 1 worker, and that each is gone, with exit code 0
+    And nothing is running
+
+    Examples:
+      | signal |
+      | SIGINT |
+      | SIGHUP |

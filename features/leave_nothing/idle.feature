@@ -39,10 +39,11 @@ Feature: A model that nobody uses leaves the memory
     And another worker of the same hive answered
 
   @beyond
-  Scenario: A worker that is working is not idle
-    Given the setting hive.idle_timeout_s is 0.5
-    And a persistent queen
-    When I run `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0 --json`
-    Then it exits with 0
-    And the answer took longer than 1 s
-    And the answer has exactly 200 tokens
+  Scenario: A worker that is working is not idle, and its idle time begins when its answer ends
+    Given the setting hive.idle_timeout_s is 2
+    And a queen and a hive that an operator started
+    When a task for 8000 tokens streams
+    And somebody watches the hive's events
+    And it has streamed for 3 s, and is deleted
+    Then the hive lists it as idle since then
+    And the worker is gone at least 2 s after that, and not much longer

@@ -9,9 +9,10 @@ Feature: Which workers there are
     And I run `rbee-keeper workers list`
     Then it exits with 0
     And it lists the worker of left as busy and that of right as idle, and no other
+    And 3 of 4 slots are free on left, and 4 of 4 on right
     When I run `rbee-keeper workers list --json`
     Then it exits with 0
-    And the JSON on standard output is what the queen says of its workers
+    And the JSON on standard output is what the hives say of their workers
 
   @beyond
   Scenario: The workers of one node

@@ -32,11 +32,15 @@ Feature: A model is in memory before anybody needs it
     And the queen lists two workers of that model, one of them the one of before
 
   Scenario: With --json, every event is a line of JSON
-    Given a persistent queen
+    The worker is started as the settings say.
+    Given the setting hive.worker_host is "<queen address>"
+    And the setting worker.slots is 3
+    And a persistent queen
     When I run `rbee-keeper worker start --model smollm2 --json`
     Then it exits with 0
     And the events on standard output are narration, loading and at last one ready
     And the ready worker is the one that the queen lists
+    And it has 3 slots, all of them free, and listens at http://<queen address>:8001
 
   Scenario: A worker that does not fit is not started
     When I run `rbee-keeper worker start --model <enormous>`

@@ -42,10 +42,23 @@ Feature: A worker is told to stop
     And the hive still has two workers
 
   @beyond
+  Scenario: A name that is too short
+    Given a persistent queen, with a worker that has answered once
+    And the first 3 letters of the worker's id are noted as <three>
+    When I run `rbee-keeper worker stop --id <three>`
+    Then it exits with 1
+    And the error is INVALID_REQUEST
+    And the next step says "more of its id"
+    And queen, hive and worker are still the same processes
+
+  @beyond
   Scenario: A name that no worker has
     Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper worker stop --id worker-of-yesterday`
     Then it exits with 1
     And the error is INVALID_REQUEST
     And the next step says "rbee-keeper worker list"
+    When the hive is sent POST /v1/workers/shutdown {"worker_id": "worker-of-yesterday"}
+    Then the answer is 404 with the error INVALID_REQUEST
+    And it names the field worker_id
     And queen, hive and worker are still the same processes

@@ -15,6 +15,18 @@ Feature: The death of a worker is noticed at once, and nothing of it is left
     And another worker of the same hive answered
     And it listens on the port of the previous worker
 
+  Scenario: A worker is killed while it loads
+    Its model is not to blame: the kernel does this too, when memory is short.
+    Given the setting worker.mmap is false
+    And a persistent queen
+    When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
+    And the worker is stopped while some of its layers are loaded and others are not
+    And the worker is killed
+    Then it exits with 1
+    And the error is WORKER_CRASHED
+    And standard error says "signal 9"
+    And the hive is still the same process and lists no worker
+
   Scenario Outline: A worker with a child that ignores signals is <how>
     Nobody but the hive knows of the child: it ends the whole process group.
     Given a worker's command that starts a child which ignores signals

@@ -8,6 +8,9 @@ Feature: A worker reports how far it has loaded
     And the worker is asked whether it is ready
     Then it says that it is loading, and where to follow its progress
     And the stream there emits loading events
+    And its health is healthy, without a model
+    When the worker becomes idle
+    Then its health is healthy, with a model
 
   @t001-31
   Scenario: Layers rise until it is ready
@@ -15,8 +18,10 @@ Feature: A worker reports how far it has loaded
     And a hive that an operator started
     When the hive is asked to spawn a worker for <large> on cpu 0
     And somebody follows its loading progress
-    Then the layers are reported one after the other, up to all of them
+    Then the layers of <large> are reported one after the other, with the MB that they take
     And the stream ends with ready and [DONE]
+    When somebody follows its loading progress
+    Then the stream has nothing but ready and [DONE]
 
   @t001-31
   Scenario: A bar on the terminal while a model loads
@@ -32,11 +37,34 @@ Feature: A worker reports how far it has loaded
     And a persistent queen
     When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
     And the worker is stopped while some of its layers are loaded and others are not
-    Then it exits with 1
+    Then it is told to stop at least 2 s after its last progress, and not much later
+    And it exits with 1
     And the error is LOADING_TIMEOUT
     And it says how many of how many layers are loaded, as the worker last reported
     And the next step names the worker's log and the node "localhost"
     And the hive is still the same process and lists no worker
+
+  @beyond
+  Scenario: Loading that stalls on another node
+    Given the added node workstation
+    And on workstation the setting worker.mmap is false
+    And on workstation the setting hive.loading_stall_s is 1
+    When I start `rbee-keeper infer --node workstation --model <large> --prompt hi --max-tokens 1 --temperature 0 --json`
+    And the worker on workstation is stopped while some of its layers are loaded
+    Then it exits with 1
+    And the error is LOADING_TIMEOUT
+    And the error and its details name the node workstation
+    And the next step names the worker's log and the node "workstation"
+
+  @beyond
+  Scenario: A load that pauses, and goes on each time before the limit, is not given up
+    Given the setting worker.mmap is false
+    And the setting hive.loading_stall_s is 3
+    And a hive that an operator started
+    When the hive is asked to spawn a worker for <large> on cpu 0
+    And its load pauses 3 times for 1.7 s, with progress in between
+    Then the worker becomes idle
+    And it is still the same process
 
   @t001-32
   Scenario: Asked when it is ready
@@ -47,3 +75,6 @@ Feature: A worker reports how far it has loaded
     Then it says that it is ready, idle and has its model loaded
     When the worker is asked to infer 5 tokens
     Then 5 tokens come from it, then done and [DONE]
+    When the worker is asked to infer without an end
+    And the worker is asked whether it is ready
+    Then it says that it is ready, busy and has its model loaded

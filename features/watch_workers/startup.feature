@@ -10,7 +10,7 @@ Feature: A hive starts a worker and knows it from then on
     Then the hive answers with a worker's id, its url and the state "loading"
     And the worker's command line names the model <large>, the backend "<backend>", the device "0" and its port
     And no secret is in any command line, environment, output or log
-    And the worker's port is bound by that process
+    And the worker's port is 8001, bound by that process
     When the worker is asked whether it is ready
     Then it says that it is loading, and where to follow its progress
 
@@ -31,13 +31,22 @@ Feature: A hive starts a worker and knows it from then on
 
   @t001-28 @B3.3 @B3.4
   Scenario: The callback is acknowledged and the registry updated
-    When the hive is asked to spawn a worker for bundled:smollm2-135m-instruct on cpu 0
-    And the worker becomes idle
-    And the ready callback of that worker is sent again
+    A worker whose callback does not come is listed too, but only after 3 s.
+    Given somebody watches the hive's events
+    When the hive is asked to spawn a worker for <large> on cpu 0
+    Then the hive reports the worker within 2 s, while it loads
+    And the hive lists that worker with what its own process says
+    When the ready callback of that worker is sent again
     Then the callback is acknowledged with a message
-    And the hive lists that worker with what its callback said
+    And the hive lists that worker with what its own process says
     When the ready callback of a worker that nobody started is sent
     Then the callback is refused with 404
+
+  @beyond
+  Scenario: A ready callback that nobody answers is sent again, and the worker serves meanwhile
+    When a worker for <bundled> is started by hand, with a stranger that answers no callback
+    Then the stranger receives the same callback 3 times, after pauses of 0.2 and 0.4 s
+    And the worker is ready before the stranger receives it 6 times
 
   @t001-29 @B3.5 @B6.4 @B6.5
   Scenario Outline: The registry's row lives in memory only

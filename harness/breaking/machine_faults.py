@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
 
+from harness.world.cluster import process_at
 from harness.world.network import BlackHolePort
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 from harness.world.world import World
 
 
@@ -161,6 +163,37 @@ class LimitedFiles:
 
     def lift(self) -> None:
         self._process.rlimit(psutil.RLIMIT_NOFILE, self._before)
+
+
+class HeldLifeline:
+    """Holds the lifeline of a program open, as a process would that has inherited it."""
+
+    def __init__(self, world: World, process: psutil.Process) -> None:
+        self._descriptor = os.open(f"/proc/{process.pid}/fd/0", os.O_WRONLY)
+        world.add_cleanup(self._close)
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+
+
+def pause_load(world: World, url: str, times: int, seconds: float) -> float:
+    """Stop the loading worker for so long, so often, with progress in between. Returns how long it
+    was from the first stop to the last."""
+    process, progress = process_at(world, url), world.stream("GET", f"{url}/v1/loading/progress")
+    began, loaded = 0.0, 0
+    for _ in range(times):
+        reported = progress.wait_for("loading", 30, _further_than(loaded))
+        process.suspend()
+        began = began or reported.at
+        let_pass(seconds)
+        loaded = progress.named("loading")[-1].data["layers_loaded"]
+        process.resume()
+    assert loaded < reported.data["layers_total"], f"paused too late: {loaded} layers were loaded"
+    return time.monotonic() - began
+
+
+def _further_than(layers: int) -> Callable[[dict[str, int]], bool]:
+    return lambda data: data.get("layers_loaded", 0) > layers
 
 
 _SCRIPT = """\

@@ -15,6 +15,8 @@ from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
 from harness.model_files.synthetic import write_model
 
+LARGE_LAYERS = 22
+
 
 class ModelFiles:
     """Models that are made once in a run, when the first scenario asks, and then only read.
@@ -42,7 +44,7 @@ class ModelFiles:
     def large(self) -> Path:
         """1.4 GB in memory: loading it takes long enough to be watched."""
         return self._made(
-            "large.gguf", lambda path: write_model(path, layers=22, width=1536, hidden=4096)
+            "large.gguf", lambda path: write_model(path, LARGE_LAYERS, width=1536, hidden=4096)
         )
 
     @property

@@ -133,15 +133,18 @@ def prompt_of_words(count: int, seed: int = 0) -> str:
 
 
 class CallbackListener(ThreadingHTTPServer):
-    """`received` is each callback's body; `ready_then` what /v1/ready said then."""
+    """`received` is each callback's body, `moments` when it came; `ready_then` what /v1/ready said
+    then. Without `answers` it hangs up on each."""
 
     daemon_threads = True
 
-    def __init__(self, address: str, port: int, key: str) -> None:
+    def __init__(self, address: str, port: int, key: str, answers: bool = True) -> None:
         super().__init__((address, port), _Handler)
         self.url = f"http://{address}:{port}"
         self.key = key
+        self.answers = answers
         self.received: list[dict[str, Any]] = []
+        self.moments: list[float] = []
         self.ready_then: list[dict[str, Any]] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -159,7 +162,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.moments.append(time.monotonic())
         self.server.received.append(body)
+        if not self.server.answers:
+            self.close_connection = True
+            return
         ready = call("GET", f"{body['url']}/v1/ready", key=self.server.key)
         self.server.ready_then.append(ready.json)
         answer = b'{"message":"thank you"}'

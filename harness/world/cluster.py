@@ -5,6 +5,7 @@ one with the role's command line, as /proc has them.
 """
 
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -77,13 +78,20 @@ def infer(world: World, url: str, tokens: int) -> EventStream:
     return stream
 
 
-def ask(world: World, task: dict[str, Any]) -> None:
-    """Send a task to the queen and wait for the whole answer."""
+def ask(world: World, task: dict[str, Any]) -> float:
+    """Send a task to the queen and wait for the whole answer. Returns when that was, in seconds
+    since the epoch."""
     stream = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
     assert stream.refused is None, stream.refused
     stream.wait_for_end(60)
     names = [event.name for event in stream.events[-2:]]
     assert names == ["done", END], stream.events[-3:]
+    return time.time()
+
+
+def now_unix() -> float:
+    """The time as the programs' rows have it."""
+    return time.time()
 
 
 def process_at(world: World, url: str) -> psutil.Process:

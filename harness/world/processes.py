@@ -149,6 +149,11 @@ def kill(processes: Iterable[psutil.Process]) -> None:
             process.send_signal(signal.SIGKILL)
 
 
+def now() -> float:
+    """The moment, on the clock that stamps events."""
+    return time.monotonic()
+
+
 def has_sigterm(process: psutil.Process) -> bool:
     """Whether SIGTERM is pending for it, or it is gone already."""
     try:
@@ -166,7 +171,7 @@ def has_sigterm(process: psutil.Process) -> bool:
 def wait_for_sigterm(process: psutil.Process, within: float) -> float:
     """Return the moment, on the clock that stamps events."""
     wait_until(f"pid {process.pid} to be sent SIGTERM", lambda: has_sigterm(process), within)
-    return time.monotonic()
+    return now()
 
 
 def send_sigkill(process: psutil.Process) -> float:

@@ -1,0 +1,25 @@
+@beyond
+Feature: A request says how long its model may stay in memory
+
+  Scenario Outline: In place of the setting: <keep_alive>
+    Given the setting hive.idle_timeout_s is 60
+    And a queen and a hive that an operator started
+    When a task with keep_alive <keep_alive> has been answered
+    Then the worker is gone at least <seconds> s after that, and not much longer
+
+    Examples:
+      | keep_alive | seconds |
+      | 0          | 0       |
+      | 1.5        | 1.5     |
+      | "0.05m"    | 3       |
+
+  Scenario: A negative time: the model stays until another request says otherwise
+    Given the setting hive.idle_timeout_s is 1
+    And a queen and a hive that an operator started
+    When a task with keep_alive -1 has been answered
+    Then 3 s after that the worker is still there
+    When a task without keep_alive has been answered
+    Then the worker is gone at least 1 s after that, and not much longer
+    When a task is sent {"prompt": "hi", "keep_alive": "soon"}
+    Then the answer is 400 with the error INVALID_REQUEST
+    And it names the field keep_alive
