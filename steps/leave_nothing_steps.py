@@ -87,10 +87,9 @@ def exits_soon(context: Context, code: int, seconds: int) -> None:
     assert processes.now() - ended < seconds, processes.now() - ended
 
 
-@then(
-    "the hive reported that it ends {count:d} {_:w}, and that each is gone, with exit code {code:d}"
-)
-def each_gone(context: Context, count: int, _: str, code: int) -> None:
+@then("the hive reported that it ends {count:d} worker, and that it is gone, with {code:d}")
+@then("the hive reported that it ends {count:d} workers, and that each is gone, with {code:d}")
+def each_gone(context: Context, count: int, code: int) -> None:
     context.watched.wait_for_end(within=5)
     said = [event.data["text"] for event in context.watched.named("narration")]
     (ends,) = [text for text in said if text.startswith("shutdown: ")]

@@ -9,6 +9,7 @@ from behave.runner import Context
 
 from harness.breaking import machine_faults
 from harness.watching import catalog, unanswered
+from harness.watching.replies import Metrics
 from harness.watching.standalone_worker import CallbackListener
 from harness.world import cluster, commands, processes
 from harness.world.waiting import wait_until
@@ -131,6 +132,13 @@ def told_first(context: Context) -> None:
     assert {**first, "last_health": None} == {**context.worker, "last_health": None}, first
 
 
+@then("the hive's metrics count {count:d} {state:w} worker, and no other")
+def counted(context: Context, count: int, state: str) -> None:
+    text = context.world.call("GET", f"{context.world.hive_url}/metrics").body.decode()
+    found = Metrics(text).by_label("rbee_workers", "state")
+    assert found == {state: count}, found
+
+
 @then("it says when that worker last answered its hive")
 def last_answer(context: Context) -> None:
     """At most one health check ago."""
@@ -167,8 +175,12 @@ def told_to_stop(context: Context, count: int) -> None:
 
 @then("the hive never reported it as unhealthy")
 def never_unhealthy(context: Context) -> None:
-    states = [event.data["state"] for event in context.watched.named("worker")]
-    assert states == ["loading", "idle"], states
+    wait_until(
+        "loading, then idle, and nothing else",
+        lambda: [event.data["state"] for event in context.watched.named("worker")],
+        2,
+        lambda states: states == ["loading", "idle"],
+    )
 
 
 @then("the hive reported that the worker is gone, and that it did not answer its health checks")

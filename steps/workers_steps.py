@@ -63,6 +63,7 @@ def _spawn(context: Context, body: dict[str, object]) -> None:
     context.before = {"worker": process}
 
 
+@given("the hive has {count:d} worker")
 @given("the hive has {count:d} workers")
 def several_workers(context: Context, count: int) -> None:
     """All of them ready."""

@@ -13,7 +13,7 @@ Feature: A hive that is told to stop takes its workers with it, in order
     Then the hive exits with 0
     And every worker ended before the hive, and the kernel says that each exited with 0
     And the log of each worker says that it was told to end by POST /v1/admin/shutdown
-    And the hive reported that it ends 3 workers, and that each is gone, with exit code 0
+    And the hive reported that it ends 3 workers, and that each is gone, with 0
     And nothing is running
     And the catalog is intact, and has what it had
     When a hive is started
@@ -64,7 +64,7 @@ Feature: A hive that is told to stop takes its workers with it, in order
     And somebody watches the hive's events
     When the hive gets <signal>
     Then the hive exits with 0
-    And the hive reported that it ends 1 worker, and that each is gone, with exit code 0
+    And the hive reported that it ends 1 worker, and that it is gone, with 0
     And nothing is running
 
     Examples:

@@ -13,6 +13,7 @@ Feature: A worker that does not answer is noticed, and removed
     When the worker hangs
     Then the hive lists it as unhealthy within 5 s
     And the queen lists that worker as unhealthy
+    And the hive's metrics count 1 unhealthy worker, and no other
     And it is told to stop when 3 health checks have gone unanswered
     And the hive reported that the worker is gone, and that it did not answer its health checks
     And the hive is still the same process and lists no worker

@@ -198,10 +198,12 @@ class WorkerProcess:
             self._report(msgspec.structs.replace(event, correlation_id=known))
 
     async def _check_health(self) -> None:
+        within_s = min(_HEALTH_WITHIN_S, self._health_interval_s)
+        waited_s = 0.0
         while True:
-            await asyncio.sleep(self._health_interval_s)
-            before = self.row().state
-            within_s = min(_HEALTH_WITHIN_S, self._health_interval_s)
+            # An answer that does not come must not put off the next check.
+            await asyncio.sleep(self._health_interval_s - waited_s)
+            before, began = self.row().state, time.monotonic()
             try:
                 await self._client.call(ep.WORKER_HEALTH, within_s=within_s)
                 self._last_health, self._misses = time.time(), 0
@@ -210,6 +212,7 @@ class WorkerProcess:
                 self._misses += self._status.state != "loading"
             if self.row().state != before:
                 self._report_row()
+            waited_s = time.monotonic() - began
 
     async def _enforce_limits(self) -> None:
         while True:
