@@ -69,6 +69,13 @@ def gone_between(context: Context, seconds: float) -> None:
     _not_much_longer(processes.now() - context.ended, seconds)
 
 
+@then("the worker is gone at least {seconds:g} s after it answered, and not much longer")
+def gone_after_answer(context: Context, seconds: float) -> None:
+    worker = context.before["worker"]
+    wait_until("the worker to end", lambda: not alive(worker), seconds + 10)
+    _not_much_longer(cluster.now_unix() - context.answered_at, seconds)
+
+
 @then("{seconds:d} s after that the worker is still there")
 def still_there(context: Context, seconds: int) -> None:
     let_pass(seconds)

@@ -305,16 +305,6 @@ def the_key_file(context: Context) -> None:
     assert len(context.world.key) >= 32, "a key this short can be guessed"
 
 
-@then("~/.rbee holds nothing but api_key, logs, models.db and the two pid files")
-def only_promised_files(context: Context) -> None:
-    """SQLite removes its two files beside models.db when the last program closes the database."""
-    found = {path.name for path in (context.world.home / ".rbee").iterdir()}
-    promised = {"api_key", "logs", "models.db", "queen-rbee.pid", "hive-rbee.pid"}
-    if context.world.processes():
-        promised |= {"models.db-wal", "models.db-shm"}
-    assert "api_key" in found <= promised, found
-
-
 @when("each of the four programs is asked for its version")
 def ask_versions(context: Context) -> None:
     context.versions = footprint.versions(context.world)

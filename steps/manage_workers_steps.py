@@ -169,11 +169,15 @@ def shows_none_of(context: Context, name: str) -> None:
 
 @then("the JSON on standard output has the same two, healthy")
 def json_healthy(context: Context) -> None:
-    found = json.loads(context.run.stdout.text)
-    assert {each["status"] for each in found} == {"healthy"}, found
-    known = {row["id"] for row in context.hives["left"].workers()}
-    assert {each["worker_id"] for each in found} == known, (found, known)
-    assert all(each["memory_bytes"] > 10_000_000 for each in found), found
+    found = {each["worker_id"]: each for each in json.loads(context.run.stdout.text)}
+    known = {row["id"]: row for row in context.hives["left"].workers()}
+    assert set(found) == set(known), (found, known)
+    for worker, each in found.items():
+        names = {"node": "left", "status": "healthy", "state": "idle"}
+        wanted = {**names, "model_ref": known[worker]["model_ref"]}
+        assert {name: each[name] for name in wanted} == wanted, (each, wanted)
+        resident = cluster.process_at(context.world, known[worker]["url"]).memory_info().rss
+        assert abs(each["memory_bytes"] - resident) < 0.2 * resident, (each, resident)
 
 
 @when("the worker on {name:w} is suspended")

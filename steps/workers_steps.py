@@ -234,11 +234,12 @@ def crash_is_logged(context: Context) -> None:
     assert own in logged, logged
 
 
-@then("the idle worker is told to stop, and exits with {code:d}")
+@then("the idle worker was told to stop, and exited with {code:d}")
 def idle_worker_goes(context: Context, code: int) -> None:
     gone = context.watched.wait_for("worker_gone", within=15).data
     assert gone["worker_id"] == context.worker["id"], gone
     assert gone["exit_code"] == code, gone
+    assert "idle" in gone["reason"], gone
 
 
 @when("the worker's ending is watched")

@@ -7,7 +7,8 @@ Feature: What was started as persistent stays
     And a persistent queen, with a worker that has answered once
     And somebody watches the hive's events
     Then the worker's last_health moves on, and its last_activity does not
-    And the idle worker is told to stop, and exits with 0
+    And the worker is gone at least 3 s after it answered, and not much longer
+    And the idle worker was told to stop, and exited with 0
     And the hive is still the same process and lists no worker
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0

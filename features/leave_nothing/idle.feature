@@ -15,7 +15,7 @@ Feature: A model that nobody uses leaves the memory
     And somebody watches the hive's events
     And the worker's ending is watched
     Then the memory that they hold has grown by at least 80 MB
-    And the idle worker is told to stop, and exits with 0
+    And the idle worker was told to stop, and exited with 0
     And it was idle for at least 2 s, and not much longer
     And its log says that it was told to end by POST /v1/admin/shutdown
     And the kernel says that it exited with 0
@@ -30,7 +30,7 @@ Feature: A model that nobody uses leaves the memory
   Scenario: The idle worker goes, the hive stays
     Given the setting hive.idle_timeout_s is 2
     And a persistent queen, with a worker that has answered once
-    Then the worker is gone after 6 s
+    Then the worker is gone at least 2 s after it answered, and not much longer
     And the hive is still the same process and lists no worker
     And the hive answers that it is alive
     And the queen is still the same process

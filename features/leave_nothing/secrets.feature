@@ -15,7 +15,7 @@ Feature: The key opens everything, so it is in one file only
   Scenario: Only the files that are promised
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And ~/.rbee holds nothing but api_key, logs, models.db and the two pid files
+    And ~/.rbee on localhost holds api_key, logs and models.db, and nothing else
 
   @beyond
   Scenario: Only the files that are promised, after a download too
@@ -23,4 +23,4 @@ Feature: The key opens everything, so it is in one file only
     When I run `rbee-keeper models download hf:lab/small`
     Then it exits with 0
     And nothing is running
-    And ~/.rbee holds nothing but api_key, logs, models.db and the two pid files
+    And ~/.rbee on localhost holds api_key, logs and models.db, and nothing else
