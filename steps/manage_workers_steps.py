@@ -9,6 +9,7 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
+from harness.breaking.cuda_worker import CudaWorker
 from harness.breaking.machine_faults import HeldLifeline
 from harness.model_files.bundled import BUNDLED
 from harness.watching import keeper_output, standalone_worker
@@ -77,6 +78,23 @@ def has_slots(context: Context, slots: int, url: str) -> None:
     assert found == (slots, slots, context.world.expand(url)), row
     given = commands.options(cluster.process_at(context.world, row["url"]).cmdline())
     assert given["slots"] == str(slots), given
+
+
+@given("a worker's program that can use these cards")
+def cuda_worker(context: Context) -> None:
+    context.cuda_worker = CudaWorker(context.world, context.card_list)
+
+
+@then('the worker\'s program was started with the backend "{backend}" and the device "{device}"')
+def started_with(context: Context, backend: str, device: str) -> None:
+    given = context.cuda_worker.options()
+    assert (given["backend"], given["device"]) == (backend, device), given
+
+
+@then('queen and hive list the worker with the backend "{backend}" and the device {device:d}')
+def listed_on_device(context: Context, backend: str, device: int) -> None:
+    for row in (_only(context), cluster.only_worker(context.world)):
+        assert (row["backend"], row["device"]) == (backend, device), row
 
 
 @then("nothing but the queen and its hive is running")

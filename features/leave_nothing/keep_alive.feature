@@ -23,3 +23,12 @@ Feature: A request says how long its model may stay in memory
     When a task is sent {"prompt": "hi", "keep_alive": "soon"}
     Then the answer is 400 with the error INVALID_REQUEST
     And it names the field keep_alive
+
+  Scenario: By a flag of infer
+    Given the setting hive.idle_timeout_s is 60
+    And a persistent queen, with a worker that has answered once
+    And somebody watches the hive's events
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2 --temperature 0 --json --keep-alive 2s`
+    Then it exits with 0
+    And the idle worker was told to stop, and exited with 0
+    And it was idle for at least 2 s, and not much longer

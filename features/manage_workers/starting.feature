@@ -24,6 +24,16 @@ Feature: A model is in memory before anybody needs it
     Then it exits with 0
     And "worker startup" is shown as skipped
 
+  Scenario: A worker is started on the second graphics card
+    Given graphics cards with 9000 and 8000 MiB free
+    And a worker's program that can use these cards
+    When I run `rbee-keeper worker start --model smollm2 --backend cuda --device 1`
+    Then it exits with 0
+    And the worker's program was started with the backend "cuda" and the device "1"
+    And standard output says "bundled:smollm2-135m-instruct, cuda:1"
+    And queen and hive list the worker with the backend "cuda" and the device 1
+    And the queen that was started is persistent
+
   Scenario: A second worker of one model
     Given a persistent queen, with a worker that has answered once
     When I run `rbee-keeper worker start --model smollm2 --quiet`
