@@ -8,11 +8,11 @@ Feature: A worker is told to stop
     And somebody watches the hive's events
     And I run `rbee-keeper workers shutdown --id <id>`
     Then it exits with 0
+    And the worker is gone after 0 s
     And standard output says "<id> on localhost has ended"
     And the kernel says that it exited with 0
     And the hive reported that the worker is gone, with exit code 0
     And its log says that it was told to end by POST /v1/admin/shutdown
-    And the worker is gone after 0 s
     And the hive is still the same process and lists no worker
 
   @beyond
