@@ -118,7 +118,8 @@ def details_are(context: Context, names: str) -> None:
 @then("its details are {{{values}}}")
 def details_have(context: Context, values: str) -> None:
     """Every value is compared; … in a text stands for what only the program knows."""
-    text = values.replace("<version>", node_installation.package_version())
+    argv = context.world.commands.argv("hive")
+    text = values.replace("<version>", node_installation.version_of(argv))
     wanted = json.loads(context.world.expand(f"{{{text}}}"))
     assert replies.fits(wanted, context.answer.details), context.answer.details
 

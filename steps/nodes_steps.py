@@ -303,7 +303,7 @@ def hive_listens_at(context: Context, name: str, where: str) -> None:
     assert found == [world.expand(where)], found
 
 
-@then("the hive on {name:S} listens at its address, and not at port {port:d}")
+@then("the hive on {name:S} has another port than {port:d}, at the node's address")
 def hive_listens_elsewhere(context: Context, name: str, port: int) -> None:
     world, node = context.world, context.world.nodes[name]
     hives = [each for each in node.processes() if cluster.role_of(world, each) == "hive"]

@@ -52,12 +52,6 @@ def placed(context: Context, names: str) -> None:
     assert found == names.split(", "), context.run.stderr.text
 
 
-@given("a person placed the {content} model at {file} in the models folder of {name:S}")
-def model_there(context: Context, content: str, file: str, name: str) -> None:
-    node = context.world.nodes[name]
-    catalog.link_file(node, context.model_files.named(content), file)
-
-
 @then("the operator's hive on {name:S} answered")
 def node_answered(context: Context, name: str) -> None:
     started = keeper_output.data_of(context.run.stdout.text, "started")

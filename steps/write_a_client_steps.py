@@ -115,7 +115,8 @@ def ready_line(context: Context) -> None:
     text = context.text.replace("<its pid>", str(run.pid)).replace(
         "<its address>", f"{host}:{port}"
     )
-    wanted = json.loads(text.replace("<version>", node_installation.package_version()))
+    version = node_installation.version_of(context.world.commands.argv("hive"))
+    wanted = json.loads(text.replace("<version>", version))
     assert run.ready() == wanted, (run.ready(), wanted)
     assert port not in (8080, 9200), own
 

@@ -21,13 +21,15 @@ from harness.world.world import World
 
 def expand(world: World, text: str) -> str:
     """Replace <queen pid>, <now>, <free memory> and the like by their values of this moment."""
+    if "<version>" in text:
+        judged = node_installation.version_of(world.commands.argv("hive"))
+        text = text.replace("<version>", judged)
     for name, value in _values(world):
         text = text.replace(f"<{name}>", str(value))
     return text
 
 
 def _values(world: World) -> Iterator[tuple[str, object]]:
-    yield "version", node_installation.package_version()
     yield "host", platform.node()
     yield "now", time.time()
     memory = psutil.virtual_memory()
