@@ -14,9 +14,6 @@ from harness.world import cluster, processes
 from harness.world.processes import ProcessExit, ProcessExits
 from harness.world.waiting import wait_until
 
-_SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
-
-
 # Ends and their order
 
 
@@ -36,12 +33,6 @@ def workers_first(context: Context, code: int) -> None:
     ended = context.endings.all(within=5)
     assert ended[-1].name == "hive", ended
     assert {ending.exit_code for ending in ended[:-1]} <= {code, None}, ended
-
-
-@then("the log of each worker says that it was told to end by POST /v1/admin/shutdown")
-def each_log_says(context: Context) -> None:
-    logs = {row["id"]: context.world.log_of(row["id"]) for row in context.workers}
-    assert not [name for name, log in logs.items() if _SHUTDOWN_LINE not in log], logs
 
 
 @given("they listen on the ports {ports}")

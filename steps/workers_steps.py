@@ -16,9 +16,6 @@ from harness.world import cluster, processes
 from harness.world.processes import ProcessExits, alive, cpu_used_in
 from harness.world.waiting import wait_until
 
-_SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
-
-
 # What the hive is asked
 
 
@@ -252,11 +249,6 @@ def kernel_says(context: Context, code: int) -> None:
     """If the kernel is too old to report exit codes, the hive's report has to do."""
     (ending,) = context.endings.all(within=5)
     assert ending.exit_code in (code, None), ending
-
-
-@then("its log says that it was told to end by POST /v1/admin/shutdown")
-def log_says(context: Context) -> None:
-    assert _SHUTDOWN_LINE in context.world.log_of(context.worker["id"])
 
 
 @then("the worker was sent one DELETE, for that request, and answered {status:d}")

@@ -191,8 +191,7 @@ def note_the_pids(context: Context) -> None:
 
 @when("the {program:w} gets {name:w}")
 def get_signal(context: Context, program: str, name: str) -> None:
-    context.moment = processes.now()
-    _run_of(context, program).send(signal.Signals[name])
+    context.moment = _run_of(context, program).send(signal.Signals[name])
 
 
 @given("the {program:w} dies of SIGKILL")

@@ -7,12 +7,13 @@ Feature: A hive that is told to stop takes its workers with it, in order
     And hf:lab/small/small.gguf has been fetched before
     And the hive has 3 workers
     And they listen on the ports 8001, 8002 and 8003
+    And somebody watches the wire
     And somebody watches the hive's events
     And the endings of the hive and its workers are watched
     When the hive gets SIGTERM
     Then the hive exits with 0
     And every worker ended before the hive, and the kernel says that each exited with 0
-    And the log of each worker says that it was told to end by POST /v1/admin/shutdown
+    And the hive sent each worker POST /v1/admin/shutdown, once, and each answered 202
     And the hive reported that it ends 3 workers, and that each is gone, with 0
     And nothing is running
     And the catalog is intact, and has what it had

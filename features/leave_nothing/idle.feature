@@ -8,6 +8,7 @@ Feature: A model that nobody uses leaves the memory
     Given the setting hive.idle_timeout_s is 2
     And the setting worker.mmap is false
     And a queen and a hive that an operator started
+    And somebody watches the wire
     And the memory that they hold is noted
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
@@ -17,7 +18,7 @@ Feature: A model that nobody uses leaves the memory
     Then the memory that they hold has grown by at least 80 MB
     And the idle worker was told to stop, and exited with 0
     And it was idle for at least 2 s, and not much longer
-    And its log says that it was told to end by POST /v1/admin/shutdown
+    And the hive sent that worker POST /v1/admin/shutdown, once, and it answered 202
     And the kernel says that it exited with 0
     And the memory that they hold is as before, within 30 MB
     And the hive is still the same process and lists no worker

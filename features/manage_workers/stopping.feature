@@ -4,6 +4,7 @@ Feature: A worker is told to stop
   Scenario: By its id
     Given a persistent queen, with a worker that has answered once
     And the worker's id is noted as <id>
+    And somebody watches the wire
     When the worker's ending is watched
     And somebody watches the hive's events
     And I run `rbee-keeper workers shutdown --id <id>`
@@ -12,7 +13,7 @@ Feature: A worker is told to stop
     And standard output says "<id> on localhost has ended"
     And the kernel says that it exited with 0
     And the hive reported that the worker is gone, with exit code 0
-    And its log says that it was told to end by POST /v1/admin/shutdown
+    And the hive sent that worker POST /v1/admin/shutdown, once, and it answered 202
     And the hive is still the same process and lists no worker
 
   @beyond

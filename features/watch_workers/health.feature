@@ -21,6 +21,14 @@ Feature: A worker that does not answer is noticed, and removed
     Then it exits with 0
     And another worker of the same hive answered
 
+  @beyond @wire
+  Scenario: Health is checked at the interval
+    Given the setting hive.health_interval_s is 1
+    And somebody watches the wire
+    And a persistent queen, with a worker that has answered once
+    When the hive has asked the worker for its health 4 times
+    Then each check came about 1 s after the one before, and was answered as healthy
+
   @beyond
   Scenario: A worker that answers again is healthy again
     More checks are missed than the default allows.

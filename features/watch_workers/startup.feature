@@ -32,9 +32,12 @@ Feature: A hive starts a worker and knows it from then on
   @t001-28 @B3.3 @B3.4
   Scenario: The callback is acknowledged and the registry updated
     A worker whose callback does not come is listed too, but only after 3 s.
-    Given somebody watches the hive's events
+    Given somebody watches the wire
+    And somebody watches the hive's events
     When the hive is asked to spawn a worker for <large> on cpu 0
-    Then the hive reports the worker within 2 s, while it loads
+    Then the worker called the hive back, once, with the five values that /proc and the hive have
+    And the hive acknowledged it with a message
+    And the hive reports the worker within 2 s, while it loads
     And the hive lists that worker with what its own process says
     When the ready callback of that worker is sent again
     Then the callback is acknowledged with a message

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from harness.breaking import doctor
+from harness.watching import wire
 from harness.world import control_group
 
 _CAP_SYS_ADMIN = 21  # linux/capability.h
@@ -70,6 +71,7 @@ REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
     "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
+    "wire": (wire.available, "reading packets needs root"),
     "netns": (_has_namespaces, "network namespaces need root and ip"),
 }
 

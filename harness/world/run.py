@@ -122,8 +122,11 @@ class Run:
         assert code is not None, f"{self.name} still runs"
         return code
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> float:
+        """Return the moment just before, on the clock that stamps output and events."""
+        moment = time.monotonic()
         self._process.send_signal(number)
+        return moment
 
     def ready(self, within: float = 10) -> dict[str, Any]:
         """Return the JSON line with which a daemon says that it listens; lines before it are

@@ -86,7 +86,7 @@ class World:
         self._sessions: set[int] = set()
         self._group = control_group.enter(f"rbee-world-{self.id}")
         self.own_processes = processes.WorldProcesses(self.id, self._group, self._sessions)
-        self._cleanups: list[Callable[[], None]] = []
+        self._cleanups: list[Callable[[], object]] = []
         self._late_cleanups: list[Callable[[], None]] = []
         self.nodes: dict[str, Machine] = {}
         self.placeholders: dict[str, str] = {}
@@ -247,7 +247,7 @@ class World:
         self.add_cleanup(stream.close)
         return stream
 
-    def add_cleanup(self, cleanup: Callable[[], None]) -> None:
+    def add_cleanup(self, cleanup: Callable[[], object]) -> None:
         """Called when the scenario ends, the last first."""
         self._cleanups.append(cleanup)
 

@@ -1,0 +1,107 @@
+@beyond @wire
+Feature: What the programs say to each other
+  Read from the network while it passes, whatever the programs say of themselves.
+
+  Scenario: From a prompt to its answer, where no worker runs
+    The queen listens before it lets anything be started.
+    Given somebody watches the wire
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0`
+    Then it exits with 0
+    When the pids of queen, hive and worker are noted
+    Then these requests passed, in this order, each answered with its status
+      | from   | to     | request                  | status |
+      | queen  | hive   | GET /v1/events           | 200    |
+      | keeper | queen  | POST /v2/tasks           | 200    |
+      | queen  | hive   | GET /v1/health           | 200    |
+      | queen  | hive   | POST /v1/models/download | 200    |
+      | queen  | hive   | POST /v1/workers/spawn   | 200    |
+      | worker | hive   | POST /v1/workers/ready   | 200    |
+      | queen  | worker | POST /v1/inference       | 200    |
+    And one correlation id leads from the keeper's task to POST /v1/models/download, POST /v1/workers/spawn and POST /v1/inference
+    And every request but GET /health had the key in a header, and no URL had it
+    And the keeper's summary has as many tokens as passed the queen
+
+  Scenario: Where two workers hold the model, one of them is asked
+    Given a persistent queen, with a worker that has answered once
+    And the hive has 2 workers
+    And somebody watches the wire
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And the queen asked one of the workers, once, and the others for nothing
+
+  Scenario: Every field of a task reaches the worker
+    Given a persistent queen
+    And somebody watches the wire
+    When a task is sent with these fields
+      | field          | value                                                                        |
+      | messages       | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}] |
+      | max_tokens     | 7                                                                            |
+      | temperature    | 0.3                                                                          |
+      | top_p          | 0.8                                                                          |
+      | top_k          | 11                                                                           |
+      | min_p          | 0.02                                                                         |
+      | repeat_penalty | 1.25                                                                         |
+      | seed           | 99                                                                           |
+      | stop           | ["qqq", "§"]                                                                 |
+      | ignore_eos     | true                                                                         |
+      | cache_prompt   | false                                                                        |
+      | keep_alive     | "10m"                                                                        |
+    Then the worker was asked for the same, under the task's request_id
+
+  Scenario: Every flag of the command reaches the queen
+    Given a persistent queen
+    And somebody watches the wire
+    When I run `rbee-keeper infer --node localhost --model smollm2 --backend cpu --device 0 --prompt Hi --system "Be brief." --max-tokens 7 --temperature 0.3 --top-p 0.8 --top-k 11 --min-p 0.02 --repeat-penalty 1.25 --seed 99 --stop qqq --stop § --ignore-eos --keep-alive 10m`
+    Then it exits with 0
+    And the queen was asked for this task
+      | field          | value                                                                        |
+      | node           | "localhost"                                                                  |
+      | backend        | "cpu"                                                                        |
+      | device         | 0                                                                            |
+      | messages       | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}] |
+      | max_tokens     | 7                                                                            |
+      | temperature    | 0.3                                                                          |
+      | top_p          | 0.8                                                                          |
+      | top_k          | 11                                                                           |
+      | min_p          | 0.02                                                                         |
+      | repeat_penalty | 1.25                                                                         |
+      | seed           | 99                                                                           |
+      | stop           | ["qqq", "§"]                                                                 |
+      | ignore_eos     | true                                                                         |
+      | keep_alive     | "10m"                                                                        |
+
+  Scenario: The queen passes each token on at once
+    Given a persistent queen, with a worker that has answered once
+    And somebody watches the wire
+    When I run `rbee-keeper infer --prompt "write a long story" --max-tokens 80 --temperature 0`
+    Then it exits with 0
+    And at least half of the 80 tokens passed the queen before the next but one was made
+
+  Scenario: Ctrl+C goes down to the worker
+    Given a persistent queen, with a worker that has answered once
+    And somebody watches the wire
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
+    And the story is arriving
+    And the keeper gets SIGINT
+    Then it exits with 130
+    And within 5 s keeper and queen each sent a DELETE for that request
+    And the worker becomes idle
+
+  Scenario: A queen that is told to stop tells its hive, which tells its worker
+    Given a persistent queen, with a worker that has answered once
+    And somebody watches the wire
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And these requests passed, in this order, each answered with its status
+      | from   | to     | request                 | status |
+      | keeper | queen  | POST /v1/admin/shutdown | 202    |
+      | queen  | hive   | POST /v1/admin/shutdown | 202    |
+      | hive   | worker | POST /v1/admin/shutdown | 202    |
+    And nothing is running
+
+  Scenario: A stream on which nothing happens is kept alive
+    Given a persistent queen, with a worker that has answered once
+    And somebody watches the wire
+    When queen, hive and worker are listened to, and nothing happens
+    Then each stream has a comment after 10 s, and another after 20 s

@@ -1,0 +1,304 @@
+"""What the programs say to each other, as it passes on the network.
+
+Where packets can't be read, `context.wire` is None. Scenarios that need it are tagged @wire and
+switched off there; a step of a numbered scenario says in its docstring what it believes instead.
+"""
+
+import json
+from itertools import pairwise
+from os import getpid
+from typing import Any
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.watching import keeper_output, wire
+from harness.watching.http_exchange import Exchange
+from harness.watching.wire import Wire
+from harness.world import cluster, commands
+from harness.world.waiting import wait_until
+
+_SHUTDOWN = "/v1/admin/shutdown"
+_SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
+_SLOW_MACHINE_S = 0.9
+
+
+@given("somebody watches the wire")
+def watch_the_wire(context: Context) -> None:
+    context.wire = Wire.of(context.world) if wire.available() else None
+
+
+# Who asked whom, and when
+
+
+@then("these requests passed, in this order, each answered with its status")
+def in_order(context: Context) -> None:
+    passed = iter(context.wire.exchanges())
+    for row in context.table:
+        seen = any(_fits(context, each, row) for each in passed)
+        assert seen, (row, context.wire.exchanges())
+
+
+def _fits(context: Context, each: Exchange, row: Any) -> bool:
+    """A caller whose connection was gone at once is unknown."""
+    return (
+        f"{each.method} {each.path}" == row["request"]
+        and each.to == wire.address(_url(context, row["to"]))
+        and each.caller in (_pid(context, row["from"]), None)
+        and each.status == int(row["status"])
+    )
+
+
+def _url(context: Context, program: str) -> str:
+    urls = {"queen": context.world.queen_url, "hive": context.world.hive_url}
+    return urls.get(program) or str(context.worker["url"])
+
+
+def _pid(context: Context, program: str) -> int:
+    return int(context.run.pid if program == "keeper" else context.before[program].pid)
+
+
+@then("the {program:w} was asked for nothing but {requests}")
+def nothing_but(context: Context, program: str, requests: str) -> None:
+    found = {
+        f"{each.method} {each.path}" for each in context.wire.exchanges(_url(context, program))
+    }
+    assert found == set(requests.replace(" and ", ", ").split(", ")), found
+
+
+@then("the queen asked one of the workers, once, and the others for nothing")
+def only_the_needed(context: Context) -> None:
+    """Their hive follows their events and checks their health."""
+    by_the_hive = {"/v1/events", "/v1/health", "/v1/ready"}
+    asked = {
+        row["url"]: [
+            f"{each.method} {each.path}"
+            for each in context.wire.exchanges(row["url"])
+            if each.path not in by_the_hive or each.caller == context.before["queen"].pid
+        ]
+        for row in context.workers
+    }
+    assert len(asked) == len(context.workers) > 1, asked
+    assert sorted(asked.values())[-1] == ["POST /v1/inference"], asked
+    assert sum(map(len, asked.values())) == 1, asked
+
+
+@when("the hive has asked the worker for its health {count:d} times")
+def health_asked(context: Context, count: int) -> None:
+    interval = float(context.world.settings["hive"]["health_interval_s"])
+    context.checks = wait_until(
+        f"{count} health checks",
+        lambda: context.wire.requests("GET", "/v1/health", to=context.worker["url"]),
+        (count + 1) * (interval + _SLOW_MACHINE_S),
+        lambda seen: len(seen) >= count and seen[count - 1].ended_at,
+    )[:count]
+
+
+@then("each check came about {seconds:g} s after the one before, and was answered as healthy")
+def regular_checks(context: Context, seconds: float) -> None:
+    gaps = [later.at - earlier.at for earlier, later in pairwise(context.checks)]
+    assert all(seconds - 0.05 <= gap < seconds + _SLOW_MACHINE_S for gap in gaps), gaps
+    assert {each.caller for each in context.checks} <= {context.before["hive"].pid, None}
+    assert {each.reply_json["status"] for each in context.checks} == {"healthy"}, context.checks
+
+
+# A worker is told to stop
+
+
+@then("the hive sent that worker POST /v1/admin/shutdown, once, and it answered {status:d}")
+def one_told(context: Context, status: int) -> None:
+    """Where packets can't be read, the worker's own log has to do."""
+    _told_to_end(context, context.before["hive"].pid, context.worker, status)
+
+
+@then("the hive sent each worker POST /v1/admin/shutdown, once, and each answered {status:d}")
+def each_told(context: Context, status: int) -> None:
+    """Where packets can't be read, the worker's own log has to do."""
+    for worker in context.workers:
+        _told_to_end(context, context.hive_run.pid, worker, status)
+
+
+def _told_to_end(context: Context, hive: int, worker: dict[str, Any], status: int) -> None:
+    if context.wire is None:
+        assert _SHUTDOWN_LINE in context.world.log_of(worker["id"])
+        return
+    (asked,) = context.wire.requests("POST", _SHUTDOWN, to=worker["url"])
+    assert asked.status == status, asked
+    assert asked.caller in (hive, None), (asked, hive)
+
+
+# A worker calls back
+
+
+@then("the worker called the hive back, once, with the five values that /proc and the hive have")
+def called_back(context: Context) -> None:
+    """Where packets can't be read, the harness sends the callback once more."""
+    process = cluster.process_at(context.world, context.worker["url"])
+    given = commands.options(process.cmdline())
+    wanted = {
+        "worker_id": context.worker["id"],
+        "url": context.worker["url"],
+        "model_ref": context.asked["model"],
+        "backend": context.asked["backend"],
+        "device": context.asked["device"],
+    }
+    assert given["worker-id"] == wanted["worker_id"], given
+    assert (given["backend"], given["device"]) == (wanted["backend"], str(wanted["device"])), given
+    if context.wire is None:
+        url = f"{context.world.hive_url}/v1/workers/ready"
+        context.reply = context.world.call("POST", url, wanted)
+        context.callback = wanted
+    else:
+        context.callback_exchange = _callback(context)
+        assert context.callback_exchange.caller in (process.pid, None), context.callback_exchange
+        context.callback = context.callback_exchange.json
+    assert context.callback == wanted, (context.callback, wanted)
+
+
+def _callback(context: Context) -> Exchange:
+    hive = context.world.hive_url
+    context.wire.wait_for("POST", "/v1/workers/ready", to=hive)
+    (asked,) = context.wire.requests("POST", "/v1/workers/ready", to=hive)
+    found: Exchange = asked
+    return found
+
+
+@then("the hive acknowledged it with a message")
+def acknowledged(context: Context) -> None:
+    """Where packets can't be read, it is the answer to the harness."""
+    if context.wire is None:
+        found = context.reply.status, context.reply.json
+    else:
+        found = context.callback_exchange.status, context.callback_exchange.reply_json
+    assert found[0] == 200, found
+    assert found[1]["message"], found
+
+
+@then("it reported the worker, as {state:w}, within {seconds:d} s of the callback")
+def registered_by_callback(context: Context, state: str, seconds: int) -> None:
+    """A hive that ignores the callback registers the worker later, or when it is loaded. Where
+    packets can't be read, the state has to do."""
+    first = context.watched.wait_for("worker", within=10)
+    assert first.data["id"] == context.worker["id"], first
+    assert first.data["state"] == state, first
+    if context.wire is not None:
+        took = first.at - context.callback_exchange.at
+        assert 0 <= took < seconds, f"{took:.2f} s"
+
+
+# What is passed on
+
+
+@when("a task is sent with these fields")
+def send_task(context: Context) -> None:
+    context.sent = {row["field"]: json.loads(row["value"]) for row in context.table}
+    url = f"{context.world.queen_url}/v2/tasks"
+    context.stream = context.world.stream("POST", url, context.sent)
+    assert context.stream.refused is None, context.stream.refused
+    context.stream.wait_for_end(within=60)
+
+
+@then("the worker was asked for the same, under the task's request_id")
+def same_fields(context: Context) -> None:
+    worker = cluster.only_worker(context.world)
+    (asked,) = context.wire.requests("POST", "/v1/inference", to=worker["url"])
+    accepted = context.stream.named("accepted")[0].data
+    wanted = {**context.sent, "request_id": accepted["request_id"]}
+    assert {name: asked.json.get(name) for name in wanted} == wanted, asked.json
+
+
+@then("the queen was asked for this task")
+def task_is(context: Context) -> None:
+    (asked,) = context.wire.requests("POST", "/v2/tasks", to=context.world.queen_url)
+    wanted = {row["field"]: json.loads(row["value"]) for row in context.table}
+    assert {name: asked.json.get(name) for name in wanted} == wanted, asked.json
+
+
+@then("one correlation id leads from the keeper's task to {requests}")
+def one_correlation_id(context: Context, requests: str) -> None:
+    (task,) = context.wire.requests("POST", "/v2/tasks", to=context.world.queen_url)
+    own = task.headers["x-correlation-id"]
+    assert len(own) >= 8, own
+    for words in requests.replace(" and ", ", ").split(", "):
+        (asked,) = context.wire.requests(*words.split())
+        assert asked.headers["x-correlation-id"] == own, (own, asked)
+        assert asked.reply_headers["x-correlation-id"] == own, (own, asked)
+
+
+@then("every request but GET /health had the key in a header, and no URL had it")
+def key_in_headers(context: Context) -> None:
+    passed = [each for each in context.wire.exchanges() if each.path != "/health"]
+    assert len(passed) > 5, passed
+    own = f"Bearer {context.world.key}"
+    assert {each.headers.get("authorization") for each in passed} == {own}, passed
+    assert not [e for e in passed if context.world.key in f"{e.path}?{e.query}"], passed
+
+
+@then("at least half of the {count:d} tokens passed the queen before the next but one was made")
+def relayed_one_by_one(context: Context, count: int) -> None:
+    worker = cluster.only_worker(context.world)
+    (made,) = context.wire.requests("POST", "/v1/inference", to=worker["url"])
+    (relayed,) = context.wire.requests("POST", "/v2/tasks", to=context.world.queen_url)
+    at_worker = [event.at for event in made.named("token")]
+    at_queen = [event.at for event in relayed.named("token")]
+    assert len(at_worker) == len(at_queen) == count, (len(at_worker), len(at_queen))
+    assert all(here >= there for here, there in zip(at_queen, at_worker, strict=True))
+    at_once = sum(here < later for here, later in zip(at_queen, at_worker[2:], strict=False))
+    assert at_once >= count / 2, f"{at_once} of {count}"
+
+
+# A request is canceled
+
+
+@then("within {seconds:d} s keeper and queen each sent a DELETE for that request")
+def canceled_on_the_wire(context: Context, seconds: int) -> None:
+    task = context.wire.wait_for("POST", "/v2/tasks", good=lambda each: each.named("accepted"))
+    name = task.named("accepted")[0].data["request_id"]
+    ways = (
+        (f"/v2/tasks/{name}", context.world.queen_url, context.run.pid),
+        (f"/v1/inference/{name}", context.worker["url"], context.before["queen"].pid),
+    )
+    for path, to, caller in ways:
+        asked = context.wire.wait_for("DELETE", path, to=to)
+        assert asked.status == 204, asked
+        assert asked.caller in (caller, None), asked
+        assert 0 <= asked.at - context.moment < seconds, (asked, context.moment)
+
+
+# A silent stream
+
+
+@when("queen, hive and worker are listened to, and nothing happens")
+def listen_to_all(context: Context) -> None:
+    urls = {
+        "queen": f"{context.world.queen_url}/v2/events",
+        "hive": f"{context.world.hive_url}/v1/events",
+        "worker": f"{context.worker['url']}/v1/events",
+    }
+    context.listened = {role: context.world.stream("GET", url) for role, url in urls.items()}
+    assert not [each.refused for each in context.listened.values() if each.refused]
+
+
+@then("each stream has a comment after {first:d} s, and another after {second:d} s")
+def comments_come(context: Context, first: int, second: int) -> None:
+    mine = wait_until(
+        "two comments on each stream",
+        lambda: [
+            each
+            for each in context.wire.exchanges()
+            if each.path.endswith("/events") and each.caller == getpid()
+        ],
+        second + 3,
+        lambda seen: len(seen) == 3 and all(len(each.comments) >= 2 for each in seen),
+    )
+    for each in mine:
+        came = [moment - (each.answered_at or 0.0) for moment in each.comments[:2]]
+        assert abs(came[0] - first) < 1.5, (each.to, came)
+        assert abs(came[1] - second) < 2, (each.to, came)
+
+
+@then("the keeper's summary has as many tokens as passed the queen")
+def summary_counts(context: Context) -> None:
+    (task,) = context.wire.requests("POST", "/v2/tasks", to=context.world.queen_url)
+    summary = keeper_output.summary(context.run.stderr.text)
+    assert summary["tokens"] == len(task.named("token")) > 0, summary
