@@ -63,8 +63,9 @@ def delete_task(context: Context) -> None:
 
 @when("somebody else cancels that request")
 def cancel_of_another(context: Context) -> None:
-    accepted = keeper_output.events(context.run.stdout.text)[0]
-    _delete(context, accepted[1]["request_id"])
+    run = context.run
+    events = wait_until("the first event", lambda: keeper_output.events(run.stdout.text), 20)
+    _delete(context, events[0][1]["request_id"])
 
 
 def _delete(context: Context, request_id: str) -> None:

@@ -245,7 +245,7 @@ def whole_bar(context: Context) -> None:
 
 @then("the screen shows no bar")
 def no_bar(context: Context) -> None:
-    assert not terminal_screen.has_bar(context.terminal.screen), context.terminal.screen
+    assert not terminal_screen.bar_lines(context.terminal.screen), context.terminal.screen
 
 
 @then("no bar is left on the terminal")

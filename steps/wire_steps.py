@@ -58,14 +58,6 @@ def _pid(context: Context, program: str) -> int:
     return int(context.run.pid if program == "keeper" else context.before[program].pid)
 
 
-@then("the {program:w} was asked for nothing but {requests}")
-def nothing_but(context: Context, program: str, requests: str) -> None:
-    found = {
-        f"{each.method} {each.path}" for each in context.wire.exchanges(_url(context, program))
-    }
-    assert found == set(requests.replace(" and ", ", ").split(", ")), found
-
-
 @then("the queen asked one of the workers, once, and the others for nothing")
 def only_the_needed(context: Context) -> None:
     """Their hive follows their events and checks their health."""

@@ -38,5 +38,5 @@ Feature: Texts become vectors
   Scenario: Streams go on in the meantime
     When an answer is under way
     And 10 texts are embedded, one after the other
-    Then tokens came in between
+    Then at least 5 tokens came in between
     And the answer is still that of its prompt

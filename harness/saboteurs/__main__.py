@@ -3,6 +3,8 @@
 Runs the scenarios of each break against programs with that break, `--jobs` at once, and prints who
 noticed. `.evidence/saboteurs.jsonl` keeps the results, so that a run that was interrupted goes on
 where it stopped. Exit code 1 if a break survives for which the catalogue gives no reason.
+
+With `--canaries`, whole programs are bad: see canaries.py.
 """
 
 import argparse
@@ -20,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.running.scenario_counts import NOTHING_RAN
+from harness.saboteurs import canaries
 from harness.saboteurs.breaks import TREE, Break, load
 from harness.saboteurs.installation import install
 
@@ -43,6 +46,8 @@ class Result:
 
 def main(words: Sequence[str]) -> int:
     options = _options(words)
+    if options.canaries:
+        return canaries.main(options)
     breaks = load(options.group)
     if options.name:
         breaks = [each for each in breaks if each.name in options.name]
@@ -72,6 +77,8 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", default="rbee")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="also those with a result")
+    parser.add_argument("--canaries", action="store_true", help="bad programs (canaries.py)")
+    parser.add_argument("--all", action="store_true", help="canaries: every scenario")
     parser.add_argument("--verbose", action="store_true", help="tell who caught it")
     return parser.parse_args(words)
 
