@@ -242,11 +242,6 @@ def only_a_summary(context: Context, count: int) -> None:
     assert context.run.stderr.text.count("\n") == 1, context.run.stderr.text
 
 
-@then("there is no summary")
-def no_summary(context: Context) -> None:
-    assert "tokens/s" not in context.run.stderr.text, context.run.stderr.text
-
-
 @then("it says how many of {count:d} tokens came, as many as were shown")
 def tokens_of_shown(context: Context, count: int) -> None:
     """Tokenizing the text again may give slightly different tokens."""

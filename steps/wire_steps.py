@@ -4,7 +4,6 @@ Where packets can't be read, `context.wire` is None. Scenarios that need it are 
 switched off there; a step of a numbered scenario says in its docstring what it believes instead.
 """
 
-import json
 from itertools import pairwise
 from os import getpid
 from typing import Any
@@ -166,44 +165,7 @@ def acknowledged(context: Context) -> None:
     assert found[1]["message"], found
 
 
-@then("it reported the worker, as {state:w}, within {seconds:d} s of the callback")
-def registered_by_callback(context: Context, state: str, seconds: int) -> None:
-    """A hive that ignores the callback registers the worker later, or when it is loaded. Where
-    packets can't be read, the state has to do."""
-    first = context.watched.wait_for("worker", within=10)
-    assert first.data["id"] == context.worker["id"], first
-    assert first.data["state"] == state, first
-    if context.wire is not None:
-        took = first.at - context.callback_exchange.at
-        assert 0 <= took < seconds, f"{took:.2f} s"
-
-
 # What is passed on
-
-
-@when("a task is sent with these fields")
-def send_task(context: Context) -> None:
-    context.sent = {row["field"]: json.loads(row["value"]) for row in context.table}
-    url = f"{context.world.queen_url}/v2/tasks"
-    context.stream = context.world.stream("POST", url, context.sent)
-    assert context.stream.refused is None, context.stream.refused
-    context.stream.wait_for_end(within=60)
-
-
-@then("the worker was asked for the same, under the task's request_id")
-def same_fields(context: Context) -> None:
-    worker = cluster.only_worker(context.world)
-    (asked,) = context.wire.requests("POST", "/v1/inference", to=worker["url"])
-    accepted = context.stream.named("accepted")[0].data
-    wanted = {**context.sent, "request_id": accepted["request_id"]}
-    assert {name: asked.json.get(name) for name in wanted} == wanted, asked.json
-
-
-@then("the queen was asked for this task")
-def task_is(context: Context) -> None:
-    (asked,) = context.wire.requests("POST", "/v2/tasks", to=context.world.queen_url)
-    wanted = {row["field"]: json.loads(row["value"]) for row in context.table}
-    assert {name: asked.json.get(name) for name in wanted} == wanted, asked.json
 
 
 @then("one correlation id leads from the keeper's task to {requests}")

@@ -30,47 +30,6 @@ Feature: What the programs say to each other
     Then it exits with 0
     And the queen asked one of the workers, once, and the others for nothing
 
-  Scenario: Every field of a task reaches the worker
-    Given a persistent queen
-    And somebody watches the wire
-    When a task is sent with these fields
-      | field          | value                                                                        |
-      | messages       | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}] |
-      | max_tokens     | 7                                                                            |
-      | temperature    | 0.3                                                                          |
-      | top_p          | 0.8                                                                          |
-      | top_k          | 11                                                                           |
-      | min_p          | 0.02                                                                         |
-      | repeat_penalty | 1.25                                                                         |
-      | seed           | 99                                                                           |
-      | stop           | ["qqq", "§"]                                                                 |
-      | ignore_eos     | true                                                                         |
-      | cache_prompt   | false                                                                        |
-      | keep_alive     | "10m"                                                                        |
-    Then the worker was asked for the same, under the task's request_id
-
-  Scenario: Every flag of the command reaches the queen
-    Given a persistent queen
-    And somebody watches the wire
-    When I run `rbee-keeper infer --node localhost --model smollm2 --backend cpu --device 0 --prompt Hi --system "Be brief." --max-tokens 7 --temperature 0.3 --top-p 0.8 --top-k 11 --min-p 0.02 --repeat-penalty 1.25 --seed 99 --stop qqq --stop § --ignore-eos --keep-alive 10m`
-    Then it exits with 0
-    And the queen was asked for this task
-      | field          | value                                                                        |
-      | node           | "localhost"                                                                  |
-      | backend        | "cpu"                                                                        |
-      | device         | 0                                                                            |
-      | messages       | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}] |
-      | max_tokens     | 7                                                                            |
-      | temperature    | 0.3                                                                          |
-      | top_p          | 0.8                                                                          |
-      | top_k          | 11                                                                           |
-      | min_p          | 0.02                                                                         |
-      | repeat_penalty | 1.25                                                                         |
-      | seed           | 99                                                                           |
-      | stop           | ["qqq", "§"]                                                                 |
-      | ignore_eos     | true                                                                         |
-      | keep_alive     | "10m"                                                                        |
-
   Scenario: The queen passes each token on at once
     Given a persistent queen, with a worker that has answered once
     And somebody watches the wire
