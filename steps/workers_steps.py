@@ -74,8 +74,15 @@ def several_workers(context: Context, count: int) -> None:
 def shut_down_through_hive(context: Context) -> None:
     url = f"{context.world.hive_url}/v1/workers/shutdown"
     body = {"worker_id": cluster.only_worker(context.world)["id"]}
-    reply = context.world.call("POST", url, body, timeout=30)
+    asked = processes.now()
+    reply = context.world.call("POST", url, body, timeout=60)
+    context.took = processes.now() - asked
     assert reply.status < 300, (reply.status, reply.body)
+
+
+@then("that took at least {least:d} s and at most {most:d} s")
+def ending_took(context: Context, least: int, most: int) -> None:
+    assert least <= context.took <= most, f"{context.took:.2f} s"
 
 
 @when("the hive is restarted")
