@@ -15,7 +15,7 @@ Feature: The key opens everything, so it is in one file only
   Scenario: Only the files that are promised
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And ~/.rbee on localhost holds api_key, logs and models.db, and nothing else
+    And ~/.rbee on localhost holds api_key and logs, and nothing else
 
   @beyond
   Scenario: Only the files that are promised, after a download too
