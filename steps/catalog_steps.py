@@ -261,8 +261,8 @@ def memory_needed(context: Context) -> None:
     found = models_output.memory_needed(context.run.stdout.text)
     wanted = models_output.megabytes(int(1.2 * context.described_bytes))
     assert found.needed == wanted, (found, wanted)
-    free, total = machine.memory_free_bytes(), machine.memory_total_bytes()
-    assert abs(found.free_bytes - free) < 0.2 * free, (found, free)
+    machine.assert_free(found.free_bytes)
+    total = machine.memory_total_bytes()
     assert abs(found.total_bytes - total) < 0.01 * total, (found, total)
 
 

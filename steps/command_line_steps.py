@@ -295,6 +295,8 @@ def progress_in_percent(context: Context, megabytes: int) -> None:
     percents = [percent for percent, _, _ in reported]
     assert len(set(percents)) >= 3, context.run.stderr.text
     assert percents == sorted(set(percents)), percents
+    assert percents[0] < 50, percents
+    assert 70 <= percents[-1] <= 100, percents
     assert {total for _, total, _ in reported} == {megabytes}, reported
     fastest = 1.5 * (context.hub.faults.bytes_per_second or math.inf) / 1_000_000
     assert all(0 < speed < fastest for _, _, speed in reported), (reported, fastest)

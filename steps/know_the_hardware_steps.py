@@ -153,9 +153,7 @@ def backend_details(context: Context, backend: str, available: str) -> None:
 
 
 def _about_free(megabytes: float) -> None:
-    """Roughly: other programs use memory too."""
-    free = machine.memory_free_bytes() / _MB
-    assert abs(megabytes - free) < 0.2 * free, (megabytes, free)
+    machine.assert_free(megabytes * _MB)
 
 
 @then("the next step is to rebuild llama.cpp with {flag}")

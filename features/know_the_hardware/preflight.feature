@@ -143,7 +143,8 @@ Feature: Before a worker starts, the node checks whether the model can run there
     When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","device":1}
     Then the answer is the error VRAM_EXHAUSTED
     And its details are those of cuda:1, with 10 MB free
-    And no partial file is left
+    And nothing but headers of files was sent
+    And the models folder holds no model
     When a task is sent {"prompt":"hi","model":"hf:lab/small","backend":"cuda","device":1,"force":true}
     Then the answer is the error BACKEND_UNAVAILABLE
     And the file lab/small/small-Q8_0.gguf is the one on the Hub
@@ -155,6 +156,7 @@ Feature: Before a worker starts, the node checks whether the model can run there
     And lab/giant/giant-Q8_0.gguf in the models folder is a model of 5000 MB
     # It would need 4560 of the card's 4000.
     And lab/giant/giant-Q6_K.gguf in the models folder is a model of 3800 MB
+    And lab/other/other-Q4_K_M.gguf in the models folder is a model of 3000 MB
     And a person placed the bundled model at lab/giant/giant-Q3_K_M.gguf in the models folder
     And a person placed the small Q2_K model at lab/giant/giant-Q2_K.gguf in the models folder
     When I run `rbee-keeper infer --model hf:lab/giant:Q8_0 --backend cuda --prompt hi`

@@ -24,6 +24,14 @@ def memory_free_bytes() -> int:
     return _memory("MemAvailable")
 
 
+def assert_free(found_bytes: float) -> None:
+    """Compare with what is free now. Other programs use memory too, so it is roughly the same; but
+    it is never all the memory."""
+    free, total = memory_free_bytes(), memory_total_bytes()
+    assert abs(found_bytes - free) < 0.1 * total, (found_bytes, free)
+    assert found_bytes < 0.995 * total, (found_bytes, total)
+
+
 def disk_free_bytes(folder: Path) -> int:
     """Return what a user may still write to the disk that holds the folder."""
     found = os.statvfs(folder)
