@@ -225,6 +225,12 @@ def node_has_none(context: Context) -> None:
     assert not catalog.models_on_disk(context.world.nodes["workstation"])
 
 
+@then("the file {name} is still the {content} model")
+def still_the_model(context: Context, name: str, content: str) -> None:
+    path = context.world.models / name
+    assert catalog.same_content(path, context.model_files.named(content)), path
+
+
 @given("a person placed the {content} model at {name} in the models folder of {node:S}")
 def placed_on_node(context: Context, content: str, name: str, node: str) -> None:
     catalog.add_file(context.world.nodes[node], context.model_files.named(content), name)

@@ -9,6 +9,7 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
+from harness.breaking.usable_cards import UsableCards
 from harness.watching import keeper_output, machine, models_output, standalone_hive
 from harness.world import cluster
 
@@ -185,6 +186,52 @@ def rows_of_cards(context: Context) -> None:
         memory = [f"{mib * _MIB / 1e9:.1f} GB" for mib in (card.total, card.free)]
         assert row == [card.name, *memory, "no"], rows
     assert rows["cpu"][-1] == "yes", rows
+
+
+@then("each card has a row with its memory and is usable: {answers}")
+def usable_rows(context: Context, answers: str) -> None:
+    rows = keeper_output.rows(context.run.stdout.text)
+    for place, (card, usable) in enumerate(
+        zip(context.card_list, answers.split(", "), strict=True)
+    ):
+        memory = [models_output.megabytes(mib * _MIB) for mib in (card.total, card.free)]
+        assert rows[f"cuda:{place}"] == [card.name, *memory, usable], rows
+    assert rows["cpu"][-1] == "yes", rows
+
+
+@given("a llama.cpp that can use {them}")
+def usable_cards(context: Context, them: str) -> None:
+    count = {"them": len(context.card_list), "the first": 1}[them]
+    context.usable_cards = UsableCards(context.world, context.card_list[:count])
+
+
+@then("the hive started workers on {backend:w} {device:d}")
+def started_on(context: Context, backend: str, device: int) -> None:
+    found = context.usable_cards.started_on()
+    assert found == [(backend, str(device))], found
+
+
+@then("the hive started no worker")
+def started_none(context: Context) -> None:
+    assert not context.usable_cards.started_on(), context.usable_cards.started_on()
+
+
+@then("the hive says that it computes on both cards and the CPU, with what is free on each")
+def node_with_cards(context: Context) -> None:
+    reply = context.world.call("GET", f"{context.world.hive_url}/v1/node")
+    assert reply.status == 200, reply
+    found = reply.json
+    assert found["backends"] == ["cuda", "cpu"], found
+    assert found["devices"] == {"cuda": len(context.card_list), "cpu": 1}, found
+    *cards, ram = found["memory"]
+    wanted = [
+        ("cuda", place, card.name, card.total * _MIB, card.free * _MIB)
+        for place, card in enumerate(context.card_list)
+    ]
+    names = ("backend", "index", "name", "memory_total_bytes", "memory_free_bytes")
+    assert [tuple(card[name] for name in names) for card in cards] == wanted, found
+    assert ram["memory_total_bytes"] == found["ram_total_bytes"], found
+    assert found["ram_total_bytes"] == machine.memory_total_bytes(), found
 
 
 @then("the JSON has the same cards, CPU as the only backend, and the command with {flag}")

@@ -87,6 +87,15 @@ Feature: Bytes that have arrived are not fetched again
     And the file lab/small/small.gguf is the one on the Hub
 
   @beyond
+  Scenario: A transfer that takes longer than the limit, but goes on
+    Given the setting models.download_stall_s is 1
+    And the Hub sends 6 MB a second
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    Then it is fetched
+    And it was fetched whole, in one transfer
+
+  @beyond
   Scenario: Less than a megabyte is no progress
     Given a transfer resets at 40 % of the file, once
     And a transfer resets at 42 % of the file, once
@@ -223,6 +232,18 @@ Feature: Bytes that have arrived are not fetched again
     And the second transfer began at 0
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left
+
+  @beyond
+  Scenario: The file is changed on the Hub while it comes
+    Given the Hub sends 8 MB a second
+    And a transfer resets at 60 % of the file, once
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    And 20 % of small.gguf has been sent
+    And small.gguf in lab/small is changed on the Hub to the small changed model
+    Then it is fetched
+    And each transfer began exactly where the one before stopped
+    And the file lab/small/small.gguf is still the small model
 
   @beyond
   Scenario: The Hub goes down in mid-download and comes back

@@ -18,6 +18,14 @@ Feature: Quantizations
       | backend |
       | cuda    |
 
+  @beyond
+  Scenario: The context that is asked for counts in the preflight's arithmetic
+    Given the setting worker.context is 512
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper worker start --model <Q4_K_M> --context 8192`
+    Then it exits with 0
+    And the preflight reports that <Q4_K_M> needs its size and that of its cache, and what is free
+
   @t001-22
   Scenario Outline: The file's size is the size in the preflight's arithmetic
     The model was trained for 8192 tokens: it gets no more, whatever the setting says.
