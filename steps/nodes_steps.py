@@ -303,7 +303,7 @@ def hive_listens_at(context: Context, name: str, where: str) -> None:
     assert found == [world.expand(where)], found
 
 
-@then("the hive on {name:S} has another port than {port:d}, at the node's address")
+@then("on {name:S} the hive took another port than {port:d}, at its address")
 def hive_listens_elsewhere(context: Context, name: str, port: int) -> None:
     world, node = context.world, context.world.nodes[name]
     hives = [each for each in node.processes() if cluster.role_of(world, each) == "hive"]

@@ -76,4 +76,4 @@ Feature: A prompt is answered on another machine
     Then it exits with 0
     And standard error says "port 9200 of workstation is held by"
     And the answer has exactly 20 tokens
-    And the hive on workstation has another port than 9200, at the node's address
+    And on workstation the hive took another port than 9200, at its address
