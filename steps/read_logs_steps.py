@@ -285,6 +285,16 @@ def count_lines(context: Context, count: int) -> None:
     assert len(found) == count, len(found)
 
 
+@then("queen and hive tell the last {count:d} lines to a client that names no number")
+def default_lines(context: Context, count: int) -> None:
+    world = context.world
+    for url in (f"{world.queen_url}/v2/logs?node=localhost", f"{world.hive_url}/v1/logs"):
+        stream = world.stream("GET", url)
+        assert stream.refused is None, stream.refused
+        stream.wait_for_end(within=15)
+        assert len(stream.named("log")) == count, (url, len(stream.named("log")))
+
+
 @when(
     "somebody follows the log of {node} from its last {lines:d} lines on, "
     "and somebody else from now on"
