@@ -43,11 +43,13 @@ def shown_as_documented(context: Context) -> None:
     typed = zip(context.examples, context.runs, strict=True)
     shown = [(example, run) for example, run in typed if example.shows]
     assert shown, "the page shows nothing"
-    found = {
-        example.command: documentation.differences(example, context.world, run)
+    # A list: a page may type the same command twice.
+    found = [
+        (example.command, difference)
         for example, run in shown
-    }
-    assert not any(found.values()), found
+        for difference in documentation.differences(example, context.world, run)
+    ]
+    assert not found, found
 
 
 @then("each of the {count:d} exits with 0")
@@ -74,11 +76,11 @@ def _exit_codes(context: Context, count: int, others: dict[int, int]) -> None:
 @then("the expected answers came: {count:d}")
 def answers_came(context: Context, count: int) -> None:
     """If the answer went into a file, the command that shows the file counts."""
-    texts = {
-        example.command: run.stdout.text
+    texts = [
+        (example.command, run.stdout.text)
         for example, run in zip(context.examples, context.runs, strict=True)
         if ("rbee-keeper infer" in example.command and " > " not in example.command)
         or example.command.startswith("cat ")
-    }
+    ]
     assert len(texts) == count, texts
-    assert all(text.strip() for text in texts.values()), texts
+    assert all(text.strip() for _, text in texts), texts
