@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from rbee.contract.config import RemoteSection
 from rbee.contract.errors import InvalidRequest
-from rbee.contract.registry import AddNode, NodeSettings
+from rbee.contract.nodes import NodeInfo, Owner
+from rbee.contract.registry import AddNode, HiveStatus, NodeSettings
 from rbee.contract.validation import decode
+from rbee.contract.workers import WorkerRow
 
 
 def add(**fields: object) -> AddNode:
@@ -164,3 +166,22 @@ def test_a_home_that_is_not_the_own_one_is_no_place_to_install(path: str) -> Non
 @pytest.mark.parametrize("path", ["~/", "~/rbee", "/opt/~", "rbee"])
 def test_the_own_home_and_other_folders_are(path: str) -> None:
     assert add(install_path=path).install_path == path
+
+
+def test_the_status_of_a_hive_is_what_it_says_itself() -> None:
+    owner = Owner("queen-rbee", 7, 1.5, "blep")
+    info = NodeInfo(["cuda", "cpu"], {"cuda": 2, "cpu": 1}, [], 11, 12, 13, "draining", owner)
+    rows = [WorkerRow("worker-1", "http://w:1", "hf:a/b", "cpu", 0, "idle", None, None, 4, 4)]
+    assert HiveStatus.of("attic", "http://w:9200", "0.1.0", info, rows, True) == HiveStatus(
+        node="attic",
+        state="draining",
+        url="http://w:9200",
+        version="0.1.0",
+        ours=True,
+        owner=owner,
+        backends=["cuda", "cpu"],
+        devices={"cuda": 2, "cpu": 1},
+        ram_total_bytes=11,
+        ram_free_bytes=12,
+        workers=rows,
+    )

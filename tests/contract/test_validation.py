@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import TaskRequest
-from rbee.contract.validation import decode
+from rbee.contract.validation import decode, decode_query, explain
 from rbee.contract.workers import SpawnRequest
 
 
@@ -129,3 +130,66 @@ def test_a_long_list_is_cut_in_the_error() -> None:
     error = refused(b'{"prompt":"x","stop":[%s"a"]}' % (b'"a",' * 100_000))
     assert error["field"] == "stop"
     assert len(error["value"]) <= 200
+
+
+class Query(msgspec.Struct, forbid_unknown_fields=True):
+    node: str
+    lines: Annotated[int, msgspec.Meta(ge=1)] = 10
+
+
+def test_a_query_is_read_from_texts() -> None:
+    assert decode_query({"node": "blep", "lines": "3"}, Query) == Query("blep", 3)
+    assert decode_query({"node": "7"}, Query) == Query("7", 10)
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "constraint", "value"),
+    [
+        ({"node": "a", "lines": "0"}, "lines", "int >= 1", "0"),
+        ({"node": "a", "lines": "many"}, "lines", "int", "many"),
+        ({"lines": "1"}, "node", "required", None),
+        ({"node": "a", "line": "1"}, "line", "unknown", "1"),
+    ],
+)
+def test_what_is_wrong_in_a_query_is_named(
+    query: dict[str, str], field: str, constraint: str, value: str | None
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode_query(query, Query)
+    [error] = caught.value.details["errors"]
+    assert (error["field"], error["value"]) == (field, value)
+    assert constraint in error["constraint"]
+    assert "`" not in error["constraint"]
+
+
+def test_an_address_is_told_without_its_password() -> None:
+    error = refused(b'{"prompt":"x","seed":"https://me:secret@host/path"}')
+    assert error["value"] == "https://…@host/path"
+
+
+def test_a_value_is_cut_after_two_hundred_characters_and_a_short_list_is_whole() -> None:
+    assert refused(b'{"prompt":"x","seed":"%s"}' % (b"n" * 201))["value"] == "n" * 200
+    assert refused(b'{"prompt":"x","seed":"%s"}' % (b"n" * 200))["value"] == "n" * 200
+    assert refused(b'{"prompt":"x","seed":["%s"]}' % (b"n" * 196))["value"] == ["n" * 196]
+    assert (
+        refused(b'{"prompt":"x","seed":["%s"]}' % (b"n" * 197))["value"] == '["' + "n" * 197 + '"'
+    )
+    assert refused(b'{"prompt":"x","seed":{"a":1}}')["value"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "message"),
+    [
+        ("Expected `int` >= 1 - at `$.max_tokens`", "max_tokens", "Expected `int` >= 1"),
+        ("Expected `object`, got `null`", "body", "Expected `object`, got `null`"),
+        (
+            "Object contains unknown field `x` - at `$.messages[1]`",
+            "messages[1].x",
+            "Object contains unknown field `x`",
+        ),
+        ("Object missing required field `model`", "model", "Object missing required field `model`"),
+        ("top_p: Expected a number", "top_p", "Expected a number"),
+    ],
+)
+def test_a_message_of_msgspec_is_taken_apart(words: str, field: str, message: str) -> None:
+    assert explain(msgspec.ValidationError(words)) == (field, message)

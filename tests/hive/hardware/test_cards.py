@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from rbee.contract.nodes import DeviceMemory, Usable
 from rbee.hive.hardware.cards import (
     as_backend,
+    backends_of,
     differences,
     missing_backends,
+    parse_amd,
     parse_metal,
     parse_nvidia,
     reinstall_command,
@@ -167,3 +169,37 @@ def test_cards_of_which_llama_cpp_sees_only_some_are_reported() -> None:
     assert differences(one, NVIDIA) == ["llama.cpp sees 1 of the 2 cuda devices"]
     assert differences(CPU, NVIDIA) == []
     assert differences(Usable(["cuda", "cpu"], {"cuda": 2, "cpu": 1}), NVIDIA) == []
+
+
+def test_a_card_of_amd_has_its_memory_and_what_of_it_is_free() -> None:
+    reported = [("Radeon", "1000", "300"), ("odd", "x", "1"), ("odd", "1", ""), ("Two", "5", "9")]
+    assert parse_amd(reported) == [
+        DeviceMemory("vulkan", 0, "Radeon", 1000, 700),
+        DeviceMemory("vulkan", 1, "Two", 5, 0),
+    ]
+    assert parse_amd([]) == []
+
+
+def test_a_card_of_a_mac_has_some_name_and_megabytes_too() -> None:
+    metal = {"spdisplays_metal": "spdisplays_metal3"}
+    displays = [{**metal, "_name": "Old"}, {**metal, "spdisplays_vram": "256 MB"}]
+    found = parse_metal(json.dumps({"SPDisplaysDataType": displays}), RAM)
+    assert found == [
+        DeviceMemory("metal", 0, "Old", 32 * GB, 20 * GB),
+        DeviceMemory("metal", 1, "graphics", 256 * MIB, 256 * MIB),
+    ]
+
+
+def test_an_unknown_kind_of_card_is_for_its_own_backend() -> None:
+    assert backends_of(DeviceMemory("npu", 0, "card", 8, 8)) == ("npu",)
+    assert backends_of(NVIDIA[0]) == ("cuda", "vulkan")
+
+
+def test_a_name_and_a_size_have_their_limits() -> None:
+    assert [card.name for card in parse_nvidia(f"0, 1, 1, {'c' * 128}")] == ["c" * 128]
+    assert parse_nvidia(f"0, 1, 1, {'c' * 129}") == []
+    [most] = parse_nvidia("0, 16777216, 16777216, card")
+    assert most.memory_total_bytes == 1 << 44
+    assert parse_nvidia("0, 16777217, 1, card") == []
+    [shared] = parse_nvidia("0, [Not Supported], N/A, card")
+    assert shared.memory_total_bytes == 0

@@ -11,6 +11,8 @@ from rbee.hive.hardware.placement import (
     choose_backend,
     choose_device,
     label,
+    largest_that_fits,
+    require_device,
     require_memory,
     required_bytes,
     same_cards,
@@ -153,3 +155,60 @@ def test_a_divided_card_is_another_one() -> None:
 def test_another_number_of_cards_is_not_the_same() -> None:
     assert same_cards([card(0, 9)], [card(0, 9), card(1, 9)]) is None
     assert same_cards([card(0, 9), card(1, 9)], [card(0, 9), card(2, 9)]) is None
+
+
+def test_one_tenth_more_memory_is_the_same_card_and_anything_above_is_not() -> None:
+    assert same_cards([card(0, 9, total=10)], [card(0, 9, total=11)]) == [card(0, 9, total=11)]
+    assert same_cards([card(0, 9, total=10)], [card(0, 9, total=9)]) == [card(0, 9, total=9)]
+    assert same_cards([card(0, 9, total=20)], [card(0, 9, total=23)]) is None
+
+
+def test_only_cuda_cards_are_compared() -> None:
+    others = [card(0, 9), card(0, 9, backend="vulkan")]
+    assert same_cards([card(0, 9)], others) == [card(0, 9)]
+
+
+def test_the_largest_that_fits_is_named() -> None:
+    sizes = {"small": 100 * MB, "large": 300 * MB, "middle": 200 * MB}
+    assert largest_that_fits(sizes, 0, 360 * MB) == "large"
+    assert largest_that_fits(sizes, 0, 360 * MB - 1) == "middle"
+    assert largest_that_fits(sizes, 0, 120 * MB - 1) is None
+    assert largest_that_fits({}, 0, GB) is None
+
+
+def test_the_cache_counts_in_what_fits() -> None:
+    sizes = {"small": 100 * MB, "large": 300 * MB}
+    assert largest_that_fits(sizes, 100 * MB, 399 * MB) == "small"
+    assert largest_that_fits(sizes, 100 * MB, 400 * MB) == "large"
+
+
+def test_a_device_that_is_there_or_was_not_asked_for_is_fine() -> None:
+    require_device("cuda", 1, {"cuda": 2, "cpu": 1})
+    require_device("cuda", None, {"cpu": 1})
+
+
+@pytest.mark.parametrize(
+    ("backend", "wanted", "count"), [("cuda", 2, 2), ("cpu", 1, 1), ("metal", 0, 0)]
+)
+def test_a_device_that_is_not_there_is_named_with_those_that_are(
+    backend: str, wanted: int, count: int
+) -> None:
+    with pytest.raises(BackendUnavailable) as caught:
+        require_device(backend, wanted, {"cuda": 2, "cpu": 1, "metal": 0})
+    words = f"The backend {backend} has no device {wanted} on this node, only {count} of them."
+    assert caught.value.message == words
+    assert caught.value.details == {"backend": backend, "available": ["cuda 0…1", "cpu 0…0"]}
+
+
+def test_a_node_without_backends_has_none_to_choose() -> None:
+    with pytest.raises(BackendUnavailable) as caught:
+        choose_backend(None, [])
+    assert caught.value.details == {"backend": None, "available": []}
+
+
+def test_what_the_device_has_in_all_is_called_so() -> None:
+    with pytest.raises(VramExhausted) as caught:
+        require_memory(3 * MB, 2 * MB + 1, "node-7", "cuda:1", in_all=True)
+    assert "2 MB in all on" in caught.value.message
+    assert "free" not in caught.value.message
+    assert (caught.value.details["required"], caught.value.details["available"]) == (3, 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import psutil
 import pytest
 
@@ -192,3 +194,62 @@ async def test_before_a_download_for_some_time_all_of_the_largest_device_counts(
     with pytest.raises(VramExhausted) as caught:
         await made.preflight.check_download(None, RAM.memory_total_bytes + 1, lambda _: None)
     assert "in all on cpu" in caught.value.message
+
+
+async def test_each_line_has_its_actor_and_its_sign() -> None:
+    lines: list[tuple[str, str, str]] = []
+    card = device(0, 9000)
+    hardware = FakeHardware([card], [])
+    preflight = Preflight(hardware, lambda *words: lines.append(words))  # type: ignore[arg-type]
+
+    async def none(_: int) -> None:
+        return None
+
+    await preflight.check_memory(ANYWHERE, RAM, 5000 * MB, 0, none)
+    await preflight.check_memory(DeviceRequest(force=True), card, 9000 * MB, 0, none)
+    await preflight.backend_and_device(ANYWHERE, RAM)
+    hardware = FakeHardware([], [])
+    hardware.has_nvidia_tool = True
+    preflight = Preflight(hardware, lambda *words: lines.append(words))  # type: ignore[arg-type]
+    await preflight.backend_and_device(ANYWHERE, RAM)
+    await preflight.backend_and_device(DeviceRequest("cpu"), RAM)
+    told = "worker preflight: "
+    assert lines == [
+        (
+            "device-manager",
+            "🧮",
+            f"{told}memory is enough, needs 6000 MB (1.2 × 5000 MB), 100000 MB are free",
+        ),
+        (
+            "device-manager",
+            "⚠️",
+            f"{told}memory is not enough, needs 10800 MB (1.2 × 9000 MB), 9000 MB are free on "
+            "cuda:0; loading anyway (--force)",
+        ),
+        ("device-manager", "🔌", f"{told}the backend cuda is there, device 0"),
+        (
+            "device-manager",
+            "🔌",
+            f"{told}the backend cpu is there; to find out how to use the graphics card, run: "
+            "rbee-hive detect",
+        ),
+        ("device-manager", "🔌", f"{told}the backend cpu is there"),
+    ]
+
+
+async def test_the_device_that_was_asked_for_is_the_one_that_is_used() -> None:
+    two = [device(0, 9000), device(1, 5000)]
+    made = Made(two)
+    assert await made.check(1000, DeviceRequest(device=1)) == ("cuda", 1)
+    assert made.narrated[0].endswith("5000 MB are free on cuda:1")
+    unused = Made([], two)
+    assert await unused.preflight.memory_device(DeviceRequest("cuda", 1)) == two[1]
+
+
+async def test_an_error_of_memory_names_this_machine() -> None:
+    with pytest.raises(VramExhausted) as caught:
+        await Made([device(0, 100)]).check(5000)
+    assert caught.value.details["node"] == socket.gethostname()
+    with pytest.raises(VramExhausted) as caught:
+        await Made().preflight.check_download(None, 10**13, lambda _: None)
+    assert caught.value.details["node"] == socket.gethostname()

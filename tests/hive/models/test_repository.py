@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbee.contract.errors import ModelNotFound, UnsupportedModelFormat
-from rbee.contract.model_ref import ModelRef, parse
+from rbee.contract.model_ref import FORMS, ModelRef, parse
 from rbee.hive.models.repository import (
     Listing,
     RemoteFile,
@@ -241,3 +241,32 @@ def test_no_two_places_have_one_reference(parts: list[str]) -> None:
 )
 def test_another_place_is_none_of_a_repository(where: str) -> None:
     assert at_place(PurePosixPath(where)) is None
+
+
+def test_a_repository_without_a_model_is_told_in_whole() -> None:
+    with pytest.raises(UnsupportedModelFormat) as other:
+        pick(listing("m.safetensors"), REPO)
+    assert other.value.message == "owner/repo holds no GGUF file."
+    assert other.value.details == {"value": "hf:owner/repo", "forms": list(FORMS)}
+    with pytest.raises(ModelNotFound) as none:
+        pick(listing("README.md"), REPO)
+    assert none.value.message == "owner/repo holds no GGUF model."
+    assert none.value.details == {"model": "hf:owner/repo", "near": []}
+
+
+def test_the_nearest_four_quantizations_are_named() -> None:
+    paths = [f"m-{name}.gguf" for name in ("Q2_K", "Q3_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")]
+    with pytest.raises(ModelNotFound) as caught:
+        pick(listing(*paths), parse("hf:owner/repo@v1:Q4_0"))
+    assert caught.value.message == "owner/repo has no Q4_0."
+    assert caught.value.details["model"] == "hf:owner/repo@v1:Q4_0"
+    near = caught.value.details["near"]
+    assert len(near) == 4
+    assert set(near[:2]) == {"hf:owner/repo@v1:Q3_K_M", "hf:owner/repo@v1:Q5_K_M"}
+
+
+def test_the_nearest_files_are_named() -> None:
+    with pytest.raises(ModelNotFound) as caught:
+        pick(listing("model-a.gguf", "other.gguf"), parse("hf:owner/repo/model-b.gguf"))
+    assert caught.value.message == "owner/repo has no model-b.gguf."
+    assert caught.value.details["near"][0] == "hf:owner/repo/model-a.gguf"

@@ -73,3 +73,34 @@ def test_the_command_for_root_is_complete() -> None:
     command = paths.sudo_command(Path("/my venv/rbee-keeper"), ["--root", "/a b"])
     words = ["sudo", "/my venv/rbee-keeper", "install", "--system", "--root", "/a b"]
     assert shlex.split(command) == words
+
+
+def test_every_place_of_a_person_and_of_a_system() -> None:
+    assert paths.user_paths(HOME, HOME / ".config", Path("/m")) == paths.InstallPaths(
+        programs=Path("/home/me/.local/bin"),
+        config=Path("/home/me/.config/rbee/config.toml"),
+        models=Path("/m"),
+        units=Path("/home/me/.config/systemd/user"),
+        state=Path("/home/me/.rbee"),
+    )
+    assert paths.system_paths(None) == paths.InstallPaths(
+        programs=Path("/usr/local/bin"),
+        config=Path("/etc/rbee/config.toml"),
+        models=Path("/var/lib/rbee/models"),
+        units=Path("/etc/systemd/system"),
+    )
+    assert paths.system_paths(Path("/srv")).root == Path("/srv")
+
+
+def test_commands_that_a_person_types() -> None:
+    again = paths.sudo_command(Path("/a b/rbee-keeper"), ["--root", "/x y"])
+    assert again == "sudo '/a b/rbee-keeper' install --system --root '/x y'"
+    units = ["queen-rbee.service", "rbee-hive.service"]
+    assert paths.first_start("systemctl --user", units) == (
+        "systemctl --user daemon-reload && systemctl --user enable --now queen-rbee rbee-hive"
+    )
+    assert paths.share_command("/m m") == (
+        "sudo groupadd --system --force rbee && sudo chgrp -R rbee '/m m'"
+        " && sudo find '/m m' -type d -exec chmod g+rwxs {} +"
+        ' && sudo usermod --append --groups rbee "$USER"'
+    )

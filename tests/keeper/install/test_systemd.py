@@ -63,3 +63,60 @@ def test_a_configured_file_is_passed_on() -> None:
 
 def test_a_unit_is_marked_as_ours() -> None:
     assert unit_text("hive", "/bin/h", USER).startswith(MARK)
+
+
+QUEEN_OF_A_SYSTEM = """\
+# Written by rbee-keeper install --systemd.
+# The command may overwrite this file. To change the unit: sudo systemctl edit queen-rbee
+
+[Unit]
+Description=queen-rbee (rbee)
+Wants=network-online.target
+After=network-online.target
+# Only an order: a hive with a unit of its own starts first and ends last.
+After=rbee-hive.service
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Service]
+Type=exec
+User=rbee
+Environment="RBEE_CONFIG=/etc/my rbee.toml"
+ExecStart=/usr/local/bin/queen-rbee daemon
+Restart=on-failure
+RestartSec=5
+# TERM goes to the queen, which ends the hives that it started, and these end their workers. \
+What is left after this time is killed.
+KillMode=mixed
+TimeoutStopSec=17.5
+
+[Install]
+WantedBy=multi-user.target
+"""
+HIVE_OF_A_PERSON = """\
+# Written by rbee-keeper install --systemd.
+# The command may overwrite this file. To change the unit: systemctl --user edit rbee-hive
+
+[Unit]
+Description=rbee-hive (rbee)
+StartLimitIntervalSec=60
+StartLimitBurst=5
+
+[Service]
+Type=exec
+ExecStart=/home/me/.local/bin/rbee-hive daemon
+Restart=on-failure
+RestartSec=5
+# TERM goes to the hive, which ends its workers. What is left after this time is killed.
+KillMode=mixed
+TimeoutStopSec=20
+
+[Install]
+WantedBy=default.target
+"""
+
+
+def test_a_whole_unit() -> None:
+    system = UnitOptions("rbee", "/etc/my rbee.toml", 2.5)
+    assert unit_text("queen", "/usr/local/bin/queen-rbee", system) == QUEEN_OF_A_SYSTEM
+    assert unit_text("hive", "/home/me/.local/bin/rbee-hive", USER) == HIVE_OF_A_PERSON

@@ -50,3 +50,34 @@ def test_what_is_none_says_where_to_look(name: str) -> None:
 def test_a_slip_of_the_finger_ends_nobody(name: str) -> None:
     with pytest.raises(InvalidRequest, match="worker-abd22 on workstation"):
         find_worker([ROWS[1]], name)
+
+
+def test_the_errors_say_it_in_whole() -> None:
+    with pytest.raises(NotFound) as none:
+        find_worker(ROWS, "bd2")
+    assert none.value.details["errors"] == [
+        {
+            "field": "worker_id",
+            "constraint": "a worker that runs",
+            "message": "There is no worker bd2 on any node",
+            "value": "bd2",
+        }
+    ]
+    assert none.value.advice == "See which there are: rbee-keeper worker list"
+    with pytest.raises(InvalidRequest) as several:
+        find_worker(ROWS[:2], "worker-ab")
+    which = "worker-abc1 on localhost, worker-abd22 on workstation"
+    assert several.value.details["errors"] == [
+        {
+            "field": "worker_id",
+            "constraint": "the beginning of one worker's id",
+            "message": f"worker-ab may be any of {which}",
+            "value": "worker-ab",
+        }
+    ]
+    assert several.value.advice == "Give more of its id."
+
+
+def test_four_characters_are_enough_and_the_prefix_alone_is_too_if_there_is_one_worker() -> None:
+    assert find_worker([ROWS[1]], "abd2") is ROWS[1]
+    assert find_worker([ROWS[1]], "worker-") is ROWS[1]

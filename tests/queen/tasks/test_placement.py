@@ -54,6 +54,7 @@ def test_an_unhealthy_worker_is_never_chosen() -> None:
         (worker("better", "busy", 1), worker("a", "busy", 0)),
         (worker("better", "idle", 4), worker("a", "idle", 2)),
         (worker("better", "busy", 3), worker("a", "busy", 1)),
+        (worker("better", "loading", 0), worker("a", "busy", 0)),
     ],
 )
 def test_the_worker_that_answers_sooner_is_chosen(better: WorkerRow, worse: WorkerRow) -> None:
@@ -255,3 +256,15 @@ def test_all_that_can_come_before_all_that_can_not() -> None:
     assert order(away, IDLE, FREE, FULL, FILE, ROOMY, RUNS, STOPPED) == [
         "z-idle", "y-free", "x-full", "w-file", "u-roomy", "v-runs", "t-stopped", "a",
     ]  # fmt: skip
+
+
+def test_the_free_memory_of_the_backend_that_was_asked_for_counts() -> None:
+    free = {"cuda": 2 * GB, "cpu": 90 * GB}
+    node = up("n", backends=["cuda", "cpu"], free_bytes=free)
+    assert only(node, "cpu").reasons == ["its hive runs", "90000 MB are free"]
+    assert only(node).reasons == ["its hive runs", "2000 MB are free"]
+    assert only(down("n", free_bytes=free)).reasons[-1] == "90000 MB are free"
+
+
+def test_of_two_equal_nodes_the_first_name_comes_first_whatever_is_said_of_them() -> None:
+    assert order(up("b", free_bytes={"cuda": GB}), up("a")) == ["a", "b"]
