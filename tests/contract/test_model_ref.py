@@ -179,3 +179,32 @@ def test_every_well_formed_repository_reference_is_read(
     ref = parse(f"hf:{owner}/{repo}{revision}{tail}")
     assert ref.name == f"{owner}/{repo}"
     assert (ref.revision or "") == revision.removeprefix("@")
+
+
+def test_another_bundled_model_is_told_the_one_that_there_is() -> None:
+    with pytest.raises(InvalidModelRef) as caught:
+        parse("bundled:other")
+    assert caught.value.details["near"] == ["bundled:smollm2-135m-instruct"]
+
+
+def test_a_relative_file_is_told_to_need_its_whole_path() -> None:
+    with pytest.raises(InvalidModelRef) as caught:
+        parse("file:m.gguf")
+    words = "'file:m.gguf' is not a model reference: a file needs its absolute path."
+    assert caught.value.message == words
+
+
+def test_a_file_of_another_format_is_told_the_forms() -> None:
+    with pytest.raises(UnsupportedModelFormat) as caught:
+        parse("owner/repo/m.pt")
+    assert caught.value.details["forms"] == list(model_ref.FORMS)
+
+
+def test_at_most_three_aliases_are_near() -> None:
+    aliases = {f"mine-{number}": "file:/m.gguf" for number in range(5)}
+    with pytest.raises(InvalidModelRef) as caught:
+        parse("mine-9", aliases)
+    assert len(caught.value.details["near"]) == 3
+    with pytest.raises(InvalidModelRef) as caught:
+        parse("abcdefgh", {"abcdzzzz": "file:/m.gguf", "abczzzzz": "file:/m.gguf"})
+    assert caught.value.details["near"] == ["abcdzzzz"]

@@ -67,3 +67,17 @@ def test_defaults_are_those_of_the_built_in_configuration() -> None:
     built_in = msgspec.to_builtins(Config())
     for section in set(sections()) - {NODES}:
         assert {s.key: s.default for s in settings(section)} == built_in[section]
+
+
+def test_a_setting_in_whole() -> None:
+    port = of("hive", "port")
+    assert (port.section, port.key, port.variable) == ("hive", "port", "RBEE_HIVE_PORT")
+    assert of("models", "aliases").variable is None
+    assert of(NODES, "ssh_port").variable is None
+    assert of(NODES, "ssh_port").section == NODES
+    assert of("worker", "context").default is None
+    about = sections()
+    assert len(set(about.values())) == len(about)
+    required = {each.key: each.default for each in settings(NODES) if each.default is None}
+    assert "ssh_host" in required
+    assert any(each.example for each in ALL) and not all(each.example for each in ALL)

@@ -148,3 +148,20 @@ def test_a_worker_is_asked_for_the_same_work_under_the_tasks_id() -> None:
 def test_an_answer_that_is_no_stream_can_not_be_asked_for() -> None:
     with pytest.raises(InvalidRequest, match="stream"):
         decode(b'{"prompt":"x","stream":false}', InferenceRequest)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "words"),
+    [
+        (TaskRequest, b"{}", "prompt: Expected exactly one of prompt and messages"),
+        (
+            InferenceRequest,
+            b'{"prompt":"x","stream":false}',
+            "stream: Expected true, because an answer is always a stream",
+        ),
+    ],
+)
+def test_what_is_expected_is_said_in_whole(kind: type, body: bytes, words: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(body, type=kind)
+    assert str(caught.value) == words
