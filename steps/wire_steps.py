@@ -15,7 +15,7 @@ from harness.watching import keeper_output, wire
 from harness.watching.http_exchange import Exchange
 from harness.watching.wire import Wire
 from harness.world import cluster, commands
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 
 _SHUTDOWN = "/v1/admin/shutdown"
 _SHUTDOWN_LINE = "told to end: POST /v1/admin/shutdown"
@@ -60,7 +60,7 @@ def _pid(context: Context, program: str) -> int:
 @then("the queen asked one of the workers, once, and the others for nothing")
 def only_the_needed(context: Context) -> None:
     """Their hive follows their events and checks their health."""
-    by_the_hive = {"/v1/events", "/v1/health", "/v1/ready"}
+    by_the_hive = {"/v1/events", "/v1/health"}
     asked = {
         row["url"]: [
             f"{each.method} {each.path}"
@@ -149,9 +149,9 @@ def called_back(context: Context) -> None:
 def _callback(context: Context) -> Exchange:
     hive = context.world.hive_url
     context.wire.wait_for("POST", "/v1/workers/ready", to=hive)
-    (asked,) = context.wire.requests("POST", "/v1/workers/ready", to=hive)
-    found: Exchange = asked
-    return found
+    found: list[Exchange] = context.wire.requests("POST", "/v1/workers/ready", to=hive)
+    assert len(found) == 1, found
+    return found[0]
 
 
 @then("the hive acknowledged it with a message")
@@ -163,6 +163,14 @@ def acknowledged(context: Context) -> None:
         found = context.callback_exchange.status, context.callback_exchange.reply_json
     assert found[0] == 200, found
     assert found[1]["message"], found
+
+
+@then("the worker does not call back again within {seconds:d} s")
+def no_second_callback(context: Context, seconds: int) -> None:
+    """Where packets can't be read, nobody sees it."""
+    let_pass(seconds)
+    if context.wire is not None:
+        _callback(context)
 
 
 # What is passed on

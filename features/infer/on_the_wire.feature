@@ -37,7 +37,7 @@ Feature: What the programs say to each other
     Then it exits with 0
     And at least half of the 80 tokens passed the queen before the next but one was made
 
-  Scenario: Ctrl+C goes down to the worker
+  Scenario: A cancel goes down to the worker
     Given a persistent queen, with a worker that has answered once
     And somebody watches the wire
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`

@@ -38,6 +38,7 @@ Feature: A hive starts a worker and knows it from then on
     Then the worker called the hive back, once, with the five values that /proc and the hive have
     And the hive acknowledged it with a message
     And the hive reports the worker within 2 s, while it loads
+    And the worker does not call back again within 1 s
     And the hive lists that worker with what its own process says
     When the ready callback of that worker is sent again
     Then the callback is acknowledged with a message
