@@ -235,7 +235,8 @@ Feature: Bytes that have arrived are not fetched again
 
   @beyond
   Scenario: The file is changed on the Hub while it comes
-    Given the Hub sends 8 MB a second
+    Given its branch v2 has small.gguf, the small changed model
+    And the Hub sends 8 MB a second
     And a transfer resets at 60 % of the file, once
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
