@@ -191,4 +191,5 @@ def asked_with_less(context: Context) -> None:
     assert "Question 4" in last[-1]["content"], last
     assert len(last) < 9, last
     assert last[0]["role"] == "user", last
+    assert "Question 0" in _asked(context)[0][0]["content"], _asked(context)[0]
     assert "Question 0" not in last[0]["content"], last

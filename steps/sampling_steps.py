@@ -66,7 +66,7 @@ def far_and_near(context: Context) -> None:
     )
     means = sum(far) / len(far), sum(near) / len(near)
     context.world.evidence.note(f"{means[0]:.2f} and {means[1]:.2f} below the likeliest")
-    assert means[0] > 1.5, far
+    assert 1.5 < means[0] < 50, far
     assert means[1] < 0.2, near
 
 
@@ -86,7 +86,8 @@ def likeliest_left(context: Context) -> None:
 @then("without that, some would not be the likeliest")
 def not_the_likeliest(context: Context) -> None:
     pieces = standalone_worker.pieces_of(context.stream)
-    assert max(context.model_files.reference_decoder.logit_gaps(_PROMPT, pieces)) > TOLERANCE
+    gaps = context.model_files.reference_decoder.logit_gaps(_PROMPT, pieces)
+    assert [gap for gap in gaps if gap > TOLERANCE], (gaps, pieces)
 
 
 def _answer(context: Context, **fields: object) -> EventStream:

@@ -68,8 +68,8 @@ def health_is_open(context: Context, status: int) -> None:
 
 @then("with the key every route answers in JSON, a stream, text or nothing, as the contract says")
 def all_served(context: Context) -> None:
-    complaints = key_sweep.not_served(_urls(context), context.world.key)
-    assert not complaints, "\n".join(complaints)
+    found = key_sweep.complaints(_urls(context), context.world.key)
+    assert not found, "\n".join(found)
 
 
 @when("a worker is started by hand with `{flags}`")

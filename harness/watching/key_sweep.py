@@ -108,7 +108,7 @@ def _wrong(reply: Reply, host: str) -> list[str]:
     return [] if found == wanted else [f"{found}"]
 
 
-def not_served(urls: dict[str, str], key: str) -> list[str]:
+def complaints(urls: dict[str, str], key: str) -> list[str]:
     """Return the complaints about what routes answer to the right key: each is there, and its
     answer is of the promised kind, or an error about the harmless request itself."""
     complaints = []
