@@ -84,11 +84,11 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _known() -> dict[str, Result]:
-    """The results of earlier runs, by their keys. What went wrong is run again."""
+    """What earlier runs caught, by its keys. The rest is run again: steps may have changed."""
     if not RESULTS.exists():
         return {}
     rows = [Result(**json.loads(line)) for line in RESULTS.read_text().splitlines()]
-    return {row.key: row for row in rows if row.verdict != _BROKEN}
+    return {row.key: row for row in rows if row.verdict == _CAUGHT}
 
 
 def _judge(each: Break, models: Path) -> Result:

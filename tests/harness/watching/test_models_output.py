@@ -29,7 +29,7 @@ def test_disk_usage_has_the_rows_the_disk_and_the_folder() -> None:
         ("9.5 MB", "hf:lab/small/small.gguf"),
         ("108 MB", "total"),
     ]
-    assert (found.free_bytes, found.total_bytes) == (81.1e9, 270.6e9)
+    assert (round(found.free_bytes), round(found.total_bytes)) == (81_100_000_000, 270_600_000_000)
     assert found.folder == "/home/you/my models"
 
 
