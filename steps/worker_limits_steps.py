@@ -143,7 +143,13 @@ def says_context(context: Context, total: int, busy: int, tokens: int) -> None:
 @then("it is answered with {tokens:d} tokens, beside the other")
 def answered_beside(context: Context, tokens: int) -> None:
     answered_with(context, tokens)
-    assert context.stream.named("done")[0].at < context.long.named("token")[-1].at
+    (done,) = context.stream.named("done")
+    wait_until(
+        "the other answer to go on",
+        lambda: context.long.named("token")[-1].at,
+        10,
+        lambda last: last > done.at,
+    )
     assert context.long.named("token")[0].at < context.stream.named("token")[0].at
 
 
