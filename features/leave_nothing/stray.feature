@@ -9,4 +9,4 @@ Feature: A program that hides from its owner is found by the specification itsel
     Then it exits with 0
     And one process is left running, and it is "sleep 300"
     When that process is killed
-    Then nothing is running
+    Then nothing is running after 1 s
