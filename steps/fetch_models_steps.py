@@ -89,6 +89,14 @@ def retry_announced(context: Context, attempt: int, delay: int) -> None:
     context.reason = str(reported[-1]["reason"])
 
 
+@then("it said how much had come, as the Hub was then asked for the rest")
+def retry_from(context: Context) -> None:
+    began = [asked.begin for asked in context.hub.log.transfers()[1:]]
+    reported = [each["bytes_downloaded"] for each in context.fetch.events_of("retrying")]
+    assert began == reported, (began, reported)
+    assert all(began), began
+
+
 @then('the reason was "{words}"')
 def the_reason(context: Context, words: str) -> None:
     assert words.lower() in context.reason.lower(), context.reason

@@ -59,6 +59,7 @@ Feature: Bytes that have arrived are not fetched again
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
     And the hive announced attempt 2 of 6 in 100 ms
+    And it said how much had come, as the Hub was then asked for the rest
     And the reason was "<reason>"
     And it was asked for again after <pause> s
     And each transfer began exactly where the one before stopped
