@@ -108,7 +108,7 @@ def collect(evidence: Path) -> Record:
         {**run, "results": Counter(each.result for each in scenarios)},
         scenarios,
         list(_tests(evidence / "tests.xml")),
-        list(_saboteurs(evidence / "saboteurs.jsonl")),
+        list(_saboteurs(evidence / "saboteurs.jsonl", scenarios)),
     )
 
 
@@ -152,15 +152,18 @@ def _tests(file: Path) -> Iterator[Ran]:
             yield Ran(path, name, result, sorted(numbers))
 
 
-def _saboteurs(file: Path) -> Iterator[Broken]:
-    """The last result of each break, if the break and what it breaks are still the same."""
+def _saboteurs(file: Path, scenarios: Sequence[Ran]) -> Iterator[Broken]:
+    """The last result of each break, if the break and what it breaks are still the same. It proves
+    the numbers of the scenario that noticed, too."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     rows = {row["key"]: row for row in map(json.loads, lines) if row["verdict"] != "broken"}
     for each in load():
         if row := rows.get(each.key):
             caught = row["verdict"] == "caught"
             name = f"{each.group}/{each.name}"
-            yield Broken(name, caught, each.proves, row["by"] if caught else each.survives)
+            noticed = [ran for ran in scenarios if row["by"].startswith(f"{ran.name}: ")]
+            proves = {*each.proves, *(number for ran in noticed for number in ran.numbers)}
+            yield Broken(name, caught, sorted(proves), row["by"] if caught else each.survives)
 
 
 def main() -> int:
