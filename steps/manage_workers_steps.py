@@ -9,8 +9,8 @@ import psutil
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.breaking.cuda_worker import CudaWorker
 from harness.breaking.machine_faults import HeldLifeline
+from harness.breaking.usable_cards import UsableCards
 from harness.model_files.bundled import BUNDLED
 from harness.watching import keeper_output, standalone_worker
 from harness.world import cluster, commands, processes
@@ -81,14 +81,14 @@ def has_slots(context: Context, slots: int, url: str) -> None:
 
 
 @given("a worker's program that can use these cards")
-def cuda_worker(context: Context) -> None:
-    context.cuda_worker = CudaWorker(context.world, context.card_list)
+def usable_cards(context: Context) -> None:
+    context.usable_cards = UsableCards(context.world, context.card_list)
 
 
 @then('the worker\'s program was started with the backend "{backend}" and the device "{device}"')
 def started_with(context: Context, backend: str, device: str) -> None:
-    given = context.cuda_worker.options()
-    assert (given["backend"], given["device"]) == (backend, device), given
+    found = context.usable_cards.started_on()
+    assert found == [(backend, device)], found
 
 
 @then('queen and hive list the worker with the backend "{backend}" and the device {device:d}')

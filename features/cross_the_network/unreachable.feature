@@ -20,7 +20,7 @@ Feature: The queen gives up in good time on a node that does not answer
     And the SSH server of workstation saw 3 connections, open for 0.5 s, with 200 and 400 ms in between
     And nothing is running
 
-  @t001-14 @alone @packets
+  @t001-14 @alone @wire
   Scenario: Connections are swallowed: three attempts, as the network sees them
     Given the added node workstation, whose SSH server is at port 2222
     And the setting times.connect_s is 0.5

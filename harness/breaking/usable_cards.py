@@ -8,7 +8,6 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness.breaking.graphics_card import Card
 from harness.world.commands import options
@@ -56,11 +55,12 @@ class UsableCards:
         }
         real = world.commands.argv("worker")
         log, python = str(self._log), sys.executable
-        Path(path).write_text(
+        path.write_text(
             _SCRIPT.format(python=python, usable=json.dumps(usable), log=log, real=real)
         )
         path.chmod(0o755)
         world.set("worker", "command", shlex.quote(str(path)))
+        # A standby worker gets its arguments later, where the program can't see them.
         world.set("hive", "standby_workers", 0)
 
     def started_on(self) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Collection
 from functools import cache
@@ -40,14 +39,6 @@ def _has_namespaces() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
 
-def _sees_packets() -> bool:
-    try:
-        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM).close()
-    except (AttributeError, OSError):
-        return False
-    return True
-
-
 def _has_tmpfs() -> bool:
     """Root in a container is often not allowed to mount."""
     status = Path("/proc/self/status").read_text()
@@ -56,7 +47,6 @@ def _has_tmpfs() -> bool:
 
 
 REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
-    "packets": (_sees_packets, "watching the network needs root"),
     "cgroup": (control_group.can_be_made, "control groups can't be made"),
     "gpu": (_has_gpu, "there is no NVIDIA card, or llama.cpp was built without CUDA"),
     "sshd": (_has_sshd, "OpenSSH's sshd is not installed"),

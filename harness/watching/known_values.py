@@ -5,16 +5,11 @@ its command line.
 """
 
 import hashlib
-import platform
-import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from harness.model_files.bundled import bundled_path
-from harness.watching import node_installation
+from harness.watching import machine, node_installation
 from harness.world import cluster
 from harness.world.world import World
 
@@ -30,14 +25,12 @@ def expand(world: World, text: str) -> str:
 
 
 def _values(world: World) -> Iterator[tuple[str, object]]:
-    yield "host", platform.node()
-    yield "now", time.time()
-    memory = psutil.virtual_memory()
-    yield "total memory", memory.total
-    yield "free memory", memory.available
-    disk = shutil.disk_usage(world.root)
-    yield "total disk", disk.total
-    yield "free disk", disk.free
+    yield "host", machine.host_name()
+    yield "now", machine.unix_time()
+    yield "total memory", machine.memory_total_bytes()
+    yield "free memory", machine.memory_free_bytes()
+    yield "total disk", machine.disk_total_bytes(world.root)
+    yield "free disk", machine.disk_free_bytes(world.root)
     yield "bundled file", bundled_path()
     yield "bundled size", bundled_path().stat().st_size
     yield from _of_model("model", world.model_files.small("Q8_0"))

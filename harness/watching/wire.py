@@ -1,5 +1,5 @@
 """A world's traffic, read from the loopback interface: who asked whom, when, and what came back.
- What passes is neither held up nor changed.
+What passes is neither held up nor changed.
 
 It needs the right to read raw packets, which root has (CAP_NET_RAW). The kernel stamps the packets;
 a filter in the kernel leaves out those of other worlds.

@@ -18,7 +18,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -50,7 +50,7 @@ class WorldProcesses:
 
     world_id: str
     group: ControlGroup | None
-    sessions: set[int]
+    sessions: set[int] = field(default_factory=set)
 
     def all(self) -> list[psutil.Process]:
         """Return those that are alive."""

@@ -83,9 +83,8 @@ class World:
         self.command_prefix: list[str] = []  # runs commands as another user or in a mount namespace
         self.runs: list[Run] = []
         self.expected_daemons: set[int] = set()
-        self._sessions: set[int] = set()
-        self._group = control_group.enter(f"rbee-world-{self.id}")
-        self.own_processes = processes.WorldProcesses(self.id, self._group, self._sessions)
+        group = control_group.enter(f"rbee-world-{self.id}")
+        self.own_processes = processes.WorldProcesses(self.id, group)
         self._cleanups: list[Callable[[], object]] = []
         self._late_cleanups: list[Callable[[], None]] = []
         self.nodes: dict[str, Machine] = {}
@@ -218,7 +217,7 @@ class World:
         name = f"{len(self.runs) + 1:02}-{line.split()[0]}"
         run = Run(argv, self.environment(), self.evidence.folder, name, stdin, held)
         self.runs.append(run)
-        self._sessions.add(run.pid)
+        self.own_processes.sessions.add(run.pid)
         self.evidence.note(f"started {line} as pid {run.pid}")
         return run
 
@@ -235,7 +234,7 @@ class World:
         copy = self.evidence.folder / f"terminal-{line.split()[0]}"
         argv = self.commands.resolve(self.expand(line))
         terminal = Terminal(argv, self.environment(), copy, columns)
-        self._sessions.add(terminal.pid)
+        self.own_processes.sessions.add(terminal.pid)
         self.evidence.note(f"typed {line} on a terminal, pid {terminal.pid}")
         return terminal
 
@@ -326,8 +325,8 @@ class World:
         with contextlib.ExitStack() as last:
             last.callback(shutil.rmtree, self.root, ignore_errors=True)
             last.callback(self.network.release)
-            if self._group:
-                last.callback(self._group.leave)
+            if self.own_processes.group:
+                last.callback(self.own_processes.group.leave)
             last.callback(self.evidence.keep_logs, self.home)
             for cleanup in self._late_cleanups:
                 last.callback(cleanup)
