@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.running.scenario_counts import NOTHING_RAN
+from harness.running.scenario_results import outcomes
 from harness.saboteurs import canaries
 from harness.saboteurs.breaks import TREE, Break, load
 from harness.saboteurs.installation import install
@@ -29,6 +30,7 @@ from harness.saboteurs.installation import install
 RESULTS = TREE / ".evidence" / "saboteurs.jsonl"
 _LONGEST_S = 600
 _CAUGHT, _SURVIVED, _BROKEN = "caught", "survived", "broken"
+_FAILED = ("failed", "error", "hook_error")
 
 
 @dataclass(frozen=True)
@@ -123,12 +125,10 @@ def _verdict(ran: subprocess.CompletedProcess[bytes], report: Path) -> tuple[str
     if ran.returncode == NOTHING_RAN or not report.exists():
         return _BROKEN, output[-2000:]
     for feature in json.loads(report.read_text()):
-        for scenario in feature.get("elements", ()):
-            for step in scenario.get("steps", ()):
-                if step.get("result", {}).get("status") in ("failed", "error"):
-                    return _CAUGHT, f"{scenario['name']}: {step['keyword']} {step['name']}"
-            if scenario.get("status") in ("failed", "error", "hook_error"):
-                return _CAUGHT, f"{scenario['name']}: at its end"
+        for outcome in outcomes(feature):
+            if outcome.status in _FAILED:
+                lines = [step.line for step in outcome.steps if step.status in _FAILED]
+                return _CAUGHT, f"{outcome.name}: {lines[0] if lines else 'at its end'}"
     return _BROKEN, output[-2000:]
 
 
