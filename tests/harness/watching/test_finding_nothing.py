@@ -17,10 +17,13 @@ from harness.world.terminal import Terminal
 @pytest.fixture
 def process() -> Iterator[psutil.Process]:
     """One with `a-word` on its command line, and `a-value` in its environment."""
-    waits = [sys.executable, "-c", "input()", "--key=a-word"]
+    waits = [sys.executable, "-c", "print(flush=True); input()", "--key=a-word"]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
     started = subprocess.Popen(
-        waits, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env={"KEY": "a-value"}
+        waits, stdin=pipe, stdout=pipe, stderr=nowhere, env={"KEY": "a-value"}
     )
+    assert started.stdout
+    started.stdout.readline()  # earlier, the kernel may not have its command line yet
     yield psutil.Process(started.pid)
     started.communicate()
 
