@@ -1,5 +1,7 @@
 """How far a worker has loaded, and what happens if it stops in between."""
 
+import json
+
 from behave import then, when
 from behave.runner import Context
 
@@ -7,6 +9,7 @@ from harness.breaking import machine_faults
 from harness.model_files.cache import LARGE_LAYERS
 from harness.watching import keeper_output
 from harness.world import cluster, processes
+from harness.world.processes import alive
 from harness.world.waiting import wait_until
 
 # The share of a model's size that is in no layer.
@@ -41,6 +44,32 @@ def stop_there(context: Context, name: str) -> None:
         lambda layers: layers > 0,
     )
     worker.suspend()
+
+
+@when("a client follows the start of a worker {{{body}}}")
+def follow_start(context: Context, body: str) -> None:
+    """Up to the row that the hive's stream tells."""
+    url, fields = f"{context.world.hive_url}/v1/workers/spawn", f"{{{body}}}"
+    context.stream = context.world.stream("POST", url, json.loads(context.world.expand(fields)))
+    context.worker = context.stream.wait_for("worker", 30).data
+    worker = cluster.process_at(context.world, context.worker["url"])
+    context.before = {"worker": worker}
+
+
+@when("it leaves while some of the layers are loaded")
+def leave_in_mid_load(context: Context) -> None:
+    context.stream.wait_for("loading", 30, lambda data: data.get("layers_loaded", 0) > 0)
+    context.stream.close()
+    last = context.stream.named("loading")[-1].data
+    assert last["layers_loaded"] < last["layers_total"], f"it left too late: {last}"
+
+
+@then("the worker is told to end within {seconds:d} s, and the hive lists it no longer")
+def ended_with_its_reader(context: Context, seconds: int) -> None:
+    """In mid-load, so not because it was idle or loaded nothing."""
+    worker = context.before["worker"]
+    wait_until("the worker to end", lambda: alive(worker), seconds, lambda runs: not runs)
+    assert cluster.workers(context.world) == []
 
 
 @when("its load pauses {times:d} times for {seconds:g} s, with progress in between")

@@ -66,6 +66,19 @@ Feature: A worker reports how far it has loaded
     Then the worker becomes idle
     And it is still the same process
 
+  @beyond
+  Scenario Outline: A client that leaves in mid-load, with end_with_reader <asked>
+    Given the setting worker.mmap is false
+    And a hive that an operator started
+    When a client follows the start of a worker {"model":"<large>","end_with_reader":<asked>}
+    And it leaves while some of the layers are loaded
+    Then the worker <ends or stays>
+
+    Examples:
+      | asked | ends or stays                                              |
+      | true  | is told to end within 5 s, and the hive lists it no longer |
+      | false | becomes idle                                               |
+
   @t001-32
   Scenario: Asked when it is ready
     Given a hive that an operator started

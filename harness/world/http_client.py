@@ -43,7 +43,7 @@ def call(
 
 
 def open_call(
-    method: str, url: str, body: object, key: str | None, timeout: float
+    method: str, url: str, body: object, key: str | None, timeout: float, accept: str = "*/*"
 ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse, socket.socket]:
     """Send the request and stop after the reply's headers: a stream may follow.
 
@@ -52,7 +52,9 @@ def open_call(
     parts = urlsplit(url)
     assert parts.hostname, url
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    headers = {"Accept": accept}
+    if key:
+        headers["Authorization"] = f"Bearer {key}"
     content = None
     if body is not None:
         content = json.dumps(body)
@@ -89,6 +91,7 @@ class KeptConnection:
 
 END = "[DONE]"
 _SILENCE_S = 60
+_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ class EventStream:
         self.comments: list[float] = []
         self.refused: Reply | None = None
         self._closing = False
-        opened = open_call(method, url, body, key, _SILENCE_S)
+        opened = open_call(method, url, body, key, _SILENCE_S, _STREAM)
         self._connection, self._response, self._socket = opened
-        if self._response.headers.get_content_type() != "text/event-stream":
+        if self._response.headers.get_content_type() != _STREAM:
             self.refused = Reply(
                 self._response.status, self._response.headers, self._response.read()
             )

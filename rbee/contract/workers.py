@@ -15,8 +15,8 @@ SlotCount = Annotated[int, Meta(ge=1, le=256)]
 ContextLength = Annotated[int, Meta(ge=64, le=16_777_216)]
 
 
-class SpawnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/workers/spawn. Without a backend, the node's best one is used. `force`: load the
+class WorkerWish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a worker shall be. Without a backend, the node's best one is used. `force`: load the
     model even if it may not fit in memory."""
 
     model: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -25,6 +25,13 @@ class SpawnRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slots: SlotCount | None = None
     context: ContextLength | None = None
     force: bool = False
+
+
+class SpawnRequest(WorkerWish, frozen=True, kw_only=True):
+    """POST /v1/workers/spawn. `end_with_reader`: if the reader of the stream leaves before the
+    model is loaded, the worker ends."""
+
+    end_with_reader: bool = False
 
 
 class SpawnReply(msgspec.Struct, frozen=True):
@@ -102,7 +109,7 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
         )
 
 
-class StartWorker(SpawnRequest, frozen=True, kw_only=True):
+class StartWorker(WorkerWish, frozen=True, kw_only=True):
     """POST /v2/workers/start. Without a node, on this machine."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None

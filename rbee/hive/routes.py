@@ -128,7 +128,7 @@ def _spawn_stream(request: web.Request, message: SpawnRequest) -> AsyncIterator[
     async def work(events: EventQueue) -> None:
         with _narration(request, events):
             worker = await request.app[WORKERS].start(message)
-            await worker.watch_load(events.put_nowait)
+            await worker.watch_load(events.put_nowait, message.end_with_reader)
 
     return run_as_stream(work)
 

@@ -19,8 +19,9 @@ from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.stored_models import StoredModel
 from rbee.hive.workers import worker_logs
 from rbee.hive.workers.launch import Launcher, WorkerSpec
-from rbee.hive.workers.worker_process import WorkerProcess
+from rbee.hive.workers.worker_process import NOBODY_WAITS, WorkerProcess
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.concurrency import finish
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
@@ -88,6 +89,9 @@ class Workers:
         except asyncio.CancelledError:
             if self._lifecycle.draining.is_set():
                 raise ShuttingDown("The hive is shutting down.") from None
+            # Canceled in the moment between its start and its handing over.
+            if work.done() and not work.cancelled() and work.exception() is None:
+                await finish(work.result().end(NOBODY_WAITS))
             raise
         finally:
             self._spawning.discard(work)

@@ -25,6 +25,7 @@ from rbee.runtime.narration import Narrator
 # A busy machine may answer late; the worker is ended only after several misses.
 _HEALTH_WITHIN_S = 10.0
 _CALLBACK_WITHIN_S = 3.0
+NOBODY_WAITS = "nobody waits for it any more"
 
 _REASONS: dict[Verdict, str] = {
     "idle": "it was idle for too long",
@@ -112,10 +113,12 @@ class WorkerProcess:
             self._say("rbee-hive", "📝", f"registration: {self.spec.worker_id} at {self._url}")
             self._report_row()
 
-    async def watch_load(self, tell: Callable[[Event], None]) -> None:
+    async def watch_load(
+        self, tell: Callable[[Event], None], end_with_watcher: bool = False
+    ) -> None:
         """Tell the row of a registered worker, each step of its load, and last the row of a loaded
         worker, or how it ended. If the watcher leaves before the worker is registered, nobody
-        knows of it, and it ends."""
+        knows of it, and it ends; with `end_with_watcher`, up to the end of the load."""
         over = asyncio.Event()
 
         def hear(event: Event) -> None:
@@ -138,8 +141,8 @@ class WorkerProcess:
             try:
                 await over.wait()
             except asyncio.CancelledError:
-                if not self.registered:
-                    await finish(self.end("nobody waits for it any more"))
+                if end_with_watcher or not self.registered:
+                    await finish(self.end(NOBODY_WAITS))
                 raise
 
     async def _register_late(self) -> None:

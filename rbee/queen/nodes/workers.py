@@ -24,6 +24,7 @@ from rbee.contract.workers import (
     WorkerHealth,
     WorkerName,
     WorkerRow,
+    WorkerWish,
 )
 from rbee.queen.nodes.find_worker import find_worker
 from rbee.queen.nodes.hive import Hive
@@ -52,8 +53,8 @@ class NodeWorkers:
         the first event."""
         hive = self._nodes.hive(asked.node)
         model = str(model_ref.parse(asked.model, self._aliases))
-        fields = {name: getattr(asked, name) for name in SpawnRequest.__struct_fields__}
-        wanted = SpawnRequest(**{**fields, "model": model})
+        fields = {name: getattr(asked, name) for name in WorkerWish.__struct_fields__}
+        wanted = SpawnRequest(**{**fields, "model": model}, end_with_reader=True)
         return run_as_stream(partial(_start, hive, wanted))
 
     async def health(self, node: str | None) -> WorkerChecks:
@@ -93,7 +94,7 @@ async def _start(hive: Hive, wanted: SpawnRequest, events: EventQueue) -> None:
         async with contextlib.aclosing(start.spawn()) as rows:
             *_, worker = [row async for row in rows]
     except BaseException:
-        if start.worker_id is not None:  # nobody wants it any more
+        if start.worker_id is not None:  # its hive ends it; wait for that
             await finish(_end(hive, WorkerName(start.worker_id)))
         raise
     events.put_nowait(NodeWorkerRow.of(hive.node, worker))

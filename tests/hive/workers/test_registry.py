@@ -27,6 +27,7 @@ class FakeLauncher:
 
     def __init__(self) -> None:
         self.codes: dict[str, asyncio.Future[int]] = {}
+        self.told_to_end: asyncio.Queue[str] = asyncio.Queue()
         self.callback: Any = None
 
     async def launch(self, spec: WorkerSpec) -> LaunchedWorker:
@@ -34,6 +35,7 @@ class FakeLauncher:
         self.codes[spec.worker_id] = code
 
         async def end(within_s: float) -> int:
+            self.told_to_end.put_nowait(spec.worker_id)
             return await asyncio.shield(code)
 
         child: Any = SimpleNamespace(
@@ -99,6 +101,17 @@ async def test_one_that_is_gone_is_forgotten(made: Made) -> None:
     assert made.workers.rows() == []
     with pytest.raises(NotFound):
         await made.workers.end(worker_id)
+
+
+async def test_one_whose_asker_leaves_as_it_starts_is_not_left_behind(made: Made) -> None:
+    """It listens, and nobody has been told yet."""
+    loop = asyncio.get_running_loop()
+    made.launcher.callback = lambda _: loop.call_soon(asking.cancel)
+    asking = asyncio.create_task(made.workers.start(SpawnRequest("x")))
+    worker_id = await made.launcher.told_to_end.get()
+    made.launcher.codes[worker_id].set_result(0)
+    with pytest.raises(asyncio.CancelledError):
+        await asking
 
 
 async def test_a_callback_of_a_stranger_is_refused(made: Made) -> None:

@@ -359,6 +359,20 @@ async def test_a_worker_that_nobody_knows_of_ends_with_its_starter() -> None:
         assert (await made.gone()).reason == "nobody waits for it any more"
 
 
+@pytest.mark.parametrize("end_with_watcher", [True, False])
+async def test_a_worker_that_loads_ends_with_its_starter_if_that_was_asked(
+    end_with_watcher: bool,
+) -> None:
+    async with played("loading") as made:
+        watching = asyncio.create_task(made.running.watch_load(lambda _: None, end_with_watcher))
+        await asyncio.sleep(0)
+        watching.cancel()
+        await asyncio.wait({watching})
+        assert made.running.is_ending == end_with_watcher
+        if end_with_watcher:
+            assert (await made.gone()).reason == "nobody waits for it any more"
+
+
 async def test_a_worker_that_ends_is_not_connected_to_again() -> None:
     """Its port may be another worker's by then."""
     async with played("idle") as made:

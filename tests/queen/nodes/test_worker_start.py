@@ -87,6 +87,7 @@ async def test_a_worker_is_known_when_it_listens_and_again_when_it_is_loaded(sta
         "slots": None,
         "context": None,
         "force": False,
+        "end_with_reader": False,
     }
 
 
