@@ -210,6 +210,11 @@ def stubborn_worker(context: Context) -> None:
     machine_faults.start_workers_with_deaf_child(context.world)
 
 
+@given("a worker's command that obeys nothing but SIGKILL")
+def deaf_worker(context: Context) -> None:
+    machine_faults.start_workers_that_are_deaf(context.world)
+
+
 @then("the worker's child runs, in the worker's process group")
 def child_runs(context: Context) -> None:
     context.before["child"] = machine_faults.child_of_worker(

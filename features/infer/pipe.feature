@@ -17,6 +17,13 @@ Feature: A reader that goes away ends the work, quietly
       | event      | --json | head -1    |
       | few bytes  |        | head -c 20 |
 
+  Scenario: A reader that goes away while the hive is starting
+    Given a worker's command that obeys nothing but SIGKILL
+    When I run in a shell `rbee-keeper infer --quiet --json --prompt hi | head -1; exit ${PIPESTATUS[0]}`
+    Then it exits with 141
+    And standard output is one event
+    And nothing is running
+
   Scenario: Under a persistent queen the request is canceled
     Given a persistent queen, with a worker that has answered once
     When I run in a shell `rbee-keeper infer --prompt "write a long story" --ignore-eos --max-tokens 6000 | head -c 20; exit ${PIPESTATUS[0]}`

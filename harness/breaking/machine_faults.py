@@ -196,7 +196,7 @@ def _further_than(layers: int) -> Callable[[dict[str, int]], bool]:
     return lambda data: data.get("layers_loaded", 0) > layers
 
 
-_SCRIPT = """\
+_WITH_DEAF_CHILD = """\
 #!/bin/sh
 # `detect` only prints what the worker can do, and starts no child.
 if [ "$1" != detect ]; then
@@ -206,10 +206,27 @@ exec {worker} "$@"
 """
 
 
+_DEAF = """\
+#!/bin/sh
+trap '' TERM INT HUP
+exec sleep 600
+"""
+
+
 def start_workers_with_deaf_child(world: World) -> None:
     """From now on the world's workers are started like this."""
-    path = Path(world.root) / "worker-with-deaf-child"
-    path.write_text(_SCRIPT.format(worker=shlex.join(world.commands.argv("worker"))))
+    worker = shlex.join(world.commands.argv("worker"))
+    _start_workers_by(world, "worker-with-deaf-child", _WITH_DEAF_CHILD.format(worker=worker))
+
+
+def start_workers_that_are_deaf(world: World) -> None:
+    """They read nothing, say nothing, and obey no signal but SIGKILL."""
+    _start_workers_by(world, "deaf-worker", _DEAF)
+
+
+def _start_workers_by(world: World, name: str, script: str) -> None:
+    path = Path(world.root) / name
+    path.write_text(script)
     path.chmod(0o755)
     world.set("worker", "command", str(path))
 

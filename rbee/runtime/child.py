@@ -23,8 +23,10 @@ from rbee.contract.daemons import Failed, Hello, Listening
 from rbee.contract.errors import ErrorBody, ProgramFailed, RbeeError
 from rbee.contract.nodes import Owner
 from rbee.runtime import pid_file
+from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.lifeline import Lifeline
 from rbee.runtime.prepared import Prepared
+from rbee.runtime.process_tree import kill_tree, wait_until_gone
 
 READY_S = 30.0
 _LAST_WORDS_S = 1.0
@@ -69,26 +71,26 @@ class Child:
         self.lifeline.close()
 
     async def end(self, within_s: float) -> int:
-        """Wait `within_s` seconds for the requested end, then send TERM, then KILL to the group.
+        """Wait `within_s` seconds for the requested end, then send TERM, then kill it.
 
         Returns the exit code. The group is killed even if its leader ended in order, so that
         nothing that it started stays.
         """
-        for patience, number in ((within_s, signal.SIGTERM), (_KILL_AFTER_TERM_S, signal.SIGKILL)):
-            await asyncio.wait({self._ended}, timeout=patience)
-            if self._ended.done():
-                break
-            self._signal(number)
-        code = await self.wait()
-        self._signal(signal.SIGKILL)
-        self.lifeline.close()
-        return code
+        await asyncio.wait({self._ended}, timeout=within_s)
+        if self.is_running:
+            self._signal(signal.SIGTERM)
+            await asyncio.wait({self._ended}, timeout=_KILL_AFTER_TERM_S)
+        return await self.kill()
 
     async def kill(self) -> int:
-        """Kill the child. Returns the exit code."""
+        """Kill the child and everything that it started. Returns the exit code."""
         self.lifeline.close()
+        if self.is_running:
+            below = kill_tree(self._process.pid)
+            await in_thread(lambda: wait_until_gone(below))
+        code = await self.wait()
         self._signal(signal.SIGKILL)
-        return await self.wait()
+        return code
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -140,7 +142,7 @@ async def begin(
                 reason=words or reason or f"it ended with code {code}",
             ) from None
         except BaseException:
-            await child.kill()
+            await finish(child.kill())
             raise
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from rbee.contract.errors import ProgramFailed
+from rbee.runtime.process_tree import kill_tree, wait_until_gone
 
 _ENDS_WITHIN_S, _GONE_WITHIN_S = 5.0, 0.5
 
@@ -71,11 +71,10 @@ class Prepared:
         self.discard()
 
     def discard(self) -> None:
-        """Kill it, with its process group, and wait until it is gone, but not for one that hangs in
-        the kernel."""
+        """Kill it, with everything that it started, and wait until it is gone, but not for one that
+        hangs in the kernel."""
         if self.is_running:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            wait_until_gone(kill_tree(self.pid))
             try:
                 self.process.wait(_GONE_WITHIN_S)
             except subprocess.TimeoutExpired:

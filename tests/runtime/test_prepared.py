@@ -25,9 +25,11 @@ ready |= {"pid": 1, "url": ""}
 print(json.dumps(ready), flush=True)
 sys.stdin.read()
 """
+# In a process group of its own, as our programs start theirs.
 STARTS_ANOTHER = """
 import subprocess, sys, time
-below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+waits = [sys.executable, "-c", "import time; time.sleep(600)"]
+below = subprocess.Popen(waits, start_new_session=len(sys.argv) > 1)
 print(below.pid, flush=True)
 time.sleep(600)
 """
@@ -52,13 +54,13 @@ def test_it_ends_with_its_standard_input() -> None:
     prepared.discard()
 
 
-def test_it_is_discarded_with_all_that_it_started() -> None:
-    prepared = Prepared([sys.executable, "-c", STARTS_ANOTHER])
+@pytest.mark.parametrize("group", [[], ["of its own"]])
+def test_it_is_discarded_with_all_that_it_started(group: list[str]) -> None:
+    prepared = Prepared([sys.executable, "-c", STARTS_ANOTHER, *group])
     assert prepared.process.stdout is not None
     below = psutil.Process(int(prepared.process.stdout.readline()))
     prepared.discard()
     assert not prepared.is_running
-    psutil.wait_procs([below], timeout=5)
     assert not below.is_running() or below.status() == psutil.STATUS_ZOMBIE
 
 
