@@ -11,7 +11,7 @@ from harness.breaking import after_kill
 from harness.breaking.kill_matrix import Plan, Round
 from harness.watching import catalog, footprint, keeper_output
 from harness.world import cluster, processes
-from harness.world.processes import ProcessExit, ProcessExits
+from harness.world.processes import ProcessExit, ProcessExits, alive
 from harness.world.waiting import wait_until
 
 # Ends and their order
@@ -164,6 +164,13 @@ def _pid_of_before(context: Context) -> int:
 
 def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+@then("it is another hive that runs now, of the same queen")
+def another_hive(context: Context) -> None:
+    now, before = cluster.processes(context.world), context.before
+    assert now["queen"] == before["queen"], (now, before)
+    assert now["hive"] != before["hive"] and not alive(before["hive"]), (now, before)
 
 
 @then("the queen is still the same process")

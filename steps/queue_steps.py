@@ -134,6 +134,14 @@ def waiting_ends(context: Context, name: str, code: str) -> None:
     assert not stream.named("started"), stream.events
 
 
+@then("the tasks {one:w} and {other:w} are answered")
+def both_are_answered(context: Context, one: str, other: str) -> None:
+    for name in (one, other):
+        context.waiting[name].wait_for_end(within=30)
+        [done] = context.waiting[name].named("done")
+        assert done.data["total_tokens"] == _TOKENS, done
+
+
 @then("all that waited are answered, in the order in which they came")
 def in_order(context: Context) -> None:
     first, last = context.waiting["first"], context.waiting["last"]

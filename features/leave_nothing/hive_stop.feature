@@ -38,6 +38,22 @@ Feature: A hive that is told to stop takes its workers with it, in order
     And the queen is still the same process
 
   @beyond
+  Scenario: A person stops the hive while requests wait
+    What streams ends with it; what waits needs a hive, and gets another one.
+    Given the setting worker.slots is 1
+    And the setting times.grace_s is 1
+    And a persistent queen, with a worker that has answered once
+    When a task for 4000 tokens streams
+    And the tasks first and second wait in the queue
+    And I run `rbee-keeper hive stop --node localhost`
+    Then it exits with 0
+    And standard output says "The hive on localhost has ended."
+    And standard error says "Requests that wait have started another one: http://"
+    And the stream ends with the error WORKER_CRASHED and [DONE]
+    And the tasks first and second are answered
+    And it is another hive that runs now, of the same queen
+
+  @beyond
   Scenario: SIGTERM while two workers answer
     All of them are told at the same time, and each has the whole grace period.
     Given the setting times.grace_s is 2

@@ -13,7 +13,13 @@ from typing import Literal, TypeAlias
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ConnectionTimeout, PortBlocked, RbeeError, ShuttingDown
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    PortBlocked,
+    ProgramFailed,
+    RbeeError,
+    ShuttingDown,
+)
 from rbee.contract.events import Event
 from rbee.contract.nodes import HiveGone, NodeInfo
 from rbee.contract.registry import LOCAL
@@ -185,7 +191,7 @@ class Hive:
 
     async def stop(self, narrator: Narrator) -> bool:
         """Shut the hive down because a person asks, whoever started it. Whether one ran. Raises
-        why it can't be asked, such as CONNECTION_TIMEOUT."""
+        why it can't be asked, such as CONNECTION_TIMEOUT, and PROGRAM_FAILED if it does not end."""
         async with self._changing:
             self._refuse_if_closing()
             if not self.is_running and not await self._reconnect():
@@ -194,7 +200,7 @@ class Hive:
                 await self._use_found(url, narrator.say)
             was_running = self.is_running
             if was_running:
-                await self._unless_closing(shut_down(self.http, self._end_within_s))
+                await self._unless_closing(self._shut_down())
             await self._disconnect()
             self._observe("not_found")
             return was_running
@@ -290,6 +296,15 @@ class Hive:
             self._fail(error)
         await self._disconnect()
         await self.host.close()
+
+    async def _shut_down(self) -> None:
+        """One that this queen started is killed if it does not end."""
+        if not await shut_down(self.http, self._end_within_s) and not self.is_ours:
+            raise ProgramFailed(
+                f"The hive on {self.node} was told to end and still answers at {self.http.url}.",
+                program="rbee-hive",
+                reason="it does not end",
+            )
 
     async def _connect_quickly(self) -> str:
         within_s = self._discover_within_s

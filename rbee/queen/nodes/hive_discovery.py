@@ -74,21 +74,23 @@ async def answers(client: Client) -> bool:
     return True
 
 
-async def shut_down(client: Client, within_s: float) -> None:
-    """Ask the hive to shut down, and wait until nothing answers there, for `within_s` at most."""
+async def shut_down(client: Client, within_s: float) -> bool:
+    """Ask the hive to shut down, and wait until nothing answers there, for `within_s` at most.
+    Whether nothing does."""
     with contextlib.suppress(RbeeError):
         await client.call(ep.SHUTDOWN)
-    await wait_for_end(client, within_s)
+    return await wait_for_end(client, within_s)
 
 
-async def wait_for_end(client: Client, within_s: float) -> None:
-    """Wait until nothing answers there, for `within_s` at most."""
+async def wait_for_end(client: Client, within_s: float) -> bool:
+    """Wait until nothing answers there, for `within_s` at most. Whether nothing does."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             while True:
                 if not await answers(client):
-                    return
+                    return True
                 await asyncio.sleep(_ASK_AGAIN_S)
+    return not await answers(client)
 
 
 async def _may_be_used(

@@ -11,9 +11,11 @@ import pytest
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
+from rbee.contract.daemons import Ack
 from rbee.contract.errors import (
     ConnectionTimeout,
     PortBlocked,
+    ProgramFailed,
     ShuttingDown,
     SshConnectionFailed,
     VersionMismatch,
@@ -293,6 +295,19 @@ async def test_a_look_finds_an_operators_hive(make: Make) -> None:
     await lab.hive.stop(Narrator(lambda _: None, NAME))
     assert "/v1/admin/shutdown" in lab.fake.asked
     assert not lab.hive.is_running
+
+
+async def test_an_operators_hive_that_does_not_end_is_told(make: Make) -> None:
+    lab = make(hive_port=make().fake.port, end_within_s=0.3)
+    assert await lab.hive.discover()
+
+    async def promises() -> object:
+        return Ack("soon")
+
+    lab.fake.replies["/v1/admin/shutdown"] = promises
+    with pytest.raises(ProgramFailed, match="was told to end and still answers at http"):
+        await lab.hive.stop(Narrator(lambda _: None, NAME))
+    assert lab.hive.is_running
 
 
 async def test_a_look_at_a_hive_that_is_no_use_leaves_nothing_open(make: Make) -> None:
