@@ -30,7 +30,7 @@ from rbee.runtime.process_tree import kill_tree, wait_until_gone
 
 READY_S = 30.0
 _LAST_WORDS_S = 1.0
-_KILL_AFTER_TERM_S = 2.0
+_KILL_AFTER_TERM_S, _KILLED_WITHIN_S = 2.0, 5.0
 _LONGEST_LINE = 1 << 20
 
 
@@ -83,14 +83,15 @@ class Child:
         return await self.kill()
 
     async def kill(self) -> int:
-        """Kill the child and everything that it started. Returns the exit code."""
+        """Kill the child and everything that it started. Returns the exit code, without waiting
+        for a child that hangs in the kernel."""
         self.lifeline.close()
         if self.is_running:
             below = kill_tree(self._process.pid)
             await in_thread(lambda: wait_until_gone(below))
-        code = await self.wait()
+            await asyncio.wait({self._ended}, timeout=_KILLED_WITHIN_S)
         self._signal(signal.SIGKILL)
-        return code
+        return self._ended.result() if self._ended.done() else -signal.SIGKILL
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -16,17 +16,19 @@ _GONE_WITHIN_S, _LOOK_EVERY_S = 0.5, 0.005
 
 
 def kill_tree(pid: int) -> list[psutil.Process]:
-    """Kill the process group of `pid` and all descendants of `pid`; the descendants, which may
-    still be about to go."""
+    """Kill the process group of `pid` and all descendants of `pid`, except for those of another
+    user; the descendants, which may still be about to go."""
     import psutil
 
     found: list[psutil.Process] = []
     with contextlib.suppress(psutil.NoSuchProcess):
         found = [psutil.Process(pid)]
     for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             process.suspend()  # so that it starts no more
+        with contextlib.suppress(psutil.Error):
             found += process.children()
+        with contextlib.suppress(psutil.Error):
             process.kill()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
@@ -43,6 +45,6 @@ def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
 def _is_alive(process: psutil.Process) -> bool:
     import psutil
 
-    with contextlib.suppress(psutil.NoSuchProcess):
+    with contextlib.suppress(psutil.Error):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
