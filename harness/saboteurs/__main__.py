@@ -29,14 +29,15 @@ from harness.saboteurs.installation import install
 
 RESULTS = TREE / ".evidence" / "saboteurs.jsonl"
 _LONGEST_S = 600
-_CAUGHT, _SURVIVED, _BROKEN = "caught", "survived", "broken"
+_CAUGHT, _SURVIVED, _BROKEN, _OFF = "caught", "survived", "broken", "off"
 _FAILED = ("failed", "error", "hook_error")
 
 
 @dataclass(frozen=True)
 class Result:
-    """`verdict` is caught, survived or broken: the run itself went wrong. `by` is the first
-    scenario that failed and its step."""
+    """`verdict` is caught, survived, off: this machine can't run a scenario that might have
+    noticed, or broken: the run itself went wrong. `by` is the first scenario that failed and its
+    step, or why it is another verdict."""
 
     key: str
     group: str
@@ -86,7 +87,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _known() -> dict[str, Result]:
-    """What earlier runs caught, by its keys. The rest is run again: steps may have changed."""
+    """What earlier runs caught, by its keys. The rest is run again."""
     if not RESULTS.exists():
         return {}
     rows = [Result(**json.loads(line)) for line in RESULTS.read_text().splitlines()]
@@ -120,15 +121,18 @@ def _judge(each: Break, models: Path) -> Result:
 
 def _verdict(ran: subprocess.CompletedProcess[bytes], report: Path) -> tuple[str, str]:
     output = (ran.stdout + ran.stderr).decode(errors="replace")
+    found = []
+    if report.exists():
+        found = [each for feature in json.loads(report.read_text()) for each in outcomes(feature)]
+    for outcome in found:
+        if outcome.status in _FAILED:
+            lines = [step.line for step in outcome.steps if step.status in _FAILED]
+            return _CAUGHT, f"{outcome.name}: {lines[0] if lines else 'at its end'}"
+    reasons = [each.reason for each in found if each.status == "skipped" and each.reason]
+    if ran.returncode in (0, NOTHING_RAN) and reasons:
+        return _OFF, reasons[0]
     if ran.returncode == 0:
         return _SURVIVED, "no scenario noticed"
-    if ran.returncode == NOTHING_RAN or not report.exists():
-        return _BROKEN, output[-2000:]
-    for feature in json.loads(report.read_text()):
-        for outcome in outcomes(feature):
-            if outcome.status in _FAILED:
-                lines = [step.line for step in outcome.steps if step.status in _FAILED]
-                return _CAUGHT, f"{outcome.name}: {lines[0] if lines else 'at its end'}"
     return _BROKEN, output[-2000:]
 
 
@@ -136,11 +140,13 @@ def _sum_up(breaks: Sequence[Break], results: Sequence[Result]) -> int:
     pairs = list(zip(breaks, results, strict=True))
     survivors = [each for each, result in pairs if result.verdict == _SURVIVED]
     broken = [each for each, result in pairs if result.verdict == _BROKEN]
-    caught = len(pairs) - len(survivors) - len(broken)
+    off = [each for each, result in pairs if result.verdict == _OFF]
+    caught = len(pairs) - len(survivors) - len(broken) - len(off)
     accepted = [each for each in survivors if each.survives]
     for each in survivors:
         print(f"survived: {each.group}/{each.name}: {each.survives or each.promise}")
-    print(f"{caught} of {len(pairs)} caught, {len(accepted)} accepted, {len(broken)} broken")
+    counts = f"{len(accepted)} accepted, {len(off)} switched off, {len(broken)} broken"
+    print(f"{caught} of {len(pairs)} caught, {counts}")
     return 0 if len(accepted) == len(survivors) and not broken else 1
 
 

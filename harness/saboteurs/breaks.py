@@ -19,7 +19,10 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+
+from harness.running import step_sources
 
 FOLDER = Path(__file__).parent
 TREE = FOLDER.parents[1]
@@ -50,15 +53,36 @@ class Break:
 
     @property
     def key(self) -> str:
-        """Changes with the break itself, the file that it breaks, and the features."""
-        files = [TREE / self.file, *(TREE / name for name in self.features)]
-        texts = [json.dumps(asdict(self)), *(text for file in files for text in _texts(file))]
+        """Changes with the break itself, the file that it breaks, the features, and the files of
+        their steps; not with the rest of the harness."""
+        features = [file for name in self.features for file in _files(TREE / name)]
+        files = [TREE / self.file, *features, *sorted(set().union(*map(_steps_of, features)))]
+        texts = [json.dumps(asdict(self)), *map(_text, files)]
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def _texts(path: Path) -> list[str]:
-    files = sorted(path.rglob("*.feature")) if path.is_dir() else [path]
-    return [file.read_text(encoding="utf-8") for file in files]
+def _files(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.feature")) if path.is_dir() else [path]
+
+
+@cache
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+@cache
+def _steps_of(feature: Path) -> frozenset[Path]:
+    return _all_steps().get(feature.relative_to(TREE).as_posix(), frozenset())
+
+
+@cache
+def _all_steps() -> dict[str, frozenset[Path]]:
+    """The files of the steps, by feature."""
+    found: dict[str, set[Path]] = {}
+    for place, uses in step_sources.read(TREE).scenarios.items():
+        feature, _, _ = place.rpartition(":")
+        found.setdefault(feature, set()).update(use.step.function.file for use in uses)
+    return {feature: frozenset(files) for feature, files in found.items()}
 
 
 def load(groups: Sequence[str] = ()) -> list[Break]:
