@@ -18,6 +18,9 @@ from typing import Any
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 # Otherwise CUDA puts the fastest card first, and its numbers are not those of nvidia-smi.
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+# Otherwise threads that wait for one that the system has put aside take the processor from it.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _PACKAGE = "llama_cpp"
 _BINDINGS = "llama_cpp.llama_cpp"
