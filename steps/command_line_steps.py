@@ -264,8 +264,10 @@ def the_text_is_saved(context: Context) -> None:
 
 @then('"{phase}" is shown as skipped')
 def phase_skipped(context: Context, phase: str) -> None:
-    line = keeper_output.phase_line(context.run.stderr.text, phase)
-    assert "skipped" in line, line
+    """In its only line: nothing of it is done all the same."""
+    narration = keeper_output.narration(context.run.stderr.text)
+    found = [line for line in narration if phase in line.lower()]
+    assert ["skipped" in line for line in found] == [True], (found, narration)
 
 
 @then('the phases are shown in order, "{second}" right after "{first}"')

@@ -68,7 +68,8 @@ def bytes_rise(context: Context, total: int) -> None:
 @then("it ended with {name} complete, then [DONE]")
 def complete_and_done(context: Context, name: str) -> None:
     last, end = context.stream.events[-2:]
-    wanted = {"stage": "complete", "local_path": str(context.world.models / name)}
+    path = str(context.world.models / name)
+    wanted = {"stage": "complete", "local_path": path, "checked": "sha256"}
     assert (last.name, {**last.data, **wanted}) == ("download", last.data), last
     assert end.name == "[DONE]", end
 

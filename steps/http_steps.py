@@ -5,7 +5,14 @@ import json
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import keeper_output, known_values, node_installation, replies
+from harness.watching import (
+    keeper_output,
+    known_values,
+    node_installation,
+    raw_requests,
+    replies,
+)
+from harness.watching.raw_requests import RawStream
 from harness.world import cluster
 from harness.world.http_client import Reply
 from harness.world.waiting import wait_until
@@ -169,6 +176,19 @@ def last_event(context: Context, who: str, path: str, body: str, name: str) -> N
     *_, last, end = stream.events
     assert (last.name, end.name) == (name, "[DONE]"), stream.events
     assert replies.fits(_wanted(context), last.data), (_wanted(context), last.data)
+
+
+@then("asked with Accept: {kind:S}, the {who:w} ends POST {path:S} {{{body}}} with {name:w}")
+def ends_stream(context: Context, kind: str, who: str, path: str, body: str, name: str) -> None:
+    """Without it, the answer is that event alone, as JSON."""
+    url, fields = _url_of(context, who) + path, json.loads(f"{{{body}}}")
+    raw = RawStream("POST", url, context.world.key, fields, {"Accept": kind})
+    context.world.add_cleanup(raw.close)
+    raw.wait_for_end(within=20)
+    assert raw.headers.get_content_type() == kind, dict(raw.headers)
+    *_, last, end = raw_requests.events_of(raw.text)
+    assert (last[0], end[0]) == (name, "[DONE]"), raw.text
+    assert replies.fits(_wanted(context), last[1]), (_wanted(context), last)
 
 
 @when("another task is sent {{{body}}}")

@@ -91,6 +91,14 @@ def each_gone(context: Context, count: int, code: int) -> None:
     assert {each["exit_code"] for each in gone} == {code}, gone
 
 
+@then("one hive waits below it, and listens nowhere")
+def hive_waits(context: Context) -> None:
+    world, queen = context.world, context.run.pid
+    hives = wait_until("a hive", lambda: cluster.processes_of(world, "hive"), 5)
+    assert [each.ppid() for each in hives] == [queen], hives
+    assert not processes.listeners(hives), processes.listeners(hives)
+
+
 @then("the catalog is intact, and has what it had")
 def catalog_intact(context: Context) -> None:
     assert catalog.integrity_check(catalog.database_file(context.world)) == "ok"

@@ -287,6 +287,25 @@ def hive_lives(context: Context) -> None:
     assert left == {context.hive_run.pid, context.queen_run.pid}, left
 
 
+@then("the hive told of each worker that could not load, with the error that was shown")
+def told_by_the_hive(context: Context) -> None:
+    """As many as it listed; other files are refused before there is a worker."""
+    listed = {event.data["id"] for event in context.watched.named("worker")}
+    gone = wait_until(
+        "each of them to be gone",
+        lambda: [event.data for event in context.watched.named("worker_gone")],
+        5,
+        lambda gone: {each["worker_id"] for each in gone} == listed,
+    )
+    told = [f"Error [{each['error']['code']}]: {each['error']['message']}" for each in gone]
+    lines = [line for refusal in context.refusals for line in refusal.text.splitlines()]
+    assert told, lines
+    assert [line for line in lines if line in told] == told, (told, lines)
+    for each, line in zip(gone, told, strict=True):
+        details = each["error"]["details"]
+        assert (details.get("file") or details["value"]) in line, each
+
+
 # The details of an error, value by value, each known from outside
 
 

@@ -146,3 +146,11 @@ def catalog_there(context: Context, name: str, reference: str) -> None:
     assert row["sha256"] == context.hub.blob(reference.rpartition("/")[2]).sha256, row
     assert not catalog.database_file(context.world).exists() or not catalog.rows(context.world)
     assert not catalog.models_on_disk(context.world)
+
+
+@then("each event of the narration names {node:w}")
+def narration_names(context: Context, node: str) -> None:
+    events = keeper_output.events(context.run.stdout.text)
+    said = [data for name, data in events if name == "narration"]
+    assert [(each["text"], each.get("node")) for each in said if each.get("node") != node] == []
+    assert len(said) > 5, said

@@ -16,6 +16,7 @@ Feature: Before the work starts, the queen checks what is there
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
     Then it exits with 0
     And the same worker answered
+    And "model provisioning" is shown as skipped
     And nothing was spawned
     And the hive reported nothing but the states of that worker
 

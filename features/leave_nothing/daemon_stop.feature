@@ -9,6 +9,14 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     And it says that the queen stopped, with 1 hive and 2 workers
     And nothing is running
 
+  Scenario: A hive that was only prepared
+    Given the setting hive.standby_workers is 0
+    When an operator starts `queen-rbee daemon --with-hive`
+    Then one hive waits below it, and listens nowhere
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running
+
   Scenario: There is no queen
     When I run `rbee-keeper daemon stop`
     Then it exits with 0

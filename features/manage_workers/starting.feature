@@ -59,6 +59,10 @@ Feature: A model is in memory before anybody needs it
     And it is a clear message with a next step
     And standard output is empty
     And nothing is running
+    When I run `rbee-keeper worker start --model <enormous> --backend metal --force`
+    Then it exits with 1
+    And "loading anyway (--force)" is shown, and right after it "BACKEND_UNAVAILABLE"
+    And nothing is running
 
   Scenario Outline: An impossible request is refused, and nothing is left
     When I run `rbee-keeper worker start <flags>`

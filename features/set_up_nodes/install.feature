@@ -144,3 +144,13 @@ Feature: One command installs rbee on a node
     And the error is INVALID_REQUEST
     And standard error says "--git-repo"
     And standard error says "--wheel"
+
+  @beyond
+  Scenario: A backend that can't be built there: nothing is changed
+    Given the added node workstation
+    When the contents of the home folder of workstation are noted
+    And I run `rbee-keeper setup install --node workstation --wheel --backend metal`
+    Then it exits with 1
+    And the error is INVALID_REQUEST
+    And standard error says "Only Macs have Metal, and workstation is not a Mac"
+    And the home folder of workstation is unchanged

@@ -21,6 +21,7 @@ Feature: A broken model is reported as broken
     Then it exits with 0
 
   Scenario: Headers that lie
+    Given somebody watches the hive's events
     When somebody asks for an answer from each of these files
       | file                          | code                     | words         |
       | too many tensors              | MODEL_CORRUPT            | tensors       |
@@ -40,6 +41,7 @@ Feature: A broken model is reported as broken
       | an unknown architecture       | UNSUPPORTED_MODEL_FORMAT | lhama         |
     Then each is refused with its code and the reason in those words, a next step and exit code 1
     And the hive is the same process, and no worker is left
+    And the hive told of each worker that could not load, with the error that was shown
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
 

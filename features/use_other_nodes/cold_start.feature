@@ -25,6 +25,7 @@ Feature: A prompt is answered on another machine
       | registration: worker-                                        |
       | worker health: waiting until worker-                         |
       | inference                                                    |
+    And each event of the narration names workstation
     And standard error showed the progress in percent of 98 MB and in MB/s
     And the worker that was started called back, with its address on workstation
     And the loading progress was shown, layer by layer

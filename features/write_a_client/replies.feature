@@ -151,6 +151,11 @@ Feature: What the daemons say of themselves is so
       {"download_id": "…", "reference": "hf:lab/small/small-Q8_0.gguf",
        "local_path": "<models folder>/lab/small/small-Q8_0.gguf"}
       """
+    And asked with Accept: text/event-stream, the hive ends POST /v1/models/download {"model":"hf:lab/small:Q8_0"} with download_reply
+      """
+      {"download_id": "…", "reference": "hf:lab/small/small-Q8_0.gguf",
+       "local_path": "<models folder>/lab/small/small-Q8_0.gguf"}
+      """
     And the hive answers POST /v1/models/resolve {"model":"hf:lab/small"} with
       """
       {"reference": "hf:lab/small/small-Q8_0.gguf"}

@@ -21,12 +21,14 @@ KINDS = ("messages", "errors", "settings", "flags", "http")
 
 @dataclass(frozen=True)
 class Promise:
-    """`by` is a step as steps/ have it, or the beginning of a scenario's name; "" is nobody."""
+    """`by` is a step as steps/ have it, or the beginning of a scenario's name; "" is nobody, and
+    then `why` is the reason."""
 
     kind: str
     of: str
     value: str
-    by: str
+    by: str = ""
+    why: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.of}: {self.value}"
@@ -40,7 +42,7 @@ def _load(kind: str) -> Iterator[Promise]:
     table = tomllib.loads((Path(__file__).parent / f"{kind}.toml").read_text())
     for row in [*table.get("compared", ()), *table.get("uncompared", ())]:
         for value in row["values"]:
-            yield Promise(kind, row["of"], value, row.get("by", ""))
+            yield Promise(kind, row["of"], value, row.get("by", ""), row.get("why", ""))
 
 
 class Specification:
@@ -81,12 +83,15 @@ class Specification:
 
 
 def complaints(promises: Sequence[Promise], specification: Specification) -> list[str]:
-    """Return what is wrong with the table: places that are not there, and what is promised in the
-    reference pages but not in the table, or the other way round."""
+    """Return what is wrong with the table: places that are not there, values that nobody compares
+    for no reason, and what is promised in the reference pages but not in the table, or the other
+    way round."""
     found = []
     for promise in promises:
         if promise.by and (fault := specification.fault(promise.by)):
             found.append(f"{promise}: {fault}")
+        if bool(promise.by) == bool(promise.why):
+            found.append(f"{promise}: either a step compares it, or there is a reason why none can")
     seen = [(each.kind, each.of, each.value) for each in promises]
     found += [f"{kind}: {of}: {value} stands twice" for kind, of, value in _twice(seen)]
     for kind, documented in documented_promises().items():

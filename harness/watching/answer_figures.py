@@ -73,7 +73,10 @@ def faults(answer: Measured) -> list[str]:
     """What is told and can't be so; nothing if all is well."""
     done, first, last = answer.done, answer.tokens_at[0], answer.tokens_at[-1]
     count = len(answer.tokens_at)
-    found = [] if done["total_tokens"] == count else [f"{done['total_tokens']} tokens, not {count}"]
+    found = [] if done["done"] is True else [f"done is {done['done']}"]
+    found += (
+        [] if done["total_tokens"] == count else [f"{done['total_tokens']} tokens, not {count}"]
+    )
     for name, ended in (("time_to_first_token_ms", first), ("duration_ms", answer.done_at)):
         most = (ended - answer.asked_at) * 1000
         least = ((ended - answer.begun_at) * (1 - _LATE) - _LATE_S) * 1000

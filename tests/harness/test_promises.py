@@ -1,4 +1,4 @@
-"""Every value of the contract is compared by a step that a scenario uses, or is listed as open."""
+"""Every value of the contract is compared by a step that a scenario uses, or has a reason."""
 
 import pytest
 
@@ -40,13 +40,23 @@ def test_a_scenario_that_is_not_there_is_told(specification: Specification) -> N
 
 
 def test_a_value_that_is_only_in_the_table_is_told(specification: Specification) -> None:
-    more = [*load(), Promise("errors", "NODE_NOT_FOUND", "colour", "")]
+    more = [*load(), Promise("errors", "NODE_NOT_FOUND", "colour", why="made up")]
     assert complaints(more, specification) == ["errors: NODE_NOT_FOUND colour is not documented"]
 
 
 def test_a_documented_value_that_is_not_in_the_table_is_told(specification: Specification) -> None:
     fewer = [each for each in load() if (each.of, each.value) != ("QueenHealth", "pid")]
     assert complaints(fewer, specification) == ["messages: QueenHealth pid is not in the table"]
+
+
+@pytest.mark.parametrize("by, why", [("", ""), ('its message says "{words}"', "it can't be")])
+def test_a_value_without_comparer_and_without_reason_is_told(
+    by: str, why: str, specification: Specification
+) -> None:
+    known, *others = load()
+    changed = Promise(known.kind, known.of, known.value, by, why)
+    (told,) = complaints([changed, *others], specification)
+    assert told.startswith(f"{known}: either ")
 
 
 def test_the_sweep_has_every_documented_route() -> None:
