@@ -31,6 +31,9 @@ RESULTS = TREE / ".evidence" / "saboteurs.jsonl"
 _LONGEST_S = 600
 _CAUGHT, _SURVIVED, _BROKEN, _OFF = "caught", "survived", "broken", "off"
 _FAILED = ("failed", "error", "hook_error")
+# -P: not with this tree's rbee, which is not broken.
+_PYTEST = ("-P", "-m", "pytest", "-p", "no:cacheprovider", "--exitfirst", "--no-header")
+_FAILED_TEST = re.compile(r"^FAILED \S+?::(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,22 @@ def _judge(each: Break, models: Path) -> Result:
         python = install(Path(scratch))
         each.apply(Path(scratch) / "tree")
         report = Path(scratch) / "report.json"
-        names = [word for name in each.scenarios for word in ("--name", re.escape(name))]
-        command = [str(python), "-m", "harness", "--stop", "--no-color", *names]
-        command += ["-D", f"models={models}", "-D", f"evidence={scratch}/evidence", *each.features]
+        if each.is_for_tests:
+            command = [*_PYTEST, "-k", " or ".join(each.scenarios), *each.features]
+        else:
+            names = [word for name in each.scenarios for word in ("--name", re.escape(name))]
+            command = ["-m", "harness", "--stop", "--no-color", *names, *each.features]
+            command += ["-D", f"models={models}", "-D", f"evidence={scratch}/evidence"]
         environment = {**os.environ, "HARNESS_REPORT": str(report)}
         try:
             ran = subprocess.run(
-                command, cwd=TREE, env=environment, capture_output=True, timeout=_LONGEST_S
+                [python, *command],
+                cwd=TREE,
+                env=environment,
+                capture_output=True,
+                timeout=_LONGEST_S,
             )
-            verdict, by = _verdict(ran, report)
+            verdict, by = _verdict_of_tests(ran) if each.is_for_tests else _verdict(ran, report)
         except subprocess.TimeoutExpired:
             verdict, by = _BROKEN, f"it did not end within {_LONGEST_S} s"
     took = time.monotonic() - began
@@ -134,6 +144,14 @@ def _verdict(ran: subprocess.CompletedProcess[bytes], report: Path) -> tuple[str
     if ran.returncode == 0:
         return _SURVIVED, "no scenario noticed"
     return _BROKEN, output[-2000:]
+
+
+def _verdict_of_tests(ran: subprocess.CompletedProcess[bytes]) -> tuple[str, str]:
+    output = (ran.stdout + ran.stderr).decode(errors="replace")
+    if ran.returncode == 0:
+        return _SURVIVED, "no test noticed"
+    failed = _FAILED_TEST.search(output)
+    return (_CAUGHT, failed[1]) if failed else (_BROKEN, output[-2000:])
 
 
 def _sum_up(breaks: Sequence[Break], results: Sequence[Result]) -> int:

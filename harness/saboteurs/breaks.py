@@ -11,7 +11,8 @@
     scenarios = ["A worker that is working"]
 
 `old` stands exactly once in the file. `scenarios` are beginnings of names; without them, the whole
-features are run. `survives` says why a break that no scenario notices is accepted.
+features are run. For what only unit tests prove, `features` are files of tests, and `scenarios`
+names of their functions. `survives` says why a break that nobody notices is accepted.
 """
 
 import hashlib
@@ -50,6 +51,11 @@ class Break:
         count = text.count(self.old)
         assert count == 1, f"{self.group}/{self.name}: old stands {count} times in {self.file}"
         path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+    @property
+    def is_for_tests(self) -> bool:
+        """Whether pytest should see it, and not a scenario."""
+        return all(name.endswith(".py") for name in self.features)
 
     @property
     def key(self) -> str:

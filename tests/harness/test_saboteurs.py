@@ -24,6 +24,11 @@ def test_a_break_can_be_applied(each: Break, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("each", ALL, ids=lambda each: f"{each.group}/{each.name}")
 def test_the_scenarios_that_should_see_it_exist(each: Break) -> None:
+    if each.is_for_tests:
+        functions = "".join((TREE / name).read_text() for name in each.features)
+        assert each.scenarios
+        assert all(f"def {name}(" in functions for name in each.scenarios)
+        return
     files = [
         file
         for name in each.features
