@@ -148,9 +148,22 @@ def catalog_there(context: Context, name: str, reference: str) -> None:
     assert not catalog.models_on_disk(context.world)
 
 
-@then("each event of the narration names {node:w}")
-def narration_names(context: Context, node: str) -> None:
+def _narrated(context: Context) -> list[dict[str, str]]:
     events = keeper_output.events(context.run.stdout.text)
     said = [data for name, data in events if name == "narration"]
-    assert [(each["text"], each.get("node")) for each in said if each.get("node") != node] == []
-    assert len(said) > 5, said
+    assert len(said) > 5, events
+    return said
+
+
+@then("each event of the narration names {node:w}")
+def narration_names(context: Context, node: str) -> None:
+    said = _narrated(context)
+    assert {each.get("node") for each in said} == {node}, said
+
+
+@then("each line of the narration is its actor, its emoji and its text, as the events have them")
+def narration_shown(context: Context) -> None:
+    told = [f"[{each['actor']}] {each['emoji']} {each['text']}" for each in _narrated(context)]
+    shown = keeper_output.narration(context.run.stderr.text)
+    progress = [line for line in shown if keeper_output.download_progress(line)]
+    assert [line for line in shown if line not in progress] == told, (shown, told)

@@ -71,11 +71,12 @@ Feature: An error for a mistake says how to correct it
     Given HOME is <what>
     When I run `rbee-keeper infer --prompt hi`
     Then it exits with 1
-    And standard error says "<words>"
+    And standard error says "<path>"
+    And standard error says "<reason>"
     And it is a clear message with a next step
     And nothing is running
 
     Examples:
-      | what                            | words |
-      | a file                          | .rbee |
-      | a folder that can't be written  | .rbee |
+      | what                            | path        | reason                    |
+      | a file                          | /file/.rbee | Not a directory           |
+      | a folder that can't be written  | /proc/.rbee | No such file or directory |

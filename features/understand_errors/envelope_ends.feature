@@ -110,6 +110,7 @@ Feature: Every error has one shape, even when something ends
     Then it exits with 1
     And the error is PROGRAM_FAILED
     And standard error says "/nowhere/queen-rbee"
+    And standard error says "No such file or directory"
     And it is a clear message with a next step
     Given HOME is a file
     When I run `rbee-keeper infer --prompt hi`

@@ -12,20 +12,21 @@ Feature: A prompt is answered on another machine
     Then it exits with 0
     And a hive was started on workstation over SSH, after the question was asked
     And these words are shown, in this order
-      | words                                                        |
-      | pool preflight: connecting to workstation.home.arpa          |
-      | starting rbee-hive on workstation over SSH                   |
-      | worker registry: no worker on workstation holds              |
-      | pool preflight: rbee-hive <version> is alive at http://<workstation address> |
-      | model provisioning                                           |
-      | % of 98 MB                                                   |
-      | worker preflight: memory is enough                           |
-      | worker preflight: the backend <backend> is there             |
-      | worker startup: starting worker-                             |
-      | registration: worker-                                        |
-      | worker health: waiting until worker-                         |
-      | inference                                                    |
+      | words                                                                                       |
+      | [queen-rbee] 🔌 pool preflight: connecting to workstation.home.arpa                          |
+      | [queen-rbee] 🐝 starting rbee-hive on workstation over SSH                                   |
+      | [queen-rbee] 🔎 worker registry: no worker on workstation holds                              |
+      | [queen-rbee] 🩺 pool preflight: rbee-hive <version> is alive at http://<workstation address> |
+      | [model-provisioner] ⬇️ model provisioning                                                   |
+      | % of 98 MB                                                                                  |
+      | [device-manager] 🧮 worker preflight: memory is enough                                       |
+      | [device-manager] 🔌 worker preflight: the backend <backend> is there                         |
+      | [rbee-hive] 🚀 worker startup: starting worker-                                              |
+      | [rbee-hive] 📝 registration: worker-                                                         |
+      | [queen-rbee] ⏳ worker health: waiting until worker-                                         |
+      | [queen-rbee] 💬 inference                                                                    |
     And each event of the narration names workstation
+    And each line of the narration is its actor, its emoji and its text, as the events have them
     And standard error showed the progress in percent of 98 MB and in MB/s
     And the worker that was started called back, with its address on workstation
     And the loading progress was shown, layer by layer

@@ -1,4 +1,4 @@
-"""Broken promises, one at a time: would a scenario notice?
+"""Broken promises, one at a time: would a scenario notice, or a unit test?
 
 A green run says that the programs keep what the scenarios ask for. Whether the scenarios ask for
 all that was promised is found out from the other side: each `*.toml` here breaks promises, and
