@@ -1,7 +1,7 @@
 @setup
 Feature: One command installs rbee on a node
   What is installed is rbee, from this working tree or as it is installed here: with `-D hive=…` or
-  `-D worker=…` there is nothing of another implementation to judge on the node, and the scenarios
+  another there is nothing of another implementation to judge on the node, and the scenarios
   that install are switched off.
 
   @t001-03 @B1.1 @rbee
@@ -75,7 +75,7 @@ Feature: One command installs rbee on a node
     And standard error says "'/nowhere/rbee.git' does not appear to be a git repository"
     And it is a clear message with a next step
 
-  @beyond
+  @beyond @rbee
   Scenario: A failed build is reported in pip's own words
     Given the node workstation
     And the pip of workstation has the packages that are installed here, and no index
@@ -90,7 +90,7 @@ Feature: One command installs rbee on a node
     And standard error says "click>=8888"
     And it is a clear message with a next step
 
-  @beyond @sshd
+  @beyond @sshd @rbee
   Scenario: Ctrl+C ends what runs on the node, and leaves the old installation in place
     Given the node workstation with OpenSSH
     And workstation has no rbee

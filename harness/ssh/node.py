@@ -52,7 +52,8 @@ class Node:
         for folder in (self.home, self.tmp, self.bin):
             folder.mkdir(parents=True)
         self.config = self.home / ".config" / "rbee" / "config.toml"
-        self.settings: settings.Sections = {"worker": {"threads": 1}}  # as in world.py
+        self.settings = commands.settings()
+        self.settings.setdefault("worker", {})["threads"] = 1  # as in world.py
         settings.write(self.config, self.settings)
         self.path = [str(self.bin), str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]
         self.extra_environment: dict[str, str] = {}
@@ -146,8 +147,9 @@ class Node:
 
     def _replace_programs(self) -> None:
         """The same implementation is judged on every machine: `-D hive=…`."""
-        for role, command in self.commands.replaced.items():
-            self.put_program(INSTALLED[role], f'exec {command} "$@"')
+        for role in self.commands.replaced:
+            judged = shlex.join(self.commands.argv(role))
+            self.put_program(INSTALLED[role], f'exec {judged} "$@"')
 
 
 def add_node(

@@ -1,6 +1,7 @@
 """The commands on a page of the documentation, and the output that it shows for them."""
 
 import re
+import shlex
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -71,9 +72,9 @@ def _programs(world: World) -> Path:
     """Return a folder with the judged programs under their documented names."""
     folder = world.root / "programs"
     folder.mkdir()
-    for role, command in world.commands.replaced.items():
+    for role in world.commands.replaced:
         program = folder / INSTALLED[role]
-        program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(world.commands.argv(role))} "$@"\n')
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return folder
 

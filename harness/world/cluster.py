@@ -1,12 +1,11 @@
 """Queen, hive and workers of a world together: what they say of themselves, and their pids.
 
 A pid is never taken from what a program says: it is the process that listens at the address, or the
-one with the role's command line, as /proc has them.
+one that was started with the role's command line, as /proc has them.
 """
 
 import contextlib
 import time
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -131,35 +130,24 @@ def queens(world: World) -> list[psutil.Process]:
     return list(found)
 
 
-DAEMONS = ("queen", "hive", "worker")
+DAEMONS = {"queen": "daemon", "hive": "daemon", "worker": "--model"}
 
 
 def role_of(world: World, process: psutil.Process) -> str | None:
     """`queen`, `hive` or `worker`; None for anything else, such as a short command."""
-    try:
-        words = process.cmdline()
-    except psutil.Error:
-        return None
-    for role in DAEMONS:
-        command = world.commands.argv(role)
-        wanted = [*command, "--model"] if role == "worker" else [*command, "daemon"]
-        if _contains(words, wanted):
-            return role
+    for role, argument in DAEMONS.items():
+        with contextlib.suppress(psutil.Error):
+            if world.commands.runs(role, argument, process):
+                return role
     return None
-
-
-def _contains(words: Sequence[str], wanted: Sequence[str]) -> bool:
-    places = range(len(words) - len(wanted) + 1)
-    return any(words[place : place + len(wanted)] == list(wanted) for place in places)
 
 
 def standby(world: World) -> list[psutil.Process]:
     """Return the processes that were started to become workers, and are none yet."""
-    wanted = [*world.commands.argv("worker"), "--standby"]
     found = []
     for process in world.processes():
         with contextlib.suppress(psutil.Error):
-            if _contains(process.cmdline(), wanted):
+            if world.commands.runs("worker", "--standby", process):
                 found.append(process)
     return found
 

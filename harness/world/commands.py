@@ -1,10 +1,18 @@
-"""Which programs are judged: the installed console scripts, or what `-D queen=…` names."""
+"""Which programs are judged: the installed console scripts, or what `-D queen=…` names.
+
+Daemons that are named are started by env(1), which puts their role in their environment: a wrapper
+that replaces itself by another program leaves no trace in the command line.
+"""
 
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
+
+from harness.world.settings import Sections
 
 SCRIPTS = Path(sys.executable).parent
 
@@ -14,6 +22,9 @@ INSTALLED = {
     "hive": "rbee-hive",
     "worker": "llm-worker-rbee",
 }
+
+
+_ENV, _ROLE = "/usr/bin/env", "HARNESS_ROLE"
 
 
 @dataclass(frozen=True)
@@ -27,9 +38,28 @@ class Commands:
         return cls({role: userdata[role] for role in INSTALLED if userdata.get(role)})
 
     def argv(self, role: str) -> list[str]:
+        if role not in self.replaced:
+            return [str(SCRIPTS / INSTALLED[role])]
+        given = shlex.split(self.replaced[role])
+        return given if role == "keeper" else [_ENV, f"{_ROLE}={role}", *given]
+
+    def settings(self) -> Sections:
+        """What a config file says, so that the programs start the judged ones."""
+        roles = [role for role in self.replaced if role != "keeper"]
+        return {role: {"command": shlex.join(self.argv(role))} for role in roles}
+
+    def runs(self, role: str, argument: str, process: psutil.Process) -> bool:
+        """Whether it runs the program of a daemon, with this argument.
+
+        While it is still env(1), its environment is that of who starts it.
+        """
+        words = process.cmdline()
         if role in self.replaced:
-            return shlex.split(self.replaced[role])
-        return [str(SCRIPTS / INSTALLED[role])]
+            there = argument in words and words[0] != _ENV
+            return there and process.environ().get(_ROLE) == role
+        wanted = [*self.argv(role), argument]
+        places = range(len(words) - len(wanted) + 1)
+        return any(words[place : place + len(wanted)] == wanted for place in places)
 
     def resolve(self, line: str) -> list[str]:
         """Split a feature's command line and replace one of our programs by the judged one; other

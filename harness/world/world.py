@@ -97,9 +97,8 @@ class World:
             # Two of llama.cpp's threads that share a core with others wait for each other.
             "worker": {"threads": 1},
         }
-        for role, command in commands.replaced.items():
-            if role != "keeper":
-                self.settings.setdefault(role, {})["command"] = command
+        for role, given in commands.settings().items():
+            self.settings.setdefault(role, {}).update(given)
         settings.write(self.config, self.settings)
 
     # What it consists of

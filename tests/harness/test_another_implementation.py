@@ -9,7 +9,11 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import psutil
 import pytest
+
+from harness.world.commands import Commands
+from harness.world.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 KIT = ("harness", "steps", "environment.py", "behave.ini")
@@ -105,3 +109,18 @@ def test_an_emptied_scenario_fails(python: Path, kit: Path) -> None:
     done = judge(python, kit, *wrappers(kit / "programs"), FEATURE)
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed", done.stdout + done.stderr
     assert "without steps proves nothing" in done.stdout
+
+
+def test_a_wrapper_that_becomes_another_program_is_found_by_its_role(tmp_path: Path) -> None:
+    program = tmp_path / "my-hive"
+    program.write_text("#!/bin/sh\nexec sh -c 'read line; exit' \"$@\"\n")
+    program.chmod(0o755)
+    commands = Commands({"hive": str(program), "queen": str(tmp_path / "my-queen")})
+    argv = [*commands.argv("hive"), "daemon"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as started:
+        process = psutil.Process(started.pid)
+        wait_until("the last program", lambda: "read line; exit" in process.cmdline(), 5)
+        assert str(program) not in process.cmdline()
+        assert commands.runs("hive", "daemon", process)
+        assert not commands.runs("hive", "detect", process)
+        assert not commands.runs("queen", "daemon", process)
