@@ -18,7 +18,7 @@ _ONE_SIDED = re.compile(r"at least|\bmore\b|longer than|growing|grow from|most o
 _MEASURED = re.compile(r"speed|rate|took|_ms|_mb|bytes|seconds|size|sum")
 _OUTPUTS = ("stdout", "stderr")
 _RUNS = ("run", "queen_run", "hive_run", "worker_run")
-_WAITS = ("wait", "wait_until", "wait_for", "wait_for_end", "first", "ready")
+_WAITS = ("wait", "wait_until", "wait_for", "wait_for_end", "wait_for_close", "first", "ready")
 _OF_PYTHON = {"Traceback", "\r"}
 
 

@@ -161,6 +161,12 @@ class EventStream:
         return found()[0]
 
     def wait_for_end(self, within: float) -> None:
+        """Wait until it is whole: whatever it says, its last event is `[DONE]`."""
+        self.wait_for_close(within)
+        assert [event.name for event in self.events[-1:]] == [END], self.events[-3:]
+
+    def wait_for_close(self, within: float) -> None:
+        """Wait until it ends, or breaks off."""
         wait_until(
             "the stream to end",
             lambda: (self.reading, list(self.events)[-3:]),
