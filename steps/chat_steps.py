@@ -21,6 +21,16 @@ def _asked(context: Context) -> list[list[dict[str, Any]]]:
     return [asked_fields.messages(sent.body) for sent in context.proxy.requests_for("POST", _TASKS)]
 
 
+def _answered(context: Context) -> int:
+    """The number of whole answers that the keeper got: after an error the prompt is back, too."""
+    return int(context.proxy.relayed["done"])
+
+
+def _wait_for_answer(context: Context, number: int) -> None:
+    """It has passed before the prompt is back, and is counted a moment later."""
+    wait_until("a whole answer", lambda: _answered(context), 2, lambda seen: seen == number)
+
+
 @when("the prompt appears")
 def prompt_is_there(context: Context) -> None:
     context.terminal.wait_for_prompt()
@@ -36,8 +46,10 @@ def ask(context: Context, question: str) -> None:
 
 @when('I ask "{question}" there and get an answer')
 def ask_and_wait(context: Context, question: str) -> None:
+    before = _answered(context)
     ask(context, question)
     context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
+    _wait_for_answer(context, before + 1)
 
 
 @when("an answer is arriving there")
@@ -61,10 +73,11 @@ def half_a_line(context: Context) -> None:
 
 @when("I type a text of three lines in triple quotes there, and get an answer")
 def three_lines(context: Context) -> None:
-    since = len(context.terminal.screens)
+    since, before = len(context.terminal.screens), _answered(context)
     context.terminal.press("\r".join(['"""', *_LINES, '"""']))
     context.terminal.press("Enter")
     context.terminal.wait_for_prompt(since, after=_LINES[-1])
+    _wait_for_answer(context, before + 1)
 
 
 @when('I type "{one}" there, Alt+Enter and "{other}", and get an answer')
@@ -80,11 +93,12 @@ def the_last_again(context: Context) -> None:
 def _press_all(context: Context, keys: list[str]) -> None:
     """After the prompt, which is there again once the queen has answered."""
     context.terminal.wait_for_prompt()
-    asked = len(_asked(context))
+    asked, before = len(_asked(context)), _answered(context)
     for key in keys:
         context.terminal.press(key)
     wait_until("the question to be asked", lambda: len(_asked(context)) > asked, 20)
     context.terminal.wait_for_prompt()
+    _wait_for_answer(context, before + 1)
 
 
 @then('the last question of the queen is "{text}"')
