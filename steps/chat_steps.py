@@ -44,11 +44,16 @@ def ask(context: Context, question: str) -> None:
     context.terminal.press("Enter")
 
 
+@when('I ask "{question}" there, until the prompt is back')
+def ask_and_wait_for_prompt(context: Context, question: str) -> None:
+    ask(context, question)
+    context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
+
+
 @when('I ask "{question}" there and get an answer')
 def ask_and_wait(context: Context, question: str) -> None:
     before = _answered(context)
-    ask(context, question)
-    context.terminal.wait_for_prompt(context.since, after=f"> {question[:30]}")
+    ask_and_wait_for_prompt(context, question)
     _wait_for_answer(context, before + 1)
 
 

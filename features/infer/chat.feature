@@ -21,7 +21,7 @@ Feature: A chat in the terminal
     When I type `rbee-keeper infer --interactive --prompt "Hello" --temperature 0 --max-tokens 8` on a terminal
     Then the question of the command line is answered there
     When the pids of queen, hive and worker are noted
-    And I ask "And now?" there and get an answer
+    And I ask "And now?" there, until the prompt is back
     Then queen, hive and worker are still the same processes
     When I type "/exit" there
     Then it exits there with 0
