@@ -70,7 +70,10 @@ def wrappers(folder: Path, **scripts: str) -> list[str]:
     return options
 
 
-def judge(python: Path, kit: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def judge(
+    python: Path, kit: Path, *arguments: str, within: float = 100
+) -> subprocess.CompletedProcess[str]:
+    """`within` is in seconds."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
         [str(python), "-m", "harness", *arguments],
@@ -78,7 +81,7 @@ def judge(python: Path, kit: Path, *arguments: str) -> subprocess.CompletedProce
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=within,
     )
 
 
@@ -88,6 +91,18 @@ def test_harness_and_steps_run_where_rbee_cannot_be_imported(python: Path, kit: 
     programs = wrappers(kit / "programs")
     done = judge(python, kit, *programs, "--tags", "@t001-09 or @t001-12", FEATURE)
     assert done.stdout.splitlines()[-1] == "2 passed, 0 failed", done.stdout + done.stderr
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(3000)
+def test_every_number_can_be_judged_where_rbee_cannot_be_imported(python: Path, kit: Path) -> None:
+    for name in ("features", "docs"):
+        shutil.copytree(ROOT / name, kit / name, dirs_exist_ok=True)
+    programs = wrappers(kit / "programs")
+    done = judge(python, kit, *programs, "--tags", "@t001-*", within=2900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    switched_off = [line for line in done.stdout.splitlines() if line.startswith("switched off")]
+    assert [line for line in switched_off if "@rbee" in line], done.stdout
 
 
 def test_without_programs_it_says_how_to_name_them(python: Path, kit: Path) -> None:
