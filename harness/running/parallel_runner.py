@@ -25,7 +25,7 @@ from harness.running.run_facts import facts
 from harness.running.scenario_results import FINE
 
 PARTS = 4
-KEPT = ("saboteurs.jsonl", "tests.xml")  # of other runs
+KEPT = ("saboteurs.jsonl", "canaries.jsonl", "tests.xml")  # of other runs
 _RUNNER = ("--runner", "harness.running.shared_features:SharedFeatures")
 
 

@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import runpy
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,8 +29,11 @@ _DONE, _AS_COMMENT = b"data: [DONE]", b":ata: [DONE]"
 
 
 def install(stand_in: StandIn, folder: Path, real: Path) -> tuple[Path, Path]:
-    """Return the executable and the file of its marks."""
+    """Return the executable and the file of its marks, which any user may run and write."""
     program, marks = folder / real.name, folder / "marks"
+    folder.chmod(0o755)
+    marks.touch()
+    marks.chmod(0o666)
     program.write_text(
         f"#!{sys.executable}\n"
         f"import sys\n"
@@ -97,13 +101,17 @@ def drops_the_end_mark(real: str, marks: str) -> None:
 
 
 def answers_with_nothing(real: str, marks: str) -> None:
-    """A hive that answers `{}` to everything."""
+    """A hive that answers `{}` to everything, and leaves a key but no pid file."""
     if sys.argv[1:2] != ["daemon"]:
         os.execv(real, [real, *sys.argv[1:]])
+    key_file = Path.home() / ".rbee" / "api_key"
+    if not key_file.exists():
+        key_file.parent.mkdir(mode=0o700, exist_ok=True)
+        key_file.touch(mode=0o600)
+        key_file.write_text(secrets.token_urlsafe(32) + "\n")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            _mark(marks)
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", "2")
@@ -125,6 +133,7 @@ def answers_with_nothing(real: str, marks: str) -> None:
         "pid": os.getpid(),
         "url": f"http://{host}:{server.server_address[1]}",
     }
+    _mark(marks)
     print(json.dumps(ready), flush=True)
     if "--lifeline" in sys.argv:
         threading.Thread(target=_end_with_the_lifeline, daemon=True).start()

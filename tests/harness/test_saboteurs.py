@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from behave.parser import parse_file
 
+from harness.saboteurs import canaries
 from harness.saboteurs.breaks import TREE, Break, load
 
 ALL = load()
@@ -43,3 +44,12 @@ def test_the_scenarios_that_should_see_it_exist(each: Break) -> None:
     assert names
     for beginning in each.scenarios:
         assert any(name.startswith(beginning) for name in names), beginning
+
+
+def test_each_reason_for_a_canary_names_a_canary_and_scenarios() -> None:
+    places = list(canaries.scenarios(TREE / "features"))
+    for row in canaries.reasons():
+        assert row["canary"] in {each.name for each in canaries.CANARIES}, row
+        for name in row["scenarios"]:
+            assert any(place.is_of({**row, "scenarios": [name]}) for place in places), name
+        assert row["reason"], row
