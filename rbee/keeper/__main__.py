@@ -8,6 +8,8 @@ import signal
 import sys
 from types import FrameType
 
+from rbee.runtime.leave import leave_after
+
 _COMPLETE = "_RBEE_KEEPER_COMPLETE"
 
 
@@ -21,6 +23,10 @@ def main() -> None:
     their time. The command itself turns the collector on (`rbee.runtime`).
     """
     gc.disable()
+    leave_after(_main)
+
+
+def _main() -> None:
     signal.signal(signal.SIGINT, _interrupted)
     from rbee.keeper.cli import main as command_line
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 
+from rbee.runtime.leave import leave_after
+
 
 def main() -> None:
     """Run the command that was typed.
@@ -14,7 +16,7 @@ def main() -> None:
     gc.disable()
     from rbee.queen.cli import main as command_line
 
-    command_line(prog_name="queen-rbee")
+    leave_after(lambda: command_line(prog_name="queen-rbee"))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ READER_GONE = 141
 def run(program: str, work: Callable[[], Coroutine[Any, Any, int]], screen: Screen) -> int:
     """Do the `work` of a command of `program`; returns its exit code, or that of its failure, which
     `screen` shows."""
+    gc.freeze()  # what was imported is never garbage, and need not be looked through
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio takes it over
     with debug_trace.traced(screen.note):
