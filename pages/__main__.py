@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pages import command_line, conformance, errors, http, openapi, settings
@@ -11,20 +13,21 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 
-def all_pages() -> dict[Path, str]:
-    """The text of each page, made from the code as it is now."""
+def all_pages() -> dict[Path, Callable[[], str]]:
+    """What makes the text of each page, from the code as it is now."""
     reference = DOCS / "reference"
     documents = {
-        reference / f"openapi-{program}.json": openapi.text(program) for program in openapi.PROGRAMS
+        reference / f"openapi-{program}.json": partial(openapi.text, program)
+        for program in openapi.PROGRAMS
     }
     return {
-        reference / "command-line.md": command_line.page(),
-        reference / "http.md": http.page(),
-        reference / "settings.md": settings.page(),
-        reference / "errors.md": errors.page(ROOT / "rbee"),
-        reference / "events.md": http.events_page(),
+        reference / "command-line.md": command_line.page,
+        reference / "http.md": http.page,
+        reference / "settings.md": settings.page,
+        reference / "errors.md": partial(errors.page, ROOT / "rbee"),
+        reference / "events.md": http.events_page,
         **documents,
-        DOCS / "conformance.md": conformance.page(ROOT),
+        DOCS / "conformance.md": partial(conformance.page, ROOT),
     }
 
 
@@ -34,7 +37,8 @@ def is_stale(path: Path, text: str) -> bool:
 
 
 def main() -> int:
-    for path, text in all_pages().items():
+    for path, made in all_pages().items():
+        text = made()
         if is_stale(path, text):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -1,6 +1,7 @@
 """The breaks fit the code and the features, or nobody would notice that one breaks nothing."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,14 @@ from harness.saboteurs import canaries
 from harness.saboteurs.breaks import TREE, Break, load
 
 ALL = load()
+
+
+@cache
+def scenarios_in(path: Path) -> list[str]:
+    """The names of all scenarios of a feature, or of a folder of features."""
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    features = [parse_file(str(file)) for file in files]
+    return [each.name for feature in features if feature for each in feature.walk_scenarios()]
 
 
 @pytest.mark.parametrize("each", ALL, ids=lambda each: f"{each.group}/{each.name}")
@@ -30,17 +39,7 @@ def test_the_scenarios_that_should_see_it_exist(each: Break) -> None:
         assert each.scenarios
         assert all(f"def {name}(" in functions for name in each.scenarios)
         return
-    files = [
-        file
-        for name in each.features
-        for file in ([TREE / name] if name.endswith(".feature") else (TREE / name).iterdir())
-    ]
-    names = [
-        scenario.name
-        for file in files
-        if (feature := parse_file(str(file)))
-        for scenario in feature.walk_scenarios()
-    ]
+    names = [name for path in each.features for name in scenarios_in(TREE / path)]
     assert names
     for beginning in each.scenarios:
         assert any(name.startswith(beginning) for name in names), beginning
