@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from gguf import LlamaFileType
+from gguf import GGUFReader, LlamaFileType
 
 from harness.model_files import broken, bundled
 from harness.model_files.bundled import bundled_path, bundled_reader
@@ -126,7 +126,7 @@ class ModelFiles:
         """The bundled model in three files."""
 
         def make(folder: Path) -> None:
-            bundled.split(bundled_reader(), folder / "smollm2.gguf")
+            bundled.split(GGUFReader(bundled_path()), folder / "smollm2.gguf")
 
         return sorted(self._made("parts", make).iterdir())
 

@@ -6,14 +6,16 @@ A file of holes takes some megabytes on disk, and a worker as long to load as a 
 one has noise where the weights are: a piece that comes to lie at a wrong place changes its sha256.
 """
 
+import math
 import random
+import struct
 from pathlib import Path
 
-import numpy as np
-from gguf import GGUFValueType, GGUFWriter, LlamaFileType
+from gguf import GGMLQuantizationType, LlamaFileType
 
-from harness.model_files.bundled import bundled_reader
+from harness.model_files.bundled import bundled_reader, raw_fields, words_in
 
+_VERSION = 3
 _ALIGNMENT = 32
 
 
@@ -37,26 +39,18 @@ def write_model(
         "general.file_type": int(kind),
     }
     reader = bundled_reader()
-    writer = GGUFWriter(path, "llama")
-    for name, field in reader.fields.items():
-        if name.startswith("GGUF.") or name == "general.architecture":
-            continue
-        value = shape.get(name, field.contents())
-        if field.types[0] == GGUFValueType.ARRAY:
-            writer.add_array(name, value)
-        else:
-            writer.add_key_value(name, value, field.types[0])
-    size = 0
-    vocabulary = len(reader.fields["tokenizer.ggml.tokens"].data)
-    for name, dimensions in _tensors(layers, width, hidden, vocabulary):
-        number = np.dtype(np.float16 if len(dimensions) > 1 else np.float32)
-        length = int(np.prod(dimensions)) * number.itemsize
-        writer.add_tensor_info(name, dimensions, number, length)
+    fields = raw_fields(reader)
+    for name, value in shape.items():
+        fields[name] = fields[name][:-4] + struct.pack("<I", value)
+    infos, size = [], 0
+    for name, dimensions in _tensors(layers, width, hidden, words_in(reader)):
+        is_matrix = len(dimensions) > 1
+        number = GGMLQuantizationType.F16 if is_matrix else GGMLQuantizationType.F32
+        infos.append(_info(name, dimensions, number, size))
+        length = math.prod(dimensions) * (2 if is_matrix else 4)
         size += -(-length // _ALIGNMENT) * _ALIGNMENT
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
+    start = b"GGUF" + struct.pack("<IQQ", _VERSION, len(infos), len(fields))
+    path.write_bytes(b"".join([start, *fields.values(), *infos]))
     header = -(-path.stat().st_size // _ALIGNMENT) * _ALIGNMENT
     with path.open("r+b") as file:
         file.truncate(header + size)
@@ -64,6 +58,19 @@ def write_model(
             file.seek(header)
             file.write(random.Random(noise).randbytes(size))
     return path
+
+
+def _info(
+    name: str, dimensions: tuple[int, ...], number: GGMLQuantizationType, offset: int
+) -> bytes:
+    """A tensor as the header lists it: columns first, and where its weights begin."""
+    return b"".join(
+        [
+            struct.pack("<Q", len(name)) + name.encode(),
+            struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *reversed(dimensions)),
+            struct.pack("<IQ", number, offset),
+        ]
+    )
 
 
 def _tensors(
