@@ -36,9 +36,6 @@ def _main() -> None:
         shells.register()
     try:
         command_line(prog_name="rbee-keeper")
-    except OSError as error:  # in what click itself writes, such as --help
-        print(f"Standard output can't be written: {error.strerror}.", file=sys.stderr)
-        os._exit(1)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 

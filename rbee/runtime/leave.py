@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -15,13 +16,24 @@ def leave_after(work: Callable[[], object]) -> None:
     buffers of standard output is written, and nothing else of ours waits for Python's end.
     """
     try:
+        code = _code_of(work)
+        if sys.stdout is not None:  # it was closed when the program started
+            sys.stdout.flush()
+    except OSError as error:  # in what click itself writes, such as --help
+        code = 1
+        with contextlib.suppress(OSError):
+            print(f"Standard output can't be written: {error.strerror}.", file=sys.stderr)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+    os._exit(code)
+
+
+def _code_of(work: Callable[[], object]) -> int:
+    try:
         work()
-        code = 0
     except SystemExit as ended:
         if not isinstance(ended.code, int | None):
             raise
-        code = ended.code or 0
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # it was closed when the program started
-            stream.flush()
-    os._exit(code)
+        return ended.code or 0
+    return 0

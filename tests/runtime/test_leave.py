@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 _PROGRAM = """
 import sys
+from pathlib import Path
 from rbee.runtime.leave import leave_after
 
 class Leftover:
@@ -38,6 +40,15 @@ def ran(ending: str) -> subprocess.CompletedProcess[str]:
 def test_it_ends_at_once_with_its_code_and_all_of_its_output(ending: str, code: int) -> None:
     done = ran(ending)
     assert (done.returncode, done.stdout, done.stderr) == (code, "the last line", "")
+
+
+def test_a_full_disk_behind_standard_output_is_told() -> None:
+    """It shows when the last line leaves the buffer."""
+    command = [sys.executable, "-c", _PROGRAM.format(ending="return")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    told = "Standard output can't be written: No space left on device.\n"
+    assert (done.returncode, done.stderr) == (1, told)
 
 
 def test_a_reason_for_the_end_is_shown() -> None:
