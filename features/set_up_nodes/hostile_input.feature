@@ -40,6 +40,7 @@ Feature: Input is never run as a command, whatever it holds
     And somebody has added workstation, installed in <folder>
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
+    And standard error says "starting rbee-hive on workstation over SSH"
     And no injected command was run
     And nothing is running
 
