@@ -29,6 +29,13 @@ def a_worker_with(context: Context, flags: str) -> None:
     context.worker = {"url": context.standalone.url}
 
 
+@given("a standalone worker for {model} with `{flags}`")
+def a_worker_for(context: Context, model: str, flags: str) -> None:
+    path = context.model_files.named(model.strip("<>"))
+    context.standalone = StandaloneWorker(context.world, flags, path)
+    context.worker = {"url": context.standalone.url}
+
+
 # The prefix cache
 
 

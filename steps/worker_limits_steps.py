@@ -6,6 +6,7 @@ from behave import then, when
 from behave.runner import Context
 
 from harness.watching import replies, standalone_worker
+from harness.world import cluster
 from harness.world.http_client import EventStream
 from harness.world.waiting import wait_until
 
@@ -32,6 +33,35 @@ def both_counts(context: Context, tokens: int) -> None:
     assert str(counted) in context.answer.message, context.answer
     assert str(tokens) in context.answer.message, context.answer
     assert [error["value"] for error in context.answer.details["errors"]] == [counted]
+
+
+@when("the worker is sent each of these prompts")
+def send_prompts(context: Context) -> None:
+    context.outcomes = [
+        (row.as_dict(), *context.standalone.ask_to_the_end(row["text"] * int(row["times"]), 1))
+        for row in context.table
+    ]
+
+
+@then("each is answered or refused with {code:w}, as it says there, within {seconds:d} s")
+def answered_or_refused(context: Context, code: str, seconds: int) -> None:
+    for row, stream, took in context.outcomes:
+        assert took < seconds, (row, took)
+        if row["is"] == "answered":
+            assert stream.refused is None, (row, stream.refused)
+            assert len(stream.named("token")) == 1, (row, stream.events)
+        else:
+            assert stream.refused is not None, (row, stream.events)
+            assert replies.error_of(stream.refused).code == code, (row, stream.refused)
+
+
+@then("the worker is the same process, and answers")
+def same_and_answers(context: Context) -> None:
+    assert cluster.process_at(context.world, context.standalone.url) == context.standalone.process
+    stream = context.standalone.ask(_PROMPT, 3)
+    assert stream.refused is None, stream.refused
+    stream.wait_for_end(within=20)
+    assert len(stream.named("token")) == 3, stream.events
 
 
 @when("the worker is asked with each of these values")

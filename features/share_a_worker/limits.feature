@@ -14,6 +14,23 @@ Feature: A worker reports its limits
     But a prompt of 63 tokens is answered, and one of 64 is refused
     And a text of 64 tokens is embedded, and one of 65 is refused
 
+  Scenario Outline: No prompt ends a worker whose model splits texts as <family> does
+    Given a standalone worker for <splits as <family>> with `--slots 2`
+    When the worker is sent each of these prompts
+      | text         | times  | is       |
+      | a            | 26351  | answered |
+      | a            | 400000 | refused  |
+      | -            | 400000 | answered |
+      | 漢           | 100000 | refused  |
+      | <\|im_start\|> | 50000  | refused  |
+    Then each is answered or refused with PROMPT_TOO_LONG, as it says there, within 5 s
+    And the worker is the same process, and answers
+
+    Examples:
+      | family      |
+      | gpt-4o      |
+      | deepseek-v3 |
+
   Scenario: A context that others fill
     Given a standalone worker with `--slots 3 --context 256`
     When an answer of up to 200 tokens is under way

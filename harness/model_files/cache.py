@@ -121,6 +121,13 @@ class ModelFiles:
             ),
         )
 
+    def that_splits_as(self, family: str) -> Path:
+        """A small model without weights, whose texts are split by the rules of another family."""
+        return self._made(
+            f"splits-as-{family}.gguf",
+            lambda path: write_model(path, layers=1, width=128, hidden=512, pre=family),
+        )
+
     @property
     def parts(self) -> list[Path]:
         """The bundled model in three files."""
@@ -148,6 +155,8 @@ class ModelFiles:
             return bundled_path()
         if name.startswith("small"):
             return self.small(name.removeprefix("small").strip() or "F16")
+        if name.startswith("splits as "):
+            return self.that_splits_as(name.removeprefix("splits as "))
         if name.startswith("Q"):
             return self.quantized(name)
         path: Path = getattr(self, name.replace(" ", "_"))

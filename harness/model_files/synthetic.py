@@ -11,12 +11,13 @@ import random
 import struct
 from pathlib import Path
 
-from gguf import GGMLQuantizationType, LlamaFileType
+from gguf import GGMLQuantizationType, GGUFValueType, LlamaFileType
 
 from harness.model_files.bundled import bundled_reader, raw_fields, words_in
 
 _VERSION = 3
 _ALIGNMENT = 32
+_PRE = "tokenizer.ggml.pre"
 
 
 def write_model(
@@ -26,8 +27,10 @@ def write_model(
     hidden: int,
     kind: LlamaFileType = LlamaFileType.MOSTLY_F16,
     noise: str = "",
+    pre: str = "",
 ) -> Path:
-    """With `noise` the holes are filled, with other bytes for each word."""
+    """With `noise` the holes are filled, with other bytes for each word. `pre` is the name of the
+    rules by which llama.cpp splits texts, in place of the bundled model's."""
     heads = width // 64
     shape = {
         "llama.block_count": layers,
@@ -42,6 +45,8 @@ def write_model(
     fields = raw_fields(reader)
     for name, value in shape.items():
         fields[name] = fields[name][:-4] + struct.pack("<I", value)
+    if pre:
+        fields[_PRE] = _string(_PRE) + struct.pack("<I", GGUFValueType.STRING) + _string(pre)
     infos, size = [], 0
     for name, dimensions in _tensors(layers, width, hidden, words_in(reader)):
         is_matrix = len(dimensions) > 1
@@ -60,13 +65,17 @@ def write_model(
     return path
 
 
+def _string(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
 def _info(
     name: str, dimensions: tuple[int, ...], number: GGMLQuantizationType, offset: int
 ) -> bytes:
     """A tensor as the header lists it: columns first, and where its weights begin."""
     return b"".join(
         [
-            struct.pack("<Q", len(name)) + name.encode(),
+            _string(name),
             struct.pack(f"<I{len(dimensions)}Q", len(dimensions), *reversed(dimensions)),
             struct.pack("<IQ", number, offset),
         ]

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -23,13 +24,14 @@ from harness.world.world import World
 class StandaloneWorker:
     """Listening and ready. `status` follows the events about its slots, from the first on."""
 
-    def __init__(self, world: World, flags: str) -> None:
+    def __init__(self, world: World, flags: str, model: Path | None = None) -> None:
+        """For the bundled model, if no other is given."""
         self._world = world
         host = world.network.address(8)
         self.url = f"http://{host}:8001"
         world.ensure_key()
         self.run = world.start_daemon(
-            f"llm-worker-rbee --model {bundled_path()} --host {host} --port 8001"
+            f"llm-worker-rbee --model {model or bundled_path()} --host {host} --port 8001"
             f" --api-key-file {world.key_file} {flags}"
         )
         self.process: psutil.Process = process_at(world, self.url)
@@ -49,6 +51,14 @@ class StandaloneWorker:
         """Ask greedily, to the last token, unless `fields` say otherwise. It may be refused."""
         body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": 0, "ignore_eos": True}
         return self._world.stream("POST", f"{self.url}/v1/inference", {**body, **fields})
+
+    def ask_to_the_end(self, prompt: str, max_tokens: int) -> tuple[EventStream, float]:
+        """Ask, and wait for the answer or the refusal; with the seconds that it took."""
+        began = time.monotonic()
+        stream = self.ask(prompt, max_tokens)
+        if stream.refused is None:
+            stream.wait_for_end(within=60)
+        return stream, time.monotonic() - began
 
     def chat(self, messages: list[dict[str, str]], max_tokens: int) -> EventStream:
         """Ask for a conversation's next turn, and wait for it."""

@@ -1,6 +1,6 @@
 """A model in llama.cpp, through llama-cpp-python's low-level API.
 
-Only `Model.tokenize`, which reads, is thread-safe. Every native call releases the interpreter lock.
+Only `Model.tokenizer`, which reads, is thread-safe. Native calls release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from rbee.contract.model_ref import FORMS
 from rbee.contract.nodes import Usable
 from rbee.worker.model import devices
 from rbee.worker.model.bindings import C
+from rbee.worker.model.tokenizer import Tokenizer
 
 _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
@@ -117,6 +118,7 @@ class Model:
             raise _load_error(path, log.reason())
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
+        self.tokenizer = Tokenizer(self._vocab)
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
         self._piece = ctypes.create_string_buffer(_PIECE)
         self._ends: list[int] | None = None
@@ -166,14 +168,6 @@ class Model:
     def adds_bos(self) -> bool:
         """Whether the tokenizer adds the beginning-of-sequence token by itself."""
         return bool(C.llama_vocab_get_add_bos(self._vocab))
-
-    def tokenize(self, text: str) -> list[int]:
-        """The token ids of a text, with the special tokens that the model expects around it."""
-        data = text.encode(errors="replace")
-        room = len(data) + 8
-        buffer = (C.llama_token * room)()
-        count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, True, True)
-        return list(buffer[: max(count, 0)])
 
     def piece(self, token: int) -> bytes:
         """The bytes of one token; empty for a control token."""

@@ -111,10 +111,10 @@ class Requests:
             error = "This model ranks texts and makes no embeddings"
             raise InvalidRequest.of("model", "a model with embeddings", error)
         async with self.admitted(None) as request:
-            tokenize = loaded.model.tokenize
-            texts = await self._tokenize(lambda: [tokenize(text) for text in message.texts])
             # Not the length that the model was trained for: the memory for that may be missing.
             most = loaded.context.tokens
+            tokenize = loaded.model.tokenizer.tokenize
+            texts = await self._tokenize(lambda: [tokenize(text, most) for text in message.texts])
             for text in texts:
                 check_length("input", len(text), most, f"the context holds {most}")
                 if not text:
@@ -236,10 +236,11 @@ def _outcome(last: Output) -> Outcome:
 
 
 def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
+    tokenize, most = loaded.model.tokenizer.tokenize, loaded.context.tokens
     if message.messages is None:
-        return loaded.model.tokenize(message.prompt or "")
+        return tokenize(message.prompt or "", most)
     text = loaded.chat.render(message.messages)
     bos = loaded.model.special_text("bos")
     if bos and loaded.model.adds_bos():
         text = text.removeprefix(bos)
-    return loaded.model.tokenize(text)
+    return tokenize(text, most)
