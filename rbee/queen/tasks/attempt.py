@@ -18,6 +18,7 @@ from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 
 _TURNS = 3
+_DEATHS = 2
 _FIRST_PAUSE_S = 0.2
 
 
@@ -32,9 +33,10 @@ class Attempt:
 
     async def run(self) -> None:
         """All phases. If the worker ends before its first token, another is found or started, up
-        to three times in all."""
+        to three times in all, but not if the request itself seems to have ended two."""
         task, hive = self._task, self._hive
         timed_out = False
+        deaths = 0
         for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TURNS), start=1):
             await asyncio.sleep(pause)
             if timed_out:
@@ -57,12 +59,28 @@ class Attempt:
                 await relay_answer(task, hive, worker)
                 return
             except (ConnectionTimeout, ShuttingDown) as error:
+                gone = None
                 if isinstance(error, ConnectionTimeout):
                     await check_port(hive, worker)
-                if turn == _TURNS or task.tokens:
-                    raise broken_off(task, hive, worker, error.message.rstrip(".")) from None
+                    gone = await hive.worker_exit(worker.id)
+                    deaths += gone is not None and gone.exit_code != 0
+                if turn == _TURNS or task.tokens or deaths == _DEATHS:
+                    ended = broken_off(task, hive, worker, error.message.rstrip("."), gone)
+                    if deaths == _DEATHS:
+                        ended.message += f" {self._blame()}"
+                    raise ended from None
                 self._left.add(worker.id)
                 self._say("🔁", f"{worker.id} has just gone: looking again")
+
+    def _blame(self) -> str:
+        """Whoever asks must know that it is the request, and which."""
+        request = self._task.request
+        length = len(request.prompt or "") + sum(
+            len(each.content) for each in request.messages or ()
+        )
+        characters = "1 character" if length == 1 else f"{length} characters"
+        what = f"{self._model}, a prompt of {characters}"
+        return f"It was the second worker that this request ended: {what}."
 
     async def _worker(self) -> WorkerRow:
         """Phases 1 to 7: a worker that is loaded, found or started."""

@@ -25,6 +25,7 @@ ANSWER: list[Event] = [
     Done(True, 2, 1.5, 2, 0, 0.5, 12.25, "MAX_TOKENS"),
 ]
 INFERENCE = "/v1/inference"
+GONE = "http://127.0.0.1:1"
 
 
 class Made:
@@ -128,7 +129,7 @@ async def test_what_the_worker_refuses_is_raised_as_it_is(made: Made) -> None:
 
 async def test_a_worker_that_has_just_gone_is_not_asked_again(made: Made) -> None:
     """Nobody listens at its address any more; its hive notices only afterwards."""
-    lost = WorkerRow("w-0", "http://127.0.0.1:1", FILE, "cpu", 0, "idle", None, None, 4, 4)
+    lost = WorkerRow("w-0", GONE, FILE, "cpu", 0, "idle", None, None, 4, 4)
     other = made.row("busy")
 
     async def listed() -> object:
@@ -139,3 +140,23 @@ async def test_a_worker_that_has_just_gone_is_not_asked_again(made: Made) -> Non
     await made.run()
     assert "w-0 has just gone: looking again" in await made.narrated()
     assert made.task.tokens == 2
+
+
+@pytest.mark.parametrize(("code", "tried"), [(-11, 2), (0, 3)])
+async def test_a_request_that_has_ended_two_workers_gets_no_third(
+    made: Made, code: int, tried: int
+) -> None:
+    """Others answer on them. One that ended in order was ended by somebody else."""
+
+    async def listed() -> object:
+        name = f"w-{made.fake.asked.count('/v1/workers/list')}"
+        made.fake.tell(WorkerGone(name, f"it ended with {code}", code, []))
+        return WorkerRows([WorkerRow(name, GONE, FILE, "cpu", 0, "idle", None, None, 4, 4)])
+
+    made.fake.replies["/v1/workers/list"] = listed
+    with pytest.raises(WorkerCrashed) as caught:
+        await made.run()
+    assert (await made.narrated()).count(f"inference: {FILE} answers on workstation") == tried
+    twice = f"It was the second worker that this request ended: {FILE}, a prompt of 1 character."
+    assert (twice in caught.value.message) == (tried == 2)
+    assert (caught.value.details["tokens"], caught.value.details["max_tokens"]) == (0, 9)
