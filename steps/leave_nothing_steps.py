@@ -11,7 +11,7 @@ from harness.breaking import after_kill
 from harness.breaking.kill_matrix import Plan, Round
 from harness.watching import catalog, footprint, keeper_output
 from harness.world import cluster, processes
-from harness.world.processes import ProcessExit, ProcessExits, alive
+from harness.world.processes import ProcessExit, ProcessExits, alive, command_line
 from harness.world.waiting import wait_until
 
 # Ends and their order
@@ -297,8 +297,13 @@ def hive_alive(context: Context) -> None:
 
 @then('one process is left running, and it is "{line}"')
 def one_is_left(context: Context, line: str) -> None:
-    (context.stray,) = context.world.processes()
-    assert " ".join(context.stray.cmdline()) == line, context.stray.cmdline()
+    """Its parent may have ended before it has exec'd."""
+    (context.stray,) = wait_until(
+        f"one process, {line}",
+        lambda: {each: " ".join(command_line(each)) for each in context.world.processes()},
+        5,
+        lambda seen: list(seen.values()) == [line],
+    )
 
 
 @when("that process is killed")

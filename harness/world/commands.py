@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from harness.world.processes import command_line
 from harness.world.settings import Sections
 
 SCRIPTS = Path(sys.executable).parent
@@ -53,7 +54,7 @@ class Commands:
 
         While it is still env(1), its environment is that of who starts it.
         """
-        words = process.cmdline()
+        words = command_line(process)
         if role in self.replaced:
             there = argument in words and words[0] != _ENV
             return there and process.environ().get(_ROLE) == role

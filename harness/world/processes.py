@@ -90,6 +90,24 @@ def _environment(pid: int) -> list[bytes]:
     return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
+def command_line(process: psutil.Process) -> list[str]:
+    """Its words. A process that has not exec'd yet has those of its parent, or none: it gets none
+    here, like one that is gone."""
+    words = _words(process)
+    with contextlib.suppress(psutil.Error):
+        parent = process.parent()
+        if parent and _words(parent) == words:
+            return []
+    return words
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
 def describe(process: psutil.Process) -> str:
     try:
         return f"pid {process.pid} ({process.status()}): {' '.join(process.cmdline())}"
