@@ -13,7 +13,7 @@ import psutil
 
 from harness.world.http_client import EventStream, Reply, call
 from harness.world.processes import listeners
-from harness.world.waiting import wait_until
+from harness.world.waiting import NeverHappenedError, wait_until
 from harness.world.world import World
 
 
@@ -143,17 +143,33 @@ def role_of(world: World, process: psutil.Process) -> str | None:
 
 def standby(world: World) -> list[psutil.Process]:
     """Return the processes that were started to become workers, and are none yet."""
-    found = []
-    for process in world.processes():
-        with contextlib.suppress(psutil.Error):
-            if world.commands.runs("worker", "--standby", process):
-                found.append(process)
-    return found
+    return [each for each in world.processes() if _stands_by(world, each)]
+
+
+def _stands_by(world: World, process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return world.commands.runs("worker", "--standby", process)
+    return False
 
 
 def at_work(world: World) -> set[psutil.Process]:
-    """Return every process of the world but the standby workers, which come and go alone."""
-    return set(world.processes()) - set(standby(world))
+    """Return every process of the world but the standby workers, which come and go alone.
+
+    The hive may just have started one, which can't be told from others before it has exec'd: 2 s
+    are enough for that. Whatever has no command line of its own then is at work.
+    """
+    working: set[psutil.Process] = set()
+
+    def starting() -> list[psutil.Process]:
+        seen = world.processes()
+        new = [each for each in seen if world.commands.is_starting(each)]
+        working.clear()
+        working.update(each for each in seen if not _stands_by(world, each))
+        return new
+
+    with contextlib.suppress(NeverHappenedError):
+        wait_until("every process to have exec'd", starting, 2, lambda new: not new)
+    return working
 
 
 def processes_of(world: World, role: str) -> list[psutil.Process]:

@@ -62,6 +62,10 @@ class Commands:
         places = range(len(words) - len(wanted) + 1)
         return any(words[place : place + len(wanted)] == wanted for place in places)
 
+    def is_starting(self, process: psutil.Process) -> bool:
+        """Whether it is no program yet: it has just been forked, is still env(1), or is gone."""
+        return command_line(process)[:1] in ([], [_ENV])
+
     def resolve(self, line: str) -> list[str]:
         """Split a feature's command line and replace one of our programs by the judged one; other
         programs stay."""

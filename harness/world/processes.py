@@ -116,10 +116,13 @@ def describe(process: psutil.Process) -> str:
 
 
 def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psutil.Process]:
-    """Return every address on which one of these processes listens."""
+    """Return every address on which one of these processes listens.
+
+    A child has its parent's sockets until it has exec'd: they are the older process's.
+    """
     tables: dict[str, dict[str, tuple[str, int]]] = {}
-    found = {}
-    for process in processes:
+    found: dict[tuple[str, int], psutil.Process] = {}
+    for process in sorted(processes, key=lambda each: (each.create_time(), each.pid)):
         with contextlib.suppress(OSError):
             folder = Path(f"/proc/{process.pid}")
             network = str((folder / "ns" / "net").readlink())
@@ -129,7 +132,7 @@ def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psut
                 with contextlib.suppress(OSError):
                     address = tables[network].get(str(descriptor.readlink()))
                     if address:
-                        found[address] = process
+                        found.setdefault(address, process)
     return found
 
 

@@ -1,0 +1,47 @@
+"""What /proc says of a process that has just been forked."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+
+import psutil
+
+from harness.world.processes import command_line, listeners
+
+
+@contextlib.contextmanager
+def _forked() -> Iterator[tuple[psutil.Process, int]]:
+    """A child that has not exec'd yet, and the descriptor whose end makes it do so."""
+    waits, goes_on = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(goes_on)
+        os.read(waits, 1)
+        os.execvp("sleep", ["sleep", "600"])
+    os.close(waits)
+    child = psutil.Process(pid)
+    try:
+        yield child, goes_on
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_child_has_no_command_line_of_its_own_before_it_has_execd() -> None:
+    with _forked() as (child, goes_on):
+        assert child.cmdline() == psutil.Process().cmdline()
+        assert command_line(child) == []
+        os.close(goes_on)
+        while not (words := command_line(child)):
+            assert child.is_running()
+        assert words == ["sleep", "600"]
+    assert command_line(child) == []
+
+
+def test_a_socket_is_the_older_process_s() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, _forked() as (child, goes_on):
+        address = server.getsockname()
+        assert listeners([child])[address] == child
+        assert listeners([child, psutil.Process()])[address] == psutil.Process()
+        os.close(goes_on)
