@@ -61,7 +61,7 @@ REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     ),
     "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
     "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
-    "wire": (wire.available, "reading packets needs root"),
+    "wire": (wire.available, "reading packets needs root, with CAP_NET_ADMIN"),
     "netns": (_has_namespaces, "network namespaces need root and ip"),
 }
 

@@ -1,8 +1,9 @@
 """A world's traffic, read from the loopback interface: who asked whom, when, and what came back.
 What passes is neither held up nor changed.
 
-It needs the right to read raw packets, which root has (CAP_NET_RAW). The kernel stamps the packets;
-a filter in the kernel leaves out those of other worlds.
+It needs the rights to read raw packets (CAP_NET_RAW) and to have a buffer that a busy machine does
+not fill (CAP_NET_ADMIN). Root has both, but in a container often not the second. The kernel stamps
+the packets; a filter in the kernel leaves out those of other worlds.
 """
 
 import contextlib
@@ -178,8 +179,7 @@ def _open(network: str) -> socket.socket:
     header."""
     opened = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
-        with contextlib.suppress(OSError):
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
         opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         _filter(opened, network)
         opened.bind(("lo", _ETH_P_IP))

@@ -1,6 +1,9 @@
 """Packets of a real connection, where the machine lets the harness read them."""
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -52,3 +55,12 @@ def test_a_wire_has_the_exchanges_of_its_own_network_only() -> None:
             each.close()
         for network in (own, others):
             network.release()
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+@pytest.mark.parametrize("right", ["net_raw", "net_admin"])
+def test_without_a_right_it_is_not_available(right: str) -> None:
+    line = "from harness.watching import wire; print(wire.available())"
+    argv = ["setpriv", f"--bounding-set=-{right}", sys.executable, "-c", line]
+    asked = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert asked.stdout == "False\n", asked
