@@ -14,6 +14,7 @@ from behave.runner import Context
 from harness.model_files.cache import ModelFiles
 from harness.running.tag_requirements import missing_requirement
 from harness.ssh.added_nodes import AddedNodes
+from harness.watching import machine
 from harness.world.commands import Commands
 from harness.world.evidence import Evidence
 from harness.world.world import World
@@ -33,6 +34,7 @@ def before_all(context: Context) -> None:
     context.model_files = ModelFiles(Path(shared) if shared else None)
     context.added_nodes = AddedNodes()
     context.world = None
+    machine.watch_free_memory()
 
 
 def before_scenario(context: Context, scenario: Scenario) -> None:

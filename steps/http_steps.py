@@ -163,9 +163,7 @@ def answers_exactly(context: Context, who: str, path: str) -> None:
 @then("the {who:w} answers POST {path:S} {{{body}}} with")
 def answers_post(context: Context, who: str, path: str, body: str) -> None:
     url = _url_of(context, who) + path
-    wanted = _wanted(context)  # before it is done, which may change what is so
-    reply = context.world.call("POST", url, json.loads(f"{{{body}}}"), timeout=60)
-    _compare(context, reply, wanted)
+    _compare(context, context.world.call("POST", url, json.loads(f"{{{body}}}"), timeout=60))
 
 
 @then("the last event that the {who:w} answers to POST {path:S} {{{body}}} is {name:w} with")
@@ -232,7 +230,7 @@ def _wanted(context: Context) -> object:
     return json.loads(known_values.expand(world, world.expand(context.text)))
 
 
-def _compare(context: Context, reply: Reply, wanted: object = None) -> None:
+def _compare(context: Context, reply: Reply) -> None:
     assert reply.status == 200, (reply.status, reply.body)
-    wanted = wanted or _wanted(context)
+    wanted = _wanted(context)
     assert replies.fits(wanted, reply.json), (wanted, reply.json)

@@ -5,12 +5,11 @@ import json
 import platform
 import shutil
 
-import psutil
 from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.machine_faults import LimitedFiles
-from harness.watching import keeper_output, logs, replies
+from harness.watching import keeper_output, logs, machine, replies
 from harness.world import cluster
 from harness.world.http_client import KeptConnection, call
 from harness.world.waiting import wait_until
@@ -316,14 +315,12 @@ def message_says(context: Context, words: str) -> None:
 
 @then("they name {node} and cpu, 1.2 times the size of {model:S}, and what is free, in MB")
 def memory_details(context: Context, node: str, model: str) -> None:
-    """Other programs use memory too, so what is free is only about right."""
     found = context.answer.details
-    free = psutil.virtual_memory().available / MB
     named = platform.node() if node == "this machine" else node
     assert (found["node"], found["device"]) == (named, "cpu"), found
     wanted = 1.2 * _size(context, model) / MB
     assert wanted <= found["required"] < wanted + 1, (found, wanted)
-    assert abs(found["available"] - free) < 0.2 * free, (found, free)
+    machine.assert_free(found["available"] * MB)
 
 
 @then("they name the models folder, the size of {model:S}, and what is free there, in MB")

@@ -6,12 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
 from behave import given, then, when
 from behave.runner import Context
 
 from harness.model_files.bundled import BUNDLED
-from harness.watching import keeper_output, standalone_worker
+from harness.watching import keeper_output, machine, standalone_worker
 from harness.world import cluster, processes
 from harness.world.processes import ProcessExits, alive, cpu_used_in
 from harness.world.waiting import wait_until
@@ -308,6 +307,4 @@ def _size_mb(context: Context, model: str) -> float:
 
 
 def _free_is_true(reported: dict[str, int]) -> None:
-    """Roughly: other programs use memory too."""
-    free = psutil.virtual_memory().available / 1_000_000
-    assert abs(reported["free"] - free) < 0.2 * free, (reported, free)
+    machine.assert_free(reported["free"] * 1_000_000)

@@ -144,6 +144,7 @@ def a_persistent_queen(context: Context) -> None:
 def a_warm_worker(context: Context) -> None:
     a_persistent_queen(context)
     context.answered_at = cluster.ask(context.world, {"prompt": "hi", "max_tokens": 2})
+    context.world.placeholders["answered at"] = str(context.answered_at)
     context.before = cluster.processes(context.world)
     context.worker = cluster.wait_for_state(context.world, "idle")
 

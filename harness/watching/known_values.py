@@ -5,50 +5,62 @@ its command line.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.model_files.bundled import bundled_path
 from harness.watching import machine, node_installation
-from harness.world import cluster
+from harness.world import cluster, commands
 from harness.world.world import World
 
 
 def expand(world: World, text: str) -> str:
-    """Replace <queen pid>, <now>, <free memory> and the like by their values of this moment."""
-    if "<version>" in text:
-        judged = node_installation.version_of(world.commands.argv("hive"))
-        text = text.replace("<version>", judged)
-    for name, value in _values(world):
-        text = text.replace(f"<{name}>", str(value))
+    """Replace <queen pid>, <now>, <model size> and the like by their values of this moment; that of
+    <free memory> is a number and, after ±, by how much it may differ."""
+    for name, value in _values(world).items():
+        if f"<{name}>" in text:
+            text = text.replace(f"<{name}>", str(value()))
     return text
 
 
-def _values(world: World) -> Iterator[tuple[str, object]]:
-    yield "host", machine.host_name()
-    yield "now", machine.unix_time()
-    yield "total memory", machine.memory_total_bytes()
-    yield "free memory", machine.memory_free_bytes()
-    yield "total disk", machine.disk_total_bytes(world.root)
-    yield "free disk", machine.disk_free_bytes(world.root)
-    yield "bundled file", bundled_path()
-    yield "bundled size", bundled_path().stat().st_size
-    yield from _of_model("model", world.model_files.small("Q8_0"))
-    yield from _of_model("other", world.model_files.small("Q4_K_M"))
-    queen = cluster.process_at(world, world.queen_url)
-    yield "queen pid", queen.pid
-    yield "queen started", queen.create_time()
-    for worker in cluster.processes_of(world, "worker"):
-        words = worker.cmdline()
-        yield "worker id", words[words.index("--worker-id") + 1]
-        yield "worker memory", worker.memory_info().rss
+def _values(world: World) -> dict[str, Callable[[], object]]:
+    """Each is made only where it is named."""
+    return {
+        "version": lambda: node_installation.version_of(world.commands.argv("hive")),
+        "host": machine.host_name,
+        "now": machine.unix_time,
+        "total memory": machine.memory_total_bytes,
+        "free memory": _free_memory,
+        "total disk": lambda: machine.disk_total_bytes(world.root),
+        "free disk": lambda: machine.disk_free_bytes(world.root),
+        "bundled file": bundled_path,
+        "bundled size": lambda: bundled_path().stat().st_size,
+        **_of_model("model", lambda: world.model_files.small("Q8_0")),
+        **_of_model("other", lambda: world.model_files.small("Q4_K_M")),
+        "queen pid": lambda: cluster.process_at(world, world.queen_url).pid,
+        "queen started": lambda: cluster.process_at(world, world.queen_url).create_time(),
+        "worker id": lambda: commands.options(cluster.wait_for_role(world, "worker").cmdline())[
+            "worker-id"
+        ],
+        "worker memory": lambda: cluster.wait_for_role(world, "worker").memory_info().rss,
+    }
 
 
-def _of_model(name: str, file: Path) -> Iterator[tuple[str, object]]:
+def _free_memory() -> str:
+    least, most = machine.free_range()
+    return f"{(least + most) / 2} ± {(most - least) / 2}"
+
+
+def _of_model(name: str, file: Callable[[], Path]) -> dict[str, Callable[[], object]]:
+    return {
+        f"{name} size": lambda: file().stat().st_size,
+        f"{name} sha256": lambda: hashlib.sha256(file().read_bytes()).hexdigest(),
+        f"{name} needs": lambda: _needs(file().stat().st_size),
+    }
+
+
+def _needs(size: int) -> float:
     """One of the small models: one layer, and two heads of 64 numbers for keys and for values, two
     bytes each."""
-    size = file.stat().st_size
-    yield f"{name} size", size
-    yield f"{name} sha256", hashlib.sha256(file.read_bytes()).hexdigest()
     cache = 8192 * 1 * 2 * 64 * 2 * 2
-    yield f"{name} needs", max(1.2 * size, size + cache)
+    return max(1.2 * size, size + cache)
