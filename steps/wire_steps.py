@@ -125,7 +125,6 @@ def _told_to_end(context: Context, hive: int, worker: dict[str, Any], status: in
 
 @then("the worker called the hive back, once, with the five values that /proc and the hive have")
 def called_back(context: Context) -> None:
-    """Where packets can't be read, the harness sends the callback once more."""
     process = cluster.process_at(context.world, context.worker["url"])
     given = commands.options(process.cmdline())
     wanted = {
@@ -137,14 +136,9 @@ def called_back(context: Context) -> None:
     }
     assert given["worker-id"] == wanted["worker_id"], given
     assert (given["backend"], given["device"]) == (wanted["backend"], str(wanted["device"])), given
-    if context.wire is None:
-        url = f"{context.world.hive_url}/v1/workers/ready"
-        context.reply = context.world.call("POST", url, wanted)
-        context.callback = wanted
-    else:
-        context.callback_exchange = _callback(context)
-        assert context.callback_exchange.caller in (process.pid, None), context.callback_exchange
-        context.callback = context.callback_exchange.json
+    context.callback_exchange = _callback(context)
+    assert context.callback_exchange.caller in (process.pid, None), context.callback_exchange
+    context.callback = context.callback_exchange.json
     assert context.callback == wanted, (context.callback, wanted)
 
 
@@ -158,21 +152,15 @@ def _callback(context: Context) -> Exchange:
 
 @then("the hive acknowledged it with a message")
 def acknowledged(context: Context) -> None:
-    """Where packets can't be read, it is the answer to the harness."""
-    if context.wire is None:
-        found = context.reply.status, context.reply.json
-    else:
-        found = context.callback_exchange.status, context.callback_exchange.reply_json
-    assert found[0] == 200, found
-    assert found[1]["message"], found
+    answered = context.callback_exchange
+    assert answered.status == 200, answered
+    assert answered.reply_json["message"], answered
 
 
 @then("the worker does not call back again within {seconds:d} s")
 def no_second_callback(context: Context, seconds: int) -> None:
-    """Where packets can't be read, nobody sees it."""
     let_pass(seconds)
-    if context.wire is not None:
-        _callback(context)
+    _callback(context)
 
 
 # What is passed on

@@ -29,7 +29,7 @@ Feature: A hive starts a worker and knows it from then on
     Then the stranger receives worker_id, url, model_ref, backend and device, and nothing else
     And at that moment the worker answered at its url that it is loading
 
-  @t001-28 @B3.3 @B3.4
+  @t001-28 @B3.3 @B3.4 @wire
   Scenario: The callback is acknowledged and the registry updated
     A worker whose callback does not come is listed too, but only after 3 s.
     Given somebody watches the wire
