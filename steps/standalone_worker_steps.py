@@ -95,6 +95,32 @@ def a_message(context: Context, words: int) -> None:
     context.answers = [context.standalone.chat(context.messages, _TOKENS)]
 
 
+@when('a conversation is sent whose user says "{words}"')
+def conversation_of(context: Context, words: str) -> None:
+    context.words = words
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": words}]
+    context.answers = [context.standalone.chat(said, 1)]
+
+
+@then("only the model's template has written control tokens into its prompt")
+def only_the_template(context: Context) -> None:
+    """The bundled model's is ChatML."""
+    count = context.model_files.reference_decoder.tokens
+    texts = ["system\nBe brief.", "\n", f"user\n{context.words}", "\n", "assistant\n"]
+    wanted = 5 + sum(len(count(text, control=False)) for text in texts)
+    done = standalone_worker.done_of(context.answers[0])
+    assert done["prompt_tokens"] == wanted, (done, wanted)
+
+
+@then("a raw prompt of the same words has control tokens")
+def raw_has_control(context: Context) -> None:
+    stream, _ = context.standalone.ask_to_the_end(context.words, 1)
+    done = standalone_worker.done_of(stream)
+    count = context.model_files.reference_decoder.tokens
+    wanted, plain = len(count(context.words)), len(count(context.words, control=False))
+    assert done["prompt_tokens"] == wanted < plain, (done, wanted, plain)
+
+
 @when("the conversation goes on with another message")
 def conversation(context: Context) -> None:
     words = standalone_worker.text_of(context.answers[0])

@@ -47,8 +47,9 @@ class ReferenceDecoder:
     def close(self) -> None:
         self._model.close()
 
-    def tokens(self, text: str) -> list[int]:
-        return list(self._model.tokenize(text.encode(), add_bos=True, special=True))
+    def tokens(self, text: str, control: bool = True) -> list[int]:
+        """With `control`, words that are spelled as a control token are one."""
+        return list(self._model.tokenize(text.encode(), add_bos=control, special=control))
 
     @property
     def model_bytes(self) -> int:

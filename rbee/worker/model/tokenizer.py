@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final
 
 from rbee.contract.errors import PromptTooLong
@@ -28,6 +29,10 @@ _PIECE = 4096
 _SPECIAL: Final = C.LLAMA_TOKEN_ATTR_CONTROL | C.LLAMA_TOKEN_ATTR_USER_DEFINED
 _WITH_PIECES = (C.LLAMA_VOCAB_TYPE_SPM, C.LLAMA_VOCAB_TYPE_BPE)
 
+# What C calls space.
+_BLANKS = " \t\n\v\f\r"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
 # The size of a new thread's stack is one for the whole process.
 _starting = threading.Lock()
 
@@ -38,10 +43,11 @@ class Tokenizer:
     def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
 
-    def tokenize(self, text: str, most: int) -> list[int]:
+    def tokenize(self, text: str, most: int, hidden: Mapping[str, str] = _NOTHING) -> list[int]:
         """The token ids, with the special tokens that the model expects around the text. If it
-        surely has more than `most`, as many as are known by then, which are more than that. Raises
-        PROMPT_TOO_LONG if there is no memory to take it apart."""
+        surely has more than `most`, as many as are known by then, which are more than that.
+        `hidden` is what `hide_control` made. Raises PROMPT_TOO_LONG if there is no memory to take
+        the text apart."""
         data = text.encode(errors="replace")
         look = _FIRST_LOOK
         while look < len(data):
@@ -50,7 +56,58 @@ class Tokenizer:
             if len(begun) > 2 * most:
                 return begun
             look *= 2
-        return self._tokenize(data)
+        tokens = self._tokenize(data)
+        return self._reveal(text, tokens, hidden) if hidden else tokens
+
+    def hide_control(self, text: str, most: int, hidden: dict[str, str]) -> str:
+        """`text` with a placeholder for each control token that it spells out, which then stays
+        text. `hidden` gets what each placeholder stands for. A text of more than `most` tokens may
+        come back as it is."""
+        while spelled := self._spelled_out(text, most):
+            for each in spelled:
+                placeholder = f"\ufdd0{len(hidden)}\ufdd1"
+                hidden[placeholder] = each
+                text = text.replace(each, placeholder)
+        return text
+
+    def _spelled_out(self, text: str, most: int) -> list[str]:
+        """The control tokens in it, the longest first."""
+        tokens = self.tokenize(text, most)
+        if len(tokens) > most:
+            return []
+        found = {self._control_text(token) for token in tokens}
+        return sorted((each for each in found if each and each in text), key=len, reverse=True)
+
+    def _control_text(self, token: int) -> str:
+        """How a control token is spelled; empty for another token."""
+        if not C.llama_vocab_get_attr(self._vocab, token) & C.LLAMA_TOKEN_ATTR_CONTROL:
+            return ""
+        return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+
+    def _reveal(self, text: str, tokens: list[int], hidden: Mapping[str, str]) -> list[int]:
+        """The tokens with what is hidden as plain text: between the control tokens, which stand in
+        the text in their order, it is taken apart anew."""
+        before, after = self._around
+        revealed = [*before]
+        for token in tokens[len(before) : len(tokens) - len(after)]:
+            spelled = self._control_text(token)
+            if not spelled or spelled not in text:
+                continue
+            plain, _, text = text.partition(spelled)
+            attributes = C.llama_vocab_get_attr(self._vocab, token)
+            if attributes & C.LLAMA_TOKEN_ATTR_LSTRIP:
+                plain = plain.rstrip(_BLANKS)
+            if attributes & C.LLAMA_TOKEN_ATTR_RSTRIP:
+                text = text.lstrip(_BLANKS)
+            revealed += [*self._plain(plain, hidden), token]
+        return [*revealed, *self._plain(text, hidden), *after]
+
+    def _plain(self, text: str, hidden: Mapping[str, str]) -> list[int]:
+        for placeholder, spelled in hidden.items():
+            text = text.replace(placeholder, spelled)
+        data = text.encode(errors="replace")
+        ask = partial(self._ask, data, around=False, control=False)
+        return _with_stack(len(data), ask) if data else []
 
     def _tokenize(self, data: bytes) -> list[int]:
         if len(data) <= _SHORT:
@@ -73,10 +130,12 @@ class Tokenizer:
                 begun = found.start()
         yield data[begun:]
 
-    def _ask(self, data: bytes, around: bool) -> list[int]:
+    def _ask(self, data: bytes, around: bool, control: bool = True) -> list[int]:
+        """llama.cpp's tokens, with those around a text, and with control tokens where the text
+        spells them out."""
         room = len(data) + 8
         buffer = (C.llama_token * room)()
-        count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, around, True)
+        count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, around, control)
         return list(buffer[: max(count, 0)])
 
     @cached_property

@@ -19,7 +19,7 @@ from rbee.contract.errors import (
     ShuttingDown,
 )
 from rbee.contract.events import Accepted, Done, Event, Token
-from rbee.contract.tasks import InferenceRequest, keep_alive_s
+from rbee.contract.tasks import InferenceRequest, Message, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.engine import Counts, Engine, Outputs
@@ -236,11 +236,18 @@ def _outcome(last: Output) -> Outcome:
 
 
 def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
-    tokenize, most = loaded.model.tokenizer.tokenize, loaded.context.tokens
+    """Of a raw prompt, in which control tokens may be spelled out; or of a conversation, where only
+    the template writes them."""
+    tokenizer, most = loaded.model.tokenizer, loaded.context.tokens
     if message.messages is None:
-        return tokenize(message.prompt or "", most)
-    text = loaded.chat.render(message.messages)
+        return tokenizer.tokenize(message.prompt or "", most)
+    hidden: dict[str, str] = {}
+    messages = [
+        Message(*(tokenizer.hide_control(text, most, hidden) for text in (each.role, each.content)))
+        for each in message.messages
+    ]
+    text = loaded.chat.render(messages)
     bos = loaded.model.special_text("bos")
     if bos and loaded.model.adds_bos():
         text = text.removeprefix(bos)
-    return tokenize(text, most)
+    return tokenizer.tokenize(text, most, hidden)

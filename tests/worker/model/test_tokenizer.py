@@ -46,14 +46,14 @@ class Vocabulary:
         self.vocab: Any = C.llama_model_get_vocab(self.model)
         self.tokenizer = Tokenizer(self.vocab)
 
-    def whole(self, text: str) -> list[int]:
+    def whole(self, text: str, control: bool = True) -> list[int]:
         data = text.encode(errors="replace")
         buffer = (C.llama_token * (len(data) + 8))()
         found: list[int] = []
 
         def ask() -> None:
             room = len(buffer)
-            count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, True, True)
+            count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, control, control)
             found.extend(buffer[:count])
 
         before = threading.stack_size(1 << 30)
@@ -92,6 +92,26 @@ def test_the_tokens_are_those_of_the_whole_text(
     @given(texts)
     def hold(text: str) -> None:
         assert known.tokenizer.tokenize(text, EVERY) == known.whole(text)
+
+    hold()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_a_message_spells_out_stays_text(
+    family: str, vocabulary: Callable[[str], Vocabulary]
+) -> None:
+    known = vocabulary(family)
+    [begins], [ends] = known.whole("<|im_start|>"), known.whole("<|im_end|>")
+
+    @settings(max_examples=15, deadline=None)
+    @given(texts)
+    def hold(text: str) -> None:
+        hidden: dict[str, str] = {}
+        said = known.tokenizer.hide_control(text, EVERY, hidden)
+        prompt = f"<|im_start|>user\n{said}<|im_end|>\n"
+        plain = known.whole(f"user\n{text}", control=False), known.whole("\n", control=False)
+        found = known.tokenizer.tokenize(prompt, EVERY, hidden)
+        assert found == [begins, *plain[0], ends, *plain[1]]
 
     hold()
 

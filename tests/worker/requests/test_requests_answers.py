@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,13 +25,22 @@ DONE = Done(True, 1, 1.0, 1, 0, 1.0, 1.0, "EOS")
 
 
 class Letters:
-    """In place of the model: each letter is a token. "?" is text that no token stands for."""
+    """In place of the model and its tokenizer: each letter is a token. "?" is text that no token
+    stands for, "!" a control token."""
 
     bos = ""
     adds = False
 
-    def tokenize(self, text: str) -> list[int]:
-        return [ord(letter) for letter in text if letter != "?"]
+    @property
+    def tokenizer(self) -> Letters:
+        return self
+
+    def tokenize(self, text: str, most: int, hidden: Mapping[str, str] = {}) -> list[int]:
+        return [ord(hidden.get(letter, letter)) for letter in text if letter != "?"]
+
+    def hide_control(self, text: str, most: int, hidden: dict[str, str]) -> str:
+        hidden["\ufdd0"] = "¡"
+        return text.replace("!", "\ufdd0")
 
     def special_text(self, which: str) -> str:
         assert which == "bos"
@@ -80,10 +89,11 @@ async def test_an_answer_is_accepted_then_streamed_then_done(
 async def test_a_conversation_is_rendered_by_the_models_template(
     house: Any, requests: Requests
 ) -> None:
-    said = [Message("user", "ab"), Message("assistant", "c")]
+    """Control tokens are the template's alone."""
+    said = [Message("user", "ab!"), Message("assistant", "c")]
     request = InferenceRequest(messages=said, request_id="x")
     answer = asyncio.create_task(events(requests.answer(request)))
-    assert (await house.submitted()).texts == [[97, 98, 99, ord(">")]]
+    assert (await house.submitted()).texts == [[97, 98, ord("¡"), 99, ord(">")]]
     house.take(("x", DONE))
     await answer
 
@@ -206,7 +216,7 @@ async def test_closing_waits_for_prompts_that_are_being_tokenized(
 ) -> None:
     reading, go_on = threading.Event(), threading.Event()
 
-    def read(_: str) -> list[int]:
+    def read(_: str, __: int) -> list[int]:
         reading.set()
         assert go_on.wait(10)
         return [1]
