@@ -67,8 +67,13 @@ def _move_to(folder: Path) -> None:
 
 
 def _own_folder() -> Path | None:
-    """The folder of the harness's own group, as cgroups(7) tells it."""
-    own = [line[3:] for line in _OWN.read_text().splitlines() if line.startswith("0::")]
-    mounts = [line.split() for line in _MOUNTS.read_text().splitlines()]
+    """The folder of the harness's own group, as cgroups(7) tells it. None where the kernel has no
+    control groups."""
+    try:
+        groups, mounted = _OWN.read_text(), _MOUNTS.read_text()
+    except OSError:
+        return None
+    own = [line[3:] for line in groups.splitlines() if line.startswith("0::")]
+    mounts = [line.split() for line in mounted.splitlines()]
     roots = [words[4] for words in mounts if words[words.index("-") + 1] == "cgroup2"]
     return Path(roots[0]) / own[0].lstrip("/") if own and roots else None
