@@ -24,7 +24,7 @@ _LONG_TASK = {"prompt": "write a long story", "temperature": 0, "ignore_eos": Tr
 def send(context: Context, who: str, method: str, path: str, body: str) -> None:
     base = {"queen": context.world.queen_url, "hive": context.world.hive_url}[who]
     fields = json.loads(context.world.expand(f"{{{body}}}"))
-    stream = context.world.stream(method, base + path, fields)
+    stream = context.world.stream(method, base + path, fields, accept="*/*")
     context.answer = replies.error_of_stream(stream, within=20)
 
 

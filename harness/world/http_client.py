@@ -105,14 +105,22 @@ class Event:
 
 class EventStream:
     """`refused` is the whole reply if the server answered with something other than a stream.
-    `comments` are the moments of the lines that only keep the stream alive."""
+    `comments` are the moments of the lines that only keep the stream alive. Where there is a single
+    reply too, `accept` chooses."""
 
-    def __init__(self, method: str, url: str, body: object = None, key: str | None = None) -> None:
+    def __init__(
+        self,
+        method: str,
+        url: str,
+        body: object = None,
+        key: str | None = None,
+        accept: str = _STREAM,
+    ) -> None:
         self.events: list[Event] = []
         self.comments: list[float] = []
         self.refused: Reply | None = None
         self._closing = False
-        opened = open_call(method, url, body, key, _SILENCE_S, _STREAM)
+        opened = open_call(method, url, body, key, _SILENCE_S, accept)
         self._connection, self._response, self._socket = opened
         if self._response.headers.get_content_type() != _STREAM:
             self.refused = Reply(

@@ -240,8 +240,10 @@ class World:
     def call(self, method: str, url: str, body: object = None, timeout: float = 10) -> Reply:
         return call(method, url, body, self.key, timeout)
 
-    def stream(self, method: str, url: str, body: object = None) -> EventStream:
-        stream = EventStream(method, url, body, self.key)
+    def stream(
+        self, method: str, url: str, body: object = None, accept: str = "text/event-stream"
+    ) -> EventStream:
+        stream = EventStream(method, url, body, self.key, accept)
         self.add_cleanup(stream.close)
         return stream
 
