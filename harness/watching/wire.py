@@ -23,6 +23,7 @@ import psutil
 
 from harness.watching.http_exchange import Address, Exchange
 from harness.watching.packets import Connections, segment_of
+from harness.world.processes import socket_table
 from harness.world.waiting import wait_until
 from harness.world.world import World
 
@@ -159,12 +160,9 @@ class Wire:
 def _socket_name(address: Address) -> str | None:
     """As /proc/PID/fd has it."""
     host = struct.unpack("=I", socket.inet_aton(address[0]))[0]
-    wanted = f"{host:08X}:{address[1]:04X}"
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        words = line.split()
-        if words[1] == wanted:
-            return f"socket:[{words[9]}]"
-    return None
+    wanted = f"{host:08X}:{address[1]:04X}"  # as the end of an IPv6 address, too
+    sockets = socket_table(Path("/proc/net"))
+    return next((name for name, own, _ in sockets if own.endswith(wanted)), None)
 
 
 def address(to: To) -> Address | None:

@@ -10,14 +10,14 @@ ended that is not our child; on an older kernel `status` stays None.
 
 import contextlib
 import fcntl
+import ipaddress
 import os
 import select
 import signal
-import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,7 +127,7 @@ def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psut
             folder = Path(f"/proc/{process.pid}")
             network = str((folder / "ns" / "net").readlink())
             if network not in tables:
-                tables[network] = _listening_sockets(folder / "net" / "tcp")
+                tables[network] = _listening_sockets(folder / "net")
             for descriptor in (folder / "fd").iterdir():
                 with contextlib.suppress(OSError):
                     address = tables[network].get(str(descriptor.readlink()))
@@ -136,16 +136,30 @@ def listeners(processes: Iterable[psutil.Process]) -> dict[tuple[str, int], psut
     return found
 
 
-def _listening_sockets(table: Path) -> dict[str, tuple[str, int]]:
+def _listening_sockets(network: Path) -> dict[str, tuple[str, int]]:
     """Return the addresses by the sockets' names in /proc/PID/fd."""
-    found = {}
-    for line in table.read_text().splitlines()[1:]:
-        words = line.split()
-        if words[3] == _LISTENING:
-            host, _, port = words[1].partition(":")
-            ip = socket.inet_ntoa(struct.pack("=I", int(host, 16)))
-            found[f"socket:[{words[9]}]"] = ip, int(port, 16)
-    return found
+    return {
+        name: _address(own) for name, own, state in socket_table(network) if state == _LISTENING
+    }
+
+
+def socket_table(network: Path) -> Iterator[tuple[str, str, str]]:
+    """The TCP sockets of a folder like /proc/net: the name in /proc/PID/fd, the own address and the
+    state, both as the kernel writes them. A machine may have no IPv6."""
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in (network / table).read_text().splitlines()[1:]:
+                words = line.split()
+                yield f"socket:[{words[9]}]", words[1], words[3]
+
+
+def _address(written: str) -> tuple[str, int]:
+    """An IPv6 address that stands for one of IPv4 is that one: some programs open no others."""
+    host, _, port = written.partition(":")
+    words = [int(host[at : at + 8], 16) for at in range(0, len(host), 8)]
+    ip = ipaddress.ip_address(struct.pack(f"={len(words)}I", *words))
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip), int(port, 16)
 
 
 def connected(processes: Iterable[psutil.Process], address: tuple[str, int]) -> bool:

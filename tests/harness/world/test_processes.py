@@ -4,8 +4,10 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
+import pytest
 
 from harness.world.processes import command_line, listeners
 
@@ -45,3 +47,15 @@ def test_a_socket_is_the_older_process_s() -> None:
         assert listeners([child])[address] == child
         assert listeners([child, psutil.Process()])[address] == psutil.Process()
         os.close(goes_on)
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+def test_a_socket_of_ipv6_that_stands_for_ipv4_is_one_of_ipv4() -> None:
+    with socket.socket(socket.AF_INET6) as server:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        server.bind(("::ffff:127.0.0.1", 0))
+        server.listen()
+        address = "127.0.0.1", server.getsockname()[1]
+        assert listeners([psutil.Process()])[address] == psutil.Process()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        assert server.getsockname()[:2] in listeners([psutil.Process()])
