@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -80,14 +81,21 @@ class WorldProcesses:
     def _is_not_ours(self, pid: int) -> bool:
         """Whether it is more than a tool of the harness: an unmarked child, or OpenSSH's server,
         which has children of its own."""
-        if Path(f"/proc/{pid}/exe").readlink().name.startswith("sshd"):
-            return False
+        with contextlib.suppress(OSError):  # a zombie has none
+            if Path(f"/proc/{pid}/exe").readlink().name.startswith("sshd"):
+                return False
         parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
         return int(parent) != os.getpid() or self._marked(pid)
 
 
 def _environment(pid: int) -> list[bytes]:
-    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    """Of a zombie only its other threads have one, if it still has any."""
+    folder = Path(f"/proc/{pid}")
+    for file in chain([folder / "environ"], folder.glob("task/*/environ")):
+        with contextlib.suppress(ProcessLookupError):
+            if found := file.read_bytes():
+                return found.split(b"\0")
+    return []
 
 
 def command_line(process: psutil.Process) -> list[str]:

@@ -320,7 +320,9 @@ class World:
             processes.kill(found)
             return found
 
-        wait_until("killed processes to be gone", remaining, within=5, good=lambda found: not found)
+        wait_until(
+            "killed processes to be gone", remaining, within=10, good=lambda found: not found
+        )
 
     def _clean_up(self) -> None:
         with contextlib.ExitStack() as last:

@@ -3,13 +3,17 @@
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from harness.world.processes import command_line, listeners
+from harness.world import control_group
+from harness.world.processes import MARK, WorldProcesses, command_line, listeners
+from harness.world.waiting import wait_until
 
 
 @contextlib.contextmanager
@@ -59,3 +63,34 @@ def test_a_socket_of_ipv6_that_stands_for_ipv4_is_one_of_ipv4() -> None:
         assert listeners([psutil.Process()])[address] == psutil.Process()
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
         assert server.getsockname()[:2] in listeners([psutil.Process()])
+
+
+_WITHOUT_ITS_FIRST_THREAD = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    return bool(process.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_zombie_with_threads_belongs_to_its_world(grouped: bool) -> None:
+    group = control_group.enter(f"rbee-test-{os.getpid()}") if grouped else None
+    if grouped and group is None:
+        pytest.skip("control groups can't be made")
+    environment = {**os.environ, MARK: "a-world"}
+    child = subprocess.Popen([sys.executable, "-c", _WITHOUT_ITS_FIRST_THREAD], env=environment)
+    process = psutil.Process(child.pid)
+    try:
+        wait_until("its first thread to end", lambda: _is_zombie(process), 20)
+        assert WorldProcesses("a-world", group).all() == [process]
+        assert WorldProcesses("another", None).all() == []
+    finally:
+        child.kill()
+        child.wait()
+        if group:
+            group.leave()
+    assert WorldProcesses("a-world", None).all() == []
