@@ -12,7 +12,6 @@ _WAITED = re.compile(r"tried again after (\d+) s \((\d) of 3\)")
 _MARK = re.compile(r"correlation id: ([0-9a-f]{16})")
 _SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")
 _PLACE = re.compile(r"waiting for a free slot: (\d+ of \d+)")
-_BAR = re.compile(r"[━╸╺]{3}")
 
 
 def without_spaces(text: str) -> str:
@@ -78,10 +77,6 @@ def waiting_lines(text: str) -> list[str]:
 def places(text: str) -> list[str]:
     """Return each place in the queue that was shown, as in 2 of 3."""
     return _PLACE.findall(text)
-
-
-def has_bar(screen: str) -> bool:
-    return bool(_BAR.search(screen))
 
 
 def text_before_the_error(screen: str) -> str:
