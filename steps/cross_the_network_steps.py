@@ -10,12 +10,12 @@ from behave.runner import Context
 from harness.breaking.partition import Cable
 from harness.ssh.node import add_node
 from harness.watching import footprint, keeper_output, node_installation
-from harness.watching.connection_attempts import ConnectionAttempts
 from harness.world import processes
 from harness.world.processes import ProcessExits
 from harness.world.waiting import let_pass, wait_until
 
 _PROMPTLY_S = 0.18  # less than the shortest pause between two attempts
+_SENT_LATE_S = 0.1  # the limit of an attempt may begin before its first packet
 _TOLD_LATE_S = 0.25  # a narrated line passes two programs before it is on the screen
 _SLOW_MACHINE_S = 1.5
 
@@ -138,26 +138,23 @@ def serves_again(context: Context, name: str) -> None:
 # Attempts to connect
 
 
-@given("attempts to connect to {name:S} are watched on the network")
-def watch_attempts(context: Context, name: str) -> None:
+@then(
+    "{count:d} attempts to connect to {name:S} were seen on the network, "
+    "{first:g} and {second:g} s apart"
+)
+def attempts_seen(context: Context, count: int, name: str, first: float, second: float) -> None:
     node = context.world.nodes[name]
-    context.attempts = ConnectionAttempts(node.address, node.port)
-    context.world.add_cleanup(context.attempts.close)
-
-
-@then("{count:d} attempts were seen on the network, {first:g} and {second:g} s apart")
-def attempts_seen(context: Context, count: int, first: float, second: float) -> None:
-    moments = context.attempts.moments
+    context.attempts = moments = context.wire.attempts((node.address, node.port))
     assert len(moments) == count, moments
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     for gap, pause in zip(gaps, (first, second), strict=True):
-        assert pause - 0.02 <= gap < pause + _PROMPTLY_S, gaps
+        assert pause - _SENT_LATE_S <= gap < pause + _PROMPTLY_S, gaps
 
 
 @then("they began {first:d}, {second:d} and {third:d} ms after they were announced")
 def announced(context: Context, first: int, second: int, third: int) -> None:
     said = context.run.stderr.moments_of("attempt ")
-    begun = context.attempts.moments
+    begun = context.attempts
     for told, began, delay in zip(said, begun, (first, second, third), strict=True):
         assert -_TOLD_LATE_S <= began - told - delay / 1000 < _PROMPTLY_S, (said, begun)
 

@@ -379,17 +379,5 @@ def state_there(context: Context, name: str, names: str) -> None:
     assert found == wanted, found
 
 
-@given("the logs of {count:d} workers that ran before")
-def old_logs(context: Context, count: int) -> None:
-    context.old_logs = footprint.write_worker_logs(context.world, count)
-
-
-@then("the logs of the newest {count:d} of them are left, and that of the worker")
-def newest_logs(context: Context, count: int) -> None:
-    own = f"llm-worker-rbee-{context.worker['id']}.log"
-    found = set(footprint.worker_logs(context.world))
-    assert found == {own, *context.old_logs[:count]}, found
-
-
 def _keeper(context: Context) -> Process:
     return Process(context.run.pid)

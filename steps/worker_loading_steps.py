@@ -32,20 +32,6 @@ def stop_in_mid_load(context: Context) -> None:
     assert 0 < last["layers_loaded"] < last["layers_total"], f"stopped too late: {last}"
 
 
-@when("the worker on {name:S} is stopped while some of its layers are loaded")
-def stop_there(context: Context, name: str) -> None:
-    node = context.world.nodes[name]
-    worker = wait_until("a worker", lambda: cluster.processes_of(context.world, "worker"), 40)[0]
-    assert worker in node.processes(), (worker, node.processes())
-    wait_until(
-        "some layers to be loaded",
-        lambda: keeper_output.loaded_layers(context.run.stdout.text),
-        40,
-        lambda layers: layers > 0,
-    )
-    worker.suspend()
-
-
 @when("a client follows the start of a worker {{{body}}}")
 def follow_start(context: Context, body: str) -> None:
     """Up to the row that the hive's stream tells."""

@@ -25,14 +25,14 @@ Feature: The queen gives up in good time on a node that does not answer
     Given the added node workstation, whose SSH server is at port 2222
     And the setting times.connect_s is 0.5
     And workstation's SSH server swallows connections
-    And attempts to connect to workstation are watched on the network
+    And somebody watches the wire
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
     And the error is CONNECTION_TIMEOUT
     And standard error says "after 3 attempts"
     And the next step says "workstation"
     And it took at least 2.1 s and less than 10 s
-    And 3 attempts were seen on the network, 0.7 and 0.9 s apart
+    And 3 attempts to connect to workstation were seen on the network, 0.7 and 0.9 s apart
     And they began 0, 200 and 400 ms after they were announced
     And nothing is running
 

@@ -39,8 +39,3 @@ Feature: The four programs leave only what the contract names
     And ~/.rbee on localhost holds api_key, beehives.db, known_hosts, logs and models.db, and nothing else
     And ~/.rbee on workstation holds logs and models.db, and nothing else
     And there is no workers.db anywhere
-
-  Scenario: The logs of workers: the newest twenty are kept
-    Given the logs of 30 workers that ran before
-    And a persistent queen, with a worker that has answered once
-    Then the logs of the newest 20 of them are left, and that of the worker

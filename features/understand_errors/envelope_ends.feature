@@ -23,8 +23,10 @@ Feature: Every error has one shape, even when something ends
     Then it exits with 1
     And the error is LOADING_TIMEOUT
     And its details are those of the worker's last progress on workstation
+    And the error and its details name the node workstation
     And standard error says "The worker on workstation was given up"
     And the next step says "rbee-keeper logs --node workstation"
+    And the next step names the worker's log and the node "workstation"
 
   Scenario: SHUTTING_DOWN for a client that is being answered
     Given a persistent queen, with a worker that has answered once

@@ -45,18 +45,6 @@ Feature: A worker reports how far it has loaded
     And the hive is still the same process and lists no worker
 
   @beyond
-  Scenario: Loading that stalls on another node
-    Given the added node workstation
-    And on workstation the setting worker.mmap is false
-    And on workstation the setting hive.loading_stall_s is 1
-    When I start `rbee-keeper infer --node workstation --model <large> --prompt hi --max-tokens 1 --temperature 0 --json`
-    And the worker on workstation is stopped while some of its layers are loaded
-    Then it exits with 1
-    And the error is LOADING_TIMEOUT
-    And the error and its details name the node workstation
-    And the next step names the worker's log and the node "workstation"
-
-  @beyond
   Scenario: A load that pauses, and goes on each time before the limit, is not given up
     Given the setting worker.mmap is false
     And the setting hive.loading_stall_s is 3

@@ -4,10 +4,7 @@ Also where the API key must not be, and whether a typed word was run as a comman
 """
 
 import contextlib
-import os
 import sqlite3
-import time
-import uuid
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -33,24 +30,6 @@ def installed_version() -> str:
 
 def state_files(home: Path) -> set[str]:
     return {path.name for path in (home / ".rbee").iterdir()}
-
-
-def write_worker_logs(world: World, count: int) -> list[str]:
-    """Write logs as of workers that ran before, an hour apart. Returns their names, the newest
-    first."""
-    folder = world.home / ".rbee" / "logs"
-    folder.mkdir(parents=True)
-    (world.home / ".rbee").chmod(0o700)
-    names = [f"llm-worker-rbee-worker-{uuid.uuid4()}.log" for _ in range(count)]
-    for age, name in enumerate(names, start=1):
-        moment = time.time() - 3600 * age
-        (folder / name).write_text("told to end: POST /v1/admin/shutdown\n")
-        os.utime(folder / name, (moment, moment))
-    return names
-
-
-def worker_logs(world: World) -> list[str]:
-    return [path.name for path in (world.home / ".rbee" / "logs").glob("llm-worker-rbee-*.log")]
 
 
 def databases(folder: Path) -> list[Path]:

@@ -49,12 +49,6 @@ def events(stdout: str) -> list[tuple[str, Any]]:
     return [(line["event"], line.get("data")) for line in lines]
 
 
-def loaded_layers(stdout: str) -> int:
-    """Return how many layers were loaded, as `--json` printed last."""
-    found = [data.get("layers_loaded", 0) for name, data in events(stdout) if name == "loading"]
-    return int(found[-1]) if found else 0
-
-
 def tokens(stdout: str) -> list[dict[str, Any]]:
     return [data for name, data in events(stdout) if name == "token"]
 

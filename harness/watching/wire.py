@@ -59,6 +59,7 @@ class Wire:
     def __init__(self, network: str, processes: Callable[[], Iterable[psutil.Process]]) -> None:
         self._processes = processes
         self._exchanges: list[Exchange] = []
+        self._attempts: dict[tuple[Address, Address], float] = {}
         self._connections = Connections(self._exchanges.append, self._caller)
         self._socket = _open(network)
         self._read_until = 0.0
@@ -81,12 +82,22 @@ class Wire:
 
     def exchanges(self, to: To = None) -> list[Exchange]:
         """All that has passed up to now, in the order of the requests."""
+        self._read_up_to_now()
+        wanted = address(to)
+        return [each for each in self._exchanges if wanted in (None, each.to)]
+
+    def attempts(self, to: To) -> list[float]:
+        """When each attempt to connect began, answered or not. A packet that is sent again, since
+        nothing answered, is of the same attempt."""
+        self._read_up_to_now()
+        wanted = address(to)
+        return sorted(at for (_, target), at in self._attempts.items() if target == wanted)
+
+    def _read_up_to_now(self) -> None:
         now = time.monotonic()
         wait_until("the wire to be read", lambda: self._broken or self._read_until >= now, 20)
         if self._broken:
             raise self._broken
-        wanted = address(to)
-        return [each for each in self._exchanges if wanted in (None, each.to)]
 
     def requests(self, method: str, path: str, to: To = None) -> list[Exchange]:
         """Requests for this path; one that ends with a slash stands for all below it."""
@@ -134,6 +145,8 @@ class Wire:
         ago = time.time() - seconds - nanoseconds / 1e9
         segment = segment_of(packet, time.monotonic() - ago)
         if segment:
+            if segment.opens:
+                self._attempts.setdefault((segment.source, segment.target), segment.at)
             self._connections.take(segment)
 
     def _refuse_losses(self) -> None:
