@@ -55,7 +55,7 @@ def ended_with_its_reader(context: Context, seconds: int) -> None:
     """In mid-load, so not because it was idle or loaded nothing."""
     worker = context.before["worker"]
     wait_until("the worker to end", lambda: alive(worker), seconds, lambda runs: not runs)
-    assert cluster.workers(context.world) == []
+    wait_until("no row", lambda: cluster.workers(context.world), 2, lambda rows: not rows)
 
 
 @when("its load pauses {times:d} times for {seconds:g} s, with progress in between")
@@ -145,10 +145,10 @@ def only_ready(context: Context) -> None:
 
 @then("it is told to stop at least {seconds:d} s after its last progress, and not much later")
 def given_up_after(context: Context, seconds: int) -> None:
-    """It is looked at each second."""
+    """It is looked at each second. The progress may have come to the hive before it came here."""
     told = processes.wait_for_sigterm(context.before["worker"], within=20)
     took = told - context.moment
-    assert seconds - 0.1 <= took < seconds + 1.9, f"{took:.2f} s"
+    assert seconds - 0.3 <= took < seconds + 1.9, f"{took:.2f} s"
 
 
 @then("it says how many of how many layers are loaded, as the worker last reported")

@@ -61,6 +61,7 @@ class Wire:
         self._exchanges: list[Exchange] = []
         self._attempts: dict[tuple[Address, Address], float] = {}
         self._connections = Connections(self._exchanges.append, self._caller)
+        self._epoch = _monotonic_epoch()
         self._socket = _open(network)
         self._read_until = 0.0
         self._closing = False
@@ -142,8 +143,7 @@ class Wire:
             return
         ((_, _, stamp),) = stamps
         seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-        ago = time.time() - seconds - nanoseconds / 1e9
-        segment = segment_of(packet, time.monotonic() - ago)
+        segment = segment_of(packet, seconds + nanoseconds / 1e9 - self._epoch)
         if segment:
             if segment.opens:
                 self._attempts.setdefault((segment.source, segment.target), segment.at)
@@ -168,6 +168,12 @@ class Wire:
                         if str(descriptor.readlink()) == socket_name:
                             return pid
         return None
+
+
+def _monotonic_epoch() -> float:
+    """When the monotonic clock began, as the kernel's stamps have it. The processor may be taken
+    away between two looks at the clocks, so the nearest two count."""
+    return max(time.time() - time.monotonic() for _ in range(20))
 
 
 def _socket_name(address: Address) -> str | None:

@@ -47,6 +47,8 @@ def test_a_wire_has_the_exchanges_of_its_own_network_only() -> None:
         assert [each.at for each in found] == sorted(each.at for each in found)
         assert seen.wait_for("POST", "/a/1").ended_at
         assert seen.requests("POST", "/a") == seen.requests("GET", "/a/1") == []
+        assert len(seen.attempts(url)) == len({each.at for each in found}) == 3
+        assert seen.attempts(url)[0] <= found[0].at
         assert seen.exchanges(to=(own.address(3), 9200)) == by_others.exchanges() == []
     finally:
         server.shutdown()
