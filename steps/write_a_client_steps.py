@@ -1,5 +1,6 @@
 """What any client may rely on over HTTP: keys, refusals, streams byte by byte, correlation ids."""
 
+import gzip
 import json
 import re
 from functools import partial
@@ -170,6 +171,30 @@ def largest_body(context: Context, size: int, status: int) -> None:
         more = replies.error_of(raw_requests.send("POST", url, headers, body + b" "))
         assert (more.status, more.code) == (status, "INVALID_REQUEST"), more
         assert str(size) in more.details["errors"][0]["constraint"], more
+
+
+@then(
+    "queen and hive refuse a body in gzip with {status:d}, and with {without:d} where there is "
+    "no key"
+)
+def compressed(context: Context, status: int, without: int) -> None:
+    body = gzip.compress(b'{"model":"smollm2"}')
+    assert _refusals(context, body, bearer(context.world.key)) == [(status, "INVALID_REQUEST")] * 2
+    assert _refusals(context, body, {}) == [(without, "INVALID_API_KEY")] * 2
+
+
+@then("they refuse a plain body that is called gzip with {status:d}")
+def called_compressed(context: Context, status: int) -> None:
+    found = _refusals(context, b'{"model":"smollm2"}', bearer(context.world.key))
+    assert found == [(status, "INVALID_REQUEST")] * 2, found
+
+
+def _refusals(context: Context, body: bytes, key: dict[str, str]) -> list[tuple[int, str]]:
+    """What queen and hive say to a body that is called gzip."""
+    urls = [f"{context.world.queen_url}/v2/tasks", f"{context.world.hive_url}/v1/models/info"]
+    headers = {**key, "Content-Encoding": "gzip"}
+    found = [replies.error_of(raw_requests.send("POST", url, headers, body)) for url in urls]
+    return [(each.status, each.code) for each in found]
 
 
 # Tasks that have ended, and their defaults

@@ -43,6 +43,12 @@ Feature: A request that can't be served is refused, and the error names the fiel
     Given a queen and a hive that an operator started
     Then queen and hive read a body of 16777216 bytes, and refuse one more byte with 413, which names that limit
 
+  # A few kilobytes can be gigabytes, and a body may come from anybody until the key is known.
+  Scenario: A compressed body
+    Given a queen and a hive that an operator started
+    Then queen and hive refuse a body in gzip with 415, and with 401 where there is no key
+    And they refuse a plain body that is called gzip with 415
+
   Scenario: A task that has ended, or never was, is deleted
     Given a persistent queen, with a worker that has answered once
     When a task for 5 tokens is answered

@@ -94,7 +94,11 @@ async def _run(daemon: Daemon) -> int:
 async def _serve(daemon: Daemon, lifecycle: Lifecycle, sock: socket.socket) -> None:
     app = daemon.build(lifecycle)
     runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=_OPEN_STREAMS_S,
+        auto_decompress=False,  # before the key is known, a body may come from anybody
     )
     await runner.setup()
     site = web.SockSite(runner, sock)

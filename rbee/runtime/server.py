@@ -38,6 +38,7 @@ _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
+_ENCODING, _PLAIN = "Content-Encoding", "identity"
 _log = logging.getLogger("http-server")
 
 
@@ -150,6 +151,8 @@ async def _stream_response(
 
 
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
+    if request.headers.get(_ENCODING, _PLAIN).lower() != _PLAIN:
+        raise web.HTTPUnsupportedMediaType
     body = await request.read() if endpoint.request is not Nothing else b""
     return decode(body, endpoint.request)
 
@@ -178,6 +181,9 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
+    except web.HTTPUnsupportedMediaType:
+        found, wanted = request.headers[_ENCODING], "Send the body uncompressed"
+        return _refused(request, InvalidRequest.of(_ENCODING, _PLAIN, wanted, found), 415)
     except web.HTTPException as error:
         message = f"There is no route {request.method} {request.path}"
         not_there = NotFound.of("path", "a route of this program", message, request.path)
