@@ -32,6 +32,11 @@ def each_way(context: Context, heat: int) -> None:
     ]
 
 
+@when("the same prompt is answered with the temperatures {one:g} and {other:g}")
+def nearly_greedy(context: Context, one: float, other: float) -> None:
+    context.streams = [_answer(context, temperature=heat, seed=_SEED) for heat in (one, other)]
+
+
 @then("each of their tokens is the likeliest")
 def the_likeliest(context: Context) -> None:
     teacher = context.model_files.reference_decoder

@@ -380,3 +380,12 @@ def whole_emoji(context: Context) -> None:
     pieces = [piece for piece in standalone_worker.pieces_of(context.stream) if piece]
     assert set("".join(pieces)) <= set(_BEES), pieces
     assert len(pieces) >= 10, pieces
+
+
+@then("cut after any number of its tokens, it is whole emoji too")
+def cut_emoji(context: Context) -> None:
+    """Each is of several tokens, so some of these cuts are within one."""
+    for tokens in range(8, 14):
+        stream = context.standalone.answer(f"Bee and fox: {_BEES * 8}", tokens)
+        text = standalone_worker.text_of(stream)
+        assert text and set(text) <= set(_BEES), (tokens, text)

@@ -38,6 +38,7 @@ Feature: The text is what was asked for
     When the worker is made to repeat emoji, 36 tokens of them
     Then fewer than half of the events hold text, as each emoji is several tokens
     And every event that holds text holds whole emoji
+    And cut after any number of its tokens, it is whole emoji too
 
   # At this temperature the likeliest token is hardly ever chosen, unless nothing else is left.
   Scenario: Each way of choosing does what it says
@@ -46,6 +47,8 @@ Feature: The text is what was asked for
       | top_k | 1     | 1     | 1     | 0     |
       | top_p | 0.01  | 40    | 0.01  | 0     |
       | min_p | 1     | 40    | 1     | 1     |
+    Then each of their tokens is the likeliest
+    When the same prompt is answered with the temperatures 1e-31 and 1e-45
     Then each of their tokens is the likeliest
     When the same prompt is answered with top_k 10 and the temperatures 5 and 0.1
     Then each of their tokens is one of the 10 likeliest

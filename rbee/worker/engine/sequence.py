@@ -73,7 +73,7 @@ class Sequence:
         text = self._text.feed(self._model.piece(token))
         reason = self._stop_reason()
         if reason is not None:
-            text += self._text.finish()
+            text += self._text.finish(cut=True)
         shown = Token(text, self._timings.tokens - 1)
         return shown, self._timings.done(now, reason) if reason else None
 

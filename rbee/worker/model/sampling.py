@@ -10,6 +10,9 @@ from rbee.worker.model.bindings import C
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 
+# Below it, logits divided by the temperature are no float32 any more, and nothing is likeliest.
+_COLDEST = 1e-30
+
 
 class Sampler:
     """A sampler chain for one request."""
@@ -24,7 +27,7 @@ class Sampler:
             parts.append(C.llama_sampler_init_logit_bias(size, len(biases), array))
         if request.repeat_penalty != 1.0:
             parts.append(C.llama_sampler_init_penalties(size, 64, request.repeat_penalty, 0.0, 0.0))
-        if request.temperature == 0:
+        if request.temperature < _COLDEST:
             parts.append(C.llama_sampler_init_greedy())
         else:
             parts.append(C.llama_sampler_init_top_k(request.top_k))

@@ -23,9 +23,10 @@ class TextStream:
         """The text that can be shown after `piece`; often empty."""
         return self._release(self._decoder.decode(piece), final=False)
 
-    def finish(self) -> str:
-        """The text still held back, once there are no more tokens."""
-        return self._release(self._decoder.decode(b"", final=True), final=True)
+    def finish(self, cut: bool = False) -> str:
+        """The text still held back, once there are no more tokens. With `cut` more might have
+        come, so half a character is left out."""
+        return self._release("" if cut else self._decoder.decode(b"", final=True), final=True)
 
     def _release(self, text: str, final: bool) -> str:
         if self.stopped:

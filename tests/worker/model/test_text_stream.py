@@ -151,3 +151,9 @@ def test_one_stop_sequence_ends_the_text_where_it_first_stands(
 @given(st.binary(max_size=60), _CUTS)
 def test_any_bytes_are_shown_as_a_decoder_shows_them(data: bytes, places: list[int]) -> None:
     assert shown(cut(data, places)) == data.decode(errors="replace")
+
+
+@pytest.mark.parametrize(("cut", "shown"), [(True, "ab"), (False, "ab\ufffd")])
+def test_half_a_character_is_left_out_of_an_answer_that_was_cut(cut: bool, shown: str) -> None:
+    stream = TextStream()
+    assert stream.feed("ab😀".encode()[:-1]) + stream.finish(cut) == shown
