@@ -20,7 +20,9 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both kinds of request share. Give exactly one of `prompt` and `messages`.
+    """What both kinds of request share. Give exactly one of `prompt` and `messages`. A prompt may
+    spell out control tokens; what messages say is text, and only the model's chat template writes
+    control tokens around it.
 
     `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory while idle:
     seconds, or a text such as "10m"; 0 stops the worker at once, a negative value keeps it.
