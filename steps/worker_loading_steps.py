@@ -25,7 +25,7 @@ def stop_in_mid_load(context: Context) -> None:
     context.progress = world.stream("GET", url)
     process = cluster.process_at(world, row["url"])
     context.progress.wait_for("loading", 30, lambda data: data.get("layers_loaded", 0) > 0)
-    process.suspend()
+    machine_faults.suspend_between_reports(process, context.progress)
     context.before = {"worker": process, "hive": cluster.process_at(world, world.hive_url)}
     context.moment = context.progress.named("loading")[-1].at
     last = context.progress.named("loading")[-1].data

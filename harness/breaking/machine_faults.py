@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from harness.world.cluster import process_at
+from harness.world.http_client import EventStream
 from harness.world.network import BlackHolePort
 from harness.world.waiting import let_pass, wait_until
 from harness.world.world import World
@@ -128,6 +129,8 @@ class UnrelatedProcess:
 
 
 _BLOCK = 4096
+# A layer of the large model takes some 60 ms.
+_TELLING_S = 0.015
 
 
 class SmallDisk:
@@ -190,6 +193,15 @@ def pause_load(world: World, url: str, times: int, seconds: float) -> float:
         process.resume()
     assert loaded < reported.data["layers_total"], f"paused too late: {loaded} layers were loaded"
     return time.monotonic() - began
+
+
+def suspend_between_reports(process: psutil.Process, progress: EventStream) -> None:
+    """Stop it when it has told everybody how far it is, and not while it is telling them."""
+    told = -1
+    while told != len(progress.events):
+        told = len(progress.events)
+        let_pass(_TELLING_S)
+    process.suspend()
 
 
 def _further_than(layers: int) -> Callable[[dict[str, int]], bool]:
