@@ -25,6 +25,15 @@ def damage_reported(context: Context) -> None:
     context.hive_run.stderr.wait_for("is damaged", then=str(aside))
 
 
+@then("standard error says that the catalog was damaged, and where it is kept")
+def damage_told(context: Context) -> None:
+    """In one line, to a person who asks the queen."""
+    aside = str(catalog.set_aside_file(context.world))
+    lines = [line for line in context.run.stderr.text.splitlines() if aside in line]
+    assert len(lines) == 1, context.run.stderr.text
+    assert "damaged" in lines[0], lines
+
+
 @then("the damaged file is set aside")
 def kept_aside(context: Context) -> None:
     aside = catalog.set_aside_file(context.world)

@@ -212,6 +212,18 @@ def told(context: Context, name: str) -> None:
     assert replies.fits(_wanted(context), found), (_wanted(context), found)
 
 
+@then("the hive told {name:w} of that worker with")
+def hive_told(context: Context, name: str) -> None:
+    """The last lines of its log are the last 20 at most."""
+    worker_id = context.worker["id"]
+    found = context.watched.wait_for(
+        name, within=10, good=lambda data: data["worker_id"] == worker_id
+    ).data
+    tail = json.dumps(context.world.log_of(worker_id).splitlines()[-20:])
+    text = context.text.replace("<worker id>", worker_id).replace("<end of its log>", tail)
+    assert replies.fits(json.loads(text), found), (text, found)
+
+
 @then("that hold is released, and the queen stays")
 def hold_released(context: Context) -> None:
     hold = context.stream.named("hold")[0].data["hold_id"]

@@ -185,8 +185,14 @@ def remote_settings(context: Context, words: str) -> None:
 
 
 @given("these lines are added to the config file: [{section:S}] {line}")
-def config_lines(context: Context, section: str, line: str) -> None:
+def config_section(context: Context, section: str, line: str) -> None:
     context.world.write_config(f"{context.world.config.read_text()}\n[{section}]\n{line}")
+
+
+@given("these lines are added to the config file")
+def config_lines(context: Context) -> None:
+    world = context.world
+    world.write_config(f"{world.config.read_text()}\n{world.expand(context.text)}")
 
 
 @given("every login on {name:S} is greeted with a line of text and one of JSON")

@@ -4,7 +4,7 @@ import json
 import signal
 from urllib.parse import urlsplit
 
-from behave import given, then
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.machine_faults import occupy_port
@@ -20,6 +20,7 @@ def added_by_address(context: Context, name: str) -> None:
 
 
 @given("the operator has stopped the hive on {name:S}")
+@when("the operator stops the hive on {name:S}")
 def stopped(context: Context, name: str) -> None:
     run = context.node_hive.run
     run.send(signal.SIGTERM)

@@ -183,13 +183,6 @@ def never_unhealthy(context: Context) -> None:
     )
 
 
-@then("the hive reported that the worker is gone, and that it did not answer its health checks")
-def gone_unhealthy(context: Context) -> None:
-    gone = context.watched.wait_for("worker_gone", within=10).data
-    assert gone["worker_id"] == context.worker["id"], gone
-    assert "health" in gone["reason"], gone
-
-
 @then("it listens on the port of the previous worker")
 def same_port(context: Context) -> None:
     now = cluster.only_worker(context.world)

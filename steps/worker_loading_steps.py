@@ -21,6 +21,7 @@ def stop_in_mid_load(context: Context) -> None:
     """As soon as its own progress says so; its last event is what errors must report."""
     world = context.world
     row = wait_until("a worker that loads", lambda: cluster.workers_or_none(world), 30)[0]
+    context.worker = row
     url = f"{row['url']}/v1/loading/progress"
     context.progress = world.stream("GET", url)
     process = cluster.process_at(world, row["url"])

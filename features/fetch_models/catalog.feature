@@ -30,7 +30,7 @@ Feature: The catalog knows every model on a node, and none is lost
     When I run `rbee-keeper models list`
     Then it exits with 0
     And standard output says "hf:lab/small/small.gguf"
-    And standard error says "damaged"
+    And standard error says that the catalog was damaged, and where it is kept
 
   @beyond
   Scenario: A file placed by hand is a model

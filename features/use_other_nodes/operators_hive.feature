@@ -9,6 +9,10 @@ Feature: A hive that an operator started is a node like any other
   Scenario: It is added, listed, asked, and left alone
     When I run `rbee-keeper setup add-node --name workstation --hive-url http://<workstation address>:9333 --api-key-file <workstation root>/home/.rbee/api_key`
     Then it exits with 0
+    And the registry has one row, of workstation, with
+      | column       | value                                    |
+      | hive_url     | http://<workstation address>:9333        |
+      | api_key_file | <workstation root>/home/.rbee/api_key    |
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
     And standard output has a row for workstation, with http://<workstation address>:9333, reachable, cpu and this minute, 0 hours ahead of UTC

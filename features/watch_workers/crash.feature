@@ -7,7 +7,11 @@ Feature: The death of a worker is noticed at once, and nothing of it is left
     And somebody watches the hive's events
     When the worker is killed
     Then the hive reported within 1 s that the worker is gone
-    And the hive reported that the worker is gone, with exit code -9
+    And the hive told worker_gone of that worker with
+      """
+      {"worker_id": "<worker id>", "reason": "…signal 9…", "exit_code": -9,
+       "log_tail": <end of its log>, "error": null, "stalled": false}
+      """
     And the hive reported and logged the worker's last lines
     And the hive is still the same process and lists no worker
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`

@@ -15,7 +15,11 @@ Feature: A worker that does not answer is noticed, and removed
     And the queen lists that worker as unhealthy
     And the hive's metrics count 1 unhealthy worker, and no other
     And it is told to stop when 3 health checks have gone unanswered
-    And the hive reported that the worker is gone, and that it did not answer its health checks
+    And the hive told worker_gone of that worker with
+      """
+      {"worker_id": "<worker id>", "reason": "…health checks…", "exit_code": -9,
+       "log_tail": <end of its log>, "error": null, "stalled": false}
+      """
     And the hive is still the same process and lists no worker
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0

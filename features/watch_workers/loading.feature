@@ -37,10 +37,16 @@ Feature: A worker reports how far it has loaded
     And a persistent queen
     When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
     And the worker is stopped while some of its layers are loaded and others are not
+    And somebody watches the hive's events
     Then it is told to stop at least 2 s after its last progress, and not much later
     And it exits with 1
     And the error is LOADING_TIMEOUT
     And it says how many of how many layers are loaded, as the worker last reported
+    And the hive told worker_gone of that worker with
+      """
+      {"worker_id": "<worker id>", "reason": "…no progress for 2 s…", "exit_code": -9,
+       "log_tail": <end of its log>, "error": null, "stalled": true}
+      """
     And the next step names the worker's log and the node "localhost"
     And the hive is still the same process and lists no worker
 

@@ -143,9 +143,31 @@ Feature: What the daemons say of themselves is so
       | file              | content      |
       | small-Q4_K_M.gguf | small Q4_K_M |
       | small-Q8_0.gguf   | small Q8_0   |
+    And the setting models.aliases.mine is "hf:lab/small:Q8_0"
     And a queen and a hive that an operator started
     When the hive is asked to fetch hf:lab/small:Q8_0
     Then it is fetched
+    And the hive answers GET /v1/models with
+      """
+      {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
+         "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
+         "downloaded_at_unix": "≈ <now> ± 30", "quantization": "Q8_0",
+         "sha256": "<model sha256>", "files": 1, "state": "ready",
+         "bytes_downloaded": <model size>}],
+       "folder": "<models folder>", "disk_total_bytes": <total disk>,
+       "disk_free_bytes": "≈ <free disk> ± 1000000000", "notes": []}
+      """
+    And the queen answers GET /v2/models with
+      """
+      {"models": [{"id": 1, "provider": "hf", "reference": "hf:lab/small/small-Q8_0.gguf",
+         "local_path": "<models folder>/lab/small/small-Q8_0.gguf", "size_bytes": <model size>,
+         "downloaded_at_unix": "≈ <now> ± 30", "quantization": "Q8_0",
+         "sha256": "<model sha256>", "files": 1, "state": "ready",
+         "bytes_downloaded": <model size>, "node": "localhost"}],
+       "disks": [{"node": "localhost", "folder": "<models folder>",
+         "disk_total_bytes": <total disk>, "disk_free_bytes": "≈ <free disk> ± 1000000000"}],
+       "notes": []}
+      """
     And the hive answers POST /v1/models/download {"model":"hf:lab/small:Q8_0"} with
       """
       {"download_id": "…", "reference": "hf:lab/small/small-Q8_0.gguf",
@@ -157,6 +179,10 @@ Feature: What the daemons say of themselves is so
        "local_path": "<models folder>/lab/small/small-Q8_0.gguf"}
       """
     And the hive answers POST /v1/models/resolve {"model":"hf:lab/small"} with
+      """
+      {"reference": "hf:lab/small/small-Q8_0.gguf"}
+      """
+    And the hive answers POST /v1/models/resolve {"model":"mine"} with
       """
       {"reference": "hf:lab/small/small-Q8_0.gguf"}
       """
@@ -235,6 +261,73 @@ Feature: What the daemons say of themselves is so
     And the queen answers GET /v2/registry/beehives/list with
       """
       {"nodes": []}
+      """
+
+  Scenario: A node whose hive an operator started, and then stopped
+    Given the node workstation
+    And a hive that an operator started on workstation, at port 9333
+    And these lines are added to the config file
+      """
+      [nodes.workstation]
+      hive_url = "http://<workstation address>:9333"
+      api_key_file = "<workstation root>/home/.rbee/api_key"
+      """
+    And a persistent queen
+    Then the queen answers GET /v2/registry/beehives/check with
+      """
+      {"nodes": [{"node": "workstation", "hive": "running", "version": "<version>",
+        "clock_ahead_s": "≈ 0 ± 2", "code": null, "error": null, "advice": null}]}
+      """
+    When the operator stops the hive on workstation
+    Then the queen answers GET /v2/registry/beehives/check with
+      """
+      {"nodes": [{"node": "workstation", "hive": "unreachable", "version": null,
+        "clock_ahead_s": null, "code": "CONNECTION_TIMEOUT", "error": "…<workstation address>:9333…refused…",
+        "advice": "…rbee-keeper hive status --node workstation…"}]}
+      """
+    And the queen answers GET /v2/hives/status?node=workstation with
+      """
+      {"hives": [{"node": "workstation", "state": "unreachable", "url": null, "version": null,
+        "ours": false, "owner": null, "backends": [], "devices": {}, "ram_total_bytes": null,
+        "ram_free_bytes": null, "workers": [], "error": "…<workstation address>:9333…refused…"}]}
+      """
+    And the queen answers GET /v2/registry/beehives/list with
+      """
+      {"nodes": [{"node_name": "workstation", "ssh_host": null, "ssh_port": null, "ssh_user": null,
+        "ssh_key_path": null, "git_repo_url": null, "git_branch": "main", "install_path": null,
+        "last_connected_unix": null, "last_error": "…<workstation address>:9333…refused…",
+        "status": "unreachable", "backends": null, "devices": null, "hive_port": 9200,
+        "hive_url": "http://<workstation address>:9333",
+        "api_key_file": "<workstation root>/home/.rbee/api_key", "tunnel": false}]}
+      """
+
+  Scenario: A node that has every setting in the config file
+    Given a persistent queen
+    And these lines are added to the config file
+      """
+      [nodes.attic]
+      ssh_host = "attic.home.arpa"
+      ssh_port = 2222
+      ssh_user = "vince"
+      ssh_key_path = "<home>/.ssh/lab"
+      git_repo_url = "https://git.home.arpa/rbee.git"
+      git_branch = "release"
+      install_path = "~/lab"
+      hive_port = 9311
+      tunnel = true
+      """
+    Then the queen answers POST /v2/registry/reload { } with
+      """
+      {"success": true, "message": "…1…"}
+      """
+    And the queen answers GET /v2/registry/beehives/list with
+      """
+      {"nodes": [{"node_name": "attic", "ssh_host": "attic.home.arpa", "ssh_port": 2222,
+        "ssh_user": "vince", "ssh_key_path": "<home>/.ssh/lab",
+        "git_repo_url": "https://git.home.arpa/rbee.git", "git_branch": "release",
+        "install_path": "~/lab", "last_connected_unix": null, "last_error": null,
+        "status": "unknown", "backends": null, "devices": null, "hive_port": 9311,
+        "hive_url": null, "api_key_file": null, "tunnel": true}]}
       """
 
   Scenario: What streams tell of tasks that run and wait

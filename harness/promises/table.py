@@ -1,6 +1,5 @@
 """Reads the table, and compares it with the steps, the features and the reference pages."""
 
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,14 @@ from behave.parser import parse_file
 from behave.runner_util import load_step_modules
 from behave.step_registry import registry
 
+from harness.promises.written import REFERENCE, Field, Use, documents
+
 TREE = Path(__file__).parents[2]
-_REFERENCE = TREE / "docs" / "reference"
 _SCENARIO = "scenario: "
+_PARAMETER = re.compile(r"\{+\w+(:\w)?\}+")
+_ANY_WORDS = re.compile(r'^standard \{output:w\}|"\{(words|text)\}"$')
 KINDS = ("messages", "errors", "settings", "flags", "http")
+_WRITTEN = ("messages", "errors", "settings")  # features write these by their names
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class Specification:
     def __init__(self) -> None:
         load_step_modules([str(TREE / "steps")])
         self.steps = {each.pattern for group in registry.steps.values() for each in group}
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[tuple[str, str], tuple[str, dict[str, str]]] = {}
+        self._fields: dict[str, set[Field]] = {}
 
     @cached_property
     def scenarios(self) -> list[Scenario]:
@@ -60,15 +64,25 @@ class Specification:
         return [scenario for feature in found for scenario in feature.walk_scenarios()]
 
     @cached_property
-    def used(self) -> set[str]:
-        steps = [step for scenario in self.scenarios for step in scenario.all_steps]
-        return {self._pattern(step) for step in steps}
+    def uses(self) -> dict[str, list[Use]]:
+        """Every use of every step, by its pattern."""
+        found: dict[str, list[Use]] = {}
+        for scenario in self.scenarios:
+            code = ""
+            for step in scenario.all_steps:
+                pattern, values = self._matched(step)
+                code = values.get("code", code)
+                found.setdefault(pattern, []).append(Use(step, values, code))
+        return found
 
-    def _pattern(self, step: Step) -> str:
+    def _matched(self, step: Step) -> tuple[str, dict[str, str]]:
+        """The pattern that it has, and its values; "" if there is none."""
         key = step.step_type, step.name
         if key not in self._known:
             match = registry.find_step_definition(step)
-            self._known[key] = match.pattern if match else ""
+            given = match.match(step.name).arguments if match else ()
+            values = {each.name: each.original for each in given}
+            self._known[key] = (match.pattern if match else "", values)
         return self._known[key]
 
     def fault(self, by: str) -> str:
@@ -79,7 +93,27 @@ class Specification:
             return "" if there else f"there is no scenario {beginning!r}"
         if by not in self.steps:
             return f"there is no step {by!r}"
-        return "" if by in self.used else f"no scenario uses the step {by!r}"
+        return "" if by in self.uses else f"no scenario uses the step {by!r}"
+
+    def doubt(self, promise: Promise) -> str:
+        """Return why the step can't be believed to compare the value; "" if it can. It is there."""
+        uses = self.uses.get(promise.by, [])
+        if promise.value in re.findall(r"\w+", _PARAMETER.sub("", promise.by)):
+            return ""
+        if _ANY_WORDS.search(promise.by):
+            named = any(promise.value in use.step.name for use in uses)
+            return "" if named else f"{promise.by!r} compares any words: name the scenario"
+        if promise.kind in _WRITTEN and any(use.is_written for use in uses):
+            shown = self._shown(promise.by)
+            there = (promise.of, promise.value) in shown or ("", promise.value) in shown
+            return "" if there else f"{promise.by!r} never has it with a value"
+        return ""
+
+    def _shown(self, by: str) -> set[Field]:
+        """What the features write down for a step to compare, all uses together."""
+        if by not in self._fields:
+            self._fields[by] = {field for use in self.uses[by] for field in use.fields()}
+        return self._fields[by]
 
 
 def complaints(promises: Sequence[Promise], specification: Specification) -> list[str]:
@@ -88,7 +122,8 @@ def complaints(promises: Sequence[Promise], specification: Specification) -> lis
     way round."""
     found = []
     for promise in promises:
-        if promise.by and (fault := specification.fault(promise.by)):
+        fault = promise.by and (specification.fault(promise.by) or specification.doubt(promise))
+        if fault:
             found.append(f"{promise}: {fault}")
         if bool(promise.by) == bool(promise.why):
             found.append(f"{promise}: either a step compares it, or there is a reason why none can")
@@ -118,14 +153,14 @@ def documented_promises() -> dict[str, set[tuple[str, str]]]:
 
 
 def _messages() -> Iterator[tuple[str, str]]:
-    for file in _REFERENCE.glob("openapi-*.json"):
-        for name, schema in json.loads(file.read_text())["components"]["schemas"].items():
+    for document in documents().values():
+        for name, schema in document["components"]["schemas"].items():
             for field in schema.get("properties", {}):
                 yield name, field
 
 
 def _errors() -> Iterator[tuple[str, str]]:
-    page = (_REFERENCE / "errors.md").read_text()
+    page = (REFERENCE / "errors.md").read_text()
     for code, text in re.findall(r"^## ([A-Z_]+)\n(.*?)(?=^## |\Z)", page, re.M | re.S):
         listed = re.search(r"Details: (.*?)\.$", text, re.M)
         for key in re.findall(r"`(\w+)`", listed[1] if listed else ""):
@@ -133,14 +168,14 @@ def _errors() -> Iterator[tuple[str, str]]:
 
 
 def _settings() -> Iterator[tuple[str, str]]:
-    page = (_REFERENCE / "settings.md").read_text()
+    page = (REFERENCE / "settings.md").read_text()
     for section, text in re.findall(r"^## \[(.+?)\]\n(.*?)(?=^## |\Z)", page, re.M | re.S):
         for key in re.findall(r"^\| `(\w+)`", text, re.M):
             yield section, key
 
 
 def _flags() -> Iterator[tuple[str, str]]:
-    page = (_REFERENCE / "command-line.md").read_text()
+    page = (REFERENCE / "command-line.md").read_text()
     for flag in re.findall(r"^\| `(--[\w-]+)", page, re.M):
         yield "", flag
 
@@ -148,8 +183,7 @@ def _flags() -> Iterator[tuple[str, str]]:
 def undocumented_routes(routes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the routes that only the table or only the OpenAPI documents have."""
     documented = set()
-    for daemon in ("queen", "hive", "worker"):
-        document = json.loads((_REFERENCE / f"openapi-{daemon}.json").read_text())
+    for daemon, document in documents().items():
         for path, methods in document["paths"].items():
             documented |= {(daemon, f"{method.upper()} {path}") for method in methods}
     return documented ^ set(routes)

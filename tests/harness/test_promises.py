@@ -28,7 +28,7 @@ def test_a_step_that_is_not_there_is_told(specification: Specification) -> None:
 
 
 def test_a_step_that_no_scenario_uses_is_told(specification: Specification) -> None:
-    unused = specification.steps - specification.used
+    unused = specification.steps - specification.uses.keys()
     for step in unused:
         assert "no scenario uses" in specification.fault(step)
     specification.steps.add("a step for nobody")
@@ -37,6 +37,33 @@ def test_a_step_that_no_scenario_uses_is_told(specification: Specification) -> N
 
 def test_a_scenario_that_is_not_there_is_told(specification: Specification) -> None:
     assert "there is no scenario" in specification.fault("scenario: On the moon")
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        # Only ever null, "…", or a list without an element.
+        Promise("messages", "NodeModelRows", "notes", "the {who:w} answers GET {path:S} with"),
+        Promise("messages", "Hold", "hold_id", "it told {name:w} with"),
+        Promise(
+            "messages", "AddNode", "accept_host_key", "the registry has one row, of {name:S}, with"
+        ),
+        # It stands there, but in another message, and with another error.
+        Promise("messages", "WorkerCheck", "backend", "the {who:w} answers GET {path:S} with"),
+        Promise("errors", "PORT_BLOCKED", "reason", "its details are {{{values}}}"),
+        Promise("settings", "models", "aliases", "it shows these settings, and no others"),
+    ],
+)
+def test_a_value_that_no_feature_writes_down_is_told(
+    promise: Promise, specification: Specification
+) -> None:
+    assert "never has it with a value" in specification.doubt(promise)
+
+
+def test_a_step_that_compares_any_words_is_told(specification: Specification) -> None:
+    by = 'standard {output:w} says "{words}"'
+    told = specification.doubt(Promise("messages", "WorkerGone", "log_tail", by))
+    assert "compares any words" in told
 
 
 def test_a_value_that_is_only_in_the_table_is_told(specification: Specification) -> None:
@@ -49,7 +76,9 @@ def test_a_documented_value_that_is_not_in_the_table_is_told(specification: Spec
     assert complaints(fewer, specification) == ["messages: QueenHealth pid is not in the table"]
 
 
-@pytest.mark.parametrize("by, why", [("", ""), ('its message says "{words}"', "it can't be")])
+@pytest.mark.parametrize(
+    "by, why", [("", ""), ("the {who:w} answers GET {path:S} with", "it can't be")]
+)
 def test_a_value_without_comparer_and_without_reason_is_told(
     by: str, why: str, specification: Specification
 ) -> None:
