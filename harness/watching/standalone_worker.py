@@ -83,12 +83,14 @@ class StandaloneWorker:
         return int(events[-1].data["slots_available"]) if events else 0
 
     def wait_for_free(self, slots: int, within: float) -> float:
-        """Return the moment at which the worker said that so many slots are free."""
+        """Return the moment at which the worker said that all its slots are free, so many."""
         wait_until(
             f"{slots} free slots",
             lambda: [event.data for event in self.status.named("status")][-1:],
             within,
-            lambda events: events and events[0]["slots_available"] == slots,
+            lambda events: (
+                events and events[0]["slots_available"] == events[0]["slots_total"] == slots
+            ),
         )
         return self.status.named("status")[-1].at
 
