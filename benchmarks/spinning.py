@@ -1,40 +1,33 @@
-"""How long llama.cpp's threads should spin at their barriers, on an idle and on a busy machine.
+"""How long a worker's threads should spin at their barriers, on an idle and on a busy machine.
 
     python -m benchmarks.spinning [--rounds 5]
 
-It decodes with the bundled model under several values of GNU OpenMP's GOMP_SPINCOUNT, one process
-per value, interleaved by round, and then again beside as many busy loops as there are cores. It
-prints tokens per second: the median, the lowest and the highest round. `default` is OpenMP's own
-choice, which the worker leaves as it is.
+It starts `llm-worker-rbee` on the bundled model under several values of GNU OpenMP's
+GOMP_SPINCOUNT, a worker at a time, interleaved by round: alone, and then beside as many busy loops
+as there are cores. It prints the seconds that 60 tokens of one stream take, 30 tokens of each of
+eight streams, and the first token after a prompt of 600 words: medians, with the lowest and the
+highest round. 300000 is OpenMP's own value, 1000 the worker's.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.main_job import bundled
+from benchmarks.peers import Peer, running
+from benchmarks.streams import ask
 
-SETTINGS = ("default", "100", "1000", "10000")
-TOKENS = 24
-TOO_SLOW_S = 20.0
-
-# Runs in a process of its own: the libraries read the value when they are loaded.
-DECODE = """
-import sys, time
-from llama_cpp import Llama
-model = Llama(sys.argv[1], n_ctx=512, n_threads=int(sys.argv[2]), verbose=False)
-model.eval(model.tokenize(b"Once upon a time"))
-begun = time.perf_counter()
-for _ in range(int(sys.argv[3])):
-    model.eval([model.sample(temp=0.0)])
-print(int(sys.argv[3]) / (time.perf_counter() - begun))
-"""
+SETTINGS = ("300000", "10000", "1000", "100")
+PROMPT = "Once upon a time"
+LONG = "bees and foxes " * 200
+WORK = ("60 tokens", "8 × 30 tokens", "600 words")
 
 
 def main() -> None:
@@ -42,39 +35,47 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    print("tokens/s alone")
-    table(rounds)
+    print("alone")
+    table(rounds, 0)
     cores = os.cpu_count() or 1
-    print(f"\ntokens/s beside {cores} busy loops")
-    with busy(cores):
-        table(rounds)
+    print(f"\nbeside {cores} busy loops")
+    table(rounds, cores)
 
 
-def table(rounds: int) -> None:
+def table(rounds: int, loops: int) -> None:
     """Print one row per value."""
-    found: dict[str, list[float]] = {setting: [] for setting in SETTINGS}
+    found: dict[str, list[tuple[float, ...]]] = {setting: [] for setting in SETTINGS}
     for _ in range(rounds):
         for setting in SETTINGS:
-            found[setting].append(decode(setting))
-    base = statistics.median(found["default"])
-    for setting, rates in found.items():
-        median = statistics.median(rates)
-        spread = f"{min(rates):.1f}…{max(rates):.1f}"
-        print(f"  {setting:10}{median:8.1f}{spread:>16}   {median / base:5.2f} × default")
+            found[setting].append(measure(setting, loops))
+    print(f"  {'':10}" + "".join(f"{work:>26}" for work in WORK))
+    for setting, times in found.items():
+        cells = (
+            f"{statistics.median(each):.2f} s ({min(each):.2f}…{max(each):.2f})"
+            for each in zip(*times, strict=True)
+        )
+        print(f"  {setting:10}" + "".join(f"{cell:>26}" for cell in cells))
 
 
-def decode(setting: str) -> float:
-    """Tokens per second; after 20 s, an upper bound of them."""
-    env = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
-    if setting != "default":
-        env["GOMP_SPINCOUNT"] = setting
-    threads = str(os.cpu_count() or 1)
-    command = [sys.executable, "-c", DECODE, str(bundled()), threads, str(TOKENS)]
-    try:
-        done = subprocess.run(command, env=env, capture_output=True, check=True, timeout=TOO_SLOW_S)
-    except subprocess.TimeoutExpired:
-        return TOKENS / TOO_SLOW_S
-    return float(done.stdout.split()[-1])
+def measure(setting: str, loops: int) -> tuple[float, ...]:
+    """Seconds for each work of a worker of its own."""
+    os.environ["GOMP_SPINCOUNT"] = setting
+    with running(["rbee"], slots=8, context=4096) as peers:
+        peer = peers["rbee"]
+        asyncio.run(timed(peer, PROMPT, 4, 1))
+        with busy(loops):
+            return (
+                asyncio.run(timed(peer, PROMPT, 60, 1)),
+                asyncio.run(timed(peer, PROMPT, 30, 8)),
+                asyncio.run(timed(peer, LONG, 1, 1)),
+            )
+
+
+async def timed(peer: Peer, prompt: str, tokens: int, streams: int) -> float:
+    """Seconds until so many streams have ended."""
+    began = time.perf_counter()
+    await asyncio.gather(*(ask(peer, prompt, tokens) for _ in range(streams)))
+    return time.perf_counter() - began
 
 
 @contextmanager

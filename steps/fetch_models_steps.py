@@ -67,11 +67,22 @@ def bytes_rise(context: Context, total: int) -> None:
 
 @then("it ended with {name} complete, then [DONE]")
 def complete_and_done(context: Context, name: str) -> None:
+    _ended_with(context, name, checked="sha256")
+
+
+@then("it ended with {name} complete, without a check, then [DONE]")
+def was_complete(context: Context, name: str) -> None:
+    """It was there."""
+    assert "checked" not in _ended_with(context, name), context.stream.events[-2:]
+
+
+def _ended_with(context: Context, name: str, **more: str) -> dict[str, object]:
+    """What the last event of a download says."""
     last, end = context.stream.events[-2:]
-    path = str(context.world.models / name)
-    wanted = {"stage": "complete", "local_path": path, "checked": "sha256"}
+    wanted = {"stage": "complete", "local_path": str(context.world.models / name), **more}
     assert (last.name, {**last.data, **wanted}) == ("download", last.data), last
     assert end.name == "[DONE]", end
+    return dict(last.data)
 
 
 @then("the hive announced attempt {attempt:d} of 6 in {delay:d} ms")

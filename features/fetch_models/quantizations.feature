@@ -33,7 +33,7 @@ Feature: A repository may hold many quantizations, and models in many files
     When the hive is asked to fetch lab/many
     Then it is fetched
     And the hive said that it is at lab/many/many-Q8_0.gguf
-    And it ended with lab/many/many-Q8_0.gguf complete, then [DONE]
+    And it ended with lab/many/many-Q8_0.gguf complete, without a check, then [DONE]
     And the Hub was asked for nothing more
 
   @beyond
