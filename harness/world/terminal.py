@@ -140,15 +140,18 @@ class Terminal:
         read."""
         wait_until(
             "the keeper on the terminal to end",
-            lambda: (self._child.isalive(), self.screen),
+            lambda: (self._has_ended(), self.screen),
             within,
-            lambda seen: not seen[0],
+            lambda seen: seen[0],
         )
-        self._thread.join(5)
         self._child.close(force=True)
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)
         return int(self._child.exitstatus)
+
+    def _has_ended(self) -> bool:
+        """The reader takes the child's exit code when it meets its end, and two can't."""
+        return not self._thread.is_alive() and not self._child.isalive()
 
     def growth(self) -> list[int]:
         """Return the number of words on the screen, each time that it grew."""
