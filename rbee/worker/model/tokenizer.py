@@ -31,6 +31,7 @@ _WITH_PIECES = (C.LLAMA_VOCAB_TYPE_SPM, C.LLAMA_VOCAB_TYPE_BPE)
 
 # What C calls space.
 _BLANKS = " \t\n\v\f\r"
+_PLACEHOLDER = re.compile("\ufdd0[0-9]+\ufdd1")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # The size of a new thread's stack is one for the whole process.
@@ -63,9 +64,10 @@ class Tokenizer:
         """`text` with a placeholder for each control token that it spells out, which then stays
         text. `hidden` gets what each placeholder stands for. A text of more than `most` tokens may
         come back as it is."""
+        known = {each: placeholder for placeholder, each in hidden.items()}
         while spelled := self._spelled_out(text, most):
             for each in spelled:
-                placeholder = f"\ufdd0{len(hidden)}\ufdd1"
+                placeholder = known.setdefault(each, f"\ufdd0{len(known)}\ufdd1")
                 hidden[placeholder] = each
                 text = text.replace(each, placeholder)
         return text
@@ -88,23 +90,23 @@ class Tokenizer:
         """The tokens with what is hidden as plain text: between the control tokens, which stand in
         the text in their order, it is taken apart anew."""
         before, after = self._around
-        revealed = [*before]
+        revealed, place, strips = [*before], 0, False
         for token in tokens[len(before) : len(tokens) - len(after)]:
             spelled = self._control_text(token)
-            if not spelled or spelled not in text:
+            found = text.find(spelled, place) if spelled else -1
+            if found < 0:
                 continue
-            plain, _, text = text.partition(spelled)
+            plain = text[place:found].lstrip(_BLANKS) if strips else text[place:found]
             attributes = C.llama_vocab_get_attr(self._vocab, token)
             if attributes & C.LLAMA_TOKEN_ATTR_LSTRIP:
                 plain = plain.rstrip(_BLANKS)
-            if attributes & C.LLAMA_TOKEN_ATTR_RSTRIP:
-                text = text.lstrip(_BLANKS)
             revealed += [*self._plain(plain, hidden), token]
-        return [*revealed, *self._plain(text, hidden), *after]
+            place, strips = found + len(spelled), attributes & C.LLAMA_TOKEN_ATTR_RSTRIP
+        rest = text[place:].lstrip(_BLANKS) if strips else text[place:]
+        return [*revealed, *self._plain(rest, hidden), *after]
 
     def _plain(self, text: str, hidden: Mapping[str, str]) -> list[int]:
-        for placeholder, spelled in hidden.items():
-            text = text.replace(placeholder, spelled)
+        text = _PLACEHOLDER.sub(lambda found: hidden.get(found[0], found[0]), text)
         data = text.encode(errors="replace")
         ask = partial(self._ask, data, around=False, control=False)
         return _with_stack(len(data), ask) if data else []
