@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
-from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -31,6 +30,8 @@ _WITH_PIECES = (C.LLAMA_VOCAB_TYPE_SPM, C.LLAMA_VOCAB_TYPE_BPE)
 
 # What C calls space.
 _BLANKS = " \t\n\v\f\r"
+# Between texts, so that they can't spell a token together.
+_APART = "\ufdd2"
 _PLACEHOLDER = re.compile("\ufdd0[0-9]+\ufdd1")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -49,35 +50,37 @@ class Tokenizer:
         surely has more than `most`, as many as are known by then, which are more than that.
         `hidden` is what `hide_control` made. Raises PROMPT_TOO_LONG if there is no memory to take
         the text apart."""
-        data = text.encode(errors="replace")
-        look = _FIRST_LOOK
-        while look < len(data):
-            # Where it is cut, a token may become several: twice as many are beyond doubt.
-            begun = self._tokenize(data[:look])
-            if len(begun) > 2 * most:
-                return begun
-            look *= 2
-        tokens = self._tokenize(data)
-        return self._reveal(text, tokens, hidden) if hidden else tokens
+        first, *others = self._pieces(text.encode(errors="replace"))
+        if not others:
+            tokens = self._tokenize(first, most, around=True)
+        else:
+            before, after = self._around
+            tokens = [*before, *self._tokenize(first, most)]
+            for piece in others:
+                if len(tokens) > most:
+                    return tokens
+                tokens += self._tokenize(piece, most)
+            tokens += after
+        return self._reveal(text, tokens, hidden) if hidden and len(tokens) <= most else tokens
 
-    def hide_control(self, text: str, most: int, hidden: dict[str, str]) -> str:
-        """`text` with a placeholder for each control token that it spells out, which then stays
-        text. `hidden` gets what each placeholder stands for. A text of more than `most` tokens may
-        come back as it is."""
-        known = {each: placeholder for placeholder, each in hidden.items()}
-        while spelled := self._spelled_out(text, most):
+    def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
+        """The texts with a placeholder for each control token that they spell out, which then
+        stays text, and what each placeholder stands for. Texts of more than `most` tokens may come
+        back as they are."""
+        found, hidden = list(texts), dict[str, str]()
+        while spelled := self._spelled_out(_APART.join(found), most):
             for each in spelled:
-                placeholder = known.setdefault(each, f"\ufdd0{len(known)}\ufdd1")
+                placeholder = f"\ufdd0{len(hidden)}\ufdd1"
                 hidden[placeholder] = each
-                text = text.replace(each, placeholder)
-        return text
+                found = [text.replace(each, placeholder) for text in found]
+        return found, hidden
 
     def _spelled_out(self, text: str, most: int) -> list[str]:
         """The control tokens in it, the longest first."""
         tokens = self.tokenize(text, most)
         if len(tokens) > most:
             return []
-        found = {self._control_text(token) for token in tokens}
+        found = {self._control_text(token) for token in set(tokens)}
         return sorted((each for each in found if each and each in text), key=len, reverse=True)
 
     def _control_text(self, token: int) -> str:
@@ -87,23 +90,36 @@ class Tokenizer:
         return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
 
     def _reveal(self, text: str, tokens: list[int], hidden: Mapping[str, str]) -> list[int]:
-        """The tokens with what is hidden as plain text: between the control tokens, which stand in
-        the text in their order, it is taken apart anew."""
+        """The tokens with what is hidden as plain text: a fragment that has a placeholder is taken
+        apart anew."""
         before, after = self._around
-        revealed, place, strips = [*before], 0, False
-        for token in tokens[len(before) : len(tokens) - len(after)]:
+        revealed = [*before]
+        inner = tokens[len(before) : len(tokens) - len(after)]
+        for words, known, control in self._fragments(text, inner):
+            revealed += self._plain(words, hidden) if _PLACEHOLDER.search(words) else known
+            revealed += control
+        return [*revealed, *after]
+
+    def _fragments(
+        self, text: str, tokens: list[int]
+    ) -> Iterator[tuple[str, list[int], list[int]]]:
+        """What stands between control tokens, without the blanks that those take, with its tokens,
+        and the control token after it; at the end there is none. They stand in the text in their
+        order."""
+        begun, place, strips = 0, 0, False
+        for at, token in enumerate(tokens):
             spelled = self._control_text(token)
             found = text.find(spelled, place) if spelled else -1
             if found < 0:
                 continue
-            plain = text[place:found].lstrip(_BLANKS) if strips else text[place:found]
             attributes = C.llama_vocab_get_attr(self._vocab, token)
+            words = text[place:found].lstrip(_BLANKS) if strips else text[place:found]
             if attributes & C.LLAMA_TOKEN_ATTR_LSTRIP:
-                plain = plain.rstrip(_BLANKS)
-            revealed += [*self._plain(plain, hidden), token]
-            place, strips = found + len(spelled), attributes & C.LLAMA_TOKEN_ATTR_RSTRIP
-        rest = text[place:].lstrip(_BLANKS) if strips else text[place:]
-        return [*revealed, *self._plain(rest, hidden), *after]
+                words = words.rstrip(_BLANKS)
+            yield words, tokens[begun:at], [token]
+            begun, place = at + 1, found + len(spelled)
+            strips = bool(attributes & C.LLAMA_TOKEN_ATTR_RSTRIP)
+        yield text[place:].lstrip(_BLANKS) if strips else text[place:], tokens[begun:], []
 
     def _plain(self, text: str, hidden: Mapping[str, str]) -> list[int]:
         text = _PLACEHOLDER.sub(lambda found: hidden.get(found[0], found[0]), text)
@@ -111,22 +127,22 @@ class Tokenizer:
         ask = partial(self._ask, data, around=False, control=False)
         return _with_stack(len(data), ask) if data else []
 
-    def _tokenize(self, data: bytes) -> list[int]:
-        if len(data) <= _SHORT:
-            return self._ask(data, around=True)
-        pieces = list(self._pieces(data))
-        if len(pieces) == 1:
-            return _with_stack(len(data), partial(self._ask, data, around=True))
-        before, after = self._around
-        asked = [
-            _with_stack(len(piece), partial(self._ask, piece, around=False)) for piece in pieces
-        ]
-        return [*before, *chain.from_iterable(asked), *after]
+    def _tokenize(self, data: bytes, most: int, around: bool = False) -> list[int]:
+        """A piece. Where it is cut for a look, a token may become several: twice as many are
+        beyond doubt."""
+        look = _FIRST_LOOK
+        while look < len(data):
+            begun = _with_stack(look, partial(self._ask, data[:look], around))
+            if len(begun) > 2 * most:
+                return begun
+            look *= 2
+        return _with_stack(len(data), partial(self._ask, data, around))
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
-        """Cut before special tokens, at which llama.cpp cuts too."""
+        """Cut a long text before special tokens, at which llama.cpp cuts too."""
         begun = 0
-        for found in self._special.finditer(data) if self._special else ():
+        special = self._special if len(data) > _SHORT else None
+        for found in special.finditer(data) if special else ():
             if found.start() - begun >= _PIECE:
                 yield data[begun : found.start()]
                 begun = found.start()

@@ -241,11 +241,9 @@ def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
     tokenizer, most = loaded.model.tokenizer, loaded.context.tokens
     if message.messages is None:
         return tokenizer.tokenize(message.prompt or "", most)
-    hidden: dict[str, str] = {}
-    messages = [
-        Message(*(tokenizer.hide_control(text, most, hidden) for text in (each.role, each.content)))
-        for each in message.messages
-    ]
+    said = [text for each in message.messages for text in (each.role, each.content)]
+    said, hidden = tokenizer.hide_control(said, most)
+    messages = [Message(role, content) for role, content in zip(said[::2], said[1::2], strict=True)]
     text = loaded.chat.render(messages)
     bos = loaded.model.special_text("bos")
     if bos and loaded.model.adds_bos():

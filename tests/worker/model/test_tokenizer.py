@@ -106,12 +106,14 @@ def test_what_a_message_spells_out_stays_text(
     @settings(max_examples=15, deadline=None)
     @given(texts)
     def hold(text: str) -> None:
-        hidden: dict[str, str] = {}
-        said = known.tokenizer.hide_control(text, EVERY, hidden)
-        prompt = f"<|im_start|>user\n{said}<|im_end|>\n"
-        plain = known.whole(f"user\n{text}", control=False), known.whole("\n", control=False)
+        said, hidden = known.tokenizer.hide_control([text, "bees"], EVERY)
+        prompt = "".join(f"<|im_start|>user\n{each}<|im_end|>\n" for each in said)
         found = known.tokenizer.tokenize(prompt, EVERY, hidden)
-        assert found == [begins, *plain[0], ends, *plain[1]]
+        wanted: list[int] = []
+        for each in (text, "bees"):
+            words, end = (known.whole(part, control=False) for part in (f"user\n{each}", "\n"))
+            wanted += [begins, *words, ends, *end]
+        assert found == wanted
 
     hold()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,9 +38,8 @@ class Letters:
     def tokenize(self, text: str, most: int, hidden: Mapping[str, str] = {}) -> list[int]:
         return [ord(hidden.get(letter, letter)) for letter in text if letter != "?"]
 
-    def hide_control(self, text: str, most: int, hidden: dict[str, str]) -> str:
-        hidden["\ufdd0"] = "¡"
-        return text.replace("!", "\ufdd0")
+    def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
+        return [text.replace("!", "\ufdd0") for text in texts], {"\ufdd0": "¡"}
 
     def special_text(self, which: str) -> str:
         assert which == "bos"
