@@ -206,14 +206,15 @@ class WorkerProcess:
         while True:
             # An answer that does not come must not put off the next check.
             await asyncio.sleep(self._health_interval_s - waited_s)
-            before, began = self.row().state, time.monotonic()
+            missed, began = self._misses > 0, time.monotonic()
             try:
                 await self._client.call(ep.WORKER_HEALTH, within_s=within_s)
                 self._last_health, self._misses = time.time(), 0
             except RbeeError:
                 # Reading a model can keep a machine busy: while loading, only a stall counts.
                 self._misses += self._status.state != "loading"
-            if self.row().state != before:
+            # What changed meanwhile for another reason has been reported.
+            if (self._misses > 0) != missed:
                 self._report_row()
             waited_s = time.monotonic() - began
 

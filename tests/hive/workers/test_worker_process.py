@@ -43,7 +43,10 @@ class Worker:
 
     def __init__(self) -> None:
         self.healthy = True
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.obeys = True
+        self.asked_for_health = 0
         self.asked_to_end = 0
         self.process: Process | None = None
         self.followed = 0
@@ -65,6 +68,8 @@ class Worker:
         self._said.put_nowait(event)
 
     async def _health(self, _: web.Request) -> web.Response:
+        self.asked_for_health += 1
+        await self.answers.wait()
         if not self.healthy:
             return web.Response(status=500)
         reported = {"status": "healthy", "model_loaded": True, "memory_bytes": 1}
@@ -384,3 +389,16 @@ async def test_a_worker_that_ends_is_not_connected_to_again() -> None:
         made.worker.says(None)
         await ending
         assert made.worker.followed == 2
+
+
+async def test_what_changes_during_a_health_check_is_reported_once() -> None:
+    async with played("loading") as made:
+        made.worker.answers.clear()
+        asked = made.worker.asked_for_health
+        await made.until(lambda: made.worker.asked_for_health > asked)
+        made.worker.becomes("idle")
+        await made.until(lambda: made.row.state == "idle")
+        made.worker.answers.set()
+        await made.until(lambda: made.worker.asked_for_health > asked + 1)
+        states = [each.state for each in made.reported if isinstance(each, WorkerRow)]
+        assert states.count("idle") == 1, states
