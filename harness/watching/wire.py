@@ -170,6 +170,9 @@ class Wire:
         return None
 
 
+_OF_NOBODY = "socket:[0]"
+
+
 def _monotonic_epoch() -> float:
     """When the monotonic clock began, as the kernel's stamps have it. The processor may be taken
     away between two looks at the clocks, so the nearest two count."""
@@ -177,11 +180,13 @@ def _monotonic_epoch() -> float:
 
 
 def _socket_name(address: Address) -> str | None:
-    """As /proc/PID/fd has it."""
+    """As /proc/PID/fd has it. A connection that has ended keeps its address for a minute, without
+    a process, and another one may have it by then."""
     host = struct.unpack("=I", socket.inet_aton(address[0]))[0]
     wanted = f"{host:08X}:{address[1]:04X}"  # as the end of an IPv6 address, too
     sockets = socket_table(Path("/proc/net"))
-    return next((name for name, own, _ in sockets if own.endswith(wanted)), None)
+    found = (name for name, own, _ in sockets if own.endswith(wanted))
+    return next((name for name in found if name != _OF_NOBODY), None)
 
 
 def address(to: To) -> Address | None:
