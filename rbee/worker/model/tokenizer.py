@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -184,16 +185,21 @@ def _with_stack(length: int, work: Callable[[], list[int]]) -> list[int]:
     """Do the `work` for a text of `length` bytes on a stack that is large enough for it."""
     if length <= _SHORT:
         return work()
-    outcome: list[int] = []
+    done: Future[list[int]] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
     with _starting:
         before = threading.stack_size(_STACK + length * _STACK_PER_BYTE)
         try:
-            thread = threading.Thread(target=lambda: outcome.extend(work()), daemon=True)
-            thread.start()
+            threading.Thread(target=run, daemon=True).start()
         except RuntimeError:
             message = f"This machine has no memory to take a text of {length} bytes apart"
             raise PromptTooLong.of("prompt", "a shorter text", message, length) from None
         finally:
             threading.stack_size(before)
-    thread.join()
-    return outcome
+    return done.result()
