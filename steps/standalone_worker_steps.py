@@ -1,5 +1,7 @@
 """One worker started by hand: its answers, their text and limits, and what it counts."""
 
+from pathlib import Path
+
 from behave import given, then, when
 from behave.runner import Context
 
@@ -24,15 +26,17 @@ _BEES = "🐝🦊"
 
 @given("a standalone worker with `{flags}`")
 def a_worker_with(context: Context, flags: str) -> None:
-    context.world.set("times", "grace_s", 2)
-    context.standalone = StandaloneWorker(context.world, flags)
-    context.worker = {"url": context.standalone.url}
+    _start(context, flags)
 
 
 @given("a standalone worker for {model} with `{flags}`")
 def a_worker_for(context: Context, model: str, flags: str) -> None:
-    path = context.model_files.named(model.strip("<>"))
-    context.standalone = StandaloneWorker(context.world, flags, path)
+    _start(context, flags, context.model_files.named(model.strip("<>")))
+
+
+def _start(context: Context, flags: str, model: Path | None = None) -> None:
+    context.world.set("times", "grace_s", 2)
+    context.standalone = StandaloneWorker(context.world, flags, model)
     context.worker = {"url": context.standalone.url}
 
 
@@ -114,8 +118,7 @@ def only_the_template(context: Context) -> None:
 
 @then("a raw prompt of the same words has control tokens")
 def raw_has_control(context: Context) -> None:
-    stream, _ = context.standalone.ask_to_the_end(context.words, 1)
-    done = standalone_worker.done_of(stream)
+    done = standalone_worker.done_of(context.standalone.answer(context.words, 1))
     count = context.model_files.reference_decoder.tokens
     wanted, plain = len(count(context.words)), len(count(context.words, control=False))
     assert done["prompt_tokens"] == wanted < plain, (done, wanted, plain)

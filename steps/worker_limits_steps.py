@@ -58,9 +58,7 @@ def answered_or_refused(context: Context, code: str, seconds: int) -> None:
 @then("the worker is the same process, and answers")
 def same_and_answers(context: Context) -> None:
     assert cluster.process_at(context.world, context.standalone.url) == context.standalone.process
-    stream = context.standalone.ask(_PROMPT, 3)
-    assert stream.refused is None, stream.refused
-    stream.wait_for_end(within=20)
+    stream = context.standalone.answer(_PROMPT, 3)
     assert len(stream.named("token")) == 3, stream.events
 
 
