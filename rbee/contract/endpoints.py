@@ -126,6 +126,7 @@ QUEEN_TASKS = Endpoint(
         ev.Download,
         ev.Loading,
         ev.Started,
+        ev.Prefill,
         ev.Token,
         ev.Done,
         ErrorEnvelope,
@@ -295,7 +296,7 @@ WORKER_INFERENCE = Endpoint(
     "/v1/inference",
     InferenceRequest,
     Nothing,
-    (ev.Accepted, ev.Narration, ev.Token, ev.Done, ErrorEnvelope),
+    (ev.Accepted, ev.Narration, ev.Prefill, ev.Token, ev.Done, ErrorEnvelope),
 )
 """Ask the model; 503 if no slot is free."""
 WORKER_CANCEL = Endpoint(

@@ -18,7 +18,8 @@ from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerSt
 
 DONE = "[DONE]"
 
-StopReason = Literal["MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CONTEXT_FULL"]
+StopReason = Literal["MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CONTEXT_FULL", "TOOL_CALLS"]
+Channel = Literal["text", "reasoning", "tool_call"]
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -92,16 +93,55 @@ class Started(msgspec.Struct, frozen=True):
     node: str
 
 
-class Token(msgspec.Struct, frozen=True):
+class Prefill(msgspec.Struct, frozen=True):
+    """How far the prompt has been read, in tokens. `cached` of them were already in the KV cache.
+    One event after each step that leaves some unread."""
+
+    tokens_read: int
+    tokens_total: int
+    cached: int
+
+
+class LikelyToken(msgspec.Struct, frozen=True):
+    """A token, and the natural logarithm of its probability. `bytes` are those of `token`, which
+    may be part of a character."""
+
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
+class TokenLogprob(LikelyToken, frozen=True):
+    """`top` are the likeliest tokens in its place, the likeliest first."""
+
+    top: list[LikelyToken] = []
+
+
+class Call(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which call of a function a token belongs to. The first token of a call has id and name."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+
+
+class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event for each generated token. `token` is text, never half a UTF-8 character; `index`
     counts from 0.
 
-    The text is empty if the token is part of a character, or might begin a stop sequence; the text
-    then comes with a later token. If an answer ends while text is held back, one more event has it.
+    The text is empty if the token is part of a character, or might begin a stop sequence or the
+    mark of another channel; the text then comes with a later token. If an answer ends while text is
+    held back, one more event has it.
+
+    In the channel `tool_call`, `token` is a part of the arguments' JSON, and `call` says of which
+    call. `logprob` is there if it was asked for.
     """
 
     token: str
     index: int
+    channel: Channel = "text"
+    call: Call | None = None
+    logprob: TokenLogprob | None = None
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -130,6 +170,7 @@ Event = (
     | Download
     | Verify
     | Started
+    | Prefill
     | Token
     | Done
     | ErrorEnvelope
@@ -151,6 +192,7 @@ NAMES: dict[type[Event], str] = {
     Download: "download",
     Verify: "verify",
     Started: "started",
+    Prefill: "prefill",
     Token: "token",
     Done: "done",
     ErrorEnvelope: "error",

@@ -3,32 +3,115 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 StopText = Annotated[str, Meta(min_length=1, max_length=256)]
+FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:/-]{1,128}\Z")]
+TokenId = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF)]
+Prompt = (
+    Annotated[str, Meta(min_length=1, max_length=8_000_000)]
+    | Annotated[list[TokenId], Meta(min_length=1, max_length=8_000_000)]
+)
 RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn of a conversation, for the model's chat template."""
+class FunctionCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model wants to call. `arguments` is JSON, as text."""
+
+    name: FunctionName
+    arguments: Annotated[str, Meta(max_length=8_000_000)] = "{}"
+
+
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call that an earlier turn of the assistant made."""
+
+    function: FunctionCall
+    id: Annotated[str, Meta(max_length=256)] = ""
+    type: Literal["function"] = "function"
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One turn of a conversation, for the model's chat template.
+
+    An assistant's turn may have `tool_calls` and no content. A turn of the role `tool` answers the
+    call `tool_call_id`.
+    """
 
     role: Annotated[str, Meta(min_length=1, max_length=32)]
-    content: Annotated[str, Meta(max_length=8_000_000)]
+    content: Annotated[str, Meta(max_length=8_000_000)] | None = None
+    name: Annotated[str, Meta(max_length=256)] | None = None
+    reasoning_content: Annotated[str, Meta(max_length=8_000_000)] | None = None
+    tool_calls: Annotated[list[ToolCall], Meta(max_length=256)] = []
+    tool_call_id: Annotated[str, Meta(max_length=256)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.content is None and not self.tool_calls:
+            raise ValueError("content: Expected a text, or tool_calls")
+
+
+class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A function that a model may call. `parameters` is a JSON schema. With `strict` the arguments
+    are held to it by a grammar."""
+
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] = {}
+    strict: bool | None = None
+
+
+class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    function: Function
+    type: Literal["function"] = "function"
+
+
+class NamedFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: FunctionName
+
+
+class NamedTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A `tool_choice` that asks for a call of this function."""
+
+    function: NamedFunction
+    type: Literal["function"] = "function"
+
+
+class JsonSchema(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: dict[str, Any] = {}
+    name: str | None = None
+    description: str | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What form an answer has: any text, a JSON object, or JSON after a schema."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def __post_init__(self) -> None:
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("json_schema: Expected exactly with the type json_schema")
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What both kinds of request share. Give exactly one of `prompt` and `messages`. A prompt may
     spell out control tokens; what messages say is text, and only the model's chat template writes
-    control tokens around it.
+    control tokens around it. A prompt may also be the ids of its tokens.
 
     `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory while idle:
     seconds, or a text such as "10m"; 0 stops the worker at once, a negative value keeps it.
+
+    `grammar` (GBNF) and `response_format` hold the answer to a form; give at most one. `logit_bias`
+    adds to the logits of tokens, by their ids as text; -100 or less forbids one. `logprobs` asks
+    for each token's probability, before temperature, and for those of so many likeliest tokens.
+    `think` turns a model's reasoning on or off, if its chat template can. `chat_template_kwargs`
+    are further variables for that template.
     """
 
-    prompt: Annotated[str, Meta(min_length=1, max_length=8_000_000)] | None = None
+    prompt: Prompt | None = None
     messages: Annotated[list[Message], Meta(min_length=1, max_length=10_000)] | None = None
     max_tokens: Annotated[int, Meta(ge=1, le=1_000_000)] = 512
     temperature: Annotated[float, Meta(ge=0, le=5)] = 0.7
@@ -36,6 +119,17 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     top_k: Annotated[int, Meta(ge=0, le=1_000_000)] = 40
     min_p: Annotated[float, Meta(ge=0, le=1)] = 0.05
     repeat_penalty: Annotated[float, Meta(gt=0, le=10)] = 1.0
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    logit_bias: Annotated[dict[str, float], Meta(max_length=1024)] = {}
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    grammar: Annotated[str, Meta(min_length=1, max_length=1_000_000)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[Tool], Meta(max_length=512)] = []
+    tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
+    parallel_tool_calls: bool = True
+    think: bool | None = None
+    chat_template_kwargs: Annotated[dict[str, Any], Meta(max_length=64)] = {}
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFE)] | None = None
     stop: Annotated[list[StopText], Meta(max_length=4)] = []
     ignore_eos: bool = False

@@ -59,7 +59,9 @@ class Conversation:
         tokens, limit = _counts(error)
         wanted = limit - min(max_tokens, limit // 2)
         sizes = [len(question) + len(answer) for question, answer in self._turns]
-        whole = sum(sizes) + sum(len(m.content) for m in self._beginning) + len(self._asked or "")
+        whole = (
+            sum(sizes) + sum(len(m.content or "") for m in self._beginning) + len(self._asked or "")
+        )
         left, dropped = whole, 0
         for size in sizes:
             if dropped and left * tokens <= wanted * whole:

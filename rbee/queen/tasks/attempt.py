@@ -76,7 +76,7 @@ class Attempt:
         """Whoever asks must know that it is the request, and which."""
         request = self._task.request
         length = len(request.prompt or "") + sum(
-            len(each.content) for each in request.messages or ()
+            len(each.content or "") for each in request.messages or ()
         )
         characters = "1 character" if length == 1 else f"{length} characters"
         what = f"{self._model}, a prompt of {characters}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import AllSlotsBusy, StreamTruncated, WorkerCrashed
-from rbee.contract.events import Accepted, Done, Started, Token
+from rbee.contract.events import Accepted, Done, Prefill, Started, Token
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
@@ -70,7 +70,7 @@ async def _relay(
                 if isinstance(event, Accepted):
                     on_accepted()
                     task.tell(Started(task.id, worker.model_ref, worker.id, hive.node))
-                elif isinstance(event, Token | Done):
+                elif isinstance(event, Prefill | Token | Done):
                     task.tokens += isinstance(event, Token)
                     done = isinstance(event, Done)
                     await task.events.put(event)

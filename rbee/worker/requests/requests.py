@@ -239,9 +239,11 @@ def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
     """Of a raw prompt, in which control tokens may be spelled out; or of a conversation, where only
     the template writes them."""
     tokenizer, most = loaded.model.tokenizer, loaded.context.tokens
+    if isinstance(message.prompt, list):
+        return message.prompt
     if message.messages is None:
         return tokenizer.tokenize(message.prompt or "", most)
-    said = [text for each in message.messages for text in (each.role, each.content)]
+    said = [text for each in message.messages for text in (each.role, each.content or "")]
     said, hidden = tokenizer.hide_control(said, most)
     messages = [Message(role, content) for role, content in zip(said[::2], said[1::2], strict=True)]
     text = loaded.chat.render(messages)
