@@ -135,6 +135,7 @@ def stand_by() -> None:
         context=CONTEXT,
         threads=THREADS,
         mmap=True,
+        cache_ram_mb=0,
         callback_url=None,
         api_key_file=None,
         lifeline=False,

@@ -28,6 +28,10 @@ _PROMPTS = [
 _MEMORY_MB = 6.4
 _CROWD_TOKENS = 10
 _SHORT = 5
+# Tokens that prompts may share by chance, or that their end costs to read again.
+_FEW = 5
+# Of the bundled model, for one token: keys and values in 30 layers, 3 heads of 64 halves each.
+_KV_BYTES = 2 * 30 * 3 * 64 * 2
 
 
 @when("these texts are embedded")
@@ -333,3 +337,54 @@ def mean_of_tokens(context: Context) -> None:
     wanted = context.model_files.reference_decoder.mean_vector(context.long_text)
     near = float(context.vectors.matrix[0] @ wanted)
     assert 0.999 < near < 1.001, near
+
+
+@when(
+    "{count:d} prompts of {words:d} words are answered one after the other, "
+    "and all of them once more"
+)
+def twice(context: Context, count: int, words: int) -> None:
+    context.prompts = [standalone_worker.prompt_of_words(words, seed) for seed in range(count)]
+    rounds = [
+        [context.standalone.answer(prompt, _SHORT) for prompt in context.prompts] for _ in range(2)
+    ]
+    context.first_answers, context.answers = rounds
+
+
+@then("the first time at most a few of their tokens were cached, and the second time all but a few")
+def cached_the_second_time(context: Context) -> None:
+    _hardly_any_was_cached(context.first_answers)
+    for answer in context.answers:
+        done = standalone_worker.done_of(answer)
+        assert 1 <= done["prompt_tokens"] - done["cached_tokens"] <= _FEW, done
+
+
+@then("both times at most a few of their tokens were cached")
+def never_cached(context: Context) -> None:
+    _hardly_any_was_cached([*context.first_answers, *context.answers])
+
+
+@then("the metrics count the tokens that are kept, and the memory that they take")
+def kept_in_memory(context: Context) -> None:
+    """All but the last prompt's, which are in the KV cache; and of each answer all but the last
+    token, which was never computed."""
+    kept = [standalone_worker.done_of(answer) for answer in context.answers[:-1]]
+    tokens = sum(done["prompt_tokens"] + done["total_tokens"] - 1 for done in kept)
+    metrics = replies.Metrics(context.standalone.get("/metrics").body.decode())
+    assert metrics.value("rbee_prompt_cache_tokens") == tokens, kept
+    least = tokens * _KV_BYTES
+    assert least <= metrics.value("rbee_prompt_cache_bytes") <= 1.05 * least, least
+
+
+@then("each second answer is one that the model would have given")
+def as_the_model(context: Context) -> None:
+    for prompt, answer in zip(context.prompts, context.answers, strict=True):
+        pieces = standalone_worker.pieces_of(answer)
+        gaps = context.model_files.reference_decoder.logit_gaps(prompt, pieces)
+        assert max(gaps) <= TOLERANCE, pieces
+
+
+def _hardly_any_was_cached(answers: list[EventStream]) -> None:
+    for answer in answers:
+        done = standalone_worker.done_of(answer)
+        assert done["cached_tokens"] <= _FEW < done["prompt_tokens"], done

@@ -19,6 +19,7 @@ Feature: Every setting has one default, and a place that counts
       | hive.standby_workers       | 1           |
       | worker.slots               | 4           |
       | worker.mmap                | true        |
+      | worker.cache_ram_mb        | 1024        |
       | models.aliases             | {}          |
       | models.download_stall_s    | 30          |
       | times.connect_s            | 10          |
@@ -58,6 +59,7 @@ Feature: Every setting has one default, and a place that counts
       | worker.context             | 1024               | 2048                | llm-worker-rbee   | 4096       |
       | worker.threads             | 2                  | 3                   |                   |            |
       | worker.mmap                | false              | true                |                   |            |
+      | worker.cache_ram_mb        | 100                | 200                 |                   |            |
       | worker.command             | "worker one"       | "worker two"        |                   |            |
       | models.dir                 | "/one"             | "/two"              |                   |            |
       | models.default             | "one"              | "two"               |                   |            |

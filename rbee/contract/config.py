@@ -131,6 +131,15 @@ class WorkerSection(_Section, frozen=True):
     mmap: Annotated[
         bool, Meta(description="Map the model's file into memory instead of copying it.")
     ] = True
+    cache_ram_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=16_777_216,
+            description="Keep what was read of prompts in main memory, up to this many MB for each "
+            "worker, while their slots read others; 0 turns it off. Grows only with use.",
+        ),
+    ] = 1024
     command: Annotated[
         Command | None,
         Meta(

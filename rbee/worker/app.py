@@ -92,7 +92,8 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         on_progress(Loading("ready"))
 
     load = Load(settings, on_progress, lambda text: narrator.say("model-loader", "📖", text))
-    engine = Engine(load, settings.slots, on_ready, requests.take)
+    cache_bytes = settings.cache_ram_mb * 1_000_000
+    engine = Engine(load, settings.slots, on_ready, requests.take, cache_bytes)
     starting = asyncio.create_task(_start(lifecycle, settings, engine))
     yield
     load.stop()

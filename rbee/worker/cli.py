@@ -82,6 +82,7 @@ def main(ctx: click.Context, /, **flags: object) -> None:
         context=config.worker.context,
         threads=config.worker.threads,
         mmap=config.worker.mmap,
+        cache_ram_mb=config.worker.cache_ram_mb,
         callback_url=_text(flags["callback_url"]),
         api_key_file=_text(flags["api_key_file"]),
         lifeline=bool(flags["lifeline"]),

@@ -19,5 +19,6 @@ class WorkerSettings(DaemonSettings, frozen=True, kw_only=True):
     context: int | None
     threads: int | None
     mmap: bool
+    cache_ram_mb: int
     callback_url: str | None
     api_key_file: str | None

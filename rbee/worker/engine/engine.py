@@ -18,10 +18,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
+import psutil
 
 from rbee.contract.errors import Internal, ModelCorrupt, RbeeError, RequestCanceled
 from rbee.worker.engine.batching import Pace, share_out
 from rbee.worker.engine.load import Loaded
+from rbee.worker.engine.prompt_cache import PromptCache
 from rbee.worker.engine.request import Output, Request
 from rbee.worker.engine.sequence import Sequence
 from rbee.worker.engine.slots import Slots
@@ -37,12 +39,15 @@ _log = logging.getLogger("llm-worker-rbee")
 
 
 class Counts(msgspec.Struct):
-    """The tokens that the engine has processed so far, and how many the KV cache holds now."""
+    """The tokens that the engine has processed so far, and how many the KV cache and the prompt
+    cache hold now. Their states in the latter take `saved_bytes`."""
 
     read: int = 0
     cached: int = 0
     made: int = 0
     held: int = 0
+    saved: int = 0
+    saved_bytes: int = 0
 
 
 class Engine:
@@ -58,10 +63,12 @@ class Engine:
         slots: int,
         on_ready: Callable[[Loaded | RbeeError], None],
         on_outputs: Callable[[Outputs], None],
+        prompt_cache_bytes: int = 0,
     ) -> None:
         self.counts = Counts()
         self._load = load
         self._slot_count = slots
+        self._prompt_cache_bytes = prompt_cache_bytes
         self._on_ready = on_ready
         self._on_outputs = on_outputs
         self._loop = asyncio.get_running_loop()
@@ -103,7 +110,9 @@ class Engine:
         if loaded is None:
             return
         pace = loaded.pace()
-        slots = Slots(loaded.context, self._slot_count, loaded.model.can_cut(), pace.border)
+        can_cut = loaded.model.can_cut()
+        prompts = PromptCache(self._prompt_cache_bytes, can_cut, _available_bytes)
+        slots = Slots(loaded.context, self._slot_count, can_cut, pace.border, prompts)
         self._variables.run(self._report, loaded)
         try:
             while self._receive(loaded, slots):
@@ -112,6 +121,7 @@ class Engine:
                 if self._embeddings:
                     self._embed(pace)
                 self.counts.held = slots.held
+                self.counts.saved, self.counts.saved_bytes = prompts.tokens, prompts.size_bytes
         except Exception:
             _log.exception("the engine failed")
             self._give_up()
@@ -249,3 +259,8 @@ class Engine:
     def _report(self, outcome: Loaded | RbeeError) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._on_ready, outcome)
+
+
+def _available_bytes() -> int:
+    """The machine's memory that is free, or would be if the system needed it."""
+    return int(psutil.virtual_memory().available)

@@ -26,18 +26,16 @@ class Place(msgspec.Struct, frozen=True):
     cached: int
 
 
-def place(prompt: Sequence[int], slots: Sequence[Slot], can_cut: bool, reuse: bool) -> Place:
+def place(prompt: Sequence[int], slots: Sequence[Slot], can_cut: bool) -> Place:
     """Where a prompt begins. At least one slot must be free.
 
     The last token of a prompt is always computed, since the first token of the answer comes from
     it. Without `can_cut` the model's state can't be cut back or shared, only continued at its end.
-    Without `reuse` nothing is reused.
     """
-    free = [index for index, slot in enumerate(slots) if not slot.busy]
-    oldest = min(free, key=lambda index: (bool(slots[index].tokens), slots[index].used))
+    oldest = oldest_free(slots)
     most = len(prompt) - 1
     best, cached = oldest, 0
-    for index, slot in enumerate(slots if reuse else ()):
+    for index, slot in enumerate(slots):
         shared = common(prompt, slot.tokens)
         if not can_cut and (slot.busy or shared < len(slot.tokens) or shared > most):
             continue
@@ -48,6 +46,12 @@ def place(prompt: Sequence[int], slots: Sequence[Slot], can_cut: bool, reuse: bo
     # A conversation discards only a little. A long rest may be wanted again, so it stays.
     takes_over = not can_cut or 2 * cached >= len(slots[best].tokens)
     return Place(best if takes_over else oldest, best, cached)
+
+
+def oldest_free(slots: Sequence[Slot]) -> int:
+    """The free slot that has been empty, or unused, for longest."""
+    free = [index for index, slot in enumerate(slots) if not slot.busy]
+    return min(free, key=lambda index: (bool(slots[index].tokens), slots[index].used))
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from rbee.worker.engine.prefix_reuse import Slot, common, place, to_evict
+from rbee.worker.engine.prefix_reuse import Slot, common, oldest_free, place, to_evict
+from rbee.worker.engine.prompt_cache import PromptCache, Saved
+
+# To copy a token's state takes less than a thirtieth of the time to compute it.
+_WORTH = 30
 
 
 class Cache(Protocol):
@@ -17,17 +21,29 @@ class Cache(Protocol):
 
     def share(self, source: int, sequence: int, count: int) -> None: ...
 
+    def state_bytes(self, sequence: int) -> int: ...
+
+    def save(self, sequence: int) -> Any: ...
+
+    def restore(self, sequence: int, state: Any) -> bool: ...
+
 
 class Slots:
     """Only the engine's thread touches them. A slot keeps the tokens of its last request until
-    their room is needed or a prompt begins differently."""
+    another request begins; then they move to `prompts`."""
 
     def __init__(
-        self, cache: Cache, count: int, can_cut: bool, border: Callable[[int], int]
+        self,
+        cache: Cache,
+        count: int,
+        can_cut: bool,
+        border: Callable[[int], int],
+        prompts: PromptCache,
     ) -> None:
         """`can_cut`: whether the model's state can be cut back to a prefix. `border(position)` is
         where the chunk begins in which a position is read, for a prompt that is read alone."""
         self._cache = cache
+        self._prompts = prompts
         self._can_cut = can_cut
         self._border = border
         self._slots = [Slot() for _ in range(count)]
@@ -45,46 +61,98 @@ class Slots:
         itself, and reuses only what it would have computed in the same way.
         """
         others = [slot for slot in self._slots if slot.busy]
-        if repeatable and not others:
-            index, cached = self._take_alone(prompt, reuse)
-        else:
-            index, cached = self._take(prompt, reuse)
+        alone = repeatable and not others
+        index, source, cached = self._choose_alone(prompt) if alone else self._choose(prompt)
+        if not reuse:
+            index = source = oldest_free(self._slots)
+            cached = 0
         slot = self._slots[index]
+        if source != index or not cached:
+            self._put_away(index)
+            self.drop(index)
+        slot.busy = True
+        self._uses += 1
+        slot.used = self._uses
+        self._rooms[index] = room
+        if isinstance(source, int) and source != index:
+            self._cache.share(source, index, cached)
+        self._make_room(alone)
+        if isinstance(source, Saved):
+            cached = self._restore(index, source, cached)
+        elif source == index and cached:
+            cached = self._cut(index, cached)
         clean = not others and not any(s.tokens for s in self._slots if s is not slot)
         same = cached <= slot.repeatable and cached == self._border(cached)
         slot.repeatable = len(prompt) if clean and (same or not cached) else 0
         for other in others:
             other.repeatable = 0
         slot.tokens = list(prompt[:cached])
-        slot.busy = True
-        self._uses += 1
-        slot.used = self._uses
-        self._rooms[index] = room
-        for oldest in to_evict(self._slots, sum(self._rooms.values()), self._cache.tokens):
-            self.drop(oldest)
         return index, cached
 
-    def _take(self, prompt: Sequence[int], reuse: bool) -> tuple[int, int]:
-        found = place(prompt, self._slots, self._can_cut, reuse)
-        if found.source == found.slot:
-            return found.slot, self._cut(found.slot, found.cached)
-        self.drop(found.slot)
-        self._cache.share(found.source, found.slot, found.cached)
-        return found.slot, found.cached
+    def _choose(self, prompt: Sequence[int]) -> tuple[int, int | Saved, int]:
+        """The slot to begin in, and what of the prompt is already known: in this slot, in another,
+        or in main memory."""
+        found = place(prompt, self._slots, self._can_cut)
+        best, cached = self._longest(prompt, lambda saved, length: length)
+        if best is not None and (cached - found.cached) * _WORTH >= len(best.tokens):
+            return oldest_free(self._slots), best, cached
+        return found.slot, found.source, found.cached
 
-    def _take_alone(self, prompt: Sequence[int], reuse: bool) -> tuple[int, int]:
-        """The slot with the longest repeatable prefix. All others are emptied."""
+    def _choose_alone(self, prompt: Sequence[int]) -> tuple[int, int | Saved, int]:
+        """The same, with what would be computed in the same way again."""
+        if not self._can_cut:
+            return 0, 0, 0
         known = [
             self._border(min(common(prompt, slot.tokens), slot.repeatable, len(prompt) - 1))
             for slot in self._slots
         ]
-        if not reuse or not self._can_cut:
-            known = [0] * len(known)
-        best = max(range(len(known)), key=known.__getitem__)
+        index = max(range(len(known)), key=known.__getitem__)
+        best, cached = self._longest(
+            prompt, lambda saved, length: self._border(min(length, saved.repeatable))
+        )
+        if best is not None and cached > known[index]:
+            return index, best, cached
+        return index, index, known[index]
+
+    def _longest(
+        self, prompt: Sequence[int], usable: Callable[[Saved, int], int]
+    ) -> tuple[Saved | None, int]:
+        """The state in main memory that has most of the prompt, by what is `usable` of it."""
+        most = self._cache.tokens - sum(self._rooms.values())
+        found = [(each, usable(each, length)) for each, length in self._prompts.find(prompt, most)]
+        return max(found, key=lambda pair: pair[1], default=(None, 0))
+
+    def _make_room(self, alone: bool) -> None:
+        """Move what the free slots hold to main memory. What has no room there stays as long as its
+        cells are not wanted; nothing stays beside a request that has the cache for itself."""
         for index, slot in enumerate(self._slots):
-            if index != best and slot.tokens:
-                self.drop(index)
-        return best, self._cut(best, known[best])
+            if not slot.busy:
+                self._put_away(index)
+                if alone:
+                    self.drop(index)
+        for oldest in to_evict(self._slots, sum(self._rooms.values()), self._cache.tokens):
+            self.drop(oldest)
+
+    def _put_away(self, index: int) -> None:
+        slot = self._slots[index]
+        if not slot.tokens:
+            return
+        if not self._prompts.covers(slot.tokens):
+            size = self._cache.state_bytes(index)
+            if not self._prompts.has_room(size):
+                return
+            state = self._cache.save(index)
+            self._prompts.add(Saved(slot.tokens, slot.repeatable, state, size))
+        self.drop(index)
+
+    def _restore(self, index: int, saved: Saved, length: int) -> int:
+        """Put a state into an empty slot. Returns how many of its tokens are left there."""
+        if not self._cache.restore(index, saved.state):
+            return 0
+        self._prompts.use(saved, length)
+        self._slots[index].tokens = saved.tokens
+        self._slots[index].repeatable = saved.repeatable
+        return self._cut(index, length)
 
     def _cut(self, index: int, length: int) -> int:
         """Keep the first `length` tokens of a slot. Returns how many are left: none if the model's

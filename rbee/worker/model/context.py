@@ -5,6 +5,7 @@ Only the engine's thread calls it.
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,25 @@ class Context:
         """Let the empty `sequence` begin with the first `count` tokens of `source`. The cells are
         shared, not copied."""
         C.llama_memory_seq_cp(self._memory, source, sequence, 0, count)
+
+    def state_bytes(self, sequence: int) -> int:
+        """The size of what `save` returns for a sequence."""
+        return int(C.llama_state_seq_get_size(self.handle, sequence))
+
+    def save(self, sequence: int) -> ctypes.Array[ctypes.c_uint8]:
+        """A copy of a sequence's state, in main memory."""
+        size = self.state_bytes(sequence)
+        state = (ctypes.c_uint8 * size)()
+        C.llama_state_seq_get_data(self.handle, state, size, sequence)
+        return state
+
+    def restore(self, sequence: int, state: ctypes.Array[ctypes.c_uint8]) -> bool:
+        """Give an empty sequence the state that `save` returned. Returns False, and leaves it
+        empty, if there is no room for it."""
+        if C.llama_state_seq_set_data(self.handle, state, len(state), sequence):
+            return True
+        self.forget(sequence)
+        return False
 
     def vectors(self) -> numpy.ndarray:
         """The embeddings of the decoded batch, one row per token: a view, until the next one."""

@@ -72,6 +72,8 @@ class Metrics:
             ("rbee_slots", "Requests that can run at once.", status.slots_total),
             ("rbee_slots_busy", "Requests that run now.", busy),
             ("rbee_kv_cache_tokens", "Tokens that the KV cache holds.", counts.held),
+            ("rbee_prompt_cache_tokens", "Tokens whose state is in main memory.", counts.saved),
+            ("rbee_prompt_cache_bytes", "Memory of those states.", counts.saved_bytes),
             (memory.name, memory.help, memory.value),
         ):
             yield GaugeMetricFamily(name, help_text, value)

@@ -139,10 +139,10 @@ class Stepped(Context):
 class Desk:
     """Submits requests to an engine by name and collects their outputs."""
 
-    def __init__(self, load: Callable[[], Loaded], slots: int = 4) -> None:
+    def __init__(self, load: Callable[[], Loaded], slots: int, prompt_cache_bytes: int) -> None:
         self.ready: list[Loaded | RbeeError] = []
         self.heard: dict[str, list[Output]] = {}
-        self.engine = Engine(load, slots, self._take_ready, self._take)
+        self.engine = Engine(load, slots, self._take_ready, self._take, prompt_cache_bytes)
         self._requests: dict[str, Request] = {}
         self._news = asyncio.Event()
 
@@ -255,9 +255,13 @@ async def desk(alphabet: Path, load: Load) -> AsyncIterator[Open]:
     desks: list[Desk] = []
 
     def build(
-        path: Path = alphabet, tokens: int = 256, slots: int = 4, kind: type[Loaded] = Loaded
+        path: Path = alphabet,
+        tokens: int = 256,
+        slots: int = 4,
+        kind: type[Loaded] = Loaded,
+        prompt_cache_bytes: int = 0,
     ) -> Desk:
-        desks.append(Desk(lambda: load(path, tokens, slots, kind), slots))
+        desks.append(Desk(lambda: load(path, tokens, slots, kind), slots, prompt_cache_bytes))
         return desks[-1]
 
     yield build

@@ -33,6 +33,7 @@ def settings(model: Path, mmap: bool) -> WorkerSettings:
         context=64,
         threads=1,
         mmap=mmap,
+        cache_ram_mb=0,
         callback_url=None,
         api_key_file=None,
         lifeline=False,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rbee.worker.engine.prefix_reuse import Place, Slot, common, place, to_evict
+from rbee.worker.engine.prefix_reuse import Place, Slot, common, oldest_free, place, to_evict
 
 # Few tokens, so that beginnings are shared often.
 _TOKENS = st.lists(st.integers(0, 1), max_size=12)
@@ -22,8 +22,8 @@ def slot(tokens: str, used: int = 0, busy: bool = False) -> Slot:
     return Slot([ord(letter) for letter in tokens], busy, used)
 
 
-def put(prompt: str, *slots: Slot, can_cut: bool = True, reuse: bool = True) -> Place:
-    return place([ord(letter) for letter in prompt], slots, can_cut, reuse)
+def put(prompt: str, *slots: Slot, can_cut: bool = True) -> Place:
+    return place([ord(letter) for letter in prompt], slots, can_cut)
 
 
 def test_a_first_prompt_begins_in_an_empty_slot() -> None:
@@ -84,15 +84,11 @@ def test_a_state_that_cannot_be_cut_is_not_shared_with_a_request_that_runs() -> 
     assert put("abcd", slot("ab", 2, busy=True), slot("", 0), can_cut=False) == Place(1, 1, 0)
 
 
-def test_without_reuse_the_prompt_begins_at_the_beginning() -> None:
-    assert put("abcd", slot("abc", 2), slot("x", 1), reuse=False) == Place(1, 1, 0)
-
-
-@given(_PROMPT, _SLOTS, st.booleans(), st.booleans())
+@given(_PROMPT, _SLOTS, st.booleans())
 def test_a_place_is_free_and_its_source_holds_what_is_taken(
-    prompt: list[int], slots: list[Slot], can_cut: bool, reuse: bool
+    prompt: list[int], slots: list[Slot], can_cut: bool
 ) -> None:
-    found = place(prompt, slots, can_cut, reuse)
+    found = place(prompt, slots, can_cut)
     assert not slots[found.slot].busy
     assert 0 <= found.cached <= len(prompt) - 1
     assert slots[found.source].tokens[: found.cached] == prompt[: found.cached]
@@ -101,14 +97,14 @@ def test_a_place_is_free_and_its_source_holds_what_is_taken(
 @given(_PROMPT, _SLOTS)
 def test_nothing_longer_could_have_been_taken(prompt: list[int], slots: list[Slot]) -> None:
     longest = max(common(prompt, slot.tokens) for slot in slots)
-    assert place(prompt, slots, can_cut=True, reuse=True).cached == min(longest, len(prompt) - 1)
+    assert place(prompt, slots, can_cut=True).cached == min(longest, len(prompt) - 1)
 
 
 @given(_PROMPT, _SLOTS)
 def test_without_parts_only_the_exact_end_of_a_free_slot_is_carried_on(
     prompt: list[int], slots: list[Slot]
 ) -> None:
-    found = place(prompt, slots, can_cut=False, reuse=True)
+    found = place(prompt, slots, can_cut=False)
     if found.cached:
         assert found.source == found.slot
         assert slots[found.slot].tokens == prompt[: found.cached]
@@ -117,16 +113,13 @@ def test_without_parts_only_the_exact_end_of_a_free_slot_is_carried_on(
         assert not any(end == prompt[: len(end)] and len(end) < len(prompt) for end in ends)
 
 
-@given(_PROMPT, _SLOTS, st.booleans())
-def test_without_reuse_nothing_is_taken_and_an_empty_slot_goes_first_then_the_oldest(
-    prompt: list[int], slots: list[Slot], can_cut: bool
-) -> None:
-    found = place(prompt, slots, can_cut, reuse=False)
-    assert (found.source, found.cached) == (found.slot, 0)
+@given(_SLOTS)
+def test_an_empty_slot_goes_first_then_the_oldest(slots: list[Slot]) -> None:
+    found = oldest_free(slots)
     free = [slot for slot in slots if not slot.busy]
     empty = [slot for slot in free if not slot.tokens]
-    assert slots[found.slot] in (empty or free)
-    assert slots[found.slot].used == min(slot.used for slot in empty or free)
+    assert slots[found] in (empty or free)
+    assert slots[found].used == min(slot.used for slot in empty or free)
 
 
 @given(_TOKENS, _TOKENS)

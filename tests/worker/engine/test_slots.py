@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rbee.worker.engine.prompt_cache import PromptCache
 from rbee.worker.engine.slots import Slots
 
 
@@ -36,6 +37,20 @@ class Cache:
         self.held[sequence] = self.held[source][:count]
         self.done.append(("share", source, sequence, count))
 
+    def state_bytes(self, sequence: int) -> int:
+        return len(self.held[sequence])
+
+    def save(self, sequence: int) -> list[str]:
+        return list(self.held[sequence])
+
+    def restore(self, sequence: int, state: list[str]) -> bool:
+        assert not self.held.get(sequence)
+        if sum(len(held) for held in self.held.values()) + len(state) > self.tokens:
+            return False
+        self.held[sequence] = list(state)
+        self.done.append(("restore", sequence, len(state)))
+        return True
+
 
 class Bench:
     """Slots over such a cache; requests go through them as the engine sends them."""
@@ -46,9 +61,12 @@ class Bench:
         tokens: int = 100,
         can_cut: bool = True,
         border: Callable[[int], int] = lambda at: at,
+        saved: int = 0,
     ) -> None:
+        """Of prompts that have left the cache, `saved` bytes are kept, one for each token."""
         self.cache = Cache(tokens, can_cut)
-        self.slots = Slots(self.cache, count, can_cut, border)
+        self.prompts = PromptCache(saved, can_cut, lambda: 1000)
+        self.slots = Slots(self.cache, count, can_cut, border, self.prompts)
 
     def take(
         self, prompt: str, room: int = 10, reuse: bool = True, repeatable: bool = False
@@ -332,12 +350,12 @@ _STEPS = st.lists(
 )
 
 
-@given(_STEPS, st.booleans())
+@given(_STEPS, st.booleans(), st.sampled_from([0, 8, 100]))
 def test_whatever_happens_the_cache_holds_what_the_slots_say_and_never_too_much(
-    steps: list[tuple[str, str, int, bool, bool]], can_cut: bool
+    steps: list[tuple[str, str, int, bool, bool]], can_cut: bool, saved: int
 ) -> None:
     count, tokens = 3, 20
-    bench = Bench(count, tokens, can_cut)
+    bench = Bench(count, tokens, can_cut, saved=saved)
     rooms: dict[int, int] = {}
     for what, text, more, reuse, repeatable in steps:
         room = len(text) + more + 1
@@ -362,3 +380,4 @@ def test_whatever_happens_the_cache_holds_what_the_slots_say_and_never_too_much(
                 del rooms[slot]
         assert bench.slots.held == sum(len(bench.holds(slot)) for slot in range(count))
         assert bench.slots.held <= tokens
+        assert bench.prompts.size_bytes == bench.prompts.tokens <= saved

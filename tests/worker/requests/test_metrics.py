@@ -45,6 +45,8 @@ def test_the_kinds_are_as_promised() -> None:
         "rbee_slots": "gauge",
         "rbee_slots_busy": "gauge",
         "rbee_kv_cache_tokens": "gauge",
+        "rbee_prompt_cache_tokens": "gauge",
+        "rbee_prompt_cache_bytes": "gauge",
         "rbee_memory_bytes": "gauge",
     }
 
