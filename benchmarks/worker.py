@@ -32,6 +32,7 @@ PROMPTS = [
     "Write a poem about rain on a tin roof.",
 ]
 LONG = "The keeper of the lighthouse wrote down the weather, the ships and the birds of the day. "
+IN_TURN = 12
 BASE = "xllamacpp"
 RAW = "raw loop"
 
@@ -65,6 +66,16 @@ async def first_token_read(peer: Peer, number: int) -> float:
     return (await ask(peer, long_prompt(100 + number, "in all"), 2, cache=True)).first_ms
 
 
+async def first_token_in_turn(peer: Peer, number: int) -> float:
+    """Milliseconds to the first token of one of twelve prompts of 1,000 tokens that are asked in
+    turn, which is more than the context holds: the median of their second time."""
+    prompts = [long_prompt(3000 + number * IN_TURN + each, "so far") for each in range(IN_TURN)]
+    for prompt in prompts:
+        await ask(peer, prompt, 2, cache=True)
+    again = [(await ask(peer, prompt, 2, cache=True)).first_ms for prompt in prompts]
+    return statistics.median(again)
+
+
 def long_prompt(number: int, end: str) -> str:
     """A prompt of about 1,000 tokens, which begins differently for every `number`."""
     return f"Log book {number}. " + LONG * 55 + end
@@ -76,6 +87,7 @@ TABLES: dict[str, tuple[str, str, Measure]] = {
     "first": ("short prompt: time to first token", "ms", first_token),
     "unread": ("new 1,000-token prompt: time to first token", "ms", first_token_unread),
     "read": ("cached 1,000-token prompt: time to first token", "ms", first_token_read),
+    "turn": ("twelve 1,000-token prompts in turn: time to first token", "ms", first_token_in_turn),
 }
 
 
