@@ -27,6 +27,8 @@ Feature: Every setting has one default, and a place that counts
       | times.lifeline_lease_s     | 30          |
       | times.grace_s              | 5           |
       | times.stream_silence_s     | 30          |
+      | auth.hosts                 | []          |
+      | auth.origins               | []          |
       | log.level                  | "info"      |
       | log.format                 | "text"      |
       | log.max_mb                 | 10          |
@@ -72,6 +74,8 @@ Feature: Every setting has one default, and a place that counts
       | paths.catalog_db           | "/one.db"          | "/two.db"           |                   |            |
       | paths.beehives_db          | "/three.db"        | "/four.db"          |                   |            |
       | auth.api_key_file          | "/one.key"         | "/two.key"          |                   |            |
+      | auth.hosts                 | ["one.example"]    | ["two.example", "three.example"] |      |            |
+      | auth.origins               | ["http://one.example"] | ["*"]           |                   |            |
       | log.level                  | "debug"            | "error"             |                   |            |
       | log.format                 | "json"             | "text"              |                   |            |
       | log.max_mb                 | 1.5                | 2.5                 |                   |            |

@@ -32,12 +32,14 @@ def send(
     assert parts.hostname, url
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=within)
     try:
-        connection.putrequest(method, f"{parts.path}?{parts.query}".rstrip("?"))
+        target = f"{parts.path}?{parts.query}".rstrip("?")
+        connection.putrequest(method, target, skip_host="Host" in headers)
         for name, value in headers.items():
             connection.putheader(name, value)
         length = announced if announced is not None else len(body or b"")
         if method == "POST":
-            connection.putheader("Content-Type", "application/json")
+            if "Content-Type" not in headers:
+                connection.putheader("Content-Type", "application/json")
             connection.putheader("Content-Length", str(length))
         connection.endheaders(body or None)
         response = connection.getresponse()

@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-Value = str | int | float | bool
+Value = str | int | float | bool | list[str]
 Sections = dict[str, dict[str, Value]]
 
 
@@ -30,11 +30,17 @@ def read(text: str) -> Sections:
 def value_of(text: str) -> Value:
     """Return `0.5`, `true`, `10` or `"debug"` as TOML has them."""
     value = json.loads(text)
-    assert isinstance(value, str | int | float | bool), text
+    assert isinstance(value, str | int | float | bool | list), text
     return value
 
 
 SHOWING = ("queen-rbee daemon", "rbee-hive daemon", "llm-worker-rbee")
+
+
+def _as_variable(text: str) -> str:
+    """Return a value as a feature writes it as the environment has it: a list with commas."""
+    value = json.loads(text)
+    return ", ".join(value) if isinstance(value, list) else text.strip('"')
 
 
 def json_of(text: str) -> object:
@@ -67,7 +73,7 @@ class Places:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            f"RBEE_{row['setting']}".replace(".", "_").upper(): row["environment"].strip('"')
+            f"RBEE_{row['setting']}".replace(".", "_").upper(): _as_variable(row["environment"])
             for row in self._rows
         }
 

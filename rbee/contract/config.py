@@ -254,7 +254,7 @@ class RemoteSection(_Section, frozen=True):
 
 
 class AuthSection(_Section, frozen=True):
-    """The API key of this machine's programs."""
+    """Who may ask this machine's daemons: the API key, the names that they answer to, web pages."""
 
     api_key_file: Annotated[
         str | None,
@@ -264,6 +264,24 @@ class AuthSection(_Section, frozen=True):
             examples=["/etc/rbee/api_key"],
         ),
     ] = None
+    hosts: Annotated[
+        list[Host],
+        Meta(
+            max_length=256,
+            description="Names under which this machine's daemons are reached, besides its host "
+            "name, IP addresses and names that only local networks have.",
+            examples=[["llm.example.org"]],
+        ),
+    ] = []
+    origins: Annotated[
+        list[Host],
+        Meta(
+            max_length=256,
+            description='Web pages that may ask this machine\'s daemons, by their origin; "*" for '
+            "all.",
+            examples=[["https://chat.example.org"]],
+        ),
+    ] = []
 
 
 class LogSection(_Section, frozen=True):

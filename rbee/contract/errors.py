@@ -11,7 +11,8 @@ each code is in `advice.py`.
     │              DiskFull, ModelCorrupt, UnsupportedModelFormat, InvalidModelRef
     ├── workers    VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed
     ├── requests   InvalidRequest ─┬─ PromptTooLong
-    │                              └─ NotFound
+    │                              ├─ NotFound, NotAllowed
+    │                              └─ UnsupportedBody, BodyTimeout
     │              InvalidApiKey, AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled,
     │              StreamTruncated
     └── programs   AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed,
@@ -241,6 +242,24 @@ class NotFound(InvalidRequest):
     """A route, a worker or a request that does not exist."""
 
     status = 404
+
+
+class NotAllowed(InvalidRequest):
+    """A request that may come from a web page of somebody else."""
+
+    status = 403
+
+
+class UnsupportedBody(InvalidRequest):
+    """A body that is compressed, or is not said to be JSON."""
+
+    status = 415
+
+
+class BodyTimeout(InvalidRequest):
+    """A body that did not come in time."""
+
+    status = 408
 
 
 class InvalidApiKey(RbeeError):

@@ -99,6 +99,8 @@ def _takes(hint: object) -> str:
         return ", ".join(f'"{value}"' for value in get_args(kind))
     if get_origin(kind) is dict:
         return "a table of texts"
+    if get_origin(kind) is list:
+        return "a list of texts"
     return _WORDS[kind] + _limits(hint)
 
 

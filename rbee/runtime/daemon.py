@@ -77,6 +77,9 @@ async def _run(daemon: Daemon) -> int:
     _refuse_open_door(daemon, host, key)
 
     lifecycle = Lifecycle(daemon.program, hello, key)
+    auth, announced = daemon.settings.config.auth, hello.announce if hello else None
+    lifecycle.names = frozenset({socket.gethostname(), host, announced or host, *auth.hosts})
+    lifecycle.origins = frozenset(auth.origins)
     loop = asyncio.get_running_loop()
     _on_signals(loop, lifecycle)
     if watch is not None:

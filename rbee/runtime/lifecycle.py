@@ -17,6 +17,7 @@ class Lifecycle:
     `draining` is set once shutdown has begun: no new work. `cut` is set if there is no grace:
     running streams end now (`ending` is the same for threads). `over` is set once all children
     have ended: open streams close. `url` is its address for others, `own_url` where it listens.
+    It answers to these `names`, besides IP addresses, and to web pages of these `origins`.
     """
 
     def __init__(self, program: str, hello: Hello | None, key: str | None) -> None:
@@ -26,6 +27,8 @@ class Lifecycle:
         self.url = ""
         self.own_url = ""
         self.host = ""
+        self.names: frozenset[str] = frozenset()
+        self.origins: frozenset[str] = frozenset()
         self.ending = threading.Event()
         self.draining = asyncio.Event()
         self.cut = asyncio.Event()

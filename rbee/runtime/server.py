@@ -14,11 +14,14 @@ import msgspec
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
 from rbee.contract.errors import (
+    BodyTimeout,
     InvalidApiKey,
     InvalidRequest,
+    NotAllowed,
     NotFound,
     RbeeError,
     ShuttingDown,
+    UnsupportedBody,
 )
 from rbee.contract.events import Event
 from rbee.contract.validation import decode
@@ -27,6 +30,7 @@ from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
 from rbee.runtime.sse_response import internal, log_refusal, stream_response
+from rbee.runtime.web_pages import is_own_name, is_welcome
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -39,6 +43,11 @@ _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
 _ENCODING, _PLAIN = "Content-Encoding", "identity"
+_TYPE, _JSON = "Content-Type", "application/json"
+# What a browser lets a page send to any address without asking there first (the Fetch standard).
+_OF_PAGES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
+# The largest body over a slow wireless network.
+_BODY_S = 60.0
 _log = logging.getLogger("http-server")
 
 
@@ -151,10 +160,23 @@ async def _stream_response(
 
 
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
-    if request.headers.get(_ENCODING, _PLAIN).lower() != _PLAIN:
-        raise web.HTTPUnsupportedMediaType
-    body = await request.read() if endpoint.request is not Nothing else b""
+    encoding, kind = request.headers.get(_ENCODING, _PLAIN), request.headers.get(_TYPE)
+    if encoding.lower() != _PLAIN:
+        raise UnsupportedBody.of(_ENCODING, _PLAIN, "Send the body uncompressed", encoding)
+    body = await _body(request) if endpoint.request is not Nothing else b""
+    if (body and request.content_type != _JSON) or request.content_type in _OF_PAGES:
+        raise UnsupportedBody.of(_TYPE, _JSON, f"Send JSON as {_TYPE}: {_JSON}", kind)
     return decode(body, endpoint.request)
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of the body. Raises an error of INVALID_REQUEST for one that stops to come."""
+    try:
+        async with asyncio.timeout(_BODY_S):
+            return await request.read()
+    except TimeoutError:
+        limit = f"within {_BODY_S:g} s"
+        raise BodyTimeout.of("body", limit, f"Expected the whole body {limit}") from None
 
 
 @web.middleware
@@ -181,9 +203,6 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     except web.HTTPRequestEntityTooLarge:
         limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
-    except web.HTTPUnsupportedMediaType:
-        found, wanted = request.headers[_ENCODING], "Send the body uncompressed"
-        return _refused(request, InvalidRequest.of(_ENCODING, _PLAIN, wanted, found), 415)
     except web.HTTPException as error:
         message = f"There is no route {request.method} {request.path}"
         not_there = NotFound.of("path", "a route of this program", message, request.path)
@@ -195,6 +214,7 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
 @web.middleware
 async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     lifecycle = request.app[LIFECYCLE]
+    _check_caller(request, lifecycle)
     if lifecycle.key is not None and request.path not in request.app[_OPEN]:
         said = request.headers.get("Authorization", "").encode(errors="replace")
         if not hmac.compare_digest(said, f"Bearer {lifecycle.key}".encode()):
@@ -202,6 +222,20 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{lifecycle.program} is shutting down.")
     return await handler(request)
+
+
+def _check_caller(request: web.Request, lifecycle: Lifecycle) -> None:
+    """Raises an error of INVALID_REQUEST for what a web page of somebody else may have sent."""
+    program, host = lifecycle.program, request.headers.get("Host")
+    origin = request.headers.get("Origin")
+    if host is not None and not is_own_name(host, lifecycle.names):
+        message = f"{program} does not answer to this name"
+        hint = "Use its IP address, or add the name to [auth] hosts on its machine."
+        raise NotAllowed.of("Host", "a name of this machine", message, host, hint)
+    if origin is not None and not is_welcome(origin, host or "", lifecycle.origins):
+        message = f"{program} does not answer to pages from there"
+        hint = "Add the origin to [auth] origins on its machine if you trust the page."
+        raise NotAllowed.of("Origin", "an origin that is allowed", message, origin, hint)
 
 
 def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:

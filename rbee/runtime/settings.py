@@ -36,7 +36,7 @@ def load(flags: Mapping[str, object] | None = None) -> Config:
     config = parse(read(file), str(file)) if file else Config()
     for name, value in sorted(os.environ.items()):
         if key := _env_key(name):
-            config = _convert(_with(config, key, value), name, key)
+            config = _convert(_with(config, key, _of_text(config, key, value)), name, key)
     for key, given in (flags or {}).items():
         if given is not None:
             flag = "--" + key.split(".")[1].replace("_", "-")
@@ -119,6 +119,14 @@ def _with(config: Config, key: str, value: object) -> dict[str, Any]:
     section, name = key.split(".")
     data: dict[str, Any] = msgspec.to_builtins(config)
     return {**data, section: {**data[section], name: value}}
+
+
+def _of_text(config: Config, key: str, text: str) -> object:
+    """The value of a variable; a list is given with commas."""
+    section, name = key.split(".")
+    if not isinstance(getattr(getattr(config, section), name), list):
+        return text
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _env_key(variable: str) -> str | None:

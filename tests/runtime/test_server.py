@@ -93,9 +93,10 @@ class Reply(msgspec.Struct):
 async def ask(
     method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> Reply:
+    given = {"Content-Type": "application/json"} if body else {}
     async with (
         aiohttp.ClientSession() as session,
-        session.request(method, url, data=body, headers=headers or {}) as response,
+        session.request(method, url, data=body, headers=given | (headers or {})) as response,
     ):
         data = await response.read()
         return Reply(
@@ -278,3 +279,50 @@ async def test_shutdown_is_answered_and_then_begins(lifecycle: Lifecycle, url: s
     async with asyncio.timeout(5):
         await lifecycle.draining.wait()
     assert not lifecycle.cut.is_set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "field"),
+    [
+        ({"Host": "evil.example"}, "Host"),
+        ({"Host": "127.0.0.1.evil.example:80"}, "Host"),
+        ({"Origin": "http://evil.example"}, "Origin"),
+        ({"Origin": "null"}, "Origin"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/health", "/look/x", "/nowhere"])
+async def test_a_page_of_somebody_else_is_refused_on_every_route_before_its_key_is_looked_at(
+    url: str, path: str, headers: dict[str, str], field: str
+) -> None:
+    reply = await ask("GET", url + path, headers=headers)
+    assert (reply.status, reply.error["code"]) == (403, "INVALID_REQUEST")
+    [error] = reply.error["details"]["errors"]
+    assert (error["field"], error["value"]) == (field, headers[field])
+    assert "[auth]" in reply.error["details"]["hint"]
+
+
+async def test_names_and_origins_that_the_operator_allows_are_answered(
+    url: str, lifecycle: Lifecycle
+) -> None:
+    lifecycle.names, lifecycle.origins = frozenset({"llm.example"}), frozenset({"http://a.example"})
+    headers = {"Host": "llm.example:8080", "Origin": "http://a.example"}
+    assert (await ask("GET", f"{url}/health", headers=headers)).status == 200
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json"]
+)
+async def test_json_is_taken_only_if_it_is_called_json(url: str, kind: str) -> None:
+    body, headers = b'{"word":"hello"}', {**KEY, "Content-Type": kind}
+    reply = await ask("POST", f"{url}/say", body, headers)
+    assert (reply.status, reply.error["code"]) == (415, "INVALID_REQUEST")
+    [error] = reply.error["details"]["errors"]
+    assert (error["field"], error["value"]) == ("Content-Type", kind)
+    charset = {**KEY, "Content-Type": "application/json; charset=utf-8"}
+    assert (await ask("POST", f"{url}/say", body, charset)).status == 201
+
+
+async def test_a_shutdown_that_a_page_could_send_is_refused(url: str, lifecycle: Lifecycle) -> None:
+    headers = {**KEY, "Content-Type": "text/plain"}
+    assert (await ask("POST", url + SHUTDOWN.path, headers=headers)).status == 415
+    assert not lifecycle.draining.is_set()
