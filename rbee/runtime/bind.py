@@ -8,6 +8,9 @@ import socket
 
 from rbee.contract.errors import AddressInUse, ConfigInvalid
 
+# How many connections may wait to be accepted.
+BACKLOG = 1024
+
 
 def listening_socket(host: str, port: int) -> socket.socket:
     """A bound, listening TCP socket on `host`:`port`; port 0 means any free port.
@@ -21,7 +24,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(sockaddr)
-        sock.listen(128)
+        sock.listen(BACKLOG)
     except OSError as error:
         sock.close()
         if error.errno == errno.EADDRINUSE:

@@ -20,6 +20,7 @@ from rbee import __version__
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import bind, log, paths, pid_file
+from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
 from rbee.runtime.lifecycle import Lifecycle
@@ -96,27 +97,25 @@ async def _run(daemon: Daemon) -> int:
 
 async def _serve(daemon: Daemon, lifecycle: Lifecycle, sock: socket.socket) -> None:
     app = daemon.build(lifecycle)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        handler_cancellation=True,
-        shutdown_timeout=_OPEN_STREAMS_S,
-        auto_decompress=False,  # before the key is known, a body may come from anybody
-    )
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S)
     await runner.setup()
-    site = web.SockSite(runner, sock)
-    await site.start()
+    assert runner.server is not None  # it has just been set up
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(SameTroubleOnce())
+    connections = Connections(runner.server, most_connections())
+    listening = await loop.create_server(connections, sock=sock, backlog=bind.BACKLOG)
     file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
     try:
         _announce(daemon, lifecycle, file)
         log.correlation_id.set("")  # startup is over: what follows belongs to each request
         await lifecycle.draining.wait()
-        await site.stop()
+        listening.close()
         if DRAIN in app:
             await app[DRAIN]()
     finally:
         lifecycle.shut_down()
         lifecycle.over.set()
+        listening.close()
         await runner.cleanup()
         if file is not None:
             pid_file.remove(file, os.getpid())

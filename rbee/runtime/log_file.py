@@ -27,6 +27,8 @@ class LogFile:
         self._max_bytes = int(max_mb * _MB)
         self._files = files
         self._check_every_s = check_every_s
+        # Held for the next file: a program that has no descriptor left must still rotate its log.
+        self._reserve: int | None = None
 
     def redirect(self) -> None:
         """Point both output descriptors at the file (0600), for good, and keep its size in bounds.
@@ -77,12 +79,15 @@ class LogFile:
 
     def _open(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         sys.stdout.flush()
         sys.stderr.flush()
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        os.close(descriptor)
+        self._reserve = descriptor
 
 
 def rotated(path: Path, number: int) -> Path:

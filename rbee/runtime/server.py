@@ -26,6 +26,7 @@ from rbee.contract.errors import (
 from rbee.contract.events import Event
 from rbee.contract.validation import decode
 from rbee.runtime import sse
+from rbee.runtime.connections import Connection
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
@@ -160,8 +161,8 @@ async def _stream_response(
 
 
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
-    encoding, kind = request.headers.get(_ENCODING, _PLAIN), request.headers.get(_TYPE)
-    if encoding.lower() != _PLAIN:
+    encoding, kind = _header(request, _ENCODING), _header(request, _TYPE)
+    if encoding is not None and encoding.lower() != _PLAIN:
         raise UnsupportedBody.of(_ENCODING, _PLAIN, "Send the body uncompressed", encoding)
     body = await _body(request) if endpoint.request is not Nothing else b""
     if (body and request.content_type != _JSON) or request.content_type in _OF_PAGES:
@@ -184,10 +185,17 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
     given = request.headers.get(CORRELATION_HEADER, "")
     known = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else ""
     correlation_id.set(known or secrets.token_hex(8))
+    connection = request.protocol
+    if isinstance(connection, Connection):
+        connection.begin()
     # A GET is not an event: a client that follows the logs would find itself in them.
     level = logging.DEBUG if request.method == "GET" else logging.INFO
     _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
-    return await handler(request)
+    try:
+        return await handler(request)
+    finally:
+        if isinstance(connection, Connection):
+            connection.end()
 
 
 async def _name(_: web.Request, response: web.StreamResponse) -> None:
@@ -226,8 +234,8 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
 
 def _check_caller(request: web.Request, lifecycle: Lifecycle) -> None:
     """Raises an error of INVALID_REQUEST for what a web page of somebody else may have sent."""
-    program, host = lifecycle.program, request.headers.get("Host")
-    origin = request.headers.get("Origin")
+    program = lifecycle.program
+    host, origin = _header(request, "Host"), _header(request, "Origin")
     if host is not None and not is_own_name(host, lifecycle.names):
         message = f"{program} does not answer to this name"
         hint = "Use its IP address, or add the name to [auth] hosts on its machine."
@@ -236,6 +244,12 @@ def _check_caller(request: web.Request, lifecycle: Lifecycle) -> None:
         message = f"{program} does not answer to pages from there"
         hint = "Add the origin to [auth] origins on its machine if you trust the page."
         raise NotAllowed.of("Origin", "an origin that is allowed", message, origin, hint)
+
+
+def _header(request: web.Request, name: str) -> str | None:
+    """A header as text that can be quoted; bytes that are not UTF-8 are question marks."""
+    value = request.headers.get(name)
+    return None if value is None else value.encode(errors="replace").decode()
 
 
 def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:

@@ -1,0 +1,158 @@
+"""The connections of a daemon: how many there may be, how long one may stay idle, and what is said
+to bytes that are not HTTP.
+
+aiohttp has no deadline for a request's head, and answers what it can't parse in plain text. Here a
+connection that sends nothing, or half a request, is closed after a while, or sooner if others want
+its place; and every refusal has the envelope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import resource
+from typing import Any
+
+import msgspec
+
+from rbee.contract.errors import InvalidRequest
+from rbee.runtime.light_aiohttp import web
+
+# The head of a request, over a slow wireless network.
+HEAD_S = 30.0
+# Between two requests. Clients that keep a connection longer open a new one.
+IDLE_S = 75.0
+_MOST = 4096
+# Descriptors for everything but connections: files, pipes of children, calls to other programs.
+_RESERVED = 128
+_log = logging.getLogger("http-server")
+
+
+class Connection(web.RequestHandler):
+    """One connection. Between two requests, and before the first, it is idle."""
+
+    def __init__(self, place: Connections, **more: Any) -> None:
+        super().__init__(place.server, **more)
+        self._place = place
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a request, but not for ever, and not if others want the place more."""
+        super().connection_made(transport)
+        self._deadline = asyncio.get_running_loop().call_later(self._place.head_s, self.hang_up)
+        self._place.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Leave the place to others."""
+        self._stop_waiting()
+        self._place.remove(self)
+        super().connection_lost(exc)
+
+    def begin(self) -> None:
+        """Note that a request has come whole."""
+        self._stop_waiting()
+        self._place.idle.pop(self, None)
+
+    def end(self) -> None:
+        """Note that it has been answered."""
+        self._place.settle(self)
+
+    def hang_up(self) -> None:
+        """Close the connection, whatever it is waiting for."""
+        self._place.remove(self)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What a client is told that does not speak HTTP, in the envelope."""
+        if status >= 500:
+            response = super().handle_error(request, status, exc, message)
+        else:
+            words = " ".join((message or "").split()) or "It can't be read"
+            _log.info("refused what is not HTTP: %s", ascii(words))
+            error = InvalidRequest.of("request", "HTTP/1.1", f"This is not HTTP/1.1: {words}")
+            body = msgspec.json.encode(error.envelope())
+            response = web.Response(body=body, status=status, content_type="application/json")
+            response.force_close()
+        return response
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Connections:
+    """Makes the connections of a server, for `loop.create_server`, and keeps at most `most`. A
+    newcomer takes the place of the one that has been idle for longest, which may be the newcomer.
+    A request's head may take `head_s` seconds."""
+
+    def __init__(self, server: web.Server, most: int, head_s: float = HEAD_S) -> None:
+        self.server = server
+        self.head_s = head_s
+        self._most = most
+        self._all: set[Connection] = set()
+        # In the order in which they became idle.
+        self.idle: dict[Connection, None] = {}
+
+    def __call__(self) -> Connection:
+        return Connection(
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            keepalive_timeout=IDLE_S,
+            auto_decompress=False,  # before the key is known, a body may come from anybody
+        )
+
+    def add(self, connection: Connection) -> None:
+        self._all.add(connection)
+        self.settle(connection)
+        if len(self._all) > self._most:
+            next(iter(self.idle)).hang_up()
+
+    def settle(self, connection: Connection) -> None:
+        """Note that a connection is idle from now on, unless it is closed already."""
+        if connection in self._all:
+            self.idle[connection] = None
+
+    def remove(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        self.idle.pop(connection, None)
+
+
+def most_connections() -> int:
+    """How many connections a daemon may have, by the descriptors that it may open. Raises that
+    limit as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST + _RESERVED if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    allowed = _MOST if soft == resource.RLIM_INFINITY else soft - _RESERVED
+    return max(min(allowed, _MOST), 16)
+
+
+class SameTroubleOnce:
+    """A handler for what goes wrong in an event loop: it logs the same trouble once a second."""
+
+    def __init__(self) -> None:
+        self._logged: dict[str, float] = {}
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        message, now = str(context.get("message")), loop.time()
+        if now - self._logged.get(message, float("-inf")) < 1:
+            return
+        self._logged[message] = now
+        error = context.get("exception")
+        if isinstance(error, OSError):
+            _log.error("%s: %s", message, error)
+        else:
+            loop.default_exception_handler(context)

@@ -1,0 +1,175 @@
+"""Connections that wait too long, that are too many, and that don't speak HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import resource
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+
+from rbee.contract.daemons import Ack
+from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.runtime import server
+from rbee.runtime.connections import Connections, SameTroubleOnce
+from rbee.runtime.lifecycle import Lifecycle
+
+Open = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+OPEN = Endpoint("GET", "/health", Nothing, Ack, open=True)
+SLOW = Endpoint("GET", "/slow", Nothing, Ack, open=True)
+ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Open]:
+    """Open a connection to a daemon that has at most three, and waits 0.3 s for a head."""
+
+    async def well(_: web.Request, __: Nothing) -> Ack:
+        return Ack("well")
+
+    async def slow(_: web.Request, __: Nothing) -> Ack:
+        await asyncio.sleep(1)
+        return Ack("well")
+
+    app = server.application(Lifecycle("queen-rbee", None, "secret-key"))
+    server.answer(app, OPEN, well)
+    server.answer(app, SLOW, slow)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    assert runner.server is not None
+    loop = asyncio.get_running_loop()
+    listening = await loop.create_server(
+        Connections(runner.server, most=3, head_s=0.3), "127.0.0.1", 0
+    )
+    host, port = listening.sockets[0].getsockname()
+    writers = []
+
+    async def connected(
+        sent: bytes = b"",
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(host, port)
+        writers.append(writer)
+        writer.write(sent)
+        return reader, writer
+
+    yield connected
+    for writer in writers:
+        writer.close()
+    listening.close()
+    await runner.cleanup()
+
+
+async def ended(reader: asyncio.StreamReader, within: float = 2) -> bytes:
+    """What comes until the connection ends."""
+    async with asyncio.timeout(within):
+        try:
+            return await reader.read()
+        except ConnectionError:
+            return b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", ASK[:-2], b"\r\n"])
+async def test_a_connection_that_sends_no_whole_request_is_closed(
+    connect: Open, sent: bytes
+) -> None:
+    reader, _ = await connect(sent)
+    assert await ended(reader) == b""
+
+
+async def test_a_request_may_take_longer_than_its_head(connect: Open) -> None:
+    reader, _ = await connect(
+        SLOW.path.join(["GET ", " HTTP/1.1\r\nHost: localhost\r\n\r\n"]).encode()
+    )
+    assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+
+
+async def test_the_connection_that_was_idle_for_longest_makes_room(connect: Open) -> None:
+    kept = []
+    for _ in range(3):
+        reader, writer = await connect(ASK)
+        await reader.readuntil(b'"well"}')
+        kept.append((reader, writer))
+    reader, _ = await connect(ASK)
+    assert await reader.readuntil(b'"well"}')
+    assert await ended(kept[0][0]) == b""
+    kept[1][1].write(ASK)
+    assert await kept[1][0].readuntil(b'"well"}')
+
+
+async def test_what_is_being_answered_is_not_cut_for_a_newcomer(connect: Open) -> None:
+    slow = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    running = [await connect(slow) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    reader, _ = await connect()
+    assert await ended(reader, 0.25) == b""
+    for each, _ in running:
+        assert await each.readuntil(b'"well"}')
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"FOO BAR BAZ\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"y" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"G\x1b[31mT / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ],
+)
+async def test_what_is_not_http_is_refused_in_the_envelope(
+    connect: Open, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reader, _ = await connect(sent)
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), head
+    assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
+    assert "Traceback" not in caplog.text
+    assert "\x1b" not in caplog.text
+
+
+@pytest.mark.parametrize("name", [b"\xff", b"", b"a b", b"evil.example"])
+async def test_an_odd_host_is_refused_in_the_envelope(connect: Open, name: bytes) -> None:
+    reader, _ = await connect(
+        b"GET /health HTTP/1.1\r\nConnection: close\r\nHost: " + name + b"\r\n\r\n"
+    )
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert head[:12] in (b"HTTP/1.1 403", b"HTTP/1.1 400"), head
+    assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
+
+
+async def test_a_method_that_nobody_knows_is_refused_in_the_envelope(connect: Open) -> None:
+    reader, _ = await connect(
+        b"BREW /health HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n"
+    )
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 405", b"HTTP/1.0 400")), head
+    assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
+
+
+async def test_the_same_trouble_is_logged_once_a_second(caplog: pytest.LogCaptureFixture) -> None:
+    handler, loop = SameTroubleOnce(), asyncio.get_running_loop()
+    for _ in range(100):
+        handler(loop, {"message": "accept failed", "exception": OSError(24, "Too many open files")})
+        handler(loop, {"message": "another", "exception": OSError(5, "Input/output error")})
+    assert len(caplog.records) == 2
+
+
+def test_the_limit_of_descriptors_is_raised_and_so_many_connections_allowed() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    program = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, (200, {min(hard, 600)}))\n"
+        "from rbee.runtime.connections import most_connections\n"
+        "print(most_connections(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert told.stdout.split() == [str(min(hard, 600) - 128), str(min(hard, 600))], told.stderr
