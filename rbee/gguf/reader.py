@@ -22,6 +22,7 @@ from rbee.contract.model_ref import FORMS
 from rbee.gguf import constants, split
 from rbee.gguf.header import Header, Tensor, Value, check, is_integer
 from rbee.gguf.parser import Incomplete, Part, parse
+from rbee.gguf.regular_file import open_regular
 
 
 def read(path: Path) -> Header:
@@ -144,7 +145,7 @@ def _check_magic(beginning: bytes, size: int, file: str) -> None:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(len(constants.MAGIC))
             _check_magic(magic, len(magic), str(path))
             yield file

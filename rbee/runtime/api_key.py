@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
+from rbee.gguf.regular_file import open_regular
 from rbee.runtime import paths
+
+# The form of a bearer token (RFC 6750), and how much is read in search of one.
+_LONGEST = 512
+_KEY = re.compile(rf"[A-Za-z0-9._~+/-]{{8,{_LONGEST}}}=*")
+_LARGEST = 4096
 
 
 def load(file: str | None) -> str:
@@ -44,21 +51,26 @@ def _make(path: Path) -> None:
 
 
 def _read(path: Path) -> str:
+    named = "Name a file that holds the key in [auth] api_key_file, or remove that setting."
     try:
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII text"
+        with open_regular(path) as file:
+            text = file.read(_LARGEST + 1)
+    except OSError as error:
         raise ConfigInvalid(
-            f"The API key file {path} can't be read: {reason}.",
+            f"The API key file {path} can't be read: {error.strerror}.",
             source=str(path),
             key="auth.api_key_file",
-            hint="Name a file that holds the key in [auth] api_key_file, or remove that setting.",
+            hint=named,
         ) from None
-    if len(key) < 8 or not key.isprintable() or " " in key:
+    if len(text) > _LARGEST or not _KEY.fullmatch(key := text.decode("latin-1").strip()):
+        made_here = path == paths.state_dir() / "api_key"
         raise ConfigInvalid(
-            f"The API key file {path} does not hold a key (one word of at least 8 characters).",
+            f"The API key file {path} does not hold a key: one word of at least 8 characters, "
+            "which are letters, digits and -._~+/=.",
             source=str(path),
             key="auth.api_key_file",
-            hint=f"Remove {path} to create a new key, then restart the daemons.",
+            hint=f"Remove {path} to create a new key, then restart the daemons."
+            if made_here
+            else named,
         )
     return key

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 async def stop(task: asyncio.Task[Any]) -> None:
@@ -68,15 +70,16 @@ class Interruptible:
             self._task.cancel()
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run `work` on a thread of its own, and return or raise its outcome.
+async def in_thread(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
+    """Run `work` on a thread of its own, in the caller's context, and return or raise its outcome.
 
     Unlike with `asyncio.to_thread`, the program's end does not wait for that thread, and work that
-    hangs does not use up a pool: for calls that wait for other machines. If the caller is canceled,
-    the work goes on unheard.
+    hangs does not use up a pool: for calls that wait for other machines, or for files that
+    others name. If the caller is canceled, the work goes on unheard.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if done.done():
@@ -89,7 +92,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     def run() -> None:
         result, failed = None, None
         try:
-            result = work()
+            result = context.run(work, *args, **more)
         except BaseException as error:
             failed = error
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is waiting

@@ -104,3 +104,40 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").chmod(0)
     with pytest.raises(ConfigInvalid):
         api_key.load(str(tmp_path / "key"))
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/proc/self/fd/0", "/etc", "pipe"])
+def test_what_is_not_a_file_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigInvalid) as caught:
+        api_key.load(str(tmp_path / name))
+    assert "Remove" not in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"two words-of-it",
+        b"a-key-and\nanother-key",
+        b"x" * 5000,
+        b"a:b:c:d:e",
+        b"root:$6$abc",
+        b"<html>!",
+    ],
+)
+def test_a_file_of_another_kind_is_not_sent_as_a_key_and_not_advised_to_be_removed(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "shadow").write_bytes(content)
+    with pytest.raises(ConfigInvalid, match="does not hold a key") as caught:
+        api_key.load(str(tmp_path / "shadow"))
+    assert "Remove" not in caught.value.advice
+    assert "api_key_file" in caught.value.advice
+
+
+def test_only_the_file_that_was_made_here_is_advised_to_be_removed(home: Path) -> None:
+    (home / ".rbee").mkdir()
+    (home / ".rbee" / "api_key").write_text("two words")
+    with pytest.raises(ConfigInvalid) as caught:
+        api_key.load(None)
+    assert f"Remove {home / '.rbee' / 'api_key'}" in caught.value.advice

@@ -13,6 +13,7 @@ from rbee.contract.logs import LogLine
 from rbee.hive.logs.log_tail import LogTail, TimedLine
 from rbee.hive.workers.worker_logs import files_of_workers
 from rbee.runtime import paths
+from rbee.runtime.concurrency import in_thread
 
 HIVE = "rbee-hive"
 _LOOK_AGAIN_S = 0.2
@@ -58,11 +59,11 @@ async def read(recent: RecentLog | None, lines: int, follow: bool) -> AsyncItera
     if it has no log file. A slow reader only delays itself: the files wait."""
     sources = _Sources(recent)
     try:
-        for line in await asyncio.to_thread(sources.last, lines):
+        for line in await in_thread(sources.last, lines):
             yield line
         yield None
         while follow:
-            found = await asyncio.to_thread(sources.more)
+            found = await in_thread(sources.more)
             for line in found:
                 yield line
             if not found:

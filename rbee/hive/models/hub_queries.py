@@ -58,7 +58,7 @@ class HubQueries:
         """The model's header, read without the rest of its file."""
         size, name = model.files[0].size_bytes, str(model.reference)
         data = b""
-        while (header := await asyncio.to_thread(read_beginning, data, size, name)) is None:
+        while (header := await in_thread(read_beginning, data, size, name)) is None:
             if len(data) >= _LONGEST_HEADER:
                 reason = f"its header does not end within {_LONGEST_HEADER // _MB} MB"
                 raise ModelCorrupt(file=name, reason=reason)

@@ -30,6 +30,7 @@ from rbee.hive.models.stored_models import (
     rows_of_found,
     same_repository,
 )
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.narration import Narrator
 
 _PROVISIONER = "model-provisioner"
@@ -57,17 +58,17 @@ class Inventory:
         means its best model that is here. Raises MODEL_NOT_FOUND for a file that is not here, and
         UNSUPPORTED_MODEL_FORMAT for one that is not a GGUF."""
         if ref.scheme != "hf":
-            path = await asyncio.to_thread(file_outside, ref)
+            path = await in_thread(file_outside, ref)
             # The catalog has it only if it lies in the models folder.
             inside = await self.rows() if path.is_relative_to(self.folder.root) else []
             rows = {row.reference: row for row in inside}
             return StoredModel(ref, path, rows.get(str(self.folder.reference(path))))
         found = self._choose(await self._catalog.rows(), ref)
-        if found is not None and await asyncio.to_thread(is_whole, found):
+        if found is not None and await in_thread(is_whole, found):
             return found
         # Its files were added, removed or changed by hand.
         found = self._choose(await self.rows(), ref)
-        return found if found is not None and await asyncio.to_thread(is_whole, found) else None
+        return found if found is not None and await in_thread(is_whole, found) else None
 
     async def find_any(self, ref: ModelRef) -> StoredModel | None:
         """As `find`, but also a model that was damaged after it came."""
@@ -86,7 +87,7 @@ class Inventory:
         sizes = {str(model.path): model.bytes_there for model in found}
         rows = [mark_damaged(row, sizes.get(row.local_path)) for row in rows]
         rows += [row_of_partial(model, running.get(model.path)) for model in found if model.partial]
-        free, total = await asyncio.to_thread(self._disk)
+        free, total = await in_thread(self._disk)
         rows.sort(key=lambda row: row.reference)
         notes = list(self._notes)
         self._notes.clear()
@@ -127,7 +128,7 @@ class Inventory:
             message = f"{reference} is in memory: {', '.join(workers)} holds it."
             raise ModelInUse(message, model=reference, workers=workers)
         try:
-            freed = await asyncio.to_thread(self.folder.delete, path)
+            freed = await in_thread(self.folder.delete, path)
         except BeingFetchedError:
             message = f"{reference} is being fetched."
             raise ModelInUse(message, model=reference, workers=[]) from None
@@ -146,18 +147,18 @@ class Inventory:
         elif ref.scheme == "file":
             path = Path(ref.name)  # which need not be a good model
         else:
-            path = await asyncio.to_thread(file_outside, ref)
+            path = await in_thread(file_outside, ref)
         if known is None and not self.folder.holds(path):
             message = f"{path} is not in the models folder {self.folder.root}, so it is not rbee's"
             raise InvalidRequest.of("model", "a model of the models folder", message, str(ref))
         path = path.with_name(split.parts(path.name)[0])
-        is_file = await asyncio.to_thread(path.is_file)
+        is_file = await in_thread(path.is_file)
         if ref.scheme == "file" and not (is_file and path.name.lower().endswith(".gguf")):
             raise ModelNotFound(f"{path} is not a model on this node.", model=str(ref), near=[])
         return path
 
     async def _partial_path(self, ref: ModelRef) -> Path:
-        found = await asyncio.to_thread(self.folder.scan)
+        found = await in_thread(self.folder.scan)
         partial = [model for model in found if model.partial]
         offered = [model for model in partial if same_repository(model.reference, ref)]
         chosen = repository.choose(offered, ref)
@@ -178,10 +179,10 @@ class Inventory:
         out those that were taken away. Returns the rows, and what lies in the folder."""
         async with self._reconciling:
             rows = {row.local_path: row for row in await self._catalog.rows()}
-            found = await asyncio.to_thread(self.folder.scan)
+            found = await in_thread(self.folder.scan)
             whole = {str(model.path): model for model in found if not model.partial}
             for path in [path for path in rows if path not in whole]:
-                if await asyncio.to_thread(has_files, Path(path)):
+                if await in_thread(has_files, Path(path)):
                     self._missing.discard(path)
                     continue
                 # Its row stays: perhaps only the disk is away, and the hash is wanted again.
@@ -198,7 +199,7 @@ class Inventory:
             if not new:
                 return list(rows.values()), found
             _log.info("found %d model(s) that nobody fetched: %s …", len(new), new[0].path)
-            await self._catalog.add(*await asyncio.to_thread(rows_of_found, new))
+            await self._catalog.add(*await in_thread(rows_of_found, new))
             present = {*rows, *whole}
             return [row for row in await self._catalog.rows() if row.local_path in present], found
 
@@ -207,9 +208,9 @@ class Inventory:
             f"the catalog was damaged; it is rebuilt from the files, the old one is kept as {kept}"
         )
         self._note("⚠️", note)
-        found = await asyncio.to_thread(self.folder.scan)
+        found = await in_thread(self.folder.scan)
         whole = [model for model in found if not model.partial]
-        await self._catalog.add(*await asyncio.to_thread(rows_of_found, whole))
+        await self._catalog.add(*await in_thread(rows_of_found, whole))
 
     def _note(self, emoji: str, text: str) -> None:
         """Narrate it now, and keep it for the next listing."""

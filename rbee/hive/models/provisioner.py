@@ -3,7 +3,6 @@ check that needs no download."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from rbee.hive.models.hub_queries import HubQueries
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.repository import Listing, RemoteModel
 from rbee.hive.models.stored_models import StoredModel, of_row, same_repository
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.narration import Narrator
 
 _PROVISIONER = "model-provisioner"
@@ -126,7 +126,7 @@ class Provisioner:
         ref = self.reference(text)
         stored = await self.inventory.find(ref)
         if stored is not None:
-            header = await asyncio.to_thread(read, stored.path)
+            header = await in_thread(read, stored.path)
             sums = stored.row.sha256 if stored.row else None
             reference = str(stored.reference)
             return self._details(reference, header, header.size_bytes, sums, stored.path)
@@ -189,9 +189,9 @@ class Provisioner:
     async def _check_disk(self, model: RemoteModel, path: Path) -> None:
         """The disk must hold what is still to come, besides what other downloads still bring."""
         folder = self.inventory.folder
-        await asyncio.to_thread(folder.make)
-        missing = await asyncio.to_thread(self._missing_bytes, model)
-        free = await asyncio.to_thread(folder.free_bytes) - self._downloads.missing_bytes(path)
+        await in_thread(folder.make)
+        missing = await in_thread(self._missing_bytes, model)
+        free = await in_thread(folder.free_bytes) - self._downloads.missing_bytes(path)
         if missing > free:
             stored = [row for row in await self.inventory.rows() if folder.holds(row.local_path)]
             stored.sort(key=lambda row: -row.size_bytes)

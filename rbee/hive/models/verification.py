@@ -20,7 +20,7 @@ from rbee.hive.models import digest
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.stored_models import StoredModel
 from rbee.runtime.broadcast import Progress
-from rbee.runtime.concurrency import stop
+from rbee.runtime.concurrency import in_thread, stop
 
 REPORT_EVERY_S = 0.1
 
@@ -65,7 +65,7 @@ class _Verification:
     async def run(self, inventory: Inventory) -> None:
         known = self._model.row.sha256 if self._model.row else None
         try:
-            found = await asyncio.to_thread(self._hash)
+            found = await in_thread(self._hash)
             self._compare(known, found)
             if known is None:
                 await inventory.keep_sums(self._model, found)

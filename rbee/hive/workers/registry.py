@@ -21,7 +21,7 @@ from rbee.hive.workers import worker_logs
 from rbee.hive.workers.launch import Launcher, WorkerSpec
 from rbee.hive.workers.worker_process import NOBODY_WAITS, WorkerProcess
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.concurrency import finish
+from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
@@ -111,7 +111,7 @@ class Workers:
             context=request.context,
         )
         self._say("rbee-hive", "🚀", f"worker startup: starting {spec.worker_id} on {backend}")
-        await asyncio.to_thread(worker_logs.prune)
+        await in_thread(worker_logs.prune)
         self._starting[spec.worker_id] = False
         try:
             launched = await self._launcher.launch(spec)
@@ -166,7 +166,7 @@ class Workers:
     async def _read_header(self, model: StoredModel) -> Header:
         """Raises MODEL_CORRUPT, with the reference if the file can be fetched again."""
         try:
-            return await asyncio.to_thread(read, model.path)
+            return await in_thread(read, model.path)
         except ModelCorrupt as error:
             reference = self._provisioner.inventory.folder.reference(model.path)
             if reference.scheme == "hf":

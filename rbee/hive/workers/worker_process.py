@@ -18,7 +18,7 @@ from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import last_output
 from rbee.hive.workers.worker_state import Limits, Observation, Verdict, crashed_on_model, judge
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.concurrency import finish
+from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.log import correlation_id, uncorrelated
 from rbee.runtime.narration import Narrator
 
@@ -243,7 +243,7 @@ class WorkerProcess:
     async def _await_exit(self) -> None:
         code = await self._child.wait()
         await self._child.end(0)  # ends whatever it started itself
-        lines, error = await asyncio.to_thread(last_output, self.spec.worker_id)
+        lines, error = await in_thread(last_output, self.spec.worker_id)
         if self._reason is None and error is None and crashed_on_model(self._status.state, code):
             line = lines[-1] if lines else "it printed nothing"
             cause = f"it ended llama.cpp by signal {-code}: {line}"

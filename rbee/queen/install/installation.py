@@ -25,7 +25,7 @@ from rbee.queen.install.node_python import Remote
 from rbee.queen.install.plan import FoundPython, Installation, Installed, Machine, Survey
 from rbee.queen.install.wheels import Packed, pack
 from rbee.queen.ssh.hive_process import parse_detected
-from rbee.runtime.concurrency import stop
+from rbee.runtime.concurrency import in_thread, stop
 from rbee.runtime.narration import Say
 
 _QUEEN = "queen-rbee"
@@ -79,7 +79,7 @@ class _Steps:
         with tempfile.TemporaryDirectory(prefix="rbee-wheels-") as folder:
             packed = None
             if wanted.wheel:
-                packed = await asyncio.to_thread(
+                packed = await in_thread(
                     self._pack, Path(folder), wanted.node, survey.machine, backend
                 )
             whole = packed is not None and packed.whole

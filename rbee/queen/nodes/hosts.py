@@ -27,6 +27,7 @@ from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError, reason_of
 from rbee.runtime import api_key, bind, child
 from rbee.runtime.client import Client, address
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
 from rbee.runtime.retry import doubling
@@ -214,10 +215,12 @@ class UrlHost(_WithoutConnection):
         return self.url
 
     async def probe(self, accept_host_key: str | None = None) -> Probe:
-        return await _probe_hive(self.url, api_key.load(self._key_file), self._config)
+        return await _probe_hive(
+            self.url, await in_thread(api_key.load, self._key_file), self._config
+        )
 
     async def api_keys(self) -> AsyncIterator[str]:
-        yield api_key.load(self._key_file)
+        yield await in_thread(api_key.load, self._key_file)
 
     async def reachable_url(self, url: str) -> str:
         return at_the_same_host(url, self.url)

@@ -26,6 +26,7 @@ from rbee.queen.ssh import hive_process
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError
 from rbee.runtime import api_key, bind, child
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
 from rbee.runtime.paths import home
@@ -119,7 +120,7 @@ class SshHost:
 
     async def api_keys(self) -> AsyncIterator[str]:
         if self._row.api_key_file is not None:
-            yield api_key.load(self._row.api_key_file)
+            yield await in_thread(api_key.load, self._row.api_key_file)
             return
         if self._last_key is not None:
             yield self._last_key
@@ -137,7 +138,7 @@ class SshHost:
     async def start_hive(self, say: Say) -> tuple[HiveProcess, Listening, str]:
         key = self._make_key()
         if self._row.api_key_file is not None:
-            key = api_key.load(self._row.api_key_file)
+            key = await in_thread(api_key.load, self._row.api_key_file)
         self._last_key = key
         say(_QUEEN, "🐝", f"starting rbee-hive on {self.node} over SSH")
         port = self._row.hive_port

@@ -22,6 +22,7 @@ from rbee.queen.ssh.login import (
     log_in,
     options_of,
 )
+from rbee.runtime.concurrency import in_thread
 
 if TYPE_CHECKING:
     import asyncssh
@@ -198,7 +199,7 @@ class SshConnection:
 
     async def _options(self) -> asyncssh.SSHClientConnectionOptions:
         # On a thread: the import takes a fifth of a second, in which others' tokens would wait.
-        await asyncio.to_thread(__import__, "asyncssh")
+        await in_thread(__import__, "asyncssh")
         row = self._row
         return options_of(
             keepalive_s=self._keepalive_s,
