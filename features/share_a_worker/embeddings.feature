@@ -21,7 +21,7 @@ Feature: Texts become vectors
   Scenario: One text alone, and none
     When the text "The cat sleeps on the warm sofa." is embedded, alone and in a list
     Then both times there is one vector, and it is the same
-    # Nothing to embed, or no text.
+    # Nothing to embed, no text, or a token that the vocabulary of 49152 has not.
     When each of these is embedded
       | input     |
       | []        |
@@ -29,7 +29,24 @@ Feature: Texts become vectors
       | ["a", ""] |
       | 5         |
       | null      |
+      | [[]]      |
+      | [1, "a"]  |
+      | [-1]      |
+      | [49152]   |
     Then each is answered with 400 and INVALID_REQUEST, which names the field "input"
+
+  Scenario: The forms in which OpenAI's clients ask
+    When the text "The cat sleeps on the warm sofa." is embedded with each of these fields
+      | fields                                           |
+      | {"model": "text-embedding-3-small", "user": "me"} |
+      | {"encoding_format": "base64"}                    |
+      | {"encoding_format": "float", "dimensions": 576}  |
+    And as the ids of its tokens, alone and in a list
+    Then each time it is the vector that the model makes of it
+    When it is embedded with 64 dimensions
+    Then the vector is its first 64 numbers, again with length 1
+    When it is embedded with 577 dimensions
+    Then it is refused with 400 and INVALID_REQUEST, and "dimensions" is named
 
   Scenario: A long text is read to its end
     When a text of 560 words is embedded

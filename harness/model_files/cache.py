@@ -1,6 +1,7 @@
 """The models of a run, each made when the first scenario asks for it."""
 
 import fcntl
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -9,10 +10,11 @@ from pathlib import Path
 
 from gguf import GGUFReader, LlamaFileType
 
-from harness.model_files import broken, bundled
+from harness.model_files import broken, bundled, embedding_models
 from harness.model_files.bundled import bundled_path, bundled_reader
 from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
+from harness.model_files.reference_vectors import ReferenceVectors
 from harness.model_files.synthetic import write_model
 
 LARGE_LAYERS = 22
@@ -28,6 +30,7 @@ class ModelFiles:
     def __init__(self, shared: Path | None = None) -> None:
         self._own = None if shared else tempfile.TemporaryDirectory(prefix="rbee-models-")
         self._root = shared or Path(self._own.name if self._own else "")
+        self._reference_vectors: dict[Path, ReferenceVectors] = {}
 
     def _made(self, name: str, make: Callable[[Path], object]) -> Path:
         """Return the file or folder `name`, which `make` writes if nobody has yet."""
@@ -147,8 +150,26 @@ class ModelFiles:
         """The bundled model, loaded by the harness itself."""
         return ReferenceDecoder(bundled_path())
 
+    def for_vectors(self, name: str) -> Path:
+        """A tiny model for vectors or scores, by its name in embedding_models.py. A damaged one
+        makes NaN of its last word."""
+        kinds = {**embedding_models.KINDS, **embedding_models.RANKERS}
+        damage = math.nan if name.startswith("damaged ") else 0.0
+        return self._made(
+            f"{name.replace(' ', '-')}.gguf",
+            lambda path: embedding_models.write(path, kinds[name.removeprefix("damaged ")], damage),
+        )
+
+    def reference_vectors(self, path: Path) -> ReferenceVectors:
+        """A model for vectors or scores, loaded by the harness itself."""
+        if path not in self._reference_vectors:
+            self._reference_vectors[path] = ReferenceVectors(path)
+        return self._reference_vectors[path]
+
     def named(self, name: str) -> Path:
         """The model that a feature calls `name`, as in `<large>` or `<no gguf>`."""
+        if name.removeprefix("damaged ") in {**embedding_models.KINDS, **embedding_models.RANKERS}:
+            return self.for_vectors(name)
         if name in broken.NAMES:
             return self.broken(name)
         if name == "bundled":
@@ -165,5 +186,7 @@ class ModelFiles:
     def close(self) -> None:
         if "reference_decoder" in vars(self):
             self.reference_decoder.close()
+        for reference in self._reference_vectors.values():
+            reference.close()
         if self._own:
             self._own.cleanup()

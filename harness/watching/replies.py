@@ -1,8 +1,9 @@
-"""Replies of the programs, read strictly: errors, embeddings, and the metrics for Prometheus.
+"""Replies of the programs, read strictly: errors, embeddings, scores, metrics for Prometheus.
 
 An error comes as an HTTP status before the first byte, and as an event after it.
 """
 
+import base64
 import re
 from dataclasses import dataclass
 from email.message import Message
@@ -106,10 +107,38 @@ def embeddings(reply: Reply) -> Embeddings:
     for item in body["data"]:
         assert set(item) == {"object", "index", "embedding"}, set(item)
         assert item["object"] == "embedding", item["object"]
-    matrix = np.array([item["embedding"] for item in body["data"]], dtype=np.float64)
+    matrix = np.array([_numbers(item["embedding"]) for item in body["data"]], dtype=np.float64)
     return Embeddings(
         body["model"], matrix, [item["index"] for item in body["data"]], body["usage"]
     )
+
+
+def _numbers(embedding: object) -> Any:
+    """A vector, which may be the base64 of float32 numbers, the lowest byte first."""
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
+    return embedding
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """`scores` are those of the documents by their places in the request, in the reply's order."""
+
+    model: str
+    scores: dict[int, float]
+    usage: dict[str, Any]
+
+
+def ranking(reply: Reply) -> Ranking:
+    assert reply.status == 200, (reply.status, reply.body[:500])
+    body = reply.json
+    assert set(body) == {"object", "model", "results", "usage"}, set(body)
+    assert body["object"] == "list", body["object"]
+    for item in body["results"]:
+        assert set(item) == {"index", "relevance_score"}, set(item)
+    scores = {item["index"]: item["relevance_score"] for item in body["results"]}
+    assert len(scores) == len(body["results"]), body["results"]
+    return Ranking(body["model"], scores, body["usage"])
 
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)(?: \d+)?$")

@@ -27,11 +27,12 @@ class StandaloneWorker:
     def __init__(self, world: World, flags: str, model: Path | None = None) -> None:
         """For the bundled model, if no other is given."""
         self._world = world
+        self.model = model or bundled_path()
         host = world.network.address(8)
         self.url = f"http://{host}:8001"
         world.ensure_key()
         self.run = world.start_daemon(
-            f"llm-worker-rbee --model {model or bundled_path()} --host {host} --port 8001"
+            f"llm-worker-rbee --model {self.model} --host {host} --port 8001"
             f" --api-key-file {world.key_file} {flags}"
         )
         self.process: psutil.Process = process_at(world, self.url)

@@ -13,7 +13,7 @@ import msgspec
 
 from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
-from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.logs import LogLine
 from rbee.contract.models import (
@@ -305,5 +305,8 @@ WORKER_CANCEL = Endpoint(
 """Cancel a request. Repeating it is not an error."""
 WORKER_EMBEDDINGS = Endpoint("POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply)
 """Embeddings of texts, in the format of OpenAI's API. The request occupies a slot."""
+WORKER_RERANK = Endpoint("POST", "/v1/rerank", RerankRequest, RerankReply)
+"""Documents by how well they answer a query, for models with a rank head. The request occupies a
+slot."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)
 """What the worker is doing, whenever it changes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeGuard
+from typing import TypeAlias, TypeGuard
 
 import msgspec
 
@@ -16,12 +16,10 @@ from rbee.contract.errors import ModelCorrupt
 from rbee.gguf import constants, split
 
 Value: TypeAlias = int | float | bool | str
-Pooling: TypeAlias = Literal["mean", "cls", "last", "rank"]
 
 _DEFAULT_CONTEXT = 8192
 _MOST_LAYERS = 16_384
 _LONGEST_CONTEXT = 1 << 24
-_POOLINGS: Mapping[int, Pooling] = {1: "mean", 2: "cls", 3: "last", 4: "rank"}
 _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
@@ -78,16 +76,6 @@ class Header(msgspec.Struct, frozen=True):
     def eos_token_id(self) -> int | None:
         value = self.fields.get("tokenizer.ggml.eos_token_id")
         return value if isinstance(value, int) else None
-
-    @property
-    def causal(self) -> bool:
-        """False for a model with bidirectional attention: it makes embeddings, not answers."""
-        return self.fields.get(f"{self.architecture}.attention.causal") is not False
-
-    @property
-    def pooling(self) -> Pooling:
-        """How the vectors of a text's tokens become one. The default is the mean."""
-        return _POOLINGS.get(self._optional("pooling_type") or 0, "mean")
 
     def kv_bytes(self, context: int) -> int:
         """The size of the KV cache for `context` tokens in half precision, as in llama.cpp."""

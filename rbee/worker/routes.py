@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rbee.contract import endpoints as ep
-from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.events import Event, Loading
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.runtime.light_aiohttp import web
+from rbee.worker.requests import vectors
 from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
@@ -31,6 +32,7 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.WORKER_INFERENCE, _infer)
     server.answer(app, ep.WORKER_CANCEL, _cancel)
     server.answer(app, ep.WORKER_EMBEDDINGS, _embed)
+    server.answer(app, ep.WORKER_RERANK, _rerank)
     server.text(app, ep.METRICS, _metrics)
     server.stream(app, ep.WORKER_EVENTS, _events)
     server.accept_shutdown(app)
@@ -54,7 +56,11 @@ async def _model(request: web.Request, _: ep.Nothing) -> ModelFacts:
 
 
 async def _embed(request: web.Request, message: EmbeddingRequest) -> EmbeddingReply:
-    return await request.app[REQUESTS].embed(message)
+    return await vectors.embed(request.app[REQUESTS], message)
+
+
+async def _rerank(request: web.Request, message: RerankRequest) -> RerankReply:
+    return await vectors.rerank(request.app[REQUESTS], message)
 
 
 async def _metrics(request: web.Request) -> str:

@@ -26,6 +26,7 @@ _NEEDED = (
     "rbee.worker.app",
     "rbee.worker.model.context",
     "rbee.worker.model.sampling",
+    "rbee.worker.model.stepwise",
 )
 
 

@@ -23,7 +23,6 @@ def make(tmp_path: Path) -> Make:
     def write(
         name: str = "m.gguf",
         alignment: int | None = None,
-        causal: bool | None = None,
         eos: int | None = None,
         each: int = 0,
         bare_first: bool = False,
@@ -46,8 +45,6 @@ def make(tmp_path: Path) -> Make:
         for key, number in numbers.items():
             if number is not None:
                 writer.add_uint32(f"llama.{key}", number)
-        if causal is not None:
-            writer.add_causal_attention(causal)
         if eos is not None:
             writer.add_eos_token_id(eos)
         writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)

@@ -42,23 +42,6 @@ def test_a_vocabulary_size_that_is_true_is_taken(make: Make) -> None:
     assert read(make(vocab_size=5)).vocabulary_size == 5
 
 
-@pytest.mark.parametrize(("said", "causal"), [(None, True), (True, True), (False, False)])
-def test_a_model_generates_unless_it_says_that_it_looks_both_ways(
-    make: Make, said: bool | None, causal: bool
-) -> None:
-    assert read(make(causal=said)).causal is causal
-
-
-@pytest.mark.parametrize(
-    ("said", "pooling"),
-    [(None, "mean"), (0, "mean"), (1, "mean"), (2, "cls"), (3, "last"), (4, "rank"), (99, "mean")],
-)
-def test_the_pooling_is_as_the_model_says_else_the_mean(
-    make: Make, said: int | None, pooling: str
-) -> None:
-    assert read(make(pooling_type=said)).pooling == pooling
-
-
 def test_fields_of_every_kind_are_read(make: Make) -> None:
     fields = read(make()).fields
     assert fields["general.name"] == "Größe"

@@ -232,15 +232,18 @@ class Engine:
             self._emit(outputs)
 
     def _embed(self, pace: Pace) -> None:
-        """Compute a chunk of the request that has waited longest."""
+        """Compute a step of the request that has waited longest for one."""
         request, embedding = next(iter(self._embeddings.items()))
         output: Output | None
         try:
             output = embedding.step(pace, len(self._sequences))
         except RbeeError as error:
             output = error
-        if output is not None:
-            self._embeddings.pop(request).free()
+        del self._embeddings[request]
+        if output is None:
+            self._embeddings[request] = embedding  # behind the others
+        else:
+            embedding.free()
             self._emit([(request, output)])
 
     def _fail(self, code: int) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 import psutil
 
-from rbee.contract.errors import RbeeError, ShuttingDown
+from rbee.contract.errors import RbeeError, ShuttingDown, UnsupportedModelFormat
 from rbee.contract.events import Loading
 from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
@@ -38,18 +38,21 @@ from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from rbee.worker.model.chat_template import ChatTemplate
-    from rbee.worker.model.context import Context
+    from rbee.worker.model.context import Context, Pooling
     from rbee.worker.model.llama import Model
     from rbee.worker.model.sampling import Sampler
 
 T = TypeVar("T")
 
 _MB = 1_000_000
+# Texts that are read in one batch: more make it no faster.
+_TOGETHER = 16
 
 
 class Loaded(msgspec.Struct, frozen=True):
     """The loaded model and what belongs to it. `token_s` is how many seconds prefill takes per
-    token, at the beginning of the context; None if it has not been measured."""
+    token, at the beginning of the context; None if it has not been measured. A model that
+    `generates` reads a text in steps of any size; another one, only as a whole."""
 
     header: Header
     model: Model
@@ -57,6 +60,7 @@ class Loaded(msgspec.Struct, frozen=True):
     chat: ChatTemplate
     threads: int
     token_s: float | None
+    generates: bool = True
 
     def pace(self) -> Pace:
         """The sizes of its steps, before the first one."""
@@ -70,14 +74,40 @@ class Loaded(msgspec.Struct, frozen=True):
 
         return Sampler(self.model, sampling)
 
-    def embedding_context(self, texts: list[list[int]]) -> Context:
-        """A context that makes vectors, and holds any one of `texts`."""
-        from rbee.worker.model.context import Context
+    @property
+    def pooling(self) -> Pooling:
+        """How the vectors of a text's tokens become one. The default is the mean.
 
-        longest = max(len(text) for text in texts)
-        # A model with bidirectional attention must see the whole text at once.
-        batch = {} if self.header.causal else {"batch": longest}
-        return Context(self.model, longest, 1, self.threads, vectors=True, **batch)
+        It is "rank" only for a model that has a head for it: without one llama.cpp gives the
+        vector of the first or the last token, the first number of which is not a score.
+        """
+        match self.context.pooling:
+            case "none":
+                return "mean"
+            case "rank" if not any(tensor.name.startswith("cls") for tensor in self.header.tensors):
+                return "last" if self.generates else "cls"
+        return self.context.pooling
+
+    @property
+    def pools_itself(self) -> bool:
+        """Whether llama.cpp must pool, and so must get a whole text in one batch: where the model
+        can't read in steps, and where a head makes scores of what has been pooled."""
+        return not self.generates or self.pooling == "rank"
+
+    def embedding_context(self, texts: list[list[int]]) -> Context:
+        """A context that makes vectors, of as many `texts` at once as are given and fit into a
+        batch. It holds the longest of them."""
+        from rbee.worker.model.context import LARGEST_BATCH, Context
+
+        longest, total = max(map(len, texts)), sum(map(len, texts))
+        tokens = max(longest, min(total, LARGEST_BATCH))
+        # The state of a recurrent model takes memory for each sequence.
+        sequences = min(len(texts), _TOGETHER) if self.model.can_cut() else 1
+        if not self.pools_itself:
+            return Context(self.model, tokens, sequences, self.threads, "none")
+        # llama.cpp plans for sequences of equal length, and aborts if that leaves a remainder.
+        tokens = -(-tokens // sequences) * sequences
+        return Context(self.model, tokens, sequences, self.threads, self.pooling, batch=tokens)
 
     def model_facts(self) -> ModelFacts:
         """The model as its header describes it, and as llama.cpp loaded it."""
@@ -152,6 +182,7 @@ class Load:
         templates = beside.submit(_templates)
         from rbee.worker.model.context import Context
         from rbee.worker.model.llama import Model
+        from rbee.worker.model.stepwise import reads_in_steps
 
         model = Model(
             settings.model,
@@ -163,6 +194,9 @@ class Load:
         if self._stopped:
             model.free()
             raise ShuttingDown
+        if model.has_encoder() and model.has_decoder():
+            model.free()
+            raise _needs_encoder(header)
         threads = settings.threads or _cores()
         bos, eos = model.special_text("bos"), model.special_text("eos")
         chat = templates.result()(model.chat_template(), bos, eos)
@@ -172,8 +206,9 @@ class Load:
         except RbeeError:
             model.free()
             raise
-        on_card = header.causal and settings.backend != "cpu"
-        return Loaded(header, model, context, chat, threads, context.measure() if on_card else None)
+        generates = reads_in_steps(model, header.architecture, context, threads)
+        token_s = context.measure() if generates and settings.backend != "cpu" else None
+        return Loaded(header, model, context, chat, threads, token_s, generates)
 
     def _native_progress(self, header: Header, fraction: float) -> bool:
         if not self._settings.mmap:
@@ -221,6 +256,15 @@ def _description(header: Header) -> str:
         f"vocabulary of {header.vocabulary_size}, end-of-sequence token {end}, "
         f"trained for {header.context_length} tokens"
     )
+
+
+def _needs_encoder(header: Header) -> UnsupportedModelFormat:
+    message = (
+        f"{header.file} is a {header.architecture} model, whose decoder works on what an encoder "
+        "has made of the prompt. rbee runs models with a decoder only, and encoders for embeddings."
+    )
+    hint = "Take a model of another architecture, for example llama, qwen or gemma."
+    return UnsupportedModelFormat(message, value=str(header.file), forms=[], hint=hint)
 
 
 def _cores() -> int:

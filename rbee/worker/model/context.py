@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rbee.contract.errors import ModelCorrupt
 from rbee.worker.model.bindings import C
@@ -17,12 +17,22 @@ from rbee.worker.model.llama import Model
 if TYPE_CHECKING:  # it takes a while to import, and most workers make no vectors
     import numpy
 
-_LARGEST_BATCH = 512
+Pooling: TypeAlias = Literal["none", "mean", "cls", "last", "rank"]
+
+LARGEST_BATCH = 512
 _MEASURED = 8
+_POOLINGS: Mapping[Pooling, int] = {
+    "none": C.LLAMA_POOLING_TYPE_NONE,
+    "mean": C.LLAMA_POOLING_TYPE_MEAN,
+    "cls": C.LLAMA_POOLING_TYPE_CLS,
+    "last": C.LLAMA_POOLING_TYPE_LAST,
+    "rank": C.LLAMA_POOLING_TYPE_RANK,
+}
 
 
 class Context:
-    """The KV cache, shared by all sequences, and a batch. `tokens` is its total length."""
+    """The KV cache, shared by all sequences, and a batch. `tokens` is its total length, `pooling`
+    how its model makes one vector of a text's tokens ("none" where its file does not say)."""
 
     def __init__(
         self,
@@ -30,11 +40,11 @@ class Context:
         tokens: int,
         sequences: int,
         threads: int,
-        vectors: bool = False,
-        batch: int = _LARGEST_BATCH,
+        vectors: Pooling | None = None,
+        batch: int = LARGEST_BATCH,
     ) -> None:
-        """With `vectors` it makes embeddings, one for each token. Raises MODEL_CORRUPT if
-        llama.cpp can't make it."""
+        """With `vectors` it makes no logits but vectors: with "none" one for each token, otherwise
+        one for each sequence of a batch. Raises MODEL_CORRUPT if llama.cpp can't make it."""
         params = C.llama_context_default_params()
         params.n_ctx = tokens
         # llama.cpp splits a batch longer than n_ubatch, and aborts on one longer than n_ctx.
@@ -42,9 +52,8 @@ class Context:
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = True
-        params.embeddings = vectors
-        if vectors:
-            params.pooling_type = C.LLAMA_POOLING_TYPE_NONE
+        if vectors is not None:
+            params.embeddings, params.pooling_type = True, _POOLINGS[vectors]
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
             raise ModelCorrupt(
@@ -54,10 +63,21 @@ class Context:
             )
         self.handle: Any = handle
         self.tokens: int = tokens
+        self.sequences: int = sequences
         self.batch_size = int(C.llama_n_batch(handle))
-        self._width = int(C.llama_model_n_embd_out(model.handle))
+        named: dict[int, Pooling] = {number: name for name, number in _POOLINGS.items()}
+        # A number that llama.cpp does not know would make it abort, if it had to pool.
+        self.pooling = named.get(C.llama_pooling_type(handle), "none")
+        self._width = model.scores() if vectors == "rank" else model.vector_width()
+        self._compute = C.llama_encode if model.has_encoder() else C.llama_decode
         self._memory = C.llama_get_memory(handle)
         self._batch = C.llama_batch_init(self.batch_size, 0, 1)
+
+    @property
+    def causal(self) -> bool:
+        """Whether a token sees only those before it, in this batch or in the cache. A model without
+        a cache sees the whole batch, whatever its file says."""
+        return bool(self._memory and C.llama_get_causal_attn(self.handle))
 
     def free(self) -> None:
         C.llama_batch_free(self._batch)
@@ -85,7 +105,7 @@ class Context:
 
     def decode(self) -> int:
         """Compute the whole batch. Returns 0, or llama.cpp's error code."""
-        code = int(C.llama_decode(self.handle, self._batch))
+        code = int(self._compute(self.handle, self._batch))
         C.llama_synchronize(self.handle)
         return code
 
@@ -121,11 +141,19 @@ class Context:
         return False
 
     def vectors(self) -> numpy.ndarray:
-        """The embeddings of the decoded batch, one row per token: a view, until the next one."""
+        """The vectors of the batch, one row per token: a view, until the next one."""
         import numpy
 
         found = C.llama_get_embeddings(self.handle)
         return numpy.ctypeslib.as_array(found, shape=(self._batch.n_tokens, self._width))
+
+    def pooled(self, sequence: int) -> numpy.ndarray:
+        """The vector of a sequence, or its scores, as llama.cpp has pooled it: a view, until the
+        next batch."""
+        import numpy
+
+        found = C.llama_get_embeddings_seq(self.handle, sequence)
+        return numpy.ctypeslib.as_array(found, shape=(self._width,))
 
     def measure(self) -> float:
         """Seconds per token of prefill, at the beginning of an empty cache.

@@ -1,6 +1,7 @@
 """A model in llama.cpp, through llama-cpp-python's low-level API.
 
-Only `Model.tokenizer`, which reads, is thread-safe. Native calls release the interpreter lock.
+What only reads is thread-safe: `Model.tokenizer`, `Model.pair` and the facts about the model.
+Native calls release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -139,6 +140,25 @@ class Model:
         recurrent = C.llama_model_is_recurrent(self._handle)
         return not (recurrent or C.llama_model_is_hybrid(self._handle))
 
+    def has_encoder(self) -> bool:
+        """Whether llama.cpp must be told to encode its batches, not to decode them."""
+        return bool(C.llama_model_has_encoder(self._handle))
+
+    def has_decoder(self) -> bool:
+        return bool(C.llama_model_has_decoder(self._handle))
+
+    def is_diffusion(self) -> bool:
+        """Whether it fills in a whole text again and again, and does not go on token by token."""
+        return bool(C.llama_model_is_diffusion(self._handle))
+
+    def vector_width(self) -> int:
+        """How many numbers an embedding has."""
+        return int(C.llama_model_n_embd_out(self._handle))
+
+    def scores(self) -> int:
+        """How many numbers a model that ranks makes of a text; the first one is its rank."""
+        return int(C.llama_model_n_cls_out(self._handle))
+
     def doubled_at(self) -> int:
         """The position at which prefill takes twice as long per token as at the beginning.
 
@@ -157,6 +177,22 @@ class Model:
         """The model's own Jinja template, if it has one."""
         found = C.llama_model_chat_template(self._handle, None)
         return found.decode(errors="replace") if found else None
+
+    def rerank_template(self) -> str | None:
+        """How a model that ranks wants `{query}` and `{document}` put together, if it says."""
+        found = C.llama_model_chat_template(self._handle, b"rerank")
+        return found.decode(errors="replace") if found else None
+
+    def pair(self, query: list[int], document: list[int]) -> list[int]:
+        """A query and a document for a model that ranks and has no template for them, as
+        llama.cpp's server does it: each special token only where the model wants such."""
+        vocab = self._vocab
+        separator = C.llama_vocab_sep(vocab)
+        end = C.llama_vocab_eos(vocab)
+        begins = [C.llama_vocab_bos(vocab)] if C.llama_vocab_get_add_bos(vocab) else []
+        ends = [separator if end < 0 else end] if C.llama_vocab_get_add_eos(vocab) else []
+        between = [separator] if C.llama_vocab_get_add_sep(vocab) else []
+        return [*begins, *query, *ends, *between, *document, *ends]
 
     def special_text(self, which: str) -> str:
         """The text of the `bos` or `eos` token; empty if the model has none."""

@@ -15,7 +15,6 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from rbee.contract.errors import PromptTooLong
 from rbee.worker.model.bindings import C
 
 # 320 to 384 bytes were measured per byte of text, with eight families' expressions.
@@ -46,23 +45,28 @@ class Tokenizer:
     def __init__(self, vocab: Any) -> None:
         self._vocab = vocab
 
-    def tokenize(self, text: str, most: int, hidden: Mapping[str, str] = _NOTHING) -> list[int]:
-        """The token ids, with the special tokens that the model expects around the text. If it
-        surely has more than `most`, as many as are known by then, which are more than that.
-        `hidden` is what `hide_control` made. Raises PROMPT_TOO_LONG if there is no memory to take
-        the text apart."""
+    def tokenize(
+        self, text: str, most: int, hidden: Mapping[str, str] = _NOTHING, around: bool = True
+    ) -> list[int]:
+        """The token ids, unless told otherwise with the special tokens that the model expects
+        `around` a text. If it surely has more than `most`, as many as are known by then, which are
+        more than that. `hidden` is what `hide_control` made. Raises MemoryError if there is none to
+        take the text apart."""
         first, *others = self._pieces(text.encode(errors="replace"))
+        before, after = self._around if around else ([], [])
         if not others:
-            tokens = self._tokenize(first, most, around=True)
+            tokens = self._tokenize(first, most, around)
         else:
-            before, after = self._around
             tokens = [*before, *self._tokenize(first, most)]
             for piece in others:
                 if len(tokens) > most:
                     return tokens
                 tokens += self._tokenize(piece, most)
             tokens += after
-        return self._reveal(text, tokens, hidden) if hidden and len(tokens) <= most else tokens
+        if not hidden or len(tokens) > most:
+            return tokens
+        inner = tokens[len(before) : len(tokens) - len(after)]
+        return [*before, *self._reveal(text, inner, hidden), *after]
 
     def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
         """The texts with a placeholder for each control token that they spell out, which then
@@ -93,13 +97,11 @@ class Tokenizer:
     def _reveal(self, text: str, tokens: list[int], hidden: Mapping[str, str]) -> list[int]:
         """The tokens with what is hidden as plain text: a fragment that has a placeholder is taken
         apart anew."""
-        before, after = self._around
-        revealed = [*before]
-        inner = tokens[len(before) : len(tokens) - len(after)]
-        for words, known, control in self._fragments(text, inner):
+        revealed = []
+        for words, known, control in self._fragments(text, tokens):
             revealed += self._plain(words, hidden) if _PLACEHOLDER.search(words) else known
             revealed += control
-        return [*revealed, *after]
+        return revealed
 
     def _fragments(
         self, text: str, tokens: list[int]
@@ -199,7 +201,7 @@ def _with_stack(length: int, work: Callable[[], list[int]]) -> list[int]:
             threading.Thread(target=run, daemon=True).start()
         except RuntimeError:
             message = f"This machine has no memory to take a text of {length} bytes apart"
-            raise PromptTooLong.of("prompt", "a shorter text", message, length) from None
+            raise MemoryError(message) from None
         finally:
             threading.stack_size(before)
     return done.result()

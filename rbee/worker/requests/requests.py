@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, EmbeddingRow, Usage
 from rbee.contract.errors import (
     AllSlotsBusy,
     InvalidRequest,
+    PromptTooLong,
     RbeeError,
     RequestCanceled,
     ShuttingDown,
@@ -25,12 +25,13 @@ from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.engine import Counts, Engine, Outputs
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Output, Request
-from rbee.worker.requests.admission import check_length, check_slot, reserve
+from rbee.worker.requests.admission import check_slot, reserve
 from rbee.worker.requests.metrics import Metrics, Outcome
 
 T = TypeVar("T")
 
 _TOKENIZERS = 2
+_OTHER_MODEL = "Choose another model for answers."
 
 
 class Requests:
@@ -49,7 +50,7 @@ class Requests:
     ) -> None:
         self.metrics = Metrics(self._counts, self.status)
         self._slots = slots
-        self._model_ref = model_ref
+        self.model_ref = model_ref
         self._events = events
         self._clock = clock
         self._loaded: Loaded | None = None
@@ -85,11 +86,12 @@ class Requests:
         """The events of an answer. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST
         before the first event, and later whatever goes wrong, REQUEST_CANCELED included."""
         loaded = self.loaded
-        if not loaded.header.causal:
-            error = "This model makes embeddings only: ask /v1/embeddings"
-            raise InvalidRequest.of("model", "a model that generates", error)
+        if not loaded.generates:
+            raise InvalidRequest.of(
+                "model", "a model that generates", _instead(loaded), hint=_OTHER_MODEL
+            )
         async with self.admitted(message.request_id) as request:
-            prompt = await self._tokenize(lambda: _prompt_tokens(loaded, message))
+            prompt = await self.tokenize("prompt", lambda: _prompt_tokens(loaded, message))
             if not prompt:
                 error = "The prompt has no tokens"
                 raise InvalidRequest.of("prompt", "at least one token", error)
@@ -103,30 +105,6 @@ class Requests:
                 yield output
                 if isinstance(output, Done):
                     return
-
-    async def embed(self, message: EmbeddingRequest) -> EmbeddingReply:
-        """A vector for each text. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST."""
-        loaded = self.loaded
-        if loaded.header.pooling == "rank":
-            error = "This model ranks texts and makes no embeddings"
-            raise InvalidRequest.of("model", "a model with embeddings", error)
-        async with self.admitted(None) as request:
-            # Not the length that the model was trained for: the memory for that may be missing.
-            most = loaded.context.tokens
-            tokenize = loaded.model.tokenizer.tokenize
-            texts = await self._tokenize(lambda: [tokenize(text, most) for text in message.texts])
-            for text in texts:
-                check_length("input", len(text), most, f"the context holds {most}")
-                if not text:
-                    error = "A text has no tokens"
-                    raise InvalidRequest.of("input", "at least one token", error)
-            request.texts = texts
-            self.submit(request)
-            vectors = await request.next()
-        assert isinstance(vectors, list)
-        count = sum(len(text) for text in texts)
-        rows = [EmbeddingRow(index, vector) for index, vector in enumerate(vectors)]
-        return EmbeddingReply(self._model_ref, rows, Usage(count, count))
 
     @asynccontextmanager
     async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:
@@ -201,6 +179,14 @@ class Requests:
         for request_id in list(self._running):
             self.cancel(request_id, ShuttingDown("The worker is shutting down."))
 
+    async def tokenize(self, field: str, work: Callable[[], T]) -> T:
+        """Do the `work` on the tokenizers' threads. Raises PROMPT_TOO_LONG for the `field` if there
+        is no memory to take its text apart."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._tokenizers, work)
+        except MemoryError as error:
+            raise PromptTooLong.of(field, "a shorter text", str(error)) from None
+
     async def empty(self) -> None:
         """Wait until no request runs."""
         await self._empty.wait()
@@ -208,9 +194,6 @@ class Requests:
     async def close(self) -> None:
         """Wait for prompts that are being tokenized: the model must not be freed before."""
         await asyncio.to_thread(self._tokenizers.shutdown)
-
-    async def _tokenize(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._tokenizers, work)
 
     def _counts(self) -> Counts:
         return self._engine.counts if self._engine else Counts()
@@ -233,6 +216,15 @@ def _outcome(last: Output) -> Outcome:
     if isinstance(last, RequestCanceled):
         return "canceled"
     return "failed" if isinstance(last, RbeeError) else "done"
+
+
+def _instead(loaded: Loaded) -> str:
+    """Why a model does not generate, and what to ask in place of it."""
+    if loaded.model.is_diffusion():
+        return "This model generates by diffusion, which rbee can't do: ask another model"
+    if loaded.pooling == "rank":
+        return "This model scores texts only: ask /v1/rerank"
+    return "This model makes embeddings only: ask /v1/embeddings"
 
 
 def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:

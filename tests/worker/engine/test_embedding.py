@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rbee.contract.errors import Internal
+from rbee.contract.errors import Internal, ModelCorrupt
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.embedding import Embedding
 
@@ -22,20 +22,30 @@ class LookUp:
 
     def __init__(self) -> None:
         self.batch_size = 512
+        self.sequences = 1
         self.code = 0
-        self.chunks: list[tuple[int, list[int]]] = []
+        # Each step: the position and the tokens of every sequence in it.
+        self.steps: list[list[tuple[int, list[int]]]] = []
         self.forgotten: list[int] = []
         self.freed = False
         self._rows = np.zeros((600, 2), dtype=np.float32)
 
+    @property
+    def chunks(self) -> list[tuple[int, list[int]]]:
+        return [chunk for step in self.steps for chunk in step]
+
     def clear_batch(self) -> None:
         self._batch: list[int] = []
+        self.steps.append([])
 
-    def add(self, sequence: int, position: int, tokens: list[int], outputs: int) -> None:
-        assert sequence == 0
-        assert 0 < len(tokens) == outputs <= self.batch_size
-        self._batch = tokens
-        self.chunks.append((position, tokens))
+    def add(self, sequence: int, position: int, tokens: list[int], outputs: int) -> range:
+        assert sequence == len(self.steps[-1]) < self.sequences
+        assert 0 < len(tokens) == outputs
+        start = len(self._batch)
+        self._batch = [*self._batch, *tokens]
+        assert len(self._batch) <= self.batch_size
+        self.steps[-1].append((position, tokens))
+        return range(start, len(self._batch))
 
     def decode(self) -> int:
         self._rows[:] = -99
@@ -45,9 +55,12 @@ class LookUp:
     def vectors(self) -> np.ndarray:
         return self._rows[: len(self._batch)]
 
+    def pooled(self, sequence: int) -> np.ndarray:
+        return TABLE[self.steps[-1][sequence][1]].max(axis=0)
+
     def forget(self, sequence: int) -> None:
         self.forgotten.append(len(self.chunks))
-        assert sequence == 0
+        assert sequence < len(self.steps[-1])
 
     def free(self) -> None:
         self.freed = True
@@ -59,10 +72,14 @@ def context() -> LookUp:
 
 
 def begin(
-    context: LookUp, *texts: list[int], pooling: str = "mean", causal: bool = True
+    context: LookUp, *texts: list[int], pooling: str = "mean", pools_itself: bool = False
 ) -> Embedding:
-    header = SimpleNamespace(pooling=pooling, causal=causal)
-    loaded = SimpleNamespace(header=header, embedding_context=lambda _: context)
+    loaded = SimpleNamespace(
+        header=SimpleNamespace(file="m.gguf"),
+        pooling=pooling,
+        pools_itself=pools_itself,
+        embedding_context=lambda _: context,
+    )
     return Embedding(loaded, list(texts))  # type: ignore[arg-type]
 
 
@@ -157,9 +174,37 @@ def test_a_chunk_is_never_larger_than_the_batch(context: LookUp) -> None:
     assert [len(chunk) for _, chunk in context.chunks] == [3, 3, 2]
 
 
-def test_a_model_that_looks_both_ways_reads_the_whole_text_at_once(context: LookUp) -> None:
-    vectors(begin(context, [1] * 7, [2] * 2, causal=False), 1)
+def test_where_llama_cpp_pools_a_text_is_read_at_once(context: LookUp) -> None:
+    found = vectors(begin(context, [1] * 7, [2, 3], pools_itself=True), 1)
     assert [len(chunk) for _, chunk in context.chunks] == [7, 2]
+    assert same(found[1], unit(6, 8))
+
+
+def test_scores_are_given_as_they_are(context: LookUp) -> None:
+    assert vectors(begin(context, [2], pooling="rank", pools_itself=True)) == [[6.0, 8.0]]
+
+
+@pytest.mark.parametrize("pools_itself", [False, True])
+def test_short_texts_are_read_together_as_far_as_they_fit(
+    context: LookUp, pools_itself: bool
+) -> None:
+    context.sequences = 3
+    texts = [[1] * 3, [2] * 5, [3], [1] * 4, [2] * 5, [1] * 9, [2], [2], [2], [2]]
+    found = vectors(begin(context, *texts, pools_itself=pools_itself), 8)
+    steps = [[len(chunk) for _, chunk in step] for step in context.steps]
+    parts = [[9]] if pools_itself else [[8], [1]]
+    assert steps == [[3, 5], [1, 4], [5], *parts, [1, 1, 1], [1]]
+    expected = {1: unit(3, 4), 2: unit(6, 8), 3: unit(0, 2)}
+    assert all(same(vector, expected[text[0]]) for vector, text in zip(found, texts, strict=True))
+    assert len(context.forgotten) == len(texts)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_an_error(context: LookUp, number: float) -> None:
+    context.vectors = lambda: np.array([[1, number]])  # type: ignore[method-assign]
+    with pytest.raises(ModelCorrupt, match=r"m\.gguf makes .* not finite") as caught:
+        vectors(begin(context, [1]))
+    assert "another quantization" in caught.value.advice
 
 
 def test_what_llama_cpp_refuses_is_an_error_with_its_code(context: LookUp) -> None:

@@ -32,7 +32,7 @@ def vectors_by(kind: type[Context]) -> type[Loaded]:
     class Other(Loaded):
         def embedding_context(self, texts: list[list[int]]) -> Context:
             longest = max(len(text) for text in texts)
-            return kind(self.model, longest, 1, self.threads, vectors=True)
+            return kind(self.model, longest, 1, self.threads, "none")
 
     return Other
 
@@ -62,6 +62,20 @@ async def test_texts_are_computed_in_the_order_of_asking(at: Any) -> None:
     at.embed("two", "xyz")
     await at.last("two")
     assert list(at.heard) == ["one", "two"]
+
+
+async def test_requests_take_turns_so_that_a_small_one_does_not_wait_for_a_large_one(
+    desk: Open, noise: Path
+) -> None:
+    at = desk(noise)
+    at.embed("large", *["abc" * 150] * 3)
+    at.embed("small", "abc")
+    at.embed("other", "xyz", "abc")
+    at.engine.start()
+    await at.opened()
+    at.let()
+    assert len(await at.last("large")) == 3
+    assert list(at.heard) == ["small", "other", "large"]
 
 
 async def test_vectors_are_made_beside_answers(desk: Open) -> None:

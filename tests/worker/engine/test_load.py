@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from rbee.contract.config import Config
@@ -86,14 +86,12 @@ async def test_a_load_that_lacks_a_part_says_which(split: Parts) -> None:
         await asyncio.to_thread(load)
 
 
-@pytest.mark.parametrize(("causal", "batch"), [(True, 512), (False, 600)])
+@pytest.mark.parametrize(("generates", "batch"), [(True, 512), (False, 600)])
 def test_the_context_for_vectors_holds_the_longest_text_and_reads_it_at_once_where_it_must(
-    noise: Path, load: Callable[..., Loaded], causal: bool, batch: int
+    noise: Path, load: Callable[..., Loaded], generates: bool, batch: int
 ) -> None:
-    loaded = load(noise)
-    other = SimpleNamespace(model=loaded.model, threads=1, header=SimpleNamespace(causal=causal))
-    context = Loaded.embedding_context(other, [[1], [1] * 600, [1, 2]])  # type: ignore[arg-type]
-    assert context.tokens == 600
-    assert context.batch_size == batch
+    loaded = msgspec.structs.replace(load(noise), generates=generates)
+    context = loaded.embedding_context([[1], [1] * 600, [1, 2]])
+    assert (context.tokens, context.batch_size, context.sequences) == (600, batch, 3)
     context.free()
     loaded.free()

@@ -1,4 +1,4 @@
-"""HTTP requests for answers and embeddings, as work for the engine. Here each letter is a token."""
+"""HTTP requests for answers, as work for the engine. Here each letter is a token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import (
     AllSlotsBusy,
     InvalidRequest,
@@ -53,7 +52,7 @@ class Letters:
 def loaded(house: Any) -> Any:
     """What is loaded in the house; tests change it."""
     found = house.requests.loaded
-    found.header = SimpleNamespace(causal=True, pooling="mean")
+    found.generates, found.pooling = True, "mean"
     found.model = Letters()
     found.chat = SimpleNamespace(render=lambda said: "".join(m.content for m in said) + ">")
     return found
@@ -150,64 +149,11 @@ async def test_a_prompt_that_cannot_be_answered_never_reaches_the_engine(
     assert house.requests.status().slots_available == 2
 
 
-async def test_a_model_that_makes_vectors_only_says_where_to_ask(
-    house: Any, requests: Requests, loaded: Any
-) -> None:
-    loaded.header.causal = False
-    with pytest.raises(InvalidRequest, match="/v1/embeddings"):
-        await events(requests.answer(ask()))
-    assert house.outcomes() == {}
-
-
 async def test_without_a_free_slot_nothing_is_read(house: Any, requests: Requests) -> None:
     await house.enter("a")
     await house.enter("b")
     with pytest.raises(AllSlotsBusy):
         await events(requests.answer(ask()))
-
-
-async def test_vectors_come_in_the_order_of_their_texts_and_tokens_are_counted(
-    house: Any, requests: Requests
-) -> None:
-    reply = asyncio.create_task(requests.embed(EmbeddingRequest(["abc", "de"])))
-    submitted = await house.submitted()
-    assert submitted.inference is None
-    assert submitted.texts == [[97, 98, 99], [100, 101]]
-    house.take((submitted.id, [[1.0, 0.0], [0.0, 1.0]]))
-    found = await reply
-    assert found.model == "file:/m.gguf"
-    assert [(row.index, row.embedding) for row in found.data] == [(0, [1.0, 0.0]), (1, [0.0, 1.0])]
-    assert (found.usage.prompt_tokens, found.usage.total_tokens) == (5, 5)
-    assert house.requests.status().state == "idle"
-
-
-async def test_a_text_may_be_as_long_as_the_context(
-    house: Any, loaded: Any, requests: Requests
-) -> None:
-    loaded.context = SimpleNamespace(tokens=50)
-    reply = asyncio.create_task(requests.embed(EmbeddingRequest("a" * 50)))
-    submitted = await house.submitted()
-    house.take((submitted.id, [[1.0]]))
-    await reply
-    with pytest.raises(PromptTooLong, match=r"input has 51 tokens.* context holds 50"):
-        await requests.embed(EmbeddingRequest(["a", "a" * 51]))
-    assert len(house.engine.submitted) == 1
-
-
-async def test_a_text_without_tokens_is_refused_and_nothing_is_computed(
-    house: Any, requests: Requests
-) -> None:
-    with pytest.raises(InvalidRequest, match="no tokens"):
-        await requests.embed(EmbeddingRequest(["a", "?"]))
-    assert house.engine.submitted == []
-
-
-async def test_a_model_that_ranks_makes_no_vectors(
-    house: Any, requests: Requests, loaded: Any
-) -> None:
-    loaded.header.pooling = "rank"
-    with pytest.raises(InvalidRequest, match="ranks"):
-        await requests.embed(EmbeddingRequest("a"))
 
 
 async def test_closing_waits_for_prompts_that_are_being_tokenized(
@@ -221,7 +167,7 @@ async def test_closing_waits_for_prompts_that_are_being_tokenized(
         return [1]
 
     loaded.model.tokenize = read
-    reply = asyncio.create_task(requests.embed(EmbeddingRequest("a")))
+    answer = asyncio.create_task(events(requests.answer(ask("a"))))
     await asyncio.to_thread(reading.wait, 10)
     closing = asyncio.create_task(requests.close())
     done, _ = await asyncio.wait({closing}, timeout=0.05)
@@ -229,5 +175,5 @@ async def test_closing_waits_for_prompts_that_are_being_tokenized(
     go_on.set()
     submitted = await house.submitted()
     await closing
-    house.take((submitted.id, [[1.0]]))
-    await reply
+    house.take((submitted.id, DONE))
+    await answer
