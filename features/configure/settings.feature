@@ -20,6 +20,7 @@ Feature: Every setting has one default, and a place that counts
       | worker.slots               | 4           |
       | worker.mmap                | true        |
       | worker.cache_ram_mb        | 1024        |
+      | worker.template_s          | 10          |
       | models.aliases             | {}          |
       | models.download_stall_s    | 30          |
       | times.connect_s            | 10          |
@@ -62,6 +63,7 @@ Feature: Every setting has one default, and a place that counts
       | worker.threads             | 2                  | 3                   |                   |            |
       | worker.mmap                | false              | true                |                   |            |
       | worker.cache_ram_mb        | 100                | 200                 |                   |            |
+      | worker.template_s          | 20                 | 30                  |                   |            |
       | worker.command             | "worker one"       | "worker two"        |                   |            |
       | models.dir                 | "/one"             | "/two"              |                   |            |
       | models.default             | "one"              | "two"               |                   |            |

@@ -28,6 +28,15 @@ Feature: An answer is asked for with every wish, and with no other
       | messages | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say \"a\"."}] |
     Then the worker was asked with the same fields and no others, and with the task's own id
 
+  Scenario: A task with everything that a chat template can be given
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a task is sent with these fields
+      | field                | value                                                                                                                                                                                                                                                                                                                                  |
+      | messages             | [{"role": "user", "content": "Rain?", "name": "Bo"}, {"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "rain", "arguments": "{\"in\": \"Köln\"}"}}]}, {"role": "tool", "content": "yes", "tool_call_id": "call_1"}] |
+      | think                | false                                                                                                                                                                                                                                                                                                                                  |
+      | chat_template_kwargs | {"style": {"words": ["terse"]}}                                                                                                                                                                                                                                                                                                        |
+    Then the worker was asked with the same fields and no others, and with the task's own id
+
   Scenario: Flags of the command line
     Given a persistent queen
     And a proxy between keeper and queen
@@ -58,3 +67,10 @@ Feature: An answer is asked for with every wish, and with no other
       | field    | value                                                                              |
       | messages | [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say a."}] |
       | stop     | ["."]                                                                              |
+    When I run `rbee-keeper infer --prompt "Say a." --no-think --max-tokens 1`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field      | value                                   |
+      | messages   | [{"role": "user", "content": "Say a."}] |
+      | think      | false                                   |
+      | max_tokens | 1                                       |

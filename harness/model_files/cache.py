@@ -16,6 +16,7 @@ from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
 from harness.model_files.reference_vectors import ReferenceVectors
 from harness.model_files.synthetic import write_model
+from harness.model_files.templates import TEMPLATES
 
 LARGE_LAYERS = 22
 
@@ -131,6 +132,15 @@ class ModelFiles:
             lambda path: write_model(path, layers=1, width=128, hidden=512, pre=family),
         )
 
+    def with_template(self, kind: str) -> Path:
+        """A small model with one of the chat templates of templates.py. It answers with noise."""
+        return self._made(
+            f"{kind}.gguf",
+            lambda path: write_model(
+                path, 1, width=64, hidden=64, noise=kind, template=TEMPLATES[kind]
+            ),
+        )
+
     @property
     def parts(self) -> list[Path]:
         """The bundled model in three files."""
@@ -176,6 +186,8 @@ class ModelFiles:
             return bundled_path()
         if name.startswith("small"):
             return self.small(name.removeprefix("small").strip() or "F16")
+        if name in TEMPLATES:
+            return self.with_template(name)
         if name.startswith("splits as "):
             return self.that_splits_as(name.removeprefix("splits as "))
         if name.startswith("Q"):

@@ -17,7 +17,7 @@ from harness.model_files.bundled import bundled_reader, raw_fields, words_in
 
 _VERSION = 3
 _ALIGNMENT = 32
-_PRE = "tokenizer.ggml.pre"
+_PRE, _TEMPLATE = "tokenizer.ggml.pre", "tokenizer.chat_template"
 
 
 def write_model(
@@ -28,9 +28,11 @@ def write_model(
     kind: LlamaFileType = LlamaFileType.MOSTLY_F16,
     noise: str = "",
     pre: str = "",
+    template: str | None = None,
 ) -> Path:
     """With `noise` the holes are filled, with other bytes for each word. `pre` is the name of the
-    rules by which llama.cpp splits texts, in place of the bundled model's."""
+    rules by which llama.cpp splits texts, in place of the bundled model's, and `template` the chat
+    template, which an empty one leaves out."""
     heads = width // 64
     shape = {
         "llama.block_count": layers,
@@ -46,7 +48,11 @@ def write_model(
     for name, value in shape.items():
         fields[name] = fields[name][:-4] + struct.pack("<I", value)
     if pre:
-        fields[_PRE] = _string(_PRE) + struct.pack("<I", GGUFValueType.STRING) + _string(pre)
+        fields[_PRE] = _text_field(_PRE, pre)
+    if template is not None:
+        fields[_TEMPLATE] = _text_field(_TEMPLATE, template)
+    if template == "":
+        del fields[_TEMPLATE]
     infos, size = [], 0
     for name, dimensions in _tensors(layers, width, hidden, words_in(reader)):
         is_matrix = len(dimensions) > 1
@@ -63,6 +69,10 @@ def write_model(
             file.seek(header)
             file.write(random.Random(noise).randbytes(size))
     return path
+
+
+def _text_field(name: str, text: str) -> bytes:
+    return _string(name) + struct.pack("<I", GGUFValueType.STRING) + _string(text)
 
 
 def _string(text: str) -> bytes:

@@ -176,8 +176,9 @@ def _settings() -> Iterator[tuple[str, str]]:
 
 def _flags() -> Iterator[tuple[str, str]]:
     page = (REFERENCE / "command-line.md").read_text()
-    for flag in re.findall(r"^\| `(--[\w-]+)", page, re.M):
-        yield "", flag
+    for cell in re.findall(r"^\| (`--[^|]+)", page, re.M):
+        for flag in re.findall(r"`(--[\w-]+)", cell):
+            yield "", flag
 
 
 def undocumented_routes(routes: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:

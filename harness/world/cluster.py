@@ -152,8 +152,21 @@ def _stands_by(world: World, process: psutil.Process) -> bool:
     return False
 
 
+def _renders_for_a_worker(world: World, process: psutil.Process) -> bool:
+    """Whether it is the process in which a worker renders chat templates: a part of the worker."""
+    with contextlib.suppress(psutil.Error):
+        parent = process.parent()
+        return (
+            process.cmdline()[-1:] == ["chat-templates"]
+            and parent is not None
+            and (role_of(world, parent) == "worker" or _stands_by(world, parent))
+        )
+    return False
+
+
 def at_work(world: World) -> set[psutil.Process]:
-    """Return every process of the world but the standby workers, which come and go alone.
+    """Return every process of the world but the standby workers, which come and go alone, and those
+    that render templates for a worker that lives.
 
     The hive may just have started one, which can't be told from others before it has exec'd: 2 s
     are enough for that. Whatever has no command line of its own then is at work.
@@ -164,7 +177,11 @@ def at_work(world: World) -> set[psutil.Process]:
         seen = world.processes()
         new = [each for each in seen if world.commands.is_starting(each)]
         working.clear()
-        working.update(each for each in seen if not _stands_by(world, each))
+        working.update(
+            each
+            for each in seen
+            if not _stands_by(world, each) and not _renders_for_a_worker(world, each)
+        )
         return new
 
     with contextlib.suppress(NeverHappenedError):

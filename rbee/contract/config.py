@@ -140,6 +140,13 @@ class WorkerSection(_Section, frozen=True):
             "worker, while their slots read others; 0 turns it off. Grows only with use.",
         ),
     ] = 1024
+    template_s: Annotated[
+        Seconds,
+        Meta(
+            description="A model's chat template that takes longer than this many seconds for a "
+            "conversation is stopped."
+        ),
+    ] = 10
     command: Annotated[
         Command | None,
         Meta(

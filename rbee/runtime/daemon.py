@@ -24,9 +24,10 @@ from rbee.runtime.connections import Connections, SameTroubleOnce, most_connecti
 from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
 from rbee.runtime.lifecycle import Lifecycle
-from rbee.runtime.lifeline import Watch, die_with_parent
+from rbee.runtime.lifeline import Watch
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log_file import LogFile
+from rbee.runtime.parent import die_with_parent
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
 

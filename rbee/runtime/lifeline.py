@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import os
 import select
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +21,6 @@ import msgspec
 from rbee.contract.daemons import Hello
 from rbee.contract.errors import ConfigInvalid
 
-_PR_SET_PDEATHSIG = 1
 FIRST_LINE_S = 30.0
 _LONGEST_LINE = 65_536
 
@@ -132,24 +129,6 @@ class Watch:
             if not data:
                 return
             beats = True
-
-
-def die_with_parent() -> None:
-    """On Linux, have the kernel send SIGTERM when the thread that started this process ends.
-
-    It backs up the lifeline, for a parent whose pipe somebody else keeps open. The parent must
-    have spawned this process from its main thread.
-    """
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    parent = os.getppid()
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        # The parent ended between the two calls: nobody will send the signal any more.
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _no_hello(reason: str) -> ConfigInvalid:

@@ -27,6 +27,7 @@ from rbee.runtime.retry import doubling
 from rbee.worker import routes
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
+from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.requests.requests import Requests
 from rbee.worker.settings import WorkerSettings
 
@@ -89,9 +90,14 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
         requests.open(outcome, engine)
+        outcome.chat.prepare()
         on_progress(Loading("ready"))
 
-    load = Load(settings, on_progress, lambda text: narrator.say("model-loader", "📖", text))
+    renderers = Renderers(settings.config.worker.template_s)
+    renderers.start()
+    load = Load(
+        settings, on_progress, lambda text: narrator.say("model-loader", "📖", text), renderers
+    )
     cache_bytes = settings.cache_ram_mb * 1_000_000
     engine = Engine(load, settings.slots, on_ready, requests.take, cache_bytes)
     starting = asyncio.create_task(_start(lifecycle, settings, engine))
@@ -99,6 +105,7 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     load.stop()
     await stop(starting)
     await requests.close()
+    await renderers.close()
     await engine.stop()
 
 

@@ -15,11 +15,10 @@ import msgspec
 
 from rbee.contract.daemons import Assignment
 from rbee.contract.errors import ConfigInvalid
-from rbee.runtime.lifeline import die_with_parent
+from rbee.runtime.parent import die_with_parent
 from rbee.runtime.process_arguments import show_arguments
 
-# What a worker imports before its first token, except for Jinja, which the load imports beside
-# llama.cpp.
+# What a worker imports before its first token.
 _NEEDED = (
     "encodings.idna",
     "rbee.runtime.settings",
@@ -66,8 +65,10 @@ def _get_ready() -> None:
     for name in _NEEDED:
         importlib.import_module(name)
     from rbee.worker.model import llama
+    from rbee.worker.model.templates import renderers
 
     llama.initialise()
+    renderers.start_ahead()
 
 
 def _read_line(descriptor: int) -> bytes:

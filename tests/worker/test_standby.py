@@ -26,8 +26,6 @@ from pathlib import Path
 from rbee.worker.cli import main
 from rbee.worker.standby import wait_for_arguments
 arguments = wait_for_arguments()
-from rbee.worker.model.chat_template import ChatTemplate
-ChatTemplate(None, "", "")  # the load imports it, and Jinja, beside llama.cpp
 ready = set(sys.modules)
 try:
     main(arguments)

@@ -39,8 +39,9 @@ def test_who_listens_after_the_load_hears_of_it_and_nobody_hears_it_twice(tmp_pa
             time.sleep(0.02)
         first, second = narrated(url), narrated(url)
         worker.terminate()
-    assert len(first) == 2, first
-    assert first[0].startswith("GGUF for llama.cpp") and "is loaded" in first[1], first
+    header, template, loading = first
+    assert header.startswith("GGUF for llama.cpp") and "is loaded" in loading, first
+    assert "no chat template" in template and "as plain text" in template, first
     assert second == []
 
 

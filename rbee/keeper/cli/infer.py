@@ -37,6 +37,11 @@ from rbee.keeper.cli import flags
 @click.option(
     "--ignore-eos", is_flag=True, help="Go on to --max-tokens, past the end of the answer."
 )
+@click.option(
+    "--think/--no-think",
+    default=None,
+    help="Let the model reason first, or not, if it can do both [default: as it likes].",
+)
 @click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 (forever).")
 @flags.backend
 @flags.device
@@ -71,6 +76,8 @@ def infer(
     given["stop"] = list(stop) or None
     if raw and system is not None:
         raise click.UsageError("--raw sends only the prompt. Put the system text into it.")
+    if raw and given["think"] is not None:
+        raise click.UsageError("--raw asks without a chat template, which alone knows --think.")
     if interactive:
         _check_chat(raw, as_events)
         first = _prompt(prompt, prompt_file, raw) if prompt or prompt_file else None

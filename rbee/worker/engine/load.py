@@ -6,11 +6,8 @@ system's page cache holds already is skipped. A layer counts as loaded when its 
 memory. The parts of a split model are read in their order; llama.cpp finds them by the name of the
 first. Without mmap, llama.cpp's own progress is reported.
 
-What can be done meanwhile is done on a thread beside it: llama.cpp is started while the header is
-checked, and Jinja is imported while llama.cpp reads the vocabulary. The chat template is not
-compiled before the first conversation: it is a stranger's program, and may take for ever. Nothing
-is computed before the first prompt, except where the first step loads the kernels of a graphics
-card.
+llama.cpp is started on a thread beside it, while the header is checked. Nothing is computed before
+the first prompt, except where the first step loads the kernels of a graphics card.
 """
 
 from __future__ import annotations
@@ -34,10 +31,12 @@ from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
 from rbee.worker.engine.batching import Pace, guess_s
 from rbee.worker.engine.page_cache import fill
+from rbee.worker.model.chat_template import ChatTemplate
+from rbee.worker.model.choose_template import chat_template
+from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from rbee.worker.model.chat_template import ChatTemplate
     from rbee.worker.model.context import Context, Pooling
     from rbee.worker.model.llama import Model
     from rbee.worker.model.sampling import Sampler
@@ -141,12 +140,15 @@ class Load:
         settings: WorkerSettings,
         on_progress: Callable[[Loading], None],
         on_header: Callable[[str], None],
+        renderers: Renderers | None = None,
     ) -> None:
-        """It calls `on_header` with a description of the model, and `on_progress` for each layer,
-        both on the event loop."""
+        """It calls `on_header` with a description of the model, and with what its header lacks,
+        and `on_progress` for each layer, both on the event loop. `renderers` are what renders its
+        chat template."""
         self._settings = settings
         self._on_progress = on_progress
         self._on_header = on_header
+        self._renderers = renderers or Renderers()
         self._loop = asyncio.get_running_loop()
         self._stopped = False
         self._layers = -1
@@ -179,7 +181,6 @@ class Load:
                     break
                 self._step(header, done)
         prepared.result()
-        templates = beside.submit(_templates)
         from rbee.worker.model.context import Context
         from rbee.worker.model.llama import Model
         from rbee.worker.model.stepwise import reads_in_steps
@@ -198,8 +199,7 @@ class Load:
             model.free()
             raise _needs_encoder(header)
         threads = settings.threads or _cores()
-        bos, eos = model.special_text("bos"), model.special_text("eos")
-        chat = templates.result()(model.chat_template(), bos, eos)
+        chat, lacks = chat_template(model, self._renderers)
         try:
             tokens = context_length(settings.context, header.context_length)
             context = Context(model, tokens, settings.slots, threads)
@@ -207,6 +207,8 @@ class Load:
             model.free()
             raise
         generates = reads_in_steps(model, header.architecture, context, threads)
+        if lacks and generates:
+            self._call(self._on_header, lacks)
         token_s = context.measure() if generates and settings.backend != "cpu" else None
         return Loaded(header, model, context, chat, threads, token_s, generates)
 
@@ -235,14 +237,6 @@ def _prepare() -> None:
     from rbee.worker.model.llama import initialise
 
     initialise()
-
-
-def _templates() -> type[ChatTemplate]:
-    """Import Jinja. Nothing else may import it meanwhile: Python lets two threads that import the
-    same package see half of it."""
-    from rbee.worker.model.chat_template import ChatTemplate
-
-    return ChatTemplate
 
 
 def _description(header: Header) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -32,6 +32,8 @@ class Request(msgspec.Struct, eq=False):
     # How many tokens of the context are reserved for it.
     room: int = 0
 
+    # What reads the prompt, until it has.
+    preparing: asyncio.Task[Any] | None = None
     submitted: bool = False
     ended: bool = False
     canceled: RbeeError | None = None

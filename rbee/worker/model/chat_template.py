@@ -1,61 +1,106 @@
-"""A conversation as a prompt: the model's own Jinja template, in a sandbox."""
+"""A conversation as a prompt: by the model's own Jinja template, in a process that can be killed.
+
+The variables are those of transformers. What a template can't take is put into a form that it can:
+see `rbee.worker.model.templates.environment`.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
-from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+import msgspec
 
 from rbee.contract.errors import InvalidRequest
-from rbee.contract.tasks import Message
+from rbee.runtime.log import escape_controls
+from rbee.worker.model.templates.renderers import Renderers, TemplateFailed, Templates
 
-# llama.cpp uses it too, for a model without a template.
-CHATML = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
-    " + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}"
-    "{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
+DEFAULT, WITH_TOOLS = "default", "tool_use"
+
+_LONGEST_ERROR = 500
+_OURS = ("messages", "tools", "add_generation_prompt")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class TemplateFacts(msgspec.Struct, frozen=True):
+    """What a template shows the model: what a system says, the functions that it may call, those
+    that it has called, and what they answered. A system's text always arrives: `render` moves it
+    to the user's turn if need be."""
+
+    system: bool
+    tools: bool
+    tool_calls: bool
+    tool_answers: bool
 
 
 class ChatTemplate:
-    """Renders messages. The template comes with the model, from strangers: hence the sandbox."""
+    """Renders conversations. `stops` are texts that end an answer, whatever the request says."""
 
-    def __init__(self, source: str | None, bos: str, eos: str) -> None:
-        self._bos, self._eos = bos, eos
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.globals["raise_exception"] = _refuse
-        environment.globals["strftime_now"] = time.strftime
-        self._environment = environment
-        self._source = source or CHATML
-        self._compiled: Template | None = None
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        tokens: Mapping[str, str],
+        renderers: Renderers,
+        stops: Sequence[str] = (),
+    ) -> None:
+        """`sources` has the template by the name `default`, and the one for conversations with
+        tools by `tool_use`, if there is one. `tokens` are the texts of special tokens, by the names
+        that templates have for them."""
+        self.stops = stops
+        self._sources = dict(sources)
+        self._templates = Templates(self._sources, dict(tokens))
+        self._renderers = renderers
 
-    def render(self, messages: Sequence[Message]) -> str:
+    def source(self, with_tools: bool = False) -> str:
+        """The template's text."""
+        return self._sources[self._name(with_tools)]
+
+    def prepare(self) -> None:
+        """Have it compiled before the first conversation; what is wrong with it, that one tells."""
+        self._renderers.prepare(self._templates)
+
+    async def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] = (),
+        think: bool | None = None,
+        kwargs: Mapping[str, Any] = _NOTHING,
+    ) -> str:
         """The prompt, up to where the answer begins.
 
-        Raises INVALID_REQUEST if the template refuses the conversation (an unknown role, say) or
-        does not compile. It is compiled here and not at the load, so that a model with a broken
-        template still answers a raw prompt.
+        `messages` and `tools` are those of the Chat Completions API, but the arguments of a call
+        are an object if they can be. `kwargs` are further variables. Raises INVALID_REQUEST if the
+        template refuses the conversation (an unknown role, say), is not valid, or takes too long or
+        too much memory. Canceled, it stops the template.
         """
+        if taken := [name for name in _OURS if name in kwargs]:
+            error = f"The variable {taken[0]} of the chat template is not for chat_template_kwargs"
+            raise InvalidRequest.of("chat_template_kwargs", "other variables", error)
+        # The names that templates have for it.
+        thinking = {} if think is None else {"enable_thinking": think, "thinking": think}
+        request = {
+            "render": self._name(bool(tools)),
+            "messages": messages,
+            "tools": tools,
+            "variables": {**thinking, **kwargs},
+        }
+        return await self._ask(request)
+
+    async def facts(self, with_tools: bool = True) -> TemplateFacts:
+        """What the template that is used with tools, or without, can do. Raises INVALID_REQUEST as
+        `render` does."""
+        text = await self._ask({"facts": self._name(with_tools)})
+        return msgspec.json.decode(text, type=TemplateFacts)
+
+    def _name(self, with_tools: bool) -> str:
+        return WITH_TOOLS if with_tools and WITH_TOOLS in self._sources else DEFAULT
+
+    async def _ask(self, request: Mapping[str, Any]) -> str:
         try:
-            return self._template().render(
-                messages=[{"role": m.role, "content": m.content} for m in messages],
-                add_generation_prompt=True,
-                bos_token=self._bos,
-                eos_token=self._eos,
-            )
-        except Exception as error:  # a template is a program, and may raise anything
-            message = f"The model's chat template refuses this: {error}"
+            return await self._renderers.ask(self._templates, request)
+        except TemplateFailed as error:
+            # It may quote the template, a stranger's text, and goes to logs and terminals.
+            words = escape_controls(" ".join(str(error).split()))[:_LONGEST_ERROR]
+            message = f"The model's chat template {words}"
             raise InvalidRequest.of("messages", "the model's chat template", message) from None
-
-    def _template(self) -> Template:
-        if self._compiled is None:
-            self._compiled = self._environment.from_string(self._source)
-        return self._compiled
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)

@@ -31,6 +31,8 @@ _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
 _ERROR = 4
 _PIECE = 512
+_SPECIAL = ("bos", "eos", "unk", "sep", "pad", "mask")
+_UNKNOWN = b"tokenizer.ggml.unknown_token_id"
 
 
 class _Log:
@@ -123,6 +125,7 @@ class Model:
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
         self._piece = ctypes.create_string_buffer(_PIECE)
         self._ends: list[int] | None = None
+        self._further_ends: set[int] = set()
 
     def free(self) -> None:
         C.llama_model_free(self._handle)
@@ -173,10 +176,12 @@ class Model:
     def handle(self) -> Any:
         return self._handle
 
-    def chat_template(self) -> str | None:
-        """The model's own Jinja template, if it has one."""
-        found = C.llama_model_chat_template(self._handle, None)
-        return found.decode(errors="replace") if found else None
+    def chat_template(self, name: str | None = None) -> str | None:
+        """The model's own Jinja template, if it has one; with `name`, one of its others. For some
+        models without one llama.cpp gives a name instead, of a template of its own."""
+        found = C.llama_model_chat_template(self._handle, name and name.encode())
+        text = found.decode(errors="replace") if found else ""
+        return text if "{" in text else None
 
     def rerank_template(self) -> str | None:
         """How a model that ranks wants `{query}` and `{document}` put together, if it says."""
@@ -194,12 +199,24 @@ class Model:
         between = [separator] if C.llama_vocab_get_add_sep(vocab) else []
         return [*begins, *query, *ends, *between, *document, *ends]
 
-    def special_text(self, which: str) -> str:
-        """The text of the `bos` or `eos` token; empty if the model has none."""
-        token = {"bos": C.llama_vocab_bos, "eos": C.llama_vocab_eos}[which](self._vocab)
-        if not 0 <= token < self.vocabulary_size:
-            return ""
-        return str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+    def special_token(self, which: str) -> int | None:
+        """The `bos`, `eos`, `pad`, `sep`, `mask` or `unk` token, if the model has it."""
+        if which == "unk":  # llama.cpp has no function for it
+            value = ctypes.create_string_buffer(32)
+            C.llama_model_meta_val_str(self._handle, _UNKNOWN, value, len(value))
+            token = int(value.value) if value.value.isdigit() else -1
+        else:
+            token = getattr(C, f"llama_vocab_{which}")(self._vocab)
+        return token if 0 <= token < self.vocabulary_size else None
+
+    def special_texts(self) -> dict[str, str]:
+        """The texts of those that it has, by the names of transformers: `bos_token`, …"""
+        tokens = {f"{which}_token": self.special_token(which) for which in _SPECIAL}
+        return {
+            name: str(C.llama_vocab_get_text(self._vocab, token).decode(errors="replace"))
+            for name, token in tokens.items()
+            if token is not None
+        }
 
     def adds_bos(self) -> bool:
         """Whether the tokenizer adds the beginning-of-sequence token by itself."""
@@ -216,13 +233,16 @@ class Model:
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends an answer (EOS, end of turn, …)."""
-        return bool(C.llama_vocab_is_eog(self._vocab, token))
+        return token in self._further_ends or bool(C.llama_vocab_is_eog(self._vocab, token))
+
+    def end_with(self, token: int) -> None:
+        """Let this token end answers too. Call it before the first answer."""
+        self._further_ends.add(token)
 
     def ends(self) -> list[int]:
         """Every token that ends an answer."""
         if self._ends is None:
-            vocab, is_end = self._vocab, C.llama_vocab_is_eog
-            self._ends = [token for token in range(self.vocabulary_size) if is_end(vocab, token)]
+            self._ends = [*filter(self.is_end, range(self.vocabulary_size))]
         return self._ends
 
 

@@ -8,6 +8,7 @@ one that it finds, so a text with many of them is handed over in pieces, cut bef
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -32,7 +33,6 @@ _WITH_PIECES = (C.LLAMA_VOCAB_TYPE_SPM, C.LLAMA_VOCAB_TYPE_BPE)
 _BLANKS = " \t\n\v\f\r"
 # Between texts, so that they can't spell a token together.
 _APART = "\ufdd2"
-_PLACEHOLDER = re.compile("\ufdd0[0-9]+\ufdd1")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 # The size of a new thread's stack is one for the whole process.
@@ -68,23 +68,40 @@ class Tokenizer:
         inner = tokens[len(before) : len(tokens) - len(after)]
         return [*before, *self._reveal(text, inner, hidden), *after]
 
-    def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
+    def special_tokens(self) -> dict[str, int]:
+        """Every control token and every user-defined one, by its text."""
+        vocab, attributes = self._vocab, C.llama_vocab_get_attr
+        tokens = range(C.llama_vocab_n_tokens(vocab))
+        special = [token for token in tokens if attributes(vocab, token) & _SPECIAL]
+        texts = (C.llama_vocab_get_text(vocab, token) for token in special)
+        return dict(zip((text.decode(errors="replace") for text in texts), special, strict=True))
+
+    def hide_control(
+        self, texts: Sequence[str], most: int
+    ) -> tuple[list[str], dict[str, str]] | None:
         """The texts with a placeholder for each control token that they spell out, which then
-        stays text, and what each placeholder stands for. Texts of more than `most` tokens may come
-        back as they are."""
+        stays text, and what each placeholder stands for. None for texts of more than `most` tokens
+        in all.
+
+        A placeholder has only letters and digits, so that whatever writes it leaves it as it is,
+        such as JSON in ASCII. Nobody can guess it.
+        """
         found, hidden = list(texts), dict[str, str]()
-        while spelled := self._spelled_out(_APART.join(found), most):
+        secret = secrets.token_hex(8)
+        while (spelled := self._spelled_out(_APART.join(found), most)) != []:
+            if spelled is None:
+                return None
             for each in spelled:
-                placeholder = f"\ufdd0{len(hidden)}\ufdd1"
+                placeholder = f"x{secret}{len(hidden)}x"
                 hidden[placeholder] = each
                 found = [text.replace(each, placeholder) for text in found]
         return found, hidden
 
-    def _spelled_out(self, text: str, most: int) -> list[str]:
-        """The control tokens in it, the longest first."""
+    def _spelled_out(self, text: str, most: int) -> list[str] | None:
+        """The control tokens in it, the longest first. None for more than `most` tokens."""
         tokens = self.tokenize(text, most)
         if len(tokens) > most:
-            return []
+            return None
         found = {self._control_text(token) for token in set(tokens)}
         return sorted((each for each in found if each and each in text), key=len, reverse=True)
 
@@ -97,9 +114,12 @@ class Tokenizer:
     def _reveal(self, text: str, tokens: list[int], hidden: Mapping[str, str]) -> list[int]:
         """The tokens with what is hidden as plain text: a fragment that has a placeholder is taken
         apart anew."""
-        revealed = []
+        revealed: list[int] = []
+        placeholder = re.compile("|".join(hidden))
         for words, known, control in self._fragments(text, tokens):
-            revealed += self._plain(words, hidden) if _PLACEHOLDER.search(words) else known
+            if placeholder.search(words):
+                known = self._plain(placeholder.sub(lambda found: hidden[found[0]], words))
+            revealed += known
             revealed += control
         return revealed
 
@@ -124,8 +144,7 @@ class Tokenizer:
             strips = bool(attributes & C.LLAMA_TOKEN_ATTR_RSTRIP)
         yield text[place:].lstrip(_BLANKS) if strips else text[place:], tokens[begun:], []
 
-    def _plain(self, text: str, hidden: Mapping[str, str]) -> list[int]:
-        text = _PLACEHOLDER.sub(lambda found: hidden.get(found[0], found[0]), text)
+    def _plain(self, text: str) -> list[int]:
         data = text.encode(errors="replace")
         ask = partial(self._ask, data, around=False, control=False)
         return _with_stack(len(data), ask) if data else []

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
+
+import msgspec
 
 from rbee.contract.errors import (
     AllSlotsBusy,
@@ -19,14 +22,16 @@ from rbee.contract.errors import (
     ShuttingDown,
 )
 from rbee.contract.events import Accepted, Done, Event, Token
-from rbee.contract.tasks import InferenceRequest, Message, keep_alive_s
+from rbee.contract.tasks import InferenceRequest, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.concurrency import finish
 from rbee.worker.engine.engine import Counts, Engine, Outputs
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Output, Request
 from rbee.worker.requests.admission import check_slot, reserve
 from rbee.worker.requests.metrics import Metrics, Outcome
+from rbee.worker.requests.prompt import prompt_tokens
 
 T = TypeVar("T")
 
@@ -91,11 +96,14 @@ class Requests:
                 "model", "a model that generates", _instead(loaded), hint=_OTHER_MODEL
             )
         async with self.admitted(message.request_id) as request:
-            prompt = await self.tokenize("prompt", lambda: _prompt_tokens(loaded, message))
+            read = partial(self.tokenize, "prompt")
+            prompt = await self.prepare(request, prompt_tokens(loaded, message, read))
             if not prompt:
                 error = "The prompt has no tokens"
                 raise InvalidRequest.of("prompt", "at least one token", error)
             self.reserve(request, len(prompt), message.max_tokens)
+            if message.messages is not None and loaded.chat.stops:
+                message = msgspec.structs.replace(message, stop=[*message.stop, *loaded.chat.stops])
             request.inference, request.texts = message, [prompt]
             self.submit(request)
             yield Accepted(request.id)
@@ -110,8 +118,8 @@ class Requests:
     async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:
         """A request with a slot, which is taken before any work is done. Raises ALL_SLOTS_BUSY.
 
-        Leaving the block before the request has ended cancels it; its slot is free once the engine
-        has stopped the work.
+        Leaving the block before the request has ended cancels it; its slot is free once the work
+        on it has stopped.
         """
         request_id = request_id or secrets.token_hex(8)
         if request_id in self._running:
@@ -134,6 +142,10 @@ class Requests:
             if not request.ended:
                 if self._engine and request.submitted:
                     self._engine.cancel(request)
+                elif request.preparing is not None:
+                    request.preparing.cancel()
+                    request.preparing.add_done_callback(lambda _: self._release(request, outcome))
+                    request.preparing.add_done_callback(_retrieve)
                 else:
                     self._release(request, outcome)
 
@@ -173,19 +185,13 @@ class Requests:
             request.canceled = reason or RequestCanceled()
             if self._engine and request.submitted:
                 self._engine.cancel(request)
+            elif request.preparing is not None:
+                request.preparing.cancel()
 
     def cancel_all(self) -> None:
         """End every running request with SHUTTING_DOWN."""
         for request_id in list(self._running):
             self.cancel(request_id, ShuttingDown("The worker is shutting down."))
-
-    async def tokenize(self, field: str, work: Callable[[], T]) -> T:
-        """Do the `work` on the tokenizers' threads. Raises PROMPT_TOO_LONG for the `field` if there
-        is no memory to take its text apart."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._tokenizers, work)
-        except MemoryError as error:
-            raise PromptTooLong.of(field, "a shorter text", str(error)) from None
 
     async def empty(self) -> None:
         """Wait until no request runs."""
@@ -194,6 +200,31 @@ class Requests:
     async def close(self) -> None:
         """Wait for prompts that are being tokenized: the model must not be freed before."""
         await asyncio.to_thread(self._tokenizers.shutdown)
+
+    async def prepare(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
+        """Do what comes before the engine. The request keeps its slot until that has ended, even if
+        nobody waits for it any more."""
+        request.preparing = task = asyncio.create_task(work)
+        await asyncio.wait({task})
+        request.preparing = None
+        failed = None if task.cancelled() else task.exception()
+        if request.canceled is not None:
+            raise request.canceled from failed
+        return task.result()
+
+    async def tokenize(self, field: str, work: Callable[[], T]) -> T:
+        """Do the `work` on one of the tokenizers' threads. Canceled, it ends when the thread has,
+        which nothing can stop. Raises PROMPT_TOO_LONG for the `field` if there is no memory to take
+        its text apart."""
+        working = self._tokenizers.submit(work)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(working))
+        except asyncio.CancelledError:
+            if not working.cancel():
+                await finish(asyncio.to_thread(wait, [working]))
+            raise
+        except MemoryError as error:
+            raise PromptTooLong.of(field, "a shorter text", str(error)) from None
 
     def _counts(self) -> Counts:
         return self._engine.counts if self._engine else Counts()
@@ -212,6 +243,12 @@ class Requests:
         self._events.send(self.status())
 
 
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Look at how it ended, so that asyncio does not report it as lost."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _outcome(last: Output) -> Outcome:
     if isinstance(last, RequestCanceled):
         return "canceled"
@@ -225,21 +262,3 @@ def _instead(loaded: Loaded) -> str:
     if loaded.pooling == "rank":
         return "This model scores texts only: ask /v1/rerank"
     return "This model makes embeddings only: ask /v1/embeddings"
-
-
-def _prompt_tokens(loaded: Loaded, message: InferenceRequest) -> list[int]:
-    """Of a raw prompt, in which control tokens may be spelled out; or of a conversation, where only
-    the template writes them."""
-    tokenizer, most = loaded.model.tokenizer, loaded.context.tokens
-    if isinstance(message.prompt, list):
-        return message.prompt
-    if message.messages is None:
-        return tokenizer.tokenize(message.prompt or "", most)
-    said = [text for each in message.messages for text in (each.role, each.content or "")]
-    said, hidden = tokenizer.hide_control(said, most)
-    messages = [Message(role, content) for role, content in zip(said[::2], said[1::2], strict=True)]
-    text = loaded.chat.render(messages)
-    bos = loaded.model.special_text("bos")
-    if bos and loaded.model.adds_bos():
-        text = text.removeprefix(bos)
-    return tokenizer.tokenize(text, most, hidden)

@@ -66,7 +66,7 @@ async def _computed(
 ) -> tuple[list[list[int]], list[list[float]]]:
     """The tokens that `read` makes of the field's texts, and the engine's numbers for each."""
     async with requests.admitted(None) as request:
-        request.texts = await requests.tokenize(field, read)
+        request.texts = await requests.prepare(request, requests.tokenize(field, read))
         requests.submit(request)
         numbers = await request.next()
     assert isinstance(numbers, list)
@@ -104,8 +104,9 @@ def _pairs(loaded: Loaded, message: RerankRequest) -> list[list[int]]:
 
 def _pair(loaded: Loaded, query: str, document: str, most: int) -> list[int]:
     model, tokenizer = loaded.model, loaded.model.tokenizer
-    # Only the model's template writes control tokens.
-    (query, document), hidden = tokenizer.hide_control([query, document], most)
+    # Only the model's template writes control tokens. Twice as much can't fit, and is refused.
+    hiding = tokenizer.hide_control([query, document], 2 * most)
+    (query, document), hidden = hiding or ([query, document], {})
     if template := model.rerank_template():
         said = {"{query}": query, "{document}": document}
         text = _PLACES.sub(lambda place: said[place[0]], template)

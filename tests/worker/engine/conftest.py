@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from rbee.worker.engine.request import Output, Request
 from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
+from rbee.worker.model.templates.renderers import Renderers
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["<unk>", "<s>", "</s>", *LETTERS, "▁", "<0x0A>", "!"]
@@ -35,11 +36,15 @@ WIDTH = len(WORDS)
 TRAINED = 512
 
 Load = Callable[..., Loaded]
+Templates = Sequence[Mapping[str, str]]
 Open = Callable[..., "Desk"]
 
 
-def write_model(path: Path, noise: bool, each: int = 0, **more: int) -> None:
-    """With `each` the model is split, so many tensors in a part."""
+def write_model(
+    path: Path, noise: bool, each: int = 0, templates: Templates = (), **more: int
+) -> None:
+    """With `each` the model is split, so many tensors in a part. `templates` are chat templates,
+    each a `name` and a `template`."""
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=each)
     writer.add_block_count(1)
     writer.add_context_length(TRAINED)
@@ -49,6 +54,8 @@ def write_model(path: Path, noise: bool, each: int = 0, **more: int) -> None:
     writer.add_head_count_kv(2)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // 2)
+    if templates:
+        writer.add_chat_template(templates)
     for key, number in more.items():
         writer.add_uint32(f"llama.{key}", number)
     writer.add_tokenizer_model("llama")
@@ -242,7 +249,7 @@ def load() -> Load:
     ) -> Loaded:
         model = Model(path, "cpu", 0, True, lambda _: True)
         context = Stepped(model, tokens, slots, 1)
-        return kind(read(path), model, context, ChatTemplate(None, "", ""), 1, 1e-4)
+        return kind(read(path), model, context, ChatTemplate({}, {}, Renderers()), 1, 1e-4)
 
     return loaded
 

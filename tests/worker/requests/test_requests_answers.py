@@ -27,9 +27,6 @@ class Letters:
     """In place of the model and its tokenizer: each letter is a token. "?" is text that no token
     stands for, "!" a control token."""
 
-    bos = ""
-    adds = False
-
     @property
     def tokenizer(self) -> Letters:
         return self
@@ -40,12 +37,17 @@ class Letters:
     def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
         return [text.replace("!", "\ufdd0") for text in texts], {"\ufdd0": "¡"}
 
-    def special_text(self, which: str) -> str:
+    def special_token(self, which: str) -> int | None:
         assert which == "bos"
-        return self.bos
+        return None
 
     def adds_bos(self) -> bool:
-        return self.adds
+        return False
+
+
+async def render(messages: Sequence[Mapping[str, Any]], *_: Any) -> str:
+    """In place of the model's template."""
+    return "".join(message["content"] for message in messages) + ">"
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def loaded(house: Any) -> Any:
     found = house.requests.loaded
     found.generates, found.pooling = True, "mean"
     found.model = Letters()
-    found.chat = SimpleNamespace(render=lambda said: "".join(m.content for m in said) + ">")
+    found.chat = SimpleNamespace(render=render, stops=())
     return found
 
 
@@ -96,16 +98,19 @@ async def test_a_conversation_is_rendered_by_the_models_template(
     await answer
 
 
-@pytest.mark.parametrize(("adds", "prompt"), [(True, "abc>"), (False, "^abc>")])
-async def test_a_template_that_begins_as_the_tokenizer_does_does_not_begin_twice(
-    house: Any, requests: Requests, loaded: Any, adds: bool, prompt: str
+async def test_what_ends_a_turn_in_the_template_ends_the_answer(
+    house: Any, requests: Requests, loaded: Any
 ) -> None:
-    loaded.model.bos, loaded.model.adds = "^", adds
-    request = InferenceRequest(messages=[Message("user", "^abc")], request_id="x")
-    answer = asyncio.create_task(events(requests.answer(request)))
-    assert (await house.submitted()).texts == [[ord(letter) for letter in prompt]]
-    house.take(("x", DONE))
-    await answer
+    loaded.chat.stops = ("\nUser:",)
+    conversation = InferenceRequest(
+        messages=[Message("user", "a")], stop=["b"], request_id="x", max_tokens=1
+    )
+    for request, stops in ((conversation, ["b", "\nUser:"]), (ask(stop=["b"]), ["b"])):
+        answer = asyncio.create_task(events(requests.answer(request)))
+        submitted = await house.submitted()
+        assert submitted.inference is not None and submitted.inference.stop == stops
+        house.take(("x", DONE))
+        await answer
 
 
 @pytest.mark.parametrize(("said", "wish"), [(None, None), ("10m", 600.0), (0, 0.0), (-1, -1.0)])

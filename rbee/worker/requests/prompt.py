@@ -1,0 +1,151 @@
+"""The tokens of a prompt: raw, or of a conversation as the model's chat template writes it.
+
+What a conversation says stays text, wherever it says it: in a message, in a function's description,
+or in a variable for the template. Only the template writes control tokens.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.tasks import InferenceRequest, Message, Tool, ToolCall
+from rbee.worker.engine.load import Loaded
+from rbee.worker.model.llama import Model
+
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Does work of the tokenizer on a thread of its own."""
+
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What a template is given, as JSON values in the form of the Chat Completions API."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+    kwargs: dict[str, Any]
+
+
+async def prompt_tokens(
+    loaded: Loaded, request: InferenceRequest, in_thread: InThread
+) -> list[int]:
+    """The tokens; if there are surely more than the context holds, as many as are known by then,
+    which are more than that. In a raw prompt control tokens may be spelled out."""
+    prompt, most = request.prompt, loaded.context.tokens
+    if isinstance(prompt, list):
+        return prompt
+    if prompt is not None:
+        tokenize = loaded.model.tokenizer.tokenize
+        return await in_thread(lambda: tokenize(prompt, most))
+    conversation = _conversation(request)
+    try:
+        for limit in (most, sys.maxsize):
+            tokens = await _rendered(loaded, conversation, request.think, limit, in_thread)
+            if tokens is not None:
+                break
+    except RecursionError:
+        error = "Its JSON is nested too deeply for the model's chat template"
+        raise InvalidRequest.of("messages", "fewer levels", error) from None
+    assert tokens is not None
+    return tokens
+
+
+async def _rendered(
+    loaded: Loaded, conversation: Conversation, think: bool | None, most: int, in_thread: InThread
+) -> list[int] | None:
+    """The prompt's tokens; None if they fit, but what is said has more than `most`: the template
+    shows a part of it only, in which control tokens might be spelled out."""
+    model, room = loaded.model, loaded.context.tokens
+    given = [conversation.messages, conversation.tools, conversation.kwargs]
+    texts = list(_texts(given))
+    hiding = await in_thread(lambda: model.tokenizer.hide_control(texts, most))
+    said, hidden = hiding or (texts, {})
+    shown = Conversation(*_with_texts(given, iter(said)))
+    text = await loaded.chat.render(shown.messages, shown.tools, think, shown.kwargs)
+    tokens = await in_thread(lambda: model.tokenizer.tokenize(text, room, hidden))
+    if hiding is None and len(tokens) <= room:
+        return None
+    return without_second_bos(model, tokens)
+
+
+def without_second_bos(model: Model, tokens: list[int]) -> list[int]:
+    """Without the beginning-of-sequence token that a template writes, and blanks before it, if the
+    tokenizer has put one in front."""
+    bos = model.special_token("bos")
+    if not model.adds_bos() or tokens[:1] != [bos]:
+        return tokens
+    begun = 0
+    for at, token in enumerate(tokens):
+        if token == bos:
+            begun = at
+        elif not model.piece(token).isspace():
+            break
+    return tokens[begun:]
+
+
+def _conversation(request: InferenceRequest) -> Conversation:
+    messages = [_turn(message) for message in request.messages or ()]
+    tools = [_tool(tool) for tool in request.tools]
+    return Conversation(messages, tools, request.chat_template_kwargs)
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    """A message with the fields that it has. Templates tell a missing field from one that is
+    null."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.content}
+    for name in ("name", "reasoning_content", "tool_call_id"):
+        if (value := getattr(message, name)) is not None:
+            turn[name] = value
+    if message.tool_calls:
+        turn["tool_calls"] = [_call(call) for call in message.tool_calls]
+    return turn
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """Its arguments as an object if they are one: most templates write them as JSON."""
+    arguments: Any = call.function.arguments
+    with contextlib.suppress(msgspec.MsgspecError):
+        arguments = msgspec.json.decode(arguments, type=dict[str, Any])
+    function = {"name": call.function.name, "arguments": arguments}
+    return {"type": call.type, **({"id": call.id} if call.id else {}), "function": function}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """In the order in which models have learned it."""
+    given = tool.function
+    description = {} if given.description is None else {"description": given.description}
+    function = {"name": given.name, **description, "parameters": given.parameters}
+    return {"type": tool.type, "function": function}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, names of fields included, in its order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            yield name
+            yield from _texts(each)
+
+
+def _with_texts(value: Any, texts: Iterator[str]) -> Any:
+    """The same value with other texts."""
+    if isinstance(value, str):
+        return next(texts)
+    if isinstance(value, list):
+        return [_with_texts(each, texts) for each in value]
+    if isinstance(value, dict):
+        return {next(texts): _with_texts(each, texts) for each in value.values()}
+    return value
