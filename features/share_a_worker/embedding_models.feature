@@ -32,4 +32,4 @@ Feature: Models that are made for vectors and for scores
       | hello    |
     Then it is refused with 400 and INVALID_REQUEST, and "rank head" is named
     When a text is embedded that it makes NaN of
-    Then it is refused with 422 and MODEL_CORRUPT, and "not finite" is named
+    Then it is refused with 500 and COMPUTE_FAILED, and "not numbers" is named

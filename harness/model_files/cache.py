@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gguf import GGUFReader, LlamaFileType
 
-from harness.model_files import broken, bundled, embedding_models
+from harness.model_files import broken, bundled, embedding_models, zoo
 from harness.model_files.bundled import bundled_path, bundled_reader
 from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
@@ -140,6 +140,39 @@ class ModelFiles:
                 path, 1, width=64, hidden=64, noise=kind, template=TEMPLATES[kind]
             ),
         )
+
+    @property
+    def not_numbers(self) -> Path:
+        """A tiny model that computes NaN."""
+        return self._made(
+            "not-numbers.gguf",
+            lambda path: zoo.write(path, "llama", spoiled="blk.1.ffn_down.weight"),
+        )
+
+    @property
+    def crashing(self) -> Path:
+        """A tiny model whose header is plausible, and which aborts llama.cpp while it loads."""
+        return self._made(
+            "crashing.gguf",
+            lambda path: zoo.write(path, "dots1", keys={"expert_gating_func": 9}),
+        )
+
+    @property
+    def unloadable(self) -> Path:
+        """A tiny model whose header is plausible, and whose tensors llama.cpp does not expect."""
+        return self._made(
+            "unloadable.gguf",
+            lambda path: zoo.write(path, "llama", keys={"attention.head_count_kv": 4}),
+        )
+
+    @property
+    def one(self) -> Path:
+        """A tiny model that answers; `other` answers something else."""
+        return self._made("one.gguf", lambda path: zoo.write(path, "llama"))
+
+    @property
+    def other(self) -> Path:
+        return self._made("other.gguf", lambda path: zoo.write(path, "qwen3"))
 
     @property
     def parts(self) -> list[Path]:

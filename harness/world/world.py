@@ -28,6 +28,9 @@ _SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some slack
 _MODELS = (
     "large",
     "enormous",
+    "not numbers",
+    "crashing",
+    "unloadable",
     "truncated",
     "no gguf",
     "safetensors",

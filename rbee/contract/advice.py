@@ -217,6 +217,14 @@ def _worker_crashed(details: Details) -> str:
     return f"Run the command again to start a new worker. Read its log: {_logs(details)}"
 
 
+def _compute_failed(details: Details) -> str:
+    model = shlex.quote(str(details.get("model") or "MODEL")) + on_node(details)
+    return (
+        f"Check that its file is whole: rbee-keeper models verify {model}; if it is, use another "
+        "quantization of the model, or another --backend."
+    )
+
+
 def _logs(details: Details) -> str:
     return f"rbee-keeper logs --node {shlex.quote(str(details['node']))}"
 
@@ -301,6 +309,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "BACKEND_UNAVAILABLE": _backend_unavailable,
     "LOADING_TIMEOUT": _loading_timeout,
     "WORKER_CRASHED": _worker_crashed,
+    "COMPUTE_FAILED": _compute_failed,
     "INVALID_REQUEST": _invalid_request,
     "PROMPT_TOO_LONG": (
         "Shorten the prompt, or raise [worker] context up to what the model was trained for."

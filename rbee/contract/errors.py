@@ -9,7 +9,8 @@ each code is in `advice.py`.
     │              VersionMismatch
     ├── models     ModelNotFound, ModelGated, ModelInUse, DownloadFailed, ChecksumMismatch,
     │              DiskFull, ModelCorrupt, UnsupportedModelFormat, InvalidModelRef
-    ├── workers    VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed
+    ├── workers    VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed,
+    │              ComputeFailed
     ├── requests   InvalidRequest ─┬─ PromptTooLong
     │                              ├─ NotFound, NotAllowed
     │                              └─ UnsupportedBody, BodyTimeout
@@ -208,6 +209,14 @@ class WorkerCrashed(RbeeError):
     code, status = "WORKER_CRASHED", 502
     keys = ("worker_id", "node", "tokens", "max_tokens", "log_tail")
     says = "The worker {worker_id} on {node} ended after {tokens} of {max_tokens} tokens."
+
+
+class ComputeFailed(RbeeError):
+    """The model is loaded, but an answer could not be computed. `reason` says what llama.cpp made
+    of it, or that the results are not numbers."""
+
+    code, status, keys = "COMPUTE_FAILED", 500, ("file", "reason")
+    says = "{file} can't be computed: {reason}."
 
 
 # Requests and answers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import re
@@ -17,6 +18,7 @@ CORRELATION_HEADER = "X-Correlation-ID"
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="")
 
 _A_LINE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
+_TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ +(?P<logger>\S+) (?:\[\S+\] )?(?P<message>.*)")
 _LARGEST = 4 << 20
 
 
@@ -35,6 +37,11 @@ class _Text(logging.Formatter):
             f"{head} [{known}] {record.getMessage()}" if known else f"{head} {record.getMessage()}"
         )
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class _JsonLine(msgspec.Struct):
+    logger: str
+    message: str
 
 
 class _Json(logging.Formatter):
@@ -81,6 +88,19 @@ def lines_with_id(folder: Path, trace_id: str) -> Iterator[tuple[str, str]]:
                 belongs = trace_id in line
             if belongs:
                 yield file.name, line
+
+
+def said_by(logger: str, line: str) -> str:
+    """What a line of a log file says if it comes from `logger`, or did not come through our log at
+    all; otherwise an empty text."""
+    if found := _TEXT_LINE.match(line):
+        return found["message"].strip() if found["logger"] == logger else ""
+    if not line.startswith("{"):
+        return line.strip()
+    with contextlib.suppress(msgspec.MsgspecError):
+        known = msgspec.json.decode(line, type=_JsonLine)
+        return known.message if known.logger == logger else ""
+    return ""
 
 
 def escape_controls(line: str) -> str:

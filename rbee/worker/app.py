@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 
 from rbee.contract.endpoints import HIVE_READY
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import RbeeError, ShuttingDown
 from rbee.contract.events import Loading, Narration
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
@@ -89,7 +89,7 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         # Narrated first: a listener that has seen the worker idle has heard of its load.
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
-        requests.open(outcome, engine)
+        requests.open(outcome, engine, lambda: _check_files(outcome, lifecycle, requests))
         outcome.chat.prepare()
         on_progress(Loading("ready"))
 
@@ -107,6 +107,22 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     await requests.close()
     await renderers.close()
     await engine.stop()
+
+
+def _check_files(loaded: Loaded, lifecycle: Lifecycle, requests: Requests) -> None:
+    """Shut down if the model's files are no longer what was loaded: the next worker loads what is
+    there now. Raises SHUTTING_DOWN."""
+    if lifecycle.draining.is_set():
+        return
+    if (change := loaded.files.find()) is not None:
+        name = change.file
+        why = f"{name} has changed since this worker loaded it, so the worker is shutting down."
+        _log.warning("%s", why)
+        lifecycle.shut_down()
+        if change.in_place:
+            # It is not known any more what the answers are computed with.
+            requests.cancel_all(why)
+        raise ShuttingDown(why)
 
 
 async def _start(lifecycle: Lifecycle, settings: WorkerSettings, engine: Engine) -> None:

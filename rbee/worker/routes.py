@@ -39,8 +39,12 @@ def add(app: web.Application) -> None:
 
 
 async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
-    loaded = request.app[REQUESTS].status().state != "loading"
-    return WorkerHealth("healthy", loaded, gauges.resident_bytes())
+    state = request.app[REQUESTS].status().state
+    return WorkerHealth(
+        "unhealthy" if state == "unhealthy" else "healthy",
+        model_loaded=state != "loading",
+        memory_bytes=gauges.resident_bytes(),
+    )
 
 
 async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:

@@ -27,7 +27,7 @@ StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.C
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is started with; fixed for its lifetime. `context` in tokens, if the request
-    names one."""
+    names one. `is_hash_known`: whether the file had the sha256 that the catalog has."""
 
     worker_id: str
     model_ref: str
@@ -37,6 +37,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     slots: int
     correlation_id: str
     context: int | None = None
+    is_hash_known: bool = False
 
 
 class LaunchedWorker(msgspec.Struct, frozen=True):

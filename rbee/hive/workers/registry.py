@@ -12,6 +12,7 @@ from rbee.contract.config import Config
 from rbee.contract.errors import ModelCorrupt, NotFound, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
+from rbee.gguf.file_changes import FileChanges
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
 from rbee.hive.hardware.preflight import DeviceRequest, Preflight
@@ -99,6 +100,7 @@ class Workers:
 
     async def _start(self, request: SpawnRequest, model: StoredModel) -> WorkerProcess:
         header = await self._read_header(model)
+        files = await asyncio.to_thread(FileChanges, header.files)
         backend, device = await self._check(request, model, header)
         spec = WorkerSpec(
             worker_id=f"worker-{uuid.uuid4()}",
@@ -109,13 +111,14 @@ class Workers:
             slots=request.slots or self._config.worker.slots,
             correlation_id=correlation_id.get(),
             context=request.context,
+            is_hash_known=model.row is not None and model.row.sha256 is not None,
         )
         self._say("rbee-hive", "🚀", f"worker startup: starting {spec.worker_id} on {backend}")
         await in_thread(worker_logs.prune)
         self._starting[spec.worker_id] = False
         try:
             launched = await self._launcher.launch(spec)
-            worker = WorkerProcess(spec, launched, self._config, self._report)
+            worker = WorkerProcess(spec, launched, self._config, self._report, files)
             self._workers[spec.worker_id] = worker
         finally:
             called_back = self._starting.pop(spec.worker_id)

@@ -14,6 +14,7 @@ from rbee.runtime import log, paths
 from rbee.runtime.log_file import all_of
 
 _KEPT = 20
+_LLAMA = "llama-cpp"
 
 
 def last_output(worker_id: str) -> tuple[list[str], RbeeError | None]:
@@ -24,6 +25,15 @@ def last_output(worker_id: str) -> tuple[list[str], RbeeError | None]:
             failed = msgspec.json.decode(line, type=Failed)
             return lines, RbeeError.from_body(msgspec.convert(failed.error, ErrorBody))
     return lines, None
+
+
+def last_line_of_llama(lines: list[str]) -> str | None:
+    """The last line that llama.cpp wrote: through our log, or past it, as when it aborts."""
+    for line in reversed(lines):
+        said = log.said_by(_LLAMA, line)
+        if said:
+            return said
+    return None
 
 
 def files_of_workers() -> dict[str, Path]:

@@ -11,12 +11,14 @@ import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ModelCorrupt, RbeeError
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.gguf.file_changes import FileChanges
+from rbee.hive.workers import worker_exit
 from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import last_output
-from rbee.hive.workers.worker_state import Limits, Observation, Verdict, crashed_on_model, judge
+from rbee.hive.workers.worker_state import Limits, Observation, Verdict, judge
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.log import correlation_id, uncorrelated
@@ -29,6 +31,7 @@ NOBODY_WAITS = "nobody waits for it any more"
 
 _REASONS: dict[Verdict, str] = {
     "idle": "it was idle for too long",
+    "failing": "it could not compute its last requests",
     "unhealthy": "it did not answer its health checks",
     "stalled": "loading made no progress for {limits.loading_stall_s:g} s",
 }
@@ -43,11 +46,13 @@ class WorkerProcess:
         launched: LaunchedWorker,
         config: Config,
         report: Callable[[Event], None],
+        files: FileChanges,
         judge_every_s: float = 1.0,
         reconnect_s: float = 0.5,
     ) -> None:
-        """`report` gets its rows, its narration and its end. `reconnect_s` is the pause before a
-        broken event stream is opened again."""
+        """`report` gets its rows, its narration and its end. `files` knows its model's files as
+        they were before it was started. `reconnect_s` is the pause before a broken event stream is
+        opened again."""
         self.spec = spec
         self.registered = False
         self.gone: asyncio.Future[WorkerGone] = asyncio.get_running_loop().create_future()
@@ -55,6 +60,7 @@ class WorkerProcess:
         self._url = launched.url
         self._client = launched.client
         self._report = report
+        self._files = files
         self._say = Narrator(report).say
         self._load_watchers: Broadcast[Event] = Broadcast()
         self._last_loading: Loading | None = None
@@ -233,7 +239,7 @@ class WorkerProcess:
                 continue
             self._reason = _REASONS[verdict].format(limits=self._limits)
             self._stalled = verdict == "stalled"
-            if verdict == "idle":
+            if verdict in ("idle", "failing"):
                 correlation_id.set("")  # no request asked for this end
                 await self.end(self._reason)
             else:
@@ -244,11 +250,11 @@ class WorkerProcess:
         code = await self._child.wait()
         await self._child.end(0)  # ends whatever it started itself
         lines, error = await in_thread(last_output, self.spec.worker_id)
-        if self._reason is None and error is None and crashed_on_model(self._status.state, code):
-            line = lines[-1] if lines else "it printed nothing"
-            cause = f"it ended llama.cpp by signal {-code}: {line}"
-            error = ModelCorrupt(file=self.spec.file, reason=cause)
-        reason = self._reason or (str(error) if error else _exit_reason(code))
+        reason = self._reason
+        if reason is None:
+            change = await in_thread(self._files.find)
+            state = self._status.state
+            reason, error = worker_exit.why(self.spec, state, code, lines, error, change)
         body = msgspec.to_builtins(error.envelope().error) if error else None
         gone = WorkerGone(self.spec.worker_id, reason, code, lines, body, self._stalled)
         for task in self._tasks:
@@ -263,7 +269,3 @@ class WorkerProcess:
         row = self.row()
         self._report(row)
         self._load_watchers.send(row)
-
-
-def _exit_reason(code: int) -> str:
-    return f"it was ended by signal {-code}" if code < 0 else f"it ended with code {code}"

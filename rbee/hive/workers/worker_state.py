@@ -3,18 +3,13 @@ monotonic clock."""
 
 from __future__ import annotations
 
-import signal
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from rbee.contract.workers import WorkerState
 
-# The signals by which a native library ends itself. KILL is not one of them: it mostly comes from
-# a kernel that is short of memory.
-_CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE})
-
-Verdict: TypeAlias = Literal["keep", "idle", "unhealthy", "stalled"]
+Verdict: TypeAlias = Literal["keep", "idle", "failing", "unhealthy", "stalled"]
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -42,12 +37,8 @@ def judge(seen: Observation, limits: Limits, now: float) -> Verdict:
         return "stalled" if now - seen.progress_at >= limits.loading_stall_s else "keep"
     if seen.misses >= limits.health_misses:
         return "unhealthy"
+    if seen.state == "unhealthy":
+        return "failing"
     limit = limits.idle_timeout_s if seen.keep_alive_s is None else seen.keep_alive_s
     idle = seen.state == "idle" and limit >= 0
     return "idle" if idle and now - seen.active_at >= limit else "keep"
-
-
-def crashed_on_model(state: WorkerState, code: int) -> bool:
-    """Whether a worker that ended with `code` (negative: a signal) was killed by the file that it
-    was loading: some false values in a header abort llama.cpp."""
-    return state == "loading" and -code in _CRASHES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rbee.contract.errors import (
     ChecksumMismatch,
+    ComputeFailed,
     DiskFull,
     ModelCorrupt,
     ModelNotFound,
@@ -12,13 +13,16 @@ from rbee.contract.errors import (
 from rbee.contract.registry import LOCAL
 
 # Their advice is a command that has to name the node.
-_FIXED_THERE = (ChecksumMismatch, DiskFull, ModelCorrupt, ModelNotFound)
+_FIXED_THERE = (ChecksumMismatch, ComputeFailed, DiskFull, ModelCorrupt, ModelNotFound)
 
 
 def with_node_name(error: RbeeError, node: str, model: str | None = None) -> RbeeError:
     """The hive's error with the name of the node; for a corrupt file also with the model, if that
-    can be downloaded again."""
+    can be downloaded again, and for one that can't be computed with the model that can be verified.
+    """
     if isinstance(error, ModelCorrupt) and model is not None and model.startswith("hf:"):
+        error.details["model"] = model
+    if isinstance(error, ComputeFailed) and model is not None:
         error.details["model"] = model
     if isinstance(error, _FIXED_THERE) and node != LOCAL:
         error.details["node"] = node

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, ShuttingDown, WorkerCrashed
+from rbee.contract.errors import ComputeFailed, ConnectionTimeout, ShuttingDown, WorkerCrashed
 from rbee.contract.models import ModelName
 from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import WorkerStart, check_port
 from rbee.queen.tasks.placement import match_worker
@@ -58,6 +59,8 @@ class Attempt:
             try:
                 await relay_answer(task, hive, worker)
                 return
+            except ComputeFailed as error:
+                raise with_node_name(error, hive.node, self._model) from None
             except (ConnectionTimeout, ShuttingDown) as error:
                 gone = None
                 if isinstance(error, ConnectionTimeout):

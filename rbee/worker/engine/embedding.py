@@ -12,8 +12,8 @@ import time
 
 import numpy
 
-from rbee.contract.errors import Internal, ModelCorrupt
 from rbee.worker.engine.batching import Pace
+from rbee.worker.engine.compute_errors import not_numbers, refused
 from rbee.worker.engine.load import Loaded
 
 
@@ -22,8 +22,8 @@ class Embedding:
 
     def __init__(self, loaded: Loaded, texts: list[list[int]]) -> None:
         """Each text has at least one token, and no more than the model can take."""
+        self._file = loaded.header.file
         self._texts = texts
-        self._file = str(loaded.header.file)
         self._pooling = loaded.pooling
         self._in_chunks = not loaded.pools_itself
         self._context = loaded.embedding_context(texts)
@@ -35,7 +35,7 @@ class Embedding:
         """Compute a chunk of a text, or some short texts. Returns all vectors, each of length 1, or
         the scores that a model that ranks makes of each, after the last one.
 
-        Raises MODEL_CORRUPT if there is a number in them that is none.
+        Raises COMPUTE_FAILED if they are not numbers, or llama.cpp can't make them.
         """
         budget = min(pace.chunk(self._position, decoding), self._context.batch_size)
         chunks = self._chunks(budget)
@@ -46,7 +46,7 @@ class Embedding:
         ]
         began, computed = time.perf_counter(), time.thread_time()
         if (code := self._context.decode()) != 0:
-            raise Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
+            raise refused(self._file, code)
         took_s, cpu_s = time.perf_counter() - began, time.thread_time() - computed
         pace.note(0, sum(map(len, chunks)), took_s, cpu_s)
         for sequence, index in enumerate(indexes):
@@ -94,18 +94,8 @@ class Embedding:
     def _finish(self, sequence: int) -> None:
         vector = numpy.asarray(self._rows, dtype=numpy.float64).sum(axis=0)
         if not numpy.isfinite(vector).all():
-            raise _not_finite(self._file)
+            raise not_numbers(self._file)
         size = 1.0 if self._pooling == "rank" else float(numpy.linalg.norm(vector)) or 1.0
         self._done.append([float(part) / size for part in vector])
         self._context.forget(sequence)
         self._position, self._rows = 0, []
-
-
-def _not_finite(file: str) -> ModelCorrupt:
-    return ModelCorrupt(
-        f"{file} makes numbers of this text that are not finite (NaN or infinite): its weights are "
-        "damaged, or too large for what computes them.",
-        file=file,
-        reason="a vector is not finite",
-        hint="Download the file again, or use another quantization of the model.",
-    )

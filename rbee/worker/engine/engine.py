@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 import psutil
 
-from rbee.contract.errors import Internal, ModelCorrupt, RbeeError, RequestCanceled
+from rbee.contract.errors import Internal, RbeeError, RequestCanceled
 from rbee.worker.engine.batching import Pace, share_out
+from rbee.worker.engine.compute_errors import not_numbers, refused
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.prompt_cache import PromptCache
 from rbee.worker.engine.request import Output, Request
@@ -77,6 +78,8 @@ class Engine:
         self._sequences: dict[Request, Sequence] = {}
         self._embeddings: dict[Request, Embedding] = {}
         self._broken = False
+        # Whether the cache may hold what is not a number.
+        self._spoiled = False
         # The load is logged under the correlation id of the request that started the worker.
         self._variables = contextvars.copy_context()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -139,7 +142,7 @@ class Engine:
             self._report(error)
         except Exception:
             _log.exception("loading failed")
-            self._report(ModelCorrupt(file="", reason="the load failed; see the log"))
+            self._report(Internal("Loading failed; the worker's log says why.", correlation_id=""))
         return None
 
     def _give_up(self) -> None:
@@ -175,6 +178,9 @@ class Engine:
 
                 self._embeddings[request] = Embedding(loaded, request.texts)
                 return
+            if self._spoiled and not self._sequences:
+                slots.clear()
+                self._spoiled = False
             sequence = Sequence(loaded, slots, request, request.inference)
         except RbeeError as error:
             self._emit([(request, error)])
@@ -210,17 +216,22 @@ class Engine:
                 ready.append((request, sequence, index))
         code = context.decode()
         if code != 0:
-            self._fail(code)
+            self._fail(loaded, code)
             return
         read = sum(shares)
         self.counts.read += read
         took_s, cpu_s = time.perf_counter() - began, time.thread_time() - computed
         pace.note(len(decoding), read, took_s, cpu_s)
-        self._sample(ready)
+        self._sample(loaded, ready)
 
-    def _sample(self, ready: list[tuple[Request, Sequence, int]]) -> None:
+    def _sample(self, loaded: Loaded, ready: list[tuple[Request, Sequence, int]]) -> None:
         outputs: Outputs = []
         for request, sequence, index in ready:
+            if not loaded.context.has_numbers(index):
+                self._spoiled = True
+                self._sequences.pop(request).free(keep_cache=False)
+                outputs.append((request, not_numbers(loaded.header.file)))
+                continue
             token, done = sequence.sample(index)
             if token is not None:
                 outputs.append((request, token))
@@ -246,10 +257,11 @@ class Engine:
             embedding.free()
             self._emit([(request, output)])
 
-    def _fail(self, code: int) -> None:
+    def _fail(self, loaded: Loaded, code: int) -> None:
         """End all answers: llama.cpp does not say which of them made it refuse the batch."""
         _log.error("llama_decode returned %d with %d sequences", code, len(self._sequences))
-        error = Internal(f"llama.cpp could not compute (code {code}).", correlation_id="")
+        error = refused(loaded.header.file, code)
+        self._spoiled = True
         requests = list(self._sequences)
         for request in requests:
             self._sequences.pop(request).free(keep_cache=False)

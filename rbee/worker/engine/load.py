@@ -27,6 +27,7 @@ from rbee.contract.errors import RbeeError, ShuttingDown, UnsupportedModelFormat
 from rbee.contract.events import Loading
 from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
+from rbee.gguf.file_changes import FileChanges
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
 from rbee.worker.engine.batching import Pace, guess_s
@@ -46,12 +47,15 @@ T = TypeVar("T")
 _MB = 1_000_000
 # Texts that are read in one batch: more make it no faster.
 _TOGETHER = 16
+# In smaller ones llama.cpp aborts with RWKV 7: its graph has more nodes than it reckons with.
+_SMALLEST_CONTEXT = 64
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """The loaded model and what belongs to it. `token_s` is how many seconds prefill takes per
-    token, at the beginning of the context; None if it has not been measured. A model that
-    `generates` reads a text in steps of any size; another one, only as a whole."""
+    """The loaded model and what belongs to it. `files` knows them as they were before the load.
+    `token_s` is how many seconds prefill takes per token, at the beginning of the context; None if
+    it has not been measured. A model that `generates` reads a text in steps of any size; another
+    one, only as a whole."""
 
     header: Header
     model: Model
@@ -60,6 +64,7 @@ class Loaded(msgspec.Struct, frozen=True):
     threads: int
     token_s: float | None
     generates: bool = True
+    files: FileChanges = FileChanges(())
 
     def pace(self) -> Pace:
         """The sizes of its steps, before the first one."""
@@ -99,7 +104,7 @@ class Loaded(msgspec.Struct, frozen=True):
         from rbee.worker.model.context import LARGEST_BATCH, Context
 
         longest, total = max(map(len, texts)), sum(map(len, texts))
-        tokens = max(longest, min(total, LARGEST_BATCH))
+        tokens = max(longest, min(total, LARGEST_BATCH), _SMALLEST_CONTEXT)
         # The state of a recurrent model takes memory for each sequence.
         sequences = min(len(texts), _TOGETHER) if self.model.can_cut() else 1
         if not self.pools_itself:
@@ -172,6 +177,7 @@ class Load:
         settings = self._settings
         prepared = beside.submit(_prepare)
         header = read(settings.model)
+        files = FileChanges(header.files)
         self._ends = header.layer_ends()
         self._call(self._on_header, _description(header))
         self._step(header, 0)
@@ -210,7 +216,7 @@ class Load:
         if lacks and generates:
             self._call(self._on_header, lacks)
         token_s = context.measure() if generates and settings.backend != "cpu" else None
-        return Loaded(header, model, context, chat, threads, token_s, generates)
+        return Loaded(header, model, context, chat, threads, token_s, generates, files)
 
     def _native_progress(self, header: Header, fraction: float) -> bool:
         if not self._settings.mmap:

@@ -19,6 +19,8 @@ class Cache(Protocol):
 
     def forget(self, sequence: int, keep: int = 0) -> bool: ...
 
+    def clear_cache(self) -> None: ...
+
     def share(self, source: int, sequence: int, count: int) -> None: ...
 
     def state_bytes(self, sequence: int) -> int: ...
@@ -179,6 +181,12 @@ class Slots:
             self._cache.forget(index)
         self._slots[index].tokens = []
         self._slots[index].repeatable = 0
+
+    def clear(self) -> None:
+        """Empty the whole cache. No slot may be busy."""
+        for index in range(len(self._slots)):
+            self.drop(index)
+        self._cache.clear_cache()
 
     @property
     def held(self) -> int:

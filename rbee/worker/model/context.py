@@ -10,9 +10,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from rbee.contract.errors import ModelCorrupt
+from rbee.contract.errors import UnsupportedModelFormat
+from rbee.contract.model_ref import FORMS
 from rbee.worker.model.bindings import C
-from rbee.worker.model.llama import Model
+from rbee.worker.model.finite_logits import FiniteLogits
+from rbee.worker.model.llama import Model, forget_reasons, last_reason
 
 if TYPE_CHECKING:  # it takes a while to import, and most workers make no vectors
     import numpy
@@ -44,7 +46,8 @@ class Context:
         batch: int = LARGEST_BATCH,
     ) -> None:
         """With `vectors` it makes no logits but vectors: with "none" one for each token, otherwise
-        one for each sequence of a batch. Raises MODEL_CORRUPT if llama.cpp can't make it."""
+        one for each sequence of a batch. Raises
+        UNSUPPORTED_MODEL_FORMAT if llama.cpp can't make it."""
         params = C.llama_context_default_params()
         params.n_ctx = tokens
         # llama.cpp splits a batch longer than n_ubatch, and aborts on one longer than n_ctx.
@@ -54,12 +57,14 @@ class Context:
         params.kv_unified = True
         if vectors is not None:
             params.embeddings, params.pooling_type = True, _POOLINGS[vectors]
+        forget_reasons()
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
-            raise ModelCorrupt(
-                "llama.cpp could not make a context for the model.",
-                file="",
-                reason=f"a context of {tokens} tokens could not be made",
+            raise UnsupportedModelFormat(
+                f"llama.cpp can't make a context of {tokens} tokens: {last_reason()}",
+                value=str(tokens),
+                forms=list(FORMS),
+                hint="Lower [worker] context, or use another model or backend.",
             )
         self.handle: Any = handle
         self.tokens: int = tokens
@@ -72,6 +77,7 @@ class Context:
         self._compute = C.llama_encode if model.has_encoder() else C.llama_decode
         self._memory = C.llama_get_memory(handle)
         self._batch = C.llama_batch_init(self.batch_size, 0, 1)
+        self._finite = FiniteLogits(model.vocabulary_size)
 
     @property
     def causal(self) -> bool:
@@ -108,6 +114,15 @@ class Context:
         code = int(self._compute(self.handle, self._batch))
         C.llama_synchronize(self.handle)
         return code
+
+    def has_numbers(self, index: int) -> bool:
+        """Whether a token can be chosen from the logits of the batch's token at `index`."""
+        return self._finite.check(C.llama_get_logits_ith(self.handle, index))
+
+    def clear_cache(self) -> None:
+        """Empty all sequences, and overwrite what they were: where a cell holds something that is
+        not a number, attention multiplies it by 0, which is not a number either."""
+        C.llama_memory_clear(self._memory, True)
 
     def forget(self, sequence: int, keep: int = 0) -> bool:
         """Remove a sequence from the cache, except its first `keep` tokens.

@@ -73,6 +73,16 @@ def _llama_log() -> _Log:
     return _Log()
 
 
+def forget_reasons() -> None:
+    """What llama.cpp logs from here on is the reason if the next call fails."""
+    _llama_log().errors.clear()
+
+
+def last_reason() -> str:
+    """Why llama.cpp's last call failed, in its own words."""
+    return _llama_log().reason()
+
+
 def initialise() -> list[str]:
     """Let llama.cpp do what it needs no model for, once: it fills its tables and looks for devices.
     Returns the backends. What it logs goes to our log from here on."""
@@ -114,11 +124,10 @@ class Model:
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
         callback = C.llama_progress_callback(lambda fraction, _: on_progress(fraction))
         params.progress_callback = callback
-        log = _llama_log()
-        log.errors.clear()
+        forget_reasons()
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
-            raise _load_error(path, log.reason())
+            raise _load_error(path, last_reason())
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.tokenizer = Tokenizer(self._vocab)

@@ -176,6 +176,11 @@ class Tokenizer:
         room = len(data) + 8
         buffer = (C.llama_token * room)()
         count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, around, control)
+        if count < 0:
+            # A vocabulary without a token for the space spells it in the three bytes of "▁".
+            room = -count
+            buffer = (C.llama_token * room)()
+            count = C.llama_tokenize(self._vocab, data, len(data), buffer, room, around, control)
         return list(buffer[: max(count, 0)])
 
     @cached_property

@@ -30,6 +30,7 @@ from rbee.worker.engine.engine import Counts, Engine, Outputs
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Output, Request
 from rbee.worker.requests.admission import check_slot, reserve
+from rbee.worker.requests.fitness import Fitness
 from rbee.worker.requests.metrics import Metrics, Outcome
 from rbee.worker.requests.prompt import prompt_tokens
 
@@ -60,15 +61,21 @@ class Requests:
         self._clock = clock
         self._loaded: Loaded | None = None
         self._engine: Engine | None = None
+        self._fitness = Fitness()
         self._running: dict[str, Request] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._keep_alive_s: float | None = None
         self._tokenizers = ThreadPoolExecutor(_TOKENIZERS, thread_name_prefix="prompt")
 
-    def open(self, loaded: Loaded, engine: Engine) -> None:
-        """Take requests from here on: the model is loaded."""
+    def open(
+        self, loaded: Loaded, engine: Engine, check_files: Callable[[], None] = lambda: None
+    ) -> None:
+        """Take requests from here on: the model is loaded. `check_files` raises SHUTTING_DOWN if
+        its files are no longer what was loaded. It is called for each request, and again while
+        answers are made."""
         self._loaded, self._engine = loaded, engine
+        self._fitness.check_files = check_files
         self._events.send(self.status())
 
     @property
@@ -85,6 +92,8 @@ class Requests:
             return WorkerStatus("loading", self._slots, 0)
         free = self._slots - len(self._running)
         state = "busy" if self._running else "idle"
+        if not self._fitness.is_healthy:
+            state = "unhealthy"
         return WorkerStatus(state, self._slots, free, self._keep_alive_s)  # type: ignore[arg-type]
 
     async def answer(self, message: InferenceRequest) -> AsyncIterator[Event]:
@@ -116,11 +125,13 @@ class Requests:
 
     @asynccontextmanager
     async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:
-        """A request with a slot, which is taken before any work is done. Raises ALL_SLOTS_BUSY.
+        """A request with a slot, which is taken before any work is done. Raises ALL_SLOTS_BUSY,
+        and SHUTTING_DOWN if the model's files have changed.
 
         Leaving the block before the request has ended cancels it; its slot is free once the work
         on it has stopped.
         """
+        self._fitness.check_files()
         request_id = request_id or secrets.token_hex(8)
         if request_id in self._running:
             error = "A request with this id is running"
@@ -168,6 +179,7 @@ class Requests:
     def take(self, outputs: Outputs) -> None:
         """Pass the outputs of a step on to their requests."""
         now = self._clock()
+        self._fitness.note((output for _, output in outputs), now)
         for request, output in outputs:
             if request.ended:
                 continue
@@ -188,10 +200,10 @@ class Requests:
             elif request.preparing is not None:
                 request.preparing.cancel()
 
-    def cancel_all(self) -> None:
+    def cancel_all(self, why: str = "The worker is shutting down.") -> None:
         """End every running request with SHUTTING_DOWN."""
         for request_id in list(self._running):
-            self.cancel(request_id, ShuttingDown("The worker is shutting down."))
+            self.cancel(request_id, ShuttingDown(why))
 
     async def empty(self) -> None:
         """Wait until no request runs."""

@@ -21,6 +21,7 @@ from rbee.contract.daemons import Failed
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.events import Event, Loading
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.gguf.file_changes import FileChanges
 from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import WORKER
 from rbee.hive.workers.worker_process import WorkerProcess
@@ -60,7 +61,7 @@ class Worker:
         return app
 
     def becomes(self, state: str, keep_alive_s: float | None = None) -> None:
-        free = {"loading": 0, "idle": 2, "busy": 1}[state]
+        free = {"loading": 0, "idle": 2, "busy": 1, "unhealthy": 2}[state]
         self.says(WorkerStatus(state, 2, free, keep_alive_s))  # type: ignore[arg-type]
 
     def says(self, event: Event | None) -> None:
@@ -150,7 +151,13 @@ async def played(state: str) -> AsyncIterator[Made]:
         client = Client(url, "k", 5, 5)
         launched = LaunchedWorker(cast(child.Child, worker.process), url, client)
         found = WorkerProcess(
-            SPEC, launched, config, reported.append, judge_every_s=0.02, reconnect_s=0.02
+            SPEC,
+            launched,
+            config,
+            reported.append,
+            FileChanges(()),
+            judge_every_s=0.02,
+            reconnect_s=0.02,
         )
         found.register()
         made = Made(worker, worker.process, reported, found)
@@ -268,22 +275,21 @@ async def end(home: Path) -> AsyncIterator[End]:
     yield become
 
 
-async def test_a_crash_while_loading_is_reported_as_a_corrupt_model(end: End) -> None:
+async def test_a_crash_while_loading_is_reported_with_llama_cpps_last_line(end: End) -> None:
     gone = await end(-signal.SIGABRT, "reading", "GGML_ASSERT(n_dims) failed")
     assert gone.error is not None
-    assert gone.error["code"] == "MODEL_CORRUPT"
-    assert gone.error["details"]["file"] == "/m.gguf"  # type: ignore[index]
-    reason = gone.error["details"]["reason"]  # type: ignore[index]
-    assert "signal 6" in reason
-    assert "GGML_ASSERT(n_dims) failed" in reason
-    assert "/m.gguf" in gone.reason
+    assert gone.error["code"] == "UNSUPPORTED_MODEL_FORMAT"
+    assert gone.error["details"]["value"] == "/m.gguf"  # type: ignore[index]
+    assert "/m.gguf: GGML_ASSERT(n_dims) failed (signal 6)" in gone.reason
     assert gone.log_tail == ["reading", "GGML_ASSERT(n_dims) failed"]
 
 
-async def test_a_crash_without_a_word_is_a_corrupt_model_all_the_same(end: End) -> None:
-    gone = await end(-signal.SIGSEGV)
-    assert gone.error is not None
-    assert gone.error["code"] == "MODEL_CORRUPT"
+async def test_a_worker_that_says_it_is_unhealthy_is_ended_in_order(made: Made) -> None:
+    made.worker.becomes("unhealthy")
+    gone = await made.gone()
+    assert made.worker.asked_to_end == 1
+    assert gone.reason == "it could not compute its last requests"
+    assert "unhealthy" in made.states()
 
 
 async def test_what_the_worker_named_itself_goes_before_a_crash(end: End) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from harness.model_files.embedding_models import KINDS, OTHERS, RANK, RANKERS, Kind, write
 from harness.model_files.reference_vectors import ReferenceVectors
-from rbee.contract.errors import ModelCorrupt, UnsupportedModelFormat
+from rbee.contract.errors import ComputeFailed, UnsupportedModelFormat
 from rbee.worker.engine import load as loading_steps
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.embedding import Embedding
@@ -164,6 +164,6 @@ def test_numbers_that_are_not_finite_are_an_error(
     loaded = load(path)
     last = loaded.model.vocabulary_size - 1
     assert len(made(loaded, [[5, 6, 7]])) == 1
-    with pytest.raises(ModelCorrupt, match="not finite") as caught:
+    with pytest.raises(ComputeFailed, match="not numbers") as caught:
         made(loaded, [[5, 6], [5, last]])
     assert caught.value.details["file"] == str(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.errors import Internal, RequestCanceled
+from rbee.contract.errors import ComputeFailed, RequestCanceled
 from rbee.worker.engine.load import Loaded
 from rbee.worker.model.context import Context
 
@@ -116,7 +116,7 @@ async def test_a_step_that_llama_cpp_refuses_ends_only_the_texts_in_it(
     at.embed("e", "abc")
     at.engine.start()
     error = await at.last("e")
-    assert isinstance(error, Internal)
+    assert isinstance(error, ComputeFailed)
     assert "code 2" in error.message
     at.embed("f", "abc")
     assert len(await at.last("f")) == 1
@@ -145,7 +145,7 @@ async def test_every_context_is_given_back_however_its_texts_end(
     await at.opened()
     at.let(2)
     assert isinstance(await at.last("canceled"), RequestCanceled)
-    assert isinstance(await at.last("refused"), Internal)
+    assert isinstance(await at.last("refused"), ComputeFailed)
     assert len(await at.last("done")) == 1
     await at.stop()
     assert len(set(freed)) == len(freed) == 4

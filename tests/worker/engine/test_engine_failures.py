@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.errors import Internal, ModelCorrupt, ShuttingDown
+from rbee.contract.errors import ComputeFailed, Internal, ShuttingDown, UnsupportedModelFormat
 from rbee.contract.tasks import InferenceRequest, Sampling
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Loaded
@@ -44,15 +44,15 @@ async def test_a_load_that_fails_says_why() -> None:
     assert isinstance(await outcome(fail), ShuttingDown)
 
 
-async def test_an_unforeseen_failure_of_the_load_is_reported_as_a_broken_model(
+async def test_an_unforeseen_failure_of_the_load_is_reported_as_ours(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     def fail() -> Loaded:
         raise ZeroDivisionError("a secret of the inside")
 
     found = await outcome(fail)
-    assert isinstance(found, ModelCorrupt)
-    assert "log" in found.details["reason"]
+    assert isinstance(found, Internal)
+    assert "log" in found.message
     assert "a secret of the inside" in caplog.text
 
 
@@ -110,7 +110,7 @@ async def test_a_refused_step_counts_as_neither_read_nor_made(desk: Open) -> Non
     await at.opened()
     at.context.codes.append(2)
     at.let()
-    assert isinstance(await at.last("x"), Internal)
+    assert isinstance(await at.last("x"), ComputeFailed)
     assert (at.engine.counts.read, at.engine.counts.made) == (0, 0)
 
 
@@ -176,7 +176,7 @@ def test_an_engine_whose_event_loop_is_closed_ends_all_the_same(
 async def test_texts_whose_context_cannot_be_made_fail_and_the_engine_goes_on(desk: Open) -> None:
     class Refusing(Loaded):
         def embedding_context(self, texts: list[list[int]]) -> Context:
-            raise ModelCorrupt(file="", reason="a context of 131072 tokens could not be made")
+            raise UnsupportedModelFormat(value="", forms=[])
 
     at = desk(kind=Refusing)
     at.begin("x", "abc", max_tokens=20)
@@ -187,7 +187,7 @@ async def test_texts_whose_context_cannot_be_made_fail_and_the_engine_goes_on(de
     at.embed("texts", "abc")
     at.let()
     async with asyncio.timeout(5):
-        assert isinstance(await at.last("texts"), ModelCorrupt)
+        assert isinstance(await at.last("texts"), UnsupportedModelFormat)
         await at.done("x")
 
 

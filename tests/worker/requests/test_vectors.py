@@ -18,7 +18,7 @@ import pytest
 from harness.model_files.embedding_models import KINDS, OTHERS, RANKERS, WIDTH, Kind, write
 from harness.model_files.reference_vectors import ReferenceVectors
 from rbee.contract.embeddings import EmbeddingRequest, RerankRequest
-from rbee.contract.errors import InvalidRequest, ModelCorrupt, PromptTooLong, RbeeError
+from rbee.contract.errors import ComputeFailed, InvalidRequest, PromptTooLong, RbeeError
 from rbee.contract.tasks import InferenceRequest
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.engine import Engine
@@ -154,7 +154,7 @@ async def test_numbers_that_are_not_finite_are_an_error_and_the_worker_goes_on(
 ) -> None:
     requests, _ = await opened(kind, math.nan)
     last = requests.loaded.model.vocabulary_size - 1
-    with pytest.raises(ModelCorrupt, match="not finite"):
+    with pytest.raises(ComputeFailed, match="not numbers"):
         await embed(requests, EmbeddingRequest([[5], [last]]))
     assert len((await embed(requests, EmbeddingRequest("abc"))).data) == 1
 
@@ -216,7 +216,7 @@ async def test_a_document_that_is_too_long_is_named(opened: Open) -> None:
 
 async def test_scores_that_are_not_finite_are_an_error(opened: Open) -> None:
     requests, _ = await opened(BERT_RANKER, math.nan)
-    with pytest.raises(ModelCorrupt, match="not finite"):
+    with pytest.raises(ComputeFailed, match="not numbers"):
         await rerank(requests, RerankRequest("a", ["b", "az"]))
 
 
