@@ -49,6 +49,13 @@ def asked_the_same(context: Context) -> None:
     assert accepted == [{"request_id": asked_fields.id_of(request.body)}], accepted
 
 
+@then("the worker was asked at last with the same fields and no others")
+def asked_at_last(context: Context) -> None:
+    request = context.proxy.requests_for("POST", _REQUESTS["worker"])[-1]
+    found = asked_fields.differences("worker", request.body, context.fields)
+    assert not found, found
+
+
 def _fields(context: Context) -> dict[str, object]:
     return {row["field"]: json.loads(row["value"]) for row in context.table}
 

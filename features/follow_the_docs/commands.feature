@@ -44,7 +44,7 @@ Feature: A newcomer types what the pages say
     When each command of the page docs/how-to/scripts.md is typed, except those that begin with
       | words | because                                   |
       | curl  | the queen here has another address        |
-    Then each of the 11 exits with 0
+    Then each of the 12 exits with 0
 
   Scenario: When something is wrong
     Given a persistent queen, with a worker that has answered once

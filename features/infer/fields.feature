@@ -6,8 +6,8 @@ Feature: An answer is asked for with every wish, and with no other
   Scenario: A task's fields
     Given a hive and a queen that an operator started, with a proxy between queen and node
     When a task is sent with these fields
-      | field          | value                      |
-      | prompt         | "Bees are"                 |
+      | field             | value                      |
+      | prompt            | "Bees are"                 |
       | max_tokens     | 3                          |
       | temperature    | 1.25                       |
       | top_p          | 0.5                        |
@@ -18,8 +18,28 @@ Feature: An answer is asked for with every wish, and with no other
       | stop           | ["§§", "b\"b", "ü ", "##"] |
       | ignore_eos     | true                       |
       | cache_prompt   | false                      |
-      | keep_alive     | "10m"                      |
+      | keep_alive        | "10m"                      |
+      | presence_penalty  | 0.25                       |
+      | frequency_penalty | -0.5                       |
+      | logit_bias        | {"7": -100, "260": 1.5}    |
+      | logprobs          | 2                          |
     Then the worker was asked with the same fields and no others, and with the task's own id
+
+  Scenario: A task with the ids of a prompt's tokens, and with a form
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a task is sent with these fields
+      | field           | value                                                                                                                                        |
+      | prompt          | [9000, 7, 260]                                                                                                                               |
+      | max_tokens      | 9                                                                                                                                            |
+      | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": "truth", "description": "Whether it is.", "strict": true}} |
+    Then the worker was asked with the same fields and no others, and with the task's own id
+    When a task is sent with these fields
+      | field           | value                           |
+      | prompt          | "Bees are"                      |
+      | max_tokens      | 9                               |
+      | grammar         | "root ::= \" yes\" \| \" no\"" |
+      | response_format | {"type": "text", "json_schema": null} |
+    Then the worker was asked at last with the same fields and no others
 
   Scenario: A task with nothing but messages
     Given a hive and a queen that an operator started, with a proxy between queen and node
@@ -35,6 +55,17 @@ Feature: An answer is asked for with every wish, and with no other
       | messages             | [{"role": "user", "content": "Rain?", "name": "Bo"}, {"role": "assistant", "content": "", "reasoning_content": "Hm.", "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "rain", "arguments": "{\"in\": \"Köln\"}"}}]}, {"role": "tool", "content": "yes", "tool_call_id": "call_1"}] |
       | think                | false                                                                                                                                                                                                                                                                                                                                  |
       | chat_template_kwargs | {"style": {"words": ["terse"]}}                                                                                                                                                                                                                                                                                                        |
+    Then the worker was asked with the same fields and no others, and with the task's own id
+
+  Scenario: A task with functions that may be called
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a task is sent with these fields
+      | field               | value                                                                                                                                                                                          |
+      | messages            | [{"role": "user", "content": "Is it day?"}]                                                                                                                                                    |
+      | max_tokens          | 40                                                                                                                                                                                             |
+      | tools               | [{"type": "function", "function": {"name": "is_day", "description": "Whether.", "parameters": {"type": "object", "properties": {"here": {"type": "boolean"}}, "required": ["here"]}, "strict": true}}] |
+      | tool_choice         | {"type": "function", "function": {"name": "is_day"}}                                                                                                                                           |
+      | parallel_tool_calls | false                                                                                                                                                                                          |
     Then the worker was asked with the same fields and no others, and with the task's own id
 
   Scenario: Flags of the command line
@@ -74,3 +105,11 @@ Feature: An answer is asked for with every wish, and with no other
       | messages   | [{"role": "user", "content": "Say a."}] |
       | think      | false                                   |
       | max_tokens | 1                                       |
+    Given the file tools.json has the text "{"type": "function", "function": {"name": "is_day"}}"
+    When I run `rbee-keeper infer --prompt "Say a." --stop "." --tools tools.json`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field    | value                                                                                                            |
+      | messages | [{"role": "user", "content": "Say a."}]                                                                         |
+      | stop     | ["."]                                                                                                            |
+      | tools    | [{"type": "function", "function": {"name": "is_day", "description": null, "parameters": {}, "strict": null}}] |

@@ -62,6 +62,14 @@ Feature: A worker reports its limits
       | min_p          | 1.1                   | 1         | 1                               |
       | repeat_penalty | 0                     | 0         | 0.1                             |
       | repeat_penalty | 10.1                  | 10        | 10                              |
+      | presence_penalty  | -2.1               | -2        | -2                              |
+      | presence_penalty  | 2.1                | 2         | 2                               |
+      | frequency_penalty | -2.1               | -2        | -2                              |
+      | frequency_penalty | 2.1                | 2         | 2                               |
+      | logprobs       | -1                    | 0         | 0                               |
+      | logprobs       | 21                    | 20        | 20                              |
+      | logit_bias     | {"7": 100.5}          | 100       | {"7": 100}                      |
+      | logit_bias     | {"-7": 1}             | ids       | {"7": -100}                     |
       | seed           | -1                    | 0         | 0                               |
       | seed           | 4294967295            | 429496729 | 4294967294                      |
       | stop           | ["a","b","c","d","e"] | 4         | ["§§§", "§a", "§b", "§c"]       |

@@ -175,6 +175,15 @@ class ModelFiles:
         return self._made("other.gguf", lambda path: zoo.write(path, "qwen3"))
 
     @property
+    def that_reasons(self) -> Path:
+        """A small model without weights, whose template begins the answer with reasoning."""
+        template = "{% for message in messages %}{{ message.content }}{% endfor %}<think>\n"
+        return self._made(
+            "that-reasons.gguf",
+            lambda path: write_model(path, layers=1, width=128, hidden=512, template=template),
+        )
+
+    @property
     def parts(self) -> list[Path]:
         """The bundled model in three files."""
 

@@ -63,19 +63,36 @@ class ReferenceDecoder:
         return int(self._model.scores[self._model.n_tokens - 1].argmax())
 
     def logit_gaps(
-        self, prompt: str, pieces: Sequence[str], repeat_penalty: float = 1.0
+        self,
+        prompt: str,
+        pieces: Sequence[str],
+        repeat_penalty: float = 1.0,
+        presence: float = 0.0,
+        frequency: float = 0.0,
     ) -> list[float]:
         """Return how far the logit of each token of the answer is below the best in its place.
 
         Tokens that would end the answer don't count: the answer was asked to go on. With a penalty,
-        tokens that stand earlier in the answer (of at most 64 tokens) count less.
+        tokens that stand earlier in the answer (for `repeat_penalty` of at most 64 tokens) count
+        less.
         """
         logits, answer = self._logits(prompt, pieces), self._answer(pieces)
         for place, row in enumerate(logits):
             for token in {*answer[:place]}:
                 row[token] *= repeat_penalty if row[token] <= 0 else 1 / repeat_penalty
+                row[token] -= presence + frequency * answer[:place].count(token)
         of_answer = logits[np.arange(len(answer)), answer]
         return [float(short) for short in logits.max(axis=1) - of_answer]
+
+    def logprobs(self, prompt: str, pieces: Sequence[str]) -> list[tuple[float, list[float]]]:
+        """Return the logarithm of the probability of each token of the answer, and those of all
+        tokens in its place, the likeliest first."""
+        found = []
+        logits = self._logits(prompt, pieces, with_ends=True).astype(np.float64)
+        for row, token in zip(logits, self._answer(pieces), strict=True):
+            all_of_them = row - np.log(np.exp(row).sum())
+            found.append((float(all_of_them[token]), sorted(all_of_them.tolist(), reverse=True)))
+        return found
 
     def ranks(self, prompt: str, pieces: Sequence[str]) -> list[int]:
         """Return how many tokens are clearly likelier than each of the answer, in its place."""
@@ -86,14 +103,17 @@ class ReferenceDecoder:
     def _answer(self, pieces: Sequence[str]) -> list[int]:
         return [self._token(piece) for piece in pieces]
 
-    def _logits(self, prompt: str, pieces: Sequence[str]) -> npt.NDArray[np.float32]:
+    def _logits(
+        self, prompt: str, pieces: Sequence[str], with_ends: bool = False
+    ) -> npt.NDArray[np.float32]:
         """A row for the place of each token of the answer."""
         read, answer = self.tokens(prompt), self._answer(pieces)
         self._model.reset()
         self._model.eval(read + answer)
         first = len(read) - 1
         logits: npt.NDArray[np.float32] = self._model.scores[first : first + len(answer)].copy()
-        logits[:, self._ends] = -np.inf
+        if not with_ends:
+            logits[:, self._ends] = -np.inf
         return logits
 
     def mean_vector(self, text: str) -> npt.NDArray[np.float64]:

@@ -95,7 +95,7 @@ class Started(msgspec.Struct, frozen=True):
 
 class Prefill(msgspec.Struct, frozen=True):
     """How far the prompt has been read, in tokens. `cached` of them were already in the KV cache.
-    One event after each step that leaves some unread."""
+    At most ten events a second, each after a step that leaves some unread."""
 
     tokens_read: int
     tokens_total: int
@@ -103,8 +103,8 @@ class Prefill(msgspec.Struct, frozen=True):
 
 
 class LikelyToken(msgspec.Struct, frozen=True):
-    """A token, and the natural logarithm of its probability. `bytes` are those of `token`, which
-    may be part of a character."""
+    """A token, and the natural logarithm of its probability; -9999 stands for none. `bytes` are
+    those of `token`, which may be part of a character, or how a control token is spelled."""
 
     token: str
     bytes: list[int]
@@ -127,14 +127,16 @@ class Call(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event for each generated token. `token` is text, never half a UTF-8 character; `index`
-    counts from 0.
+    counts tokens from 0. If a token ends one channel, or one call, and begins another, each has an
+    event with the same index.
 
     The text is empty if the token is part of a character, or might begin a stop sequence or the
     mark of another channel; the text then comes with a later token. If an answer ends while text is
-    held back, one more event has it.
+    held back, one more event has it. Marks are not text, nor are the blanks around them.
 
     In the channel `tool_call`, `token` is a part of the arguments' JSON, and `call` says of which
-    call. `logprob` is there if it was asked for.
+    call. The parts make up whatever the model wrote there, which may not be valid. A call of a
+    function that is not among the tools is text. `logprob` is there if it was asked for.
     """
 
     token: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ Prompt = (
     Annotated[str, Meta(min_length=1, max_length=8_000_000)]
     | Annotated[list[TokenId], Meta(min_length=1, max_length=8_000_000)]
 )
+_TOKEN_ID = re.compile(r"[0-9]{1,10}\Z", re.ASCII)
 RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 
@@ -101,12 +103,17 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     spell out control tokens; what messages say is text, and only the model's chat template writes
     control tokens around it. A prompt may also be the ids of its tokens.
 
-    `temperature` 0 is greedy. `keep_alive` is how long the model may stay in memory while idle:
-    seconds, or a text such as "10m"; 0 stops the worker at once, a negative value keeps it.
+    `temperature` 0 is greedy. `repeat_penalty` counts the last 64 tokens of the answer,
+    `presence_penalty` and `frequency_penalty` all of them. `keep_alive` is how long the model may
+    stay in memory while idle: seconds, or a text such as "10m"; 0 stops the worker at once, a
+    negative value keeps it.
 
-    `grammar` (GBNF) and `response_format` hold the answer to a form; give at most one. `logit_bias`
-    adds to the logits of tokens, by their ids as text; -100 or less forbids one. `logprobs` asks
-    for each token's probability, before temperature, and for those of so many likeliest tokens.
+    `grammar` (GBNF) and `response_format` hold the answer to a form; give at most one. The answer
+    ends where its form is complete. `logit_bias` adds to the logits of tokens, by their ids as
+    text; -100 forbids one. `logprobs` asks for each token's probability, and for those of so many
+    likeliest tokens: as the model gave them, before grammar, bias, penalties and temperature.
+    `tools` are functions that the model may call, as `tool_choice` says; a function named there is
+    called once. Nothing here runs them.
     `think` turns a model's reasoning on or off, if its chat template can. `chat_template_kwargs`
     are further variables for that template.
     """
@@ -139,8 +146,37 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if (self.prompt is None) == (self.messages is None):
             raise ValueError("prompt: Expected exactly one of prompt and messages")
+        formed = self.response_format is not None and self.response_format.type != "text"
+        if formed and self.grammar is not None:
+            raise ValueError("grammar: Expected at most one of grammar and response_format")
+        if self.ignore_eos and (formed or self.grammar is not None):
+            raise ValueError("ignore_eos: Expected false, because the form says where it ends")
+        for token, bias in self.logit_bias.items():
+            if not _TOKEN_ID.match(token) or not -100 <= bias <= 100:
+                raise ValueError(
+                    "logit_bias: Expected ids of tokens, with numbers from -100 to 100"
+                )
         if self.keep_alive is not None:
             keep_alive_s(self.keep_alive)
+        self._check_tools()
+
+    def _check_tools(self) -> None:
+        names = [tool.function.name for tool in self.tools]
+        if len(set(names)) < len(names):
+            raise ValueError("tools: Expected functions with different names")
+        if isinstance(self.tool_choice, NamedTool):
+            if self.tool_choice.function.name not in names:
+                raise ValueError("tool_choice: Expected the name of one of the tools")
+        elif self.tool_choice == "required" and not names:
+            raise ValueError("tool_choice: Expected tools to choose from")
+        if names and self.messages is None:
+            raise ValueError("tools: Expected messages, because a raw prompt tells of no tools")
+        if names and self.grammar is not None and self.tool_choice != "none":
+            raise ValueError(
+                "grammar: Expected none with tools, whose calls have a form of their own"
+            )
+        if self.ignore_eos and self.tool_choice not in ("auto", "none"):
+            raise ValueError("ignore_eos: Expected false, because the last call is the end")
 
 
 class InferenceRequest(Sampling, frozen=True, kw_only=True):

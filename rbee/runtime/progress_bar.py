@@ -12,7 +12,7 @@ import time
 
 import msgspec
 
-from rbee.contract.events import Download, Loading, Verify
+from rbee.contract.events import Download, Loading, Prefill, Verify
 from rbee.runtime import outputs
 
 CLEAR_LINE = "\r\x1b[K"
@@ -46,7 +46,7 @@ class ProgressBar:
     def is_shown(self) -> bool:
         return self._position is not None
 
-    def show(self, event: Download | Loading | Verify) -> None:
+    def show(self, event: Download | Loading | Verify | Prefill) -> None:
         """Move the bar; the last event of the work removes it."""
         new = position(event)
         if new is None:
@@ -81,8 +81,12 @@ def can_redraw() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def position(event: Download | Loading | Verify) -> Position | None:
+def position(event: Download | Loading | Verify | Prefill) -> Position | None:
     """How far the work is; None when it is done."""
+    if isinstance(event, Prefill):
+        done, total = event.tokens_read, event.tokens_total
+        words = f"{done:,} of {total:,} tokens", f"{done:,}/{total:,}", _percent(done, total)
+        return Position("reading the prompt", done, total, words)
     if isinstance(event, Loading):
         if event.stage == "ready":
             return None

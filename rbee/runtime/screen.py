@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 import msgspec
 
 from rbee.contract.errors import InvalidApiKey, RbeeError, StateNotWritable
-from rbee.contract.events import NAMES, Download, Event, Loading, Narration, Queued, Token, Verify
+from rbee.contract.events import (
+    NAMES,
+    Download,
+    Event,
+    Loading,
+    Narration,
+    Prefill,
+    Queued,
+    Token,
+    Verify,
+)
 from rbee.runtime import outputs, paths
 from rbee.runtime.error_text import explain, retrying, show_trace, visible_correlation_id
 from rbee.runtime.log import escape_controls, escape_controls_in_text
 from rbee.runtime.progress_bar import ProgressBar, can_redraw
 
 _MB = 1_000_000
+_DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class Screen:
@@ -34,6 +46,7 @@ class Screen:
         self._bar = ProgressBar()
         self._tenths = 0
         self._line_is_open = False
+        self._reasons = False
         outputs.prepare()
 
     def show(self, event: Event) -> None:
@@ -43,16 +56,36 @@ class Screen:
             outputs.write(msgspec.json.encode(line).decode() + "\n")
         elif isinstance(event, Token):
             self._bar.close()
-            # A pipe gets the text as it is; a terminal would obey a model's control characters.
-            text = escape_controls_in_text(event.token) if sys.stdout.isatty() else event.token
-            outputs.write(text)
-            self._line_is_open = not text.endswith("\n") if text else self._line_is_open
+            if event.channel == "text":
+                self._show_text(event.token)
+            elif event.channel == "reasoning":
+                self._show_reasoning(event.token)
         self.narrate(event)
+
+    def _show_text(self, text: str) -> None:
+        if not text:
+            return
+        self._end_reasoning()
+        # A pipe gets the text as it is; a terminal would obey a model's control characters.
+        outputs.write(escape_controls_in_text(text) if sys.stdout.isatty() else text)
+        self._line_is_open = not text.endswith("\n")
+
+    def _show_reasoning(self, text: str) -> None:
+        """Reasoning is not the answer: only a person sees it, dimmed."""
+        if text and not self.quiet and sys.stderr.isatty():
+            self._reasons = not text.endswith("\n")
+            text = escape_controls_in_text(text)
+            outputs.write_error(f"{_DIM}{text}{_PLAIN}" if _has_colour() else text)
+
+    def _end_reasoning(self) -> None:
+        if self._reasons:
+            self._reasons = False
+            outputs.write_error("\n")
 
     def narrate(self, event: Event) -> None:
         """Tell a person what an event says of the work: narration, progress, a place in a queue.
         Other events are ignored."""
-        if isinstance(event, Loading | Download | Verify):
+        if isinstance(event, Loading | Download | Verify | Prefill):
             self._progress(event)
         elif isinstance(event, Narration) and self.narrates:
             emoji = f"{event.emoji} " if event.emoji else ""
@@ -82,6 +115,7 @@ class Screen:
         if self._bar.is_shown:
             self._bar.print_above(line)
             return
+        self._end_reasoning()
         if sys.stdout.isatty():  # elsewhere it would break the answer, which goes on
             self.end_line()
         outputs.write_error(f"{line}\n")
@@ -110,9 +144,10 @@ class Screen:
     def close(self) -> None:
         """Remove the bar and finish the last line."""
         self._bar.close()
+        self._end_reasoning()
         self.end_line()
 
-    def _progress(self, event: Loading | Download | Verify) -> None:
+    def _progress(self, event: Loading | Download | Verify | Prefill) -> None:
         if self.quiet:
             return
         if isinstance(event, Download) and event.stage == "retrying":
@@ -132,3 +167,7 @@ class Screen:
             speed = f"{event.speed_mbps or 0:.1f} MB/s"
             text = f"{10 * tenths} % of {total / _MB:.0f} MB, {speed}"
             self.note(f"[model-provisioner] ⬇️ {text}")
+
+
+def _has_colour() -> bool:
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"

@@ -28,6 +28,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "download": ev.Download("downloading", 5, 10, 0.5),
     "download_reply": DownloadReply("d-1", "hf:a/b/m.gguf", None),
     "verify": ev.Verify("hashing", "/m.gguf", 5, 10),
+    "prefill": ev.Prefill(512, 2048, 256),
     "started": ev.Started("r-1", "hf:a/b", "worker-1", "localhost"),
     "token": ev.Token("é\r\n\u2028", 0),
     "done": DONE,

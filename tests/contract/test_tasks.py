@@ -35,7 +35,8 @@ def test_neither_or_both_of_prompt_and_messages_are_refused(body: bytes) -> None
 @pytest.mark.parametrize(
     ("field", "least", "most"),
     [("max_tokens", 1, 1_000_000), ("temperature", 0, 5), ("top_k", 0, 1_000_000),
-     ("min_p", 0, 1), ("seed", 0, 0xFFFF_FFFE), ("device", 0, 255)],
+     ("min_p", 0, 1), ("presence_penalty", -2, 2), ("frequency_penalty", -2, 2),
+     ("logprobs", 0, 20), ("seed", 0, 0xFFFF_FFFE), ("device", 0, 255)],
 )  # fmt: skip
 def test_a_number_is_taken_at_its_limits_and_refused_beyond(
     field: str, least: int, most: int
@@ -45,6 +46,56 @@ def test_a_number_is_taken_at_its_limits_and_refused_beyond(
     for beyond in (least - 1, most + 1):
         with pytest.raises(InvalidRequest, match=field):
             task(**{field: beyond})
+
+
+@pytest.mark.parametrize("biases", [{}, {"0": -100}, {"49151": 100, "7": 0.5}])
+def test_biases_are_numbers_by_the_ids_of_tokens(biases: dict[str, float]) -> None:
+    assert task(logit_bias=biases).logit_bias == biases
+
+
+@pytest.mark.parametrize(
+    "biases",
+    [{"a": 1}, {"-1": 1}, {"1.5": 1}, {"": 1}, {"²": 1}, {"9" * 11: 1}, {"1": 100.5}, {"1": -101}],
+)
+def test_other_biases_are_refused(biases: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest, match="logit_bias"):
+        task(logit_bias=biases)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"grammar": "x", "response_format": {"type": "json_object"}}, "grammar"),
+        ({"grammar": "x", "ignore_eos": True}, "ignore_eos"),
+        ({"response_format": {"type": "json_object"}, "ignore_eos": True}, "ignore_eos"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"grammar": ""}, "grammar"),
+    ],
+)
+def test_a_form_is_given_once_and_says_where_the_answer_ends(
+    fields: dict[str, object], named: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        task(**fields)
+    assert caught.value.details["errors"][0]["field"] == named
+
+
+def test_a_plain_text_is_no_form() -> None:
+    asked = task(grammar="x", response_format={"type": "text"})
+    assert asked.grammar == "x"
+    assert task(ignore_eos=True, response_format={"type": "text"}).ignore_eos
+
+
+@pytest.mark.parametrize("prompt", [[0], [1, 2, 0x7FFF_FFFF]])
+def test_a_prompt_may_be_the_ids_of_its_tokens(prompt: list[int]) -> None:
+    assert task(prompt=prompt).inference("r").prompt == prompt
+
+
+@pytest.mark.parametrize("prompt", [[], [-1], [0x8000_0000], [1, "a"], [1.5]])
+def test_other_lists_are_no_prompt(prompt: list[object]) -> None:
+    with pytest.raises(InvalidRequest, match="prompt"):
+        task(prompt=prompt)
 
 
 @pytest.mark.parametrize(("field", "most"), [("top_p", 1), ("repeat_penalty", 10)])
@@ -165,3 +216,42 @@ def test_what_is_expected_is_said_in_whole(kind: type, body: bytes, words: str) 
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(body, type=kind)
     assert str(caught.value) == words
+
+
+_F = '{"function": {"name": "f"}}'
+_MESSAGES = '"messages": [{"role": "user", "content": "a"}]'
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (f'{_MESSAGES}, "tools": [{_F}, {_F}]', "tools: Expected functions with different names"),
+        (f'{_MESSAGES}, "tool_choice": "required"', "tool_choice: Expected tools to choose from"),
+        (f'{_MESSAGES}, "tool_choice": {_F}', "tool_choice: Expected the name of one of the tools"),
+        (f'"prompt": "a", "tools": [{_F}]', "tools: Expected messages"),
+        (f'{_MESSAGES}, "tools": [{_F}], "grammar": "root ::= \\"a\\""', "grammar: Expected none"),
+        (
+            f'{_MESSAGES}, "tools": [{_F}], "tool_choice": "required", "ignore_eos": true',
+            "ignore_eos: Expected false",
+        ),
+        (f'{_MESSAGES}, "tools": [{{"type": "web_search"}}]', "tools[0].type"),
+        (f'{_MESSAGES}, "tools": [{{"function": {{"name": "a b"}}}}]', "tools[0].function.name"),
+    ],
+)
+def test_tools_that_make_no_sense_are_refused_by_name(fields: str, words: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(f"{{{fields}}}".encode(), TaskRequest)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        f'"tools": [{_F}], "tool_choice": {_F}',
+        f'"tools": [{_F}], "tool_choice": "none", "grammar": "root ::= \\"a\\""',
+        '"tools": [], "tool_choice": "none"',
+    ],
+)
+def test_tools_that_make_sense_are_taken(fields: str) -> None:
+    asked = decode(f"{{{_MESSAGES}, {fields}}}".encode(), TaskRequest)
+    assert asked.inference("x").tools == asked.tools

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.contract.events import Download, Loading, Verify
+from rbee.contract.events import Download, Loading, Prefill, Verify
 from rbee.runtime.progress_bar import ProgressBar, can_redraw, line, position
 
 MB = 1_000_000
@@ -56,6 +56,13 @@ def test_a_load_shows_its_layers_and_its_memory() -> None:
     assert place.words[0] == "3/30 layers, 12 MB"
 
 
+def test_a_long_prompt_shows_its_tokens() -> None:
+    place = position(Prefill(1024, 5000, 512))
+    assert place is not None
+    assert (place.name, place.done, place.total) == ("reading the prompt", 1024, 5000)
+    assert place.words == ("1,024 of 5,000 tokens", "1,024/5,000", "20 %")
+
+
 def test_a_download_of_unknown_size_is_at_0_percent() -> None:
     assert words(Download("downloading")) == "0 %  0/0 MB, 0.0 MB/s"
 
@@ -88,7 +95,7 @@ def test_40_columns_have_a_bar_percentage_speed_and_time_left() -> None:
     st.integers(0, 10**13),
     st.integers(0, 10**13),
     st.floats(0, 10**5),
-    st.sampled_from(["downloading", "loading", "verifying"]),
+    st.sampled_from(["downloading", "loading", "verifying", "reading"]),
 )
 def test_no_line_is_as_wide_as_the_terminal(
     columns: int, done: int, total: int, speed: float, kind: str
@@ -98,6 +105,7 @@ def test_no_line_is_as_wide_as_the_terminal(
             "downloading": Download("downloading", done, total, speed),
             "loading": Loading("loading_to_vram", done, total, speed),
             "verifying": Verify("hashing", "/m", done, total),
+            "reading": Prefill(done, total, 0),
         }[kind]
     )
     assert place is not None

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import NodeNotFound
-from rbee.contract.events import Download, Event, Narration, Token, Verify
+from rbee.contract.events import Download, Event, Narration, Prefill, Token, Verify
 from rbee.runtime.screen import Screen
 
 MB = 1_000_000
@@ -107,6 +107,28 @@ def test_a_terminal_has_a_bar_and_no_tenths(
     assert "[model-provisioner] ⬇️" not in err
 
 
+def test_how_far_a_prompt_is_read_is_a_bar_that_the_answer_removes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    screen.show(Prefill(1024, 5000, 0))
+    assert "reading the prompt ━" in capsys.readouterr().err
+    screen.show(Token("Once", 0))
+    out, err = capsys.readouterr()
+    assert (out, err) == ("Once", "\r\x1b[K")
+
+
+def test_without_a_terminal_only_json_tells_how_far_a_prompt_is_read(shown: Shown) -> None:
+    assert shown(Prefill(1024, 5000, 0)) == ([], [])
+    [line], _ = shown(Prefill(1024, 5000, 7), as_json=True)
+    assert msgspec.json.decode(line) == {
+        "event": "prefill",
+        "data": {"tokens_read": 1024, "tokens_total": 5000, "cached": 7},
+    }
+
+
 def test_a_result_is_printed_unless_json_has_said_it(capsys: pytest.CaptureFixture[str]) -> None:
     Screen().result("/models/m.gguf")
     assert capsys.readouterr().out == "/models/m.gguf\n"
@@ -184,3 +206,20 @@ def test_narration_of_an_event_prints_no_json(capsys: pytest.CaptureFixture[str]
     screen.narrate(Narration("queen-rbee", "words", ""))
     screen.narrate(Token("Once", 0))
     assert capsys.readouterr() == ("", "[queen-rbee] words\n")
+
+
+def test_reasoning_is_for_a_person_at_a_terminal(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [Token("Hm\x07", 0, "reasoning"), Token("", 1, "reasoning"), Token("Yes", 1)]
+    assert shown(*events) == (["Yes"], [])
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown(*events) == (["Yes"], ["Hm\\x07"])
+    monkeypatch.delenv("NO_COLOR")
+    out, err = shown(*events)
+    assert out == ["Yes"]
+    assert err[0].startswith("\x1b[2mHm") and err[0].endswith("\x1b[0m")
+    assert "\x07" not in err[0]
+    assert shown(*events, quiet=True) == (["Yes"], [])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.events import Accepted, Done, Event, Started, Token
+from rbee.contract.events import Accepted, Call, Done, Event, Started, Token
 
 # Seconds to wait when all slots are busy, before each of the three retries.
 BUSY_PAUSES_S = (1, 2, 4)
@@ -18,14 +20,34 @@ def waiting(turn: int, left_s: int) -> str:
     return f"⏳ busy: tried again after {BUSY_PAUSES_S[turn - 1]} s {of}"
 
 
+class Called(msgspec.Struct):
+    """A function that the model wants to call. `arguments` is what came of their JSON."""
+
+    name: str
+    arguments: str = ""
+
+    def as_json(self) -> str:
+        """One line. Arguments that are not JSON stay text."""
+        try:
+            arguments = msgspec.json.decode(self.arguments)
+        except msgspec.DecodeError:
+            arguments = self.arguments
+        return msgspec.json.encode({"name": self.name, "arguments": arguments}).decode()
+
+
 class Answer:
-    """Feed it every event. Only `done` and the end of the stream after it prove it complete."""
+    """Feed it every event. Only `done` and the end of the stream after it prove it complete.
+
+    `text` is what the model says, without its reasoning; `calls` are the functions that it wants
+    to call.
+    """
 
     def __init__(self) -> None:
         self.request_id: str | None = None
         self.node: str | None = None
         self.tokens = 0
         self.done: Done | None = None
+        self.calls: list[Called] = []
         self._text: list[str] = []
 
     @property
@@ -39,10 +61,19 @@ class Answer:
         elif isinstance(event, Started):
             self.node = event.node
         elif isinstance(event, Token):
-            self.tokens += 1
-            self._text.append(event.token)
+            self.tokens = max(self.tokens, event.index + 1)
+            if event.channel == "text":
+                self._text.append(event.token)
+            elif event.call is not None:
+                self._take_call(event.call, event.token)
         elif isinstance(event, Done):
             self.done = event
+
+    def _take_call(self, call: Call, arguments: str) -> None:
+        if call.name is not None:
+            self.calls.append(Called(call.name))
+        if self.calls:
+            self.calls[-1].arguments += arguments
 
     def proof(self) -> Done:
         """The `done` of a stream that has ended with `[DONE]`. Raises STREAM_TRUNCATED."""

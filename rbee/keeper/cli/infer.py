@@ -42,11 +42,16 @@ from rbee.keeper.cli import flags
     default=None,
     help="Let the model reason first, or not, if it can do both [default: as it likes].",
 )
+@flags.file_option("--schema", help="Answer with JSON after the JSON schema in this file.")
+@flags.file_option("--grammar", help="Answer after the GBNF grammar in this file.")
 @click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 (forever).")
 @flags.backend
 @flags.device
 @flags.force
 @click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
+@flags.file_option(
+    "--tools", help="Functions that the model may call: a JSON file, in OpenAI's form."
+)
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without a chat template.")
 @flags.as_events
 @flags.quiet
@@ -58,6 +63,9 @@ def infer(
     raw: bool,
     as_events: bool,
     stop: tuple[str, ...],
+    schema: str | None,
+    grammar: str | None,
+    tools: str | None,
     **given: object,
 ) -> None:
     """Ask a model, and print its answer as it is generated.
@@ -69,17 +77,20 @@ def infer(
         git diff | rbee-keeper infer > message.txt
         rbee-keeper infer --interactive
 
-    Only the answer goes to standard output. Exit code 0 means that it is complete.
+    Only the answer goes to standard output, and each function that the model calls, as a line of
+    JSON. Exit code 0 means that the answer is complete.
     """
     from rbee.keeper.commands import infer as commands
 
     given["stop"] = list(stop) or None
+    given |= _form(schema, grammar, [prompt, prompt_file])
+    given["tools"] = _tools(tools)
     if raw and system is not None:
         raise click.UsageError("--raw sends only the prompt. Put the system text into it.")
     if raw and given["think"] is not None:
         raise click.UsageError("--raw asks without a chat template, which alone knows --think.")
     if interactive:
-        _check_chat(raw, as_events)
+        _check_chat(raw, as_events, tools is not None)
         first = _prompt(prompt, prompt_file, raw) if prompt or prompt_file else None
         commands.chat(first, system, **given)
     text = _prompt(prompt, prompt_file, raw)
@@ -102,9 +113,51 @@ def _prompt(text: str | None, file: str | None, raw: bool) -> str | None:
         raise click.UsageError(str(error)) from None
 
 
-def _check_chat(raw: bool, as_events: bool) -> None:
-    if raw or as_events:
-        other = "--raw" if raw else "--json"
+def _tools(file: str | None) -> object:
+    """The file's list of tools; a single one may stand alone."""
+    if file is None:
+        return None
+    found = _json(_text(file), file)
+    return found if isinstance(found, list) else [found]
+
+
+def _form(schema: str | None, grammar: str | None, others: list[str | None]) -> dict[str, object]:
+    """The fields of a task that hold its answer to a form."""
+    if schema is not None and grammar is not None:
+        raise click.UsageError("--schema can't be combined with --grammar.")
+    file = schema if schema is not None else grammar
+    if file == "-" and ("-" in others or others == [None, None]):
+        raise click.UsageError("Standard input can be only one of the prompt and the form.")
+    text = None if file is None else _text(file)
+    if text is None or schema is None:
+        return {"grammar": text}
+    found = _json(text, schema)
+    if not isinstance(found, dict):
+        raise click.UsageError(f"{schema} is not a JSON schema: it must be an object.")
+    return {"response_format": {"type": "json_schema", "json_schema": {"schema": found}}}
+
+
+def _text(file: str) -> str:
+    from rbee.keeper.terminal import prompt
+
+    try:
+        return prompt.read_file(file)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _json(text: str, file: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{file} is not JSON: {error}.") from None
+
+
+def _check_chat(raw: bool, as_events: bool, tools: bool) -> None:
+    if raw or as_events or tools:
+        other = "--raw" if raw else "--json" if as_events else "--tools"
         raise click.UsageError(f"--interactive can't be combined with {other}.")
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
         raise click.UsageError(

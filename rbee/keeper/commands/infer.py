@@ -84,6 +84,8 @@ async def _run(queen: Queen, task: Task, screen: Screen) -> int:
         await queen.reach()
         done = await task.run()
         screen.close()
+        for call in task.answer.calls:
+            screen.result(call.as_json())
     except RbeeError as error:
         with contextlib.suppress(RbeeError):
             screen.close()

@@ -1,4 +1,4 @@
-"""The prompt, from the command line, a file, or standard input."""
+"""The prompt, and what goes with it, from the command line, a file, or standard input."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def find(text: str | None, file: str | None, exact: bool) -> str | None:
     if not content.strip():
         raise ValueError(f"{_name(file)} is empty.")
     return content if text is None else f"{text}\n\n{content}"
+
+
+def read_file(file: str) -> str:
+    """The text of a file that is not a prompt; "-" is standard input. Raises ValueError."""
+    text = _read(file, exact=True)
+    if not text.strip():
+        raise ValueError(f"{_name(file)} is empty.")
+    return text
 
 
 def _read(file: str, exact: bool) -> str:

@@ -78,11 +78,11 @@ class Attempt:
     def _blame(self) -> str:
         """Whoever asks must know that it is the request, and which."""
         request = self._task.request
+        unit = "token" if isinstance(request.prompt, list) else "character"
         length = len(request.prompt or "") + sum(
             len(each.content or "") for each in request.messages or ()
         )
-        characters = "1 character" if length == 1 else f"{length} characters"
-        what = f"{self._model}, a prompt of {characters}"
+        what = f"{self._model}, a prompt of {length} {unit}{'' if length == 1 else 's'}"
         return f"It was the second worker that this request ended: {what}."
 
     async def _worker(self) -> WorkerRow:

@@ -71,7 +71,8 @@ async def _relay(
                     on_accepted()
                     task.tell(Started(task.id, worker.model_ref, worker.id, hive.node))
                 elif isinstance(event, Prefill | Token | Done):
-                    task.tokens += isinstance(event, Token)
+                    if isinstance(event, Token):
+                        task.tokens = max(task.tokens, event.index + 1)
                     done = isinstance(event, Done)
                     await task.events.put(event)
         except StreamTruncated:

@@ -222,20 +222,27 @@ class Engine:
         self.counts.read += read
         took_s, cpu_s = time.perf_counter() - began, time.thread_time() - computed
         pace.note(len(decoding), read, took_s, cpu_s)
-        self._sample(loaded, ready)
+        progress = ((request, sequence.progress()) for request, sequence in reading.items())
+        self._sample(loaded, ready, [(request, told) for request, told in progress if told])
 
-    def _sample(self, loaded: Loaded, ready: list[tuple[Request, Sequence, int]]) -> None:
-        outputs: Outputs = []
+    def _sample(
+        self, loaded: Loaded, ready: list[tuple[Request, Sequence, int]], outputs: Outputs
+    ) -> None:
         for request, sequence, index in ready:
             if not loaded.context.has_numbers(index):
                 self._spoiled = True
                 self._sequences.pop(request).free(keep_cache=False)
                 outputs.append((request, not_numbers(loaded.header.file)))
                 continue
-            token, done = sequence.sample(index)
-            if token is not None:
-                outputs.append((request, token))
-            self.counts.made += done is None or done.stop_reason != "EOS"
+            before = sequence.made
+            try:
+                tokens, done = sequence.sample(index)
+            except RbeeError as error:
+                self._sequences.pop(request).free()
+                outputs.append((request, error))
+                continue
+            outputs += [(request, token) for token in tokens]
+            self.counts.made += sequence.made - before
             if done is not None:
                 self._sequences.pop(request).free()
                 outputs.append((request, done))

@@ -38,6 +38,7 @@ from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from rbee.worker.model.constraint import Constraint
     from rbee.worker.model.context import Context, Pooling
     from rbee.worker.model.llama import Model
     from rbee.worker.model.sampling import Sampler
@@ -72,11 +73,11 @@ class Loaded(msgspec.Struct, frozen=True):
         token_s, guessed = (guess, True) if self.token_s is None else (self.token_s, False)
         return Pace(token_s, self.model.doubled_at(), self.context.batch_size, guessed)
 
-    def sampler(self, sampling: Sampling) -> Sampler:
-        """What chooses the tokens of an answer."""
+    def sampler(self, sampling: Sampling, constraint: Constraint | None) -> Sampler:
+        """What chooses the tokens of an answer, within its grammar."""
         from rbee.worker.model.sampling import Sampler
 
-        return Sampler(self.model, sampling)
+        return Sampler(self.model, sampling, constraint)
 
     @property
     def pooling(self) -> Pooling:

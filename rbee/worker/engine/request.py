@@ -8,18 +8,21 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rbee.contract.errors import RbeeError, RequestCanceled
-from rbee.contract.events import Done, StopReason, Token
+from rbee.contract.events import Done, Prefill, StopReason, Token
 from rbee.contract.tasks import InferenceRequest
+from rbee.worker.model.constraint import Constraint
+from rbee.worker.model.tool_formats.parser import Form
 
 Vectors: TypeAlias = list[list[float]]
-# What a step of the engine makes. Anything but a Token is the last output of its request.
-Output: TypeAlias = Token | Done | Vectors | RbeeError
+# What a step of the engine makes. Anything else than a part is the last output of its request.
+Part: TypeAlias = Prefill | Token
+Output: TypeAlias = Part | Done | Vectors | RbeeError
 
 
 class Request(msgspec.Struct, eq=False):
     """One request, from its arrival to its last output. Moments are monotonic seconds.
 
-    The event loop owns it. The engine's thread reads the first five fields, which do not change
+    The event loop owns it. The engine's thread reads the first seven fields, which do not change
     once the request has been submitted, and touches nothing else.
     """
 
@@ -31,6 +34,10 @@ class Request(msgspec.Struct, eq=False):
     texts: list[list[int]] = []
     # How many tokens of the context are reserved for it.
     room: int = 0
+    # The grammar of the answer. From then on it belongs to the engine's thread.
+    constraint: Constraint | None = None
+    # What is looked for in the answer beside text.
+    form: Form | None = None
 
     # What reads the prompt, until it has.
     preparing: asyncio.Task[Any] | None = None
@@ -38,10 +45,11 @@ class Request(msgspec.Struct, eq=False):
     ended: bool = False
     canceled: RbeeError | None = None
     token_at: float | None = None
-    # No more than fits into the context.
+    tokens: int = 0
+    # No more than fits into the context, and a few for each token.
     outputs: asyncio.Queue[Output] = msgspec.field(default_factory=asyncio.Queue)
 
-    async def next(self) -> Token | Done | Vectors:
+    async def next(self) -> Part | Done | Vectors:
         """The next output. Raises what went wrong, and why the request was canceled."""
         output = await self.outputs.get()
         if isinstance(output, RequestCanceled):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence as Tokens
 
-from rbee.contract.events import Done, StopReason, Token
+from rbee.contract.events import Call, Done, Prefill, StopReason, Token, TokenLogprob
 from rbee.contract.tasks import InferenceRequest
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Request, Timings
 from rbee.worker.engine.slots import Slots
-from rbee.worker.model.text_stream import TextStream
+from rbee.worker.model.answer_stream import AnswerStream
+from rbee.worker.model.tool_formats.source import Piece
+
+# How often a prompt's progress is told at most.
+_BETWEEN_TOLD_S = 0.1
 
 
 class Sequence:
@@ -27,8 +31,9 @@ class Sequence:
         [self._prompt] = request.texts
         self._room = request.room
         self._newest: int | None = None
-        self._text = TextStream(inference.stop)
-        self._sampler = loaded.sampler(inference)
+        self._answer = AnswerStream(inference.stop, request.form)
+        self._last = Piece("", "reasoning" if request.form and request.form.inside else "text")
+        self._sampler = loaded.sampler(inference, request.constraint)
         # The slot comes last: if anything above fails, no slot is left taken.
         self._slot, self.cached = slots.take(
             self._prompt,
@@ -38,11 +43,17 @@ class Sequence:
         )
         self.position = self.cached
         self._timings = Timings(request.arrived_at, len(self._prompt), self.cached)
+        self._told_at = time.monotonic()
 
     @property
     def unread(self) -> int:
         """How many tokens of the prompt are still to be read."""
         return len(self._prompt) - min(self.position, len(self._prompt))
+
+    @property
+    def made(self) -> int:
+        """How many tokens the answer has so far."""
+        return self._timings.tokens
 
     def prefill(self, count: int) -> int | None:
         """Put `count` tokens of the prompt into the batch.
@@ -53,6 +64,14 @@ class Sequence:
         complete = self.position + len(tokens) == len(self._prompt)
         return self._put(tokens, complete)
 
+    def progress(self) -> Prefill | None:
+        """How much of the prompt has been read, if there is more, and it was not told lately."""
+        now = time.monotonic()
+        if not self.unread or now - self._told_at < _BETWEEN_TOLD_S:
+            return None
+        self._told_at = now
+        return Prefill(self.position, len(self._prompt), self.cached)
+
     def decode(self) -> int:
         """Put the newest token into the batch; returns the index to sample at."""
         assert self._newest is not None  # the prompt has been read
@@ -60,21 +79,24 @@ class Sequence:
         assert index is not None
         return index
 
-    def sample(self, index: int) -> tuple[Token | None, Done | None]:
-        """Sample at `index`: the token to show, if any, and the end, if this was it."""
+    def sample(self, index: int) -> tuple[list[Token], Done | None]:
+        """Sample at `index`: the events to show, and the end, if this was it. Raises
+        INVALID_REQUEST if the answer's grammar has no way on."""
         token = self._sampler.sample(self._context, index)
         now = time.monotonic()
         if self._model.is_end(token):
-            rest = self._text.finish()
-            done = self._timings.done(now, "EOS")
-            return (Token(rest, self._timings.tokens) if rest else None), done
+            rest = self._events(self._answer.finish(), self._timings.tokens)
+            return rest, self._timings.done(now, "TOOL_CALLS" if self._answer.called else "EOS")
         self._newest = token
         self._timings.token(now)
-        text = self._text.feed(self._model.piece(token))
+        text = self._model.piece(token)
+        control = self._model.spelled(token) if self._answer.has_marks and not text else b""
+        pieces = self._answer.feed(text, control)
         reason = self._stop_reason()
         if reason is not None:
-            text += self._text.finish(cut=True)
-        shown = Token(text, self._timings.tokens - 1)
+            pieces += self._answer.finish(cut=True)
+        pieces = pieces or [_nothing_more(self._last)]
+        shown = self._events(pieces, self._timings.tokens - 1, self._sampler.logprob)
         return shown, self._timings.done(now, reason) if reason else None
 
     def free(self, keep_cache: bool = True) -> None:
@@ -90,10 +112,30 @@ class Sequence:
         self.position += len(tokens)
         return index.start if index else None
 
+    def _events(
+        self, pieces: list[Piece], index: int, logprob: TokenLogprob | None = None
+    ) -> list[Token]:
+        """The first has the token's probability."""
+        self._last = pieces[-1] if pieces else self._last
+        each = [logprob, *([None] * len(pieces))]
+        return [
+            Token(piece.text, index, piece.channel, piece.call, likelihood)
+            for piece, likelihood in zip(pieces, each, strict=False)
+        ]
+
     def _stop_reason(self) -> StopReason | None:
-        if self._text.stopped:
+        if self._answer.stopped:
             return "STOP_SEQUENCE"
+        if self._answer.full:
+            return "TOOL_CALLS"
+        if self._sampler.is_complete:
+            return "TOOL_CALLS" if self._answer.called else "EOS"
         if self._timings.tokens >= self._inference.max_tokens:
             return "MAX_TOKENS"
         # The newest token is not in the cache yet: it needs a place before the next can follow.
         return "CONTEXT_FULL" if self.position + 1 > self._room else None
+
+
+def _nothing_more(last: Piece) -> Piece:
+    """What a token brings that shows nothing yet: nothing, where the last one was."""
+    return Piece("", last.channel, last.call and Call(last.call.index))

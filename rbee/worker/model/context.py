@@ -75,6 +75,7 @@ class Context:
         self.pooling = named.get(C.llama_pooling_type(handle), "none")
         self._width = model.scores() if vectors == "rank" else model.vector_width()
         self._compute = C.llama_encode if model.has_encoder() else C.llama_decode
+        self._vocabulary_size = model.vocabulary_size
         self._memory = C.llama_get_memory(handle)
         self._batch = C.llama_batch_init(self.batch_size, 0, 1)
         self._finite = FiniteLogits(model.vocabulary_size)
@@ -169,6 +170,14 @@ class Context:
 
         found = C.llama_get_embeddings_seq(self.handle, sequence)
         return numpy.ctypeslib.as_array(found, shape=(self._width,))
+
+    def logits(self, index: int) -> numpy.ndarray:
+        """Those after the batch's token at `index`, one for each token of the vocabulary: a view,
+        until the next batch. What is written there is what llama.cpp's samplers see."""
+        import numpy
+
+        found = C.llama_get_logits_ith(self.handle, index)
+        return numpy.ctypeslib.as_array(found, shape=(self._vocabulary_size,))
 
     def measure(self) -> float:
         """Seconds per token of prefill, at the beginning of an empty cache.

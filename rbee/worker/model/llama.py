@@ -1,7 +1,7 @@
 """A model in llama.cpp, through llama-cpp-python's low-level API.
 
-What only reads is thread-safe: `Model.tokenizer`, `Model.pair` and the facts about the model.
-Native calls release the interpreter lock.
+What only reads is thread-safe: `Model.tokenizer`, `Model.grammars`, `Model.pair` and the facts
+about the model. Native calls release the interpreter lock.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rbee.contract.model_ref import FORMS
 from rbee.contract.nodes import Usable
 from rbee.worker.model import devices
 from rbee.worker.model.bindings import C
+from rbee.worker.model.grammar import Grammars
 from rbee.worker.model.tokenizer import Tokenizer
 
 _log = logging.getLogger("llama-cpp")
@@ -131,12 +132,14 @@ class Model:
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.tokenizer = Tokenizer(self._vocab)
+        self.grammars = Grammars(self._vocab)
         self.vocabulary_size = int(C.llama_vocab_n_tokens(self._vocab))
         self._piece = ctypes.create_string_buffer(_PIECE)
         self._ends: list[int] | None = None
         self._further_ends: set[int] = set()
 
     def free(self) -> None:
+        self.grammars.close()
         C.llama_model_free(self._handle)
 
     def size_bytes(self) -> int:
@@ -239,6 +242,10 @@ class Model:
             length = C.llama_token_to_piece(self._vocab, token, large, -length, 0, False)
             return large.raw[:length]
         return self._piece.raw[:length]
+
+    def spelled(self, token: int) -> bytes:
+        """The same, and for a control token how it is spelled."""
+        return self.piece(token) or bytes(C.llama_vocab_get_text(self._vocab, token))
 
     def is_end(self, token: int) -> bool:
         """Whether the token ends an answer (EOS, end of turn, …)."""

@@ -15,20 +15,34 @@ class TextStream:
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._stop = tuple(stop)
-        self._held = ""
-        self.stopped = False
+        self._stops = Stops(stop)
+
+    @property
+    def stopped(self) -> bool:
+        return self._stops.stopped
 
     def feed(self, piece: bytes) -> str:
         """The text that can be shown after `piece`; often empty."""
-        return self._release(self._decoder.decode(piece), final=False)
+        return self._stops.take(self._decoder.decode(piece))
 
     def finish(self, cut: bool = False) -> str:
         """The text still held back, once there are no more tokens. With `cut` more might have
         come, so half a character is left out."""
-        return self._release("" if cut else self._decoder.decode(b"", final=True), final=True)
+        rest = "" if cut else self._decoder.decode(b"", final=True)
+        return self._stops.take(rest) + self._stops.release()
 
-    def _release(self, text: str, final: bool) -> str:
+
+class Stops:
+    """Holds back what might be the beginning of a stop sequence. Once one has come, it has
+    `stopped` and drops the rest."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = tuple(stop)
+        self._held = ""
+        self.stopped = False
+
+    def take(self, text: str) -> str:
+        """The text that can be shown after `text`."""
         if self.stopped:
             return ""
         self._held += text
@@ -37,9 +51,14 @@ class TextStream:
             self.stopped = True
             shown, self._held = self._held[: min(found)], ""
             return shown
-        keep = 0 if final else max((_overlap(self._held, s) for s in self._stop), default=0)
+        keep = max((_overlap(self._held, stop) for stop in self._stop), default=0)
         cut = len(self._held) - keep
         shown, self._held = self._held[:cut], self._held[cut:]
+        return shown
+
+    def release(self) -> str:
+        """What is held back: no stop sequence can come of it any more."""
+        shown, self._held = self._held, ""
         return shown
 
 

@@ -7,16 +7,16 @@ one that it finds, so a text with many of them is handed over in pieces, cut bef
 
 from __future__ import annotations
 
+import ctypes
 import re
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final
 
 from rbee.worker.model.bindings import C
+from rbee.worker.model.large_stack import call_with_stack
 
 # 320 to 384 bytes were measured per byte of text, with eight families' expressions.
 _STACK_PER_BYTE = 512
@@ -34,9 +34,6 @@ _BLANKS = " \t\n\v\f\r"
 # Between texts, so that they can't spell a token together.
 _APART = "\ufdd2"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-
-# The size of a new thread's stack is one for the whole process.
-_starting = threading.Lock()
 
 
 class Tokenizer:
@@ -67,6 +64,25 @@ class Tokenizer:
             return tokens
         inner = tokens[len(before) : len(tokens) - len(after)]
         return [*before, *self._reveal(text, inner, hidden), *after]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens, control tokens included."""
+        buffer = ctypes.create_string_buffer(_PIECE)
+        found = b""
+        for token in tokens:
+            length = C.llama_token_to_piece(self._vocab, token, buffer, _PIECE, 0, True)
+            found += buffer.raw[: max(length, 0)]
+        return found.decode(errors="replace")
+
+    def token(self, text: str) -> int | None:
+        """The token that is spelled exactly so, if there is one."""
+        tokens = self._ask(text.encode(), around=False)
+        return tokens[0] if len(tokens) == 1 and self.text(tokens) == text else None
+
+    def control_token(self, text: str) -> int | None:
+        """The same, if it is a control token."""
+        token = self.token(text)
+        return None if token is None or not self._control_text(token) else token
 
     def special_tokens(self) -> dict[str, int]:
         """Every control token and every user-defined one, by its text."""
@@ -211,21 +227,8 @@ def _with_stack(length: int, work: Callable[[], list[int]]) -> list[int]:
     """Do the `work` for a text of `length` bytes on a stack that is large enough for it."""
     if length <= _SHORT:
         return work()
-    done: Future[list[int]] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    with _starting:
-        before = threading.stack_size(_STACK + length * _STACK_PER_BYTE)
-        try:
-            threading.Thread(target=run, daemon=True).start()
-        except RuntimeError:
-            message = f"This machine has no memory to take a text of {length} bytes apart"
-            raise MemoryError(message) from None
-        finally:
-            threading.stack_size(before)
-    return done.result()
+    try:
+        return call_with_stack(_STACK + length * _STACK_PER_BYTE, work)
+    except MemoryError:
+        message = f"This machine has no memory to take a text of {length} bytes apart"
+        raise MemoryError(message) from None

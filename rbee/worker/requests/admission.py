@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from rbee.contract.errors import AllSlotsBusy, PromptTooLong
+from rbee.contract.errors import AllSlotsBusy, InvalidRequest, PromptTooLong
 
 
 def check_slot(busy: int, slots: int) -> None:
@@ -23,6 +23,14 @@ def check_length(field: str, tokens: int, most: int, why: str) -> None:
             f"{message}.",
             errors=[{"field": field, "constraint": limit, "message": message, "value": tokens}],
         )
+
+
+def check_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> None:
+    """Raises INVALID_REQUEST for the id of a token that the model does not have."""
+    for token in tokens:
+        if token >= vocabulary:
+            error = f"The model has {vocabulary} tokens, and none with the id {token}"
+            raise InvalidRequest.of(field, f"token ids below {vocabulary}", error, token)
 
 
 def reserve(

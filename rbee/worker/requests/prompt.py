@@ -17,6 +17,7 @@ from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import InferenceRequest, Message, Tool, ToolCall
 from rbee.worker.engine.load import Loaded
 from rbee.worker.model.llama import Model
+from rbee.worker.requests.admission import check_tokens
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ async def prompt_tokens(
     which are more than that. In a raw prompt control tokens may be spelled out."""
     prompt, most = request.prompt, loaded.context.tokens
     if isinstance(prompt, list):
+        check_tokens("prompt", prompt, loaded.model.vocabulary_size)
         return prompt
     if prompt is not None:
         tokenize = loaded.model.tokenizer.tokenize
@@ -87,7 +89,7 @@ def without_second_bos(model: Model, tokens: list[int]) -> list[int]:
     for at, token in enumerate(tokens):
         if token == bos:
             begun = at
-        elif not model.piece(token).isspace():
+        elif not model.tokenizer.text([token]).isspace():
             break
     return tokens[begun:]
 

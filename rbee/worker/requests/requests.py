@@ -21,7 +21,7 @@ from rbee.contract.errors import (
     RequestCanceled,
     ShuttingDown,
 )
-from rbee.contract.events import Accepted, Done, Event, Token
+from rbee.contract.events import Accepted, Done, Event, Prefill, Token
 from rbee.contract.tasks import InferenceRequest, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
@@ -29,22 +29,23 @@ from rbee.runtime.concurrency import finish
 from rbee.worker.engine.engine import Counts, Engine, Outputs
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Output, Request
-from rbee.worker.requests.admission import check_slot, reserve
+from rbee.worker.requests import answer_form, tool_use
+from rbee.worker.requests.admission import check_slot, check_tokens, reserve
 from rbee.worker.requests.fitness import Fitness
 from rbee.worker.requests.metrics import Metrics, Outcome
 from rbee.worker.requests.prompt import prompt_tokens
 
 T = TypeVar("T")
 
-_TOKENIZERS = 2
+_PREPARERS = 2
 _OTHER_MODEL = "Choose another model for answers."
 
 
 class Requests:
     """The only owner of the slots. Every change of `status` is sent to `events`.
 
-    Prompts are tokenized on two threads of their own, so that long ones can't take every thread of
-    the program.
+    Prompts are tokenized, and grammars compiled, on two threads of their own, so that long ones
+    can't take every thread of the program.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Requests:
         self._empty = asyncio.Event()
         self._empty.set()
         self._keep_alive_s: float | None = None
-        self._tokenizers = ThreadPoolExecutor(_TOKENIZERS, thread_name_prefix="prompt")
+        self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix="prompt")
 
     def open(
         self, loaded: Loaded, engine: Engine, check_files: Callable[[], None] = lambda: None
@@ -106,10 +107,18 @@ class Requests:
             )
         async with self.admitted(message.request_id) as request:
             read = partial(self.tokenize, "prompt")
-            prompt = await self.prepare(request, prompt_tokens(loaded, message, read))
+            told = await self.prepare(request, tool_use.as_told(loaded, message))
+            prompt = await self.prepare(request, prompt_tokens(loaded, told, read))
             if not prompt:
                 error = "The prompt has no tokens"
                 raise InvalidRequest.of("prompt", "at least one token", error)
+            check_tokens("logit_bias", map(int, message.logit_bias), loaded.model.vocabulary_size)
+            request.form = form = tool_use.form(loaded, message, told, prompt)
+            if answer_form.is_wanted(message):
+                held = self.tokenize(
+                    "response_format", lambda: answer_form.constraint(loaded, message, form)
+                )
+                request.constraint = await self.prepare(request, held)
             self.reserve(request, len(prompt), message.max_tokens)
             if message.messages is not None and loaded.chat.stops:
                 message = msgspec.structs.replace(message, stop=[*message.stop, *loaded.chat.stops])
@@ -118,7 +127,7 @@ class Requests:
             yield Accepted(request.id)
             while True:
                 output = await request.next()
-                assert isinstance(output, Token | Done)
+                assert isinstance(output, Prefill | Token | Done)
                 yield output
                 if isinstance(output, Done):
                     return
@@ -184,9 +193,11 @@ class Requests:
             if request.ended:
                 continue
             if isinstance(output, Token):
-                self.metrics.token(request, now)
-                request.token_at = now
-            else:
+                if output.index >= request.tokens:
+                    self.metrics.token(request, now)
+                    request.token_at = now
+                    request.tokens = output.index + 1
+            elif not isinstance(output, Prefill):
                 # The slot comes first: a client that has seen the end finds the slot free.
                 self._release(request, _outcome(output))
             request.outputs.put_nowait(output)
@@ -210,8 +221,8 @@ class Requests:
         await self._empty.wait()
 
     async def close(self) -> None:
-        """Wait for prompts that are being tokenized: the model must not be freed before."""
-        await asyncio.to_thread(self._tokenizers.shutdown)
+        """Wait for what is being prepared: the model must not be freed before."""
+        await asyncio.to_thread(self._preparers.shutdown)
 
     async def prepare(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """Do what comes before the engine. The request keeps its slot until that has ended, even if
@@ -225,10 +236,10 @@ class Requests:
         return task.result()
 
     async def tokenize(self, field: str, work: Callable[[], T]) -> T:
-        """Do the `work` on one of the tokenizers' threads. Canceled, it ends when the thread has,
+        """Do the `work` on one of the threads. Canceled, it ends when the thread has,
         which nothing can stop. Raises PROMPT_TOO_LONG for the `field` if there is no memory to take
         its text apart."""
-        working = self._tokenizers.submit(work)
+        working = self._preparers.submit(work)
         try:
             return await asyncio.shield(asyncio.wrap_future(working))
         except asyncio.CancelledError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.events import Accepted, Done, Event, Narration, Queued, Started, Token
+from rbee.contract.events import Accepted, Call, Done, Event, Narration, Queued, Started, Token
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, summary, waiting
 
 DONE = Done(True, 2, 1234.5, 9, 0, 321.6, 17.25, "EOS")
@@ -80,3 +80,21 @@ def test_the_text_of_a_wait_fits_into_40_columns() -> None:
 def test_a_wait_says_how_much_is_left_and_afterwards_how_long_it_was() -> None:
     assert waiting(3, 4) == "⏳ busy: trying again in 4 s (3 of 3)"
     assert waiting(3, 0) == "⏳ busy: tried again after 4 s (3 of 3)"
+
+
+def test_the_text_is_what_the_model_says_and_not_its_reasoning_nor_its_calls() -> None:
+    taken = answer(
+        Token("Hm", 0, "reasoning"),
+        Token("", 1, "reasoning"),
+        Token("Yes", 1),
+        Token("", 2, "tool_call", Call(0, "a", "add")),
+        Token('{"a": ', 2, "tool_call", Call(0)),
+        Token("1}", 3, "tool_call", Call(0)),
+        Token('{"b"', 4, "tool_call", Call(1, "b", "now")),
+        DONE,
+    )
+    assert (taken.text, taken.tokens) == ("Yes", 5)
+    assert [call.as_json() for call in taken.calls] == [
+        '{"name":"add","arguments":{"a":1}}',
+        '{"name":"now","arguments":"{\\"b\\""}',
+    ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.events import Accepted, Done, Narration, Token
+from rbee.contract.events import Accepted, Call, Done, Narration, Token
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -55,3 +57,63 @@ def test_a_wrong_value_is_wrong_usage(fake_queen: FakeQueen, keeper: Keeper) -> 
     assert (done.exit_code, done.stdout) == (2, "")
     assert "--max-tokens" in done.stderr
     assert fake_queen.asked == []
+
+
+TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+CALLED = [
+    Accepted("r-1"),
+    Token("Hm", 0, "reasoning"),
+    Token("So", 1),
+    Token('{"a": ', 2, "tool_call", Call(0, "c", "now")),
+    Token("[1]}", 3, "tool_call", Call(0)),
+    Token("{}", 4, "tool_call", Call(1, "d", "now")),
+    Done(True, 5, 5.0, 1, 0, 1.0, 9.0, "TOOL_CALLS"),
+]
+
+
+@pytest.mark.parametrize("content", [[TOOL], TOOL])
+def test_the_tools_of_a_file_are_offered_and_what_is_called_is_printed(
+    fake_queen: FakeQueen, keeper: Keeper, tmp_path: Path, content: object
+) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps(content))
+    fake_queen.on(ep.QUEEN_TASKS, CALLED)
+    done = keeper("infer", "--prompt", "hi", "--tools", str(tmp_path / "tools.json"))
+    lines = ["So", '{"name":"now","arguments":{"a":[1]}}', '{"name":"now","arguments":{}}', ""]
+    assert (done.exit_code, done.stdout.split("\n")) == (0, lines)
+    assert "Hm" not in done.stderr
+    [asked] = fake_queen.body(ep.QUEEN_TASKS)["tools"]
+    assert asked["function"]["name"] == "now"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[{", "is not JSON: Expecting property name enclosed in double quotes: line 1"),
+        ("[7]", "tools[0]"),
+        ('[{"type": "web_search"}]', "tools[0].type"),
+        ("[" * 100_000, "is not JSON"),
+    ],
+)
+def test_tools_that_are_none_are_wrong_usage(
+    fake_queen: FakeQueen, keeper: Keeper, tmp_path: Path, content: str, words: str
+) -> None:
+    (tmp_path / "tools.json").write_text(content)
+    done = keeper("infer", "--prompt", "hi", "--tools", str(tmp_path / "tools.json"))
+    assert (done.exit_code, done.stdout, fake_queen.asked) == (2, "", [])
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--raw"], "a raw prompt tells of no tools"),
+        (["--interactive"], "--interactive can't be combined with --tools"),
+    ],
+)
+def test_tools_need_a_question(
+    fake_queen: FakeQueen, keeper: Keeper, tmp_path: Path, flags: list[str], words: str
+) -> None:
+    (tmp_path / "tools.json").write_text(json.dumps(TOOL))
+    done = keeper("infer", "--prompt", "hi", *flags, "--tools", str(tmp_path / "tools.json"))
+    assert (done.exit_code, done.stdout, fake_queen.asked) == (2, "", [])
+    assert words in done.stderr

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from rbee.contract.errors import RbeeError
-from rbee.contract.events import Done, Token
+from rbee.contract.events import Done, Prefill, Token
 from rbee.contract.tasks import InferenceRequest
 from rbee.gguf.reader import read
 from rbee.worker.engine.engine import Engine, Outputs
@@ -28,6 +28,8 @@ from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 from rbee.worker.model.templates.renderers import Renderers
+from rbee.worker.model.tool_formats.parser import Form
+from rbee.worker.requests.answer_form import constraint
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = ["<unk>", "<s>", "</s>", *LETTERS, "▁", "<0x0A>", "!"]
@@ -41,50 +43,62 @@ Open = Callable[..., "Desk"]
 
 
 def write_model(
-    path: Path, noise: bool, each: int = 0, templates: Templates = (), **more: int
+    path: Path,
+    noise: bool,
+    each: int = 0,
+    templates: Templates = (),
+    chain: Sequence[str] = (),
+    **more: int,
 ) -> None:
     """With `each` the model is split, so many tensors in a part. `templates` are chat templates,
-    each a `name` and a `template`."""
+    each a `name` and a `template`. With `chain` its words are these in the place of the letters:
+    each is followed by the next, and the last by the end. What stands in brackets is a control
+    token."""
+    words = [*WORDS[:3], *chain, *(f"{index}" for index in range(-len(chain) % 4 + 1))]
+    words = words if chain else WORDS
+    width = len(words)
     writer = gguf.GGUFWriter(path, "llama", split_max_tensors=each)
     writer.add_block_count(1)
     writer.add_context_length(TRAINED)
-    writer.add_embedding_length(WIDTH)
-    writer.add_feed_forward_length(WIDTH)
+    writer.add_embedding_length(width)
+    writer.add_feed_forward_length(width)
     writer.add_head_count(2)
     writer.add_head_count_kv(2)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(WIDTH // 2)
+    writer.add_rope_dimension_count(width // 2)
     if templates:
         writer.add_chat_template(templates)
     for key, number in more.items():
         writer.add_uint32(f"llama.{key}", number)
     writer.add_tokenizer_model("llama")
-    writer.add_token_list(WORDS)
-    writer.add_token_scores([0.0] * WIDTH)
+    writer.add_token_list(words)
+    writer.add_token_scores([0.0] * width)
     kinds = {"<unk>": 2, "<s>": 3, "</s>": 3, "<0x0A>": 6}
-    writer.add_token_types([kinds.get(word, 1) for word in WORDS])
+    kinds |= {word: 3 for word in chain if word.startswith("[")}
+    writer.add_token_types([kinds.get(word, 1) for word in words])
     writer.add_bos_token_id(WORDS.index("<s>"))
     writer.add_eos_token_id(END)
     writer.add_add_bos_token(False)
     writer.add_add_space_prefix(False)
     source = np.random.default_rng(7)
-    square = (WIDTH, WIDTH)
+    square = (width, width)
 
     def weights(name: str, value: np.ndarray) -> None:
         writer.add_tensor(f"{name}.weight", value.astype(np.float32))
 
     following = np.zeros(square)
-    for word in range(WIDTH):
-        letter = WORDS[word]
-        after = END if letter == "z" else word + 1 if letter in LETTERS else WORDS.index("a")
+    for word in range(width):
+        letter = words[word]
+        known = chain or LETTERS
+        after = END if letter == known[-1] else word + 1 if letter in known else 3
         following[after, word] = 8.0
-    weights("token_embd", np.eye(WIDTH))
+    weights("token_embd", np.eye(width))
     weights("output", source.normal(size=square) if noise else following)
-    weights("output_norm", np.ones(WIDTH))
+    weights("output_norm", np.ones(width))
     for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
         weights(f"blk.0.{name}", source.normal(size=square) if noise else np.zeros(square))
     for name in ("attn_norm", "ffn_norm"):
-        weights(f"blk.0.{name}", np.ones(WIDTH))
+        weights(f"blk.0.{name}", np.ones(width))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -105,6 +119,17 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "noise.gguf"
     write_model(path, noise=True)
     return path
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Callable[..., Path]:
+    """Write a model that says these words, one after the other."""
+
+    def written(*words: str) -> Path:
+        write_model(tmp_path / "chain.gguf", noise=False, chain=words)
+        return tmp_path / "chain.gguf"
+
+    return written
 
 
 @pytest.fixture
@@ -156,10 +181,11 @@ class Desk:
     def begin(self, name: str, prompt: str, max_tokens: int = 5, **how: Any) -> None:
         """Ask for an answer: greedy, and with room for all of it, unless said otherwise."""
         room = how.pop("room", len(prompt) + max_tokens)
+        form = how.pop("form", None)
         inference = InferenceRequest(
             prompt=prompt, max_tokens=max_tokens, **{"temperature": 0, **how}
         )
-        self._submit(name, [prompt], inference, room)
+        self._submit(name, [prompt], inference, room, form)
 
     def embed(self, name: str, *texts: str) -> None:
         self._submit(name, texts)
@@ -203,7 +229,8 @@ class Desk:
 
     async def last(self, name: str) -> Output:
         """What the name's work ends with."""
-        await self.until(lambda: name in self.heard and not isinstance(self.heard[name][-1], Token))
+        parts = Prefill | Token
+        await self.until(lambda: name in self.heard and not isinstance(self.heard[name][-1], parts))
         return self.heard[name][-1]
 
     async def done(self, name: str) -> Done:
@@ -233,9 +260,13 @@ class Desk:
         texts: Iterable[str],
         inference: InferenceRequest | None = None,
         room: int = 0,
+        form: Form | None = None,
     ) -> None:
         tokens = [[WORDS.index(letter) for letter in text] for text in texts]
-        request = Request(name, time.monotonic(), inference, tokens, room)
+        held = None
+        if inference and self.ready:
+            held = constraint(self.ready[0], inference)  # type: ignore[arg-type]
+        request = Request(name, time.monotonic(), inference, tokens, room, held, form)
         self._requests[name] = request
         self.engine.submit(request)
 

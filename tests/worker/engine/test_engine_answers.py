@@ -12,6 +12,7 @@ from rbee.contract.errors import RequestCanceled
 from rbee.contract.events import Token
 from rbee.contract.tasks import Sampling
 from rbee.worker.engine.load import Loaded
+from rbee.worker.model.constraint import Constraint
 from rbee.worker.model.sampling import Sampler
 
 Open = Callable[..., Any]
@@ -268,7 +269,7 @@ async def test_what_chooses_the_tokens_is_given_back_at_each_end(
             freed.append(self)
 
     class Counting(Loaded):
-        def sampler(self, sampling: Sampling) -> Sampler:
+        def sampler(self, sampling: Sampling, constraint: Constraint | None) -> Sampler:
             return Counted(self.model, sampling)
 
     at = desk(kind=Counting)

@@ -14,6 +14,7 @@ from rbee.contract.tasks import InferenceRequest, Sampling
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Loaded
 from rbee.worker.engine.request import Request
+from rbee.worker.model.constraint import Constraint
 from rbee.worker.model.context import Context
 from rbee.worker.model.sampling import Sampler
 
@@ -193,7 +194,7 @@ async def test_texts_whose_context_cannot_be_made_fail_and_the_engine_goes_on(de
 
 async def test_an_answer_that_breaks_while_it_is_begun_fails(desk: Open) -> None:
     class Breaking(Loaded):
-        def sampler(self, sampling: Sampling) -> Sampler:
+        def sampler(self, sampling: Sampling, constraint: Constraint | None) -> Sampler:
             raise ZeroDivisionError
 
     at = desk(kind=Breaking)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 # What each would cost, and when it is imported after all.
 _NEVER = {
-    "numpy": "80 ms and 20 MB: with the first request for embeddings",
+    "numpy": "80 ms and 20 MB: with the first request for embeddings, a form or logprobs",
+    "llguidance": "60 ms: with the first request for a form",
     "diskcache": "with the upper half of llama-cpp-python, which rbee does not use",
     "llama_cpp": "that half itself: `rbee.worker.model.bindings` has what is below it",
     "llama_cpp.llama": "the same",

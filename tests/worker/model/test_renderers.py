@@ -16,6 +16,7 @@ import pytest
 
 from harness.watching.chat_templates import is_gone
 from harness.world.waiting import wait_until
+from rbee.worker.model.templates import process
 from rbee.worker.model.templates.renderers import Renderers, TemplateFailed, Templates
 
 LOOPING = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
@@ -43,7 +44,9 @@ def ask(name: str) -> dict[str, Any]:
 
 
 def processes() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+    """Those that render. Grammars have processes too."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if process.__name__ in child.cmdline()]
 
 
 async def until(so: Callable[[], object]) -> None:

@@ -14,6 +14,7 @@ class Vocabulary:
 
     def __init__(self, adds: bool) -> None:
         self._adds = adds
+        self.tokenizer = self
 
     def special_token(self, which: str) -> int | None:
         return ord("^") if which == "bos" else None
@@ -21,8 +22,8 @@ class Vocabulary:
     def adds_bos(self) -> bool:
         return self._adds
 
-    def piece(self, token: int) -> bytes:
-        return b"" if token == ord("^") else chr(token).encode()
+    def text(self, tokens: list[int]) -> str:
+        return "".join(map(chr, tokens))
 
 
 @pytest.mark.parametrize(

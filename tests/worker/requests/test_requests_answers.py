@@ -27,6 +27,8 @@ class Letters:
     """In place of the model and its tokenizer: each letter is a token. "?" is text that no token
     stands for, "!" a control token."""
 
+    vocabulary_size = 0x110000
+
     @property
     def tokenizer(self) -> Letters:
         return self
@@ -36,6 +38,12 @@ class Letters:
 
     def hide_control(self, texts: Sequence[str], most: int) -> tuple[list[str], dict[str, str]]:
         return [text.replace("!", "\ufdd0") for text in texts], {"\ufdd0": "¡"}
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def token(self, text: str) -> int | None:
+        return None
 
     def special_token(self, which: str) -> int | None:
         assert which == "bos"
@@ -56,7 +64,7 @@ def loaded(house: Any) -> Any:
     found = house.requests.loaded
     found.generates, found.pooling = True, "mean"
     found.model = Letters()
-    found.chat = SimpleNamespace(render=render, stops=())
+    found.chat = SimpleNamespace(render=render, stops=(), source=lambda with_tools: "")
     return found
 
 
@@ -182,3 +190,59 @@ async def test_closing_waits_for_prompts_that_are_being_tokenized(
     await closing
     house.take((submitted.id, DONE))
     await answer
+
+
+async def test_a_form_is_compiled_before_any_room_is_reserved(house: Any, loaded: Any) -> None:
+    """While one waits for its form, others may take the room."""
+    compiling, go_on = threading.Event(), threading.Event()
+
+    def compiled(grammar: str, field: str) -> str:
+        compiling.set()
+        assert go_on.wait(10)
+        return f"held to the {field}"
+
+    loaded.model.grammars = SimpleNamespace(compile=compiled)
+    slow = house.requests.answer(
+        InferenceRequest(prompt="abc", max_tokens=50, grammar='root ::= "a"')
+    )
+    first = asyncio.ensure_future(anext(slow))
+    assert await asyncio.to_thread(compiling.wait, 10)
+    other = house.requests.answer(InferenceRequest(prompt="abc", max_tokens=60))
+    await anext(other)
+    go_on.set()
+    with pytest.raises(AllSlotsBusy):
+        await first
+    await other.aclose()
+    assert [request.constraint for request in house.engine.submitted] == [None]
+
+
+async def test_a_form_goes_with_its_request(house: Any, loaded: Any) -> None:
+    loaded.model.grammars = SimpleNamespace(compile=lambda grammar, field: f"the {field}")
+    answer = house.requests.answer(InferenceRequest(prompt="a", grammar='root ::= "a"'))
+    await anext(answer)
+    [request] = house.engine.submitted
+    assert request.constraint == "the grammar"
+    await answer.aclose()
+
+
+@pytest.mark.parametrize("biases", [{str(0x110000): 1}, {"1": 1, "9999999999": -100}])
+async def test_a_bias_is_for_a_token_of_the_model(
+    house: Any, loaded: Any, biases: dict[str, float]
+) -> None:
+    answer = house.requests.answer(InferenceRequest(prompt="a", logit_bias=biases))
+    with pytest.raises(InvalidRequest, match="1114112 tokens"):
+        await anext(answer)
+    assert house.engine.submitted == []
+
+
+async def test_the_ids_of_a_prompt_are_taken_as_they_are(house: Any, loaded: Any) -> None:
+    answer = house.requests.answer(InferenceRequest(prompt=[5, 33, 0]))
+    await anext(answer)
+    assert house.engine.submitted[0].texts == [[5, 33, 0]]
+    await answer.aclose()
+    unknown = house.requests.answer(InferenceRequest(prompt=[5, 0x110000]))
+    with pytest.raises(InvalidRequest, match="none with the id 1114112"):
+        await anext(unknown)
+    long = house.requests.answer(InferenceRequest(prompt=[5] * 200))
+    with pytest.raises(PromptTooLong):
+        await anext(long)

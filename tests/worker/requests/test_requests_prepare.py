@@ -16,6 +16,7 @@ from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest, Message
 from rbee.contract.workers import WorkerStatus
 from rbee.worker.model.chat_template import ChatTemplate
+from rbee.worker.model.templates import process
 from rbee.worker.model.templates.renderers import Renderers
 
 IDLE = WorkerStatus("idle", 2, 2)
@@ -61,7 +62,9 @@ async def until(so: Callable[[], object]) -> None:
 
 
 def renderers() -> list[psutil.Process]:
-    return psutil.Process().children()
+    """Those that render. Grammars have processes too."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if process.__name__ in child.cmdline()]
 
 
 async def test_a_request_that_nobody_waits_for_keeps_its_slot_until_its_prompt_is_read(

@@ -1,0 +1,28 @@
+@beyond
+Feature: A model calls functions
+  A request says which functions there are. What the model calls comes in a channel of its own; rbee
+  runs none of them.
+
+  Scenario: A call that must come
+    Given a standalone worker with `--slots 2`
+    When 6 answers must call one of two functions, at temperature 1.2
+    Then each is calls of those functions, whose arguments are valid after their schemas
+    And each ends with TOOL_CALLS, with its calls numbered and an id for each
+    When the second function must be called, and when only one call may come
+    Then both answers are one call, the first of the second function
+
+  Scenario: The same words are a call only where functions are offered
+    Given a standalone worker with `--slots 2`
+    When the model is made to write a call without functions, and with tool_choice none
+    Then both answers are text, with EOS
+
+  Scenario: Tools that can't be had
+    Given a standalone worker with `--slots 2`
+    When the worker is asked with each of these tools
+      | fields                                                                                                     | names                         |
+      | {"tools": [{"type": "web_search"}]}                                                                        | tools[0].type                 |
+      | {"tools": [{"type": "function", "function": {"name": "a"}}, {"type": "function", "function": {"name": "a"}}]} | tools                         |
+      | {"tool_choice": "required"}                                                                                | tool_choice                   |
+      | {"tool_choice": {"type": "function", "function": {"name": "b"}}}                                           | tool_choice                   |
+      | {"tools": [{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"not": {}}}}]}    | tools[0].function.parameters  |
+    Then each is refused as INVALID_REQUEST and names that field
