@@ -67,8 +67,16 @@ def write_model(
         file.truncate(header + size)
         if noise:
             file.seek(header)
-            file.write(random.Random(noise).randbytes(size))
+            file.write(_finite_noise(noise, size))
     return path
+
+
+def _finite_noise(word: str, size: int) -> bytes:
+    """Return bytes that are numbers below 2, in half and in single precision."""
+    noise = bytearray(random.Random(word).randbytes(size))
+    # Without its highest bit an exponent can be neither large, nor that of NaN and infinity.
+    noise[1::2] = noise[1::2].translate(bytes(byte & 0xBF for byte in range(256)))
+    return bytes(noise)
 
 
 def _text_field(name: str, text: str) -> bytes:

@@ -5,7 +5,7 @@ _ECHOING = (
     "{% for m in messages %}{{ m.role }}|{{ m.content }}|{{ m.name }}|{{ m.reasoning_content }}|"
     "{{ m.tool_call_id }}{% for c in m.tool_calls or [] %}|{{ c.type }}|{{ c.id }}|"
     "{{ c.function.name }}|{{ c.function.arguments | tojson }}{% endfor %};{% endfor %}"
-    "{{ enable_thinking }}|{{ thinking }}|{{ style | tojson }}>"
+    "{{ enable_thinking }}|{{ thinking }}|{{ style | default({}) | tojson }}>"
 )
 # It takes for ever if the conversation begins so.
 LOOPS_FOR = "loop"
