@@ -32,8 +32,15 @@ a line `{"event": …, "data": …}`.
 
 def page() -> str:
     """docs/reference/http.md."""
-    found = schema.components(_messages())
-    messages = [f"### {name}\n\n{_message(message)}" for name, message in found.items()]
+    sent = schema.components(_messages())
+    # What events are made of is described here too, but not the events themselves.
+    found = schema.components([*_messages(), *NAMES])
+    events = {kind.__name__ for kind in NAMES} - sent.keys()
+    messages = [
+        f"### {name}\n\n{_message(message)}"
+        for name, message in found.items()
+        if name not in events
+    ]
     return markdown.page(
         "HTTP",
         "`rbee/contract/endpoints.py`",
