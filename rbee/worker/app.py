@@ -89,7 +89,9 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         # Narrated first: a listener that has seen the worker idle has heard of its load.
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
-        requests.open(outcome, engine, lambda: _check_files(outcome, lifecycle, requests))
+        requests.open(
+            outcome, engine, lambda: _check_files(outcome, settings.mmap, lifecycle, requests)
+        )
         outcome.chat.prepare()
         on_progress(Loading("ready"))
 
@@ -109,9 +111,9 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     await engine.stop()
 
 
-def _check_files(loaded: Loaded, lifecycle: Lifecycle, requests: Requests) -> None:
+def _check_files(loaded: Loaded, mapped: bool, lifecycle: Lifecycle, requests: Requests) -> None:
     """Shut down if the model's files are no longer what was loaded: the next worker loads what is
-    there now. Raises SHUTTING_DOWN."""
+    there now. Running answers end too if the files are `mapped`. Raises SHUTTING_DOWN."""
     if lifecycle.draining.is_set():
         return
     if (change := loaded.files.find()) is not None:
@@ -119,7 +121,7 @@ def _check_files(loaded: Loaded, lifecycle: Lifecycle, requests: Requests) -> No
         why = f"{name} has changed since this worker loaded it, so the worker is shutting down."
         _log.warning("%s", why)
         lifecycle.shut_down()
-        if change.in_place:
+        if mapped and change.in_place:
             # It is not known any more what the answers are computed with.
             requests.cancel_all(why)
         raise ShuttingDown(why)

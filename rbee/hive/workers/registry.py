@@ -100,7 +100,7 @@ class Workers:
 
     async def _start(self, request: SpawnRequest, model: StoredModel) -> WorkerProcess:
         header = await self._read_header(model)
-        files = await asyncio.to_thread(FileChanges, header.files)
+        files = await in_thread(FileChanges, header.files)
         backend, device = await self._check(request, model, header)
         spec = WorkerSpec(
             worker_id=f"worker-{uuid.uuid4()}",

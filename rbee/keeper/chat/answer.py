@@ -30,7 +30,7 @@ class Called(msgspec.Struct):
         """One line. Arguments that are not JSON stay text."""
         try:
             arguments = msgspec.json.decode(self.arguments)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             arguments = self.arguments
         return msgspec.json.encode({"name": self.name, "arguments": arguments}).decode()
 

@@ -36,6 +36,7 @@ Load: TypeAlias = Callable[[], Loaded]
 Outputs: TypeAlias = list[tuple[Request, Output]]
 
 _BROKEN = Internal("llama.cpp's thread failed; its log says why.", correlation_id="")
+_UNREADABLE = Internal("The answer can't be read; the worker's log says why.", correlation_id="")
 _log = logging.getLogger("llm-worker-rbee")
 
 
@@ -78,6 +79,7 @@ class Engine:
         self._sequences: dict[Request, Sequence] = {}
         self._embeddings: dict[Request, Embedding] = {}
         self._broken = False
+        self._left_over: Loaded | None = None
         # Whether the cache may hold what is not a number.
         self._spoiled = False
         # The load is logged under the correlation id of the request that started the worker.
@@ -102,6 +104,9 @@ class Engine:
         self._inbox.put(None)
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join)
+        if self._left_over is not None:
+            self._left_over.free()
+            self._left_over = None
 
     def _send(self, what: Literal["begin", "cancel"], request: Request) -> None:
         self._inbox.put((what, request))
@@ -133,7 +138,11 @@ class Engine:
                 sequence.free()
             for embedding in self._embeddings.values():
                 embedding.free()
-            loaded.free()
+            if self._broken:
+                # Others may still tokenize, or ask for facts of the model.
+                self._left_over = loaded
+            else:
+                loaded.free()
 
     def _load_or_report(self) -> Loaded | None:
         try:
@@ -240,6 +249,12 @@ class Engine:
             except RbeeError as error:
                 self._sequences.pop(request).free()
                 outputs.append((request, error))
+                continue
+            except Exception:
+                # What a model writes must not end the answers to others.
+                _log.exception("an answer could not be read")
+                self._sequences.pop(request).free()
+                outputs.append((request, _UNREADABLE))
                 continue
             outputs += [(request, token) for token in tokens]
             self.counts.made += sequence.made - before

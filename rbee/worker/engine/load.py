@@ -213,7 +213,12 @@ class Load:
         except RbeeError:
             model.free()
             raise
-        generates = reads_in_steps(model, header.architecture, context, threads)
+        try:
+            generates = reads_in_steps(model, header.architecture, context, threads)
+        except RbeeError:
+            context.free()
+            model.free()
+            raise
         if lacks and generates:
             self._call(self._on_header, lacks)
         token_s = context.measure() if generates and settings.backend != "cpu" else None

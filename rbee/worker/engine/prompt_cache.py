@@ -71,10 +71,17 @@ class PromptCache:
 
     def use(self, saved: Saved, length: int) -> None:
         """Note that the first `length` tokens of a state are in the KV cache again. A conversation
-        goes on there; a state of which most is left over may be wanted again."""
-        self._saved.remove(saved)
-        if 2 * length < len(saved.tokens):
+        goes on there; a state of which most is left over may be wanted again, unless it has been
+        given up for another meanwhile."""
+        others = [each for each in self._saved if each is not saved]
+        was_kept = len(others) < len(self._saved)
+        self._saved = others
+        if was_kept and 2 * length < len(saved.tokens):
             self._saved.append(saved)
+
+    def clear(self) -> None:
+        """Drop all states."""
+        self._saved = []
 
     def _covers(self, tokens: Sequence[int], others: Sequence[int]) -> bool:
         """Whether a state of `tokens` does for whatever one of `others` does."""

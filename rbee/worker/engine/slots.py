@@ -183,7 +183,8 @@ class Slots:
         self._slots[index].repeatable = 0
 
     def clear(self) -> None:
-        """Empty the whole cache. No slot may be busy."""
+        """Empty the whole cache, and drop what has left it. No slot may be busy."""
+        self._prompts.clear()
         for index in range(len(self._slots)):
             self.drop(index)
         self._cache.clear_cache()

@@ -123,6 +123,10 @@ class Check:
 
     def _ask(self, grammar: str) -> str | None:
         begin = b""
+        if self._process is not None and self._process.poll() is not None:
+            # Something else has ended it: that says nothing of this grammar.
+            self._process.communicate()
+            self._process = None
         if self._process is None:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", __name__],
@@ -149,6 +153,7 @@ class Check:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the worker, which ends this process
     resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     tokenizer = Words.from_outline(sys.stdin.buffer.readline()).sorted()

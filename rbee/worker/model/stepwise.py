@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 
-from rbee.contract.errors import ModelCorrupt
+from rbee.contract.errors import UnsupportedModelFormat
+from rbee.contract.model_ref import FORMS
 from rbee.worker.model.context import Context
-from rbee.worker.model.llama import Model
+from rbee.worker.model.llama import Model, last_reason
 
 _HALF = 4
 
@@ -22,15 +23,16 @@ def reads_in_steps(model: Model, architecture: str, context: Context, threads: i
     either: an answer is read token by token.
 
     A model that is made for embeddings by its name, or by how it pools, is tried out. That takes as
-    long as twenty tokens. Raises MODEL_CORRUPT if it can't compute them.
+    long as twenty tokens. Raises UNSUPPORTED_MODEL_FORMAT if it can't compute
+    them.
     """
     if not context.causal or model.has_encoder() or model.is_diffusion():
         return False
     for_vectors = context.pooling != "none" or "embed" in architecture
-    return not for_vectors or _looks_back(model, threads)
+    return not for_vectors or _looks_back(model, architecture, threads)
 
 
-def _looks_back(model: Model, threads: int) -> bool:
+def _looks_back(model: Model, architecture: str, threads: int) -> bool:
     """Read the second half of a text after the first one, together with it, and without it. What
     comes of the first way is nearly that of the second, or exactly that of the third."""
     tokens = [number % model.vocabulary_size for number in range(2 * _HALF)]
@@ -40,7 +42,12 @@ def _looks_back(model: Model, threads: int) -> bool:
         context.clear_batch()
         context.add(0, begin, tokens[begin:end], outputs=end - begin)
         if context.decode() != 0:
-            raise ModelCorrupt(file="", reason="llama.cpp could not compute with it")
+            raise UnsupportedModelFormat(
+                f"llama.cpp can't compute with this {architecture} model: {last_reason()}",
+                value=architecture,
+                forms=list(FORMS),
+                hint="Use another model or backend.",
+            )
         return [float(part) for part in context.vectors()[-1]]
 
     try:

@@ -107,6 +107,10 @@ class Tokenizer:
         while (spelled := self._spelled_out(_APART.join(found), most)) != []:
             if spelled is None:
                 return None
+            # A vocabulary may have the letters of placeholders as control tokens.
+            spelled = [each for each in spelled if each not in hidden.values()]
+            if not spelled:
+                break
             for each in spelled:
                 placeholder = f"x{secret}{len(hidden)}x"
                 hidden[placeholder] = each

@@ -48,8 +48,8 @@ async def prompt_tokens(
     if prompt is not None:
         tokenize = loaded.model.tokenizer.tokenize
         return await in_thread(lambda: tokenize(prompt, most))
-    conversation = _conversation(request)
     try:
+        conversation = _conversation(request)
         for limit in (most, sys.maxsize):
             tokens = await _rendered(loaded, conversation, request.think, limit, in_thread)
             if tokens is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,9 @@ from rbee.worker.model.tool_formats.parser import Form, form_of
 
 # The prompt's last tokens, which tell whether the answer begins in reasoning.
 _TAIL = 16
+# How long one request may keep a thread with the schemas of its tools, in seconds. Each of them is
+# limited too.
+_MOST_S = 10.0
 _ANY_ARGUMENTS = {"type": "object"}
 
 
@@ -74,8 +78,11 @@ def constraint(
     if not forced and answer is None and not any(tool.function.strict for tool in tools):
         return None
     functions = []
+    began = time.monotonic()
     for index, tool in enumerate(tools):
         function = tool.function
+        if time.monotonic() - began > _MOST_S:
+            raise refused("tools", f"their schemas take more than {_MOST_S:g} s to prepare")
         if isinstance(choice, NamedTool) and function.name != choice.function.name:
             continue
         held = forced or function.strict

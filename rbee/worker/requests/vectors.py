@@ -30,7 +30,7 @@ _PLACES = re.compile(r"\{query\}|\{document\}")
 
 async def embed(requests: Requests, message: EmbeddingRequest) -> EmbeddingReply:
     """A vector for each text. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG, INVALID_REQUEST and
-    MODEL_CORRUPT."""
+    COMPUTE_FAILED."""
     loaded = requests.loaded
     if loaded.pooling == "rank":
         error = "This model ranks texts and makes no embeddings: ask /v1/rerank"

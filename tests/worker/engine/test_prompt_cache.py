@@ -153,5 +153,21 @@ def test_a_recurrent_model_carries_on_from_a_state_in_memory() -> None:
     assert bench.run("abcd")[1] == 3
 
 
+def test_a_state_that_is_given_up_for_another_while_it_comes_back_is_used_all_the_same() -> None:
+    bench = Bench(count=1, saved=4)
+    bench.run("abcd")
+    bench.run("wxyz")
+    assert bench.run("abcde") == (0, 4)
+    assert kept_by(bench) == [list("wxyz")]
+
+
+def test_nothing_is_left_after_a_clear(bench: Bench) -> None:
+    bench.run("abcd")
+    bench.run("wxyz")
+    bench.slots.clear()
+    assert (bench.prompts.tokens, bench.slots.held) == (0, 0)
+    assert bench.run("abcde")[1] == 0
+
+
 def kept_by(bench: Bench) -> list[list[str]]:
     return [each.state for each, _ in bench.prompts.find([0, 0], 1000)]

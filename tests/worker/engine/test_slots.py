@@ -37,6 +37,9 @@ class Cache:
         self.held[sequence] = self.held[source][:count]
         self.done.append(("share", source, sequence, count))
 
+    def clear_cache(self) -> None:
+        self.held.clear()
+
     def state_bytes(self, sequence: int) -> int:
         return len(self.held[sequence])
 

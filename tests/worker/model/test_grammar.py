@@ -254,6 +254,19 @@ def test_the_process_beside_a_worker_comes_with_the_first_form_and_goes_with_the
     assert not added.is_running()
 
 
+def test_a_process_that_something_else_has_ended_is_replaced_and_blames_no_form(
+    tmp_path: Path,
+) -> None:
+    model = Model(write_model(tmp_path / "m.gguf", 1, 64, 64), "cpu", 0, True, lambda _: True)
+    before = psutil.Process().children()
+    model.grammars.compile(grammar.any_object(), "form")
+    [added] = [each for each in psutil.Process().children() if each not in before]
+    added.kill()
+    psutil.wait_procs([added], timeout=5)
+    model.grammars.compile(grammar.of_schema({"type": "null"}), "form")
+    model.free()
+
+
 def test_a_process_that_a_form_has_ended_is_replaced(vocabulary: Model) -> None:
     with pytest.raises(InvalidRequest, match="too much time or memory"):
         source = grammar.of_schema(chained(15_001, lambda ref: {"type": "array", "items": ref}))

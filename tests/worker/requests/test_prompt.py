@@ -121,3 +121,9 @@ async def test_json_that_is_nested_too_deeply_is_refused(tokens: Any) -> None:
         await tokens(
             {"messages": [{"role": "user", "content": "a"}], "chat_template_kwargs": nested}, ALL
         )
+
+
+async def test_so_are_arguments_of_an_earlier_call(tokens: Any) -> None:
+    arguments = '{"a":' * 5000 + "1" + "}" * 5000
+    with pytest.raises(InvalidRequest, match=r"nested|recursion"):
+        await tokens(request_of({"call": arguments}), ALL)

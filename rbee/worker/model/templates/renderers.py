@@ -165,8 +165,9 @@ class _Renderer:
 
     async def kill(self) -> None:
         """Kill it, and wait until it is gone."""
-        self._sock.close()
         self._process.kill()
+        async with self._opening:  # who still reads there must see the end before it is closed
+            self._sock.close()
         await in_thread(self._process.wait)
 
     async def _wait_until_ready(self) -> None:

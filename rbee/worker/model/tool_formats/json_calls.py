@@ -110,11 +110,11 @@ def _arguments(text: str) -> str:
     try:
         found = json.loads(text)
         inner = json.loads(found) if isinstance(found, str) else found
+        if inner is None:
+            return "{}"
+        return dumps(inner) if isinstance(found, str) and isinstance(inner, dict) else text
     except (ValueError, RecursionError):
         return text
-    if inner is None:
-        return "{}"
-    return dumps(inner) if isinstance(found, str) and isinstance(inner, dict) else text
 
 
 def _string(source: Source) -> Generator[None, None, str | None]:

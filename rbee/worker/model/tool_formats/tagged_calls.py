@@ -136,7 +136,7 @@ def _is_one_of(text: str, types: Sequence[str]) -> bool:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return any(type(found) in kinds.get(name, ()) for name in types)
+    return any(type(found) in kinds.get(name, ()) for name in types if isinstance(name, str))
 
 
 FUNCTION_TAGS = Tagged(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -58,7 +59,9 @@ def whole_reader(parse: Callable[[str], Found], closes: Sequence[str] = ()) -> R
 
 def python_calls(text: str) -> Found:
     """Calls in Python, with arguments by their names."""
-    body = ast.parse(text.strip(), mode="eval").body
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd Python, which a model may write
+        body = ast.parse(text.strip(), mode="eval").body
     nodes = body.elts if isinstance(body, ast.List | ast.Tuple) else [body]
     found = []
     for node in nodes:
@@ -106,6 +109,8 @@ def _gemma_words(text: str) -> Iterator[str]:
     words = _WORD.findall(text)
     for word, following in zip(words, [*words[1:], ""], strict=True):
         bare = word.strip()
+        if not bare:
+            continue
         if bare[0] in '"{}[],:' or (following != ":" and _is_json(bare)):
             yield bare
         else:

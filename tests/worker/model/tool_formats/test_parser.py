@@ -243,3 +243,29 @@ def test_text_and_arguments_come_as_soon_as_they_are_certain() -> None:
     assert parser.feed('_call>{"name": "weather", "argu') != []
     assert [piece.text for piece in parser.feed('ments": {"city": "Par')] == ['{"city": "Par']
     assert [piece.text for piece in parser.feed("is")] == ["is"]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+@pytest.mark.parametrize("family", sorted(TEMPLATES))
+def test_numbers_that_json_does_not_have_break_no_reader(family: str, number: str) -> None:
+    inner = json.dumps(f'{{"a": {number}}}')
+    for text in (
+        f'<tool_call>{{"name": "weather", "arguments": {inner}}}</tool_call>',
+        f'[TOOL_CALLS][{{"name": "weather", "arguments": {inner}}}]',
+        f'{{"tool_call": {{"name": "weather", "arguments": {inner}}}}}',
+        'call:weather{city: "}',
+    ):
+        read(form(family), [text])
+
+
+@pytest.mark.parametrize("types", [["string", {}], ["string", ["null"]], [None], {"type": 1}])
+@pytest.mark.parametrize("family", sorted(TEMPLATES))
+def test_a_schema_with_odd_types_breaks_no_reader(family: str, types: Any) -> None:
+    odd = {"type": "object", "properties": {"city": {"type": types}}}
+    tools = [Tool(Function("weather", parameters=odd))]
+    for text in (
+        "<tool_call>\n<function=weather>\n<parameter=city>\nParis\n</parameter>\n</function>\n"
+        "</tool_call>",
+        "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>",
+    ):
+        read(form(family, tools=tools), [text])
