@@ -1,11 +1,16 @@
 """The documentation's commands, typed as they are printed."""
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.watching import documentation
 
 _LONGEST_S = 150
+
+
+@given("{name:S} as the page {page} shows it")
+def file_of_the_page(context: Context, name: str, page: str) -> None:
+    documentation.write_shown(context.world, page, name)
 
 
 @when("each command of the page {page} is typed")

@@ -67,9 +67,16 @@ Feature: A newcomer types what the pages say
     And nothing is running
 
   Scenario: Asking
+    Given tools.json as the page docs/how-to/ask.md shows it
     When each command of the page docs/how-to/ask.md is typed
-    Then each of the 1 exits with 0
-    And the expected answers came: 1
+    Then each of the 2 exits with 0
+    And the expected answers came: 2
+
+  Scenario: Answers in a given form
+    Given person.json as the page docs/how-to/answer-in-a-form.md shows it
+    When each command of the page docs/how-to/answer-in-a-form.md is typed
+    Then each of the 2 exits with 0
+    And the expected answers came: 2
 
   Scenario: The doctor
     When each command of the page docs/how-to/doctor.md is typed

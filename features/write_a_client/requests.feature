@@ -59,7 +59,7 @@ Feature: A request that can't be served is refused, and the error names the fiel
     The same seed gives the same text only if every other value is the same, too.
     Given a persistent queen, with a worker that has answered once
     When a task is answered to {"prompt":"Once upon a time","seed":7,"ignore_eos":true}
-    And a task is answered to {"prompt":"Once upon a time","seed":7,"ignore_eos":true,"max_tokens":512,"temperature":0.7,"top_p":0.95,"top_k":40,"min_p":0.05,"repeat_penalty":1.0,"stop":[],"cache_prompt":true}
+    And a task is answered to {"prompt":"Once upon a time","seed":7,"ignore_eos":true,"max_tokens":512,"temperature":0.7,"top_p":0.95,"top_k":40,"min_p":0.05,"repeat_penalty":1.0,"presence_penalty":0.0,"frequency_penalty":0.0,"logit_bias":{},"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"chat_template_kwargs":{},"stop":[],"cache_prompt":true}
     Then both answers have the same 512 tokens, and the reason MAX_TOKENS
 
   Scenario: Every field of a task reaches the worker, and every flag of the keeper the queen
@@ -69,7 +69,7 @@ Feature: A request that can't be served is refused, and the error names the fiel
     Given a proxy between keeper and queen
     When I run `rbee-keeper infer --prompt hi --node localhost --model smollm2 --backend cpu --device 0 --max-tokens 3 --temperature 0.4 --top-p 0.6 --top-k 7 --min-p 0.15 --repeat-penalty 1.3 --seed 99 --stop one --stop two --ignore-eos --keep-alive 10m --force --explain`
     Then it exits with 0
-    And the queen was sent {"messages":[{"role":"user","content":"hi"}],"node":"localhost","model":"smollm2","backend":"cpu","device":0,"max_tokens":3,"temperature":0.4,"top_p":0.6,"top_k":7,"min_p":0.15,"repeat_penalty":1.3,"seed":99,"stop":["one","two"],"ignore_eos":true,"cache_prompt":true,"keep_alive":"10m","force":true,"explain":true}
+    And the queen was sent {"messages":[{"role":"user","content":"hi"}],"node":"localhost","model":"smollm2","backend":"cpu","device":0,"max_tokens":3,"temperature":0.4,"top_p":0.6,"top_k":7,"min_p":0.15,"repeat_penalty":1.3,"presence_penalty":0.0,"frequency_penalty":0.0,"logit_bias":{},"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"chat_template_kwargs":{},"seed":99,"stop":["one","two"],"ignore_eos":true,"cache_prompt":true,"keep_alive":"10m","force":true,"explain":true}
     When I run `rbee-keeper infer --prompt hi`
     Then it exits with 0
-    And the queen was sent {"messages":[{"role":"user","content":"hi"}],"max_tokens":512,"temperature":0.7,"top_p":0.95,"top_k":40,"min_p":0.05,"repeat_penalty":1.0,"stop":[],"ignore_eos":false,"cache_prompt":true,"force":false,"explain":false}
+    And the queen was sent {"messages":[{"role":"user","content":"hi"}],"max_tokens":512,"temperature":0.7,"top_p":0.95,"top_k":40,"min_p":0.05,"repeat_penalty":1.0,"presence_penalty":0.0,"frequency_penalty":0.0,"logit_bias":{},"tools":[],"tool_choice":"auto","parallel_tool_calls":true,"chat_template_kwargs":{},"stop":[],"ignore_eos":false,"cache_prompt":true,"force":false,"explain":false}

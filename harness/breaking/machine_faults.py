@@ -244,12 +244,13 @@ def _start_workers_by(world: World, name: str, script: str) -> None:
 
 
 def child_of_worker(world: World, worker: psutil.Process) -> psutil.Process:
-    """Return the other process in the worker's process group."""
+    """Return the other process in the worker's process group, besides the one that it has for
+    chat templates."""
 
     def others() -> list[psutil.Process]:
         group = os.getpgid(worker.pid)
         found = [each for each in world.processes() if os.getpgid(each.pid) == group]
-        return [each for each in found if each != worker]
+        return [each for each in found if each != worker and "chat-templates" not in each.cmdline()]
 
     found = wait_until("a child of the worker", others, within=5)
     assert len(found) == 1, found

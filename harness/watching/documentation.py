@@ -13,6 +13,7 @@ from harness.world.world import World
 
 _ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_JSON = re.compile(r"^```json\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _PROMPT = "$ "
 _ANY = "…"
 _HOME = "/home/you"
@@ -58,6 +59,15 @@ def without(found: list[Example], beginnings: Collection[str]) -> list[Example]:
     }
     assert all(left_out.values()), f"not on the page: {left_out}"
     return [each for each in found if not each.command.startswith(tuple(beginnings))]
+
+
+def write_shown(world: World, page: str, name: str) -> None:
+    """Write the first JSON of a page into a file where commands are typed."""
+    text = (_ROOT / page).read_text(encoding="utf-8")
+    shown = _JSON.search(text)
+    assert shown, f"{page} shows no JSON"
+    folder = Path(world.environment()["TMPDIR"])
+    (folder / name).write_text(shown[1], encoding="utf-8")
 
 
 def type_in_a_shell(world: World, command: str) -> Run:
