@@ -261,13 +261,13 @@ class ProcessExits:
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        poll = select.poll()
-        for descriptor in self._names:
-            poll.register(descriptor, select.POLLIN)
-        while len(self._ended) < len(self._names):
-            for descriptor, _ in poll.poll():
-                poll.unregister(descriptor)
-                self._ended.append((time.monotonic(), descriptor))
+        # Unlike poll, epoll gives several that have ended in the order in which they did.
+        with select.epoll() as epoll:
+            for descriptor in self._names:
+                epoll.register(descriptor, select.EPOLLIN | select.EPOLLONESHOT)
+            while len(self._ended) < len(self._names):
+                for descriptor, _ in epoll.poll():
+                    self._ended.append((time.monotonic(), descriptor))
 
     def all(self, within: float) -> list[ProcessExit]:
         """Return the exits in their order."""
