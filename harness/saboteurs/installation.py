@@ -27,5 +27,6 @@ def install(folder: Path) -> Path:
     packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
     # The packages may themselves be those of another environment.
     others = [entry for entry in sys.path if Path(entry).name == "site-packages"]
-    (packages / "tree.pth").write_text("\n".join([str(tree), *others, ""]))
+    # The whole tree comes last: for `harness`, which tests of units import too.
+    (packages / "tree.pth").write_text("\n".join([str(tree), *others, str(TREE), ""]))
     return python
