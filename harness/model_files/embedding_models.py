@@ -12,6 +12,8 @@ from typing import Any
 import gguf
 import numpy as np
 
+from harness.model_files.zoo import add_field
+
 WIDTH = 64
 OUT = 48
 HIDDEN = 96
@@ -269,7 +271,7 @@ def write(path: Path, kind: Kind, damage: float = 0.0) -> Path:
     if "token_types" in kind.once:
         writer.add_token_type_count(2)
     for key, value in own.items():
-        _add(writer, f"{kind.architecture}.{key}", value)
+        add_field(writer, f"{kind.architecture}.{key}", value)
     for key, text in kind.texts.items():
         writer.add_string(key, text)
     words = _add_bert_words(writer) if kind.bert_words else _add_letters(writer)
@@ -298,18 +300,6 @@ def write(path: Path, kind: Kind, damage: float = 0.0) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
-
-
-def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
-    match value:
-        case bool():
-            writer.add_bool(key, value)
-        case int():
-            writer.add_uint32(key, value)
-        case float():
-            writer.add_float32(key, value)
-        case _:
-            writer.add_array(key, value)
 
 
 def _add_bert_words(writer: gguf.GGUFWriter) -> int:

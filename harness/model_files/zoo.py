@@ -111,7 +111,7 @@ def write_parts(
     """A model of exactly these keys and tensors."""
     writer = gguf.GGUFWriter(path, architecture)
     for key, value in keys.items():
-        _add(writer, f"{architecture}.{key}", value)
+        add_field(writer, f"{architecture}.{key}", value)
     words, kinds = _vocabulary(tokenizer)
     writer.add_tokenizer_model(tokenizer)
     writer.add_token_list(words)
@@ -183,7 +183,8 @@ def _byte_letters() -> list[str]:
     return letters
 
 
-def _add(writer: gguf.GGUFWriter, key: str, value: Key) -> None:
+def add_field(writer: gguf.GGUFWriter, key: str, value: Key) -> None:
+    """Add a field to a header, as of the type that llama.cpp expects for such a value."""
     match value:
         case bool():
             writer.add_bool(key, value)

@@ -23,7 +23,7 @@ from rbee.worker.engine import load as loading_steps
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.embedding import Embedding
 from rbee.worker.engine.load import Loaded
-from rbee.worker.settings import WorkerSettings
+from tests.worker.conftest import settings_of
 
 Files: TypeAlias = Callable[[Kind], Path]
 Load: TypeAlias = Callable[[Path], Loaded]
@@ -56,13 +56,13 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 @pytest.fixture
-def load(settings_for: Callable[[Path], WorkerSettings]) -> Iterator[Load]:
+def load() -> Iterator[Load]:
     """Load a file as a worker loads it."""
     loaded: list[Loaded] = []
 
     def one(path: Path) -> Loaded:
         async def loading() -> Loaded:
-            load = loading_steps.Load(settings_for(path), lambda _: None, lambda _: None)
+            load = loading_steps.Load(settings_of(path), lambda _: None, lambda _: None)
             return await asyncio.to_thread(load)
 
         loaded.append(asyncio.run(loading()))

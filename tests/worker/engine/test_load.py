@@ -10,36 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from rbee.contract.config import Config
 from rbee.contract.errors import ModelCorrupt
 from rbee.contract.events import Loading
 from rbee.worker.engine.load import Load, Loaded
-from rbee.worker.settings import WorkerSettings
+from tests.worker.conftest import settings_of
 
 Open = Callable[..., Any]
 Parts = Callable[[int], list[Path]]
-
-
-def settings(model: Path, mmap: bool) -> WorkerSettings:
-    return WorkerSettings(
-        model=model,
-        model_ref=f"file:{model}",
-        worker_id="w",
-        backend="cpu",
-        device=0,
-        host="127.0.0.1",
-        port=0,
-        slots=1,
-        context=64,
-        threads=1,
-        mmap=mmap,
-        cache_ram_mb=0,
-        callback_url=None,
-        api_key_file=None,
-        lifeline=False,
-        insecure=False,
-        config=Config(),
-    )
 
 
 @pytest.mark.parametrize("each", [1, 5])
@@ -66,7 +43,7 @@ async def test_progress_goes_over_all_parts(split: Parts, mmap: bool) -> None:
     parts = split(5)
     told: list[Loading] = []
     said: list[str] = []
-    load = Load(settings(parts[0], mmap), told.append, said.append)
+    load = Load(settings_of(parts[0], context=64, mmap=mmap), told.append, said.append)
     loaded = await asyncio.to_thread(load)
     loaded.free()
     await asyncio.sleep(0)
@@ -81,7 +58,7 @@ async def test_progress_goes_over_all_parts(split: Parts, mmap: bool) -> None:
 async def test_a_load_that_lacks_a_part_says_which(split: Parts) -> None:
     parts = split(5)
     parts[1].unlink()
-    load = Load(settings(parts[0], True), lambda _: None, lambda _: None)
+    load = Load(settings_of(parts[0], context=64), lambda _: None, lambda _: None)
     with pytest.raises(ModelCorrupt, match="part 2 of 3 is missing: noise-00002-of"):
         await asyncio.to_thread(load)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.config import Config
 from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Accepted, Done, Event, Token
@@ -20,31 +19,9 @@ from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
 from rbee.worker.requests import vectors
 from rbee.worker.requests.requests import Requests
-from rbee.worker.settings import WorkerSettings
+from tests.worker.conftest import settings_of
 
 OpenWorker = Callable[..., Any]
-
-
-def settings(model: Path, slots: int, context: int) -> WorkerSettings:
-    return WorkerSettings(
-        model=model,
-        model_ref=f"file:{model}",
-        worker_id="w",
-        backend="cpu",
-        device=0,
-        host="127.0.0.1",
-        port=0,
-        slots=slots,
-        context=context,
-        threads=1,
-        mmap=True,
-        cache_ram_mb=0,
-        callback_url=None,
-        api_key_file=None,
-        lifeline=False,
-        insecure=False,
-        config=Config(),
-    )
 
 
 class Inside:
@@ -53,7 +30,9 @@ class Inside:
     def __init__(self, model: Path, slots: int, context: int) -> None:
         self.requests = Requests(slots, f"file:{model}", Broadcast[Event]())
         self._ready: asyncio.Future[Loaded | RbeeError] = asyncio.get_running_loop().create_future()
-        load = Load(settings(model, slots, context), lambda _: None, lambda _: None)
+        load = Load(
+            settings_of(model, slots=slots, context=context), lambda _: None, lambda _: None
+        )
         self.engine = Engine(load, slots, self._ready.set_result, self.requests.take)
 
     async def load(self) -> Loaded:

@@ -25,7 +25,7 @@ from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
 from rbee.worker.requests.requests import Requests
 from rbee.worker.requests.vectors import embed, rerank
-from rbee.worker.settings import WorkerSettings
+from tests.worker.conftest import settings_of
 
 BERT, LLAMA = KINDS["bert"], KINDS["llama"]
 BERT_RANKER, QWEN_RANKER = RANKERS["bert ranker"], RANKERS["qwen3 ranker"]
@@ -40,9 +40,7 @@ Open: TypeAlias = Callable[..., Awaitable[Opened]]
 
 
 @pytest.fixture
-async def opened(
-    tmp_path: Path, settings_for: Callable[[Path], WorkerSettings]
-) -> AsyncIterator[Open]:
+async def opened(tmp_path: Path) -> AsyncIterator[Open]:
     """Load a model of a kind, and take requests for it."""
     closing: list[Callable[[], Any]] = []
 
@@ -50,7 +48,7 @@ async def opened(
         path = write(tmp_path / f"{len(closing)}.gguf", kind, damage)
         ready: asyncio.Future[Loaded | RbeeError] = asyncio.get_running_loop().create_future()
         requests = Requests(2, "file:/m.gguf", Broadcast())
-        load = Load(settings_for(path), lambda _: None, lambda _: None)
+        load = Load(settings_of(path), lambda _: None, lambda _: None)
         engine = Engine(load, 2, ready.set_result, requests.take)
         engine.start()
         loaded = await ready
