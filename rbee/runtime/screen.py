@@ -75,7 +75,8 @@ class Screen:
         if text and not self.quiet and sys.stderr.isatty():
             self._reasons = not text.endswith("\n")
             text = escape_controls_in_text(text)
-            outputs.write_error(f"{_DIM}{text}{_PLAIN}" if _has_colour() else text)
+            dimmed = can_redraw() and not os.environ.get("NO_COLOR")
+            outputs.write_error(f"{_DIM}{text}{_PLAIN}" if dimmed else text)
 
     def _end_reasoning(self) -> None:
         if self._reasons:
@@ -167,7 +168,3 @@ class Screen:
             speed = f"{event.speed_mbps or 0:.1f} MB/s"
             text = f"{10 * tenths} % of {total / _MB:.0f} MB, {speed}"
             self.note(f"[model-provisioner] ⬇️ {text}")
-
-
-def _has_colour() -> bool:
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"

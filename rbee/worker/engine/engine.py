@@ -129,7 +129,6 @@ class Engine:
                 if self._embeddings:
                     self._embed(pace)
                 self.counts.held = slots.held
-                self.counts.saved, self.counts.saved_bytes = prompts.tokens, prompts.size_bytes
         except Exception:
             _log.exception("the engine failed")
             self._give_up()
@@ -199,6 +198,7 @@ class Engine:
             raise
         self._sequences[request] = sequence
         self.counts.cached += sequence.cached
+        self.counts.saved, self.counts.saved_bytes = slots.saved
 
     def _cancel(self, request: Request) -> None:
         work = self._sequences.pop(request, None) or self._embeddings.pop(request, None)

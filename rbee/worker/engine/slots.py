@@ -157,11 +157,9 @@ class Slots:
         return self._cut(index, length)
 
     def _cut(self, index: int, length: int) -> int:
-        """Keep the first `length` tokens of a slot. Returns how many are left: none if the model's
-        state can't be cut."""
-        if length == 0:
-            self.drop(index)
-        elif length < len(self._slots[index].tokens) and not self._cache.forget(index, length):
+        """Keep the first `length` tokens of a slot, at least one. Returns how many are left: none
+        if the model's state can't be cut."""
+        if length < len(self._slots[index].tokens) and not self._cache.forget(index, length):
             self.drop(index)
             return 0
         return length
@@ -188,6 +186,11 @@ class Slots:
         for index in range(len(self._slots)):
             self.drop(index)
         self._cache.clear_cache()
+
+    @property
+    def saved(self) -> tuple[int, int]:
+        """How many tokens have their state in main memory, and its bytes."""
+        return self._prompts.tokens, self._prompts.size_bytes
 
     @property
     def held(self) -> int:
