@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rbee.worker.model.bindings import C
 from rbee.worker.model.constraint import Constraint, refused
 from rbee.worker.model.finite_schema import finite
 from rbee.worker.model.grammar_check import SPECIAL, Check, Words, compiled
@@ -91,6 +90,9 @@ class Grammars:
             self._made[1].close()
 
     def _words(self) -> Words:
+        # Late: a worker listens before it imports llama.cpp, and requests come through here.
+        from rbee.worker.model.bindings import C
+
         vocab, buffer = self._vocab, ctypes.create_string_buffer(_PIECE)
         words, ends = [], []
         for token in range(C.llama_vocab_n_tokens(vocab)):

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import InferenceRequest, Message, Tool, ToolCall
 from rbee.worker.engine.load import Loaded
-from rbee.worker.model.llama import Model
 from rbee.worker.requests.admission import check_tokens
+
+if TYPE_CHECKING:
+    from rbee.worker.model.llama import Model
 
 T = TypeVar("T")
 

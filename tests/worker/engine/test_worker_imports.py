@@ -69,3 +69,9 @@ def test_a_worker_that_has_loaded_its_model_has_imported_only_what_it_needs(
 ) -> None:
     found = imported(_LOADED, str(alphabet))
     assert {name: why for name, why in _NEVER.items() if name in found} == {}
+
+
+def test_a_worker_listens_before_it_imports_llama_cpp() -> None:
+    found = imported("import json, sys, rbee.worker.app\nprint(json.dumps(sorted(sys.modules)))")
+    assert "rbee.worker.requests.requests" in found
+    assert not {"rbee.worker.model.bindings", "llama_cpp", "llguidance", "numpy"} & found
