@@ -15,6 +15,7 @@ from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import ErrorEnvelope
+from rbee.contract.keys import Role
 from rbee.contract.logs import LogLine
 from rbee.contract.models import (
     Deleted,
@@ -67,8 +68,9 @@ ReplyT = TypeVar("ReplyT")
 
 class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     """A route. `{name}` in `path` is a parameter; the names in `query` are optional. `open` routes
-    want no API key. `within_s` bounds a whole exchange, in seconds. A stream is bounded by
-    its silence; the queen also bounds the wait for a hive's first event other than narration."""
+    want no API key; the others one of at least this `role`. `within_s` bounds a whole exchange, in
+    seconds. A stream is bounded by its silence; the queen also bounds the wait for a hive's first
+    event other than narration."""
 
     method: str
     path: str
@@ -77,6 +79,7 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     events: tuple[type, ...] = ()
     status: int = 200
     open: bool = False
+    role: Role = "manage"
     query: tuple[str, ...] = ()
     within_s: float = 30.0
 

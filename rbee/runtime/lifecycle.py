@@ -9,6 +9,7 @@ from typing import Literal
 
 from rbee.contract.daemons import Hello
 from rbee.contract.errors import RbeeError
+from rbee.runtime.keyring import Keyring, OneKey
 
 
 class Lifecycle:
@@ -17,13 +18,15 @@ class Lifecycle:
     `draining` is set once shutdown has begun: no new work. `cut` is set if there is no grace:
     running streams end now (`ending` is the same for threads). `over` is set once all children
     have ended: open streams close. `url` is its address for others, `own_url` where it listens.
-    It answers to these `names`, besides IP addresses, and to web pages of these `origins`.
+    It answers to these `names`, besides IP addresses, and to web pages of these `origins`. Its
+    `key` is the operator's; `keys` are all that open it, None if it is open to everybody.
     """
 
     def __init__(self, program: str, hello: Hello | None, key: str | None) -> None:
         self.program = program
         self.hello = hello
         self.key = key
+        self.keys: Keyring | None = None if key is None else OneKey(key)
         self.url = ""
         self.own_url = ""
         self.host = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -223,9 +222,9 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
 async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     lifecycle = request.app[LIFECYCLE]
     _check_caller(request, lifecycle)
-    if lifecycle.key is not None and request.path not in request.app[_OPEN]:
-        said = request.headers.get("Authorization", "").encode(errors="replace")
-        if not hmac.compare_digest(said, f"Bearer {lifecycle.key}".encode()):
+    if lifecycle.keys is not None and request.path not in request.app[_OPEN]:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or lifecycle.keys.caller(key) is None:
             raise InvalidApiKey(host=request.host)
     if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{lifecycle.program} is shutting down.")

@@ -158,7 +158,7 @@ async def test_an_open_route_wants_no_key(url: str) -> None:
 
 
 async def test_where_no_key_is_set_none_is_wanted(lifecycle: Lifecycle, url: str) -> None:
-    lifecycle.key = None
+    lifecycle.keys = None
     assert (await ask("GET", f"{url}/look/x")).status == 200
 
 

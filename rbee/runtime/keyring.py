@@ -1,0 +1,68 @@
+"""The keys that open a daemon, and who holds each.
+
+A daemon knows a key by its SHA-256: that is enough to recognize the key, and to prove that it is
+known (see `rbee.runtime.proof`), and a file of them opens nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Protocol
+
+import msgspec
+
+from rbee.contract.keys import Role
+
+# A named key: its public part tells which one it is, the rest is the secret of 256 bits.
+_NAMED = re.compile(r"rbee_([a-z0-9]{8})_[A-Za-z0-9_-]{43}")
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Whose key opened the door, and what it opens. Without `models`, every model is allowed;
+    `limit` is how many of its requests may be in flight at once, None for as many as there are."""
+
+    name: str
+    role: Role
+    models: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+class Keyring(Protocol):
+    """The keys of one daemon."""
+
+    def caller(self, key: str) -> Caller | None:
+        """Who holds `key`; None if it opens nothing. Takes the same time for every wrong key."""
+
+    def digest(self, key_id: str) -> bytes | None:
+        """The digest of the key with this id; None if there is none."""
+
+
+class OneKey:
+    """The operator's own key, which manages everything."""
+
+    def __init__(self, key: str) -> None:
+        self._digest = digest_of(key)
+
+    def caller(self, key: str) -> Caller | None:
+        """The operator, or nobody."""
+        return OPERATOR if hmac.compare_digest(digest_of(key), self._digest) else None
+
+    def digest(self, key_id: str) -> bytes | None:
+        """The digest, if the operator's key is asked for."""
+        return None if key_id else self._digest
+
+
+OPERATOR = Caller("operator", "manage")
+
+
+def digest_of(key: str) -> bytes:
+    """The SHA-256 of a key, 32 bytes."""
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
+def id_of(key: str) -> str:
+    """The public part of a named key; "" for the operator's own, and for whatever else it is."""
+    named = _NAMED.fullmatch(key)
+    return named[1] if named else ""
