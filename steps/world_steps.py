@@ -159,7 +159,8 @@ def queen_is_persistent(context: Context) -> None:
 @given("a proxy between keeper and queen")
 def a_proxy(context: Context) -> None:
     world = context.world
-    context.proxy = Proxy(world.network.address(9), 8080, world.queen_url)
+    host, port = world.proxy_address
+    context.proxy = Proxy(host, port, world.queen_url)
     world.add_cleanup(context.proxy.close)
     world.set("queen", "url", context.proxy.url)
 
@@ -168,8 +169,9 @@ def a_proxy(context: Context) -> None:
 def a_proxy_to_the_node(context: Context) -> None:
     """The queen finds the hive and its worker at the address of the proxies."""
     world = context.world
+    hive, instead = world.hive_address[0], world.proxy_address[0]
+    world.set("auth", "hosts", [instead])
     context.hive_run = world.start_daemon("rbee-hive daemon")
-    hive, instead = world.hive_address[0], world.network.address(9)
     to_hive = Proxy(instead, 9200, world.hive_url)
     world.add_cleanup(to_hive.close)
     to_hive.rename(f"http://{hive}:8001", f"http://{instead}:8001")

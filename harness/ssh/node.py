@@ -106,6 +106,13 @@ class Node:
         self.settings.setdefault(section, {})[key] = value
         settings.write(self.config, self.settings)
 
+    def write_key(self, key: str) -> None:
+        """Write the API key of its own, as the first hive that a person starts there would."""
+        file = self.home / ".rbee" / "api_key"
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(key + "\n")
+
     def processes(self) -> list[psutil.Process]:
         """The processes that are alive on it."""
         return self._world_processes.on_node(self.name)

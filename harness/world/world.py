@@ -94,7 +94,10 @@ class World:
         self.placeholders: dict[str, str] = {}
         self.queen_address = self.network.address(1), 8080
         self.hive_address = self.network.address(2), 9200
+        self.proxy_address = self.network.address(9), 8080
         self.settings: settings.Sections = {
+            # Where a proxy may pass connections on to the queen: else it would get no proof there.
+            "auth": {"hosts": ["{}:{}".format(*self.proxy_address)]},
             "queen": {"host": self.queen_address[0]},
             "hive": {"host": self.hive_address[0], "worker_host": self.hive_address[0]},
             # Two of llama.cpp's threads that share a core with others wait for each other.

@@ -257,6 +257,21 @@ def _invalid_api_key(details: Details) -> str:
     )
 
 
+def _key_not_proven(details: Details) -> str:
+    """With `node` it is what listens in the place of a hive there, else in the queen's;
+    `config_path` is the file that may name the key."""
+    if (node := _text(details, "node")) is not None:
+        return f"Find out what listens there, on {node}. If it is your hive, update rbee there."
+    path = details.get("config_path")
+    where = f", {path}" if path else ""
+    holder = details["holder"] or "what listens there"
+    return (
+        f"If it is not yours, stop {holder}, or set another port in your config file{where}. If it "
+        "is yours, update it, or start it with the key that `api_key_file` names in the [auth] "
+        "section of that file."
+    )
+
+
 # Our own programs
 
 
@@ -315,6 +330,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
         "Shorten the prompt, or raise [worker] context up to what the model was trained for."
     ),
     "INVALID_API_KEY": _invalid_api_key,
+    "KEY_NOT_PROVEN": _key_not_proven,
     "ALL_SLOTS_BUSY": f"Wait for a running request to finish, or {_ANOTHER_NODE}",
     "QUEUE_FULL": f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}",
     "SHUTTING_DOWN": "Run the command again.",

@@ -276,8 +276,9 @@ class AuthSection(_Section, frozen=True):
         Meta(
             max_length=256,
             description="Names under which this machine's daemons are reached, besides its host "
-            "name, IP addresses and names that only local networks have.",
-            examples=[["llm.example.org"]],
+            "name, IP addresses and names that only local networks have. HOST:PORT, or an IP "
+            "address, is where a proxy or a router passes connections on to them.",
+            examples=[["llm.example.org", "192.168.1.2:80"]],
         ),
     ] = []
     origins: Annotated[

@@ -63,7 +63,7 @@ class PidFile(msgspec.Struct, frozen=True):
 
 
 class QueenHealth(msgspec.Struct, frozen=True):
-    """GET /health of the queen, the only route that needs no key.
+    """GET /health of the queen, which needs no key.
 
     An `ephemeral` queen ends with the last command that holds it.
     """

@@ -30,6 +30,7 @@ from rbee.contract.models import (
     Resolved,
 )
 from rbee.contract.nodes import HiveGone, HiveHealth, NodeInfo
+from rbee.contract.proof import Proof
 from rbee.contract.registry import (
     AddNode,
     HiveNode,
@@ -107,6 +108,17 @@ METRICS = _get("/metrics", Text)
 """Metrics for Prometheus, as text."""
 SHUTDOWN = Endpoint("POST", "/v1/admin/shutdown", Nothing, Ack, status=202, within_s=2)
 """Shut down in order, once the reply is sent: refuse new work, stop the workers, then exit."""
+PROOF = Endpoint(
+    "GET",
+    "/v1/auth/proof",
+    Nothing,
+    Proof,
+    open=True,
+    query=("nonce", "address", "host", "key_id"),
+    within_s=5,
+)
+"""Prove that the daemon knows the key, before a client shows it. The proof is for this connection's
+address alone; 421 if `address` and `host` are not the daemon's."""
 
 # queen
 QUEEN_HEALTH = _get("/health", QueenHealth, open=True, within_s=5)

@@ -13,9 +13,9 @@ each code is in `advice.py`.
     │              ComputeFailed
     ├── requests   InvalidRequest ─┬─ PromptTooLong
     │                              ├─ NotFound, NotAllowed
-    │                              └─ UnsupportedBody, BodyTimeout
-    │              InvalidApiKey, AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled,
-    │              StreamTruncated
+    │                              └─ UnsupportedBody, BodyTimeout, Misdirected
+    │              InvalidApiKey, KeyNotProven, AllSlotsBusy, QueueFull, ShuttingDown,
+    │              RequestCanceled, StreamTruncated
     └── programs   AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed,
                    Internal ─── NotOurs
 
@@ -265,6 +265,12 @@ class UnsupportedBody(InvalidRequest):
     status = 415
 
 
+class Misdirected(InvalidRequest):
+    """A request for a proof at an address that is not the daemon's."""
+
+    status = 421
+
+
 class BodyTimeout(InvalidRequest):
     """A body that did not come in time."""
 
@@ -274,6 +280,14 @@ class BodyTimeout(InvalidRequest):
 class InvalidApiKey(RbeeError):
     code, status, keys = "INVALID_API_KEY", 401, ("host",)
     says = "{host} does not accept the API key."
+
+
+class KeyNotProven(RbeeError):
+    """The program at an address has not proven that it knows our key, so nothing was sent to it.
+    `holder` says which it is, if this machine knows."""
+
+    code, status, keys = "KEY_NOT_PROVEN", 502, ("address", "holder")
+    says = "What listens at {address} can't prove that it has the API key; nothing was sent to it."
 
 
 class AllSlotsBusy(RbeeError):

@@ -67,7 +67,8 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         _Line | None,
         Meta(
             description="A file on the queen's machine with the key of a hive that somebody "
-            "started there by hand."
+            "started there by hand. With hive_url alone it is required: the queen's own key is "
+            "never tried."
         ),
     ] = None
     tunnel: Annotated[

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator
+from typing import Any
 
 from rbee.runtime.light_aiohttp import aiohttp
+from rbee.runtime.proof import Challenge, key_in
 from rbee.runtime.transport import NotHttp, Request
 
 
 class AiohttpTransport:
     """Opens its session with the first exchange."""
 
-    def __init__(self) -> None:
+    def __init__(self, far: str | None = None) -> None:
+        """`far` is the URL at the far end, if the connections go through a tunnel."""
+        self._far = far
         self._session: aiohttp.ClientSession | None = None
 
     @contextlib.asynccontextmanager
     async def exchange(self, request: Request, connect_s: float) -> AsyncIterator[_Response]:
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            self._session = aiohttp.ClientSession(connector=_Proven(self._far))
         try:
             response = await self._session.request(
                 request.method,
@@ -39,6 +45,45 @@ class AiohttpTransport:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+
+class _Proven(aiohttp.TCPConnector):
+    """Hands out a connection for a request with a key only after the other end has proven that it
+    knows the key. All requests of a session have the same one."""
+
+    def __init__(self, far: str | None) -> None:
+        super().__init__()
+        self._far = far
+        self._proven: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        """As every connector does. Raises NotProven as well."""
+        connection = await super().connect(req, traces, timeout)
+        authorization = req.headers.get("Authorization")
+        transport = connection.transport
+        if authorization is None or transport is None or transport in self._proven:
+            return connection
+        try:
+            peer = transport.get_extra_info("peername")[:2]
+            await _ask(Challenge(key_in(authorization), str(req.url), peer, self._far), transport)
+        except BaseException:
+            connection.close()
+            raise
+        self._proven.add(transport)
+        return connection
+
+
+async def _ask(challenge: Challenge, transport: asyncio.Transport) -> None:
+    """aiohttp's protocol is taken off the connection meanwhile."""
+    theirs = transport.get_protocol()
+    reader = asyncio.StreamReader()
+    transport.set_protocol(asyncio.StreamReaderProtocol(reader))
+    try:
+        await challenge.ask(reader, transport)
+    finally:
+        transport.set_protocol(theirs)
 
 
 class _Response:

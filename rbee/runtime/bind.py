@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
+import os
 import socket
+from pathlib import Path
 
 from rbee.contract.errors import AddressInUse, ConfigInvalid
 
 # How many connections may wait to be accepted.
 BACKLOG = 1024
+# The state of a listening socket in /proc/net/tcp.
+_LISTENS = "0A"
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -80,17 +85,69 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int
 
 
 def holder(host: str, port: int) -> str | None:
-    """The program that listens on `host`:`port`; None if the system does not tell."""
+    """The program that listens on `host`:`port`, with its user if that is another one; None if the
+    system does not tell."""
+    import psutil
+
+    found = _listener(host, port)
+    if found is None:
+        return None
+    try:
+        return _program(found) if found else _program_of_another(port)
+    except psutil.Error:
+        return None
+
+
+def is_held_by(pid: int, host: str, port: int) -> bool:
+    """Whether it is this process that listens on `host`:`port`."""
+    return _listener(host, port) == pid
+
+
+def local_holder(host: str, port: int) -> str | None:
+    """As `holder`; None if `host` is another machine."""
+    return holder(host, port) if is_local(host) else None
+
+
+def _listener(host: str, port: int) -> int | None:
+    """The process that listens there; 0 if the system does not tell which, None if none does."""
     import psutil
 
     try:
         ip = _resolve(host, port)[1][0]
         for connection in psutil.net_connections("tcp"):
             where = connection.laddr
-            if connection.status != psutil.CONN_LISTEN or not where or not connection.pid:
+            if connection.status != psutil.CONN_LISTEN or not where:
                 continue
             if where.port == port and where.ip in (ip, "0.0.0.0", "::"):
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return connection.pid or 0
     except (psutil.Error, ConfigInvalid):
         return None
     return None
+
+
+def _program(pid: int) -> str:
+    import psutil
+
+    process = psutil.Process(pid)
+    named = f"{process.name()} (pid {pid})"
+    uid = process.uids().effective
+    return named if uid == os.geteuid() else f"{named} of the user {_user(uid)}"
+
+
+def _program_of_another(port: int) -> str | None:
+    """Linux tells the user of every socket, but its process only to that user."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError), Path(table).open() as lines:
+            for fields in map(str.split, lines):
+                if fields[3] == _LISTENS and fields[1].endswith(f":{port:04X}"):
+                    return f"a program of the user {_user(int(fields[7]))}"
+    return None
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

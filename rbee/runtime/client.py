@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -14,14 +15,18 @@ from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import (
     ConnectionTimeout,
     ErrorEnvelope,
+    InvalidApiKey,
+    KeyNotProven,
     NotOurs,
     RbeeError,
     StreamTruncated,
 )
 from rbee.contract.events import DONE, Event
-from rbee.runtime import debug_trace, sse
+from rbee.runtime import bind, debug_trace, sse
+from rbee.runtime.concurrency import in_thread
 from rbee.runtime.error_text import strerror
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+from rbee.runtime.proof import NotProven
 from rbee.runtime.transport import NotHttp, Request, Response, Transport
 
 Q = TypeVar("Q")
@@ -31,8 +36,10 @@ R = TypeVar("R")
 class Client:
     """One peer. Use it as an asynchronous context manager.
 
-    Raises the errors that the peer names, CONNECTION_TIMEOUT where nothing answers, and
-    STREAM_TRUNCATED where a stream ends without `[DONE]` or is silent for `silence_s`.
+    Before the key is sent, or anything that wants one, the peer has proven that it knows the key.
+    Raises KEY_NOT_PROVEN if it can't, INVALID_API_KEY if it has another one, the errors that it
+    names, CONNECTION_TIMEOUT where nothing answers, and STREAM_TRUNCATED where a stream ends
+    without `[DONE]` or is silent for `silence_s`.
     """
 
     def __init__(
@@ -42,13 +49,16 @@ class Client:
         connect_s: float,
         silence_s: float,
         transport: Transport | None = None,
+        far: str | None = None,
     ) -> None:
-        """The transport is aiohttp's unless another one is given."""
+        """The transport is aiohttp's unless another one is given. `far` is the URL at the far end
+        of a tunnel, if `url` is the near one."""
         self.url = url.rstrip("/")
+        self.far = far
         self._key = key
         self._connect_s = connect_s
         self._silence_s = silence_s
-        self._transport = transport or _aiohttp()
+        self._transport = transport or _aiohttp(far)
         self._open: set[Response] = set()
         self._waiting: set[asyncio.Timeout] = set()
 
@@ -141,6 +151,9 @@ class Client:
             except NotHttp as error:
                 traced.failed(str(error))
                 raise self._not_ours(str(error)) from None
+            except NotProven as error:
+                traced.failed(error.reason)
+                raise await self._unproven(error) from None
             traced.answered(response.status, response.header(CORRELATION_HEADER))
             stack.enter_context(self._cuttable(response))
             if response.status >= 300:
@@ -244,6 +257,23 @@ class Client:
         message = f"No answer from {self.url}: {reason(error)}."
         return ConnectionTimeout(message, host=host, port=port, attempts=1)
 
+    async def _unproven(self, error: NotProven) -> RbeeError:
+        where = urlsplit(self.far or self.url).netloc
+        holder = None
+        if error.peer is not None:
+            holder = await in_thread(partial(bind.local_holder, *error.peer))
+        who = f" It is {holder}." if holder else ""
+        if error.has_another:
+            said = f"{where} does not accept the API key: it has another one, so none was sent."
+            return InvalidApiKey(said + who, host=where)
+        return KeyNotProven(
+            f"What listens at {where} can't prove that it has the API key: {error.reason}. "
+            f"Nothing was sent to it.{who}",
+            address=where,
+            holder=holder,
+            **({"hint": error.hint} if error.hint else {}),
+        )
+
     def _not_ours(self, reason: str) -> NotOurs:
         return NotOurs(
             f"The program at {self.url} does not speak the protocol of rbee: {reason}.",
@@ -268,8 +298,8 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _aiohttp() -> Transport:
+def _aiohttp(far: str | None) -> Transport:
     """Imported only where it is used."""
     from rbee.runtime.aiohttp_transport import AiohttpTransport
 
-    return AiohttpTransport()
+    return AiohttpTransport(far)

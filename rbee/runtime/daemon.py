@@ -28,6 +28,7 @@ from rbee.runtime.lifeline import Watch
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log_file import LogFile
 from rbee.runtime.parent import die_with_parent
+from rbee.runtime.web_pages import without_port
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
 
@@ -75,12 +76,15 @@ async def _run(daemon: Daemon) -> int:
         if daemon.dies_with_parent:
             die_with_parent()
     host = (hello and hello.bind) or daemon.settings.host
-    key = None if daemon.settings.insecure else (hello.api_key if hello else daemon.key())
+    known_key = hello.api_key if hello else daemon.key()
+    key = None if daemon.settings.insecure else known_key
     _refuse_open_door(daemon, host, key)
 
-    lifecycle = Lifecycle(daemon.program, hello, key)
+    lifecycle = Lifecycle(daemon.program, hello, key, known_key)
     auth, announced = daemon.settings.config.auth, hello.announce if hello else None
-    lifecycle.names = frozenset({socket.gethostname(), host, announced or host, *auth.hosts})
+    lifecycle.reached_at = frozenset({announced or host, *auth.hosts})
+    names = map(without_port, lifecycle.reached_at)
+    lifecycle.names = frozenset({socket.gethostname(), host, *names})
     lifecycle.origins = frozenset(auth.origins)
     loop = asyncio.get_running_loop()
     _on_signals(loop, lifecycle)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with h11 over asyncio's own streams, one connection for each exchange.
+"""HTTP/1.1 with h11 over asyncio's own streams.
 
 A command of the keeper then does not import aiohttp, which takes longer than the rest of its work.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from urllib.parse import urlsplit
@@ -15,50 +16,111 @@ from urllib.parse import urlsplit
 import h11
 
 from rbee.runtime.concurrency import in_thread
+from rbee.runtime.proof import Challenge, key_in
 from rbee.runtime.transport import NotHttp, Request
 
 _PIECE = 1 << 16
+# Much shorter than a daemon keeps an idle connection.
+_KEPT_S = 5.0
 
 
 class PlainTransport:
-    """Keeps no connection."""
+    """Keeps the connection of the last exchange for a few seconds."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[str, int], float, _Connection] | None = None
 
     @contextlib.asynccontextmanager
     async def exchange(self, request: Request, connect_s: float) -> AsyncIterator[_Exchange]:
         parts = urlsplit(request.url)
         address = parts.hostname or "", parts.port or 80
+        connection = self._take(address) or await _connect(address, connect_s)
         try:
-            # On a thread, since a resolver that hangs must not hold up the end of the program.
-            connected = await in_thread(partial(socket.create_connection, address, connect_s))
-        except UnicodeError:
-            raise ConnectionError("this is not the name of a host") from None
-        reader, writer = await asyncio.open_connection(sock=connected)
-        exchange = _Exchange(reader, writer.transport)
-        try:
-            writer.write(exchange.encode(request))
+            if authorization := request.headers.get("Authorization"):
+                await connection.prove(key_in(authorization), request.url)
+            exchange = _Exchange(connection)
+            connection.transport.write(exchange.encode(request))
             await exchange.begin()
             yield exchange
+            if exchange.is_complete:
+                self._keep(address, connection)
         finally:
-            exchange.abort()
+            if self._kept is None or self._kept[2] is not connection:
+                connection.transport.abort()
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        if self._kept is not None:
+            self._kept[2].transport.abort()
+            self._kept = None
+
+    def _take(self, address: tuple[str, int]) -> _Connection | None:
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        where, since, connection = kept
+        if where == address and time.monotonic() - since < _KEPT_S and connection.is_open:
+            return connection
+        connection.transport.abort()
+        return None
+
+    def _keep(self, address: tuple[str, int], connection: _Connection) -> None:
+        if self._kept is not None:
+            self._kept[2].transport.abort()
+        self._kept = address, time.monotonic(), connection
+
+
+async def _connect(address: tuple[str, int], connect_s: float) -> _Connection:
+    try:
+        # On a thread, since a resolver that hangs must not hold up the end of the program.
+        connected = await in_thread(partial(socket.create_connection, address, connect_s))
+    except UnicodeError:
+        raise ConnectionError("this is not the name of a host") from None
+    reader, writer = await asyncio.open_connection(sock=connected)
+    return _Connection(reader, writer)
+
+
+class _Connection:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.transport = writer.transport
+        self._writer = writer  # which would close the connection if it were dropped
+        self.http = h11.Connection(h11.CLIENT)
+        self._proven_for: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return not self.transport.is_closing() and not self.reader.at_eof()
+
+    async def prove(self, key: str, url: str) -> None:
+        """Make sure that the other end knows `key`. Raises NotProven, and OSError."""
+        if self._proven_for != key:
+            challenge = Challenge(key, url, self.transport.get_extra_info("peername")[:2])
+            await challenge.ask(self.reader, self.transport)
+            self._proven_for = key
 
 
 class _Exchange:
     """One request, and its response once `begin` has returned."""
 
-    def __init__(self, reader: asyncio.StreamReader, connection: asyncio.WriteTransport) -> None:
+    def __init__(self, connection: _Connection) -> None:
         self.status = 0
         self._headers: dict[bytes, bytes] = {}
-        self._reader = reader
-        self._connection = connection
-        self._http = h11.Connection(h11.CLIENT)
+        self._reader = connection.reader
+        self._connection = connection.transport
+        self._http = connection.http
         self._ended = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the response has ended, and the connection is ready for the next one."""
+        if self._http.our_state is self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+            return True
+        return False
 
     def encode(self, request: Request) -> bytes:
         parts = urlsplit(request.url)
-        headers = {**request.headers, "Host": parts.netloc, "Connection": "close"}
+        headers = {**request.headers, "Host": parts.netloc}
         headers["Content-Length"] = str(len(request.body))
         path = parts.path or "/"
         target = f"{path}?{parts.query}" if parts.query else path

@@ -8,7 +8,7 @@ import sys
 
 import msgspec
 
-from rbee.contract.errors import InvalidApiKey, RbeeError, StateNotWritable
+from rbee.contract.errors import InvalidApiKey, KeyNotProven, RbeeError, StateNotWritable
 from rbee.contract.events import (
     NAMES,
     Download,
@@ -122,13 +122,13 @@ class Screen:
         outputs.write_error(f"{line}\n")
 
     def error(self, error: RbeeError) -> None:
-        """Say what happened and what to do next; for a refused key, also the file that names it.
+        """Say what happened and what to do next; if it is about a key, also the file that names it.
         With `--debug` the whole trace follows."""
         if self.as_json and self._streams:
             with contextlib.suppress(BrokenPipeError, StateNotWritable):
                 self.show(error.envelope())
         self.close()
-        if isinstance(error, InvalidApiKey):
+        if isinstance(error, InvalidApiKey | KeyNotProven):
             from rbee.runtime import settings
 
             known = settings.config_file() or paths.config_candidates()[0]

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from rbee.contract.daemons import Ack
-from rbee.contract.endpoints import SHUTDOWN, Endpoint, Nothing, Text
+from rbee.contract.endpoints import PROOF, SHUTDOWN, Endpoint, Nothing, Text
 from rbee.contract.errors import (
     BodyTimeout,
     InvalidApiKey,
@@ -29,6 +29,7 @@ from rbee.runtime.connections import Connection
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+from rbee.runtime.proof_route import proving
 from rbee.runtime.sse_response import internal, log_refusal, stream_response
 from rbee.runtime.web_pages import is_own_name, is_welcome
 
@@ -63,6 +64,7 @@ def application(
     app[LIFECYCLE] = lifecycle
     app[_OPEN] = set()
     app.on_response_prepare.append(_name)
+    answer(app, PROOF, proving(lifecycle))
     return app
 
 

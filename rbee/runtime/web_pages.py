@@ -44,6 +44,12 @@ def is_welcome(origin: str, host: str, origins: Collection[str]) -> bool:
     return (here[0], here[1] or usual) == (there[0], there[1] or usual)
 
 
+def without_port(host: str) -> str:
+    """The name in `NAME` or `NAME:PORT`."""
+    found = _address(host)
+    return found[0] if found else host
+
+
 def _address(text: str) -> tuple[str, int | None] | None:
     """The name and the port of `name:port`; None if it is something else."""
     if not text.isascii() or any(character in "/?#@\\" for character in text):

@@ -69,6 +69,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("INVALID_API_KEY", {"host": "attic:9200", "node": "attic"}),
     ("INVALID_API_KEY", {"host": "http://attic:9200", "node": "attic", "config_path": "/c"}),
     ("INVALID_API_KEY", {"host": None, "node": "attic"}),
+    ("KEY_NOT_PROVEN", {"holder": None}),
+    ("KEY_NOT_PROVEN", {"holder": "nginx (pid 7) of the user www", "config_path": "/c"}),
+    ("KEY_NOT_PROVEN", {"holder": None, "node": "attic"}),
     ("ALL_SLOTS_BUSY", {}),
     ("QUEUE_FULL", {}),
     ("SHUTTING_DOWN", {}),
@@ -139,6 +142,9 @@ INVALID_API_KEY: Check `api_key_file` in the [auth] section of your config file,
 INVALID_API_KEY: The hive on attic has another key: copy it from there (~/.rbee/api_key). If `api_key_file` is in the [nodes.attic] section of your config file, put the new file there; otherwise add the node again: rbee-keeper setup add-node --name attic --hive-url http://attic:9200 --api-key-file FILE
 INVALID_API_KEY: The hive on attic has another key: copy it from there (~/.rbee/api_key). If `api_key_file` is in the [nodes.attic] section of your config file, /c, put the new file there; otherwise add the node again: rbee-keeper setup add-node --name attic --hive-url http://attic:9200 --api-key-file FILE
 INVALID_API_KEY: The hive on attic has another key: copy it from there (~/.rbee/api_key). If `api_key_file` is in the [nodes.attic] section of your config file, put the new file there; otherwise add the node again: rbee-keeper setup add-node --name attic --hive-url http://HOST:PORT --api-key-file FILE
+KEY_NOT_PROVEN: If it is not yours, stop what listens there, or set another port in your config file. If it is yours, update it, or start it with the key that `api_key_file` names in the [auth] section of that file.
+KEY_NOT_PROVEN: If it is not yours, stop nginx (pid 7) of the user www, or set another port in your config file, /c. If it is yours, update it, or start it with the key that `api_key_file` names in the [auth] section of that file.
+KEY_NOT_PROVEN: Find out what listens there, on attic. If it is your hive, update rbee there.
 ALL_SLOTS_BUSY: Wait for a running request to finish, or use another node (--node NODE); rbee-keeper setup list-nodes lists them.
 QUEUE_FULL: Wait a moment, raise [queen] queue_limit, or use another node (--node NODE); rbee-keeper setup list-nodes lists them.
 SHUTTING_DOWN: Run the command again.

@@ -12,7 +12,7 @@ from rbee.contract import endpoints as ep
 from rbee.contract.events import NAMES
 
 PROGRAMS = ("QUEEN", "HIVE", "WORKER")
-EVERYWHERE = [ep.SHUTDOWN, ep.METRICS]
+EVERYWHERE = [ep.SHUTDOWN, ep.METRICS, ep.PROOF]
 ALL = {name: found for name, found in vars(ep).items() if isinstance(found, ep.Endpoint)}
 
 
@@ -31,9 +31,10 @@ def test_a_program_has_a_method_and_path_only_once(program: str) -> None:
     assert max(places.values()) == 1
 
 
-def test_only_health_is_open() -> None:
+def test_only_health_and_the_proof_of_the_key_are_open() -> None:
     assert {(route.method, route.path) for route in ALL.values() if route.open} == {
-        ("GET", "/health")
+        ("GET", "/health"),
+        ("GET", "/v1/auth/proof"),
     }
 
 

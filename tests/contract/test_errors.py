@@ -40,6 +40,7 @@ TABLE: dict[str, tuple[int | None, set[str]]] = {
     "INVALID_REQUEST": (400, {"errors"}),
     "PROMPT_TOO_LONG": (400, {"errors"}),
     "INVALID_API_KEY": (401, {"host"}),
+    "KEY_NOT_PROVEN": (502, {"address", "holder"}),
     "ALL_SLOTS_BUSY": (503, {"slots_total", "slots_busy", "waiting"}),
     "QUEUE_FULL": (503, {"slots_total", "slots_busy", "waiting"}),
     "WORKER_CRASHED": (502, {"worker_id", "node", "tokens", "max_tokens", "log_tail"}),

@@ -21,7 +21,8 @@ from rbee.contract.endpoints import Endpoint
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.keeper.cli import main
-from rbee.runtime import sse
+from rbee.runtime import api_key, sse
+from tests.proving import knows
 
 Keeper = Callable[..., Result]
 
@@ -73,7 +74,7 @@ class FakeQueen:
         self._loop.close()
 
     async def _start(self) -> None:
-        app = web.Application()
+        app = web.Application(middlewares=[knows(lambda: api_key.load(None))])
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()

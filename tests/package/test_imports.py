@@ -17,7 +17,8 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import QueenHealth
 from rbee.contract.events import Done, Token
-from rbee.runtime import sse
+from rbee.runtime import api_key, sse
+from tests.proving import knows
 
 NOWHERE = {
     "huggingface_hub": "only a download needs it",
@@ -103,7 +104,7 @@ async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs(
         events = sse.encode(Token("Once", 0)) + sse.encode(done) + sse.LAST
         return web.Response(body=events, content_type=sse.CONTENT_TYPE)
 
-    app = web.Application()
+    app = web.Application(middlewares=[knows(lambda: api_key.load(None))])
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app, host="127.0.0.1") as queen:
         monkeypatch.setenv("RBEE_QUEEN_URL", str(queen.make_url("/")))

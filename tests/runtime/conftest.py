@@ -11,7 +11,10 @@ from aiohttp.test_utils import TestServer
 
 from rbee.runtime.client import Client
 from rbee.runtime.plain_transport import PlainTransport
+from tests.proving import knows
 
+# Of the programs of any kind.
+KEY = "secret-key"
 Serve = Callable[[web.Application], Awaitable[str]]
 Connect = Callable[..., Client]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,7 +39,7 @@ def start(serve: Serve) -> Start:
     """Serve a handler on every path, as a program of any kind; gives the URL."""
 
     async def begin(handler: Handler) -> str:
-        app = web.Application()
+        app = web.Application(middlewares=[knows(lambda: KEY)])
         app.router.add_route("*", "/{path:.*}", handler)
         return await serve(app)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pwd
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
 
 import psutil
 import pytest
@@ -105,3 +108,48 @@ def test_a_port_can_be_bound_again_right_after_its_connections_were_closed() -> 
             served, _ = sock.accept()
             served.close()  # who closes first keeps the port in TIME_WAIT
     bind.listening_socket("127.0.0.1", port).close()
+
+
+def as_nobody(work: Callable[[Connection], None]) -> Connection:
+    """The other end of the pipe that `work` gets, in a process of another user."""
+    forking = multiprocessing.get_context("fork")
+    here, there = forking.Pipe()
+
+    def run() -> None:
+        os.closerange(3, there.fileno())
+        os.closerange(there.fileno() + 1, 1024)
+        os.setuid(pwd.getpwnam("nobody").pw_uid)
+        work(there)
+
+    forking.Process(target=run, daemon=True).start()
+    return here
+
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+
+@root
+def test_a_program_of_another_user_is_named_with_that_user() -> None:
+    def listen(pipe: Connection) -> None:
+        with bind.listening_socket("127.0.0.1", 0) as sock:
+            pipe.send((os.getpid(), sock.getsockname()[1]))
+            pipe.recv()
+
+    pipe = as_nobody(listen)
+    pid, port = pipe.recv()
+    assert str(bind.holder("127.0.0.1", port)).endswith(f" (pid {pid}) of the user nobody")
+    assert bind.is_held_by(pid, "127.0.0.1", port)
+    assert not bind.is_held_by(os.getpid(), "127.0.0.1", port)
+    pipe.send("end")
+
+
+@root
+def test_where_the_system_hides_the_program_its_user_is_named(taken: int) -> None:
+    """Linux tells the pid to the program's own user and to root."""
+    pipe = as_nobody(lambda pipe: pipe.send(bind.holder("127.0.0.1", taken)))
+    assert pipe.recv() == "a program of the user root"
+
+
+def test_who_listens_on_another_machine_is_not_known(taken: int) -> None:
+    assert bind.local_holder("127.0.0.1", taken) == bind.holder("127.0.0.1", taken)
+    assert bind.local_holder(ELSEWHERE, taken) is None

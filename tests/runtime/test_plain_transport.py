@@ -150,7 +150,7 @@ async def test_what_was_sent_is_not_repeated_in_an_error(sending: Send) -> None:
     """A peer that sends the key back must not bring it onto the screen."""
     url = await sending(b"HTTP/1.1 200 OK\r\nBearer SECRET\r\n\r\n")
     for transport in (PlainTransport(), AiohttpTransport()):
-        request = Request("GET", f"{url}/x", {"Authorization": "Bearer SECRET"}, b"")
+        request = Request("GET", f"{url}/x", {"X-Key": "SECRET"}, b"")
         with pytest.raises(NotHttp) as caught:
             async with asyncio.timeout(10), transport.exchange(request, 5):
                 pass

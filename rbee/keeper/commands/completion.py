@@ -20,7 +20,7 @@ from rbee.contract.model_ref import ALIASES, DEFAULT
 from rbee.contract.registry import LOCAL
 
 _WITHIN_S = 0.4
-_PROGRAM = "queen-rbee"
+_LONGEST_PROOF = 1024
 _LISTINGS: dict[str, Endpoint[Any, Any]] = {
     "nodes": ep.QUEEN_NODES,
     "models": ep.QUEEN_MODELS,
@@ -76,22 +76,23 @@ def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _listing(url: str, key: str, path: str) -> dict[str, Any]:
-    """The reply of the queen at `url` to GET `path`. Raises OSError, HTTPException, ValueError or
-    KeyError when there is none."""
-    health = _get(url, "/health", {})
-    if health["program"] != _PROGRAM:
-        raise ValueError(f"{url} is not a queen")  # which must not see the key
-    return _get(url, path, {"Authorization": f"Bearer {key}"})
-
-
-def _get(url: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
+    """The reply of the queen at `url` to GET `path`, on the connection on which it has proven that
+    it knows the key. Raises OSError, HTTPException, ValueError or NotProven when there is none."""
     import http.client
     import json
     import urllib.parse
 
+    from rbee.runtime.proof import Challenge
+
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=_WITHIN_S)
     try:
-        connection.request("GET", path, headers=headers)
+        connection.connect()
+        connection.auto_open = False  # another connection may lead to somebody else
+        challenge = Challenge(key, url, connection.sock.getpeername()[:2])
+        connection.request("GET", challenge.target)
+        response = connection.getresponse()
+        challenge.check(response.status, response.read(_LONGEST_PROOF))
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
         response = connection.getresponse()
         if response.status != http.HTTPStatus.OK:
             raise ValueError(f"{url} answers {response.status}")

@@ -8,7 +8,13 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import PidFile
-from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, RbeeError, VersionMismatch
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    InvalidApiKey,
+    KeyNotProven,
+    RbeeError,
+    VersionMismatch,
+)
 from rbee.contract.registry import NodeCheck
 from rbee.contract.versions import check
 from rbee.keeper.doctor import probe_files
@@ -39,7 +45,10 @@ async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
         if health.program != _QUEEN:
             return _held(url)
         mismatch, advice = _mismatch(_QUEEN, health.version)
-        refused = mismatch is None and await _refuses(client, ep.QUEEN_WORKERS)
+        try:
+            refused = mismatch is None and await _refuses(client, ep.QUEEN_WORKERS)
+        except KeyNotProven:  # whoever it is, it only claims to be a queen
+            return _held(url)
     return Daemon(
         url=url,
         state="runs",
@@ -103,6 +112,8 @@ async def _refuses(client: Client, endpoint: ep.Endpoint[ep.Nothing, R]) -> bool
         await client.call(endpoint, within_s=_WITHIN_S)
     except InvalidApiKey:
         return True
+    except KeyNotProven:
+        raise
     except RbeeError:
         return False
     return False
@@ -118,7 +129,7 @@ def _unanswered(url: str, named: PidFile | None, error: RbeeError) -> Daemon:
     held = _held(url)
     if named is None or not isinstance(error, ConnectionTimeout):
         return held
-    if not (held.holder or "").endswith(f"(pid {named.pid})"):
+    if not bind.is_held_by(named.pid, host, port):
         return held
     return Daemon(url=url, state="unresponsive", holder=held.holder, pid=named.pid)
 

@@ -239,8 +239,7 @@ def find_unresponsive(program: str, host: str, port: int) -> PidFile | None:
     if not bind.is_local(host):
         return None
     named = pid_file.read(paths.pid_file(program))
-    held_by = bind.holder(host, port) or ""
-    if named is None or named.program != program or not held_by.endswith(f"(pid {named.pid})"):
+    if named is None or named.program != program or not bind.is_held_by(named.pid, host, port):
         return None
     return named
 

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Literal, TypeAlias
 
 from rbee.contract import endpoints as ep
@@ -27,7 +28,7 @@ from rbee.contract.workers import StandbyRow, WorkerGone, WorkerRow
 from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
 from rbee.queen.nodes.hive_events import HiveEvents
 from rbee.queen.nodes.hive_state import HiveState, Observation, after
-from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_version
+from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_version, way_to
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
@@ -120,11 +121,11 @@ class Hive:
 
     async def client_for(self, url: str) -> Client:
         """A client for a program of this node."""
-        return self._connect(await self.host.reachable_url(url), self._key)
+        return self._connect(*await way_to(self.host, url), self._key)
 
     def separate_client(self) -> Client:
         """Another client of the hive, for a stream that outlasts the requests beside it."""
-        return self._connect(self.http.url, self._key)
+        return self._connect(self.http.url, self.http.far, self._key)
 
     async def workers(self) -> list[WorkerRow]:
         """The workers of this node; none if no hive runs. Raises CONNECTION_TIMEOUT."""
@@ -261,20 +262,20 @@ class Hive:
             return
         self._process, listening, self._key = await self.host.start_hive(say)
         check_hive_version(self.host, listening.version)
-        reached = await self.host.reachable_url(listening.url)
-        self._client = self._connect(reached, self._key)
+        self._client = self._connect(*await way_to(self.host, listening.url), self._key)
         self._watching = asyncio.create_task(self._watch(self._process), context=uncorrelated())
         try:
             await self._follow_events()
         except ConnectionTimeout:
             if self.node == LOCAL:
                 raise
-            host, port = address(reached)
+            host, port = address(self.http.url)
             raise PortBlocked(host=host, port=port) from None
 
     async def _use_found(self, url: str, say: Say) -> bool:
         """Use the hive that answers at `url`, if it may be used; whether there is one."""
-        found = await find_hive(self.host, url, self._connect, self._owner, self._end_within_s, say)
+        connect = partial(self._connect, *await way_to(self.host, url))
+        found = await find_hive(self.host, url, connect, self._owner, self._end_within_s, say)
         if found is None:
             return False
         self._client, self._key = found
@@ -361,9 +362,9 @@ class Hive:
             await self._process.kill()
             self._process = None
 
-    def _connect(self, url: str, key: str) -> Client:
+    def _connect(self, url: str, far: str | None, key: str) -> Client:
         times = self._config.times
-        client = Client(url, key, times.connect_s, times.stream_silence_s)
+        client = Client(url, key, times.connect_s, times.stream_silence_s, far=far)
         self._clients.add(client)
         return client
 

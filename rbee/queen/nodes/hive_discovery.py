@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import InvalidApiKey, RbeeError, VersionMismatch
+from rbee.contract.errors import InvalidApiKey, KeyNotProven, RbeeError, VersionMismatch
 from rbee.contract.nodes import NodeInfo, Owner
 from rbee.queen.nodes.hosts import Host, check_hive_version
 from rbee.runtime.client import Client
@@ -23,21 +23,20 @@ _ASK_AGAIN_S = 0.2
 async def find_hive(
     host: Host,
     url: str,
-    connect: Callable[[str, str], Client],
+    connect: Callable[[str], Client],
     owner: Owner,
     patience_s: float,
     say: Say,
 ) -> tuple[Client, str] | None:
     """The hive that answers at `url` and may be used, with its key; None if there is none.
 
-    `connect` makes a client from a URL and a key, `owner` is this queen. A hive of this queen that
-    was cut off from it is shut down first, which may take `patience_s`. Raises VERSION_MISMATCH,
-    and INVALID_API_KEY where this queen can't start a hive of its own instead.
+    `connect` makes a client of it from a key, `owner` is this queen. A hive of this queen that was
+    cut off from it is shut down first, which may take `patience_s`. Raises VERSION_MISMATCH; and
+    INVALID_API_KEY and KEY_NOT_PROVEN where this queen can't start a hive of its own instead.
     """
-    reached = await host.reachable_url(url)
     refused = False
     async for key in host.api_keys():
-        client = connect(reached, key)
+        client = connect(key)
         usable = False
         try:
             info = await client.call(ep.HIVE_NODE, within_s=_PROBE_WITHIN_S)
@@ -50,6 +49,11 @@ async def find_hive(
         except InvalidApiKey:
             refused = True
             continue
+        except KeyNotProven as error:
+            if not host.can_start:
+                error.details["node"] = host.node
+                raise
+            say(_QUEEN, "🏠", f"{error.message.rstrip('.')}: starting another one")
         except VersionMismatch:
             raise
         except RbeeError:  # nothing answers, or another program

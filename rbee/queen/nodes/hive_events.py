@@ -8,7 +8,7 @@ import logging
 from collections import OrderedDict
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, NotOurs, RbeeError
+from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs, RbeeError
 from rbee.contract.events import Event
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.runtime.broadcast import Broadcast
@@ -83,7 +83,7 @@ class HiveEvents:
                     begun.set()
                     async for event in events:
                         self._pass_on(event)
-            except (ConnectionTimeout, InvalidApiKey, NotOurs) as error:
+            except (ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs) as error:
                 _log.warning("the hive on %s is gone: %s", self._node, error)
                 return
             except RbeeError as error:

@@ -18,7 +18,7 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
-from rbee.contract.errors import ConnectionTimeout, VersionMismatch
+from rbee.contract.errors import ConnectionTimeout, InvalidRequest, VersionMismatch
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import LOCAL, NodeRow
 from rbee.contract.versions import check, is_older
@@ -131,6 +131,13 @@ class Host(Protocol):
         ...
 
 
+async def way_to(host: Host, url: str) -> tuple[str, str | None]:
+    """The URL under which a program of the node is reached from this machine; and if that is the
+    near end of a tunnel, the one at its far end."""
+    reached = await host.reachable_url(url)
+    return reached, url if host.remote is not None and reached != url else None
+
+
 class _WithoutConnection:
     """What is the same wherever a hive is only asked over HTTP."""
 
@@ -194,7 +201,7 @@ class UrlHost(_WithoutConnection):
         self.node = row.node_name
         self.url = row.hive_url.rstrip("/")
         self._address = address(self.url)
-        self._key_file = row.api_key_file or config.auth.api_key_file
+        self._key_file = row.api_key_file
         self._config = config
         self.install_hint = f"Install rbee {__version__} on {self.node}"
         self.update_hint = f"{self.install_hint}, and start its hive again there."
@@ -215,12 +222,24 @@ class UrlHost(_WithoutConnection):
         return self.url
 
     async def probe(self, accept_host_key: str | None = None) -> Probe:
-        return await _probe_hive(
-            self.url, await in_thread(api_key.load, self._key_file), self._config
-        )
+        return await _probe_hive(self.url, await self._key(), self._config)
 
     async def api_keys(self) -> AsyncIterator[str]:
-        yield await in_thread(api_key.load, self._key_file)
+        yield await self._key()
+
+    async def _key(self) -> str:
+        """The key of that hive alone: the queen's own is not for whoever listens there. Raises
+        INVALID_REQUEST if no file with one is named."""
+        if self._key_file is None:
+            raise InvalidRequest.of(
+                "api_key_file",
+                "with hive_url",
+                f"{self.node} has hive_url, but no file with the key of its hive",
+                hint="Copy ~/.rbee/api_key from that machine into a file here that only you can "
+                "read, and name it: --api-key-file FILE, or api_key_file in "
+                f"[nodes.{self.node}].",
+            )
+        return await in_thread(api_key.load, self._key_file)
 
     async def reachable_url(self, url: str) -> str:
         return at_the_same_host(url, self.url)

@@ -28,6 +28,7 @@ _OTHERS_MAY = (
     errors.ConnectionTimeout,
     errors.DiskFull,
     errors.InvalidApiKey,
+    errors.KeyNotProven,
     errors.LoadingTimeout,
     errors.ModelNotFound,
     errors.PortBlocked,

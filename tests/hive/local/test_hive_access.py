@@ -21,9 +21,10 @@ from rbee.contract.models import ModelRows
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import WorkerRows
 from rbee.hive.local.hive_access import Direct, ThroughHive, open_models, running_hive, status_of
-from rbee.runtime import paths, pid_file
+from rbee.runtime import api_key, paths, pid_file
 from rbee.runtime.narration import Narrator
 from tests.hive.conftest import write_gguf
+from tests.proving import knows
 
 CONFIG = Config()
 SAY = Narrator(lambda _: None)
@@ -52,7 +53,7 @@ async def hive(refuses: bool = False) -> TestServer:
 
         return answer
 
-    app = web.Application()
+    app = web.Application(middlewares=[knows(lambda: "another" if refuses else api_key.load(None))])
     replies = {"health": HEALTH, "node": NODE, "workers/list": WorkerRows([]), "models": NOTED}
     for path, reply in replies.items():
         app.router.add_get(f"/v1/{path}", answers(reply))

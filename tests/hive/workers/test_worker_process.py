@@ -27,6 +27,7 @@ from rbee.hive.workers.worker_logs import WORKER
 from rbee.hive.workers.worker_process import WorkerProcess
 from rbee.runtime import child, paths, sse
 from rbee.runtime.client import Client
+from tests.proving import knows
 
 SPEC = WorkerSpec(
     worker_id="w-1",
@@ -54,7 +55,7 @@ class Worker:
         self._said: asyncio.Queue[Event | None] = asyncio.Queue()
 
     def application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[knows(lambda: "k")])
         app.router.add_get("/v1/health", self._health)
         app.router.add_get("/v1/events", self._events)
         app.router.add_post("/v1/admin/shutdown", self._end)

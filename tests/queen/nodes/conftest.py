@@ -65,11 +65,11 @@ class UrlNode:
 @pytest.fixture
 async def url_node(fake_hive: Start, home: Path) -> AsyncIterator[UrlNode]:
     """Such a node, found."""
-    (home / ".rbee").mkdir()
-    (home / ".rbee" / "api_key").write_text("key-of-the-node")
+    key = home / "key"
+    key.write_text("key-of-the-node")
     fake = await fake_hive()
     config = Config(times=TimesSection(connect_s=1))
-    row = NodeRow(node_name=NAME, hive_url=fake.url)
+    row = NodeRow(node_name=NAME, hive_url=fake.url, api_key_file=str(key))
     hive = Hive(host_of(row, config), config, Broadcast())
     assert await hive.discover()
     yield UrlNode(fake, hive)

@@ -16,6 +16,7 @@ from rbee.contract.events import Event
 from rbee.contract.nodes import HiveHealth, NodeInfo, Owner
 from rbee.contract.workers import WorkerRow, WorkerRows
 from rbee.runtime import sse
+from tests.proving import knows
 
 
 class FakeHive:
@@ -51,7 +52,7 @@ class FakeHive:
         return int(self.url.rpartition(":")[2])
 
     async def begin(self, port: int = 0) -> None:
-        app = web.Application()
+        app = web.Application(middlewares=[knows(lambda: self.key)])
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._server = TestServer(app, host="127.0.0.1", port=port or None)
         await self._server.start_server(shutdown_timeout=0.05)

@@ -6,12 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 
 import msgspec
 import pytest
 
 from rbee.contract.config import Config
-from rbee.contract.errors import VersionMismatch
+from rbee.contract.errors import KeyNotProven, VersionMismatch
 from rbee.contract.nodes import Owner
 from rbee.queen.nodes.hive_discovery import find_hive, wait_for_end
 from rbee.queen.nodes.hosts import LocalHost, check_hive_version
@@ -26,11 +27,11 @@ QUEEN = Owner("queen-rbee", 7, 1.5, "blep")
 
 class FakeHost:
     node = "workstation"
-    can_start = True
     update_hint = "the update of workstation"
 
-    def __init__(self, *known: str) -> None:
+    def __init__(self, *known: str, can_start: bool = True) -> None:
         self.known = known
+        self.can_start = can_start
 
     async def reachable_url(self, url: str) -> str:
         return url
@@ -53,6 +54,7 @@ class Search:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.can_start = True
         self.clients: list[WatchedClient] = []
         self.hive: FakeHive
 
@@ -62,9 +64,9 @@ class Search:
 
     async def find(self, *keys: str, url: str | None = None) -> tuple[Client, str] | None:
         return await find_hive(
-            FakeHost(*keys),  # type: ignore[arg-type]
+            FakeHost(*keys, can_start=self.can_start),  # type: ignore[arg-type]
             url or self.hive.url,
-            self.connect,
+            partial(self.connect, url or self.hive.url),
             QUEEN,
             3,
             lambda _, __, text: self.said.append(text),
@@ -101,11 +103,35 @@ async def test_where_nobody_answers_nothing_is_said(search: Search) -> None:
     search.assert_closed()
 
 
+async def test_a_stranger_is_named_and_no_other_key_is_tried_on_it(search: Search) -> None:
+    async with await asyncio.start_server(_well, "127.0.0.1", 0) as stranger:
+        url = "http://{}:{}".format(*stranger.sockets[0].getsockname())
+        assert await search.find("a", "b", url=url) is None
+    (said,) = search.said
+    assert said.startswith(f"What listens at {url.removeprefix('http://')} can't prove that")
+    assert said.endswith(": starting another one")
+    search.assert_closed()
+    assert len(search.clients) == 1
+
+
+async def test_a_stranger_where_no_hive_can_be_started_is_an_error(search: Search) -> None:
+    search.can_start = False
+    async with await asyncio.start_server(_well, "127.0.0.1", 0) as stranger:
+        with pytest.raises(KeyNotProven):
+            await search.find("a", url="http://{}:{}".format(*stranger.sockets[0].getsockname()))
+    search.assert_closed()
+
+
+async def _well(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    await writer.drain()
+
+
 async def test_the_keys_are_tried_one_after_the_other(search: Search) -> None:
     found = await search.find("wrong key", "key-of-the-node", "never tried")
     assert found is not None
     assert found[1] == "key-of-the-node"
-    assert search.hive.refused == ["/v1/node"]
+    assert search.hive.refused == []  # the wrong one was not sent
     assert len(search.clients) == 2
     search.assert_closed(but=1)
 

@@ -209,6 +209,35 @@ async def test_a_hive_deployed_by_hand_is_asked_itself(
         await lab.nodes.hive(NAME).host.start_hive(lambda *_: None)
 
 
+async def test_a_hive_url_without_a_key_of_its_own_is_refused(
+    lab: Lab, fake_hive: Start, home: Path
+) -> None:
+    hive = await fake_hive()
+    with pytest.raises(InvalidRequest) as caught:
+        await lab.membership.add(AddNode(node_name=NAME, hive_url=hive.url))
+    assert [each["field"] for each in caught.value.details["errors"]] == ["api_key_file"]
+    assert "--api-key-file FILE" in caught.value.advice
+    assert lab.rows() == []
+    assert (hive.asked, hive.refused) == ([], [])
+
+
+async def test_a_hive_url_that_stands_there_without_a_key_is_not_tried_with_the_queens(
+    lab: Lab, fake_hive: Start, home: Path
+) -> None:
+    """From before, or in the config file."""
+    (home / ".rbee").mkdir()
+    hive = await fake_hive()
+    (home / ".rbee" / "api_key").write_text(hive.key)
+    await lab.registry.put(NodeRow(node_name=NAME, hive_url=hive.url))
+    assert not await lab.nodes.hive(NAME).discover()
+    status = await lab.nodes.status(lab.nodes.hive(NAME))
+    assert status.state == "unreachable"
+    assert f"{NAME} has hive_url, but no file with the key of its hive" in str(status.error)
+    with pytest.raises(InvalidRequest, match="api_key_file"):
+        await lab.nodes.hive(NAME).host.probe()
+    assert (hive.asked, hive.refused) == ([], [])
+
+
 async def test_a_hive_that_refuses_the_key_is_not_stored(
     lab: Lab, fake_hive: Start, tmp_path: Path
 ) -> None:
@@ -289,7 +318,8 @@ async def test_the_nodes_are_looked_at_once_and_at_the_same_time(
     for turn in range(20):
         name = f"off-{turn}"
         await lab.registry.put(NodeRow(node_name=name, ssh_host="127.0.0.1", ssh_port=1))
-    await lab.registry.put(NodeRow(node_name=NAME, hive_url=hive.url))
+    file = str(home / ".rbee" / "api_key")
+    await lab.registry.put(NodeRow(node_name=NAME, hive_url=hive.url, api_key_file=file))
     began = time.monotonic()
     await asyncio.gather(lab.nodes.discover(), lab.nodes.discover())
     await lab.nodes.discover()

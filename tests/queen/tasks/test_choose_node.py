@@ -25,6 +25,7 @@ from rbee.queen.tasks.choose_node import choose_node
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.queue import Queue
 from rbee.queen.tasks.task import Task
+from rbee.runtime import paths
 from rbee.runtime.broadcast import Broadcast
 from tests.queen.nodes.conftest import Start
 from tests.queen.nodes.fake_hive import FakeHive
@@ -36,8 +37,7 @@ GB = 1_000_000_000
 
 @pytest.fixture
 async def nodes(tmp_path: Path, home: Path) -> AsyncIterator[Nodes]:
-    (home / ".rbee").mkdir()
-    (home / ".rbee" / "api_key").write_text("key-of-the-node")
+    (home / "key").write_text("key-of-the-node")
     async with AsyncExitStack() as stack:
         registry = Registry(tmp_path / "b.db", dict)
         await registry.open()
@@ -49,7 +49,8 @@ async def nodes(tmp_path: Path, home: Path) -> AsyncIterator[Nodes]:
 
 
 async def know(nodes: Nodes, name: str, hive: FakeHive) -> None:
-    await nodes.registry.put(NodeRow(node_name=name, hive_url=hive.url))
+    key = str(paths.home() / "key")
+    await nodes.registry.put(NodeRow(node_name=name, hive_url=hive.url, api_key_file=key))
 
 
 async def chosen(
