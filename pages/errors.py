@@ -59,10 +59,15 @@ _EXAMPLES: dict[str, Any] = {
     "address": "127.0.0.1:8080",
     "holder": "python3 (pid 4711)",
     "source": "~/.config/rbee/config.toml",
-    "key": "hive.prot",
+    "key": "laptop",
+    "role": "use",
+    "allowed": ["hf:owner/repo:Q4_K_M"],
+    "limit": 2,
     "correlation_id": "7d5b0c2a",
 }
 _OTHERS: dict[str, dict[str, Any]] = {
+    "CONFIG_INVALID": {"key": "hive.prot"},
+    "WRONG_ROLE": {"required": "manage"},
     "BACKEND_UNAVAILABLE": {"available": ["cuda", "cpu"]},
     "PORT_BLOCKED": {"port": 9200},
     "CONNECTION_TIMEOUT": {"port": 9200},

@@ -16,10 +16,11 @@ from rbee.runtime.server import LARGEST_BODY
 
 _ROUTES = f"""
 Every route except `GET /health` and `GET /v1/auth/proof` requires `Authorization: Bearer KEY` if
-a key is set. `X-Correlation-ID` is accepted or created, returned, logged and passed on. A body
-may have up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never passes for a
-default. Every error has the same shape and one of [these codes](errors.md); an unknown route or
-worker is INVALID_REQUEST with HTTP 404. What a stream sends is described under
+a key is set. The queen also accepts [keys with names](../how-to/keys.md); one of the role `use`
+opens the routes that say so. `X-Correlation-ID` is accepted or created, returned, logged and passed
+on. A body may have up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never
+passes for a default. Every error has the same shape and one of [these codes](errors.md); an unknown
+route or worker is INVALID_REQUEST with HTTP 404. What a stream sends is described under
 [events](events.md).
 
 The same as OpenAPI 3.1 documents: [queen](openapi-queen.json), [hive](openapi-hive.json),
@@ -99,6 +100,8 @@ def _route(name: str, route: Route) -> str:
     lines = [f"**`{route.method} {route.path}{query}`**", openapi.about(name)]
     if route.request is not ep.Nothing:
         lines.append(f"Takes {_link(route.request)}.")
+    if route.role == "use":
+        lines.append("Open to keys of the role `use`.")
     lines.append(_answer(route))
     return "  \n".join(lines)
 

@@ -37,7 +37,7 @@ def document(program: str) -> dict[str, Any]:
     """The document of a daemon."""
     paths: dict[str, Any] = {}
     for name, route in routes(program).items():
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(name, route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(program, name, route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -91,7 +91,7 @@ def about(name: str) -> str:
     return ""
 
 
-def _operation(name: str, route: Route) -> dict[str, Any]:
+def _operation(program: str, name: str, route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": name.lower(), "description": about(name)}
     if parameters := _parameters(route):
         operation["parameters"] = parameters
@@ -101,7 +101,9 @@ def _operation(name: str, route: Route) -> dict[str, Any]:
         str(route.status): _answer(route),
         "default": {"description": "An error.", "content": _json(ErrorEnvelope)},
     }
-    operation["security"] = [] if route.open else [{"key": []}]
+    # Only the queen has keys of several roles.
+    roles = [route.role] if program == "queen" and route.role == "manage" else []
+    operation["security"] = [] if route.open else [{"key": roles}]
     return operation
 
 

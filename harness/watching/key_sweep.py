@@ -22,16 +22,23 @@ _HARMLESS = b'{"no_such_field": 1}'
 
 @dataclass(frozen=True)
 class Route:
-    """`kind` is json, stream, text or nothing; `open` routes want no key."""
+    """`kind` is json, stream, text or nothing; `open` routes want no key, and those of `use` no key
+    that manages."""
 
     daemon: str
     method: str
     path: str
     kind: str
     open: bool
+    use: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} of the {self.daemon}"
+
+    @property
+    def concrete_path(self) -> str:
+        """Of a thing that there is not."""
+        return self.path.format(hold_id="nobody", request_id="nobody", name="nobody")
 
 
 def routes() -> list[Route]:
@@ -39,7 +46,8 @@ def routes() -> list[Route]:
     for daemon, table in tomllib.loads(ROUTES.read_text()).items():
         for route, kind in table["routes"].items():
             method, path = route.split()
-            found.append(Route(daemon, method, path, kind, route in table["open"]))
+            use = route in table.get("use", [])
+            found.append(Route(daemon, method, path, kind, route in table["open"], use))
     return found
 
 
@@ -62,9 +70,8 @@ def headers_with(key: str, which: str) -> dict[str, str]:
 def ask(urls: dict[str, str], headers: dict[str, str]) -> Iterator[tuple[Route, Reply]]:
     """Ask every route without ever sending a body: the key is checked before it is read."""
     for route in routes():
-        path = route.path.format(hold_id="nobody", request_id="nobody")
         announced = 2 if route.method == "POST" else None
-        url = urls[route.daemon] + path
+        url = urls[route.daemon] + route.concrete_path
         try:
             reply = raw_requests.send(route.method, url, headers, announced=announced, within=5)
         except TimeoutError as error:
@@ -76,12 +83,42 @@ def ask_with_key(urls: dict[str, str], key: str) -> Iterator[tuple[Route, Reply]
     """Ask every route but the one that shuts the daemon down."""
     for route in routes():
         if route.path != _SHUTDOWN:
-            path = route.path.format(hold_id="nobody", request_id="nobody")
-            body = _HARMLESS if route.method == "POST" else None
-            yield (
-                route,
-                raw_requests.send(route.method, urls[route.daemon] + path, bearer(key), body),
-            )
+            yield route, _ask_in_full(urls, route, key)
+
+
+def _ask_in_full(urls: dict[str, str], route: Route, key: str) -> Reply:
+    body = _HARMLESS if route.method == "POST" else None
+    url = urls[route.daemon] + route.concrete_path
+    return raw_requests.send(route.method, url, bearer(key), body)
+
+
+def wrongly_open(queen: str, key: str, name: str) -> list[str]:
+    """Return the complaints about routes that manage and do not refuse the key of the role use that
+    has this name. A body is announced, and never comes."""
+    wanted = 403, "WRONG_ROLE", {"key": name, "role": "use", "required": "manage"}
+    complaints = []
+    for route in (each for each in routes() if each.daemon == "queen"):
+        if not route.open and not route.use:
+            announced = 2 if route.method == "POST" else None
+            url = queen + route.concrete_path
+            reply = raw_requests.send(route.method, url, bearer(key), announced=announced, within=5)
+            error = error_of(reply) if reply.status >= 400 else None
+            found = error and (error.status, error.code, error.details)
+            complaints += [f"{route}: {found or reply}"] if found != wanted else []
+    return complaints
+
+
+def wrongly_closed(queen: str, key: str, operators: str) -> list[str]:
+    """Return the complaints about routes of the role use that answer its key in another way than
+    the operator's."""
+    complaints = []
+    for route in (each for each in routes() if each.use):
+        urls = {"queen": queen}
+        own, theirs = (_ask_in_full(urls, route, each) for each in (key, operators))
+        kinds = [each.headers.get_content_type() for each in (own, theirs)]
+        if own.status != theirs.status or len(set(kinds)) > 1:
+            complaints.append(f"{route}: {own.status}, {kinds}, {own.body[:300]!r}")
+    return complaints
 
 
 def not_refused(
@@ -120,7 +157,7 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
             right = right and (route.kind != "nothing" or not reply.body)
         else:
             fields = [each["field"] for each in error_of(reply).details.get("errors", [])]
-            known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query")}
+            known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query"), ("DELETE", "name")}
             right = kind == KINDS["json"] and {(route.method, each) for each in fields} <= known
             right = right and len(fields) == 1
         if not right:

@@ -272,6 +272,26 @@ def _key_not_proven(details: Details) -> str:
     )
 
 
+def _wrong_role(details: Details) -> str:
+    role = shlex.quote(str(details["required"]))
+    return (
+        "Ask the operator of the queen to do it, or for a key with that role: "
+        f"rbee-keeper auth create NAME --role {role}"
+    )
+
+
+def _model_not_allowed(details: Details) -> str:
+    allowed = details["allowed"]
+    if isinstance(allowed, list) and allowed:
+        names = ", ".join(f"--model {shlex.quote(str(name))}" for name in allowed)
+        return f"Use one that it may: {names}; or ask the operator of the queen for another key."
+    return (
+        "Name a model by its repository or an alias. The operator of the queen may add an alias "
+        "for the file ([models] aliases), or give you a key for it: "
+        "rbee-keeper auth create NAME --models file:PATH"
+    )
+
+
 # Our own programs
 
 
@@ -331,6 +351,12 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     ),
     "INVALID_API_KEY": _invalid_api_key,
     "KEY_NOT_PROVEN": _key_not_proven,
+    "WRONG_ROLE": _wrong_role,
+    "MODEL_NOT_ALLOWED": _model_not_allowed,
+    "TOO_MANY_REQUESTS": (
+        "Wait until one of them has ended, or ask the operator of the queen for a key with a "
+        "higher limit."
+    ),
     "ALL_SLOTS_BUSY": f"Wait for a running request to finish, or {_ANOTHER_NODE}",
     "QUEUE_FULL": f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}",
     "SHUTTING_DOWN": "Run the command again.",

@@ -15,7 +15,7 @@ from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import ErrorEnvelope
-from rbee.contract.keys import Role
+from rbee.contract.keys import CreateKey, KeyCreated, KeyRows, Role
 from rbee.contract.logs import LogLine
 from rbee.contract.models import (
     Deleted,
@@ -99,8 +99,8 @@ def _get(
     return Endpoint("GET", path, Nothing, reply, open=open, within_s=within_s)
 
 
-def _stream(path: str, *events: type) -> Endpoint[Nothing, Nothing]:
-    return Endpoint("GET", path, Nothing, Nothing, events)
+def _stream(path: str, *events: type, role: Role = "manage") -> Endpoint[Nothing, Nothing]:
+    return Endpoint("GET", path, Nothing, Nothing, events, role=role)
 
 
 # On every daemon.
@@ -123,9 +123,9 @@ address alone; 421 if `address` and `host` are not the daemon's."""
 # queen
 QUEEN_HEALTH = _get("/health", QueenHealth, open=True, within_s=5)
 """Which program answers here; it may not be a queen, so check `program`."""
-QUEEN_HOLD = _stream("/v2/hold", Hold)
+QUEEN_HOLD = _stream("/v2/hold", Hold, role="use")
 """Keep an ephemeral queen running for as long as this stream is open."""
-QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released, within_s=5)
+QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released, role="use", within_s=5)
 """Release a hold; the answer says whether the queen keeps running."""
 QUEEN_KEEP = Endpoint("POST", "/v1/admin/keep", Nothing, Ack)
 """Make an ephemeral queen persistent."""
@@ -146,16 +146,19 @@ QUEEN_TASKS = Endpoint(
         ev.Done,
         ErrorEnvelope,
     ),
+    role="use",
 )
 """Ask a model. The queen chooses a node, provides the model and a worker, and relays the answer."""
 QUEEN_CANCEL = Endpoint(
-    "DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204, within_s=5
+    "DELETE", "/v2/tasks/{request_id}", Nothing, Nothing, status=204, within_s=5, role="use"
 )
-"""Cancel a task in any phase: queue, download, load or answer. Repeating it is not an error."""
+"""Cancel a task in any phase: queue, download, load or answer. Repeating it is not an error. A key
+of the role `use` cancels its own tasks only; for those of others nothing happens."""
 QUEEN_WORKERS = Endpoint(
-    "GET", "/v2/workers/list", Nothing, NodeWorkerRows, query=("node",), within_s=20
+    "GET", "/v2/workers/list", Nothing, NodeWorkerRows, role="use", query=("node",), within_s=20
 )
-"""The workers of a node; without a node, of all nodes."""
+"""The workers of a node; without a node, of all nodes. A key of the role `use` sees those whose
+model it may use."""
 QUEEN_STANDBY = Endpoint(
     "GET", "/v2/workers/standby", Nothing, NodeStandbyRows, query=("node",), within_s=20
 )
@@ -183,8 +186,11 @@ QUEEN_LOGS = Endpoint(
     query=("node", "follow", "lines"),
 )
 """The last `lines` of a node's hive and workers; with `follow=true`, every new line as well."""
-QUEEN_MODELS = Endpoint("GET", "/v2/models", Nothing, NodeModelRows, query=("node",), within_s=200)
-"""The models on a node; without a node, on all nodes."""
+QUEEN_MODELS = Endpoint(
+    "GET", "/v2/models", Nothing, NodeModelRows, role="use", query=("node",), within_s=200
+)
+"""The models on a node; without a node, on all nodes. A key of the role `use` sees those that it
+may use."""
 QUEEN_DOWNLOAD = Endpoint(
     "POST",
     "/v2/models/download",
@@ -219,6 +225,12 @@ QUEEN_INSTALL = Endpoint(
 """Install rbee on a node, or update it."""
 QUEEN_RELOAD_NODES = Endpoint("POST", "/v2/registry/reload", Nothing, NodeChanged)
 """Reload the [nodes.NAME] sections of the config file."""
+QUEEN_KEY_CREATE = Endpoint("POST", "/v2/keys", CreateKey, KeyCreated)
+"""Create a key with a name; 409 if the name is taken."""
+QUEEN_KEYS = _get("/v2/keys", KeyRows)
+"""The keys with a name, without the keys themselves."""
+QUEEN_KEY_REVOKE = Endpoint("DELETE", "/v2/keys/{name}", Nothing, Ack)
+"""Revoke a key: it opens nothing any more, and its requests and streams end."""
 QUEEN_HIVE_START = Endpoint(
     "POST", "/v2/hives/start", HiveNode, Nothing, (ev.Narration, ErrorEnvelope)
 )

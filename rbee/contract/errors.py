@@ -12,10 +12,10 @@ each code is in `advice.py`.
     ├── workers    VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed,
     │              ComputeFailed
     ├── requests   InvalidRequest ─┬─ PromptTooLong
-    │                              ├─ NotFound, NotAllowed
+    │                              ├─ NotFound, NotAllowed, NameTaken
     │                              └─ UnsupportedBody, BodyTimeout, Misdirected
-    │              InvalidApiKey, KeyNotProven, AllSlotsBusy, QueueFull, ShuttingDown,
-    │              RequestCanceled, StreamTruncated
+    │              InvalidApiKey, KeyNotProven, WrongRole, ModelNotAllowed, TooManyRequests,
+    │              AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled, StreamTruncated
     └── programs   AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed,
                    Internal ─── NotOurs
 
@@ -79,7 +79,7 @@ class RbeeError(Exception):
     @property
     def retry_after_s(self) -> int | None:
         """Seconds for the Retry-After header; None if trying again soon changes nothing."""
-        return 1 if self.status == 503 else None
+        return 1 if self.status in (429, 503) else None
 
     def envelope(self) -> ErrorEnvelope:
         """The error as it stands on the wire."""
@@ -259,6 +259,12 @@ class NotAllowed(InvalidRequest):
     status = 403
 
 
+class NameTaken(InvalidRequest):
+    """A name that something else has already."""
+
+    status = 409
+
+
 class UnsupportedBody(InvalidRequest):
     """A body that is compressed, or is not said to be JSON."""
 
@@ -288,6 +294,25 @@ class KeyNotProven(RbeeError):
 
     code, status, keys = "KEY_NOT_PROVEN", 502, ("address", "holder")
     says = "What listens at {address} can't prove that it has the API key; nothing was sent to it."
+
+
+class WrongRole(RbeeError):
+    """The key is known, and does not open this. `key` is its name."""
+
+    code, status, keys = "WRONG_ROLE", 403, ("key", "role", "required")
+    says = "The key {key} has the role {role}; this needs the role {required}."
+
+
+class ModelNotAllowed(RbeeError):
+    """`allowed` are the models that the key may use; if empty, all but files by their path."""
+
+    code, status, keys = "MODEL_NOT_ALLOWED", 403, ("key", "model", "allowed")
+    says = "The key {key} may not use {model}."
+
+
+class TooManyRequests(RbeeError):
+    code, status, keys = "TOO_MANY_REQUESTS", 429, ("key", "limit")
+    says = "The key {key} has {limit} requests in flight, as many as it may have at once."
 
 
 class AllSlotsBusy(RbeeError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from rbee.queen import routes
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
+from rbee.queen.keys.access import Access
+from rbee.queen.keys.key_file import KeyFile
+from rbee.queen.keys.keyring import Keyring
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs
@@ -48,6 +52,10 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     config = settings.config
     key = lifecycle.hello.api_key if lifecycle.hello else api_key.load(config.auth.api_key_file)
     app = server.application(lifecycle)
+    app[routes.KEYS] = Keyring(key, KeyFile(paths.keys_file()))
+    app[routes.ACCESS] = Access(config.models)
+    if lifecycle.keys is not None:
+        lifecycle.keys = app[routes.KEYS]
     app[routes.HOLDS] = Holds(lifecycle)
     app[routes.EVENTS] = Broadcast()
     registry = Registry(paths.beehives_db(config.paths.beehives_db), configuration.nodes)
@@ -59,6 +67,7 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES])
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app[routes.SCHEDULER] = Scheduler(config, app[routes.NODES])
+    app.cleanup_ctx.append(_watch_keys)
     app.on_startup.append(lambda _: registry.open())
     if lifecycle.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
@@ -69,6 +78,12 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     return app
+
+
+async def _watch_keys(app: web.Application) -> AsyncIterator[None]:
+    watching = asyncio.create_task(app[routes.KEYS].watch())
+    yield
+    await stop(watching)
 
 
 async def _limit(local_hive: LocalHive) -> None:

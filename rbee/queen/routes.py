@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.daemons import Ack, QueenHealth, Released
+from rbee.contract.daemons import OWNER, Ack, QueenHealth, Released
+from rbee.contract.errors import WrongRole
 from rbee.contract.events import Event
+from rbee.contract.keys import CreateKey, KeyCreated, KeyRows
 from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
@@ -38,6 +40,8 @@ from rbee.contract.workers import (
 )
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
+from rbee.queen.keys.access import Access
+from rbee.queen.keys.keyring import Keyring
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
@@ -47,8 +51,11 @@ from rbee.queen.nodes.workers import NodeWorkers
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.keyring import caller
 from rbee.runtime.light_aiohttp import web
 
+KEYS: web.AppKey[Keyring] = web.AppKey("keys", Keyring)
+ACCESS: web.AppKey[Access] = web.AppKey("access", Access)
 HOLDS: web.AppKey[Holds] = web.AppKey("holds", Holds)
 NODES: web.AppKey[Nodes] = web.AppKey("nodes", Nodes)
 HEALTH: web.AppKey[Health] = web.AppKey("health", Health)
@@ -85,6 +92,9 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_REMOVE_NODE, _remove_node)
     server.stream(app, ep.QUEEN_INSTALL, _install)
     server.answer(app, ep.QUEEN_RELOAD_NODES, _reload_nodes)
+    server.answer(app, ep.QUEEN_KEY_CREATE, _create_key)
+    server.answer(app, ep.QUEEN_KEYS, _keys)
+    server.answer(app, ep.QUEEN_KEY_REVOKE, _revoke_key)
     server.stream(app, ep.QUEEN_HIVE_START, _start_hive)
     server.stream(app, ep.QUEEN_HIVE_STOP, _stop_hive)
     server.answer(app, ep.QUEEN_HIVES, _hives)
@@ -104,7 +114,10 @@ def _hold(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
 
 
 async def _release(request: web.Request, _: ep.Nothing) -> Released:
-    return request.app[HOLDS].release(request.match_info["hold_id"])
+    hold_id, who = request.match_info["hold_id"], caller.get()
+    if hold_id == OWNER and who.role != "manage":
+        raise WrongRole(key=who.name, role=who.role, required="manage")
+    return request.app[HOLDS].release(hold_id)
 
 
 async def _keep(request: web.Request, _: ep.Nothing) -> Ack:
@@ -117,16 +130,17 @@ async def _metrics(request: web.Request) -> str:
 
 
 def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | None]:
-    return request.app[SCHEDULER].stream(message)
+    return request.app[SCHEDULER].stream(message, caller.get())
 
 
 async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
-    request.app[SCHEDULER].cancel(request.match_info["request_id"])
+    request.app[SCHEDULER].cancel(request.match_info["request_id"], caller.get())
     return ep.Nothing()
 
 
 async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
-    return NodeWorkerRows(await request.app[NODES].workers(request.query.get("node")))
+    rows = await request.app[NODES].workers(request.query.get("node"))
+    return NodeWorkerRows(request.app[ACCESS].workers(caller.get(), rows))
 
 
 async def _standby(request: web.Request, _: ep.Nothing) -> NodeStandbyRows:
@@ -146,7 +160,8 @@ async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
 
 
 async def _models(request: web.Request, _: ep.Nothing) -> NodeModelRows:
-    return await request.app[MODELS].rows(request.query.get("node"))
+    found = await request.app[MODELS].rows(request.query.get("node"))
+    return request.app[ACCESS].models(caller.get(), found)
 
 
 def _download(request: web.Request, message: NodeDownload) -> AsyncIterator[Event | None]:
@@ -187,6 +202,20 @@ def _install(request: web.Request, message: InstallNode) -> AsyncIterator[Event 
 
 async def _reload_nodes(request: web.Request, _: ep.Nothing) -> NodeChanged:
     return await request.app[MEMBERSHIP].reload()
+
+
+async def _create_key(request: web.Request, message: CreateKey) -> KeyCreated:
+    return await request.app[KEYS].create(request.app[ACCESS].whole(message))
+
+
+async def _keys(request: web.Request, _: ep.Nothing) -> KeyRows:
+    return KeyRows(request.app[KEYS].rows())
+
+
+async def _revoke_key(request: web.Request, _: ep.Nothing) -> Ack:
+    name = request.match_info["name"]
+    await request.app[KEYS].revoke(name)
+    return Ack(f"The key {name} is revoked: it opens nothing any more.")
 
 
 def _start_hive(request: web.Request, message: HiveNode) -> AsyncIterator[Event | None]:

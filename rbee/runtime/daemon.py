@@ -23,6 +23,7 @@ from rbee.runtime import bind, log, paths, pid_file
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
+from rbee.runtime.keyring import id_of
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.lifeline import Watch
 from rbee.runtime.light_aiohttp import web
@@ -79,6 +80,7 @@ async def _run(daemon: Daemon) -> int:
     known_key = hello.api_key if hello else daemon.key()
     key = None if daemon.settings.insecure else known_key
     _refuse_open_door(daemon, host, key)
+    _refuse_named_key(daemon, key)
 
     lifecycle = Lifecycle(daemon.program, hello, key, known_key)
     auth, announced = daemon.settings.config.auth, hello.announce if hello else None
@@ -173,6 +175,19 @@ def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
             )
         logging.getLogger(daemon.program).warning(
             "INSECURE: anyone who can reach %s can use this program without a key", host
+        )
+
+
+def _refuse_named_key(daemon: Daemon, key: str | None) -> None:
+    """Others know it too: whoever made it gave it away, to open another queen."""
+    if key is not None and id_of(key):
+        raise ConfigInvalid(
+            f"{daemon.program} was not started: its key file holds a key with a name, which "
+            "another queen has made, for itself.",
+            source="[auth] api_key_file",
+            key="auth.api_key_file",
+            hint="To use that queen, set [queen] url to its address. To use this machine's own "
+            "key, remove [auth] api_key_file.",
         )
 
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
 
 class Gauge(msgspec.Struct, frozen=True):
-    """A current value; `labels` tell several of the same name apart."""
+    """A current value; `labels` tell several of the same name apart. A counter only grows, and its
+    name is exported with `_total` at its end."""
 
     name: str
     help: str
     value: float
     labels: dict[str, str] = {}
+    kind: Literal["gauge", "counter"] = "gauge"
 
 
 def resident_bytes() -> int:
@@ -32,14 +38,25 @@ def text(gauges: Iterable[Gauge]) -> str:
     """Prometheus' text format."""
     # Late: most daemons are never asked for metrics.
     from prometheus_client import CollectorRegistry, generate_latest
-    from prometheus_client import Gauge as Exported
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    registry = CollectorRegistry()
-    known: dict[str, Exported] = {}
+    kinds = {"gauge": GaugeMetricFamily, "counter": CounterMetricFamily}
+    families: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
     for gauge in gauges:
-        if gauge.name not in known:
-            names = sorted(gauge.labels)
-            known[gauge.name] = Exported(gauge.name, gauge.help, names, registry=registry)
-        exported = known[gauge.name]
-        (exported.labels(**gauge.labels) if gauge.labels else exported).set(gauge.value)
+        names = sorted(gauge.labels)
+        if gauge.name not in families:
+            families[gauge.name] = kinds[gauge.kind](gauge.name, gauge.help, labels=names)
+        families[gauge.name].add_metric([gauge.labels[name] for name in names], gauge.value)
+    registry = CollectorRegistry()
+    registry.register(_Families(families.values()))
     return generate_latest(registry).decode()
+
+
+class _Families:
+    """What prometheus-client calls a collector."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families

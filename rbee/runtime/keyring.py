@@ -6,27 +6,32 @@ known (see `rbee.runtime.proof`), and a file of them opens nothing.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
+from contextvars import ContextVar
 from typing import Protocol
 
 import msgspec
 
+from rbee.contract import keys
 from rbee.contract.keys import Role
 
 # A named key: its public part tells which one it is, the rest is the secret of 256 bits.
 _NAMED = re.compile(r"rbee_([a-z0-9]{8})_[A-Za-z0-9_-]{43}")
 
 
-class Caller(msgspec.Struct, frozen=True):
-    """Whose key opened the door, and what it opens. Without `models`, every model is allowed;
-    `limit` is how many of its requests may be in flight at once, None for as many as there are."""
+class Caller(msgspec.Struct, frozen=True, eq=False):
+    """Whose key opened the door, and what it opens: one object for each key. Without `models`,
+    every model is allowed; `limit` is how many of its tasks may be in flight at once, None for as
+    many as there are. `revoked` is set when the key is; None for a key that can't be."""
 
     name: str
     role: Role
     models: tuple[str, ...] = ()
     limit: int | None = None
+    revoked: asyncio.Event | None = None
 
 
 class Keyring(Protocol):
@@ -44,6 +49,7 @@ class OneKey:
 
     def __init__(self, key: str) -> None:
         self._digest = digest_of(key)
+        self._id = id_of(key)
 
     def caller(self, key: str) -> Caller | None:
         """The operator, or nobody."""
@@ -51,10 +57,13 @@ class OneKey:
 
     def digest(self, key_id: str) -> bytes | None:
         """The digest, if the operator's key is asked for."""
-        return None if key_id else self._digest
+        return self._digest if key_id == self._id else None
 
 
-OPERATOR = Caller("operator", "manage")
+OPERATOR = Caller(keys.OPERATOR, "manage")
+
+# Whose request is being answered; the operator's where no key is wanted.
+caller: ContextVar[Caller] = ContextVar("caller", default=OPERATOR)
 
 
 def digest_of(key: str) -> bytes:

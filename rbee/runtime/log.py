@@ -1,4 +1,5 @@
-"""Log lines, as text or JSON, each with the correlation id of the request that it belongs to."""
+"""Log lines, as text or JSON, each with the correlation id of the request that it belongs to, and
+with the name of its key if that has one."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import msgspec
 CORRELATION_HEADER = "X-Correlation-ID"
 
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="")
+key_name: contextvars.ContextVar[str] = contextvars.ContextVar("key_name", default="")
 
 _A_LINE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
 _TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ +(?P<logger>\S+) (?:\[\S+\] )?(?P<message>.*)")
@@ -30,12 +32,12 @@ _CONTROLS_IN_TEXT = {**_CONTROLS, ord("\n"): "\n", ord("\r"): ""}
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        known = correlation_id.get()
+        known, message = correlation_id.get(), record.getMessage()
+        if name := key_name.get():
+            message = f"key={name} {message}"
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
         head = f"{stamp}.{int(record.msecs):03d} {record.levelname:7} {record.name}"
-        line = (
-            f"{head} [{known}] {record.getMessage()}" if known else f"{head} {record.getMessage()}"
-        )
+        line = f"{head} [{known}] {message}" if known else f"{head} {message}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -53,6 +55,8 @@ class _Json(logging.Formatter):
             "message": record.getMessage(),
             "correlation_id": correlation_id.get(),
         }
+        if name := key_name.get():
+            line["key"] = name
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line).decode()
@@ -115,10 +119,11 @@ def escape_controls_in_text(text: str) -> str:
 
 
 def uncorrelated() -> contextvars.Context:
-    """A context without a correlation id, for a task that outlives the request that starts it:
-    what it logs an hour later does not belong to that request."""
+    """A context without a correlation id and a key, for a task that outlives the request that
+    starts it: what it logs an hour later does not belong to that request."""
     context = contextvars.copy_context()
     context.run(correlation_id.set, "")
+    context.run(key_name.set, "")
     return context
 
 

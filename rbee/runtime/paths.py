@@ -54,6 +54,11 @@ def beehives_db(configured: str | None = None) -> Path:
     return Path(configured).expanduser() if configured is not None else state_dir() / "beehives.db"
 
 
+def keys_file() -> Path:
+    """The digests of the API keys with names, `~/.rbee/keys.json`. Raises STATE_NOT_WRITABLE."""
+    return state_dir() / "keys.json"
+
+
 def known_hosts() -> Path:
     """The SSH host keys that the user has accepted here. Raises STATE_NOT_WRITABLE."""
     return state_dir() / "known_hosts"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 
@@ -13,7 +14,7 @@ from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 
 
-def proving(lifecycle: Lifecycle) -> Callable[[web.Request, Nothing], Awaitable[Proof]]:
+def proving(lifecycle: Lifecycle) -> Callable[[web.Request, Nothing], Coroutine[Any, Any, Proof]]:
     """The handler of GET /v1/auth/proof."""
 
     async def prove(request: web.Request, _: Nothing) -> Proof:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,14 +21,18 @@ from rbee.contract.errors import (
     RbeeError,
     ShuttingDown,
     UnsupportedBody,
+    WrongRole,
 )
 from rbee.contract.events import Event
+from rbee.contract.keys import Role
 from rbee.contract.validation import decode
 from rbee.runtime import sse
+from rbee.runtime.concurrency import stop
 from rbee.runtime.connections import Connection
+from rbee.runtime.keyring import OPERATOR, Caller, caller
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
-from rbee.runtime.log import CORRELATION_HEADER, correlation_id
+from rbee.runtime.log import CORRELATION_HEADER, correlation_id, key_name
 from rbee.runtime.proof_route import proving
 from rbee.runtime.sse_response import internal, log_refusal, stream_response
 from rbee.runtime.web_pages import is_own_name, is_welcome
@@ -39,6 +43,7 @@ _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("lifecycle", Lifecycle)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
+_ROLES: web.AppKey[dict[web.AbstractRoute, Role]] = web.AppKey("roles", dict)
 _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 
 LARGEST_BODY = 16 << 20
@@ -63,6 +68,7 @@ def application(
     app[_KEEP_ALIVE_S] = keep_alive_s
     app[LIFECYCLE] = lifecycle
     app[_OPEN] = set()
+    app[_ROLES] = {}
     app.on_response_prepare.append(_name)
     answer(app, PROOF, proving(lifecycle))
     return app
@@ -71,12 +77,13 @@ def application(
 def answer(
     app: web.Application,
     endpoint: Endpoint[Q, R],
-    handler: Callable[[web.Request, Q], Awaitable[R]],
+    handler: Callable[[web.Request, Q], Coroutine[Any, Any, R]],
 ) -> None:
     """Serve `endpoint`: decode and check the body, call `handler`, encode its reply."""
 
     async def handle(request: web.Request) -> web.Response:
-        return _reply(endpoint, await handler(request, await _message(request, endpoint)))
+        message = await _message(request, endpoint)
+        return _reply(endpoint, await _unless_revoked(request, handler(request, message)))
 
     _route(app, endpoint, handle)
 
@@ -115,7 +122,7 @@ def stream(
 def answer_or_stream(
     app: web.Application,
     endpoint: Endpoint[Q, R],
-    handler: Callable[[web.Request, Q], Awaitable[R]],
+    handler: Callable[[web.Request, Q], Coroutine[Any, Any, R]],
     streamer: Callable[[web.Request, Q], AsyncIterator[Event | None]],
 ) -> None:
     """Serve `endpoint` as a stream to a client that accepts one, else with a single reply."""
@@ -123,7 +130,7 @@ def answer_or_stream(
     async def handle(request: web.Request) -> web.StreamResponse:
         message = await _message(request, endpoint)
         if sse.CONTENT_TYPE not in request.headers.get("Accept", ""):
-            return _reply(endpoint, await handler(request, message))
+            return _reply(endpoint, await _unless_revoked(request, handler(request, message)))
         return await _stream_response(request, streamer(request, message))
 
     _route(app, endpoint, handle)
@@ -142,7 +149,7 @@ def accept_shutdown(app: web.Application) -> None:
 
 
 def _route(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
-    app.router.add_route(endpoint.method, endpoint.path, handle)
+    app[_ROLES][app.router.add_route(endpoint.method, endpoint.path, handle)] = endpoint.role
     if endpoint.open:
         app[_OPEN].add(endpoint.path)
 
@@ -158,7 +165,42 @@ async def _stream_response(
     request: web.Request, source: AsyncIterator[Event | None]
 ) -> web.StreamResponse:
     app = request.app
-    return await stream_response(request, source, app[LIFECYCLE].over, app[_KEEP_ALIVE_S])
+    over = _over(request, app[LIFECYCLE], caller.get())
+    return await stream_response(request, source, over, app[_KEEP_ALIVE_S])
+
+
+async def _over(request: web.Request, lifecycle: Lifecycle, who: Caller) -> RbeeError | None:
+    """Wait until every stream ends, or this one, because its key is revoked: then why."""
+    if who.revoked is None:
+        await lifecycle.over.wait()
+        return None
+    waits = [asyncio.ensure_future(event.wait()) for event in (lifecycle.over, who.revoked)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return _no_more(request, who) if who.revoked.is_set() else None
+
+
+async def _unless_revoked(request: web.Request, work: Coroutine[Any, Any, R]) -> R:
+    """The outcome of `work`, which ends when its key is revoked. Raises INVALID_API_KEY then."""
+    who = caller.get()
+    if who.revoked is None:
+        return await work
+    working, over = asyncio.ensure_future(work), asyncio.ensure_future(who.revoked.wait())
+    try:
+        await asyncio.wait({working, over}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise _no_more(request, who)
+        return working.result()
+    finally:
+        over.cancel()
+        await stop(working)
+
+
+def _no_more(request: web.Request, who: Caller) -> InvalidApiKey:
+    return InvalidApiKey(f"The key {who.name} was revoked.", host=request.host)
 
 
 async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
@@ -189,9 +231,6 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
     connection = request.protocol
     if isinstance(connection, Connection):
         connection.begin()
-    # A GET is not an event: a client that follows the logs would find itself in them.
-    level = logging.DEBUG if request.method == "GET" else logging.INFO
-    _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
     try:
         return await handler(request)
     finally:
@@ -226,8 +265,18 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     _check_caller(request, lifecycle)
     if lifecycle.keys is not None and request.path not in request.app[_OPEN]:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or lifecycle.keys.caller(key) is None:
+        who = lifecycle.keys.caller(key)
+        if scheme != "Bearer" or who is None:
             raise InvalidApiKey(host=request.host)
+        caller.set(who)
+        if who is not OPERATOR:
+            key_name.set(who.name)
+        required = request.app[_ROLES].get(request.match_info.route, "use")
+        if required == "manage" and who.role != "manage":
+            raise WrongRole(key=who.name, role=who.role, required=required)
+    # A GET is not an event: a client that follows the logs would find itself in them.
+    level = logging.DEBUG if request.method == "GET" else logging.INFO
+    _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
     if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{lifecycle.program} is shutting down.")
     return await handler(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any
 
 from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
@@ -21,16 +21,17 @@ _log = logging.getLogger("http-server")
 async def stream_response(
     request: web.Request,
     source: AsyncIterator[Event | None],
-    over: asyncio.Event,
+    over: Coroutine[Any, Any, RbeeError | None],
     keep_alive_s: float,
 ) -> web.StreamResponse:
-    """Send what `source` yields until it ends or `over` is set, then `[DONE]`.
+    """Send what `source` yields until it ends or `over` does, then `[DONE]`, after the error that
+    `over` returns.
 
     What is raised before the first event is raised here. The relay is a task of its own, so that an
     event costs no more than writing it; waiting for timers and for the end happens elsewhere.
     """
     relay = _Relay(request, source)
-    closing = asyncio.ensure_future(over.wait())
+    closing = asyncio.ensure_future(over)
     running = asyncio.create_task(relay.run())
     try:
         while not running.done() and not closing.done():
@@ -41,7 +42,7 @@ async def stream_response(
                 await relay.keep_alive()
         if not running.done():
             await stop(running)
-            return await relay.end()
+            return await relay.end(closing.result())
         return running.result()
     except ConnectionError:
         raise asyncio.CancelledError from None  # The reader is gone: there is nobody to answer.
@@ -76,10 +77,16 @@ class _Relay:
         if self._response.prepared:
             await self._response.write(sse.KEEP_ALIVE)
 
-    async def end(self) -> web.StreamResponse:
-        """Close the stream with its end mark."""
+    async def end(self, error: RbeeError | None = None) -> web.StreamResponse:
+        """Close the stream with its end mark, after the `error` that ends it. Raises that if the
+        stream has not begun."""
         if not self._response.prepared:
+            if error is not None:
+                raise error
             await self._response.prepare(self._request)
+        if error is not None:
+            log_refusal(self._request, error)
+            await self._response.write(sse.encode(error.envelope()))
         await self._response.write(sse.LAST)
         return self._response
 

@@ -41,6 +41,9 @@ TABLE: dict[str, tuple[int | None, set[str]]] = {
     "PROMPT_TOO_LONG": (400, {"errors"}),
     "INVALID_API_KEY": (401, {"host"}),
     "KEY_NOT_PROVEN": (502, {"address", "holder"}),
+    "WRONG_ROLE": (403, {"key", "role", "required"}),
+    "MODEL_NOT_ALLOWED": (403, {"key", "model", "allowed"}),
+    "TOO_MANY_REQUESTS": (429, {"key", "limit"}),
     "ALL_SLOTS_BUSY": (503, {"slots_total", "slots_busy", "waiting"}),
     "QUEUE_FULL": (503, {"slots_total", "slots_busy", "waiting"}),
     "WORKER_CRASHED": (502, {"worker_id", "node", "tokens", "max_tokens", "log_tail"}),
@@ -54,7 +57,7 @@ TABLE: dict[str, tuple[int | None, set[str]]] = {
 }
 
 # What a raise may give, key by key: what is read as a list must be one.
-LISTS = {"near", "forms", "errors", "available"}
+LISTS = {"near", "allowed", "forms", "errors", "available"}
 
 
 def every_class() -> list[type[RbeeError]]:
@@ -162,7 +165,7 @@ def test_no_other_error_carries_slots() -> None:
 @pytest.mark.parametrize("cls", every_class(), ids=lambda cls: cls.__name__)
 def test_only_what_soon_passes_is_tried_again(cls: type[RbeeError]) -> None:
     retry_after = cls(**some_details(cls)).retry_after_s
-    assert (retry_after is not None) == (cls.status == 503)
+    assert (retry_after is not None) == (cls.status in (429, 503))
 
 
 def test_a_usage_error_ends_a_program_with_2_and_others_with_1() -> None:

@@ -69,6 +69,8 @@ def test_parameters_are_those_of_path_and_query() -> None:
 def test_only_health_wants_no_key() -> None:
     assert operation("queen", "/health", "get")["security"] == []
     assert operation("hive", "/v1/health", "get")["security"] == [{"key": []}]
+    assert operation("queen", "/v2/models", "get")["security"] == [{"key": []}]
+    assert operation("queen", "/v2/keys", "get")["security"] == [{"key": ["manage"]}]
 
 
 def test_what_a_request_takes_has_its_limits() -> None:

@@ -60,6 +60,22 @@ def test_a_json_line_is_one_object(
     assert said["correlation_id"] == correlated
 
 
+def test_a_line_names_the_key_of_its_request_if_that_has_a_name(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], correlated: str
+) -> None:
+    token = log.key_name.set("laptop")
+    for form in ("text", "json"):
+        log.set_up("info", form)
+        logging.getLogger("a").info("words")
+    assert log.uncorrelated().run(log.key_name.get) == ""
+    log.key_name.reset(token)
+    logging.getLogger("a").info("words")
+    text, named, nameless = capsys.readouterr().err.splitlines()
+    assert text.endswith(f"a [{correlated}] key=laptop words")
+    assert json.loads(named)["key"] == "laptop"
+    assert "key" not in json.loads(nameless)
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_an_exception_is_logged_with_its_traceback(
     form: str, root: logging.Logger, capsys: pytest.CaptureFixture[str]

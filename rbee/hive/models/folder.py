@@ -16,8 +16,9 @@ import msgspec
 
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.model_ref import ModelRef
+from rbee.contract.quantization import of_file
 from rbee.gguf import split
-from rbee.hive.models import quantization, repository
+from rbee.hive.models import repository
 from rbee.hive.models.repository import RemoteFile
 
 PART_SUFFIX = ".part"
@@ -54,7 +55,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def quantization(self) -> str | None:
-        return quantization.of_file(self.reference.file or self.path.name)
+        return of_file(self.reference.file or self.path.name)
 
 
 class Folder:

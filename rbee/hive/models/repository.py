@@ -11,6 +11,7 @@ import msgspec
 
 from rbee.contract.errors import InvalidModelRef, ModelNotFound, UnsupportedModelFormat
 from rbee.contract.model_ref import FORMS, ModelRef, parse
+from rbee.contract.quantization import canonical, of_file
 from rbee.gguf import split
 from rbee.hive.models import quantization
 
@@ -52,7 +53,7 @@ class RemoteModel(msgspec.Struct, frozen=True):
 
     @property
     def quantization(self) -> str | None:
-        return quantization.of_file(self.files[0].path)
+        return of_file(self.files[0].path)
 
     @property
     def size_bytes(self) -> int:
@@ -122,7 +123,7 @@ def choose(offered: Sequence[N], ref: ModelRef) -> N | None:
     if ref.file is not None:
         first = split.parts(ref.file)[0]
         return next((model for model in offered if model.reference.file == first), None)
-    wanted = quantization.canonical(ref.quantization) if ref.quantization else None
+    wanted = canonical(ref.quantization) if ref.quantization else None
     if wanted is None:
         known = [model.quantization for model in offered if model.quantization is not None]
         wanted = quantization.choose(known) if known else None

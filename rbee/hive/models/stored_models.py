@@ -10,9 +10,9 @@ import msgspec
 from rbee.contract.errors import ModelNotFound, RbeeError
 from rbee.contract.model_ref import BUNDLED, ModelRef, parse
 from rbee.contract.models import ModelRow
+from rbee.contract.quantization import of_file
 from rbee.gguf import split
 from rbee.gguf.reader import check_magic, read
-from rbee.hive.models import quantization
 from rbee.hive.models.folder import Found
 
 # The distributions that carry a bundled model. Its files are found without importing anything.
@@ -30,7 +30,7 @@ class StoredModel(msgspec.Struct, frozen=True):
     @property
     def quantization(self) -> str | None:
         from_row = self.row.quantization if self.row else None
-        return quantization.of_file(self.reference.file or self.path.name) or from_row
+        return of_file(self.reference.file or self.path.name) or from_row
 
 
 def of_row(row: ModelRow) -> StoredModel:

@@ -17,6 +17,7 @@ from rbee.contract.errors import (
     RbeeError,
     ShuttingDown,
     StreamTruncated,
+    TooManyRequests,
 )
 from rbee.contract.events import Done, Narration
 from rbee.contract.tasks import TaskRequest
@@ -55,7 +56,7 @@ class Task:
         while True:
             try:
                 return await self._ask()
-            except (AllSlotsBusy, QueueFull) as busy:
+            except (AllSlotsBusy, QueueFull, TooManyRequests) as busy:
                 if retries == len(BUSY_PAUSES_S):
                     text = f"{busy.message} Given up after {retries} retries."
                     raise type(busy)(text, **busy.details) from None

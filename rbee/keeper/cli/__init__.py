@@ -9,6 +9,7 @@ import click
 
 from rbee import __version__
 from rbee.keeper.cli import flags
+from rbee.keeper.cli.auth import auth
 from rbee.keeper.cli.config import config
 from rbee.keeper.cli.daemon import daemon
 from rbee.keeper.cli.hive import hive
@@ -44,6 +45,7 @@ for _command in (
     logs,
     setup,
     config,
+    auth,
     hive,
     daemon,
     detect,

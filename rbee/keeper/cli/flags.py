@@ -67,9 +67,9 @@ def _readable(_: click.Context, __: click.Parameter, value: str | None) -> str |
     return value and value.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def model_option(**more: Any) -> Callable[[F], F]:
-    """--model takes a reference or an alias."""
-    return click.option("--model", shell_complete=_known("models"), **more)
+def model_option(name: str = "--model", **more: Any) -> Callable[[F], F]:
+    """An option that takes a reference or an alias."""
+    return click.option(name, shell_complete=_known("models"), **more)
 
 
 some_node = node_option(help="The machine [default: this one].")
@@ -77,6 +77,7 @@ one_node = node_option(required=True, help="The node's name.")
 other_node = node_option("--node", "node_name", other=True, required=True, help="The node's name.")
 every_node = node_option(help="Show this node only.")
 one_model = click.argument("model", shell_complete=_known("models"))
+key_argument = click.argument("name", shell_complete=_known("keys"))
 one_worker = click.option(
     "--id",
     "worker_id",

@@ -1,7 +1,8 @@
 """The names that Tab completes: at once or not at all, and never a word about what went wrong.
 
-Nodes, models and workers come from the config file and from the queen that runs, if it answers in
-time; none is started. It is asked without aiohttp, which takes longer to load than a person waits.
+Nodes, models, workers and keys come from the config file and from the queen that runs, if it
+answers in time; none is started. It is asked without aiohttp, which takes longer to load than a
+person waits.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ _LISTINGS: dict[str, Endpoint[Any, Any]] = {
     "nodes": ep.QUEEN_NODES,
     "models": ep.QUEEN_MODELS,
     "workers": ep.QUEEN_WORKERS,
+    "keys": ep.QUEEN_KEYS,
 }
 
 
 def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
-    """The names of `kind`, which is nodes, models or workers, that begin with `typed`, sorted, each
-    with its description; unless `local`, without this machine."""
+    """The names of `kind`, which is nodes, models, workers or keys, that begin with `typed`,
+    sorted, each with its description; unless `local`, without this machine."""
     from rbee.runtime import settings
 
     try:
@@ -72,6 +74,8 @@ def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
         return {row["node_name"]: row["status"] for row in rows}
     if kind == "models":
         return {row["reference"]: row["state"] for row in rows}
+    if kind == "keys":
+        return {row["name"]: row["role"] for row in rows}
     return {row["worker_id"]: f"{row['model_ref']} on {row['node']}" for row in rows}
 
 

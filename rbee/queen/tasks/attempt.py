@@ -6,9 +6,17 @@ import asyncio
 import contextlib
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ComputeFailed, ConnectionTimeout, ShuttingDown, WorkerCrashed
+from rbee.contract.errors import (
+    ComputeFailed,
+    ConnectionTimeout,
+    ModelNotAllowed,
+    ShuttingDown,
+    WorkerCrashed,
+)
+from rbee.contract.model_ref import parse
 from rbee.contract.models import ModelName
 from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.queen.keys.allowed_models import judge
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import WorkerStart, check_port
@@ -87,6 +95,7 @@ class Attempt:
 
     async def _worker(self) -> WorkerRow:
         """Phases 1 to 7: a worker that is loaded, found or started."""
+        await self._check_model()
         found = await self._find()
         if found is not None:
             return await self._loaded(found)
@@ -107,6 +116,17 @@ class Attempt:
             async for loaded in rows:
                 worker = loaded
             return worker
+
+    async def _check_model(self) -> None:
+        """For a key that may use some files of a repository only: find out which file is meant on
+        this node, and use no other. Raises MODEL_NOT_ALLOWED."""
+        who, asked = self._task.caller, self._task.model
+        allowed = [parse(name) for name in who.models]
+        if judge(asked, allowed) == "ask":
+            known = await self._hive.http.call(ep.HIVE_MODEL_INFO, ModelName(str(asked)))
+            self._model = known.reference
+            if judge(parse(self._model), allowed) != "yes":
+                raise ModelNotAllowed(key=who.name, model=self._model, allowed=list(who.models))
 
     def _worker_start(self) -> WorkerStart:
         request = self._task.request

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
-from rbee.contract.errors import InvalidApiKey, RbeeError, RequestCanceled, ShuttingDown
+from rbee.contract.errors import (
+    InvalidApiKey,
+    RbeeError,
+    RequestCanceled,
+    ShuttingDown,
+    TooManyRequests,
+    WorkerCrashed,
+)
 from rbee.contract.events import Accepted, Event
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
+from rbee.queen.keys.access import Access
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.choose_node import choose_node
+from rbee.queen.tasks.key_figures import KeyFigures
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.queue import Queue
 from rbee.queen.tasks.task import Task
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
+from rbee.runtime.keyring import OPERATOR, Caller
 
 # What one node can't do and another may.
 _OTHERS_MAY = (
@@ -55,19 +66,27 @@ class Scheduler:
         choose: Callable[[Nodes, Task], Awaitable[list[Verdict]]] = choose_node,
     ) -> None:
         self._models = config.models
+        self._access = Access(config.models)
         self._nodes = nodes
         self._attempt = attempt
         self._choose = choose
         self._queue = Queue(config.queen.queue_limit)
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
+        self._figures = KeyFigures()
 
-    async def stream(self, request: TaskRequest) -> AsyncIterator[Event]:
-        """The events of one task. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before the first;
-        what goes wrong later is raised then. A reader that leaves cancels the task."""
+    async def stream(self, request: TaskRequest, caller: Caller = OPERATOR) -> AsyncIterator[Event]:
+        """The events of one task. Raises NODE_NOT_FOUND, INVALID_MODEL_REF, MODEL_NOT_ALLOWED and
+        TOO_MANY_REQUESTS before the first; what goes wrong later is raised then. A reader that
+        leaves cancels the task."""
         if request.node is not None:
             self._nodes.hive(request.node)
         name = request.model or self._models.default or model_ref.DEFAULT
-        task = Task(request, model_ref.parse(name, self._models.aliases), self._queue)
+        model = model_ref.parse(name, self._models.aliases)
+        self._access.check(caller, model, request.force)
+        if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
+            raise TooManyRequests(key=caller.name, limit=caller.limit)
+        task = Task(request, model, self._queue, caller)
+        self._figures.begin(task)
         running = asyncio.create_task(self._run(task))
         self._running[task.id] = task, running
         running.add_done_callback(lambda done: self._end(task, done))
@@ -78,17 +97,22 @@ class Scheduler:
         finally:
             await stop(running)
 
-    def cancel(self, request_id: str, why: RbeeError | None = None) -> None:
-        """End a task wherever it is; one that no longer runs is not an error."""
+    def cancel(
+        self, request_id: str, caller: Caller = OPERATOR, why: RbeeError | None = None
+    ) -> None:
+        """End a task wherever it is; one that no longer runs is not an error, nor is one of
+        somebody else, which goes on unless the `caller` manages."""
         if request_id in self._running:
             task, running = self._running[request_id]
+            if caller.role != "manage" and task.caller is not caller:
+                return
             task.cancel_reason = task.cancel_reason or why or RequestCanceled()
             running.cancel()
 
     def cancel_all(self) -> None:
         """End every task with SHUTTING_DOWN."""
         for request_id in list(self._running):
-            self.cancel(request_id, ShuttingDown("The queen is shutting down."))
+            self.cancel(request_id, why=ShuttingDown("The queen is shutting down."))
 
     async def wait_until_idle(self) -> None:
         """Wait until no task runs; events that a reader has not read yet are not waited for."""
@@ -101,7 +125,12 @@ class Scheduler:
             Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
             Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._queue.waiting),
             Gauge("rbee_queue_limit", "Tasks that may wait.", self._queue.limit),
+            *self._figures.gauges(self._in_flight()),
         ]
+
+    def _in_flight(self) -> Counter[str]:
+        """The tasks that run or wait, by their key's name."""
+        return Counter(task.caller.name for task, _ in self._running.values())
 
     async def _run(self, task: Task) -> None:
         """To the last token, on the first node that can. If none can, raises the error of the
@@ -141,9 +170,12 @@ class Scheduler:
     def _end(self, task: Task, running: asyncio.Task[None]) -> None:
         """Tell the reader how the task ended, also if it was canceled before it began."""
         del self._running[task.id]
+        self._figures.end(task)
         error = None if running.cancelled() else running.exception()
         if error is not None and not isinstance(error, RbeeError):
             _log.error("the task %s failed", task.id, exc_info=error)
+        if isinstance(error, WorkerCrashed) and task.caller.role != "manage":
+            error.details["log_tail"] = []  # others use the worker too
         task.events.close(error if isinstance(error, Exception) else task.cancel_reason)
 
 

@@ -10,18 +10,23 @@ from rbee.contract.model_ref import ModelRef
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.tasks.queue import Queue
 from rbee.runtime.event_queue import EventQueue
+from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
 
 
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
-    means; the `queue` for a busy worker; and `events`, which its reader gets. `tokens` counts
-    those that were relayed; `cancel_reason` is set once it is canceled."""
+    means, and the `caller` whose key asked; the `queue` for a busy worker; and `events`, which its
+    reader gets. `tokens` counts those that were relayed; `cancel_reason` is set once it is
+    canceled."""
 
-    def __init__(self, request: TaskRequest, model: ModelRef, queue: Queue) -> None:
+    def __init__(
+        self, request: TaskRequest, model: ModelRef, queue: Queue, caller: Caller = OPERATOR
+    ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.model = model
+        self.caller = caller
         self.queue = queue
         self.events = EventQueue()
         self.tokens = 0

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.hive.models.quantization import bits, by_size, choose, of_file
+from rbee.contract.quantization import of_file
+from rbee.hive.models.quantization import bits, by_size, choose
 
 KNOWN = [
     "IQ1_S",

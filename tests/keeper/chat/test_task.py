@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import AllSlotsBusy, QueueFull
+from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError, TooManyRequests
 from rbee.contract.events import Accepted, Done, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, waiting
@@ -23,6 +23,7 @@ from rbee.runtime.screen import Screen
 FakeQueen = Any
 
 BUSY = AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
+LIMIT = TooManyRequests(key="laptop", limit=1)
 FULL = QueueFull(slots_total=1, slots_busy=1, waiting=3)
 ANSWER = [Accepted("r"), Token("Once", 0), Done(True, 1, 5.0, 1, 0, 1.0, 9.0, "EOS")]
 
@@ -53,8 +54,18 @@ def asked(pauses: Pauses) -> Done:
     return asyncio.run(ask())
 
 
-@pytest.mark.parametrize("busy", [BUSY, FULL])
-def test_it_is_given_up_after_three_waits(busy: AllSlotsBusy, fake_queen: FakeQueen) -> None:
+@pytest.mark.parametrize(
+    ("busy", "advice"),
+    [
+        (BUSY, "use another node (--node NODE); rbee-keeper setup list-nodes"),
+        (FULL, "use another node (--node NODE); rbee-keeper setup list-nodes"),
+        (LIMIT, "Wait until one of them has ended"),
+    ],
+    ids=["busy", "full", "limit"],
+)
+def test_it_is_given_up_after_three_waits(
+    busy: RbeeError, advice: str, fake_queen: FakeQueen
+) -> None:
     pauses = Pauses()
     fake_queen.on(ep.QUEEN_TASKS, busy)
     with pytest.raises(type(busy), match=r"Given up after 3 retries\.") as caught:
@@ -62,7 +73,7 @@ def test_it_is_given_up_after_three_waits(busy: AllSlotsBusy, fake_queen: FakeQu
     assert pauses.seconds == [1, 2, 4]
     assert fake_queen.paths().count(ep.QUEEN_TASKS.path) == 4
     assert caught.value.exit_code == 1
-    assert "use another node (--node NODE); rbee-keeper setup list-nodes" in caught.value.advice
+    assert advice in caught.value.advice
 
 
 def test_a_slot_that_is_free_after_a_wait_is_taken(

@@ -1,0 +1,70 @@
+"""`rbee-keeper auth …`: who may use the queen."""
+
+from __future__ import annotations
+
+import click
+
+from rbee.keeper.cli import flags
+
+
+@click.group()
+def auth() -> None:
+    """API keys and certificates: let others use your queen.
+
+    \b
+        rbee-keeper auth create laptop > laptop.key
+    """
+
+
+@auth.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["use", "manage"]),
+    help="use: ask models and list them; manage: everything [default: use].",
+)
+@click.option("--limit", type=int, help="How many of its tasks may run or wait at once.")
+@flags.model_option(
+    "--models", multiple=True, help="A model that it may use [default: all]; may be given again."
+)
+@flags.as_json
+def create(models: tuple[str, ...], **given: object) -> None:
+    """Create a key called NAME, and print it: it is shown this once.
+
+    \b
+        rbee-keeper auth create laptop > laptop.key
+        rbee-keeper auth create phone --limit 1 --models qwen-0.5b --models hf:owner/repo:Q4_K_M
+
+    A key of the role use asks models, and lists models and workers. It can't cancel what others
+    ask, nor use a file by its path unless --models names it. hf:owner/repo allows every
+    quantization of it.
+    """
+    from rbee.keeper.commands import auth as commands
+
+    commands.create(models=list(models) or None, **given)
+
+
+@auth.command("list")
+@flags.as_json
+def list_(**given: object) -> None:
+    """List the keys: what they open, and when they were last used.
+
+    \b
+        rbee-keeper auth list
+    """
+    from rbee.keeper.commands import auth as commands
+
+    commands.show_list(**given)
+
+
+@auth.command()
+@flags.key_argument
+def revoke(**given: object) -> None:
+    """Revoke the key called NAME: what it asked for ends at once.
+
+    \b
+        rbee-keeper auth revoke laptop
+    """
+    from rbee.keeper.commands import auth as commands
+
+    commands.revoke(**given)

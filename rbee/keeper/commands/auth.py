@@ -1,0 +1,104 @@
+"""`rbee-keeper auth create|list|revoke`: keys with names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NoReturn
+
+from rbee.contract import endpoints as ep
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.keys import CreateKey, KeyCreated, KeyRow
+from rbee.keeper.commands.runner import (
+    message,
+    queen_command,
+    request_or_exit,
+    run_with_queen,
+    screen_of,
+)
+from rbee.keeper.session.queen import PROGRAM, Queen
+from rbee.runtime import bind
+from rbee.runtime.client import address
+from rbee.runtime.listings import table
+from rbee.runtime.screen import Screen
+
+_HEADS = ("NAME", "KEY", "ROLE", "LIMIT", "MODELS", "CREATED", "LAST USED")
+_NAME = "Expected a letter or digit, then letters, digits, . _ or -, at most 63 in all"
+_MAY = {"use": "ask models and list them", "manage": "do everything"}
+
+
+def create(**flags: object) -> NoReturn:
+    """Have a key made. The key alone goes to standard output."""
+    screen = screen_of(flags)
+
+    def make() -> CreateKey:
+        try:
+            return message(CreateKey, flags)
+        except InvalidRequest as error:
+            raise _in_words(error) from None
+
+    request = request_or_exit(make, flags, screen, {"name": "NAME"})
+    run_with_queen(lambda queen: _create(queen, screen, request), screen)
+
+
+@queen_command
+async def show_list(queen: Queen, screen: Screen) -> None:
+    """List the keys with names."""
+    rows = (await queen.client.call(ep.QUEEN_KEYS)).keys
+    screen.answer(rows, table(_HEADS, [_cells(row) for row in rows]) if rows else "")
+    if not rows:
+        screen.note("No key has a name yet. Create one: rbee-keeper auth create NAME")
+
+
+@queen_command
+async def revoke(queen: Queen, screen: Screen, name: str) -> None:
+    """Revoke a key, and end what it asked for."""
+    done = await queen.client.call(ep.QUEEN_KEY_REVOKE, name=name)
+    screen.say(done.message)
+
+
+async def _create(queen: Queen, screen: Screen, request: CreateKey) -> None:
+    made = await queen.client.call(ep.QUEEN_KEY_CREATE, request)
+    screen.note(f"[{PROGRAM}] 🔑 {_described(made)}")
+    screen.answer(made, made.key)
+    screen.note("→ This is the only time that the key is shown. To use it on another machine, keep")
+    screen.note("  it there in a file that only you can read, and write into its config file:")
+    host, port = address(queen.client.url)
+    is_here = bind.is_loopback(host)
+    url = bind.url("HOST", port) if is_here else queen.client.url
+    for line in ("[queen]", f'url = "{url}"', "[auth]", 'api_key_file = "FILE"'):
+        screen.note(f"    {line}")
+    if is_here:
+        screen.note(
+            f"→ The queen listens on {host} only. To let other machines reach it, set [queen] "
+            "host to an address of this machine, and start it: rbee-keeper daemon start"
+        )
+
+
+def _described(made: KeyCreated) -> str:
+    limit = "" if made.limit is None else f"; at most {made.limit} of its tasks at once"
+    models = f"; only {', '.join(made.models)}" if made.models else ""
+    return f"{made.name} may {_MAY[made.role]}{limit}{models}"
+
+
+def _in_words(error: InvalidRequest) -> InvalidRequest:
+    """The same error without a regular expression."""
+    [wrong] = error.details["errors"]
+    words = _NAME if "regex" in wrong["message"] else wrong["message"]
+    return InvalidRequest.of(wrong["field"], wrong["constraint"], words, wrong["value"])
+
+
+def _cells(row: KeyRow) -> tuple[str, ...]:
+    """The times are local."""
+    return (
+        row.name,
+        f"{row.prefix}…",
+        row.role,
+        "none" if row.limit is None else str(row.limit),
+        ", ".join(row.models) or "all",
+        _at(row.created_unix),
+        "never" if row.last_used_unix is None else _at(row.last_used_unix),
+    )
+
+
+def _at(unix: int) -> str:
+    return f"{datetime.fromtimestamp(unix):%Y-%m-%d %H:%M}"

@@ -1,0 +1,80 @@
+"""What the holder of a key may ask for, and what it gets to see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from rbee.contract.config import ModelsSection
+from rbee.contract.errors import ModelNotAllowed, RbeeError, WrongRole
+from rbee.contract.keys import CreateKey
+from rbee.contract.model_ref import ModelRef, parse
+from rbee.contract.models import NodeModelRows
+from rbee.contract.workers import NodeWorkerRow
+from rbee.queen.keys.allowed_models import Verdict, judge, named_by_operator
+from rbee.runtime.keyring import Caller
+
+
+class Access:
+    """Decides with the models that are configured: a default, and aliases."""
+
+    def __init__(self, models: ModelsSection) -> None:
+        self._models = models
+
+    def whole(self, asked: CreateKey) -> CreateKey:
+        """The same, with each model by its whole reference: what an alias means may change. Raises
+        INVALID_MODEL_REF."""
+        models = [str(parse(name, self._models.aliases)) for name in asked.models]
+        return replace(asked, models=models)
+
+    def judge(self, who: Caller, model: ModelRef) -> Verdict:
+        """Whether `who` may use `model`."""
+        if who.models:
+            return judge(model, map(parse, who.models))
+        if who.role == "manage" or named_by_operator(model, self._configured()):
+            return "yes"
+        return "no"
+
+    def check(self, who: Caller, model: ModelRef, force: bool) -> None:
+        """Raises MODEL_NOT_ALLOWED, and WRONG_ROLE for a request to load a model although it may
+        not fit: that can end what others run."""
+        if self.judge(who, model) == "no":
+            raise ModelNotAllowed(key=who.name, model=str(model), allowed=list(who.models))
+        if force and who.role == "use":
+            raise WrongRole(
+                f"Loading a model that may not fit (--force) needs the role manage; the key "
+                f"{who.name} has the role use.",
+                key=who.name,
+                role=who.role,
+                required="manage",
+            )
+
+    def models(self, who: Caller, found: NodeModelRows) -> NodeModelRows:
+        """What of a listing `who` may see."""
+        if who.role == "manage":
+            return found
+        rows = [row for row in found.models if self._sees(who, row.reference)]
+        # The notes are about any model.
+        return replace(found, models=rows, notes=[])
+
+    def workers(self, who: Caller, found: list[NodeWorkerRow]) -> list[NodeWorkerRow]:
+        """Those whose model `who` may use."""
+        if who.role == "manage":
+            return found
+        return [row for row in found if self._sees(who, row.model_ref)]
+
+    def _sees(self, who: Caller, reference: str) -> bool:
+        try:
+            return self.judge(who, parse(reference)) == "yes"
+        except RbeeError:  # nothing that one could ask for
+            return False
+
+    def _configured(self) -> Iterable[ModelRef]:
+        """What the operator has named."""
+        for name in (self._models.default, *self._models.aliases.values()):
+            try:
+                if name is not None:
+                    yield parse(name, self._models.aliases)
+            except RbeeError:
+                continue  # who asks for it is told
