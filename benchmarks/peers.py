@@ -119,7 +119,7 @@ def command(name: str, port: int, slots: int, context: int) -> list[str]:
         return [sys.executable, "-m", "benchmarks.peers", name, str(bundled()), *numbers]
     flags = ("--port", "--slots", "--context")
     given = [word for pair in zip(flags, numbers, strict=False) for word in pair]
-    return [str(BIN / "llm-worker-rbee"), "--model", str(bundled()), *given]
+    return [str(BIN / "llm-worker-rbee"), "--model", str(bundled()), "--insecure", *given]
 
 
 def _wait(process: subprocess.Popen[bytes], peer: Peer) -> None:

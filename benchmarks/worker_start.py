@@ -137,7 +137,6 @@ def stand_by() -> None:
         mmap=True,
         cache_ram_mb=0,
         callback_url=None,
-        api_key_file=None,
         lifeline=False,
         insecure=False,
         config=Config(),

@@ -6,7 +6,7 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.machine_faults import SmallDisk, occupy_port
-from harness.hub.faults import EACH_TIME
+from harness.hub.faults import EACH_TIME, ODD_LISTINGS
 from harness.hub.hub import open_hub
 from harness.hub.request_log import HubRequest
 from harness.watching import catalog
@@ -92,6 +92,11 @@ def refuses(context: Context, status: int, count: int, what: str) -> None:
 @given("the Hub answers 429 to {count:d} request for a {what:w}, with Retry-After {seconds:d}")
 def too_many(context: Context, count: int, what: str, seconds: int) -> None:
     context.hub.faults.refuse(429, count, retry_after=seconds, where=what)
+
+
+@given("the Hub's listings {how}")
+def odd_listings(context: Context, how: str) -> None:
+    context.hub.faults.listings = ODD_LISTINGS[how]
 
 
 @given("the Hub does not support ranges")
@@ -305,6 +310,20 @@ def small_disk(context: Context, megabytes: int) -> None:
 @when("a person places the {content} model at {name} in the models folder")
 def placed(context: Context, content: str, name: str) -> None:
     catalog.add_file(context.world, context.model_files.named(content), name)
+
+
+@given("{name} in the models folder is a link to the {content} model")
+def linked_file(context: Context, name: str, content: str) -> None:
+    copy = catalog.copy_elsewhere(context.world, context.model_files.named(content))
+    context.world.placeholders["linked file"] = str(copy)
+    catalog.link_file(context.world, copy, name)
+
+
+@given("{name} in the models folder is a link to a folder with the {content} model")
+def linked_folder(context: Context, name: str, content: str) -> None:
+    copy = catalog.copy_elsewhere(context.world, context.model_files.named(content))
+    context.world.placeholders["linked folder"] = str(copy.parent)
+    catalog.link_file(context.world, copy.parent, name)
 
 
 @then("the file {name} is still there")

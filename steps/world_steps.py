@@ -125,6 +125,32 @@ def start_both(context: Context) -> None:
     start_daemon(context, "queen")
 
 
+@given("programs are started with the umask {umask}")
+def set_umask(context: Context, umask: str) -> None:
+    context.world.umask = int(umask, 8)
+
+
+@then("the hive never had more than {megabytes:d} MB in memory")
+def hive_memory(context: Context, megabytes: int) -> None:
+    assert footprint.most_memory_mb(context.hive_run.pid) <= megabytes
+
+
+@then("nobody else may write anything in the home folder")
+def nobody_writes(context: Context) -> None:
+    found = footprint.below(context.world.home)
+    open_ones = {path: oct(mode) for path, mode in found.items() if mode & 0o022}
+    assert len(found) > 10, found
+    assert not open_ones, open_ones
+
+
+@then("nobody else may read {names} in ~/.rbee")
+def nobody_reads(context: Context, names: str) -> None:
+    found = footprint.below(context.world.home / ".rbee")
+    assert set(names.replace(" and ", ", ").split(", ")) <= set(found), found
+    open_ones = {path: oct(mode) for path, mode in found.items() if mode & 0o077}
+    assert not open_ones, open_ones
+
+
 @given("a hive that belongs to another machine's queen")
 def foreign_hive(context: Context) -> None:
     """It has that queen's key: this machine's is another one."""

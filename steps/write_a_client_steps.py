@@ -77,8 +77,8 @@ def all_served(context: Context) -> None:
 
 @when("a worker is started by hand with `{flags}`")
 def worker_by_hand(context: Context, flags: str) -> None:
-    context.run = standalone_worker.start_without_key(context.world, flags)
-    context.run.wait(within=30)
+    context.run = standalone_worker.start_by_hand(context.world, flags)
+    context.url = context.run.ready()["url"]
 
 
 @when("an operator starts `{line}`")
@@ -95,6 +95,11 @@ def answers_without_key(context: Context, path: str) -> None:
 @then("it answers GET {path:S} with {status:d}, if there is no key")
 def refuses_without_key(context: Context, path: str, status: int) -> None:
     assert call("GET", context.url + path).status == status
+
+
+@then("it answers GET {path:S} with {status:d}, if the key is that of this machine")
+def answers_with_key(context: Context, path: str, status: int) -> None:
+    assert call("GET", context.url + path, key=context.world.key).status == status
 
 
 @then('its standard error soon says "{words}"')

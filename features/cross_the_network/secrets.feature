@@ -16,13 +16,7 @@ Feature: Secrets cross the network on the lifeline only
     And ~/.rbee on workstation holds no key
 
   @beyond
-  Scenario: Without a key, nothing listens where other machines reach it, unless somebody insists
-    When I run `llm-worker-rbee --model <home>/model.gguf --host 192.0.2.1`
-    Then it exits with 2
-    And the error is CONFIG_INVALID
-    And standard error says "will not listen on 192.0.2.1 without an API key"
-    And the next step says "--insecure"
-    And nothing is running
+  Scenario: Without a key, a program that other machines reach says so
     When I run `llm-worker-rbee --model <home>/model.gguf --host 192.0.2.1 --insecure`
     Then it exits with 1
     And the error is ADDRESS_IN_USE

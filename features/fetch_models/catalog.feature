@@ -274,6 +274,22 @@ Feature: The catalog knows every model on a node, and none is lost
     And the error is INVALID_REQUEST
     And it is a clear message with a next step
     And the file <models folder>/../own.gguf is still there
+    Given lab/small in the models folder is a link to a folder with the small model
+    When I run `rbee-keeper models delete hf:lab/small/small.gguf`
+    Then it exits with 1
+    And the error is INVALID_REQUEST
+    And standard error says "lab/small is a link to <linked folder>"
+    And the file lab/small/small.gguf is still there
+
+  @beyond
+  Scenario: delete removes the link to a model, and says what stays
+    Given lab/small/small.gguf in the models folder is a link to the small model
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models delete hf:lab/small`
+    Then it exits with 0
+    And standard output says "0 MB are free again. What it was linked to stays: <linked file>"
+    And the models folder holds no model
+    And the file <linked file> is still there
 
   @beyond
   Scenario: A file truncated by hand is reported, and fetched again

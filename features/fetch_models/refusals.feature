@@ -15,6 +15,23 @@ Feature: A download that fails is reported, and nothing is left that looks like 
     And the catalog has no row for hf:lab/small/small.gguf
 
   @beyond
+  Scenario Outline: A Hub whose listings <how>
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub's listings <how>
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And the error is DOWNLOAD_FAILED
+    And standard error says "the Hub's answer can't be read: <why>"
+    And the hive never had more than 300 MB in memory
+    And it is a clear message with a next step
+
+    Examples:
+      | how                                | why                    |
+      | never end                          | it has more than 16 MB |
+      | have a word in place of their list | Expected               |
+
+  @beyond
   Scenario: A gated model, without a token
     Given the Hub has lab/small with small.gguf, the small model
     And lab/small requires the token hf_opensesame

@@ -20,6 +20,16 @@ Feature: The four programs leave only what the contract names
     And the phases are shown in order, "worker preflight" right after "model provisioning"
     And nothing is running
 
+  Scenario: In a session that lets everyone write
+    Given the Hub has lab/small with small.gguf, the small model
+    And programs are started with the umask 000
+    When I run `rbee-keeper install`
+    Then it exits with 0
+    When I run `rbee-keeper infer --model hf:lab/small --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And nobody else may write anything in the home folder
+    And nobody else may read api_key, models.db and logs in ~/.rbee
+
   @B3.1 @B3.2 @B9.2 @B9.3
   Scenario: After a session with two machines
     Given the added node workstation

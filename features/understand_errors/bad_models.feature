@@ -39,9 +39,13 @@ Feature: A broken model is reported as broken
       | a missing tensor              | MODEL_CORRUPT            | blk.7.attn_q.weight |
       | a tensor turned around        | MODEL_CORRUPT            | blk.7.ffn_down.weight |
       | an unknown architecture       | UNSUPPORTED_MODEL_FORMAT | lhama         |
+      | two million tensors           | MODEL_CORRUPT            | 16384 tensors |
+      | a text of two gigabytes       | MODEL_CORRUPT            | chat_template |
+      | words without end             | MODEL_CORRUPT            | 4000000 texts |
     Then each is refused with its code and the reason in those words, a next step and exit code 1
     And the hive is the same process, and no worker is left
     And the hive told of each worker that could not load, with the error that was shown
+    And the hive never had more than 300 MB in memory
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
 

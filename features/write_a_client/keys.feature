@@ -22,13 +22,13 @@ Feature: Without the key nothing is served but GET /health and the proof that a 
     But asked for the address of another one, each answers 421
     And queen, hive and worker are still the same processes
 
-  Scenario: A worker without a key serves this machine only
+  Scenario: A worker that is started by hand requires the key of this machine, too
     When a worker is started by hand with `--host 0.0.0.0`
-    Then it exits with 2
-    And the error is CONFIG_INVALID
-    And standard error says "llm-worker-rbee will not listen on 0.0.0.0 without an API key"
-    And the next step says "--api-key-file"
-    And nothing is running
+    Then it answers GET /v1/ready with 401, if there is no key
+    And it answers GET /v1/ready with 200, if the key is that of this machine
+    And its standard error says nothing of "INSECURE"
+    When a worker is started by hand with `--insecure`
+    Then it answers GET /v1/ready without a key
 
   Scenario: The flag --insecure opens the door, and says so
     When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0 --insecure`

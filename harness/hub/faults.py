@@ -13,6 +13,13 @@ EACH_TIME = 1_000_000
 WAYS_TO_BREAK = ("resets", "ends early", "stalls", "truncated")
 
 
+# In place of a repository's listing: a beginning, and whether it goes on with blanks for ever.
+ODD_LISTINGS = {
+    "never end": (b'{"siblings":[', True),
+    "have a word in place of their list": (b'{"siblings":"x"}', False),
+}
+
+
 @dataclass
 class Interruption:
     how: str
@@ -34,6 +41,7 @@ class Refusal:
 class HubFaults:
     bytes_per_second: float | None = None
     ignores_ranges: bool = False
+    listings: tuple[bytes, bool] | None = None
     _breaks: list[Interruption] = field(default_factory=list)
     _refusals: list[Refusal] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -52,7 +60,7 @@ class HubFaults:
         with self._lock:
             self._breaks.clear()
             self._refusals.clear()
-            self.bytes_per_second, self.ignores_ranges = None, False
+            self.bytes_per_second, self.ignores_ranges, self.listings = None, False, None
 
     def next_break(self) -> Interruption | None:
         with self._lock:

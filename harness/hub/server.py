@@ -16,6 +16,7 @@ from harness.hub.repositories import Blob, Commit, Repository
 from harness.hub.request_log import HubRequest, RequestLog
 
 _CLOSE_LOOK_S = 0.02
+_BLANKS = b" " * (1 << 16)
 
 
 @dataclass
@@ -107,9 +108,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _listing(self, name: str, revision: str) -> None:
         found = self._commit(name, revision, "listing")
-        if found:
+        odd = self.server.library.faults.listings
+        if found and odd:
+            self._odd_listing(*odd)
+        elif found:
             repository, commit = found
             self._send_content(json.dumps(repository.listing(commit)).encode())
+
+    def _odd_listing(self, beginning: bytes, endless: bool) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(beginning)
+        self.close_connection = True
+        while endless and not self.server.closing.is_set():
+            self.wfile.write(_BLANKS)
 
     def _file(self, name: str, revision: str, filename: str) -> None:
         found = self._commit(name, revision, "header" if self.record.bounded else "file")

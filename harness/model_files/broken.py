@@ -12,6 +12,7 @@ from gguf import GGUFReader, ReaderField
 
 _TENSOR_COUNT_AT, _FIELD_COUNT_AT = 8, 16
 _NAME, _DIMENSIONS = 1, 3  # parts of a tensor's info
+_TEXT_LENGTH, _ARRAY_LENGTH = 3, 4  # parts of a field
 
 # Where in the file to write what.
 Edits = list[tuple[int, bytes]]
@@ -29,7 +30,7 @@ def write_broken(path: Path, what: str, whole: GGUFReader, source: Path) -> None
             file.seek(at)
             file.write(content)
         size = source.stat().st_size
-        file.truncate(size // 2 if what == "cut in half" else size)
+        file.truncate(size // 2 if what == "cut in half" else _SIZES.get(what, size))
 
 
 def _number(key: str, value: int) -> Callable[[GGUFReader], Edits]:
@@ -52,6 +53,10 @@ def _other_architecture(whole: GGUFReader) -> Edits:
         *((_place(field, 1), b"lhama.") for field in keys),
         (_place(named, named.data[0]), b"lhama"),
     ]
+
+
+def _length(key: str, part: int, length: int) -> Callable[[GGUFReader], Edits]:
+    return lambda whole: [(_place(whole.fields[key], part), struct.pack("<Q", length))]
 
 
 def _no_query(whole: GGUFReader) -> Edits:
@@ -106,6 +111,12 @@ _EDITS: Mapping[str, Callable[[GGUFReader], Edits]] = {
     "a missing tensor": _no_query,
     "a tensor turned around": _turned,
     "an unknown architecture": _other_architecture,
+    "two million tensors": _count(_TENSOR_COUNT_AT, 2_000_000),
+    "a text of two gigabytes": _length("tokenizer.chat_template", _TEXT_LENGTH, 2 << 30),
+    "words without end": _length("tokenizer.ggml.tokens", _ARRAY_LENGTH, 1 << 36),
 }
+
+# Files of holes that have room for what they claim.
+_SIZES = {"a text of two gigabytes": 3 << 30, "words without end": 1 << 40}
 
 NAMES = frozenset([*_CONTENTS, *_EDITS])

@@ -152,6 +152,13 @@ def link_file(world: HasModels, content: Path, name: str) -> Path:
     return path
 
 
+def copy_elsewhere(world: World, content: Path) -> Path:
+    """Copy a model to a folder outside of the models folder, which holds nothing else."""
+    elsewhere = world.root / "elsewhere"
+    elsewhere.mkdir()
+    return Path(shutil.copyfile(content, elsewhere / "small.gguf"))
+
+
 def flip_a_bit(path: Path) -> None:
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)

@@ -54,6 +54,19 @@ def peers(process: psutil.Process) -> set[tuple[str, int]]:
     return {(each.raddr.ip, each.raddr.port) for each in connections if each.raddr}
 
 
+def most_memory_mb(pid: int) -> float:
+    """Return the most that a process ever had in memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (peak,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(peak) * 1024 / 1_000_000
+
+
+def below(folder: Path) -> dict[str, int]:
+    """Return the permissions of every file and folder below, links left out, by its path there."""
+    found = (path for path in folder.rglob("*") if not path.is_symlink())
+    return {str(path.relative_to(folder)): path.stat().st_mode & 0o777 for path in found}
+
+
 def _is_database(path: Path) -> bool:
     with contextlib.suppress(OSError), path.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC

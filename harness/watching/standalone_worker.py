@@ -32,8 +32,7 @@ class StandaloneWorker:
         self.url = f"http://{host}:8001"
         world.ensure_key()
         self.run = world.start_daemon(
-            f"llm-worker-rbee --model {self.model} --host {host} --port 8001"
-            f" --api-key-file {world.key_file} {flags}"
+            f"llm-worker-rbee --model {self.model} --host {host} --port 8001 {flags}"
         )
         self.process: psutil.Process = process_at(world, self.url)
         wait_until("the worker to be ready", lambda: self.get("/v1/ready").json["ready"], 60)
@@ -193,6 +192,6 @@ class _Handler(BaseHTTPRequestHandler):
         """What it received is the evidence."""
 
 
-def start_without_key(world: World, flags: str) -> Run:
-    """Start a worker with these flags and no key."""
-    return world.start(f"llm-worker-rbee --model {bundled_path()} {flags}")
+def start_by_hand(world: World, flags: str) -> Run:
+    """Start a worker with these flags, and listening."""
+    return world.start_daemon(f"llm-worker-rbee --model {bundled_path()} {flags}")

@@ -69,8 +69,10 @@ class Run:
         name: str,
         stdin: str | None = None,
         held: bool = False,
+        umask: int = -1,
     ) -> None:
-        """`held`: standard input stays open after `stdin`, as a lifeline does."""
+        """`held`: standard input stays open after `stdin`, as a lifeline does. A `umask` of -1 is
+        the harness's own."""
         self.name = name
         self.argv = list(argv)
         self.began = time.monotonic()
@@ -83,6 +85,7 @@ class Run:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            umask=umask,
         )
         assert self._process.stdout
         assert self._process.stderr

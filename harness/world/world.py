@@ -83,6 +83,7 @@ class World:
         self.tmp.mkdir()
         self.config = self.home / ".config" / "rbee" / "config.toml"
         self.extra_environment: dict[str, str] = {}
+        self.umask = -1  # the harness's own
         self.command_prefix: list[str] = []  # runs commands as another user or in a mount namespace
         self.runs: list[Run] = []
         self.expected_daemons: set[int] = set()
@@ -220,7 +221,8 @@ class World:
         self, argv: Sequence[str], line: str, stdin: str | None = None, held: bool = False
     ) -> Run:
         name = f"{len(self.runs) + 1:02}-{line.split()[0]}"
-        run = Run(argv, self.environment(), self.evidence.folder, name, stdin, held)
+        folder, umask = self.evidence.folder, self.umask
+        run = Run(argv, self.environment(), folder, name, stdin, held, umask)
         self.runs.append(run)
         self.own_processes.sessions.add(run.pid)
         self.evidence.note(f"started {line} as pid {run.pid}")

@@ -20,6 +20,16 @@ Value: TypeAlias = int | float | bool | str
 _DEFAULT_CONTEXT = 8192
 _MOST_LAYERS = 16_384
 _LONGEST_CONTEXT = 1 << 24
+# More than any machine has, and what a message can still hold.
+_MOST_BYTES = 1 << 60
+_SIZES = (
+    "embedding_length",
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.value_length",
+)
+_LARGEST_SIZE = 1 << 24
 _LAYER = re.compile(r"^blk\.(\d{1,6})\.")
 
 
@@ -36,8 +46,8 @@ class Header(msgspec.Struct, frozen=True):
     """A model's metadata. Sizes are in bytes; a value that the file does not give is None.
 
     `files` are the parts of a split model in order, or the one file. `size_bytes` and `tensors`
-    cover all of them. `fields` holds the scalars and texts by key, `lengths` the number of elements
-    of each array.
+    cover all of them. `fields` holds the scalars and the texts of up to a kilobyte by key,
+    `lengths` the number of elements of each array.
     """
 
     files: tuple[Path, ...]
@@ -84,7 +94,7 @@ class Header(msgspec.Struct, frozen=True):
         width = (self._optional("embedding_length") or 0) // heads
         keys = self._optional("attention.key_length") or width
         values = self._optional("attention.value_length") or width
-        return 2 * context * self.layers * kv_heads * (keys + values)
+        return min(_MOST_BYTES, 2 * context * self.layers * kv_heads * (keys + values))
 
     def layer_ends(self) -> list[int]:
         """How many bytes must be read before each layer is complete, in ascending order."""
@@ -132,6 +142,10 @@ def _fault(header: Header) -> str | None:
         return f"it claims {header.layers} layers"
     if header.context_length > _LONGEST_CONTEXT:
         return f"it claims a context of {header.context_length} tokens"
+    for key in _SIZES:
+        size = header.fields.get(f"{architecture}.{key}", 0)
+        if is_integer(size) and not 0 <= size <= _LARGEST_SIZE:
+            return f"its {architecture}.{key} is {size}"
     if not header.lengths.get("tokenizer.ggml.tokens"):
         return "it has no vocabulary"
     # llama.cpp does not check the following, and answers nonsense.

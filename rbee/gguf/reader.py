@@ -1,14 +1,16 @@
 """Read the header of a model from its files, or from the beginning of a file on a server.
 
-Only the header is read, a few megabytes at most, through a memory map. It is checked against the
-length of the file, against itself and, if the model is split, against its other parts.
+Only the header is read, a few megabytes as a rule, within the limits of `rbee.gguf.limits`. It is
+checked against the length of the file, against itself and, if the model is split, against its other
+parts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import mmap
-from collections.abc import Iterator, Mapping, Sequence
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,38 +21,67 @@ from rbee.contract.errors import (
     UnsupportedModelFormat,
 )
 from rbee.contract.model_ref import FORMS
-from rbee.gguf import constants, split
+from rbee.gguf import constants, limits, split
 from rbee.gguf.header import Header, Tensor, Value, check, is_integer
-from rbee.gguf.parser import Incomplete, Part, parse
+from rbee.gguf.limits import Allowance
+from rbee.gguf.parser import Fetch, Part, parse
 from rbee.gguf.regular_file import open_regular
 
 
-def read(path: Path) -> Header:
+class _Incomplete(Exception):
+    """The bytes end within the header, but the file goes on."""
+
+
+def read(
+    path: Path,
+    go_on: Callable[[], object] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Header:
     """Read and check the header of the model at `path`, the first part if it is split.
 
-    The other parts must lie beside it. Raises MODEL_NOT_FOUND; UNSUPPORTED_MODEL_FORMAT for a file
-    that is not a GGUF; INVALID_MODEL_REF for a later part of a split model; MODEL_CORRUPT, with the
-    reason, for a model that is broken, cut short, or lacks a part.
+    The other parts must lie beside it. `go_on` is called before each block of 256 KB; it may raise
+    to give up. Raises MODEL_NOT_FOUND; UNSUPPORTED_MODEL_FORMAT for a file that is not a GGUF;
+    INVALID_MODEL_REF for a later part of a split model; MODEL_CORRUPT, with the reason, for a model
+    that is broken, cut short, lacks a part, exceeds a limit or takes a minute to read.
     """
-    first = _parsed(path)
+    allowance, began = Allowance(), clock()
+
+    def check_time() -> None:
+        go_on()
+        if clock() - began > limits.WITHIN_S:
+            reason = f"its header can't be read within {limits.WITHIN_S:g} s"
+            raise ModelCorrupt(file=str(path), reason=reason)
+
+    first = _parsed(path, allowance, check_time)
     _refuse_later_part(f"file:{path}", str(path))
     files = (path, *(path.with_name(name) for name in split.parts(path.name)[1:]))
-    return _header(files, [first, *(_beside(path, file) for file in files[1:])])
+    later = (_beside(path, file, allowance, check_time) for file in files[1:])
+    return _header(files, [first, *later])
 
 
-def read_beginning(data: bytes, size: int, name: str) -> Header | None:
+def read_beginning(
+    data: bytes | bytearray, size: int, name: str, go_on: Callable[[], object] = lambda: None
+) -> Header | None:
     """The header of a file of `size` bytes that begins with `data`, or None if `data` ends within
     the header.
 
     `name` is the file's name, for errors and to see whether the model is split: then the header,
     its sizes and its tensors are those of the first part alone. What no file of `size` bytes can
-    hold is refused at once, but a header may fill its file, so the caller must limit how much it
-    fetches. Raises what `read` raises, except for errors of the other parts.
+    hold, or exceeds a limit, is refused at once. Raises what `read` raises, except for errors of
+    the other parts.
     """
-    _check_magic(data[: len(constants.MAGIC)], size, name)
+    _check_magic(bytes(data[: len(constants.MAGIC)]), size, name)
+    end = min(len(data), size)
+
+    def fetch(offset: int, length: int) -> bytes:
+        go_on()
+        if offset >= end and end < size:
+            raise _Incomplete
+        return bytes(data[offset : min(offset + length, end)])
+
     try:
-        part = parse(data[:size], size, name)
-    except Incomplete:
+        part = parse(fetch, size, name, Allowance())
+    except _Incomplete:
         return None
     path = Path(name)
     _check_place(path.name, part.fields, name)
@@ -64,12 +95,23 @@ def check_magic(path: Path) -> None:
         pass
 
 
-def _parsed(path: Path) -> Part:
+def _parsed(path: Path, allowance: Allowance, check_time: Callable[[], object]) -> Part:
     """The header of one file, whose place among the parts has been checked."""
-    with _opened(path) as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
-        part = parse(data, len(data), str(path))
+    with _opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        part = parse(_fetch(file.fileno(), check_time), size, str(path), allowance)
     _check_place(path.name, part.fields, str(path))
     return part
+
+
+def _fetch(descriptor: int, check_time: Callable[[], object]) -> Fetch:
+    """Not through a memory map: while the disk is slow, every other thread would wait too."""
+
+    def fetch(offset: int, length: int) -> bytes:
+        check_time()
+        return os.pread(descriptor, length, offset)
+
+    return fetch
 
 
 def _check_place(name: str, fields: Mapping[str, Value], file: str) -> None:
@@ -81,6 +123,9 @@ def _check_place(name: str, fields: Mapping[str, Value], file: str) -> None:
     count, number = fields.get("split.count", 1), fields.get("split.no")
     if not is_integer(count):
         raise ModelCorrupt(file=file, reason=f"its split.count is {count}")
+    if count > limits.PARTS:
+        reason = f"its header claims {count} parts; the most that is read is {limits.PARTS}"
+        raise ModelCorrupt(file=file, reason=reason)
     if count <= 1:
         if (named := split.place(name))[1] > 1:
             reason = f"its name says part {named[0]} of {named[1]}, but its header is not split"
@@ -94,14 +139,16 @@ def _check_place(name: str, fields: Mapping[str, Value], file: str) -> None:
         raise ModelCorrupt(file=file, reason=reason)
 
 
-def _beside(first: Path, path: Path) -> Part:
+def _beside(
+    first: Path, path: Path, allowance: Allowance, check_time: Callable[[], object]
+) -> Part:
     """A later part of the model that begins with `first`."""
     number, count = split.place(path.name)
     if not path.exists():
         missing = f"part {number} of {count} is missing: {path.name}"
         raise ModelCorrupt(file=str(first), reason=missing)
     try:
-        return _parsed(path)
+        return _parsed(path, allowance, check_time)
     except UnsupportedModelFormat:
         reason = f"part {number} of {count} is not a GGUF file"
         raise ModelCorrupt(file=str(path), reason=reason) from None

@@ -6,13 +6,13 @@ To open a pipe can block for ever, and to open a device can do anything.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """The file at `path`, opened for reading. Raises OSError, also for what is not a regular
     file."""
     _check(path, path.stat().st_mode)

@@ -2,12 +2,16 @@
 
 llama.cpp and the `gguf` package write these names, and llama.cpp finds the other parts by them.
 Numbers count from 1 and have five digits. A name that only looks like a part (part 0, part 4 of 3,
-six digits) is that of an ordinary file. Folders in front of the name are kept.
+six digits, more parts than any model has) is that of an ordinary file. Folders in front of the name
+are kept.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+from rbee.gguf import limits
 
 _PART = re.compile(
     r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<ending>\.gguf)",
@@ -31,11 +35,18 @@ def parts(name: str) -> list[str]:
     """The names of all parts of the model that `name` belongs to, in order; [name] if it is not
     split. The ending keeps its case, as the other files have the same.
     """
+    return list(each_part(name))
+
+
+def each_part(name: str) -> Iterator[str]:
+    """The names of `parts` one by one, for names of strangers that claim a thousand."""
     found = _found(name)
     if found is None:
-        return [name]
+        yield name
+        return
     stem, count, ending = found["stem"], int(found["count"]), found["ending"]
-    return [f"{stem}{suffix(number, count, ending)}" for number in range(1, count + 1)]
+    for number in range(1, count + 1):
+        yield f"{stem}{suffix(number, count, ending)}"
 
 
 def stem(name: str) -> str:
@@ -55,4 +66,6 @@ def suffix(number: int, count: int, ending: str = _ENDING) -> str:
 
 def _found(name: str) -> re.Match[str] | None:
     found = _PART.fullmatch(name)
-    return found if found and 1 <= int(found["number"]) <= int(found["count"]) else None
+    if found is None or not 1 <= int(found["number"]) <= int(found["count"]) <= limits.PARTS:
+        return None
+    return found

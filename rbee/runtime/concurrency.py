@@ -1,5 +1,6 @@
 """Tasks and threads: stop a task without losing a cancellation of its caller, finish one in spite
-of a cancellation, and run work on threads that do not hold up the end of the program."""
+of a cancellation, and run work on threads that do not hold up the end of the program and can end
+with their caller."""
 
 from __future__ import annotations
 
@@ -12,6 +13,22 @@ from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
+
+_caller_gone: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar(
+    "caller_gone", default=None
+)
+
+
+class CallerGone(Exception):
+    """Raised on a thread of `in_thread`: nobody hears its outcome any more."""
+
+
+def go_on() -> None:
+    """For long work on a thread of `in_thread`, at every step: raises CallerGone once its caller
+    has been canceled. Elsewhere it does nothing."""
+    gone = _caller_gone.get()
+    if gone is not None and gone.is_set():
+        raise CallerGone
 
 
 async def stop(task: asyncio.Task[Any]) -> None:
@@ -75,11 +92,13 @@ async def in_thread(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
 
     Unlike with `asyncio.to_thread`, the program's end does not wait for that thread, and work that
     hangs does not use up a pool: for calls that wait for other machines, or for files that
-    others name. If the caller is canceled, the work goes on unheard.
+    others name. If the caller is canceled, the work goes on unheard until it calls `go_on`.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
+    gone = threading.Event()
     context = contextvars.copy_context()
+    context.run(_caller_gone.set, gone)
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if done.done():
@@ -99,4 +118,8 @@ async def in_thread(work: Callable[P, T], *args: P.args, **more: P.kwargs) -> T:
             loop.call_soon_threadsafe(settle, result, failed)
 
     threading.Thread(target=run, name="in_thread", daemon=True).start()
-    return await done
+    try:
+        return await done
+    except asyncio.CancelledError:
+        gone.set()
+        raise

@@ -39,13 +39,13 @@ _OPEN_STREAMS_S = 2.0
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from daemon to daemon.
 
-    `key` reads the API key of a daemon without a lifeline; None means that it needs none. `build`
-    makes the application; its DRAIN, if there is one, shuts down the daemon's own children.
+    `key` reads the API key of a daemon without a lifeline. `build` makes the application; its
+    DRAIN, if there is one, shuts down the daemon's own children.
     """
 
     program: str
     settings: DaemonSettings
-    key: Callable[[], str | None]
+    key: Callable[[], str]
     build: Callable[[Lifecycle], web.Application]
     log_name: str | None = None
     pid_file: str | None = None
@@ -79,7 +79,7 @@ async def _run(daemon: Daemon) -> int:
     host = (hello and hello.bind) or daemon.settings.host
     known_key = hello.api_key if hello else daemon.key()
     key = None if daemon.settings.insecure else known_key
-    _refuse_open_door(daemon, host, key)
+    _warn_of_open_door(daemon, host)
     _refuse_named_key(daemon, key)
 
     lifecycle = Lifecycle(daemon.program, hello, key, known_key)
@@ -164,15 +164,8 @@ def _hand_over(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
         loop.call_soon_threadsafe(lambda: lifecycle.on_owner_lost())
 
 
-def _refuse_open_door(daemon: Daemon, host: str, key: str | None) -> None:
-    if key is None and not bind.is_loopback(host):
-        if not daemon.settings.insecure:
-            raise ConfigInvalid(
-                f"{daemon.program} will not listen on {host} without an API key.",
-                source="--host",
-                key="host",
-                hint="Set one with --api-key-file, or pass --insecure if you mean it.",
-            )
+def _warn_of_open_door(daemon: Daemon, host: str) -> None:
+    if daemon.settings.insecure and not bind.is_loopback(host):
         logging.getLogger(daemon.program).warning(
             "INSECURE: anyone who can reach %s can use this program without a key", host
         )

@@ -19,6 +19,7 @@ import msgspec
 
 from rbee.contract.errors import ShuttingDown, StateNotWritable
 from rbee.runtime.concurrency import finish
+from rbee.runtime.files import ensure, make_folder
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -91,7 +92,8 @@ class Database:
                 # Late: most commands need no database.
                 import aiosqlite
 
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
+                ensure(self._path)  # SQLite gives the files beside it the same mode
                 connection = await aiosqlite.connect(self._path)
                 try:
                     await self._prepare_in_turn(connection)

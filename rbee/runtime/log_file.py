@@ -13,6 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
+from rbee.runtime.files import make_folder
+
 CHECK_EVERY_S = 1.0
 _MB = 1_000_000
 
@@ -78,7 +80,7 @@ class LogFile:
             fcntl.flock(1, fcntl.LOCK_UN)
 
     def _open(self) -> None:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._path.parent)
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, ProgramFailed, StateNotWritable
+from rbee.runtime.files import make_folder
 
 
 def home() -> Path:
@@ -130,7 +131,7 @@ def _split(name: str, configured: str) -> list[str]:
 
 def _made(folder: Path) -> Path:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as error:
         raise StateNotWritable(path=str(folder), reason=error.strerror) from None
     return folder

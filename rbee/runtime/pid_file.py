@@ -8,6 +8,7 @@ import msgspec
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import StateNotWritable
+from rbee.runtime import files
 
 
 def started(pid: int) -> float | None:
@@ -31,10 +32,8 @@ def is_running(pid: int, since: float) -> bool:
 
 def write(path: Path, content: PidFile) -> None:
     """Write the file, whole or not at all. Raises STATE_NOT_WRITABLE."""
-    draft = path.with_name(f".{path.name}.{content.pid}")
     try:
-        draft.write_bytes(msgspec.json.encode(content) + b"\n")
-        draft.replace(path)
+        files.replace(path, msgspec.json.encode(content) + b"\n")
     except OSError as error:
         raise StateNotWritable(path=str(path), reason=error.strerror) from None
 

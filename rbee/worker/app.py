@@ -39,11 +39,10 @@ _log = logging.getLogger(PROGRAM)
 
 def main(settings: WorkerSettings) -> int:
     """Run the worker until it is told to stop; returns the exit code."""
-    file = settings.api_key_file
     daemon = Daemon(
         program=PROGRAM,
         settings=settings,
-        key=lambda: api_key.load(file) if file else None,
+        key=lambda: api_key.load(settings.config.auth.api_key_file),
         build=lambda lifecycle: _build(lifecycle, settings),
         log_name=settings.worker_id,
     )

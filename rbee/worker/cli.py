@@ -32,7 +32,10 @@ from rbee.worker.settings import WorkerSettings
 @click.option("--slots", type=int, help="How many requests can run at once [config: worker.slots].")
 @click.option("--context", type=int, help="Tokens, shared by all slots [config: worker.context].")
 @click.option("--callback-url", help="The hive to notify once this worker listens.")
-@click.option("--api-key-file", help="The file with the API key that clients must send.")
+@click.option(
+    "--api-key-file",
+    help="The file with the API key that clients must send [config: auth.api_key_file].",
+)
 @click.option(
     "--standby",
     is_flag=True,
@@ -47,6 +50,8 @@ def main(ctx: click.Context, /, **flags: object) -> None:
 
     \b
         llm-worker-rbee --model /path/model.gguf --port 8001
+
+    It requires the API key of this machine, as every daemon does.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -61,7 +66,8 @@ def main(ctx: click.Context, /, **flags: object) -> None:
         if arguments is not None:
             main(arguments)
         return
-    config = settings_or_exit({f"worker.{name}": flags[name] for name in ("slots", "context")})
+    given = {f"worker.{name}": flags[name] for name in ("slots", "context")}
+    config = settings_or_exit({**given, "auth.api_key_file": flags["api_key_file"]})
     if flags["show_settings"]:
         show_settings(config)
         return
@@ -84,7 +90,6 @@ def main(ctx: click.Context, /, **flags: object) -> None:
         mmap=config.worker.mmap,
         cache_ram_mb=config.worker.cache_ram_mb,
         callback_url=_text(flags["callback_url"]),
-        api_key_file=_text(flags["api_key_file"]),
         lifeline=bool(flags["lifeline"]),
         insecure=bool(flags["insecure"]),
         config=config,

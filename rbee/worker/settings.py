@@ -21,4 +21,3 @@ class WorkerSettings(DaemonSettings, frozen=True, kw_only=True):
     mmap: bool
     cache_ram_mb: int
     callback_url: str | None
-    api_key_file: str | None

@@ -20,6 +20,7 @@ ORDINARY = [
     "m-1-of-3.gguf",
     "m-000001-of-000003.gguf",
     "m-00001-of-100000.gguf",
+    "m-00001-of-01001.gguf",
     "m-00001-of-00003.bin",
     "m-00001-of-00003.gguf.part",
     "m_00001-of-00003.gguf",
@@ -78,7 +79,7 @@ def test_only_the_last_numbers_of_a_name_count() -> None:
     assert split.stem(name) == "m-00001-of-00002"
 
 
-def test_as_many_parts_as_five_digits_can_count_are_named() -> None:
-    names = split.parts("m-00001-of-99999.gguf")
-    assert len(names) == 99_999
-    assert names[-1] == "m-99999-of-99999.gguf"
+def test_a_thousand_parts_are_named() -> None:
+    names = split.parts("m-00001-of-01000.gguf")
+    assert len(names) == 1_000
+    assert names[-1] == "m-01000-of-01000.gguf"

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from rbee.runtime.concurrency import in_thread
+from rbee.runtime.concurrency import CallerGone, go_on, in_thread
 
 
 async def test_what_the_work_returns_comes_back() -> None:
@@ -39,6 +39,36 @@ async def test_canceled_the_work_goes_on_unheard() -> None:
     assert not done.is_set()
     go.set()
     assert await asyncio.to_thread(done.wait, 5)
+
+
+async def test_canceled_the_work_ends_at_its_next_step() -> None:
+    began, ended = threading.Event(), threading.Event()
+    steps = []
+
+    def work() -> None:
+        try:
+            while True:
+                steps.append(go_on())
+                began.set()
+        except CallerGone:
+            ended.set()
+
+    task = asyncio.create_task(in_thread(work))
+    await asyncio.to_thread(began.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 5)
+
+
+async def test_work_that_is_waited_for_goes_on() -> None:
+    go_on()
+    await in_thread(go_on)
+    task = asyncio.create_task(in_thread(threading.Event().wait))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    await in_thread(go_on)
 
 
 def test_the_program_ends_though_the_work_hangs() -> None:

@@ -104,12 +104,12 @@ async def test_a_program_without_a_command_leaves_no_trail(start: Start, connect
 
 
 async def test_no_key_is_ever_in_it(start: Start, connect: Connect, wanted: list[str]) -> None:
-    client = connect(await start(_answers), "k3y-of-the-queen")
+    client = connect(await start(_answers), "secret-key")
     with debug_trace.traced(wanted.append) as followed:
         await client.call(LOOK, name="n")
-        followed.add("Authorization: Bearer abc.def-1\nhf_AbCdEf123 and k3y-of-the-queen")
+        followed.add("Authorization: Bearer abc.def-1\nhf_AbCdEf123 and secret-key")
     text = "\n".join(wanted)
-    assert "k3y-of-the-queen" not in text and "abc" not in text and "AbCdEf" not in text
+    assert "secret-key" not in text and "abc" not in text and "AbCdEf" not in text
     assert wanted[1:] == ["[debug] Authorization: Bearer …", "[debug] hf_… and …"]
 
 

@@ -27,7 +27,6 @@ def settings_of(path: Path, **others: Any) -> WorkerSettings:
         mmap=True,
         cache_ram_mb=0,
         callback_url=None,
-        api_key_file=None,
         lifeline=False,
         insecure=False,
         config=Config(),

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from rbee.gguf.regular_file import open_regular
+
 _CHUNK = 1 << 20
 _SYNC_EVERY = 16 << 20
 
@@ -18,12 +20,12 @@ class StoppedError(Exception):
 
 
 def sha256(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
-    """The sha256 of a file, in hexadecimal. `report` is called with the bytes that are done, and
-    may raise."""
+    """The sha256 of a regular file, in hexadecimal. `report` is called with the bytes that are
+    done, and may raise."""
     found = hashlib.sha256()
     buffer = bytearray(4 * _CHUNK)
     done = 0
-    with path.open("rb", buffering=0) as file:
+    with open_regular(path) as file:
         while count := file.readinto(buffer):
             found.update(memoryview(buffer)[:count])
             done += count
@@ -41,7 +43,7 @@ class BackgroundHash:
 
     def __init__(self, path: Path, sync_every: int = _SYNC_EVERY) -> None:
         # Not a copy of the writer's descriptor, which would keep the writer's lock.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         self._status = os.fstat(self._descriptor)
         self._sync_every = sync_every
         self._sum = hashlib.sha256()

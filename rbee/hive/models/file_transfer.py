@@ -10,28 +10,29 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import glob
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rbee.contract.errors import ChecksumMismatch, DiskFull, StateNotWritable
-from rbee.hive.models import digest
+from rbee.hive.models import digest, inside
 from rbee.hive.models.folder import (
-    PART_SUFFIX,
     BeingFetchedError,
     bytes_on_disk,
     is_being_fetched,
-    make_folder,
     part_path,
+    whole_name,
 )
 from rbee.hive.models.hub import FileStream, Hub, TransientError
 from rbee.hive.models.repository import RemoteFile, RemoteModel
+from rbee.runtime.files import OPEN_FILE, OPEN_FOLDER, make_folder, set_mode
 
 # Written at once: fewer bytes cost speed, more are lost when the hive is killed.
 BUFFER_BYTES = 1 << 20
 _BUFFER_S = 0.25
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MB = 1_000_000
 
 
@@ -43,17 +44,19 @@ class FileTransfer:
         hub: Hub,
         model: RemoteModel,
         file: RemoteFile,
+        root: Path,
         target: Path,
         on_growth: Callable[[int], None],
         hasher: Callable[[Path], digest.BackgroundHash] = digest.BackgroundHash,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        """`on_growth` is called with the bytes of the file that are there, on the attempt's
-        thread."""
+        """`target` lies in the models folder `root`. `on_growth` is called with the bytes of the
+        file that are there, on the attempt's thread."""
         self.part = part_path(file, target)
         self._hub = hub
         self._model = model
         self._file = file
+        self._root = root
         self._target = target
         self._on_growth = on_growth
         self._hasher = hasher
@@ -105,32 +108,55 @@ class FileTransfer:
         return found if self._file.sha256 in (None, found) else None
 
     def _fetch(self) -> str:
-        make_folder(self._target.parent)
-        self._remove_other_contents()
-        descriptor = os.open(self.part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            self._lock(descriptor)
-            # A new partial file: another hive may have finished since we looked.
-            is_new = not os.fstat(descriptor).st_size
-            if is_new and self._target.exists() and (known := self._adopt()) is not None:
-                self.part.unlink()
-                return known
-            self._append(descriptor)
-            found = self._hash_of(descriptor).result()
-            self._hash = None
-            if self._stopped:
-                raise digest.StoppedError
-            if self._file.sha256 not in (None, found):
-                self.part.unlink()
-                raise ChecksumMismatch(
-                    file=str(self._target), expected=self._file.sha256, actual=found
-                )
-            os.fsync(descriptor)
-            self.part.replace(self._target)
-            _sync_folder(self._target.parent)
-            return found
-        finally:
-            os.close(descriptor)
+        make_folder(self._root, OPEN_FOLDER)
+        # Whatever is put in the folder's place meanwhile, the file is written in this one.
+        with inside.opened(self._root, self._target.parent, make=True) as place:
+            self._remove_other_contents(place)
+            descriptor = self._open_part(place)
+            try:
+                return self._fetch_into(descriptor, place)
+            finally:
+                os.close(descriptor)
+
+    def _fetch_into(self, descriptor: int, place: int) -> str:
+        self._lock(descriptor, place)
+        # A new partial file: another hive may have finished since we looked.
+        is_new = not os.fstat(descriptor).st_size
+        if is_new and self._target.exists() and (known := self._adopt()) is not None:
+            os.unlink(self.part.name, dir_fd=place)
+            return known
+        self._append(descriptor)
+        found = self._hash_of(descriptor).result()
+        self._hash = None
+        if self._stopped:
+            raise digest.StoppedError
+        if self._file.sha256 not in (None, found):
+            os.unlink(self.part.name, dir_fd=place)
+            raise ChecksumMismatch(file=str(self._target), expected=self._file.sha256, actual=found)
+        os.fsync(descriptor)
+        os.replace(self.part.name, self._target.name, src_dir_fd=place, dst_dir_fd=place)
+        os.fsync(place)
+        return found
+
+    def _open_part(self, place: int) -> int:
+        """The partial file, for writing: a new one in the place of anything that is not our own, as
+        a link or another name of a file elsewhere."""
+        name = self.part.name
+        for again in (True, False):
+            try:
+                descriptor = os.open(name, _WRITE, OPEN_FILE, dir_fd=place)
+            except OSError as error:
+                if error.errno != errno.ELOOP or not again:
+                    raise
+            else:
+                status = os.fstat(descriptor)
+                if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
+                    if not status.st_size:
+                        set_mode(descriptor, OPEN_FILE)
+                    return descriptor
+                os.close(descriptor)
+            os.unlink(name, dir_fd=place)
+        raise OSError(errno.EEXIST, "another program puts files in its place", str(self.part))
 
     def _append(self, descriptor: int) -> None:
         size = os.lseek(descriptor, 0, os.SEEK_END)
@@ -190,7 +216,7 @@ class FileTransfer:
         os.ftruncate(descriptor, 0)
         return os.lseek(descriptor, 0, os.SEEK_SET)
 
-    def _lock(self, descriptor: int) -> None:
+    def _lock(self, descriptor: int, place: int) -> None:
         """Other hives may share the folder: only one of them writes."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -198,15 +224,18 @@ class FileTransfer:
             raise BeingFetchedError(os.fstat(descriptor).st_size) from None
         # It may have been renamed or removed between opening and locking.
         with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), self.part.stat()):
+            there = os.stat(self.part.name, dir_fd=place, follow_symlinks=False)
+            if os.path.samestat(os.fstat(descriptor), there):
                 return
         raise BeingFetchedError(0)
 
-    def _remove_other_contents(self) -> None:
+    def _remove_other_contents(self, place: int) -> None:
         """Remove partial files of what this name used to mean on the Hub."""
-        for other in self._target.parent.glob(f"{glob.escape(self._target.name)}.*{PART_SUFFIX}"):
-            if other != self.part and not is_being_fetched(other):
-                other.unlink(missing_ok=True)
+        for other in inside.names(place):
+            ours = whole_name(other) == self._target.name and other != self.part.name
+            if ours and not is_being_fetched(other, place):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(other, dir_fd=place)
 
     def _grown(self, size: int) -> None:
         if self._stopped:
@@ -236,11 +265,3 @@ def _buffered(chunks: Iterator[bytes], size_bytes: int) -> Iterator[list[bytes]]
         raise
     if waiting:
         yield waiting
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

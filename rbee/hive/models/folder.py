@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import os
 import re
 import shutil
@@ -18,14 +17,15 @@ from rbee.contract.errors import StateNotWritable
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.quantization import of_file
 from rbee.gguf import split
-from rbee.hive.models import repository
+from rbee.hive.models import inside, repository
 from rbee.hive.models.repository import RemoteFile
+from rbee.runtime.concurrency import go_on
+from rbee.runtime.files import OPEN_FOLDER, make_folder
 
-PART_SUFFIX = ".part"
+_PART_SUFFIX = ".part"
 _PART = re.compile(
-    rf"^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(PART_SUFFIX)}$", re.IGNORECASE
+    rf"^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(_PART_SUFFIX)}$", re.IGNORECASE
 )
-_SHARED = stat.S_ISGID | stat.S_IRWXG
 
 
 class BeingFetchedError(Exception):
@@ -58,6 +58,13 @@ class Found(msgspec.Struct, frozen=True):
         return of_file(self.reference.file or self.path.name)
 
 
+class Removal(msgspec.Struct, frozen=True):
+    """What a deletion did. `stays` are the files that links led to."""
+
+    freed_bytes: int = 0
+    stays: tuple[str, ...] = ()
+
+
 class Folder:
     """Looks at the disk each time and remembers nothing. Every call blocks."""
 
@@ -75,7 +82,7 @@ class Folder:
     def make(self) -> None:
         """Raises STATE_NOT_WRITABLE."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_folder(self.root, OPEN_FOLDER)
         except OSError as error:
             path, reason = str(self.root), error.strerror or str(error)
             raise StateNotWritable(path=path, reason=reason) from None
@@ -104,28 +111,37 @@ class Folder:
     def total_bytes(self) -> int:
         return shutil.disk_usage(self._existing()).total
 
-    def delete(self, first: Path) -> int:
-        """Remove a model with its parts and partial files, and the folders that this leaves empty;
-        returns the bytes that are free again. Raises BeingFetchedError."""
-        freed = 0
-        for part in split.parts(first.name):
-            for path in first.parent.glob(f"{glob.escape(part)}.*{PART_SUFFIX}"):
-                if is_being_fetched(path):
-                    raise BeingFetchedError(path.stat().st_size)
-        for part in split.parts(first.name):
-            whole = first.with_name(part)
-            for path in [whole, *first.parent.glob(f"{glob.escape(part)}.*{PART_SUFFIX}")]:
-                with contextlib.suppress(FileNotFoundError):
-                    freed += path.stat().st_size
-                    path.unlink()
-        folder = first.parent
-        while folder != self.root and folder.is_relative_to(self.root):
-            try:
-                folder.rmdir()
-            except OSError:
-                break
-            folder = folder.parent
-        return freed
+    def delete(self, first: Path) -> Removal:
+        """Remove a model with its parts and partial files, and the folders that this leaves empty.
+        Of a link only itself is removed. Raises BeingFetchedError, LinkOnTheWayError for a model
+        that lies behind a link to a folder, and OSError."""
+        freed, stays = 0, []
+        try:
+            with inside.opened(self.root, first.parent) as place:
+                whole, partial = _files_of(first.name, inside.names(place))
+                for name in partial:
+                    if is_being_fetched(name, place):
+                        raise BeingFetchedError(os.stat(name, dir_fd=place).st_size)
+                for name in [*whole, *partial]:
+                    with contextlib.suppress(FileNotFoundError):
+                        status = os.stat(name, dir_fd=place, follow_symlinks=False)
+                        if stat.S_ISLNK(status.st_mode):
+                            stays.append(os.path.realpath(first.with_name(name)))
+                        elif status.st_nlink == 1:
+                            freed += status.st_size
+                        os.unlink(name, dir_fd=place)
+        except FileNotFoundError:
+            return Removal()
+        self._remove_empty(first.parent)
+        return Removal(freed, tuple(stays))
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Remove a folder if it is empty, and so on with those above it up to the root."""
+        with contextlib.suppress(OSError):
+            while folder != self.root:
+                with inside.opened(self.root, folder.parent) as above:
+                    os.rmdir(folder.name, dir_fd=above)
+                folder = folder.parent
 
     def _found(
         self,
@@ -167,8 +183,9 @@ def _files(folder: str, above: frozenset[str]) -> Iterator[tuple[str, os.stat_re
     thousands.
 
     `above` are the real paths of the folders on the way here: a link to one of them would never
-    end.
+    end. A link may lead to a whole disk, so the search ends with its asker.
     """
+    go_on()
     try:
         entries = list(os.scandir(folder))
     except OSError:
@@ -190,49 +207,54 @@ def _first(path: str) -> str:
     return path if split.place(path) == (1, 1) else split.parts(path)[0]
 
 
+def _files_of(first: str, names: list[str]) -> tuple[list[str], list[str]]:
+    """Of the `names` in its folder, those of a model: whole files, and partial ones."""
+    parts = split.parts(first)
+    return (
+        [name for name in parts if name in names],
+        [name for name in names if whole_name(name) in parts],
+    )
+
+
+def whole_name(part: str) -> str | None:
+    """The name that a partial file will have when it is whole; None for any other file."""
+    named = _PART.match(part)
+    return named["name"] if named else None
+
+
 def part_path(file: RemoteFile, target: Path) -> Path:
     """The partial file for `target`, named for the content that it is to have."""
-    return target.with_name(f"{target.name}.{file.identity}{PART_SUFFIX}")
+    return target.with_name(f"{target.name}.{file.identity}{_PART_SUFFIX}")
 
 
 def bytes_on_disk(file: RemoteFile, target: Path) -> int:
     """Bytes of a file that are on the disk: all, if a file of its size has its name."""
     if _size(target) == file.size_bytes:
         return file.size_bytes
-    return _size(part_path(file, target))
+    return _size(part_path(file, target), follow=False)
 
 
-def is_being_fetched(part: Path) -> bool:
-    """Whether somebody is writing this partial file."""
+def is_being_fetched(part: str | Path, place: int | None = None) -> bool:
+    """Whether somebody is writing this partial file, whose name is relative to the folder `place`.
+    Nobody does if it is a link or not a file."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        with part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(part, flags, dir_fd=place)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
         return False
+    finally:
+        os.close(descriptor)
     return False
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder for models, and those above it. Below one that a group shares (setgid, as
-    `rbee-keeper install --system` advises) it is shared too, whatever the umask."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
+def _size(path: Path, follow: bool = True) -> int:
     try:
-        path.mkdir()
-    except FileExistsError:
-        if path.is_dir():  # another process was faster
-            return
-        raise
-    above = path.parent.stat().st_mode
-    if above & stat.S_ISGID and above & stat.S_IWGRP:
-        path.chmod(stat.S_IMODE(path.stat().st_mode) | (above & _SHARED))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
+        return path.stat(follow_symlinks=follow).st_size
     except OSError:
         return 0

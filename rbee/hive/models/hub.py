@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
 import logging
 import os
 import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -25,7 +25,9 @@ from rbee import __version__
 from rbee.contract.errors import DownloadFailed, ModelGated, ModelNotFound, RbeeError
 from rbee.contract.events import Download
 from rbee.contract.model_ref import ModelRef
+from rbee.hive.models import hub_replies
 from rbee.hive.models.repository import Listing, RemoteFile, RemoteModel
+from rbee.runtime.concurrency import go_on
 from rbee.runtime.retry import doubling
 
 if TYPE_CHECKING:
@@ -85,26 +87,24 @@ class Hub:
 
     def listing(self, ref: ModelRef) -> Listing:
         """The files of the repository of `ref` at its revision."""
-        from huggingface_hub import HfApi
+        from huggingface_hub import constants
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported late
+            hf_raise_for_status,
+            validate_repo_id,
+        )
 
         with _translated(ref, _LISTING_S):
-            api = HfApi(token=self._token, library_name="rbee", library_version=__version__)
-            info = api.model_info(
-                ref.name,
-                revision=ref.revision,
-                files_metadata=True,
-                timeout=cast(Any, _timeout(_LISTING_S)),
-            )
-        files = (
-            RemoteFile(
-                found.rfilename,
-                found.size or 0,
-                found.lfs.sha256 if found.lfs else None,
-                found.blob_id or "",
-            )
-            for found in info.siblings or []
-        )
-        return Listing(info.sha or ref.revision or "main", tuple(files))
+            validate_repo_id(ref.name)
+            at = f"/revision/{quote(ref.revision, safe='')}" if ref.revision else ""
+            url = f"{constants.ENDPOINT}/api/models/{ref.name}{at}?blobs=true"
+            with _client().stream(
+                "GET", url, headers=self._headers(), timeout=_timeout(_LISTING_S)
+            ) as response:
+                hf_raise_for_status(response)
+                body = hub_replies.read_whole(
+                    response, hub_replies.LISTING_BYTES, hub_replies.LISTING_WITHIN_S
+                )
+            return hub_replies.listing(body, ref.revision or "main")
 
     def read_range(self, model: RemoteModel, start: int, length: int) -> bytes:
         """`length` bytes of the model's first file."""
@@ -112,6 +112,7 @@ class Hub:
         with self.stream(model, model.files[0], start, length) as stream:
             skipped = start - stream.start
             for chunk in stream.chunks:
+                go_on()
                 data += chunk
                 if len(data) >= skipped + length:
                     break
@@ -126,23 +127,17 @@ class Hub:
         """The file's bytes from `start` on; from 0 if the server does not support ranges."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported late
-            build_hf_headers,
-            get_session,
             hf_raise_for_status,
         )
 
         url = hf_hub_url(model.reference.name, file.path, revision=model.commit)
-        # If it were compressed, neither lengths nor ranges would be those of the file.
-        headers = {"Accept-Encoding": "identity"}
+        headers = self._headers()
         if start or length is not None:
             end = start + length - 1 if length is not None else ""
             headers["Range"] = f"bytes={start}-{end}"
-        headers = build_hf_headers(
-            token=self._token, library_name="rbee", library_version=__version__, headers=headers
-        )
         with (
             _translated(model.reference, self.stall_s),
-            get_session().stream(
+            _client().stream(
                 "GET", url, headers=headers, timeout=_timeout(self.stall_s)
             ) as response,
         ):
@@ -150,6 +145,21 @@ class Hub:
             yield FileStream(
                 _first_byte(response, start, file), response.iter_raw(), _connection(response)
             )
+
+    def _headers(self) -> dict[str, str]:
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported late
+            build_hf_headers,
+        )
+
+        headers: dict[str, str] = build_hf_headers(
+            token=self._token,
+            library_name="rbee",
+            library_version=__version__,
+            # If it were compressed, neither lengths nor ranges would be those of the file, and
+            # nobody would know how large an answer becomes.
+            headers={"Accept-Encoding": "identity"},
+        )
+        return headers
 
 
 async def with_retries(
@@ -200,7 +210,9 @@ async def with_retries(
 def _first_byte(response: httpx2.Response, start: int, file: RemoteFile) -> int:
     """The byte of the file at which the answer starts. Raises TransientError for an answer that is
     not the file: the login page of a hotel network must not be taken for a model."""
-    ranged = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+    ranged = re.fullmatch(
+        r"bytes (\d{1,18})-\d+/(\d{1,18})", response.headers.get("Content-Range", "")
+    )
     if response.status_code == 206 and ranged:
         if (int(ranged[1]), int(ranged[2])) == (start, file.size_bytes):
             return start
@@ -209,6 +221,17 @@ def _first_byte(response: httpx2.Response, start: int, file: RemoteFile) -> int:
     elif start == 0 and not response.headers.get("Content-Type", "").startswith("text/"):
         return 0  # perhaps cut short on the way, but that loses nothing
     raise TransientError(f"the server did not send {file.path}")
+
+
+def _client() -> httpx2.Client:
+    """The client of huggingface_hub, which reads no more than some of an error or a redirect."""
+    from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # exported late
+
+    client: httpx2.Client = get_session()
+    hooks = client.event_hooks
+    if hub_replies.bound not in hooks["response"]:
+        client.event_hooks = {**hooks, "response": [*hooks["response"], hub_replies.bound]}
+    return client
 
 
 def _timeout(silence_s: float) -> httpx2.Timeout:
@@ -249,8 +272,12 @@ def _translated(ref: ModelRef, silence_s: float) -> Iterator[None]:
         if (refused := _untrusted(error)) is not None:
             raise _failed(ref, f"the certificate of the Hub is not trusted: {refused}") from None
         raise TransientError(_reason(error, silence_s)) from None
-    except json.JSONDecodeError:
+    except hub_replies.UnreadableError as error:
+        raise _failed(ref, f"the Hub's answer can't be read: {error}") from None
+    except msgspec.DecodeError:
         raise _failed(ref, f"what answers at {constants.ENDPOINT} is not a Hub") from None
+    except httpx2.TooManyRedirects:
+        raise _failed(ref, "the Hub redirects without end") from None
     except (errors.HFValidationError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _failed(ref, type(error).__name__) from None
 
@@ -261,7 +288,8 @@ def _refused(ref: ModelRef, error: Any) -> Exception:
     reason = f"HTTP {status}"
     if status in _TRANSIENT:
         asked = response.headers.get("Retry-After", "")
-        return TransientError(reason, float(asked) if asked.isdigit() else 0.0)
+        pause = float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else 0.0
+        return TransientError(reason, pause)
     if status in (401, 403):
         reason = f"the Hub refuses the token of this node ({reason})"
     return _failed(ref, reason)

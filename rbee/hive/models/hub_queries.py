@@ -8,27 +8,27 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from rbee.contract.errors import DownloadFailed, ModelCorrupt
+from rbee.contract.errors import DownloadFailed
 from rbee.contract.events import Download
 from rbee.contract.model_ref import ModelRef
 from rbee.gguf.header import Header
 from rbee.gguf.reader import read_beginning
 from rbee.hive.models import repository
 from rbee.hive.models.hub import Hub, with_retries
+from rbee.hive.models.hub_replies import MOST_FILES
 from rbee.hive.models.repository import Listing, RemoteModel
-from rbee.runtime.concurrency import in_thread
+from rbee.runtime.concurrency import go_on, in_thread
 from rbee.runtime.error_text import retrying
 from rbee.runtime.narration import Say
 
 T = TypeVar("T")
 
 _PROVISIONER = "model-provisioner"
-_HEADER_CHUNK = 4 << 20
-_LONGEST_HEADER = 256 << 20
+_HEADER_CHUNK, _LARGEST_CHUNK = 4 << 20, 32 << 20
 # Less than the queen waits, so that the queen gets the reason.
 _QUERIES_S = 150.0
-_MB = 1_000_000
 _REMEMBERED = 32
+_REMEMBERED_FILES = 2 * MOST_FILES
 
 
 class HubQueries:
@@ -57,12 +57,12 @@ class HubQueries:
     async def header(self, model: RemoteModel) -> Header:
         """The model's header, read without the rest of its file."""
         size, name = model.files[0].size_bytes, str(model.reference)
-        data = b""
-        while (header := await in_thread(read_beginning, data, size, name)) is None:
-            if len(data) >= _LONGEST_HEADER:
-                reason = f"its header does not end within {_LONGEST_HEADER // _MB} MB"
-                raise ModelCorrupt(file=name, reason=reason)
-            data += await self._range(model, len(data), max(len(data), _HEADER_CHUNK))
+        data = bytearray()
+        # Ends at the latest where a header must end.
+        while (header := await in_thread(read_beginning, data, size, name, go_on)) is None:
+            data += await self._range(
+                model, len(data), min(max(len(data), _HEADER_CHUNK), _LARGEST_CHUNK)
+            )
         return header
 
     @contextlib.asynccontextmanager
@@ -79,8 +79,11 @@ class HubQueries:
 
     def _remember(self, ref: ModelRef, listing: Listing) -> None:
         self._listings[_repository(ref)] = listing
-        while len(self._listings) > _REMEMBERED:
+        while len(self._listings) > _REMEMBERED or self._files() > _REMEMBERED_FILES:
             self._listings.popitem(last=False)
+
+    def _files(self) -> int:
+        return sum(len(listing.files) for listing in self._listings.values())
 
     async def _range(self, model: RemoteModel, start: int, length: int) -> bytes:
         """Bytes of the model's first file, as many as there are."""

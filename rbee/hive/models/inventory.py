@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
+import shlex
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import msgspec
 
-from rbee.contract.errors import InvalidRequest, ModelInUse, ModelNotFound
+from rbee.contract.errors import InvalidRequest, ModelInUse, ModelNotFound, StateNotWritable
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.models import Deleted, ModelRow, ModelRows
 from rbee.gguf import split
 from rbee.hive.models import repository
 from rbee.hive.models.catalog import Catalog
-from rbee.hive.models.folder import BeingFetchedError, Folder, Found
+from rbee.hive.models.folder import BeingFetchedError, Folder, Found, Removal
+from rbee.hive.models.inside import LinkOnTheWayError
 from rbee.hive.models.stored_models import (
     StoredModel,
     file_outside,
@@ -117,25 +119,50 @@ class Inventory:
             await self._catalog.put(row)
 
     async def delete(self, path: Path, holding: Callable[[Path], list[str]]) -> Deleted:
-        """Remove a model's files, partial ones too, and its row. `path` comes from
-        `deletable_path`; `holding` names the workers that have it in memory.
+        """Remove a model's files, partial ones too, and its row; only the row if the files are not
+        in the models folder. `path` comes from `deletable_path`; `holding` names the workers that
+        have it in memory.
 
-        Raises MODEL_IN_USE.
+        Raises MODEL_IN_USE, INVALID_REQUEST for a model behind a link to a folder, and
+        STATE_NOT_WRITABLE.
         """
         known = {row.local_path: row.reference for row in await self._catalog.rows()}
         reference = known.get(str(path), str(self.folder.reference(path)))
         if workers := holding(path):
             message = f"{reference} is in memory: {', '.join(workers)} holds it."
             raise ModelInUse(message, model=reference, workers=workers)
+        if self.folder.holds(path):
+            removal = await self._remove(reference, path)
+            message = (
+                f"{reference} is deleted: {round(removal.freed_bytes / _MB)} MB are free again"
+            )
+            if removal.stays:
+                message += f". What it was linked to stays: {', '.join(removal.stays)}"
+        else:  # a row of an earlier folder, or of whoever wrote into the catalog
+            removal = Removal()
+            message = f"{reference} is not listed any more; {path} is elsewhere, and stays"
+        await self._catalog.remove(reference)
+        self._say(_PROVISIONER, "🗑️", message)
+        return Deleted(message, removal.freed_bytes)
+
+    async def _remove(self, reference: str, path: Path) -> Removal:
         try:
-            freed = await in_thread(self.folder.delete, path)
+            return await in_thread(self.folder.delete, path)
         except BeingFetchedError:
             message = f"{reference} is being fetched."
             raise ModelInUse(message, model=reference, workers=[]) from None
-        await self._catalog.remove(reference)
-        message = f"{reference} is deleted: {round(freed / _MB)} MB are free again"
-        self._say(_PROVISIONER, "🗑️", message)
-        return Deleted(message, freed)
+        except LinkOnTheWayError as error:
+            message = (
+                f"{error.filename} is a link to {error.target}, and rbee deletes nothing through a "
+                f"link. To take its models off the list, remove it: "
+                f"{shlex.join(['rm', str(error.filename)])}"
+            )
+            raise InvalidRequest.of(
+                "model", "a model of the models folder", message, reference
+            ) from None
+        except OSError as error:
+            where, reason = str(error.filename or path), error.strerror or str(error)
+            raise StateNotWritable(path=where, reason=reason) from None
 
     async def deletable_path(self, ref: ModelRef) -> Path:
         """The first file of a model that may be deleted, whole or partial. Raises MODEL_NOT_FOUND,

@@ -34,7 +34,7 @@ from rbee.hive.models.hub_queries import HubQueries
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.repository import Listing, RemoteModel
 from rbee.hive.models.stored_models import StoredModel, of_row, same_repository
-from rbee.runtime.concurrency import in_thread
+from rbee.runtime.concurrency import go_on, in_thread
 from rbee.runtime.narration import Narrator
 
 _PROVISIONER = "model-provisioner"
@@ -126,7 +126,7 @@ class Provisioner:
         ref = self.reference(text)
         stored = await self.inventory.find(ref)
         if stored is not None:
-            header = await in_thread(read, stored.path)
+            header = await in_thread(read, stored.path, go_on)
             sums = stored.row.sha256 if stored.row else None
             reference = str(stored.reference)
             return self._details(reference, header, header.size_bytes, sums, stored.path)

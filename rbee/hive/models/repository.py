@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
@@ -80,10 +81,9 @@ def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
             continue
         if any(other in name for other in _NOT_MODELS):
             continue
-        parts = split.parts(path)
         reference = named(ref.name, ref.revision, path)
-        if reference is not None and all(part in files for part in parts):
-            whole = tuple(files[part] for part in parts)
+        if reference is not None and all(part in files for part in split.each_part(path)):
+            whole = tuple(files[part] for part in split.parts(path))
             found.append(RemoteModel(reference, listing.commit, whole))
     return found
 
@@ -156,7 +156,9 @@ def at_place(relative: PurePosixPath) -> ModelRef | None:
 
 def _near(offered: Sequence[RemoteModel], ref: ModelRef) -> list[str]:
     if ref.file is not None:
-        names = {model.reference.file or "": str(model.reference) for model in offered}
+        files = {model.reference.file or "": str(model.reference) for model in offered}
+        # To compare long names takes milliseconds, and they may be a stranger's.
+        names = dict(islice(((k, v) for k, v in files.items() if len(k) < 200), 500))
         close = difflib.get_close_matches(ref.file, names, n=3, cutoff=0.3)
         return [names[name] for name in close]
     at = f"@{ref.revision}" if ref.revision else ""

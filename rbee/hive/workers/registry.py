@@ -22,7 +22,7 @@ from rbee.hive.workers import worker_logs
 from rbee.hive.workers.launch import Launcher, WorkerSpec
 from rbee.hive.workers.worker_process import NOBODY_WAITS, WorkerProcess
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.concurrency import finish, in_thread
+from rbee.runtime.concurrency import finish, go_on, in_thread
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
@@ -169,7 +169,7 @@ class Workers:
     async def _read_header(self, model: StoredModel) -> Header:
         """Raises MODEL_CORRUPT, with the reference if the file can be fetched again."""
         try:
-            return await in_thread(read, model.path)
+            return await in_thread(read, model.path, go_on)
         except ModelCorrupt as error:
             reference = self._provisioner.inventory.folder.reference(model.path)
             if reference.scheme == "hf":

@@ -12,10 +12,7 @@ from typing import NoReturn
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
 from rbee.keeper.config import toml_edit
-from rbee.runtime import paths, settings
-
-_MODE = 0o600
-_FOLDER_MODE = 0o700
+from rbee.runtime import files, paths, settings
 
 
 def set_node(
@@ -46,7 +43,7 @@ def _edit(file: Path, candidates: Sequence[Path], change: Callable[[str], str | 
     """Write the changed text; False if `change` returns None."""
     target = Path(os.path.realpath(file))  # a link stays a link
     try:
-        target.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        files.make_folder(target.parent)
         with _locked(target.parent):
             text = settings.read(target) if target.exists() else ""
             settings.parse(text, str(file))
@@ -82,8 +79,8 @@ def _replace(target: Path, text: str) -> None:
     """Mode and owner stay. Raises OSError if they can't, or if the file may not be written."""
     was = target.stat() if target.exists() else None
     if was is not None:
-        with target.open("ab"):
-            pass  # a folder that may be written does not permit writing this file
+        # A folder that may be written does not permit writing this file.
+        os.close(os.open(target, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC))
     descriptor, made = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
@@ -92,7 +89,7 @@ def _replace(target: Path, text: str) -> None:
             os.fsync(out.fileno())
             if was is not None:
                 os.fchown(out.fileno(), was.st_uid, was.st_gid)
-            os.fchmod(out.fileno(), _MODE if was is None else was.st_mode & 0o7777)
+            os.fchmod(out.fileno(), files.PRIVATE_FILE if was is None else was.st_mode & 0o7777)
         Path(made).replace(target)
     except BaseException:
         Path(made).unlink(missing_ok=True)

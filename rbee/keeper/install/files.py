@@ -14,9 +14,10 @@ from rbee.contract.config import Config
 from rbee.contract.errors import ProgramFailed
 from rbee.keeper.install.paths import ACCOUNT, PROGRAMS, InstallPaths
 from rbee.keeper.install.systemd import MARK, Role, UnitOptions, unit_text
+from rbee.runtime import files
+from rbee.runtime.files import OPEN_FILE, OPEN_FOLDER, PRIVATE_FOLDER
 
 _DISTRIBUTION = "rbee"
-_PRIVATE = 0o700
 
 Outcome = Literal["created", "present", "foreign"]
 
@@ -62,7 +63,7 @@ def link(program: Path, place: Path, written: str) -> Outcome:
     dangling link, as of an installation that is gone, is replaced."""
     if place.exists():
         return "present" if place.resolve() == program.resolve() else "foreign"
-    place.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(place.parent, OPEN_FOLDER)
     if place.is_symlink():
         if place.readlink() == Path(written):
             return "present"
@@ -72,18 +73,18 @@ def link(program: Path, place: Path, written: str) -> Outcome:
 
 
 def make_folder(path: Path, private: bool = False) -> None:
-    """Create a folder and its parents. A `private` one is closed to others, also if it existed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=_PRIVATE if private else 0o777, exist_ok=True)
-    if private and stat.S_IMODE(path.stat().st_mode) & ~_PRIVATE:
-        path.chmod(_PRIVATE)
+    """Create a folder and its parents. A `private` one is closed to others, also if it existed; any
+    other may be read by them."""
+    files.make_folder(path, PRIVATE_FOLDER if private else OPEN_FOLDER)
+    if private and stat.S_IMODE(path.stat().st_mode) & ~PRIVATE_FOLDER:
+        path.chmod(PRIVATE_FOLDER)
 
 
 def write_file(path: Path, text: str, mode: int) -> Outcome:
-    """Write a file unless it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file unless it exists. Folders for one that others may read are open to them, too."""
+    files.make_folder(path.parent, OPEN_FOLDER if mode & stat.S_IROTH else PRIVATE_FOLDER)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = files.create(path, mode)
     except FileExistsError:
         return "present"
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
@@ -99,11 +100,8 @@ def write_unit(path: Path, text: str) -> Outcome:
             return "present"
         if not was.startswith(MARK):
             return "foreign"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(0o644)
-    draft.replace(path)
+    files.make_folder(path.parent)
+    files.replace(path, text.encode(), OPEN_FILE)
     return "created"
 
 

@@ -82,7 +82,14 @@ class Made:
         self.reported: list[int] = []
         # Each chunk is written as it comes, where otherwise a megabyte of them is buffered.
         self.transfer = FileTransfer(
-            cast(Hub, hub), model, file, target, self.reported.append, hasher, buffer_bytes=1
+            cast(Hub, hub),
+            model,
+            file,
+            target.parents[2],
+            target,
+            self.reported.append,
+            hasher,
+            buffer_bytes=1,
         )
         self.part = self.transfer.part
 
@@ -317,19 +324,19 @@ def test_it_is_on_the_disk_before_it_has_its_name(
     made: Made, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace = os.fsync, os.replace
 
     def synced(descriptor: int) -> None:
         path = Path(f"/proc/self/fd/{descriptor}")
         done.append("folder" if path.is_dir() else "file")
         fsync(descriptor)
 
-    def renamed(path: Path, to: Path) -> Path:
+    def renamed(*names: str, **places: int) -> None:
         done.append("name")
-        return replace(path, to)
+        replace(*names, **places)
 
     monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(os, "replace", renamed)
     made.attempt()
     assert done == ["file", "name", "folder"]
 
@@ -538,3 +545,102 @@ def test_what_another_hive_finishes_meanwhile_is_not_fetched_again(
     assert made.attempt() == SUM
     assert hub.starts == []
     assert lying(target) == ["m.gguf"]
+
+
+def outside(target: Path, data: bytes = b"somebody's") -> Path:
+    path = target.parents[3] / "outside"
+    path.write_bytes(data)
+    return path
+
+
+def test_nothing_is_written_through_a_link(made: Made, target: Path) -> None:
+    theirs = outside(target)
+    begun(made, b"")
+    made.part.unlink()
+    made.part.symlink_to(theirs)
+    assert made.attempt() == SUM
+    assert theirs.read_bytes() == b"somebody's"
+    assert target.read_bytes() == DATA
+    assert not target.is_symlink()
+
+
+def test_nothing_is_written_into_another_name_of_a_file(made: Made, target: Path) -> None:
+    theirs = outside(target)
+    begun(made, b"")
+    made.part.unlink()
+    made.part.hardlink_to(theirs)
+    assert made.attempt() == SUM
+    assert theirs.read_bytes() == b"somebody's"
+    assert target.read_bytes() == DATA
+
+
+def test_a_pipe_in_the_place_of_the_partial_file_holds_nobody_up(made: Made, target: Path) -> None:
+    begun(made, b"")
+    made.part.unlink()
+    os.mkfifo(made.part)
+    assert made.attempt() == SUM
+    assert target.read_bytes() == DATA
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_and_what_it_led_to_stays(
+    made: Made, target: Path
+) -> None:
+    theirs = outside(target)
+    target.parent.mkdir(parents=True)
+    target.symlink_to(theirs)
+    assert made.attempt() == SUM
+    assert theirs.read_bytes() == b"somebody's"
+    assert not target.is_symlink()
+
+
+@pytest.mark.parametrize("above", ["owner", "owner/repo"])
+def test_nothing_is_fetched_through_a_link_to_a_folder(
+    made: Made, target: Path, above: str
+) -> None:
+    elsewhere = target.parents[3] / "elsewhere"
+    elsewhere.mkdir()
+    link = target.parents[2] / above
+    link.parent.mkdir(parents=True)
+    link.symlink_to(elsewhere)
+    with pytest.raises(StateNotWritable, match="link to"):
+        made.attempt()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_folder_that_is_exchanged_meanwhile_leads_nowhere(
+    made: Made, hub: FakeHub, target: Path
+) -> None:
+    elsewhere = target.parents[3] / "elsewhere"
+    elsewhere.mkdir()
+
+    def exchange(at: int) -> None:
+        if at == PIECE:
+            target.parent.rename(target.parents[1] / "moved")
+            target.parent.symlink_to(elsewhere)
+
+    hub.before = exchange
+    assert made.attempt() == SUM
+    assert list(elsewhere.iterdir()) == []
+    assert (target.parents[1] / "moved" / "m.gguf").read_bytes() == DATA
+
+
+def test_the_models_folder_itself_may_be_a_link(hub: FakeHub, tmp_path: Path) -> None:
+    disk = tmp_path / "disk2"
+    disk.mkdir()
+    (tmp_path / "models").symlink_to(disk)
+    made = Made(hub, tmp_path / "models" / "owner" / "repo" / "m.gguf")
+    assert made.attempt() == SUM
+    assert (disk / "owner" / "repo" / "m.gguf").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_others_may_read_what_was_fetched_whatever_the_umask(
+    made: Made, target: Path, umask: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        made.attempt()
+    finally:
+        os.umask(before)
+    modes = [path.stat().st_mode & 0o7777 for path in (target, target.parent, target.parents[1])]
+    assert modes == [0o644, 0o755, 0o755]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
+from rbee.contract.errors import StateNotWritable
 from rbee.contract.model_ref import parse
-from rbee.hive.models.folder import Folder, Found, make_folder
+from rbee.hive.models import inside
+from rbee.hive.models.folder import Folder, Found, Removal
+from rbee.hive.models.inside import LinkOnTheWayError
 from rbee.hive.models.repository import place
+from rbee.runtime.concurrency import in_thread
 
 SUM = "ab" * 8
 
@@ -19,6 +25,15 @@ SUM = "ab" * 8
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "models")
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A model that is somebody's own."""
+    folder = tmp_path / "store"
+    folder.mkdir()
+    (folder / "m.gguf").write_bytes(bytes(9))
+    return folder / "m.gguf"
 
 
 def put(folder: Folder, place: str, size: int = 7) -> Path:
@@ -171,6 +186,20 @@ def test_links_that_go_round_are_followed_once(folder: Folder) -> None:
     }
 
 
+async def test_a_search_ends_with_its_asker(folder: Folder, tmp_path: Path) -> None:
+    """Each pair of links doubles the ways: there are a billion."""
+    for level in range(30):
+        (tmp_path / f"{level}").mkdir()
+        for name in ("a", "b"):
+            (tmp_path / f"{level}" / name).symlink_to(tmp_path / f"{level + 1}")
+    folder.root.symlink_to(tmp_path / "0")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(in_thread(folder.scan), 0.05)
+    async with asyncio.timeout(5):
+        while any(thread.name == "in_thread" for thread in threading.enumerate()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     "name", ["m.gguf.part", "video.part", "m.gguf.12.part", f"m.txt.12-{SUM}.part"]
 )
@@ -184,7 +213,7 @@ def test_deleting_frees_what_the_file_took_and_the_folders_that_are_empty_then(
 ) -> None:
     path = put(folder, "owner/repo/sub/m.gguf", 100)
     kept = put(folder, "owner/other/m.gguf")
-    assert folder.delete(path) == 100
+    assert folder.delete(path) == Removal(100)
     assert not (folder.root / "owner/repo").exists()
     assert kept.exists()
 
@@ -205,7 +234,7 @@ def test_deleting_a_split_model_takes_every_part_whole_or_not(folder: Folder) ->
     first = put(folder, names(3)[0], 10)
     put(folder, f"{names(3)[1]}.10-{SUM}.part", 4)
     put(folder, f"{names(3)[1]}.12-{SUM}.part", 5)
-    assert folder.delete(first) == 19
+    assert folder.delete(first) == Removal(19)
     assert folder.scan() == []
 
 
@@ -216,6 +245,7 @@ def test_deleting_takes_nothing_of_a_model_with_a_longer_name(folder: Folder) ->
         put(folder, "owner/repo/mm.gguf"),
         put(folder, f"owner/repo/xm.gguf.9-{SUM}.part"),
         put(folder, f"owner/repo/m.gguf2.gguf.9-{SUM}.part"),
+        put(folder, "owner/repo/m.gguf.part"),  # another program's
     ]
     folder.delete(path)
     assert all(other.exists() for other in others)
@@ -224,22 +254,21 @@ def test_deleting_takes_nothing_of_a_model_with_a_longer_name(folder: Folder) ->
 def test_letters_that_mean_much_to_a_shell_mean_themselves(folder: Folder) -> None:
     odd = put(folder, f"owner/repo/m[1]*?.gguf.9-{SUM}.part", 5)
     other = put(folder, f"owner/repo/m1xx.gguf.9-{SUM}.part")
-    assert folder.delete(folder.root / "owner/repo/m[1]*?.gguf") == 5
+    assert folder.delete(folder.root / "owner/repo/m[1]*?.gguf") == Removal(5)
     assert not odd.exists()
     assert other.exists()
 
 
 def test_deleting_what_is_not_there_frees_nothing(folder: Folder) -> None:
-    assert folder.delete(folder.root / "owner/repo/m.gguf") == 0
+    assert folder.delete(folder.root / "owner/repo/m.gguf") == Removal()
 
 
-def test_folders_above_and_beside_the_root_stay(folder: Folder, tmp_path: Path) -> None:
-    folder.root.mkdir()
-    outside = tmp_path / "outside" / "m.gguf"
-    outside.parent.mkdir()
-    outside.touch()
-    folder.delete(outside)
-    assert outside.parent.is_dir()
+@pytest.mark.parametrize("way", ["store", "models/../store", "models/owner/../../store"])
+def test_what_lies_elsewhere_stays(folder: Folder, outside: Path, tmp_path: Path, way: str) -> None:
+    put(folder, "owner/repo/m.gguf")
+    with pytest.raises(ValueError, match="store"):
+        folder.delete(tmp_path / way / "m.gguf")
+    assert outside.exists()
 
 
 def test_the_disk_is_reported_before_the_folder_is_made(folder: Folder, tmp_path: Path) -> None:
@@ -252,24 +281,114 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def made(root: Path, folder: Path) -> Path:
+    with inside.opened(root, folder, make=True):
+        return folder
+
+
 def test_below_a_folder_that_a_group_shares_the_group_may_write(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     models.chmod(0o2775)
-    make_folder(models / "lab" / "small")
+    made(models, models / "lab" / "small")
     assert [mode(each) for each in (models / "lab", models / "lab" / "small")] == [0o2775] * 2
 
 
-@pytest.mark.parametrize("above", [0o755, 0o775])
-def test_elsewhere_the_umask_counts(tmp_path: Path, above: int) -> None:
+@pytest.mark.parametrize("above", [0o700, 0o755, 0o775])
+@pytest.mark.parametrize("umask", [0o000, 0o027, 0o077])
+def test_elsewhere_others_may_read_whatever_the_umask(
+    tmp_path: Path, above: int, umask: int
+) -> None:
     tmp_path.chmod(above)
-    plain = tmp_path / "plain"
-    plain.mkdir()
-    make_folder(tmp_path / "lab" / "small")
-    assert mode(tmp_path / "lab" / "small") == mode(plain)
+    before = os.umask(umask)
+    try:
+        Folder(tmp_path / "models").make()
+        folder = made(tmp_path / "models", tmp_path / "models" / "lab" / "small")
+    finally:
+        os.umask(before)
+    assert [mode(each) for each in (tmp_path / "models", folder.parent, folder)] == [0o755] * 3
+
+
+def test_of_a_link_to_a_model_only_itself_is_deleted(folder: Folder, outside: Path) -> None:
+    link = folder.root / "owner/repo/m.gguf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    assert folder.delete(link) == Removal(0, (str(outside),))
+    assert outside.exists()
+    assert not os.path.lexists(link)
+    assert list(folder.root.iterdir()) == []
+
+
+def test_of_a_split_model_a_part_may_be_a_link(folder: Folder, outside: Path) -> None:
+    first, second, _ = (put(folder, name) for name in names(3))
+    second.unlink()
+    second.symlink_to(outside)
+    assert folder.delete(first) == Removal(14, (str(outside),))
+    assert outside.exists()
+
+
+def test_a_partial_file_may_be_a_link(folder: Folder, outside: Path) -> None:
+    path = put(folder, "owner/repo/m.gguf")
+    path.with_name(f"m.gguf.9-{SUM}.part").symlink_to(outside)
+    assert folder.delete(path) == Removal(7, (str(outside),))
+    assert outside.exists()
+
+
+def test_a_partial_file_that_is_a_pipe_holds_nobody_up(folder: Folder) -> None:
+    path = put(folder, "owner/repo/m.gguf")
+    os.mkfifo(path.with_name(f"m.gguf.9-{SUM}.part"))
+    assert folder.delete(path).freed_bytes == 7
+    assert list(folder.root.iterdir()) == []
+
+
+def test_a_link_to_nothing_is_deleted(folder: Folder, tmp_path: Path) -> None:
+    link = put(folder, "owner/repo/m.gguf")
+    link.unlink()
+    link.symlink_to(tmp_path / "gone.gguf")
+    assert folder.delete(link) == Removal(0, (str(tmp_path / "gone.gguf"),))
+    assert not os.path.lexists(link)
+
+
+def test_another_name_of_a_file_frees_nothing(folder: Folder, outside: Path) -> None:
+    path = put(folder, "owner/repo/m.gguf")
+    path.unlink()
+    path.hardlink_to(outside)
+    assert folder.delete(path) == Removal(0)
+    assert outside.exists()
+
+
+@pytest.mark.parametrize("above", ["owner", "owner/repo"])
+@pytest.mark.parametrize("within", [True, False])
+def test_nothing_is_deleted_through_a_link_to_a_folder(
+    folder: Folder, outside: Path, above: str, within: bool
+) -> None:
+    """Not even if it leads to another folder of models: that is another model's."""
+    target = put(folder, "other/repo/m.gguf").parent if within else outside.parent
+    place = target if above == "owner/repo" else target.parent
+    link = folder.root / above
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(place)
+    path = folder.root / "owner" / ("repo" if within or above == "owner/repo" else "store")
+    with pytest.raises(LinkOnTheWayError) as caught:
+        folder.delete(path / "m.gguf")
+    assert (caught.value.filename, caught.value.target) == (str(link), str(place))
+    assert (target / "m.gguf").exists()
+    assert link.is_symlink()
+
+
+def test_the_root_may_be_a_link(tmp_path: Path) -> None:
+    disk = Folder(tmp_path / "disk2")
+    put(disk, "owner/repo/m.gguf")
+    (tmp_path / "models").symlink_to(disk.root)
+    folder = Folder(tmp_path / "models")
+    assert folder.delete(folder.root / "owner/repo/m.gguf").freed_bytes == 7
+    assert list(disk.root.iterdir()) == []
+    assert (tmp_path / "models").is_symlink()
 
 
 def test_a_file_in_the_way_is_reported(tmp_path: Path) -> None:
     (tmp_path / "lab").touch()
-    with pytest.raises(FileExistsError):
-        make_folder(tmp_path / "lab")
+    with pytest.raises(NotADirectoryError):
+        made(tmp_path, tmp_path / "lab" / "small")
+    with pytest.raises(StateNotWritable, match="lab"):
+        Folder(tmp_path / "lab").make()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -14,6 +16,7 @@ from rbee.contract.errors import (
     InvalidRequest,
     ModelInUse,
     ModelNotFound,
+    StateNotWritable,
     UnsupportedModelFormat,
 )
 from rbee.contract.events import Narration
@@ -292,6 +295,60 @@ async def test_a_file_of_the_folder_may_be_deleted_by_its_path(made: Made) -> No
     await made.deleted(f"file:{path}")
     assert not path.exists()
     assert await made.references() == []
+
+
+async def test_of_a_link_only_itself_is_deleted(made: Made, tmp_path: Path) -> None:
+    theirs = write_gguf(tmp_path / "store" / "m.gguf")
+    link = made.root / "owner/repo/m-Q8_0.gguf"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(theirs)
+    assert await made.references() == ["hf:owner/repo/m-Q8_0.gguf"]
+    done = await made.deleted("hf:owner/repo")
+    assert done.freed_bytes == 0
+    assert done.message.endswith(f"What it was linked to stays: {theirs}")
+    assert theirs.exists()
+    assert await made.references() == []
+
+
+async def test_nothing_is_deleted_through_a_link_to_a_folder(made: Made, tmp_path: Path) -> None:
+    theirs = write_gguf(tmp_path / "my store" / "m-Q8_0.gguf")
+    link = made.root / "owner/my repo"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(theirs.parent)
+    with pytest.raises(InvalidRequest, match=f"a link to {theirs.parent}.* rm '{link}'"):
+        await made.deleted(f"file:{link}/{theirs.name}")
+    assert theirs.exists()
+    assert link.is_symlink()
+
+
+async def test_a_row_that_points_elsewhere_is_all_that_is_deleted(
+    made: Made, tmp_path: Path
+) -> None:
+    path = await made.fetched()
+    theirs = write_gguf(tmp_path / "theirs.gguf")
+    with closing(sqlite3.connect(made.database)) as database:
+        database.execute("UPDATE models SET local_path = ?", [str(theirs)])
+        database.commit()
+    path.unlink()
+    done = await made.deleted("hf:owner/repo")
+    assert done.freed_bytes == 0
+    assert f"{theirs} is elsewhere, and stays" in done.message
+    assert theirs.exists()
+    assert await made.references() == []
+
+
+async def test_a_folder_that_cannot_be_written_is_reported(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root could write it, so the system call says no."""
+    await made.fetched()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "m-Q8_0.gguf")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(StateNotWritable, match="Permission denied"):
+        await made.deleted("hf:owner/repo")
 
 
 async def test_a_damaged_catalog_is_made_again_from_the_files(made: Made) -> None:

@@ -38,7 +38,7 @@ settings = WorkerSettings(
     model=Path(sys.argv[1]), model_ref="m", worker_id="w", backend="cpu", device=0,
     host="127.0.0.1", port=0, slots=1, context=64, threads=1, mmap=True, cache_ram_mb=0,
     callback_url=None,
-    api_key_file=None, lifeline=False, insecure=False, config=Config(),
+    lifeline=False, insecure=False, config=Config(),
 )
 
 async def load():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from .survey import survey
 
 def main(command: str, *words: str) -> int:
     """The exit status."""
+    # Others may read the programs that are put there, and not write them, whatever umask the
+    # account has. git and pip inherit it.
+    os.umask(0o022)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     commands: dict[str, Callable[..., dict[str, Any]]] = {

@@ -28,9 +28,10 @@ _OWN_PYTHON = b"""#!/bin/sh
 
 
 def make_wheel_folder(folder: str, name: str) -> dict[str, Any]:
-    """A folder for the wheels that will be sent."""
+    """A folder for the wheels that will be sent; nobody else may enter it, as the server gives them
+    any mode."""
     wheels = Path(folder) / _ALL / f"{name}.wheels"
-    wheels.mkdir(parents=True)
+    wheels.mkdir(mode=0o700, parents=True)
     return {"wheels": str(wheels)}
 
 
