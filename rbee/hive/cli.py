@@ -11,12 +11,13 @@ import click
 from rbee import __version__
 from rbee.hive.settings import HiveSettings
 from rbee.runtime.daemon_flags import daemon_flags, daemon_settings, settings_or_exit
+from rbee.runtime.usage import Group
 
 if TYPE_CHECKING:
     from rbee.hive.local.commands import Work
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="rbee-hive")
 def main() -> None:
     """Manage the models and workers of this machine. The queen starts hives as it needs them.

@@ -9,9 +9,10 @@ import click
 from rbee import __version__
 from rbee.queen.settings import QueenSettings
 from rbee.runtime.daemon_flags import daemon_flags, daemon_settings
+from rbee.runtime.usage import Group
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="queen-rbee")
 def main() -> None:
     """Decide where work goes and relay the answers. rbee-keeper starts a queen by itself.

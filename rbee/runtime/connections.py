@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 from typing import Any
 
@@ -26,6 +27,8 @@ IDLE_S = 75.0
 _MOST = 4096
 # Descriptors for everything but connections: files, pipes of children, calls to other programs.
 _RESERVED = 128
+# What the parser quotes of a request may be a broken header with a key in it.
+_QUOTED = re.compile(r"[:\s]*b?['\"].*", re.DOTALL)
 _log = logging.getLogger("http-server")
 
 
@@ -64,6 +67,11 @@ class Connection(web.RequestHandler):
         if self.transport is not None:
             self.transport.abort()
 
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """Log nothing about a client that has left while it was told to go on."""
+        if not isinstance(more.get("exc_info"), ConnectionError):
+            super().log_exception(*args, **more)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -75,7 +83,7 @@ class Connection(web.RequestHandler):
         if status >= 500:
             response = super().handle_error(request, status, exc, message)
         else:
-            words = " ".join((message or "").split()) or "It can't be read"
+            words = " ".join(_QUOTED.sub("", message or "").split()) or "It can't be read"
             _log.info("refused what is not HTTP: %s", ascii(words))
             error = InvalidRequest.of("request", "HTTP/1.1", f"This is not HTTP/1.1: {words}")
             body = msgspec.json.encode(error.envelope())

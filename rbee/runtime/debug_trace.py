@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from rbee.contract.events import NAMES, Event, Narration, Token
-from rbee.runtime.log import correlation_id, escape_controls
+from rbee.runtime import safe_text
+from rbee.runtime.log import correlation_id
 
 HIDDEN = "…"
 _SECRETS = re.compile(r"(Bearer\s+|hf_)[\w.~+/=-]+")
@@ -52,8 +53,8 @@ class CommandTrace:
     def add(self, text: str) -> None:
         """Add one or more lines, whenever they happened."""
         if self._tell is not None:
-            for line in self._clean(text).splitlines():
-                self._tell(f"[debug] {escape_controls(line)}".rstrip())
+            for line in self._clean(text).rstrip("\n").split("\n"):
+                self._tell(f"[debug] {safe_text.line(line)}".rstrip())
 
     def _clean(self, text: str) -> str:
         for secret in self._hidden:

@@ -13,7 +13,7 @@ from typing import Any
 
 from rbee.contract.errors import Internal, RbeeError
 from rbee.contract.events import Download
-from rbee.runtime import debug_trace, log, paths
+from rbee.runtime import debug_trace, log, paths, safe_text
 
 _LAST_WORDS = 5
 _ASYNCIO_S = re.compile("Connect call failed|Multiple exceptions")
@@ -26,15 +26,19 @@ _ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
 def explain(error: RbeeError, trace_id: str = "") -> str:
     """The message; below it what to do next, then the cause, if the details say more than the
     message; at the end the correlation id with which the logs have it."""
-    message = "\n".join(_without_traceback(error.message.splitlines()))
+    message = _indented("\n".join(_without_traceback(error.message.split("\n"))))
     lines = [f"Error [{error.code}]: {message}"]
     if advice := error.advice:
-        lines.append(f"→ {advice}")
-    lines += [f"  {line}" for line in _more(error.details, said="\n".join(lines))]
+        lines.append(f"→ {_indented(advice)}")
+    lines += [f"  {_indented(line)}" for line in _more(error.details, said="\n".join(lines))]
     if trace_id := str(error.details.get("correlation_id") or trace_id):
-        lines.append(f"  correlation id: {trace_id}")
-    # It contains text from models, other programs and other machines.
-    return "\n".join(log.escape_controls(line) for line in "\n".join(lines).split("\n"))
+        lines.append(f"  correlation id: {_indented(trace_id)}")
+    return safe_text.lines("\n".join(lines))
+
+
+def _indented(text: str) -> str:
+    """A text of models, other programs and other machines: none of its lines may look like ours."""
+    return text.replace("\n", "\n  ")
 
 
 def strerror(error: OSError) -> str:
@@ -74,7 +78,7 @@ def unexpected(program: str, fault: Exception) -> Internal:
         open(paths.log_file(program), "a", encoding="utf-8", opener=_private) as file,
     ):
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
-        trace = "".join(traceback.format_exception(fault))
+        trace = safe_text.lines("".join(traceback.format_exception(fault)))
         file.write(f"{stamp}.000 ERROR   {program} [{trace_id}] the command failed\n{trace}")
     return Internal(correlation_id=trace_id)
 

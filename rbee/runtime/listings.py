@@ -1,10 +1,14 @@
-"""Listings as plain text, the same in every program: easy to read, and easy to cut with awk."""
+"""Listings as plain text, the same in every program: easy to read, and easy to cut with awk.
+
+What others wrote stays in its cell, or on its line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rbee.contract.models import ModelDetails, ModelRow, Offered
+from rbee.runtime import safe_text
 
 _MB = 1_000_000
 
@@ -13,12 +17,18 @@ MODEL_HEADS = ("REFERENCE", "QUANTIZATION", "SIZE", "STATE")
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, two spaces between them, no space at a line's end."""
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    cells = [[safe_text.line(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (heads, *rows)
+        for row in cells
     ]
     return "\n".join(lines)
+
+
+def facts(found: Mapping[str, object]) -> str:
+    """A fact a line, after its name."""
+    return "\n".join(f"{name}: {safe_text.line(str(value))}" for name, value in found.items())
 
 
 def megabytes(size: int) -> str:
@@ -48,7 +58,7 @@ def usage(models: Sequence[ModelRow]) -> str:
 def described(found: ModelDetails, verify: str) -> str:
     """Everything known about a model, a fact a line; `verify` is the command for its hash."""
     free, total = megabytes(found.memory_free_bytes), megabytes(found.memory_total_bytes)
-    lines = {
+    known = {
         "reference": found.reference,
         "state": found.state,
         "path": found.local_path or "none",
@@ -61,7 +71,7 @@ def described(found: ModelDetails, verify: str) -> str:
         "vocabulary": f"{found.vocabulary_size} tokens",
         "memory needed": f"{megabytes(found.required_bytes)} ({free} of {total} are free)",
     }
-    text = "\n".join(f"{name}: {value}" for name, value in lines.items())
+    text = facts(known)
     if found.offered:
         rows = [_offer(each) for each in found.offered]
         text += "\n\nIn the same repository:\n" + table(("QUANTIZATION", "SIZE", "FITS"), rows)

@@ -14,31 +14,33 @@ from pathlib import Path
 
 import msgspec
 
+from rbee.runtime import safe_text
+
 CORRELATION_HEADER = "X-Correlation-ID"
 
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="")
 key_name: contextvars.ContextVar[str] = contextvars.ContextVar("key_name", default="")
 
 _A_LINE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
+_LINES_LIKE_OURS = re.compile(rf"(?m)^(?={_A_LINE.pattern})")
 _TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ +(?P<logger>\S+) (?:\[\S+\] )?(?P<message>.*)")
 _LARGEST = 4 << 20
 
 
-_TAB = 9
-# C0, C1 and DEL, except for the tab.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != _TAB}
-_CONTROLS_IN_TEXT = {**_CONTROLS, ord("\n"): "\n", ord("\r"): ""}
-
-
 class _Text(logging.Formatter):
+    """A record is a line, perhaps with a traceback below it; nothing in them looks like another."""
+
     def format(self, record: logging.LogRecord) -> str:
-        known, message = correlation_id.get(), record.getMessage()
+        known, said = correlation_id.get(), record.getMessage()
         if name := key_name.get():
-            message = f"key={name} {message}"
+            said = f"key={name} {said}"
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(record.created))
         head = f"{stamp}.{int(record.msecs):03d} {record.levelname:7} {record.name}"
-        line = f"{head} [{known}] {message}" if known else f"{head} {message}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        line = safe_text.line(f"{head} [{known}] {said}" if known else f"{head} {said}")
+        if not record.exc_info:
+            return line
+        trace = safe_text.lines(self.formatException(record.exc_info))
+        return f"{line}\n{_LINES_LIKE_OURS.sub('  ', trace)}"
 
 
 class _JsonLine(msgspec.Struct):
@@ -52,14 +54,14 @@ class _Json(logging.Formatter):
             "time": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": safe_text.encodable(record.getMessage()),
             "correlation_id": correlation_id.get(),
         }
         if name := key_name.get():
             line["key"] = name
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(line).decode()
+            line["exception"] = safe_text.encodable(self.formatException(record.exc_info))
+        return safe_text.document(msgspec.json.encode(line).decode())
 
 
 def set_up(level: str, form: str) -> None:
@@ -105,17 +107,6 @@ def said_by(logger: str, line: str) -> str:
         known = msgspec.json.decode(line, type=_JsonLine)
         return known.message if known.logger == logger else ""
     return ""
-
-
-def escape_controls(line: str) -> str:
-    """A line for a terminal, with its control characters written out: llama.cpp logs text from the
-    model's file, which must not move the cursor."""
-    return line.translate(_CONTROLS)
-
-
-def escape_controls_in_text(text: str) -> str:
-    """The same for a text of several lines; carriage returns are dropped."""
-    return text.translate(_CONTROLS_IN_TEXT)
 
 
 def uncorrelated() -> contextvars.Context:

@@ -20,9 +20,8 @@ from rbee.contract.events import (
     Token,
     Verify,
 )
-from rbee.runtime import outputs, paths
+from rbee.runtime import outputs, paths, safe_text
 from rbee.runtime.error_text import explain, retrying, show_trace, visible_correlation_id
-from rbee.runtime.log import escape_controls, escape_controls_in_text
 from rbee.runtime.progress_bar import ProgressBar, can_redraw
 
 _MB = 1_000_000
@@ -53,7 +52,7 @@ class Screen:
         """Show one event of a stream."""
         if self.as_json:
             line = {"event": NAMES[type(event)], "data": event}
-            outputs.write(msgspec.json.encode(line).decode() + "\n")
+            outputs.write(safe_text.document(msgspec.json.encode(line).decode()) + "\n")
         elif isinstance(event, Token):
             self._bar.close()
             if event.channel == "text":
@@ -67,14 +66,14 @@ class Screen:
             return
         self._end_reasoning()
         # A pipe gets the text as it is; a terminal would obey a model's control characters.
-        outputs.write(escape_controls_in_text(text) if sys.stdout.isatty() else text)
+        outputs.write(safe_text.answer(text) if sys.stdout.isatty() else text)
         self._line_is_open = not text.endswith("\n")
 
     def _show_reasoning(self, text: str) -> None:
         """Reasoning is not the answer: only a person sees it, dimmed."""
         if text and not self.quiet and sys.stderr.isatty():
             self._reasons = not text.endswith("\n")
-            text = escape_controls_in_text(text)
+            text = safe_text.answer(text)
             dimmed = can_redraw() and not os.environ.get("NO_COLOR")
             outputs.write_error(f"{_DIM}{text}{_PLAIN}" if dimmed else text)
 
@@ -90,36 +89,43 @@ class Screen:
             self._progress(event)
         elif isinstance(event, Narration) and self.narrates:
             emoji = f"{event.emoji} " if event.emoji else ""
-            self.note(f"[{event.actor}] {emoji}{escape_controls(event.text)}")
+            self.note(f"[{event.actor}] {emoji}{event.text}")
         elif isinstance(event, Queued) and not self.quiet:
             place = f"{event.position} of {event.waiting}"
             self.note(f"[queen-rbee] ⏱️ waiting for a free slot: {place}")
 
-    def say(self, line: str) -> None:
-        """Print a line on stdout."""
-        outputs.write(f"{line}\n")
+    def say(self, *lines: str) -> None:
+        """Print lines on stdout; none of them becomes several, whoever wrote it."""
+        outputs.write("".join(f"{safe_text.line(line)}\n" for line in lines))
 
     def result(self, line: str) -> None:
         """Print what a stream of events came to; in JSON the events themselves have said it."""
         if not self.as_json:
             self.say(line)
 
-    def answer(self, found: object, text: str) -> None:
-        """Print the answer: `found` as one JSON document, or `text` unless it is empty."""
-        if self.as_json:
-            self.say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
-        elif text:
-            self.say(text)
+    def answer(self, found: object, line: str) -> None:
+        """Print the answer: `found` as one JSON document, or `line` unless it is empty."""
+        self.listing(found, safe_text.line(line))
 
-    def note(self, line: str) -> None:
-        """Print a line on stderr, below what is on the screen."""
+    def listing(self, found: object, text: str) -> None:
+        """The same with a text of several lines, in which `listings` keeps what others wrote on its
+        own line."""
+        if self.as_json:
+            json = msgspec.json.format(msgspec.json.encode(found), indent=2).decode()
+            outputs.write(f"{safe_text.document(json)}\n")
+        elif text:
+            outputs.write(f"{safe_text.lines(text)}\n")
+
+    def note(self, *lines: str) -> None:
+        """Print lines on stderr, below what is on the screen; none of them becomes several."""
+        text = "\n".join(map(safe_text.line, lines))
         if self._bar.is_shown:
-            self._bar.print_above(line)
+            self._bar.print_above(text)
             return
         self._end_reasoning()
         if sys.stdout.isatty():  # elsewhere it would break the answer, which goes on
             self.end_line()
-        outputs.write_error(f"{line}\n")
+        outputs.write_error(f"{text}\n")
 
     def error(self, error: RbeeError) -> None:
         """Say what happened and what to do next; if it is about a key, also the file that names it.
@@ -133,7 +139,7 @@ class Screen:
 
             known = settings.config_file() or paths.config_candidates()[0]
             error.details["config_path"] = str(known)
-        self.note(explain(error, visible_correlation_id()))
+        self.note(*explain(error, visible_correlation_id()).split("\n"))
         show_trace(error, paths.logs_dir())
 
     def end_line(self) -> None:

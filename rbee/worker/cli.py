@@ -11,12 +11,14 @@ import msgspec
 
 from rbee import __version__
 from rbee.contract.errors import RbeeError
+from rbee.runtime import safe_text
 from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
 from rbee.runtime.error_text import explain
+from rbee.runtime.usage import Group
 from rbee.worker.settings import WorkerSettings
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.version_option(__version__, prog_name="llm-worker-rbee")
 @click.option("--model", type=click.Path(path_type=Path), help="The GGUF file to load.")
 @click.option("--model-ref", help="The model's name in lists [default: file:PATH].")
@@ -109,13 +111,14 @@ def detect(as_json: bool) -> None:
 
     found = usable()
     if as_json:
-        click.echo(msgspec.json.encode(found))
+        click.echo(safe_text.document(msgspec.json.encode(found).decode()))
         return
     for name, count in found.devices.items():
         click.echo(f"{name}: {count} {'device' if count == 1 else 'devices'}")
     for each in found.memory:
         free, total = each.memory_free_bytes // 1_000_000, each.memory_total_bytes // 1_000_000
-        click.echo(f"  {each.backend} {each.index}: {each.name}, {free} of {total} MB free")
+        name = safe_text.line(each.name)  # as the driver has it
+        click.echo(f"  {each.backend} {each.index}: {name}, {free} of {total} MB free")
 
 
 def _text(value: object) -> str | None:

@@ -173,3 +173,30 @@ def test_the_limit_of_descriptors_is_raised_and_so_many_connections_allowed() ->
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert told.stdout.split() == [str(min(hard, 600) - 128), str(min(hard, 600))], told.stderr
+
+
+async def test_a_client_that_leaves_before_it_is_told_to_go_on_is_not_an_error(
+    connect: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = ASK.removesuffix(b"\r\n") + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(20):
+            reader, writer = await connect(head)
+            writer.write_eof()
+            await reader.read()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize(
+    "broken", [b"Author\x87zation: Bearer %s", b"Authorization: Bearer %s\x01"]
+)
+async def test_a_broken_header_with_a_key_is_not_quoted(
+    connect: Open, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    key = b"k3y-" * 10
+    reader, _ = await connect(ASK.removesuffix(b"\r\n") + broken % key + b"\r\n\r\n")
+    answer = await ended(reader)
+    assert b"400" in answer and b"This is not HTTP/1.1: Invalid header" in answer
+    assert key not in answer
+    assert key.decode() not in caplog.text

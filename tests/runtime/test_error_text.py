@@ -79,7 +79,7 @@ def test_of_a_traceback_only_its_last_line_is_told() -> None:
     reason = "\n".join(["before", *TRACE, "ZeroDivisionError: division by zero", "after"])
     told = explain(ProgramFailed(program="queen-rbee", reason=reason)).splitlines()
     assert told[0] == "Error [PROGRAM_FAILED]: queen-rbee did not start: before"
-    assert told[1:3] == ["ZeroDivisionError: division by zero", "after"]
+    assert told[1:3] == ["  ZeroDivisionError: division by zero", "  after"]
     assert told[3].startswith("→ ")
     assert crashed(*TRACE, "MemoryError").endswith("of its log:\n    MemoryError")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rbee.runtime import log
+from tests.hostile import HOSTILE, forged, unsafe
 
 
 @pytest.fixture
@@ -125,3 +126,30 @@ def test_a_short_file_is_its_own_tail(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_has_no_tail(tmp_path: Path) -> None:
     assert log.tail(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_record_is_a_line_whatever_it_quotes(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    log.set_up("info", form)
+    logging.getLogger("http-server").info("GET %s", f"/{HOSTILE}\udcff")
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    assert (unsafe(line), forged(line.split(" ", 1)[1])) == (set(), [])
+    assert "owned" in line and "\\udcff" in line
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_traceback_can_not_forge_a_record(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], form: str
+) -> None:
+    log.set_up("info", form)
+    try:
+        raise ValueError(f"{HOSTILE}\udcff")
+    except ValueError:
+        logging.getLogger("a").exception("it failed")
+    lines = capsys.readouterr().err
+    assert unsafe(lines) == set()
+    assert [line for line in lines.splitlines() if "forged" in line and line[0].isdigit()] == []
+    assert "Traceback (most recent call last):" in lines

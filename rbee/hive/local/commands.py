@@ -17,7 +17,7 @@ from rbee.hive.hardware import placement
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.local.hive_access import ModelAccess, open_models, running_hive, status_of
 from rbee.hive.workers.worker_program import worker_command
-from rbee.runtime import command, listings
+from rbee.runtime import command, listings, safe_text
 from rbee.runtime.listings import megabytes, table
 from rbee.runtime.narration import Narrator
 from rbee.runtime.screen import Screen
@@ -38,7 +38,7 @@ def run(work: Work, config: Config, as_json: bool) -> int:
 async def detect(config: Config, screen: Screen) -> int:
     """Show what is here, beside what can be used."""
     found = await Hardware(worker_command(config)).detect()
-    screen.answer(found, detected_text(found))
+    screen.listing(found, detected_text(found))
     for note in found.notes:
         screen.note(f"[device-manager] ⚠️ {note}")
     return 0
@@ -48,7 +48,7 @@ async def status(config: Config, screen: Screen) -> int:
     """Show whether a hive runs here; 1 if none does, or none that answers."""
     hive = running_hive()
     found = await status_of(config, hive)
-    screen.answer(found, status_text(found, hive.pid if hive else None))
+    screen.listing(found, status_text(found, hive.pid if hive else None))
     return 0 if found.state in ("running", "draining") else 1
 
 
@@ -59,7 +59,7 @@ async def list_models(config: Config, screen: Screen) -> int:
         screen.note(f"[model-provisioner] ⚠️ {note}")
     if found.models or screen.as_json:
         rows = [listings.model_cells(row) for row in found.models]
-        screen.answer(found.models, table(listings.MODEL_HEADS, rows))
+        screen.listing(found.models, table(listings.MODEL_HEADS, rows))
     else:
         screen.note("There are no models yet. Fetch one: rbee-hive models download MODEL")
     return 0
@@ -68,7 +68,7 @@ async def list_models(config: Config, screen: Screen) -> int:
 async def disk_usage(config: Config, screen: Screen) -> int:
     async with _models(config, screen) as models:
         found = await models.listing()
-    screen.answer(found, disk_text(found))
+    screen.listing(found, disk_text(found))
     return 0
 
 
@@ -84,7 +84,7 @@ async def download(config: Config, screen: Screen, model: str) -> int:
 async def info(config: Config, screen: Screen, model: str) -> int:
     async with _models(config, screen) as models:
         found = await models.info(model)
-    screen.answer(found, listings.described(found, "rbee-hive models verify"))
+    screen.listing(found, listings.described(found, "rbee-hive models verify"))
     return 0
 
 
@@ -130,10 +130,11 @@ def detected_text(found: Detected) -> str:
         rows.append((placement.label(device), device.name, *cells, "yes" if used else "no"))
     lines = [
         table(("DEVICE", "NAME", "MEMORY", "FREE", "USABLE"), rows),
-        f"llama.cpp computes on: {', '.join(found.backends)}",
+        safe_text.line(f"llama.cpp computes on: {', '.join(found.backends)}"),
     ]
     if found.advice:
-        lines += ["To use the other devices, rebuild it:", *map("    {}".format, found.advice)]
+        lines.append("To use the other devices, rebuild it:")
+        lines += [f"    {safe_text.line(each)}" for each in found.advice]
     return "\n".join(lines)
 
 
@@ -142,9 +143,9 @@ def status_text(found: HiveStatus, pid: int | None) -> str:
     if found.state == "stopped":
         return "No rbee-hive runs here."
     version = f" {found.version}" if found.version else ""
-    lines = [f"rbee-hive{version} runs at {found.url} (pid {pid}), {found.state}"]
+    lines = [safe_text.line(f"rbee-hive{version} runs at {found.url} (pid {pid}), {found.state}")]
     if found.error:
-        lines.append(f"It can't be asked for more: {found.error}")
+        lines.append(safe_text.line(f"It can't be asked for more: {found.error}"))
     elif found.workers:
         heads = ("WORKER", "MODEL", "DEVICE", "STATE", "FREE SLOTS")
         rows = [
@@ -166,4 +167,5 @@ def status_text(found: HiveStatus, pid: int | None) -> str:
 def disk_text(found: ModelRows) -> str:
     """What the models take, and what is free."""
     free, total = megabytes(found.disk_free_bytes), megabytes(found.disk_total_bytes)
-    return f"{listings.usage(found.models)}\n{free} of {total} are free at {found.folder}"
+    where = safe_text.line(f"{free} of {total} are free at {found.folder}")
+    return f"{listings.usage(found.models)}\n{where}"

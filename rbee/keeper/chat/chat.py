@@ -60,11 +60,11 @@ class Chat:
             self._screen.note(_WELCOME)
         if first is not None:
             self._lines.remember(first)
-            self._screen.say(f"> {first}")
+            self._screen.say(*f"> {first}".split("\n"))
             await self._turn(first)
         while (typed := await self._read()) not in ("/exit", "/quit", "/bye", None):
             if typed == "/help":
-                self._screen.note(_HELP)
+                self._screen.note(*_HELP.split("\n"))
             elif typed == "/clear":
                 self._conversation.forget()
                 self._screen.note("The conversation is forgotten.")

@@ -19,9 +19,10 @@ from rbee.keeper.cli.models import models
 from rbee.keeper.cli.pool import pool
 from rbee.keeper.cli.setup import setup
 from rbee.keeper.cli.worker import logs, worker, workers
+from rbee.runtime.usage import Group
 
 
-@click.group()
+@click.group(cls=Group)
 @click.version_option(__version__, prog_name="rbee-keeper")
 def main() -> None:
     """Run language models on the computers of your home lab.

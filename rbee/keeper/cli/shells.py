@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import click
@@ -61,7 +62,7 @@ class Bash(BashComplete):
         return words[1:], typed
 
     def format_completion(self, item: CompletionItem[str]) -> str:
-        return f"{item.type},{item.value.removeprefix(self._before)}"
+        return f"{item.type},{_quoted(item.value.removeprefix(self._before))}"
 
 
 class Fish(FishComplete):
@@ -72,6 +73,11 @@ class Fish(FishComplete):
         "__fish_complete_path $metadata[2]",
         'complete -C "__fish_command_without_completions $metadata[2]"',
     )
+
+
+def _quoted(value: str) -> str:
+    """bash runs what it finds in a completed word, such as $(…); the other shells quote it."""
+    return re.sub(r"[^\w@%+=:,./-]", r"\\\g<0>", value)
 
 
 def _breaks() -> str:

@@ -33,7 +33,7 @@ _LISTINGS: dict[str, Endpoint[Any, Any]] = {
 def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
     """The names of `kind`, which is nodes, models, workers or keys, that begin with `typed`,
     sorted, each with its description; unless `local`, without this machine."""
-    from rbee.runtime import settings
+    from rbee.runtime import safe_text, settings
 
     try:
         config = settings.load()
@@ -44,7 +44,12 @@ def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
     query.start()
     query.join(_WITHIN_S)
     names = sorted(name for name in dict(found) if name.startswith(typed))
-    return [(name, found[name]) for name in names if local or name != LOCAL]
+    return [
+        (name, safe_text.line(found[name]))
+        for name in names
+        # A name that can't be shown as it is can't be typed, and a shell may take it for several.
+        if safe_text.line(name) == name and "\t" not in name and (local or name != LOCAL)
+    ]
 
 
 def _from_config(kind: str, config: Config) -> dict[str, str]:
@@ -71,12 +76,12 @@ def _add_from_queen(kind: str, config: Config, found: dict[str, str]) -> None:
 def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
     rows: Sequence[Mapping[str, Any]] = reply[kind]
     if kind == "nodes":
-        return {row["node_name"]: row["status"] for row in rows}
+        return {str(row["node_name"]): str(row["status"]) for row in rows}
     if kind == "models":
-        return {row["reference"]: row["state"] for row in rows}
+        return {str(row["reference"]): str(row["state"]) for row in rows}
     if kind == "keys":
-        return {row["name"]: row["role"] for row in rows}
-    return {row["worker_id"]: f"{row['model_ref']} on {row['node']}" for row in rows}
+        return {str(row["name"]): str(row["role"]) for row in rows}
+    return {str(row["worker_id"]): f"{row['model_ref']} on {row['node']}" for row in rows}
 
 
 def _listing(url: str, key: str, path: str) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def remove(**flags: object) -> NoReturn:
 @command
 async def show(settings: KeeperSettings, screen: Screen) -> None:
     """Print the effective settings as TOML."""
-    screen.say(configuration.show(settings.config).rstrip("\n"))
+    screen.say(*configuration.show(settings.config).rstrip("\n").split("\n"))
 
 
 async def _set_ssh(settings: KeeperSettings, screen: Screen, request: AddNode) -> int:

@@ -17,6 +17,7 @@ from rbee.contract.workers import NodeWorkerRow, WorkerGone
 from rbee.keeper.commands.runner import command
 from rbee.keeper.session.queen import PROGRAM, Queen, end_unresponsive, find_unresponsive
 from rbee.keeper.settings import KeeperSettings
+from rbee.runtime import safe_text
 from rbee.runtime.concurrency import stop as end_task
 from rbee.runtime.screen import Screen
 
@@ -98,7 +99,7 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
             slots = f"{worker.slots_available} of {worker.slots_total} slots free"
             lines.append(f"  {worker.node}  {worker.model_ref}  {worker.state}, {slots}")
         found = QueenStatus(url=queen.client.url, queen=health, workers=workers)
-        screen.answer(found, "\n".join(lines))
+        screen.listing(found, "\n".join(map(safe_text.line, lines)))
         return 0
     finally:
         await queen.client.close()

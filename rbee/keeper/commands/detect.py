@@ -14,7 +14,7 @@ from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import paths
-from rbee.runtime.listings import megabytes
+from rbee.runtime.listings import facts, megabytes
 from rbee.runtime.screen import Screen
 
 
@@ -28,7 +28,7 @@ async def detect(settings: KeeperSettings, screen: Screen, node: str | None) -> 
         found = await hive.status_of(queen, node)
         if found.state != "running":
             found = await hive.started(queen, screen, node)
-        screen.answer(found, _description(found))
+        screen.listing(found, _description(found))
 
     return await with_queen(settings, screen, describe)
 
@@ -48,11 +48,11 @@ def _become_hive(settings: KeeperSettings, screen: Screen) -> NoReturn:
 def _description(hive: HiveStatus) -> str:
     devices = ", ".join(f"{backend} {hive.devices.get(backend, 0)}" for backend in hive.backends)
     free, total = hive.ram_free_bytes or 0, hive.ram_total_bytes or 0
-    lines = {
+    known = {
         "node": hive.node,
         "rbee": hive.version or "unknown",
         "backends, the best first": ", ".join(hive.backends),
         "devices": devices,
         "memory": f"{megabytes(free)} of {megabytes(total)} are free",
     }
-    return "\n".join(f"{name}: {value}" for name, value in lines.items())
+    return facts(known)

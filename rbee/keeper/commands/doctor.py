@@ -29,5 +29,5 @@ async def _doctor(screen: Screen) -> int:
     except asyncio.CancelledError:
         screen.note("Canceled.")
         return INTERRUPTED
-    screen.answer(report, report.text())
+    screen.listing(report, report.text())
     return 1 if report.problems else 0

@@ -76,7 +76,7 @@ async def statuses(queen: Queen, node: str | None) -> list[HiveStatus]:
 
 def show(screen: Screen, hives: list[HiveStatus], of_one: bool) -> int:
     """Show them; returns the exit code."""
-    screen.answer(hives, table(_HEADS, [_cells(hive) for hive in hives]))
+    screen.listing(hives, table(_HEADS, [_cells(hive) for hive in hives]))
     for hive in hives:
         if hive.error:
             screen.note(f"[{PROGRAM}] ⚠️ {hive.node}: {hive.error}")

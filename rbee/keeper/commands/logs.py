@@ -10,7 +10,6 @@ from rbee.contract.logs import LogLine, LogQuery
 from rbee.keeper.commands.runner import queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.runtime.command import INTERRUPTED
-from rbee.runtime.log import escape_controls
 from rbee.runtime.screen import Screen
 
 
@@ -35,4 +34,4 @@ async def logs(queen: Queen, screen: Screen, query: LogQuery) -> int:
 
 def _line(line: LogLine, of_one: bool) -> str:
     source = line.source if of_one or line.node is None else f"{line.node}/{line.source}"
-    return f"{source} | {escape_controls(line.line)}"
+    return f"{source} | {line.line}"

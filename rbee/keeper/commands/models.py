@@ -9,6 +9,7 @@ from rbee.contract.models import Disk, NodeDownload, NodeModel, NodeModelRows
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import call_for, events_of
+from rbee.runtime import safe_text
 from rbee.runtime.listings import MODEL_HEADS, described, megabytes, model_cells, table, usage
 from rbee.runtime.screen import Screen
 
@@ -41,7 +42,7 @@ async def show_models(queen: Queen, screen: Screen, node: str | None) -> None:
     several = len(found.disks) > 1
     heads = ["NODE"] * several + [*MODEL_HEADS]
     rows = [[*[row.node] * several, *model_cells(row)] for row in found.models]
-    screen.answer(found.models, table(heads, rows) if rows else "")
+    screen.listing(found.models, table(heads, rows) if rows else "")
     if not rows:
         screen.note("No models are here yet. Fetch one: rbee-keeper models download MODEL")
 
@@ -50,14 +51,14 @@ async def show_models(queen: Queen, screen: Screen, node: str | None) -> None:
 async def disk_usage(queen: Queen, screen: Screen, node: str | None) -> None:
     """Say how much the models take, the largest first, and how much is free."""
     found = await _listing(queen, screen, node)
-    screen.answer(found, "\n".join(_usage(found, disk) for disk in found.disks))
+    screen.listing(found, "\n".join(_usage(found, disk) for disk in found.disks))
 
 
 @queen_request(NodeModel)
 async def info(queen: Queen, screen: Screen, request: NodeModel) -> None:
     """Describe one model, on the node or on the Hub."""
     found = await queen.client.call(ep.QUEEN_MODEL_INFO, request)
-    screen.answer(found, described(found, "rbee-keeper models verify"))
+    screen.listing(found, described(found, "rbee-keeper models verify"))
 
 
 @queen_request(NodeModel)
@@ -92,4 +93,5 @@ async def _listing(queen: Queen, screen: Screen, node: str | None) -> NodeModelR
 def _usage(found: NodeModelRows, disk: Disk) -> str:
     rows = [row for row in found.models if row.node == disk.node]
     free, total = megabytes(disk.disk_free_bytes), megabytes(disk.disk_total_bytes)
-    return f"{usage(rows)}\n{disk.node}: {free} of {total} are free at {disk.folder}"
+    where = safe_text.line(f"{disk.node}: {free} of {total} are free at {disk.folder}")
+    return f"{usage(rows)}\n{where}"

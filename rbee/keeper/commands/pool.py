@@ -34,7 +34,7 @@ async def list_workers(queen: Queen, screen: Screen, host: str) -> None:
     """List the workers of a node."""
     found = await hive.status_of(queen, await _node(queen, host))
     rows = [_cells(row) for row in found.workers]
-    screen.answer(found.workers, table(_HEADS, rows) if rows else "")
+    screen.listing(found.workers, table(_HEADS, rows) if rows else "")
     if not rows:
         screen.note(f"No worker runs on {found.node}: its hive is {found.state}.")
 

@@ -70,7 +70,7 @@ def node_request(flags: Mapping[str, object], screen: Screen, names: Mapping[str
 async def list_nodes(queen: Queen, screen: Screen) -> None:
     """List every node of the registry."""
     rows = (await queen.client.call(ep.QUEEN_NODES)).nodes
-    screen.answer(rows, table(_HEADS, [_cells(row) for row in rows]) if rows else "")
+    screen.listing(rows, table(_HEADS, [_cells(row) for row in rows]) if rows else "")
     for row in rows:
         if row.status == "unreachable" and row.last_error:
             screen.note(f"[{PROGRAM}] ⚠️ {row.node_name}: {row.last_error}")

@@ -78,7 +78,7 @@ def _show(
     cells: Callable[[R], Sequence[str]],
     node: str | None,
 ) -> None:
-    screen.answer(found, table(heads, [cells(row) for row in found]) if found else "")
+    screen.listing(found, table(heads, [cells(row) for row in found]) if found else "")
     if not found:
         where, flag = ("", "") if node is None else (f" on {node}", f" --node {node}")
         start = f"rbee-keeper worker start{flag} --model MODEL"

@@ -36,8 +36,8 @@ class Report(msgspec.Struct, frozen=True):
         """A line for each finding, what to type below it, and the counts."""
         lines = []
         for each in self.findings:
-            lines.append(f"{_SIGNS[each.state]} {each.name}: {_one_line(each.said)}")
-            lines += [f"  → {command}" for command in each.advice]
+            lines.append(f"{_SIGNS[each.state]} {_one_line(each.name)}: {_one_line(each.said)}")
+            lines += [f"  → {_one_line(command)}" for command in each.advice]
         counts = f"{_count(self.problems, 'problem')}, {_count(self.warnings, 'warning')}"
         return "\n".join([*lines, counts])
 

@@ -6,6 +6,8 @@ import asyncio
 import os
 import sys
 
+from rbee.runtime import safe_text
+
 _YES = ("y", "yes")
 _NO = ("", "n", "no")
 
@@ -18,7 +20,7 @@ def can_ask() -> bool:
 async def ask(question: str) -> bool:
     """Ask until the answer is yes or no. Enter and Ctrl+D mean no."""
     while True:
-        print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
+        print(f"{safe_text.line(question)} [y/N]: ", end="", file=sys.stderr, flush=True)
         try:
             line = await _line()
         except asyncio.CancelledError:

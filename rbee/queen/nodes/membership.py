@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from rbee.contract.config import Config
-from rbee.contract.errors import InvalidRequest, SshConnectionFailed
+from rbee.contract.errors import ConfigInvalid, InvalidRequest, SshConnectionFailed
 from rbee.contract.registry import LOCAL, AddNode, NodeAdded, NodeChanged, NodeRow, NodeSettings
 from rbee.queen.nodes.hosts import Host, Probe
 from rbee.queen.nodes.nodes import Nodes, host_of
@@ -101,6 +101,10 @@ async def _test(host: Host, accept_host_key: str | None) -> Probe:
         raise SshTestFailed(failed.message, **failed.details) from None
     except SshConnectionFailed as error:
         raise SshTestFailed(error.message, **error.details) from None
+    except ConfigInvalid as error:  # the file with the key is one that the request names
+        said, file = error.message.rstrip("."), error.details["source"]
+        hint = "Name a file on the queen's machine that holds the key of the node's hive."
+        raise InvalidRequest.of("api_key_file", "a file with a key", said, file, hint) from None
 
 
 def _settings_of(row: NodeRow | None) -> dict[str, object] | None:

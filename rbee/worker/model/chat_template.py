@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from rbee.contract.errors import InvalidRequest
-from rbee.runtime.log import escape_controls
+from rbee.runtime import safe_text
 from rbee.worker.model.templates.renderers import Renderers, TemplateFailed, Templates
 
 DEFAULT, WITH_TOOLS = "default", "tool_use"
@@ -101,6 +101,6 @@ class ChatTemplate:
             return await self._renderers.ask(self._templates, request)
         except TemplateFailed as error:
             # It may quote the template, a stranger's text, and goes to logs and terminals.
-            words = escape_controls(" ".join(str(error).split()))[:_LONGEST_ERROR]
+            words = safe_text.line(" ".join(str(error).split()))[:_LONGEST_ERROR]
             message = f"The model's chat template {words}"
             raise InvalidRequest.of("messages", "the model's chat template", message) from None

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.shell_completion import ShellComplete
 
@@ -16,6 +17,7 @@ from rbee.contract.registry import NodeRow, NodeRows
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.cli import main, shells
 from rbee.keeper.commands import completion
+from tests.hostile import HOSTILE, unsafe
 
 FakeQueen = Any
 WORKER = NodeWorkerRow("worker-1", "attic", "idle", "hf:a/b", "http://a:1", "cpu", 0, 4, 4)
@@ -88,6 +90,20 @@ def test_completion_works_with_an_invalid_config(
 ) -> None:
     monkeypatch.setenv("RBEE_QUEEN_PROT", "1")
     assert names("nodes") == ["localhost"]
+
+
+def test_a_name_that_can_not_be_typed_is_not_suggested(fake_queen: FakeQueen, key: Path) -> None:
+    rows = [NodeRow(node_name=name, ssh_host="a") for name in (HOSTILE, "a\tb", "attic")]
+    fake_queen.on(ep.QUEEN_NODES, NodeRows(rows))
+    assert names("nodes") == ["attic", "localhost"]
+
+
+def test_a_description_is_a_line(fake_queen: FakeQueen, key: Path) -> None:
+    row = msgspec.structs.replace(WORKER, model_ref=HOSTILE, node=HOSTILE)
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([row]))
+    [(name, about)] = completion.suggest("workers", "")
+    assert name == "worker-1" and "owned" in about
+    assert unsafe(about) == set() and "\n" not in about
 
 
 def suggested(words: str, typed: str = "") -> list[tuple[str, str]]:

@@ -252,6 +252,20 @@ async def test_a_hive_that_refuses_the_key_is_not_stored(
     assert lab.rows() == []
 
 
+@pytest.mark.parametrize("odd", ["/dev/zero", "/dev", "/etc/passwd", "/nowhere"])
+async def test_a_file_without_a_key_is_the_request_s_fault(
+    lab: Lab, fake_hive: Start, odd: str
+) -> None:
+    hive = await fake_hive()
+    with pytest.raises(InvalidRequest) as caught:
+        await lab.membership.add(AddNode(node_name=NAME, hive_url=hive.url, api_key_file=odd))
+    [wrong] = caught.value.details["errors"]
+    assert (wrong["field"], wrong["value"]) == ("api_key_file", odd)
+    assert "remove" not in caught.value.advice
+    assert lab.rows() == []
+    await hive.close()
+
+
 async def test_a_node_leaves_and_its_hive_ends(lab: Lab, known: Sshd) -> None:
     await lab.membership.add(asked(known))
     lab.open()
