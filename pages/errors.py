@@ -73,6 +73,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "CONNECTION_TIMEOUT": {"port": 9200},
     "STATE_NOT_WRITABLE": {"path": "~/.rbee", "reason": "Permission denied"},
     "INVALID_API_KEY": {"host": "http://127.0.0.1:8080"},
+    "TLS_FAILED": {"host": "queen.home.arpa", "port": 8080, "reason": "unknown_ca"},
     "COMPUTE_FAILED": {"reason": "the model computed values that are not numbers"},
     "MODEL_CORRUPT": {"reason": "the file ends too early"},
     "PROGRAM_FAILED": {"program": "rbee-hive", "reason": "its last words"},

@@ -47,6 +47,9 @@ Feature: Every setting has one default, and a place that counts
       | queen.host                 | "127.9.0.1"        | "127.9.0.2"         | queen-rbee daemon | "127.9.0.3" |
       | queen.port                 | 8181               | 8182                | queen-rbee daemon | 8183       |
       | queen.url                  | "http://q.home.arpa:1" | "http://q.home.arpa:2" |             |            |
+      | queen.ca                   | "/ca"              | "/ca two"           |                   |            |
+      | queen.tls_cert             | "/cert"            | "/cert two"         |                   |            |
+      | queen.tls_key              | "/key"             | "/key two"          |                   |            |
       | queen.queue_limit          | 65                 | 66                  |                   |            |
       | queen.command              | "queen one"        | "queen two"         |                   |            |
       | hive.host                  | "127.9.1.1"        | "127.9.1.2"         | rbee-hive daemon  | "127.9.1.3" |

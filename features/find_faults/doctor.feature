@@ -40,7 +40,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | a config file with the line `[hive`              | config        | is not valid TOML                 | Correct that line      |
       | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file     | unset RBEE_CONFIG      |
       | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file     | [worker] command       |
-      | the setting queen.url is "https://q.home.arpa"   | queen         | is not an address of a queen      | http://HOST:PORT       |
+      | the setting queen.url is "ftp://q.home.arpa"     | queen         | is not an address of a queen      | https://HOST:PORT      |
       | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
       | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w     | [worker] command       |
       | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                       | [models] default       |

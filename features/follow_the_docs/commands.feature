@@ -81,3 +81,14 @@ Feature: A newcomer types what the pages say
   Scenario: The doctor
     When each command of the page docs/how-to/doctor.md is typed
     Then each of the 1 exits with 0
+
+  Scenario: Encrypting what others send
+    When each command of the page docs/how-to/https.md is typed, except those that begin with
+      | words     | because                        |
+      | scp       | there is no other machine      |
+      | openssl   | there is no copy of the CA     |
+      | curl      | no machine is called queen     |
+    Then each of the 4 exits with 0
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running

@@ -36,4 +36,5 @@ Feature: Without the key nothing is served but GET /health and the proof that a 
     And it answers GET /v2/workers/list without a key
     When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0`
     Then it answers GET /v2/workers/list with 401, if there is no key
+    And its standard error soon says "UNENCRYPTED: keys and prompts that are sent to 0.0.0.0 can be read on the network"
     And its standard error says nothing of "INSECURE"

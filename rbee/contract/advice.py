@@ -292,6 +292,23 @@ def _model_not_allowed(details: Details) -> str:
     )
 
 
+def _tls_failed(details: Details) -> str:
+    renew = "rbee-keeper auth certificate"
+    host = _text(details, "host")
+    named = f"{renew} --name {shlex.quote(host)}" if host else f"{renew} --name NAME"
+    return {
+        "unknown_ca": "Copy ~/.rbee/ca.pem from the queen's machine to this one, and name the copy "
+        "in the config file: [queen] ca.",
+        "wrong_name": "Use a name that the certificate has, or make one for this name on the "
+        f"queen's machine: {named}",
+        "expired": f"Renew it on the queen's machine: {renew}",
+        "not_yet_valid": "Set the clocks of both machines: sudo timedatectl set-ntp true",
+        "no_tls": "If that queen has no certificate, its address begins with http://; to give it "
+        f"one, run this on its machine: {renew}",
+        "tls_required": "Use an address that begins with https://.",
+    }.get(str(details.get("reason")), "")
+
+
 # Our own programs
 
 
@@ -357,6 +374,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
         "Wait until one of them has ended, or ask the operator of the queen for a key with a "
         "higher limit."
     ),
+    "TLS_FAILED": _tls_failed,
     "ALL_SLOTS_BUSY": f"Wait for a running request to finish, or {_ANOTHER_NODE}",
     "QUEUE_FULL": f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}",
     "SHUTTING_DOWN": "Run the command again.",

@@ -37,7 +37,30 @@ class QueenSection(_Section, frozen=True):
         Meta(
             description="Where the keeper finds the queen; by default derived from `host` and "
             "`port`. A queen on another machine is used, but never started.",
-            examples=["http://queen.home.arpa:8080"],
+            examples=["https://queen.home.arpa:8080"],
+        ),
+    ] = None
+    ca: Annotated[
+        str | None,
+        Meta(
+            description="The keeper trusts the CAs in this file (PEM) for an https:// address; by "
+            "default the system's, or if ~/.rbee/ca.pem exists, the one in that.",
+            examples=["~/.config/rbee/ca.pem"],
+        ),
+    ] = None
+    tls_cert: Annotated[
+        str | None,
+        Meta(
+            description="The file with the queen's certificate (PEM), and those between it and its "
+            "CA. With it the queen speaks only HTTPS. It is read again when it changes.",
+            examples=["~/.rbee/queen.pem"],
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None,
+        Meta(
+            description="The file with the private key of `tls_cert` (PEM, not encrypted).",
+            examples=["~/.rbee/queen-key.pem"],
         ),
     ] = None
     queue_limit: Annotated[

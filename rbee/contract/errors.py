@@ -14,8 +14,9 @@ each code is in `advice.py`.
     ├── requests   InvalidRequest ─┬─ PromptTooLong
     │                              ├─ NotFound, NotAllowed, NameTaken
     │                              └─ UnsupportedBody, BodyTimeout, Misdirected
-    │              InvalidApiKey, KeyNotProven, WrongRole, ModelNotAllowed, TooManyRequests,
-    │              AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled, StreamTruncated
+    │              InvalidApiKey, KeyNotProven, WrongRole, ModelNotAllowed, TlsFailed,
+    │              TooManyRequests, AllSlotsBusy, QueueFull, ShuttingDown, RequestCanceled,
+    │              StreamTruncated
     └── programs   AddressInUse, ConfigInvalid, StateNotWritable, ProgramFailed,
                    Internal ─── NotOurs
 
@@ -313,6 +314,15 @@ class ModelNotAllowed(RbeeError):
 class TooManyRequests(RbeeError):
     code, status, keys = "TOO_MANY_REQUESTS", 429, ("key", "limit")
     says = "The key {key} has {limit} requests in flight, as many as it may have at once."
+
+
+class TlsFailed(RbeeError):
+    """No TLS connection that can be trusted. `reason` is `unknown_ca`, `wrong_name`, `expired`,
+    `not_yet_valid`, `no_tls` (the server does not speak TLS), or `tls_required`: the queen's answer
+    to plain HTTP."""
+
+    code, status, keys = "TLS_FAILED", 400, ("host", "port", "reason")
+    says = "There is no TLS connection to {host}:{port} that can be trusted: {reason}."
 
 
 class AllSlotsBusy(RbeeError):

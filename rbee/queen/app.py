@@ -21,7 +21,7 @@ from rbee.queen.nodes.registry import Registry
 from rbee.queen.nodes.workers import NodeWorkers
 from rbee.queen.settings import QueenSettings
 from rbee.queen.tasks.scheduler import Scheduler
-from rbee.runtime import api_key, paths, server
+from rbee.runtime import api_key, certificate, paths, server
 from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
@@ -36,6 +36,7 @@ _PREPARED_FOR_S = 20.0
 
 def main(settings: QueenSettings, local_hive: LocalHive) -> int:
     """Run the queen until told to stop; returns the exit code."""
+    queen = settings.config.queen
     daemon = Daemon(
         program=PROGRAM,
         settings=settings,
@@ -44,6 +45,8 @@ def main(settings: QueenSettings, local_hive: LocalHive) -> int:
         pid_file=PROGRAM,
         # Another command may hold a queen whose starter is gone.
         dies_with_parent=False,
+        certificate=lambda: certificate.configured(queen.tls_cert, queen.tls_key),
+        encrypt="Set up HTTPS: rbee-keeper auth certificate",
     )
     return run(daemon)
 

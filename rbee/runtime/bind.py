@@ -65,9 +65,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def url(host: str, port: int) -> str:
-    """`http://host:port`, with the brackets that an IPv6 address needs."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def url(host: str, port: int, tls: bool = False) -> str:
+    """`http://host:port`, or with `tls` `https://…`, with the brackets that IPv6 needs."""
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:

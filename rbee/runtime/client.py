@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
@@ -27,10 +28,13 @@ from rbee.runtime.concurrency import in_thread
 from rbee.runtime.error_text import strerror
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
 from rbee.runtime.proof import NotProven
+from rbee.runtime.tls_client import not_trusted
 from rbee.runtime.transport import NotHttp, Request, Response, Transport
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Client:
@@ -252,8 +256,10 @@ class Client:
             return self._not_ours(f"HTTP {status}")
         return RbeeError.from_body(envelope.error)
 
-    def _unreachable(self, error: OSError) -> ConnectionTimeout:
+    def _unreachable(self, error: OSError) -> RbeeError:
         host, port = address(self.url)
+        if isinstance(error, ssl.SSLError):
+            return not_trusted(error, host, port)
         message = f"No answer from {self.url}: {reason(error)}."
         return ConnectionTimeout(message, host=host, port=port, attempts=1)
 
@@ -284,9 +290,9 @@ class Client:
 def address(url: str) -> tuple[str, int]:
     """Host and port of a program's URL. Raises ValueError if it is not one."""
     parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"{url!r} is not http://HOST:PORT")
-    return parts.hostname, parts.port or 80
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"{url!r} is not http://HOST:PORT or https://HOST:PORT")
+    return parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
 def reason(error: OSError) -> str:

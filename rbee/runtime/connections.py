@@ -25,6 +25,8 @@ HEAD_S = 30.0
 # Between two requests. Clients that keep a connection longer open a new one.
 IDLE_S = 75.0
 _MOST = 4096
+# asyncio holds 256 KiB for each, and OpenSSL some more, before anybody has shown a key.
+_MOST_OVER_TLS = 512
 # Descriptors for everything but connections: files, pipes of children, calls to other programs.
 _RESERVED = 128
 # What the parser quotes of a request may be a broken header with a key in it.
@@ -39,6 +41,8 @@ class Connection(web.RequestHandler):
         super().__init__(place.server, **more)
         self._place = place
         self._deadline: asyncio.TimerHandle | None = None
+        # What it does before it is made, if TLS comes first.
+        self.handshake: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a request, but not for ever, and not if others want the place more."""
@@ -66,6 +70,8 @@ class Connection(web.RequestHandler):
         self._place.remove(self)
         if self.transport is not None:
             self.transport.abort()
+        elif self.handshake is not None:
+            self.handshake.cancel()
 
     def log_exception(self, *args: Any, **more: Any) -> None:
         """Log nothing about a client that has left while it was told to go on."""
@@ -135,17 +141,18 @@ class Connections:
         self.idle.pop(connection, None)
 
 
-def most_connections() -> int:
-    """How many connections a daemon may have, by the descriptors that it may open. Raises that
-    limit as far as the system allows."""
+def most_connections(tls: bool = False) -> int:
+    """How many connections a daemon may have: by its memory, and by the descriptors that it may
+    open. Raises that limit as far as the system allows."""
+    most = _MOST_OVER_TLS if tls else _MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST + _RESERVED if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
+    wanted = most + _RESERVED if hard == resource.RLIM_INFINITY else min(hard, 1 << 20)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-    allowed = _MOST if soft == resource.RLIM_INFINITY else soft - _RESERVED
-    return max(min(allowed, _MOST), 16)
+    allowed = most if soft == resource.RLIM_INFINITY else soft - _RESERVED
+    return max(min(allowed, most), 16)
 
 
 class SameTroubleOnce:

@@ -20,6 +20,7 @@ from rbee import __version__
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import bind, log, paths, pid_file
+from rbee.runtime.certificate import Certificate
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.daemon_flags import DaemonSettings
 from rbee.runtime.error_text import explain
@@ -29,6 +30,7 @@ from rbee.runtime.lifeline import Watch
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log_file import LogFile
 from rbee.runtime.parent import die_with_parent
+from rbee.runtime.tls_listener import TlsListener
 from rbee.runtime.web_pages import without_port
 
 DRAIN: web.AppKey[Callable[[], Awaitable[None]]] = web.AppKey("drain")
@@ -40,7 +42,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """What differs from daemon to daemon.
 
     `key` reads the API key of a daemon without a lifeline. `build` makes the application; its
-    DRAIN, if there is one, shuts down the daemon's own children.
+    DRAIN, if there is one, shuts down the daemon's own children. A `certificate` that reads one
+    makes it speak HTTPS; `encrypt` says how to encrypt what it says.
     """
 
     program: str
@@ -50,6 +53,8 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     log_name: str | None = None
     pid_file: str | None = None
     dies_with_parent: bool = True
+    certificate: Callable[[], Certificate | None] = lambda: None
+    encrypt: str = "Use it through SSH: `tunnel = true` for its node"
 
 
 def run(daemon: Daemon) -> int:
@@ -81,12 +86,16 @@ async def _run(daemon: Daemon) -> int:
     key = None if daemon.settings.insecure else known_key
     _warn_of_open_door(daemon, host)
     _refuse_named_key(daemon, key)
+    certificate = daemon.certificate()
+    _warn_of_plain_http(daemon, host, certificate)
 
     lifecycle = Lifecycle(daemon.program, hello, key, known_key)
     auth, announced = daemon.settings.config.auth, hello.announce if hello else None
     lifecycle.reached_at = frozenset({announced or host, *auth.hosts})
     names = map(without_port, lifecycle.reached_at)
     lifecycle.names = frozenset({socket.gethostname(), host, *names})
+    if certificate is not None:
+        _answer_to_its_names(lifecycle, certificate)
     lifecycle.origins = frozenset(auth.origins)
     loop = asyncio.get_running_loop()
     _on_signals(loop, lifecycle)
@@ -95,22 +104,30 @@ async def _run(daemon: Daemon) -> int:
     with bind.listening_socket(host, daemon.settings.port) as sock:
         lifecycle.host = (hello and hello.announce) or host
         port = sock.getsockname()[1]
-        lifecycle.url, lifecycle.own_url = bind.url(lifecycle.host, port), bind.url(host, port)
-        await _serve(daemon, lifecycle, sock)
+        tls = certificate is not None
+        lifecycle.url = bind.url(lifecycle.host, port, tls)
+        lifecycle.own_url = bind.url(host, port, tls)
+        await _serve(daemon, lifecycle, sock, certificate)
     if lifecycle.failure is not None:
         return _tell(daemon, lifecycle.failure)
     return 0
 
 
-async def _serve(daemon: Daemon, lifecycle: Lifecycle, sock: socket.socket) -> None:
+async def _serve(
+    daemon: Daemon, lifecycle: Lifecycle, sock: socket.socket, certificate: Certificate | None
+) -> None:
     app = daemon.build(lifecycle)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=_OPEN_STREAMS_S)
     await runner.setup()
     assert runner.server is not None  # it has just been set up
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(SameTroubleOnce())
-    connections = Connections(runner.server, most_connections())
-    listening = await loop.create_server(connections, sock=sock, backlog=bind.BACKLOG)
+    connections = Connections(runner.server, most_connections(certificate is not None))
+    listening: asyncio.Server | TlsListener
+    if certificate is None:
+        listening = await loop.create_server(connections, sock=sock, backlog=bind.BACKLOG)
+    else:
+        listening = TlsListener(connections, certificate, sock, lifecycle.url)
     file = paths.pid_file(daemon.pid_file) if daemon.pid_file else None
     try:
         _announce(daemon, lifecycle, file)
@@ -164,6 +181,15 @@ def _hand_over(loop: asyncio.AbstractEventLoop, lifecycle: Lifecycle) -> None:
         loop.call_soon_threadsafe(lambda: lifecycle.on_owner_lost())
 
 
+def _answer_to_its_names(lifecycle: Lifecycle, certificate: Certificate) -> None:
+    own = lifecycle.names
+
+    def take(names: frozenset[str]) -> None:
+        lifecycle.names = own | names
+
+    certificate.tell_names(take)
+
+
 def _warn_of_open_door(daemon: Daemon, host: str) -> None:
     if daemon.settings.insecure and not bind.is_loopback(host):
         logging.getLogger(daemon.program).warning(
@@ -181,6 +207,15 @@ def _refuse_named_key(daemon: Daemon, key: str | None) -> None:
             key="auth.api_key_file",
             hint="To use that queen, set [queen] url to its address. To use this machine's own "
             "key, remove [auth] api_key_file.",
+        )
+
+
+def _warn_of_plain_http(daemon: Daemon, host: str, certificate: Certificate | None) -> None:
+    if certificate is None and not bind.is_loopback(host):
+        logging.getLogger(daemon.program).warning(
+            "UNENCRYPTED: keys and prompts that are sent to %s can be read on the network. %s",
+            host,
+            daemon.encrypt,
         )
 
 

@@ -8,33 +8,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import h11
 
+from rbee.contract.errors import RbeeError
+from rbee.runtime.client import address
 from rbee.runtime.concurrency import in_thread
 from rbee.runtime.proof import Challenge, key_in
+from rbee.runtime.tls_client import trusting
 from rbee.runtime.transport import NotHttp, Request
 
 _PIECE = 1 << 16
 # Much shorter than a daemon keeps an idle connection.
 _KEPT_S = 5.0
+# Scheme, host and port.
+_Place: TypeAlias = tuple[str, str, int]
 
 
 class PlainTransport:
-    """Keeps the connection of the last exchange for a few seconds."""
+    """Keeps the connection of the last exchange for a few seconds. For https:// it trusts the CAs
+    in the file `ca`, or the system's."""
 
-    def __init__(self) -> None:
-        self._kept: tuple[tuple[str, int], float, _Connection] | None = None
+    def __init__(self, ca: Path | None = None) -> None:
+        self._ca = ca
+        self._trusting: ssl.SSLContext | None = None
+        self._kept: tuple[_Place, float, _Connection] | None = None
 
     @contextlib.asynccontextmanager
     async def exchange(self, request: Request, connect_s: float) -> AsyncIterator[_Exchange]:
-        parts = urlsplit(request.url)
-        address = parts.hostname or "", parts.port or 80
-        connection = self._take(address) or await _connect(address, connect_s)
+        place = urlsplit(request.url).scheme, *address(request.url)
+        connection = self._take(place) or await self._open(place, connect_s)
         try:
             if authorization := request.headers.get("Authorization"):
                 await connection.prove(key_in(authorization), request.url)
@@ -43,7 +53,7 @@ class PlainTransport:
             await exchange.begin()
             yield exchange
             if exchange.is_complete:
-                self._keep(address, connection)
+                self._keep(place, connection)
         finally:
             if self._kept is None or self._kept[2] is not connection:
                 connection.transport.abort()
@@ -53,30 +63,43 @@ class PlainTransport:
             self._kept[2].transport.abort()
             self._kept = None
 
-    def _take(self, address: tuple[str, int]) -> _Connection | None:
+    def _take(self, place: _Place) -> _Connection | None:
         kept, self._kept = self._kept, None
         if kept is None:
             return None
         where, since, connection = kept
-        if where == address and time.monotonic() - since < _KEPT_S and connection.is_open:
+        if where == place and time.monotonic() - since < _KEPT_S and connection.is_open:
             return connection
         connection.transport.abort()
         return None
 
-    def _keep(self, address: tuple[str, int], connection: _Connection) -> None:
+    def _keep(self, place: _Place, connection: _Connection) -> None:
         if self._kept is not None:
             self._kept[2].transport.abort()
-        self._kept = address, time.monotonic(), connection
+        self._kept = place, time.monotonic(), connection
 
+    async def _open(self, place: _Place, connect_s: float) -> _Connection:
+        """A new connection, encrypted if the scheme says so."""
+        scheme, host, port = place
+        try:
+            # On a thread, since a resolver that hangs must not hold up the end of the program.
+            connected = await in_thread(partial(socket.create_connection, (host, port), connect_s))
+        except UnicodeError:
+            raise ConnectionError("this is not the name of a host") from None
+        try:
+            tls = self._tls(host, connect_s) if scheme == "https" else {}
+        except RbeeError:
+            connected.close()
+            raise
+        return _Connection(*await asyncio.open_connection(sock=connected, **tls))
 
-async def _connect(address: tuple[str, int], connect_s: float) -> _Connection:
-    try:
-        # On a thread, since a resolver that hangs must not hold up the end of the program.
-        connected = await in_thread(partial(socket.create_connection, address, connect_s))
-    except UnicodeError:
-        raise ConnectionError("this is not the name of a host") from None
-    reader, writer = await asyncio.open_connection(sock=connected)
-    return _Connection(reader, writer)
+    def _tls(self, host: str, handshake_s: float) -> dict[str, Any]:
+        self._trusting = self._trusting or trusting(self._ca)
+        return {
+            "ssl": self._trusting,
+            "server_hostname": host,
+            "ssl_handshake_timeout": handshake_s,
+        }
 
 
 class _Connection:

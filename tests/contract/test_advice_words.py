@@ -64,6 +64,13 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("INVALID_REQUEST", {"errors": [{"field": "a"}, {"field": "b"}, {}, 7]}),
     ("INVALID_REQUEST", {"errors": None}),
     ("PROMPT_TOO_LONG", {}),
+    ("TLS_FAILED", {"host": "h", "reason": "unknown_ca"}),
+    ("TLS_FAILED", {"host": "h;", "reason": "wrong_name"}),
+    ("TLS_FAILED", {"host": None, "reason": "wrong_name"}),
+    ("TLS_FAILED", {"host": "h", "reason": "expired"}),
+    ("TLS_FAILED", {"host": "h", "reason": "not_yet_valid"}),
+    ("TLS_FAILED", {"host": "h", "reason": "no_tls"}),
+    ("TLS_FAILED", {"host": "h", "reason": "tls_required"}),
     ("INVALID_API_KEY", {"host": "h"}),
     ("INVALID_API_KEY", {"host": "h", "config_path": "/c"}),
     ("INVALID_API_KEY", {"host": "attic:9200", "node": "attic"}),
@@ -137,6 +144,13 @@ WORKER_CRASHED: Run the command again to start a new worker. Read its log: rbee-
 INVALID_REQUEST: Correct a, b and try again.
 INVALID_REQUEST:
 PROMPT_TOO_LONG: Shorten the prompt, or raise [worker] context up to what the model was trained for.
+TLS_FAILED: Copy ~/.rbee/ca.pem from the queen's machine to this one, and name the copy in the config file: [queen] ca.
+TLS_FAILED: Use a name that the certificate has, or make one for this name on the queen's machine: rbee-keeper auth certificate --name 'h;'
+TLS_FAILED: Use a name that the certificate has, or make one for this name on the queen's machine: rbee-keeper auth certificate --name NAME
+TLS_FAILED: Renew it on the queen's machine: rbee-keeper auth certificate
+TLS_FAILED: Set the clocks of both machines: sudo timedatectl set-ntp true
+TLS_FAILED: If that queen has no certificate, its address begins with http://; to give it one, run this on its machine: rbee-keeper auth certificate
+TLS_FAILED: Use an address that begins with https://.
 INVALID_API_KEY: Check `api_key_file` in the [auth] section of your config file.
 INVALID_API_KEY: Check `api_key_file` in the [auth] section of your config file, /c.
 INVALID_API_KEY: The hive on attic has another key: copy it from there (~/.rbee/api_key). If `api_key_file` is in the [nodes.attic] section of your config file, put the new file there; otherwise add the node again: rbee-keeper setup add-node --name attic --hive-url http://attic:9200 --api-key-file FILE

@@ -16,7 +16,7 @@ from aiohttp import web
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.runtime import server
-from rbee.runtime.connections import Connections, SameTroubleOnce
+from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.lifecycle import Lifecycle
 
 Open = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
@@ -200,3 +200,8 @@ async def test_a_broken_header_with_a_key_is_not_quoted(
     assert b"400" in answer and b"This is not HTTP/1.1: Invalid header" in answer
     assert key not in answer
     assert key.decode() not in caplog.text
+
+
+def test_over_tls_a_daemon_has_fewer_places_because_each_takes_more_memory() -> None:
+    plain, encrypted = most_connections(), most_connections(tls=True)
+    assert encrypted == min(plain, 512)

@@ -1,4 +1,4 @@
-"""`rbee-keeper auth …`: who may use the queen."""
+"""`rbee-keeper auth …`: keys that open the queen, and certificates that prove which queen it is."""
 
 from __future__ import annotations
 
@@ -68,3 +68,32 @@ def revoke(**given: object) -> None:
     from rbee.keeper.commands import auth as commands
 
     commands.revoke(**given)
+
+
+@auth.command()
+@click.option(
+    "--name", multiple=True, help="Another host name or IP address of this machine (repeatable)."
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 825),
+    default=397,
+    show_default=True,
+    help="How long the certificate is valid.",
+)
+@click.option("--use", is_flag=True, help="Name the certificate in the config file, under [queen].")
+@click.option("--new-ca", is_flag=True, help="Replace the CA, which everything has to trust again.")
+@flags.as_json
+def certificate(**given: object) -> None:
+    """Make a certificate for the queen of this machine, so that it speaks HTTPS.
+
+    \b
+        rbee-keeper auth certificate --use
+
+    The first time it makes a CA, too, which can sign only for this machine and for local networks,
+    and shows how other machines and programs come to trust it. Later it renews the certificate; a
+    queen that runs reads the new one by itself. All files are in ~/.rbee.
+    """
+    from rbee.keeper.commands import certificate as commands
+
+    commands.certificate(**given)

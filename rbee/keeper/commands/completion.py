@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
@@ -19,6 +19,9 @@ from rbee.contract.endpoints import Endpoint
 from rbee.contract.errors import RbeeError
 from rbee.contract.model_ref import ALIASES, DEFAULT
 from rbee.contract.registry import LOCAL
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 _WITHIN_S = 0.4
 _LONGEST_PROOF = 1024
@@ -66,11 +69,15 @@ def _add_from_queen(kind: str, config: Config, found: dict[str, str]) -> None:
     with contextlib.suppress(Exception):
         from rbee.keeper.settings import of
         from rbee.runtime import api_key, paths
+        from rbee.runtime.tls_client import trusting
 
         # A missing key is not made: no queen knows it.
         file = config.auth.api_key_file or str(Path(paths.home(), ".rbee", "api_key"))
         key = api_key.load(file)
-        found.update(_descriptions(kind, _listing(of(config).queen_url, key, _LISTINGS[kind].path)))
+        settings = of(config)
+        url = settings.queen_url
+        tls = trusting(settings.ca) if url.startswith("https:") else None
+        found.update(_descriptions(kind, _listing(url, tls, key, _LISTINGS[kind].path)))
 
 
 def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
@@ -84,7 +91,7 @@ def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
     return {str(row["worker_id"]): f"{row['model_ref']} on {row['node']}" for row in rows}
 
 
-def _listing(url: str, key: str, path: str) -> dict[str, Any]:
+def _listing(url: str, tls: SSLContext | None, key: str, path: str) -> dict[str, Any]:
     """The reply of the queen at `url` to GET `path`, on the connection on which it has proven that
     it knows the key. Raises OSError, HTTPException, ValueError or NotProven when there is none."""
     import http.client
@@ -93,7 +100,11 @@ def _listing(url: str, key: str, path: str) -> dict[str, Any]:
 
     from rbee.runtime.proof import Challenge
 
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=_WITHIN_S)
+    place = urllib.parse.urlsplit(url).netloc
+    if tls is None:
+        connection = http.client.HTTPConnection(place, timeout=_WITHIN_S)
+    else:
+        connection = http.client.HTTPSConnection(place, timeout=_WITHIN_S, context=tls)
     try:
         connection.connect()
         connection.auto_open = False  # another connection may lead to somebody else

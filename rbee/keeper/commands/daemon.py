@@ -16,7 +16,7 @@ from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, WorkerGone
 from rbee.keeper.commands.runner import command
 from rbee.keeper.session.queen import PROGRAM, Queen, end_unresponsive, find_unresponsive
-from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.settings import KeeperSettings, is_exposed
 from rbee.runtime import safe_text
 from rbee.runtime.concurrency import stop as end_task
 from rbee.runtime.screen import Screen
@@ -48,6 +48,11 @@ async def start(settings: KeeperSettings, screen: Screen) -> None:
         health = await queen.client.call(ep.QUEEN_HEALTH, within_s=30)
         what = "started" if queen.started_here else "running already"
         screen.say(f"queen-rbee {what}: {queen.client.url}, pid {health.pid}")
+        if is_exposed(queen.client.url):
+            screen.note(
+                f"[{PROGRAM}] ⚠️ UNENCRYPTED: keys and prompts that are sent there can be read on "
+                "the network. Set up HTTPS: rbee-keeper auth certificate"
+            )
     finally:
         await queen.release()
 
@@ -92,7 +97,7 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
             return 1
         lasts = health.lifetime == "persistent"
         until = "runs until told to stop" if lasts else "ends with its command"
-        where = f"{settings.queen_url}, pid {health.pid}"
+        where = f"{queen.client.url}, pid {health.pid}"
         workers = (await queen.client.call(ep.QUEEN_WORKERS)).workers
         lines = [f"queen-rbee {health.version} runs at {where}; it {until}"]
         for worker in workers:

@@ -29,6 +29,15 @@ def set_node(
     return file
 
 
+def set_section(section: str, values: Mapping[str, object]) -> Path:
+    """Write the keys `values` into a section, in a new file if there is none. Returns its path.
+    Raises the same errors as `set_node`."""
+    candidates = paths.config_candidates()
+    file = next((each for each in candidates if each.is_file()), candidates[0])
+    _edit(file, candidates, lambda text: toml_edit.with_values(text, section, values))
+    return file
+
+
 def remove_node(name: str) -> Path | None:
     """Remove [nodes.NAME] from the file. Returns its path, or None if no file has that section.
     Raises the same errors as `set_node`."""
@@ -55,8 +64,8 @@ def _edit(file: Path, candidates: Sequence[Path], change: Callable[[str], str | 
         raise ConfigInvalid(
             f"{file} is written in a way that rbee can't change without changing more.",
             source=str(file),
-            key="nodes",
-            hint="Change its section [nodes] in an editor.",
+            key="",
+            hint="Change it in an editor.",
         ) from None
     except OSError as error:
         _refuse(file, candidates, error)

@@ -1,4 +1,4 @@
-"""Adds, changes or removes a node in the text of the config file, and keeps everything else.
+"""Changes a section, or a node, in the text of the config file, and keeps everything else.
 
 tomlkit keeps comments and order, but it takes what is between two tables as part of the first one:
 a comment above `[hive]` would be removed with the node before it. So a new table is written at the
@@ -37,6 +37,15 @@ def with_node(text: str, name: str, values: Mapping[str, object]) -> str:
     return _edited(intended, (partial(edit, text, name, values) for edit in edits))
 
 
+def with_values(text: str, section: str, values: Mapping[str, object]) -> str:
+    """`text` with the keys `values` in [section]; other keys stay. Raises the same errors as
+    `with_node`."""
+    intended = tomllib.loads(text)
+    edit = _put_in_section if section in intended else _section_appended
+    intended[section] = {**intended.get(section, {}), **values}
+    return _edited(intended, (partial(edit, text, section, values),))
+
+
 def without_node(text: str, name: str) -> str | None:
     """`text` without [nodes.NAME]; None if it has none. Raises the same errors as `with_node`."""
     intended = tomllib.loads(text)
@@ -64,6 +73,14 @@ def _normal(data: dict[str, Any]) -> dict[str, Any]:
 
 def _appended(text: str, name: str, values: Mapping[str, object]) -> str:
     table = tomlkit.dumps({_NODES: {name: dict(values)}}).removeprefix(f"[{_NODES}]\n")
+    return _with_table(text, table)
+
+
+def _section_appended(text: str, section: str, values: Mapping[str, object]) -> str:
+    return _with_table(text, tomlkit.dumps({section: dict(values)}))
+
+
+def _with_table(text: str, table: str) -> str:
     end = "" if not text or text.endswith("\n") else "\n"
     between = "\n" if text.strip() else ""
     return text + end + between + table
@@ -74,12 +91,21 @@ def _put(text: str, name: str, values: Mapping[str, object]) -> str:
     nodes: Any = document[_NODES]
     if name not in nodes:
         nodes[name] = {}
-    node = nodes[name]
-    after = _tail(node)
-    node.update(values)
-    if after:
-        node.value.body.extend(after)
+    _update(nodes[name], values)
     return tomlkit.dumps(document)
+
+
+def _put_in_section(text: str, section: str, values: Mapping[str, object]) -> str:
+    document = tomlkit.parse(text)
+    _update(document[section], values)
+    return tomlkit.dumps(document)
+
+
+def _update(table: Any, values: Mapping[str, object]) -> None:
+    after = _tail(table)
+    table.update(values)
+    if after:
+        table.value.body.extend(after)
 
 
 def _cut_out(text: str, name: str) -> str:

@@ -18,16 +18,19 @@ _EXACT_S, _TOLERABLE_S = 5.0, 300.0
 class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     """The queen or hive of this machine, and its address. `free`: nothing listens there. `held`:
     something else does. `unresponsive`: it is ours and does not answer. `remote`: the address is
-    another machine's, and nothing answers. `mismatch` and `advice` concern its version."""
+    another machine's, and nothing answers. `untrusted`: TLS fails there. `mismatch` and `advice`
+    concern its version, or its certificate. `exposed`: it is reached over a network, without TLS.
+    """
 
     url: str
-    state: Literal["runs", "free", "held", "unresponsive", "remote"]
+    state: Literal["runs", "free", "held", "unresponsive", "remote", "untrusted"]
     holder: str | None = None
     version: str | None = None
     pid: int | None = None
     refuses_key: bool = False
     mismatch: str | None = None
     advice: str | None = None
+    exposed: bool = False
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -55,12 +58,17 @@ def queen(found: Daemon) -> Finding:
         return problem(
             name, f"it runs (pid {found.pid}), but does not answer", "rbee-keeper daemon stop"
         )
+    if found.state == "untrusted":
+        return problem(name, found.mismatch or f"TLS fails at {at}", found.advice)
     if found.mismatch is not None:
         return problem(name, found.mismatch, "rbee-keeper daemon stop", found.advice)
     if found.refuses_key:
         said = f"it runs at {at} (pid {found.pid}), but does not accept this machine's key"
         end = f"kill {found.pid}  # ends it in order; the next one has this key"
         return problem(name, said, end)
+    if found.exposed:
+        said = f"{found.version} runs at {at}; keys and prompts that go there are not encrypted"
+        return warning(name, said, "on its machine: rbee-keeper auth certificate --use")
     return fine(name, f"{found.version} runs at {at}, pid {found.pid}")
 
 

@@ -14,6 +14,7 @@ _OTHERS_WRITE = 0o022
 _GB = 1_000_000_000
 # Not even a small model fits; a usual one does not.
 _TOO_LITTLE, _LITTLE = _GB // 2, 2 * _GB
+_SOON_DAYS = 14
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,18 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True):
     named: bool
     exists: bool
     mode: int = 0
+    error: str | None = None
+    advice: str | None = None
+
+
+class CertificateFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The queen's certificate, valid for `days` more. `mode` is that of its key. `error` and
+    `advice`: why it can't be used."""
+
+    path: str
+    key: str
+    mode: int = 0
+    days: int = 0
     error: str | None = None
     advice: str | None = None
 
@@ -106,6 +119,19 @@ def key(found: KeyFile) -> Finding:
         chmod = shlex.join(["chmod", "600", found.path])
         return problem(name, f"others may read {found.path}, and so use every daemon", chmod)
     return fine(name, f"{found.path} is private")
+
+
+def certificate(found: CertificateFile) -> Finding:
+    name = "certificate"
+    if found.error is not None:
+        return problem(name, found.error, found.advice)
+    if found.mode & _OTHERS:
+        chmod = shlex.join(["chmod", "600", found.key])
+        return problem(name, f"others may read {found.key}, and so pass for this queen", chmod)
+    if found.days <= _SOON_DAYS:
+        said = f"{found.path} expires in {found.days} days"
+        return warning(name, said, "rbee-keeper auth certificate")
+    return fine(name, f"{found.path} is valid for {found.days} more days")
 
 
 def database(found: Database) -> Finding:

@@ -69,6 +69,7 @@ class Checkup:
             ("programs", self._check_programs),
             ("state folder", self._check_state),
             ("API key", self._check_key),
+            ("certificate", self._check_certificate),
             ("catalog", self._check_catalog),
             ("registry", self._check_registry),
             ("models folder", self._check_models),
@@ -101,6 +102,10 @@ class Checkup:
     async def _check_key(self) -> Sequence[Finding]:
         self._key, file = probe_files.key(self._config)
         return [check_files.key(file)]
+
+    async def _check_certificate(self) -> Sequence[Finding]:
+        found = probe_files.certificate(self._config)
+        return [] if found is None else [check_files.certificate(found)]
 
     async def _check_catalog(self) -> Sequence[Finding]:
         found = self._probes.database("catalog", self._config.paths.catalog_db, "models.db")
@@ -172,7 +177,7 @@ class Checkup:
         if self._state is None or self._state.obstacle is not None:
             return "the state folder can't be written"
         queen = self._queen
-        if queen is None or queen.state in ("held", "unresponsive", "remote"):
+        if queen is None or queen.state in ("held", "unresponsive", "remote", "untrusted"):
             return "no queen can be asked"
         if queen.refuses_key or queen.mismatch is not None:
             return "the queen that runs is another one"

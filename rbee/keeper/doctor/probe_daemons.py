@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypeVar
 
 from rbee import __version__
@@ -13,6 +14,7 @@ from rbee.contract.errors import (
     InvalidApiKey,
     KeyNotProven,
     RbeeError,
+    TlsFailed,
     VersionMismatch,
 )
 from rbee.contract.registry import NodeCheck
@@ -20,7 +22,7 @@ from rbee.contract.versions import check
 from rbee.keeper.doctor import probe_files
 from rbee.keeper.doctor.check_daemons import Daemon, Port
 from rbee.keeper.session.queen import Queen
-from rbee.keeper.settings import KeeperSettings, address_of
+from rbee.keeper.settings import KeeperSettings, address_of, is_exposed
 from rbee.runtime import bind
 from rbee.runtime.client import Client, address
 from rbee.runtime.plain_transport import PlainTransport
@@ -37,9 +39,11 @@ async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
     the URL is not valid."""
     address_of(settings)
     url = settings.queen_url
-    async with _client(settings.config, url, key) as client:
+    async with _client(settings.config, url, key, settings.ca) as client:
         try:
             health = await client.call(ep.QUEEN_HEALTH, within_s=_WITHIN_S)
+        except TlsFailed as error:
+            return Daemon(url=url, state="untrusted", mismatch=error.message, advice=error.advice)
         except RbeeError as error:
             return _unanswered(url, probe_files.running("queen-rbee.pid"), error)
         if health.program != _QUEEN:
@@ -57,6 +61,7 @@ async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
         refuses_key=refused,
         mismatch=mismatch,
         advice=advice,
+        exposed=is_exposed(url),
     )
 
 
@@ -102,9 +107,9 @@ async def nodes(settings: KeeperSettings) -> list[NodeCheck]:
         await queen.release()
 
 
-def _client(config: Config, url: str, key: str | None) -> Client:
+def _client(config: Config, url: str, key: str | None, ca: Path | None = None) -> Client:
     connect_s = min(config.times.connect_s, _WITHIN_S)
-    return Client(url, key, connect_s, _WITHIN_S, PlainTransport())
+    return Client(url, key, connect_s, _WITHIN_S, PlainTransport(ca))
 
 
 async def _refuses(client: Client, endpoint: ep.Endpoint[ep.Nothing, R]) -> bool:

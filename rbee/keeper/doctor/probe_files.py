@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import shutil
 import sqlite3
@@ -20,12 +21,20 @@ from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import RbeeError
-from rbee.keeper.doctor.check_files import ConfigFile, Database, Folder, KeyFile, ModelsFolder
+from rbee.keeper.doctor.check_files import (
+    CertificateFile,
+    ConfigFile,
+    Database,
+    Folder,
+    KeyFile,
+    ModelsFolder,
+)
 from rbee.keeper.doctor.check_programs import Memory, Units
 from rbee.keeper.install import files as installed
 from rbee.keeper.install.paths import InstallPaths, system_paths, user_paths
 from rbee.keeper.install.systemd import MARK, UNIT_NAMES
 from rbee.runtime import api_key, paths, pid_file, settings
+from rbee.runtime import certificate as queen_certificate
 
 _OTHERS_WRITE = 0o022
 _PART = ".part"
@@ -124,6 +133,21 @@ def key(config: Config) -> tuple[str | None, KeyFile]:
         error=error,
         advice=advice,
     )
+
+
+def certificate(config: Config) -> CertificateFile | None:
+    """The queen's certificate, if the settings name one."""
+    cert, key = config.queen.tls_cert, config.queen.tls_key
+    named = CertificateFile(path=str(cert), key=str(key))
+    try:
+        found = queen_certificate.configured(cert, key)
+    except RbeeError as failed:
+        return msgspec.structs.replace(named, error=failed.message, advice=failed.advice)
+    if found is None or key is None:
+        return None
+    left = found.pair.until - datetime.datetime.now(datetime.UTC)
+    mode = stat.S_IMODE(Path(key).expanduser().stat().st_mode)
+    return msgspec.structs.replace(named, days=left.days, mode=mode)
 
 
 def database(name: str, configured: str | None, file: str) -> Database:

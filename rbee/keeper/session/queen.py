@@ -16,16 +16,18 @@ from rbee.contract import endpoints as ep
 from rbee.contract.daemons import OWNER, Hello, Hold, PidFile, QueenHealth
 from rbee.contract.errors import (
     AddressInUse,
+    ConfigInvalid,
     ConnectionTimeout,
     ProgramFailed,
     RbeeError,
     ShuttingDown,
     StreamTruncated,
+    TlsFailed,
 )
 from rbee.contract.versions import check
-from rbee.keeper.settings import KeeperSettings, address_of
+from rbee.keeper.settings import KeeperSettings, address_of, url_of
 from rbee.runtime import api_key, bind, child, paths, pid_file
-from rbee.runtime.client import Client
+from rbee.runtime.client import Client, address
 from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
 from rbee.runtime.plain_transport import PlainTransport
@@ -55,7 +57,8 @@ class Queen:
 
     def _connect(self, url: str) -> Client:
         times = self._settings.config.times
-        return Client(url, self._key, times.connect_s, times.stream_silence_s, PlainTransport())
+        transport = PlainTransport(self._settings.ca)
+        return Client(url, self._key, times.connect_s, times.stream_silence_s, transport)
 
     @property
     def started_here(self) -> bool:
@@ -64,11 +67,18 @@ class Queen:
     async def find(self) -> QueenHealth | None:
         """The health of the queen at the configured address; None if nothing listens there.
 
-        Raises ADDRESS_IN_USE if something else does, and VERSION_MISMATCH.
+        Raises ADDRESS_IN_USE if something else does, TLS_FAILED and VERSION_MISMATCH.
         """
         host, port = address_of(self._settings)
         try:
-            health = await self._ask(host, port)
+            try:
+                health = await self._ask(host, port)
+            except TlsFailed:
+                if not await self._take_scheme_of_pid_file(host, port):
+                    raise
+                health = await self._ask(host, port)
+        except (ConfigInvalid, TlsFailed):
+            raise
         except RbeeError:
             raise self._held_by_another(host, port) from None
         if health is None:
@@ -95,6 +105,18 @@ class Queen:
                     raise
             await asyncio.sleep(_POLL_S)
 
+    async def _take_scheme_of_pid_file(self, host: str, port: int) -> bool:
+        """Turn from HTTPS to HTTP, or back, if this machine's queen was started before the settings
+        were changed. Returns whether there is something to turn to."""
+        named = find_unresponsive(PROGRAM, host, port)
+        scheme, _, where = self.client.url.partition("://")
+        spoken = named.url.partition("://")[0] if named else scheme
+        if spoken == scheme:
+            return False
+        await self.client.close()
+        self.client = self._connect(f"{spoken}://{where}")
+        return True
+
     async def reach(self, keep: bool = False) -> None:
         """Find the queen and hold it, or start it if its address is this machine's; with `keep`,
         make it run until it is told to stop."""
@@ -118,9 +140,13 @@ class Queen:
         """Give the hold back. If it was the last one, wait until the queen is gone."""
         if self._hold_id is not None:
             stays = False
-            with contextlib.suppress(RbeeError):
+            try:
                 released = await self.client.call(ep.QUEEN_RELEASE, hold_id=self._hold_id)
                 stays = released.stays
+            except TlsFailed:
+                self.abandon()  # it was started here, with a certificate for other names
+            except RbeeError:
+                pass
             if not stays:
                 await self.wait_until_gone()
             self._hold_id = None
@@ -174,9 +200,11 @@ class Queen:
         hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
         self._child, listening = await child.begin(prepared, hello)
         self._hold_id = OWNER
-        if listening.url != self.client.url:  # port 0: it took a free one
+        scheme, (_, taken) = listening.url.partition("://")[0], address(listening.url)
+        url = url_of(host, taken, scheme == "https")
+        if url != self.client.url:  # port 0: it took a free one
             await self.client.close()
-            self.client = self._connect(listening.url)
+            self.client = self._connect(url)
 
     async def _hold(self) -> None:
         assert self.health is not None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from rbee.contract.registry import NodeRow, NodeRows
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.cli import main, shells
 from rbee.keeper.commands import completion
+from tests.certificates import pair
 from tests.hostile import HOSTILE, unsafe
 
 FakeQueen = Any
@@ -141,3 +145,32 @@ def test_this_machine_is_suggested_where_it_is_accepted(
     home: Path, words: str, there: bool
 ) -> None:
     assert (("plain", "localhost") in suggested(words)) is there
+
+
+def test_a_queen_over_https_is_asked_if_its_certificate_is_trusted(
+    monkeypatch: pytest.MonkeyPatch, key: Path, tmp_path: Path
+) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found: dict[str, object] = {"program": "queen-rbee"}
+            if self.path == ep.QUEEN_WORKERS.path:
+                found = msgspec.to_builtins(NodeWorkerRows([WORKER]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(msgspec.json.encode(found))
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    cert, cert_key = pair(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(cert, cert_key)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as queen:
+        queen.socket = tls.wrap_socket(queen.socket, server_side=True)
+        queen.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that breaks off
+        threading.Thread(target=queen.serve_forever, daemon=True).start()
+        monkeypatch.setenv("RBEE_QUEEN_URL", f"https://127.0.0.1:{queen.server_port}")
+        assert names("workers") == []
+        monkeypatch.setenv("RBEE_QUEEN_CA", str(cert))
+        assert names("workers") == ["worker-1"]
+        queen.shutdown()

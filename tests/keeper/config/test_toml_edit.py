@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.keeper.config.toml_edit import with_node, without_node
+from rbee.keeper.config.toml_edit import with_node, with_values, without_node
 
 TEXT = """# top
 [queen]
@@ -104,3 +104,20 @@ def test_a_node_that_is_added_and_removed_leaves_no_trace(name: str, host: str) 
     assert tomllib.loads(changed)["nodes"][name]["ssh_host"] == host
     if name != "a":
         assert without_node(changed, name) == TEXT
+
+
+def test_keys_are_added_to_a_section_above_the_comment_of_the_next() -> None:
+    new = with_values(TEXT, "queen", {"tls_cert": "/c", "port": 81})
+    assert new == TEXT.replace("8080 # mine", '81 # mine\ntls_cert = "/c"')
+
+
+SECTIONS = ["", "# only", "[hive]\nport = 1", "[queen]\n# port = 1\n\n# hive\n[hive]\n", TEXT]
+
+
+@pytest.mark.parametrize("text", [*SECTIONS, "queen = { port = 1 }\n", "queen.port = 1\n[hive]\n"])
+def test_a_section_gets_its_keys_in_every_notation(text: str) -> None:
+    was = tomllib.loads(text)
+    new = with_values(text, "queen", {"tls_cert": "/c"})
+    assert tomllib.loads(new) == {**was, "queen": {**was.get("queen", {}), "tls_cert": "/c"}}
+    assert set(comments(text)) <= set(comments(new))
+    assert with_values(new, "queen", {"tls_cert": "/c"}) == new

@@ -93,7 +93,7 @@ def test_a_check_that_fails_does_not_prevent_the_others(
     assert bool(Report.of(found).problems) is bool(problems)
 
 
-@pytest.mark.parametrize("url", ["https://queen.home.arpa", "http://127.0.0.1:99999", "queen"])
+@pytest.mark.parametrize("url", ["ftp://queen.home.arpa", "http://127.0.0.1:99999", "queen"])
 def test_a_url_with_which_every_command_fails_is_a_problem(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
@@ -101,7 +101,7 @@ def test_a_url_with_which_every_command_fails_is_a_problem(
     [found] = [each for each in examined() if each.name == "queen"]
     assert found.state == "problem"
     assert "is not an address of a queen" in found.said
-    assert found.advice == ["Write [queen] url as http://HOST:PORT."]
+    assert found.advice == ["Write [queen] url as https://HOST:PORT or http://HOST:PORT."]
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "192.0.2.7"])

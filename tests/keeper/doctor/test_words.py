@@ -14,7 +14,14 @@ from rbee.keeper.doctor import check_daemons as daemons
 from rbee.keeper.doctor import check_files as files
 from rbee.keeper.doctor import check_programs as programs
 from rbee.keeper.doctor.check_daemons import Daemon, Port
-from rbee.keeper.doctor.check_files import ConfigFile, Database, Folder, KeyFile, ModelsFolder
+from rbee.keeper.doctor.check_files import (
+    CertificateFile,
+    ConfigFile,
+    Database,
+    Folder,
+    KeyFile,
+    ModelsFolder,
+)
 from rbee.keeper.doctor.check_programs import Memory, Program, Units
 from rbee.keeper.doctor.findings import Finding, Report
 
@@ -34,6 +41,12 @@ def detected(**more: Any) -> Detected:
 
 def findings() -> list[Finding]:
     return [
+        daemons.queen(Daemon(url=URL, state="untrusted", mismatch="not for h", advice="a name")),
+        daemons.queen(Daemon(url=URL, state="runs", version="1", pid=7, exposed=True)),
+        files.certificate(CertificateFile(path="/c", key="/k k", mode=0o600, days=15)),
+        files.certificate(CertificateFile(path="/c", key="/k k", mode=0o600, days=14)),
+        files.certificate(CertificateFile(path="/c", key="/k k", mode=0o640, days=99)),
+        files.certificate(CertificateFile(path="/c", key="/k k", error="no", advice="do")),
         daemons.queen(Daemon(url=URL, state="free")),
         daemons.queen(Daemon(url=URL, state="held", holder="nginx")),
         daemons.queen(Daemon(url=URL, state="held")),
@@ -135,6 +148,17 @@ def findings() -> list[Finding]:
 
 
 WORDS = """\
+✗ queen: not for h
+  → a name
+! queen: 1 runs at http://h:1; keys and prompts that go there are not encrypted
+  → on its machine: rbee-keeper auth certificate --use
+✓ certificate: /c is valid for 15 more days
+! certificate: /c expires in 14 days
+  → rbee-keeper auth certificate
+✗ certificate: others may read /k k, and so pass for this queen
+  → chmod 600 '/k k'
+✗ certificate: no
+  → do
 ✓ queen: none runs; a command that needs one starts it at http://h:1
 ✗ queen: http://h:1 is held by nginx, which is not queen-rbee
   → end it, or set another [queen] port in the config file
@@ -286,7 +310,7 @@ WORDS = """\
 ! systemd: a, b: written by another installation, or with other settings
   → install
 ✓ systemd: a, b fit this installation
-39 problems, 19 warnings"""
+42 problems, 21 warnings"""
 
 
 def test_each_finding_in_its_words() -> None:
