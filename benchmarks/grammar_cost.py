@@ -11,6 +11,7 @@ for a vocabulary of 150,000 words, in a model of one layer: there only the time 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ctypes
 import json
 import random
@@ -118,14 +119,14 @@ def compare(model: Model, rounds: int) -> None:
     context = Context(model, 1024, 1, THREADS)
     text = json_schema_to_gbnf(json.dumps(SCHEMA))
     began = time.perf_counter()
-    model.grammars.compile(grammar.of_schema(SCHEMA), "schema")
+    asyncio.run(model.grammars.compile(grammar.of_schema(SCHEMA), "schema"))
     first_s = time.perf_counter() - began
     found: dict[str, list[tuple[float, float, float]]] = {}
     for seed in range(rounds):
         request = Sampling(prompt="-", temperature=0.7, seed=seed, ignore_eos=True)
         held = Sampling(prompt="-", temperature=0.7, seed=seed)
-        of_schema = model.grammars.compile(grammar.of_schema(SCHEMA), "schema")
-        of_gbnf = model.grammars.compile(gbnf.to_lark(text), "grammar")
+        of_schema = asyncio.run(model.grammars.compile(grammar.of_schema(SCHEMA), "schema"))
+        of_gbnf = asyncio.run(model.grammars.compile(gbnf.to_lark(text), "grammar"))
         kinds: dict[str, Choose] = {
             "no grammar": Sampler(model, request).sample,
             "schema, llguidance": Sampler(model, held, of_schema).sample,

@@ -1,4 +1,5 @@
-"""Tiny models of many architectures: true headers, random weights, 64 wide, two layers.
+"""Tiny models of many architectures: true headers, random weights, 64 wide, mostly of two
+layers.
 
 `zoo.toml` says which keys and tensors llama.cpp wants of each; `zoo_discovery` finds that out.
 """
@@ -69,7 +70,7 @@ def write(
     that are right."""
     species = _species()[architecture]
     all_keys = {**COMMON, **species["keys"], **(keys or {})}
-    tensors = parse_tensors(species["tensors"])
+    tensors = parse_tensors(species["tensors"], species["keys"].get("block_count", LAYERS))
     write_parts(path, architecture, all_keys, tensors, tokenizer, pre, template, eos, bos, spoiled)
     return path
 
@@ -139,12 +140,12 @@ def write_parts(
     writer.close()
 
 
-def parse_tensors(text: str) -> dict[str, list[int]]:
+def parse_tensors(text: str, layers: int = LAYERS) -> dict[str, list[int]]:
     """Words such as "output_norm.weight=64" or, for every layer, "blk.*.attn_q.weight=64x64"."""
     found = {}
     for word in text.split():
         name, _, shape = word.partition("=")
-        for layer in range(LAYERS) if "*" in name else (0,):
+        for layer in range(layers) if "*" in name else (0,):
             found[name.replace("*", str(layer))] = [int(part) for part in shape.split("x")]
     return found
 

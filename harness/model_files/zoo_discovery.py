@@ -87,16 +87,19 @@ def _value(text: str) -> zoo.Key:
 
 def _entry(architecture: str, keys: dict[str, zoo.Key], tensors: dict[str, list[int]]) -> str:
     known = ", ".join(f'"{key}" = {str(value).lower()}' for key, value in keys.items())
-    text = "\n".join(textwrap.wrap(" ".join(_words(tensors)), 96, break_on_hyphens=False))
+    layers = keys.get("block_count", zoo.LAYERS)
+    assert isinstance(layers, int)
+    words = " ".join(_words(tensors, layers))
+    text = "\n".join(textwrap.wrap(words, 96, break_on_hyphens=False))
     return f'["{architecture}"]\nkeys = {{{known}}}\ntensors = """\n{text}\n"""\n'
 
 
-def _words(tensors: dict[str, list[int]]) -> list[str]:
+def _words(tensors: dict[str, list[int]], layers: int) -> list[str]:
     """Those that every layer has in the same shape are one word."""
     words = []
     for name, shape in tensors.items():
         of_all = re.sub(r"\bblk\.\d+\.", "blk.*.", name)
-        each = [tensors.get(of_all.replace("*", str(layer))) for layer in range(zoo.LAYERS)]
+        each = [tensors.get(of_all.replace("*", str(layer))) for layer in range(layers)]
         word = of_all if all(one == shape for one in each) else name
         words.append(f"{word}={'x'.join(map(str, shape))}")
     return list(dict.fromkeys(words))

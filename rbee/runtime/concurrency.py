@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -29,6 +29,12 @@ def go_on() -> None:
     gone = _caller_gone.get()
     if gone is not None and gone.is_set():
         raise CallerGone
+
+
+class InThread(Protocol):
+    """Does work on a thread, and returns or raises its outcome."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 async def stop(task: asyncio.Task[Any]) -> None:

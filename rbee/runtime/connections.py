@@ -86,21 +86,44 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """What a client is told that does not speak HTTP, in the envelope."""
-        if status >= 500:
+        if isinstance(exc, UnicodeEncodeError) and "Expect" in request.headers:
+            response: web.StreamResponse = _not_expected(request)  # aiohttp fails to quote it
+        elif status >= 500:
             response = super().handle_error(request, status, exc, message)
         else:
             words = " ".join(_QUOTED.sub("", message or "").split()) or "It can't be read"
             _log.info("refused what is not HTTP: %s", ascii(words))
             error = InvalidRequest.of("request", "HTTP/1.1", f"This is not HTTP/1.1: {words}")
-            body = msgspec.json.encode(error.envelope())
-            response = web.Response(body=body, status=status, content_type="application/json")
-            response.force_close()
+            response = _refusal(error, status)
         return response
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send what aiohttp refuses before our handlers see it in the envelope, too."""
+        if isinstance(resp, web.HTTPExpectationFailed):
+            resp = _not_expected(request)
+        return await super().finish_response(request, resp, start_time)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _not_expected(request: web.BaseRequest) -> web.Response:
+    # Bytes that are not UTF-8 are question marks.
+    value = request.headers["Expect"].encode(errors="replace").decode()
+    message = "Nothing but 100-continue can be expected"
+    return _refusal(InvalidRequest.of("Expect", "100-continue", message, value), 417)
+
+
+def _refusal(error: InvalidRequest, status: int) -> web.Response:
+    """The last response of a connection: what comes next is not known."""
+    body = msgspec.json.encode(error.envelope())
+    response = web.Response(body=body, status=status, content_type="application/json")
+    response.force_close()
+    return response
 
 
 class Connections:

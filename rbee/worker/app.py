@@ -7,29 +7,35 @@ streams tokens back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from rbee.contract.endpoints import HIVE_READY
-from rbee.contract.errors import RbeeError, ShuttingDown
+from rbee.contract.errors import RbeeError
 from rbee.contract.events import Loading, Narration
 from rbee.contract.workers import ReadyCallback
 from rbee.runtime import api_key, server
 from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.runtime.client import Client
-from rbee.runtime.concurrency import stop
+from rbee.runtime.concurrency import in_thread, stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
-from rbee.worker import routes
+from rbee.worker import late_imports, routes
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
 from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.requests.requests import Requests
 from rbee.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from rbee.gguf.file_changes import Change
+    from rbee.worker.requests.model_files import ModelFiles
 
 PROGRAM = "llm-worker-rbee"
 _ATTEMPTS = 6
@@ -88,9 +94,7 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
         # Narrated first: a listener that has seen the worker idle has heard of its load.
         took = time.monotonic() - began
         narrator.say("model-loader", "✅", f"{settings.model_ref} is loaded, in {took:.1f} s")
-        requests.open(
-            outcome, engine, lambda: _check_files(outcome, settings.mmap, lifecycle, requests)
-        )
+        requests.open(outcome, engine, _files(outcome, settings.mmap, lifecycle, requests))
         outcome.chat.prepare()
         on_progress(Loading("ready"))
 
@@ -110,12 +114,12 @@ async def _engine(app: web.Application, settings: WorkerSettings) -> AsyncIterat
     await engine.stop()
 
 
-def _check_files(loaded: Loaded, mapped: bool, lifecycle: Lifecycle, requests: Requests) -> None:
-    """Shut down if the model's files are no longer what was loaded: the next worker loads what is
-    there now. Running answers end too if the files are `mapped`. Raises SHUTTING_DOWN."""
-    if lifecycle.draining.is_set():
-        return
-    if (change := loaded.files.find()) is not None:
+def _files(loaded: Loaded, mapped: bool, lifecycle: Lifecycle, requests: Requests) -> ModelFiles:
+    """The model's files. The worker shuts down when they are no longer what was loaded: the next
+    one loads what is there now. Running answers end too if the files are `mapped`."""
+    from rbee.worker.requests.model_files import ModelFiles
+
+    def on_change(change: Change) -> str:
         name = change.file
         why = f"{name} has changed since this worker loaded it, so the worker is shutting down."
         _log.warning("%s", why)
@@ -123,13 +127,16 @@ def _check_files(loaded: Loaded, mapped: bool, lifecycle: Lifecycle, requests: R
         if mapped and change.in_place:
             # It is not known any more what the answers are computed with.
             requests.cancel_all(why)
-        raise ShuttingDown(why)
+        return why
+
+    return ModelFiles(loaded.header.file, loaded.files.find, on_change)
 
 
 async def _start(lifecycle: Lifecycle, settings: WorkerSettings, engine: Engine) -> None:
     """Tell the hive that the worker listens, and load."""
     if settings.callback_url is None:
         engine.start()
+        await _import()
         return
     times = settings.config.times
     hive = Client(settings.callback_url, lifecycle.key, times.connect_s, times.stream_silence_s)
@@ -141,7 +148,15 @@ async def _start(lifecycle: Lifecycle, settings: WorkerSettings, engine: Engine)
         # One turn of the loop sends the callback; the load does not wait for the answer.
         await asyncio.sleep(0)
         engine.start()
+        await _import()
         await announcing
+
+
+async def _import() -> None:
+    """Import what the first answer needs while the model loads. What is wrong with it, that one
+    tells."""
+    with contextlib.suppress(Exception):
+        await in_thread(late_imports.import_now)
 
 
 async def _announce(hive: Client, callback: ReadyCallback) -> None:

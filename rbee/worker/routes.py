@@ -12,7 +12,6 @@ from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.runtime.light_aiohttp import web
-from rbee.worker.requests import vectors
 from rbee.worker.requests.requests import Requests
 
 REQUESTS: web.AppKey[Requests] = web.AppKey("requests", Requests)
@@ -60,10 +59,14 @@ async def _model(request: web.Request, _: ep.Nothing) -> ModelFacts:
 
 
 async def _embed(request: web.Request, message: EmbeddingRequest) -> EmbeddingReply:
+    from rbee.worker.requests import vectors
+
     return await vectors.embed(request.app[REQUESTS], message)
 
 
 async def _rerank(request: web.Request, message: RerankRequest) -> RerankReply:
+    from rbee.worker.requests import vectors
+
     return await vectors.rerank(request.app[REQUESTS], message)
 
 

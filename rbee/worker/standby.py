@@ -17,16 +17,9 @@ from rbee.contract.daemons import Assignment
 from rbee.contract.errors import ConfigInvalid
 from rbee.runtime.parent import die_with_parent
 from rbee.runtime.process_arguments import show_arguments
+from rbee.worker import late_imports
 
-# What a worker imports before its first token.
-_NEEDED = (
-    "encodings.idna",
-    "rbee.runtime.settings",
-    "rbee.worker.app",
-    "rbee.worker.model.context",
-    "rbee.worker.model.sampling",
-    "rbee.worker.model.stepwise",
-)
+_LISTENS_WITH = ("rbee.runtime.settings", "rbee.worker.app")
 
 
 def wait_for_arguments() -> list[str] | None:
@@ -62,8 +55,9 @@ def _has_ended(descriptor: int) -> bool:
 
 
 def _get_ready() -> None:
-    for name in _NEEDED:
+    for name in _LISTENS_WITH:
         importlib.import_module(name)
+    late_imports.import_now()
     from rbee.worker.model import llama
     from rbee.worker.model.templates import renderers
 

@@ -1,8 +1,13 @@
-"""What the programs do not import when they start: each of these takes longer than it is worth."""
+"""What the programs do not import when they start: each of these takes longer than it is worth.
+
+The programs run in an environment of their own: other tests of this process may have loaded
+llama.cpp, whose variables would hide that a program loads it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import sys
@@ -52,11 +57,36 @@ DAEMONS = {
     "rbee.queen": NOT_IN_A_DAEMON | {"rbee.queen.install.wheels": "only an installation needs it"},
     "rbee.hive": NOT_IN_A_DAEMON | {"aiosqlite": "the catalog is opened when it is needed"},
 }
-# Once it listens, the worker imports what loads the model, at the same time.
+_LATER = "only an answer needs it: rbee.worker.late_imports"
+_WITH_A_FORM = "only an answer in a form needs it"
 MODULES = {
-    "rbee.worker.app": {name: why for name, why in NOWHERE.items() if name != "prometheus_client"},
+    "rbee.worker.app": NOT_IN_A_DAEMON
+    | {
+        "llama_cpp": "imported while the worker listens already",
+        "rbee.worker.model.bindings": "imported while the worker listens already",
+        "psutil": "imported while the worker listens already",
+        "rbee.gguf.reader": "only the load needs it",
+        "rbee.worker.model.chat_template": "only the load needs it",
+        "rbee.worker.engine.sequence": _LATER,
+        "rbee.worker.engine.slots": _LATER,
+        "rbee.worker.requests.prompt": _LATER,
+        "rbee.worker.requests.tool_use": _LATER,
+        "rbee.worker.requests.answer_form": _LATER,
+        "rbee.worker.requests.vectors": "only embeddings need it",
+        "rbee.worker.model.tool_formats": _LATER,
+        "rbee.worker.model.grammar": _WITH_A_FORM,
+        "rbee.worker.model.gbnf": _WITH_A_FORM,
+        "rbee.worker.model.call_grammar": _WITH_A_FORM,
+    },
     "rbee.hive.local.commands": NOT_IN_A_DAEMON | {"aiohttp": "as in the commands of the keeper"},
 }
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a program finds that a person starts."""
+    names = ("HOME", "LANG", "PATH", "PYTHONPATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return kept | more
 
 
 def imported(importtime: str) -> set[str]:
@@ -75,10 +105,12 @@ def test_a_daemon_that_listens_has_imported_no_more_than_it_needs(
     package: str, tmp_path: Path
 ) -> None:
     errors = tmp_path / "stderr"
-    command = [sys.executable, "-X", "importtime", "-m", package, "daemon", "--port", "0"]
+    command = [sys.executable, "-P", "-X", "importtime", "-m", package, "daemon", "--port", "0"]
     with (
         errors.open("w") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as daemon,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=stderr, env=environment()
+        ) as daemon,
     ):
         assert daemon.stdout is not None
         assert b'"listening"' in daemon.stdout.readline()
@@ -88,14 +120,12 @@ def test_a_daemon_that_listens_has_imported_no_more_than_it_needs(
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_no_more_than_it_needs(module: str) -> None:
-    command = [sys.executable, "-X", "importtime", "-c", f"import {module}"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-P", "-X", "importtime", "-c", f"import {module}"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     assert unwanted(ran.stderr, MODULES[module]) == {}
 
 
-async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path == ep.QUEEN_HEALTH.path:
             health = QueenHealth("ok", "queen-rbee", __version__, 1, "persistent")
@@ -107,11 +137,13 @@ async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs(
     app = web.Application(middlewares=[knows(lambda: api_key.load(None))])
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app, host="127.0.0.1") as queen:
-        monkeypatch.setenv("RBEE_QUEEN_URL", str(queen.make_url("/")))
+        variables = environment(RBEE_QUEEN_URL=str(queen.make_url("/")))
         words = ["infer", "--prompt", "Tell me"]
-        command = [sys.executable, "-X", "importtime", "-m", "rbee.keeper", *words]
+        command = [sys.executable, "-P", "-X", "importtime", "-m", "rbee.keeper", *words]
         pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=pipe, stderr=pipe, env=variables
+        )
         out, errors = await process.communicate()
     assert (process.returncode, out) == (0, b"Once\n"), errors.decode()
     assert unwanted(errors.decode(), NOT_IN_A_COMMAND) == {}
@@ -125,8 +157,8 @@ for module in pkgutil.walk_packages(rbee.keeper.__path__, "rbee.keeper."):
 
 
 def test_no_command_of_the_keeper_imports_aiohttp() -> None:
-    command = [sys.executable, "-X", "importtime", "-c", _EVERYTHING]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-P", "-X", "importtime", "-c", _EVERYTHING]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
     assert "rbee.keeper.doctor.probe_daemons" in imported(ran.stderr)
     assert unwanted(ran.stderr, {"aiohttp": NOT_IN_A_COMMAND["aiohttp"]}) == {}
 
@@ -159,12 +191,10 @@ print(sizes[-1])
 
 
 @pytest.mark.parametrize("module", ["rbee.queen.app", "rbee.hive.app", "rbee.worker.app"])
-def test_certificates_are_loaded_only_by_what_speaks_tls(
-    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_certificates_are_loaded_only_by_what_speaks_tls(module: str, tmp_path: Path) -> None:
     authority = tmp_path / "authority.pem"
     authority.write_text(_AUTHORITY)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
-    code = _COUNT.format(module=module)
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-P", "-c", _COUNT.format(module=module)]
+    variables = environment(SSL_CERT_FILE=str(authority))
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
     assert ran.stdout.split() == ["0", "1"]

@@ -146,6 +146,20 @@ async def test_an_odd_host_is_refused_in_the_envelope(connect: Open, name: bytes
     assert json.loads(body)["error"]["code"] == "INVALID_REQUEST"
 
 
+@pytest.mark.parametrize("path", [b"/health", b"/nowhere"])
+@pytest.mark.parametrize("value", [b"a-miracle", b"100-continued", b"\xff"])
+async def test_an_unknown_expectation_is_refused_in_the_envelope(
+    connect: Open, path: bytes, value: bytes
+) -> None:
+    reader, _ = await connect(
+        b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nExpect: " + value + b"\r\n\r\n"
+    )
+    head, _, body = (await ended(reader)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 417 "), head
+    [error] = json.loads(body)["error"]["details"]["errors"]
+    assert (error["field"], error["constraint"]) == ("Expect", "100-continue")
+
+
 async def test_a_method_that_nobody_knows_is_refused_in_the_envelope(connect: Open) -> None:
     reader, _ = await connect(
         b"BREW /health HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n"

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from rbee import __version__
 from rbee.contract.errors import ProgramFailed, RbeeError
@@ -22,6 +21,7 @@ from rbee.hive.hardware import cards, placement
 from rbee.hive.hardware.card_tools import FoundCards, find_cards
 from rbee.runtime import paths
 from rbee.runtime.concurrency import in_thread
+from rbee.runtime.memory import main_memory
 
 DETECT_WITHIN_S = 60.0
 _ASK_AGAIN_S = 60.0
@@ -161,9 +161,10 @@ class Hardware:
 
 
 def ram() -> DeviceMemory:
-    """The machine's own memory, in bytes; free is what can be had without swapping."""
-    now = psutil.virtual_memory()
-    return DeviceMemory("cpu", 0, "RAM", int(now.total), int(now.available))
+    """The machine's own memory, in bytes, or what a container has of it; free is what can be had
+    without swapping."""
+    now = main_memory()
+    return DeviceMemory("cpu", 0, "RAM", now.total, now.available)
 
 
 def disk_free_bytes() -> int:

@@ -15,7 +15,6 @@ from importlib import metadata
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from rbee.contract import model_ref
 from rbee.contract.config import Config
@@ -35,6 +34,7 @@ from rbee.keeper.install.paths import InstallPaths, system_paths, user_paths
 from rbee.keeper.install.systemd import MARK, UNIT_NAMES
 from rbee.runtime import api_key, paths, pid_file, settings
 from rbee.runtime import certificate as queen_certificate
+from rbee.runtime.memory import main_memory
 
 _OTHERS_WRITE = 0o022
 _PART = ".part"
@@ -205,7 +205,7 @@ def models(config: Config) -> ModelsFolder:
 def memory(config: Config, devices: Sequence[int]) -> Memory:
     """The machine's memory, and what the default model needs. `devices` are the sizes, in bytes, of
     the usable devices."""
-    now = psutil.virtual_memory()
+    now = main_memory()
     wanted = config.models.default or model_ref.DEFAULT
     size = error = advice = None
     try:
@@ -225,9 +225,9 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
     return Memory(
         model=wanted,
         size=size,
-        free=int(now.available),
-        total=int(now.total),
-        largest=max([int(now.total), *devices]),
+        free=now.available,
+        total=now.total,
+        largest=max([now.total, *devices]),
         error=error,
         advice=advice,
     )

@@ -17,39 +17,23 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import msgspec
-import psutil
-
 from rbee.contract.errors import Internal, RbeeError, RequestCanceled
+from rbee.runtime.memory import main_memory
 from rbee.worker.engine.batching import Pace, share_out
 from rbee.worker.engine.compute_errors import not_numbers, refused
-from rbee.worker.engine.load import Loaded
-from rbee.worker.engine.prompt_cache import PromptCache
-from rbee.worker.engine.request import Output, Request
-from rbee.worker.engine.sequence import Sequence
-from rbee.worker.engine.slots import Slots
+from rbee.worker.engine.request import Counts, Output, Outputs, Request
 
-if TYPE_CHECKING:  # NumPy takes a while to import, and most workers make no embeddings
+if TYPE_CHECKING:  # a worker listens before it imports these
     from rbee.worker.engine.embedding import Embedding
+    from rbee.worker.engine.load import Loaded
+    from rbee.worker.engine.sequence import Sequence
+    from rbee.worker.engine.slots import Slots
 
-Load: TypeAlias = Callable[[], Loaded]
-Outputs: TypeAlias = list[tuple[Request, Output]]
+Load: TypeAlias = "Callable[[], Loaded]"
 
 _BROKEN = Internal("llama.cpp's thread failed; its log says why.", correlation_id="")
 _UNREADABLE = Internal("The answer can't be read; the worker's log says why.", correlation_id="")
 _log = logging.getLogger("llm-worker-rbee")
-
-
-class Counts(msgspec.Struct):
-    """The tokens that the engine has processed so far, and how many the KV cache and the prompt
-    cache hold now. Their states in the latter take `saved_bytes`."""
-
-    read: int = 0
-    cached: int = 0
-    made: int = 0
-    held: int = 0
-    saved: int = 0
-    saved_bytes: int = 0
 
 
 class Engine:
@@ -117,9 +101,12 @@ class Engine:
         loaded = self._variables.run(self._load_or_report)
         if loaded is None:
             return
+        from rbee.worker.engine.prompt_cache import PromptCache
+        from rbee.worker.engine.slots import Slots
+
         pace = loaded.pace()
         can_cut = loaded.model.can_cut()
-        prompts = PromptCache(self._prompt_cache_bytes, can_cut, _available_bytes)
+        prompts = PromptCache(self._prompt_cache_bytes, can_cut, lambda: main_memory().available)
         slots = Slots(loaded.context, self._slot_count, can_cut, pace.border, prompts)
         self._variables.run(self._report, loaded)
         try:
@@ -180,8 +167,10 @@ class Engine:
                     self._cancel(request)
 
     def _begin(self, request: Request, loaded: Loaded, slots: Slots) -> None:
+        from rbee.worker.engine.sequence import Sequence
+
         try:
-            if request.inference is None:
+            if request.inference is None:  # NumPy takes a while, and most workers need none
                 from rbee.worker.engine.embedding import Embedding
 
                 self._embeddings[request] = Embedding(loaded, request.texts)
@@ -296,8 +285,3 @@ class Engine:
     def _report(self, outcome: Loaded | RbeeError) -> None:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._on_ready, outcome)
-
-
-def _available_bytes() -> int:
-    """The machine's memory that is free, or would be if the system needed it."""
-    return int(psutil.virtual_memory().available)

@@ -21,23 +21,19 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
-import psutil
 
 from rbee.contract.errors import RbeeError, ShuttingDown, UnsupportedModelFormat
 from rbee.contract.events import Loading
 from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
 from rbee.gguf.file_changes import FileChanges
-from rbee.gguf.header import Header, context_length
-from rbee.gguf.reader import read
 from rbee.worker.engine.batching import Pace, guess_s
-from rbee.worker.engine.page_cache import fill
-from rbee.worker.model.chat_template import ChatTemplate
-from rbee.worker.model.choose_template import chat_template
 from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.settings import WorkerSettings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a worker listens before it imports these
+    from rbee.gguf.header import Header
+    from rbee.worker.model.chat_template import ChatTemplate
     from rbee.worker.model.constraint import Constraint
     from rbee.worker.model.context import Context, Pooling
     from rbee.worker.model.llama import Model
@@ -177,6 +173,11 @@ class Load:
     def _load(self, beside: Executor) -> Loaded:
         settings = self._settings
         prepared = beside.submit(_prepare)
+        from rbee.gguf.header import context_length
+        from rbee.gguf.reader import read
+        from rbee.worker.engine.page_cache import fill
+        from rbee.worker.model.choose_template import chat_template
+
         header = read(settings.model)
         files = FileChanges(header.files)
         self._ends = header.layer_ends()
@@ -275,6 +276,8 @@ def _needs_encoder(header: Header) -> UnsupportedModelFormat:
 
 def _cores() -> int:
     """Those of the machine, or fewer if this process may not use all of them."""
+    import psutil
+
     physical = int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
     if not hasattr(os, "sched_getaffinity"):
         return physical

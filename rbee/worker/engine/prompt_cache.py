@@ -24,8 +24,8 @@ class Saved(msgspec.Struct, eq=False):
 class PromptCache:
     """The states that fit into `limit` bytes; those that were not used for longest are dropped.
 
-    `can_cut`: whether a state can be cut back to a prefix. `available()` is the machine's free
-    memory in bytes, of which one state takes at most half.
+    `can_cut`: whether a state can be cut back to a prefix. `available()` is the free memory in
+    bytes, of which one state takes at most half.
     """
 
     def __init__(self, limit: int, can_cut: bool, available: Callable[[], int]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
 from rbee.contract.errors import RbeeError, RequestCanceled
 from rbee.contract.events import Done, Prefill, StopReason, Token
 from rbee.contract.tasks import InferenceRequest
-from rbee.worker.model.constraint import Constraint
-from rbee.worker.model.tool_formats.parser import Form
+
+if TYPE_CHECKING:  # a worker listens before it imports what makes them
+    from rbee.worker.model.constraint import Constraint
+    from rbee.worker.model.tool_formats.parser import Form
 
 Vectors: TypeAlias = list[list[float]]
 # What a step of the engine makes. Anything else than a part is the last output of its request.
@@ -57,6 +59,21 @@ class Request(msgspec.Struct, eq=False):
         if isinstance(output, RbeeError):
             raise output
         return output
+
+
+Outputs: TypeAlias = list[tuple[Request, Output]]
+
+
+class Counts(msgspec.Struct):
+    """The tokens that the engine has processed so far, and how many the KV cache and the prompt
+    cache hold now. Their states in the latter take `saved_bytes`."""
+
+    read: int = 0
+    cached: int = 0
+    made: int = 0
+    held: int = 0
+    saved: int = 0
+    saved_bytes: int = 0
 
 
 class Timings:

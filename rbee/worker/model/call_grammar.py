@@ -111,7 +111,9 @@ class _Grammar:
                 self._rules.append(f"{value}_json: {json_rule(parameter.schema)}")
             else:
                 self._rules.append(self._until(value, end))
-            head = self._written(tags.key + parameter.name + tags.value)
+            is_text = parameter.texts is not None
+            mark = tags.text if is_text and tags.text else tags.value
+            head = self._written(tags.key + parameter.name + mark)
             parts.append(f"({head} {value}){'' if parameter.required else '?'}")
         return " ".join(parts) or '""'
 

@@ -14,7 +14,8 @@ import msgspec
 
 from rbee.contract.errors import InvalidRequest
 from rbee.runtime import safe_text
-from rbee.worker.model.templates.renderers import Renderers, TemplateFailed, Templates
+from rbee.worker.model.killable import Failed
+from rbee.worker.model.templates.renderers import Renderers, Templates
 
 DEFAULT, WITH_TOOLS = "default", "tool_use"
 
@@ -99,7 +100,7 @@ class ChatTemplate:
     async def _ask(self, request: Mapping[str, Any]) -> str:
         try:
             return await self._renderers.ask(self._templates, request)
-        except TemplateFailed as error:
+        except Failed as error:
             # It may quote the template, a stranger's text, and goes to logs and terminals.
             words = safe_text.line(" ".join(str(error).split()))[:_LONGEST_ERROR]
             message = f"The model's chat template {words}"

@@ -102,20 +102,21 @@ class Tokenizer:
         A placeholder has only letters and digits, so that whatever writes it leaves it as it is,
         such as JSON in ASCII. Nobody can guess it.
         """
-        found, hidden = list(texts), dict[str, str]()
+        found, places = list(texts), dict[str, str]()
         secret = secrets.token_hex(8)
         while (spelled := self._spelled_out(_APART.join(found), most)) != []:
             if spelled is None:
                 return None
-            # A vocabulary may have the letters of placeholders as control tokens.
-            spelled = [each for each in spelled if each not in hidden.values()]
+            # A vocabulary may have the letters of placeholders as control tokens. Those are left: a
+            # placeholder in a placeholder, and so on, would have no end.
+            spelled = [each for each in spelled if each not in places]
             if not spelled:
                 break
+            pattern = re.compile("|".join(map(re.escape, [*places.values(), *spelled])))
             for each in spelled:
-                placeholder = f"x{secret}{len(hidden)}x"
-                hidden[placeholder] = each
-                found = [text.replace(each, placeholder) for text in found]
-        return found, hidden
+                places[each] = f"x{secret}{len(places)}x"
+            found = [pattern.sub(lambda at: places.get(at[0], at[0]), text) for text in found]
+        return found, {placeholder: each for each, placeholder in places.items()}
 
     def _spelled_out(self, text: str, most: int) -> list[str] | None:
         """The control tokens in it, the longest first. None for more than `most` tokens."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from rbee.contract.errors import AllSlotsBusy, InvalidRequest, PromptTooLong
 
@@ -25,12 +25,17 @@ def check_length(field: str, tokens: int, most: int, why: str) -> None:
         )
 
 
-def check_tokens(field: str, tokens: Iterable[int], vocabulary: int) -> None:
-    """Raises INVALID_REQUEST for the id of a token that the model does not have."""
-    for token in tokens:
-        if token >= vocabulary:
-            error = f"The model has {vocabulary} tokens, and none with the id {token}"
-            raise InvalidRequest.of(field, f"token ids below {vocabulary}", error, token)
+def check_prompt(tokens: int, context: int) -> None:
+    """Raises PROMPT_TOO_LONG if the context can never have room for an answer."""
+    check_length("prompt", tokens, context - 1, f"the context holds {context}")
+
+
+def check_tokens(field: str, tokens: Collection[int], vocabulary: int) -> None:
+    """Raises INVALID_REQUEST for the id of a token that the model does not have. Check first how
+    many there are: a million take ten milliseconds."""
+    if (largest := max(tokens, default=0)) >= vocabulary:
+        error = f"The model has {vocabulary} tokens, and none with the id {largest}"
+        raise InvalidRequest.of(field, f"token ids below {vocabulary}", error, largest)
 
 
 def reserve(
@@ -41,7 +46,7 @@ def reserve(
     `reserved` is what each running request may fill. Raises PROMPT_TOO_LONG if the context can
     never have room for an answer, and ALL_SLOTS_BUSY if it has no room now.
     """
-    check_length("prompt", prompt, context - 1, f"the context holds {context}")
+    check_prompt(prompt, context)
     wanted = min(prompt + max_tokens, context)
     if sum(reserved) + wanted > context:
         raise AllSlotsBusy(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rbee.contract.tasks import InferenceRequest, ResponseFormat
+from rbee.runtime.concurrency import InThread
 from rbee.worker.engine.load import Loaded
-from rbee.worker.model import gbnf, grammar
-from rbee.worker.model.constraint import Constraint, refused
-from rbee.worker.model.tool_formats.parser import Form
-from rbee.worker.requests import tool_use
+from rbee.worker.model import grammar
+
+if TYPE_CHECKING:  # most answers have no form
+    from rbee.worker.model.constraint import Constraint
+    from rbee.worker.model.tool_formats.parser import Form
 
 
 def is_wanted(asked: InferenceRequest) -> bool:
@@ -19,35 +21,43 @@ def is_wanted(asked: InferenceRequest) -> bool:
     return bool(asked.tools) or any(each is not None for each in forms)
 
 
-def constraint(
-    loaded: Loaded, asked: InferenceRequest, form: Form | None = None
+async def constraint(
+    loaded: Loaded, asked: InferenceRequest, form: Form | None, in_thread: InThread
 ) -> Constraint | None:
     """What holds the answer to its form, if one is asked for. `form` is what is looked for in the
-    answer: reasoning may come before what is asked for, and calls in its place. It may take a
-    second: not for the event loop. Raises INVALID_REQUEST with the reason if it can't be had."""
+    answer: reasoning may come before what is asked for, and calls in its place. Raises
+    INVALID_REQUEST with the reason if it can't be had. Canceled, it stops the work on it."""
+    from rbee.worker.model.constraint import refused
+    from rbee.worker.requests import tool_use
+
     if asked.logprobs is not None:  # NumPy is imported here, and not between two tokens
         importlib.import_module("rbee.worker.model.likelihood")
-    field = "response_format"
+    field, schema = "grammar", None
+    if asked.grammar is None:
+        field, schema = _schema(asked.response_format)
+        if form is not None:
+            return await tool_use.constraint(loaded, asked, form, schema, field, in_thread)
+        if schema is None:
+            return None
     try:
-        if asked.grammar is not None:
-            field = "grammar"
-            source = gbnf.to_lark(asked.grammar)
-        else:
-            schema = _schema(asked.response_format)
-            if asked.response_format is not None and asked.response_format.json_schema is not None:
-                field = "response_format.json_schema.schema"
-            if form is not None:
-                return tool_use.constraint(loaded, asked, form, schema, field)
-            if schema is None:
-                return None
-            source = grammar.of_schema(schema)
+        source = await in_thread(lambda: _source(asked.grammar, schema or {}))
     except ValueError as error:
         raise refused(field, str(error)) from None
-    return loaded.model.grammars.compile(source, field)
+    return await loaded.model.grammars.compile(source, field, in_thread)
 
 
-def _schema(asked: ResponseFormat | None) -> dict[str, Any] | None:
-    """The schema of the JSON that is asked for; None for any text."""
+def _source(gbnf_text: str | None, schema: dict[str, Any]) -> str:
+    if gbnf_text is None:
+        return grammar.of_schema(schema)
+    from rbee.worker.model import gbnf
+
+    return gbnf.to_lark(gbnf_text)
+
+
+def _schema(asked: ResponseFormat | None) -> tuple[str, dict[str, Any] | None]:
+    """The field that asks for JSON, and the schema of it; None for any text."""
     if asked is None or asked.type == "text":
-        return None
-    return {"type": "object"} if asked.json_schema is None else asked.json_schema.schema
+        return "response_format", None
+    if asked.json_schema is None:
+        return "response_format", {"type": "object"}
+    return "response_format.json_schema.schema", asked.json_schema.schema

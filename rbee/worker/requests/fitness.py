@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from rbee.contract.errors import ComputeFailed, ShuttingDown
+from rbee.contract.errors import ComputeFailed
 from rbee.contract.events import Done
 from rbee.worker.engine.request import Output
+
+if TYPE_CHECKING:  # it comes with the loaded model
+    from rbee.worker.requests.model_files import ModelFiles
 
 # So many in a row are not the requests' fault.
 _FAILURES = 2
@@ -16,16 +19,22 @@ _LOOK_EVERY_S = 1.0
 
 
 class Fitness:
-    """`check_files` raises SHUTTING_DOWN if the model's files are no longer what was loaded."""
+    """Of a worker whose model has these `files`, once it is loaded."""
 
     def __init__(self) -> None:
-        self.check_files: Callable[[], None] = lambda: None
+        self.files: ModelFiles | None = None
         self._checked_at = 0.0
         self._failures = 0
 
     @property
     def is_healthy(self) -> bool:
-        return self._failures < _FAILURES
+        hung = self.files is not None and self.files.is_hung
+        return self._failures < _FAILURES and not hung
+
+    async def check_files(self) -> None:
+        """Raises what `ModelFiles.check` raises."""
+        if self.files is not None:
+            await self.files.check()
 
     def note(self, outputs: Iterable[Output], now: float) -> None:
         """Judge by what a step has made, and look at the files now and then. A step is one failure,
@@ -35,7 +44,6 @@ class Fitness:
             self._failures += 1
         elif any(isinstance(output, Done | list) for output in made):
             self._failures = 0
-        if now - self._checked_at >= _LOOK_EVERY_S:
+        if self.files is not None and now - self._checked_at >= _LOOK_EVERY_S:
             self._checked_at = now
-            with suppress(ShuttingDown):  # it has begun: there is nobody to tell here
-                self.check_files()
+            self.files.look()

@@ -11,8 +11,7 @@ from prometheus_client.metrics_core import Metric
 
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime import gauges
-from rbee.worker.engine.engine import Counts
-from rbee.worker.engine.request import Request
+from rbee.worker.engine.request import Counts, Request
 
 Outcome: TypeAlias = Literal["done", "canceled", "failed", "refused"]
 

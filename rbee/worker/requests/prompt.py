@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import InferenceRequest, Message, Tool, ToolCall
+from rbee.runtime.concurrency import InThread
 from rbee.worker.engine.load import Loaded
-from rbee.worker.requests.admission import check_tokens
+from rbee.worker.requests.admission import check_prompt, check_tokens
 
 if TYPE_CHECKING:
     from rbee.worker.model.llama import Model
-
-T = TypeVar("T")
-
-
-class InThread(Protocol):
-    """Does work of the tokenizer on a thread of its own."""
-
-    def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -45,6 +38,7 @@ async def prompt_tokens(
     which are more than that. In a raw prompt control tokens may be spelled out."""
     prompt, most = request.prompt, loaded.context.tokens
     if isinstance(prompt, list):
+        check_prompt(len(prompt), most)  # eight million ids fit into a request's body
         check_tokens("prompt", prompt, loaded.model.vocabulary_size)
         return prompt
     if prompt is not None:

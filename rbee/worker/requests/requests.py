@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from rbee.contract.errors import (
     AllSlotsBusy,
+    ComputeFailed,
     InvalidRequest,
     PromptTooLong,
     RbeeError,
@@ -26,14 +27,15 @@ from rbee.contract.tasks import InferenceRequest, keep_alive_s
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import finish
-from rbee.worker.engine.engine import Counts, Engine, Outputs
-from rbee.worker.engine.load import Loaded
-from rbee.worker.engine.request import Output, Request
-from rbee.worker.requests import answer_form, tool_use
+from rbee.worker.engine.request import Counts, Output, Outputs, Request
 from rbee.worker.requests.admission import check_slot, check_tokens, reserve
 from rbee.worker.requests.fitness import Fitness
-from rbee.worker.requests.metrics import Metrics, Outcome
-from rbee.worker.requests.prompt import prompt_tokens
+
+if TYPE_CHECKING:  # a worker listens before it imports these
+    from rbee.worker.engine.engine import Engine
+    from rbee.worker.engine.load import Loaded
+    from rbee.worker.requests.metrics import Metrics, Outcome
+    from rbee.worker.requests.model_files import ModelFiles
 
 T = TypeVar("T")
 
@@ -55,7 +57,6 @@ class Requests:
         events: Broadcast[Event],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.metrics = Metrics(self._counts, self.status)
         self._slots = slots
         self.model_ref = model_ref
         self._events = events
@@ -69,15 +70,19 @@ class Requests:
         self._keep_alive_s: float | None = None
         self._preparers = ThreadPoolExecutor(_PREPARERS, thread_name_prefix="prompt")
 
-    def open(
-        self, loaded: Loaded, engine: Engine, check_files: Callable[[], None] = lambda: None
-    ) -> None:
-        """Take requests from here on: the model is loaded. `check_files` raises SHUTTING_DOWN if
-        its files are no longer what was loaded. It is called for each request, and again while
-        answers are made."""
+    def open(self, loaded: Loaded, engine: Engine, files: ModelFiles | None = None) -> None:
+        """Take requests from here on: the model is loaded. Its `files` are looked at for each
+        request, and again while answers are made."""
         self._loaded, self._engine = loaded, engine
-        self._fitness.check_files = check_files
+        self._fitness.files = files
         self._events.send(self.status())
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What is counted of the requests."""
+        from rbee.worker.requests.metrics import Metrics
+
+        return Metrics(self._counts, self.status)
 
     @property
     def loaded(self) -> Loaded:
@@ -100,6 +105,9 @@ class Requests:
     async def answer(self, message: InferenceRequest) -> AsyncIterator[Event]:
         """The events of an answer. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST
         before the first event, and later whatever goes wrong, REQUEST_CANCELED included."""
+        from rbee.worker.requests import answer_form, tool_use
+        from rbee.worker.requests.prompt import prompt_tokens
+
         loaded = self.loaded
         if not loaded.generates:
             raise InvalidRequest.of(
@@ -112,12 +120,12 @@ class Requests:
             if not prompt:
                 error = "The prompt has no tokens"
                 raise InvalidRequest.of("prompt", "at least one token", error)
-            check_tokens("logit_bias", map(int, message.logit_bias), loaded.model.vocabulary_size)
+            check_tokens(
+                "logit_bias", [*map(int, message.logit_bias)], loaded.model.vocabulary_size
+            )
             request.form = form = tool_use.form(loaded, message, told, prompt)
             if answer_form.is_wanted(message):
-                held = self.tokenize(
-                    "response_format", lambda: answer_form.constraint(loaded, message, form)
-                )
+                held = answer_form.constraint(loaded, message, form, self.in_thread)
                 request.constraint = await self.prepare(request, held)
             self.reserve(request, len(prompt), message.max_tokens)
             if message.messages is not None and loaded.chat.stops:
@@ -135,12 +143,17 @@ class Requests:
     @asynccontextmanager
     async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:
         """A request with a slot, which is taken before any work is done. Raises ALL_SLOTS_BUSY,
-        and SHUTTING_DOWN if the model's files have changed.
+        SHUTTING_DOWN if the model's files have changed, and COMPUTE_FAILED if they can't be looked
+        at.
 
         Leaving the block before the request has ended cancels it; its slot is free once the work
         on it has stopped.
         """
-        self._fitness.check_files()
+        try:
+            await self._fitness.check_files()
+        except ComputeFailed:
+            self._changed()  # it may be unhealthy now
+            raise
         request_id = request_id or secrets.token_hex(8)
         if request_id in self._running:
             error = "A request with this id is running"
@@ -222,6 +235,8 @@ class Requests:
 
     async def close(self) -> None:
         """Wait for what is being prepared: the model must not be freed before."""
+        if self._fitness.files is not None:
+            self._fitness.files.close()
         await asyncio.to_thread(self._preparers.shutdown)
 
     async def prepare(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
@@ -235,10 +250,9 @@ class Requests:
             raise request.canceled from failed
         return task.result()
 
-    async def tokenize(self, field: str, work: Callable[[], T]) -> T:
-        """Do the `work` on one of the threads. Canceled, it ends when the thread has,
-        which nothing can stop. Raises PROMPT_TOO_LONG for the `field` if there is no memory to take
-        its text apart."""
+    async def in_thread(self, work: Callable[[], T], /) -> T:
+        """Do the `work` on one of the threads. Canceled, it ends when the thread has, which nothing
+        can stop."""
         working = self._preparers.submit(work)
         try:
             return await asyncio.shield(asyncio.wrap_future(working))
@@ -246,6 +260,12 @@ class Requests:
             if not working.cancel():
                 await finish(asyncio.to_thread(wait, [working]))
             raise
+
+    async def tokenize(self, field: str, work: Callable[[], T], /) -> T:
+        """The same for work that takes the text of the `field` apart. Raises PROMPT_TOO_LONG for it
+        if there is no memory for that."""
+        try:
+            return await self.in_thread(work)
         except MemoryError as error:
             raise PromptTooLong.of(field, "a shorter text", str(error)) from None
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import Function, InferenceRequest, Message, NamedTool, Tool
+from rbee.runtime.concurrency import InThread
 from rbee.worker.engine.load import Loaded
 from rbee.worker.model import grammar
-from rbee.worker.model.call_grammar import Wanted, arguments_schema, grammar_of
-from rbee.worker.model.constraint import Constraint, refused
 from rbee.worker.model.tool_formats import described
 from rbee.worker.model.tool_formats.harmony import BEFORE_ANSWER
 from rbee.worker.model.tool_formats.parser import Form, form_of
 
+if TYPE_CHECKING:  # most answers have none
+    from rbee.worker.model.constraint import Constraint
+
 # The prompt's last tokens, which tell whether the answer begins in reasoning.
 _TAIL = 16
-# How long one request may keep a thread with the schemas of its tools, in seconds. Each of them is
-# limited too.
+# Of all schemas of a request that answers are held to. Each of them is limited too.
+_MOST_BYTES = 1_000_000
 _MOST_S = 10.0
 _ANY_ARGUMENTS = {"type": "object"}
 
@@ -61,46 +65,107 @@ def form(
     )
 
 
-def constraint(
+async def constraint(
     loaded: Loaded,
     asked: InferenceRequest,
     form: Form,
     answer: Mapping[str, Any] | None,
     answer_field: str,
+    in_thread: InThread,
 ) -> Constraint | None:
     """What holds the answer to calls, if a call must come or a function is strict, and to the
-    schema `answer` of `answer_field`, in whose place calls may come. Not for the event loop.
+    schema `answer` of `answer_field`, in whose place calls may come.
 
     A schema that can't be had is refused if its function is strict; otherwise its arguments may be
-    any object. Raises INVALID_REQUEST, and ValueError if `answer` is too large."""
+    any object. Raises INVALID_REQUEST. Canceled, it stops the work on it."""
     choice, tools = asked.tool_choice, _offered(asked)
     forced = choice == "required" or isinstance(choice, NamedTool)
     if not forced and answer is None and not any(tool.function.strict for tool in tools):
         return None
-    functions = []
+    from rbee.worker.model.call_grammar import Wanted, grammar_of
+    from rbee.worker.model.constraint import refused
+
+    named = choice.function.name if isinstance(choice, NamedTool) else None
+    functions = {
+        index: tool.function if forced or tool.function.strict else _loose(tool.function)
+        for index, tool in enumerate(tools)
+        if named in (None, tool.function.name)
+    }
+    held = {index: each for index, each in functions.items() if forced or each.strict}
+    await in_thread(lambda: _check_size(held.values()))
+
+    async def compiled() -> Constraint:
+        wanted = Wanted(
+            list(functions.values()),
+            form.shape,
+            many=form.most is None,
+            forced=forced,
+            answer=answer,
+            before_answer=BEFORE_ANSWER if form.harmony else "",
+            reasoning=form.marks,
+            inside=form.inside,
+            marks=() if form.family is None else form.family.marks,
+            bare="" if form.family is None else form.family.bare,
+        )
+        field = "tools" if functions else answer_field
+        try:
+            control = loaded.model.tokenizer.control_token
+            source = await in_thread(lambda: grammar_of(wanted, control))
+        except ValueError as error:
+            raise refused(field, str(error)) from None
+        return await loaded.model.grammars.compile(source, field, in_thread)
+
+    try:
+        return await compiled()
+    except InvalidRequest:
+        # Each by itself tells which it is.
+        wrong = await _unusable(loaded, held, in_thread)
+        if not wrong and len(held) > 1 and answer is None:
+            raise refused("tools", f"{len(held)} functions are too much together") from None
+        if not wrong:
+            raise
+    functions |= {index: _loose(functions[index]) for index in wrong}
+    return await compiled()
+
+
+def _check_size(functions: Iterable[Function]) -> None:
+    """Raises INVALID_REQUEST for schemas that are too large together."""
+    from rbee.worker.model.constraint import refused
+
+    if sum(len(msgspec.json.encode(each.parameters)) for each in functions) > _MOST_BYTES:
+        raise refused("tools", f"their schemas take more than {_MOST_BYTES} bytes together")
+
+
+async def _unusable(
+    loaded: Loaded, functions: Mapping[int, Function], in_thread: InThread
+) -> list[int]:
+    """The functions whose schemas can't be had. Raises INVALID_REQUEST for one that is strict, or
+    if they take too long."""
+    from rbee.worker.model.constraint import refused
+
+    wrong = []
     began = time.monotonic()
-    for index, tool in enumerate(tools):
-        function = tool.function
+    for index, function in functions.items():
         if time.monotonic() - began > _MOST_S:
             raise refused("tools", f"their schemas take more than {_MOST_S:g} s to prepare")
-        if isinstance(choice, NamedTool) and function.name != choice.function.name:
-            continue
-        held = forced or function.strict
-        functions.append(_held(loaded, function, index) if held else _loose(function))
-    wanted = Wanted(
-        functions,
-        form.shape,
-        many=form.most is None,
-        forced=forced,
-        answer=answer,
-        before_answer=BEFORE_ANSWER if form.harmony else "",
-        reasoning=form.marks,
-        inside=form.inside,
-        marks=() if form.family is None else form.family.marks,
-        bare="" if form.family is None else form.family.bare,
-    )
-    source = grammar_of(wanted, loaded.model.tokenizer.control_token)
-    return loaded.model.grammars.compile(source, "tools" if functions else answer_field)
+        field = f"tools[{index}].function.parameters"
+        try:
+            try:
+                rule = await in_thread(partial(_rule, function))
+            except ValueError as error:
+                raise refused(field, str(error)) from None
+            await loaded.model.grammars.check(rule, field, in_thread)
+        except InvalidRequest:
+            if function.strict:
+                raise
+            wrong.append(index)
+    return wrong
+
+
+def _rule(function: Function) -> str:
+    from rbee.worker.model.call_grammar import arguments_schema
+
+    return grammar.of_schema(arguments_schema(function))
 
 
 def _described(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Message]:
@@ -113,21 +178,6 @@ def _described(messages: Sequence[Message], tools: Sequence[Tool]) -> list[Messa
 
 def _offered(asked: InferenceRequest) -> list[Tool]:
     return [] if asked.tool_choice == "none" else asked.tools
-
-
-def _held(loaded: Loaded, function: Function, index: int) -> Function:
-    field = f"tools[{index}].function.parameters"
-    try:
-        try:
-            rule = grammar.of_schema(arguments_schema(function))
-        except ValueError as error:
-            raise refused(field, str(error)) from None
-        loaded.model.grammars.compile(rule, field)
-    except InvalidRequest:
-        if function.strict:
-            raise
-        return _loose(function)
-    return function
 
 
 def _loose(function: Function) -> Function:

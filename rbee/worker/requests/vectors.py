@@ -22,7 +22,7 @@ from rbee.contract.embeddings import (
 )
 from rbee.contract.errors import InvalidRequest
 from rbee.worker.engine.load import Loaded
-from rbee.worker.requests.admission import check_length
+from rbee.worker.requests.admission import check_length, check_tokens
 from rbee.worker.requests.requests import Requests
 
 _PLACES = re.compile(r"\{query\}|\{document\}")
@@ -80,10 +80,8 @@ def _texts(loaded: Loaded, message: EmbeddingRequest) -> list[list[int]]:
     for index, text in enumerate(message.texts):
         field = "input" if len(message.texts) == 1 else f"input[{index}]"
         tokens = loaded.model.tokenizer.tokenize(text, most) if isinstance(text, str) else text
-        if (unknown := max(tokens, default=0)) >= words:
-            error = f"The model has no token {unknown}: its vocabulary has {words}"
-            raise InvalidRequest.of(field, f"token ids below {words}", error, unknown)
         _check(field, tokens, most, f"the context holds {most}")
+        check_tokens(field, tokens, words)
         found.append(tokens)
     return found
 

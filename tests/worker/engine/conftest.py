@@ -21,10 +21,11 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Prefill, Token
 from rbee.contract.tasks import InferenceRequest
 from rbee.gguf.reader import read
-from rbee.worker.engine.engine import Engine, Outputs
+from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Loaded
-from rbee.worker.engine.request import Output, Request
+from rbee.worker.engine.request import Output, Outputs, Request
 from rbee.worker.model.chat_template import ChatTemplate
+from rbee.worker.model.constraint import Constraint
 from rbee.worker.model.context import Context
 from rbee.worker.model.llama import Model
 from rbee.worker.model.templates.renderers import Renderers
@@ -181,11 +182,19 @@ class Desk:
     def begin(self, name: str, prompt: str, max_tokens: int = 5, **how: Any) -> None:
         """Ask for an answer: greedy, and with room for all of it, unless said otherwise."""
         room = how.pop("room", len(prompt) + max_tokens)
-        form = how.pop("form", None)
+        form, held = how.pop("form", None), how.pop("held", None)
         inference = InferenceRequest(
             prompt=prompt, max_tokens=max_tokens, **{"temperature": 0, **how}
         )
-        self._submit(name, [prompt], inference, room, form)
+        self._submit(name, [prompt], inference, room, form, held)
+
+    async def begin_held(self, name: str, prompt: str, grammar: str, **how: Any) -> None:
+        """The same for an answer that is held to a grammar."""
+        loaded = self.ready[0]
+        assert isinstance(loaded, Loaded)
+        asked = InferenceRequest(prompt=prompt, grammar=grammar)
+        held = await constraint(loaded, asked, None, asyncio.to_thread)
+        self.begin(name, prompt, held=held, **how)
 
     def embed(self, name: str, *texts: str) -> None:
         self._submit(name, texts)
@@ -261,11 +270,9 @@ class Desk:
         inference: InferenceRequest | None = None,
         room: int = 0,
         form: Form | None = None,
+        held: Constraint | None = None,
     ) -> None:
         tokens = [[WORDS.index(letter) for letter in text] for text in texts]
-        held = None
-        if inference and self.ready:
-            held = constraint(self.ready[0], inference)  # type: ignore[arg-type]
         request = Request(name, time.monotonic(), inference, tokens, room, held, form)
         self._requests[name] = request
         self.engine.submit(request)

@@ -50,7 +50,7 @@ async def open_desk(desk: Open) -> Any:
 async def test_an_answer_is_the_likeliest_that_its_grammar_allows(
     open_desk: Any, grammar: str, text: str
 ) -> None:
-    open_desk.begin("x", "a", max_tokens=20, grammar=grammar)
+    await open_desk.begin_held("x", "a", max_tokens=20, grammar=grammar)
     done = await open_desk.done("x")
     assert open_desk.text("x") == text
     assert (done.stop_reason, done.total_tokens) == ("EOS", len(text))
@@ -59,32 +59,32 @@ async def test_an_answer_is_the_likeliest_that_its_grammar_allows(
 
 async def test_it_ends_at_once_where_nothing_may_follow(open_desk: Any) -> None:
     steps = open_desk.context.steps
-    open_desk.begin("x", "a", max_tokens=20, grammar='root ::= "bc"')
+    await open_desk.begin_held("x", "a", max_tokens=20, grammar='root ::= "bc"')
     await open_desk.done("x")
     assert open_desk.context.steps - steps == 2  # the prompt, and "b"
 
 
 async def test_it_may_end_only_where_the_grammar_does(open_desk: Any) -> None:
     """After "z" the model wants to end."""
-    open_desk.begin("x", "x", max_tokens=20, grammar='root ::= "yz" ("ab" | "yz")')
+    await open_desk.begin_held("x", "x", max_tokens=20, grammar='root ::= "yz" ("ab" | "yz")')
     await open_desk.done("x")
-    open_desk.begin("y", "x", max_tokens=20, grammar='root ::= "yz" "ab"?')
+    await open_desk.begin_held("y", "x", max_tokens=20, grammar='root ::= "yz" "ab"?')
     assert (await open_desk.done("y")).stop_reason == "EOS"
     assert (open_desk.text("x"), open_desk.text("y")) == ("yzab", "yz")
 
 
 async def test_an_answer_cut_short_says_so(open_desk: Any) -> None:
-    open_desk.begin("x", "a", max_tokens=2, grammar='root ::= "bcd"')
+    await open_desk.begin_held("x", "a", max_tokens=2, grammar='root ::= "bcd"')
     assert (await open_desk.done("x")).stop_reason == "MAX_TOKENS"
-    open_desk.begin("y", "a", max_tokens=9, grammar='root ::= "bcdef"', stop=["de"])
+    await open_desk.begin_held("y", "a", max_tokens=9, grammar='root ::= "bcdef"', stop=["de"])
     assert (await open_desk.done("y")).stop_reason == "STOP_SEQUENCE"
     assert (open_desk.text("x"), open_desk.text("y")) == ("bc", "bc")
 
 
 async def test_answers_side_by_side_have_each_its_own_grammar(open_desk: Any) -> None:
     open_desk.begin("free", "a", max_tokens=5)
-    open_desk.begin("x", "a", max_tokens=9, grammar='root ::= "x" "b"{4}')
-    open_desk.begin("y", "a", max_tokens=9, grammar='root ::= "y" "c"{4}')
+    await open_desk.begin_held("x", "a", max_tokens=9, grammar='root ::= "x" "b"{4}')
+    await open_desk.begin_held("y", "a", max_tokens=9, grammar='root ::= "y" "c"{4}')
     for name in ("free", "x", "y"):
         await open_desk.done(name)
     texts = {name: open_desk.text(name) for name in ("free", "x", "y")}
@@ -99,7 +99,9 @@ async def test_the_same_seed_gives_the_same_answer(desk: Open, noise: Path) -> N
     for name in ("one", "two", "other"):
         how: dict[str, Any] = {"temperature": 5, "top_p": 1, "top_k": 0, "min_p": 0}
         seed = 7 if name != "other" else 8
-        found.begin(name, "abc", max_tokens=40, seed=seed, grammar="root ::= [a-m]{30}", **how)
+        await found.begin_held(
+            name, "abc", max_tokens=40, seed=seed, grammar="root ::= [a-m]{30}", **how
+        )
         await found.done(name)
     assert found.text("one") == found.text("two") != found.text("other")
     assert len(found.text("one")) == 30
@@ -108,8 +110,8 @@ async def test_the_same_seed_gives_the_same_answer(desk: Open, noise: Path) -> N
 
 async def test_a_grammar_that_turns_out_too_complex_ends_its_own_answer(open_desk: Any) -> None:
     rules = 'root ::= (("b"{1,1000}){1,1000}){1,1000} "!"'
-    open_desk.begin("x", "a", max_tokens=200, grammar=rules)
-    open_desk.begin("y", "a", max_tokens=100, grammar='root ::= "b"{100}')
+    await open_desk.begin_held("x", "a", max_tokens=200, grammar=rules)
+    await open_desk.begin_held("y", "a", max_tokens=100, grammar='root ::= "b"{100}')
     error = await open_desk.last("x")
     assert isinstance(error, InvalidRequest)
     assert error.details["errors"][0]["field"] == "grammar"
@@ -168,7 +170,7 @@ def rows(load: Callable[..., Any], noise: Path) -> Iterator[Rows]:
 async def test_biases_and_penalties_move_the_logits_over_the_whole_answer(
     noisy: Any, rows: Rows, presence: float, frequency: float, biases: dict[str, float]
 ) -> None:
-    noisy.begin(
+    await noisy.begin_held(
         "x",
         "abc",
         max_tokens=90,
@@ -196,7 +198,7 @@ async def test_where_everything_is_forbidden_an_answer_comes_all_the_same(open_d
     for name, heat in (("cold", 0), ("coldest", 1e-30), ("hot", 5)):
         open_desk.begin(name, "a", max_tokens=3, logit_bias=all_of_them, temperature=heat)
         assert isinstance(await open_desk.last(name), Done)
-    open_desk.begin("x", "a", logit_bias={at("b"): -100}, grammar='root ::= "b"')
+    await open_desk.begin_held("x", "a", logit_bias={at("b"): -100}, grammar='root ::= "b"')
     await open_desk.done("x")
     assert open_desk.text("x") == "b"
 
@@ -206,7 +208,7 @@ async def test_each_token_is_told_with_its_probability_and_the_likeliest(
 ) -> None:
     """As the softmax over llama.cpp's logits, whatever temperature, grammar and bias do."""
     how: dict[str, Any] = {"temperature": 2, "seed": 4, "logit_bias": {at("c"): 3}, "logprobs": 4}
-    noisy.begin("x", "abc", max_tokens=12, grammar="root ::= [a-k]{12}", **how)
+    await noisy.begin_held("x", "abc", max_tokens=12, grammar="root ::= [a-k]{12}", **how)
     await noisy.done("x")
     tokens = [event for event in noisy.heard["x"] if isinstance(event, Token)]
     assert len(tokens) == 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -27,7 +28,7 @@ def allows(vocabulary: Model) -> Allows:
     """Whether a grammar allows a text, and then the end."""
 
     def asked(grammar: str, text: str) -> bool:
-        constraint = vocabulary.grammars.compile(grammar, "grammar")
+        constraint = asyncio.run(vocabulary.grammars.compile(grammar, "grammar"))
         tokens = [*vocabulary.tokenizer.tokenize(text, 1 << 30), vocabulary.ends()[0]]
         row = np.zeros(vocabulary.vocabulary_size, dtype=np.float32)
         for token in tokens:

@@ -5,6 +5,7 @@ Schemas come from strangers: none may stop the worker, or keep it busy.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ def test_a_grammar_can_name_control_tokens(allows: Allows, vocabulary: Model) ->
         assert allows(source, "a<|im_start|>b")
         assert not allows(source, "ab")
     with pytest.raises(InvalidRequest, match="im_begin"):
-        vocabulary.grammars.compile(f'{grammar.HEAD}start: "a" <|im_begin|>\n', "form")
+        asyncio.run(vocabulary.grammars.compile(f'{grammar.HEAD}start: "a" <|im_begin|>\n', "form"))
 
 
 def nested(levels: int) -> Schema:
@@ -186,7 +187,7 @@ def test_a_schema_that_cannot_be_had_is_refused_with_the_reason(
     vocabulary: Model, schema: Schema, reason: str
 ) -> None:
     with pytest.raises((InvalidRequest, ValueError)) as refused:
-        vocabulary.grammars.compile(grammar.of_schema(schema), "schema")
+        asyncio.run(vocabulary.grammars.compile(grammar.of_schema(schema), "schema"))
     assert reason in str(refused.value)
     assert len(str(refused.value)) < 500
     assert "\n" not in str(refused.value)
@@ -212,7 +213,7 @@ def test_a_schema_that_cannot_be_had_is_refused_with_the_reason(
 def test_a_large_schema_keeps_nothing_busy(vocabulary: Model, schema: Schema) -> None:
     """Its tokens are chosen at random, until it is too complex. The engine's thread has an ordinary
     stack. Without limits, any of these would take minutes or end the process."""
-    constraint = vocabulary.grammars.compile(grammar.of_schema(schema), "schema")
+    constraint = asyncio.run(vocabulary.grammars.compile(grammar.of_schema(schema), "schema"))
     source = np.random.default_rng(5)
     row = np.zeros(vocabulary.vocabulary_size, dtype=np.float32)
     began = time.thread_time()
@@ -230,7 +231,9 @@ def test_a_large_schema_keeps_nothing_busy(vocabulary: Model, schema: Schema) ->
 
 def test_the_reason_names_the_field(vocabulary: Model) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        vocabulary.grammars.compile(grammar.of_schema({"type": "x"}), "response_format")
+        asyncio.run(
+            vocabulary.grammars.compile(grammar.of_schema({"type": "x"}), "response_format")
+        )
     [error] = refused.value.details["errors"]
     assert error["field"] == "response_format"
     assert "Invalid type: x" in error["message"]
@@ -246,9 +249,9 @@ def test_the_process_beside_a_worker_comes_with_the_first_form_and_goes_with_the
     before = checks()
     model = Model(write_model(tmp_path / "m.gguf", 1, 64, 64), "cpu", 0, True, lambda _: True)
     assert checks() == before
-    model.grammars.compile(grammar.any_object(), "form")
+    asyncio.run(model.grammars.compile(grammar.any_object(), "form"))
     [added] = [each for each in checks() if each not in before]
-    model.grammars.compile(grammar.of_schema({"type": "null"}), "form")
+    asyncio.run(model.grammars.compile(grammar.of_schema({"type": "null"}), "form"))
     assert added.is_running()
     model.free()
     assert not added.is_running()
@@ -259,17 +262,17 @@ def test_a_process_that_something_else_has_ended_is_replaced_and_blames_no_form(
 ) -> None:
     model = Model(write_model(tmp_path / "m.gguf", 1, 64, 64), "cpu", 0, True, lambda _: True)
     before = psutil.Process().children()
-    model.grammars.compile(grammar.any_object(), "form")
+    asyncio.run(model.grammars.compile(grammar.any_object(), "form"))
     [added] = [each for each in psutil.Process().children() if each not in before]
     added.kill()
     psutil.wait_procs([added], timeout=5)
-    model.grammars.compile(grammar.of_schema({"type": "null"}), "form")
+    asyncio.run(model.grammars.compile(grammar.of_schema({"type": "null"}), "form"))
     model.free()
 
 
 def test_a_process_that_a_form_has_ended_is_replaced(vocabulary: Model) -> None:
     with pytest.raises(InvalidRequest, match="too much time or memory"):
         source = grammar.of_schema(chained(15_001, lambda ref: {"type": "array", "items": ref}))
-        vocabulary.grammars.compile(source, "form")
+        asyncio.run(vocabulary.grammars.compile(source, "form"))
     null = grammar.of_schema({"type": "null", "title": "not asked before"})
-    assert not vocabulary.grammars.compile(null, "form").is_complete
+    assert not asyncio.run(vocabulary.grammars.compile(null, "form")).is_complete

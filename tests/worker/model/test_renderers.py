@@ -16,8 +16,9 @@ import pytest
 
 from harness.watching.chat_templates import is_gone
 from harness.world.waiting import wait_until
+from rbee.worker.model.killable import Failed
 from rbee.worker.model.templates import process
-from rbee.worker.model.templates.renderers import Renderers, TemplateFailed, Templates
+from rbee.worker.model.templates.renderers import Renderers, Templates
 
 LOOPING = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 TEMPLATES = Templates(
@@ -74,7 +75,7 @@ async def test_what_takes_too_much_is_ended_and_the_next_one_is_rendered(
     name: str, deadline_s: float, words: str
 ) -> None:
     renderers = Renderers(deadline_s)
-    with pytest.raises(TemplateFailed, match=words):
+    with pytest.raises(Failed, match=words):
         await renderers.ask(TEMPLATES, ask(name))
     assert processes() == []
     assert await renderers.ask(TEMPLATES, ask("short")) == "hi"
@@ -124,7 +125,7 @@ async def test_a_process_that_ends_while_it_renders_is_told(renderers: Renderers
     [process] = processes()
     await until(lambda: process.cpu_times().user > 0.5)
     process.kill()
-    with pytest.raises(TemplateFailed, match="has ended the process"):
+    with pytest.raises(Failed, match="has ended the process"):
         await asking
 
 
@@ -139,6 +140,21 @@ async def test_a_process_knows_no_secrets_and_holds_no_files(
         assert "HF_TOKEN" not in process.environ()
         assert [file.path for file in process.open_files()] == []
         assert process.num_fds() == 3
+
+
+async def test_one_that_is_killed_while_it_is_read_is_closed_only_when_nobody_reads_it() -> None:
+    """Otherwise its reader would wait for ever, or get what the next process writes."""
+    renderers = Renderers(3)
+    renderers.start()
+    renderers.prepare(TEMPLATES)
+    asking = asyncio.create_task(renderers.ask(TEMPLATES, ask("short")))
+    await asyncio.sleep(0)  # the first one reads that the process is ready, the second one waits
+    asking.cancel()
+    async with asyncio.timeout(20):
+        await asyncio.wait({asking})
+        assert await renderers.ask(TEMPLATES, ask("short")) == "hi"
+        await renderers.close()
+    assert processes() == []
 
 
 PARENT = """

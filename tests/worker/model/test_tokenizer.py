@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,3 +132,47 @@ def test_a_text_that_is_slightly_too_long_is_counted(
     vocabulary: Callable[[str], Vocabulary],
 ) -> None:
     assert len(vocabulary("smollm").tokenizer.tokenize("bees " * 30_000, 30_000)) > 30_000
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Callable[[list[str]], Vocabulary]:
+    """A vocabulary with these control tokens, and with a token for each byte."""
+
+    def of(control: list[str]) -> Vocabulary:
+        llama.initialise()
+        path = tmp_path / "hostile.gguf"
+        writer = gguf.GGUFWriter(path, "llama")
+        words = ["<unk>", *control, *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(words)
+        writer.add_token_scores([0.0] * len(words))
+        writer.add_token_types([2, *[3] * len(control), *[6] * 256, 1])
+        for name in ("context_length", "embedding_length", "block_count", "feed_forward_length"):
+            writer.add_uint32(f"llama.{name}", 64)
+        writer.add_uint32("llama.attention.head_count", 1)
+        writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+        return Vocabulary(path)
+
+    return of
+
+
+@pytest.mark.parametrize(
+    "control", [[*"0123456789abcdef"], ["x"], [*"0123456789abcdefx"], ["x0", "0x", "x1x", "1x"]]
+)
+def test_a_vocabulary_whose_control_tokens_are_letters_of_placeholders_ends_nothing(
+    hostile: Callable[[list[str]], Vocabulary], control: list[str]
+) -> None:
+    """What a message says stays text even there, as far as it can be told from a placeholder, and
+    nothing goes on for ever."""
+    vocabulary = hostile(control)
+    said = ["".join(control) * 3, f"hello {control[0]}"]
+    found = vocabulary.tokenizer.hide_control(said, EVERY)
+    assert found is not None
+    texts, hidden = found
+    assert set(hidden.values()) <= set(control)
+    assert len(hidden) <= len(control)
+    for text in texts:
+        vocabulary.tokenizer.tokenize(text, EVERY, hidden)

@@ -15,8 +15,7 @@ from rbee.contract.events import Event
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
-from rbee.worker.engine.engine import Counts
-from rbee.worker.engine.request import Output, Request
+from rbee.worker.engine.request import Counts, Output, Request
 from rbee.worker.requests.requests import Requests
 
 CONTEXT = 100

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from rbee.contract.workers import WorkerStatus
-from rbee.worker.engine.engine import Counts
+from rbee.worker.engine.request import Counts
 from rbee.worker.requests.metrics import Metrics
 
 Samples = dict[str, float]

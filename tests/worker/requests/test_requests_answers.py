@@ -194,11 +194,11 @@ async def test_closing_waits_for_prompts_that_are_being_tokenized(
 
 async def test_a_form_is_compiled_before_any_room_is_reserved(house: Any, loaded: Any) -> None:
     """While one waits for its form, others may take the room."""
-    compiling, go_on = threading.Event(), threading.Event()
+    compiling, go_on = asyncio.Event(), asyncio.Event()
 
-    def compiled(grammar: str, field: str) -> str:
+    async def compiled(grammar: str, field: str, in_thread: Any) -> str:
         compiling.set()
-        assert go_on.wait(10)
+        await go_on.wait()
         return f"held to the {field}"
 
     loaded.model.grammars = SimpleNamespace(compile=compiled)
@@ -206,7 +206,7 @@ async def test_a_form_is_compiled_before_any_room_is_reserved(house: Any, loaded
         InferenceRequest(prompt="abc", max_tokens=50, grammar='root ::= "a"')
     )
     first = asyncio.ensure_future(anext(slow))
-    assert await asyncio.to_thread(compiling.wait, 10)
+    await compiling.wait()
     other = house.requests.answer(InferenceRequest(prompt="abc", max_tokens=60))
     await anext(other)
     go_on.set()
@@ -217,7 +217,10 @@ async def test_a_form_is_compiled_before_any_room_is_reserved(house: Any, loaded
 
 
 async def test_a_form_goes_with_its_request(house: Any, loaded: Any) -> None:
-    loaded.model.grammars = SimpleNamespace(compile=lambda grammar, field: f"the {field}")
+    async def compiled(grammar: str, field: str, in_thread: Any) -> str:
+        return f"the {field}"
+
+    loaded.model.grammars = SimpleNamespace(compile=compiled)
     answer = house.requests.answer(InferenceRequest(prompt="a", grammar='root ::= "a"'))
     await anext(answer)
     [request] = house.engine.submitted
@@ -243,6 +246,10 @@ async def test_the_ids_of_a_prompt_are_taken_as_they_are(house: Any, loaded: Any
     unknown = house.requests.answer(InferenceRequest(prompt=[5, 0x110000]))
     with pytest.raises(InvalidRequest, match="none with the id 1114112"):
         await anext(unknown)
-    long = house.requests.answer(InferenceRequest(prompt=[5] * 200))
-    with pytest.raises(PromptTooLong):
+
+
+async def test_too_many_ids_are_counted_and_not_looked_at(house: Any, loaded: Any) -> None:
+    """A body has room for eight million, on the event loop."""
+    long = house.requests.answer(InferenceRequest(prompt=[0x110000] * 200))
+    with pytest.raises(PromptTooLong, match="200 tokens"):
         await anext(long)

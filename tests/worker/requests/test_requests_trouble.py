@@ -8,9 +8,16 @@ from typing import Any
 
 import pytest
 
-from rbee.contract.errors import ComputeFailed, Internal, RequestCanceled, ShuttingDown
+from rbee.contract.errors import (
+    ComputeFailed,
+    Internal,
+    RbeeError,
+    RequestCanceled,
+    ShuttingDown,
+)
 from rbee.contract.events import Done, Event, Token
 from rbee.contract.tasks import InferenceRequest
+from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.compute_errors import not_numbers, refused
 from rbee.worker.engine.request import Output, Request
@@ -29,16 +36,20 @@ class Submitted:
 
 
 class Files:
-    """Counts the looks at them; once `changed` they are not what was loaded."""
+    """Counts the looks at them. A test says what becomes of them: `wrong` is what is raised."""
 
     def __init__(self) -> None:
-        self.changed = False
+        self.wrong: RbeeError | None = None
+        self.is_hung = False
         self.looks = 0
 
-    def check(self) -> None:
+    async def check(self) -> None:
+        self.look()
+        if self.wrong is not None:
+            raise self.wrong
+
+    def look(self) -> None:
         self.looks += 1
-        if self.changed:
-            raise ShuttingDown("changed")
 
 
 class Bench:
@@ -49,7 +60,7 @@ class Bench:
         self.files = Files()
         self.requests = Requests(2, "file:/m.gguf", Broadcast[Event](), lambda: self.now)
         loaded: Any = SimpleNamespace(context=SimpleNamespace(tokens=100))
-        self.requests.open(loaded, Submitted(), self.files.check)  # type: ignore[arg-type]
+        self.requests.open(loaded, Submitted(), self.files)  # type: ignore[arg-type]
 
     async def begin(self, name: str) -> Request:
         """A request that runs until a step ends it."""
@@ -99,10 +110,22 @@ def test_a_batch_that_it_should_not_have_got_is_our_fault(code: int) -> None:
 
 
 async def test_a_request_is_refused_once_the_files_have_changed(bench: Bench) -> None:
-    bench.files.changed = True
+    bench.files.wrong = ShuttingDown("changed")
     with pytest.raises(ShuttingDown):
         await bench.begin("x")
     assert bench.requests.status().slots_available == 2
+
+
+async def test_a_worker_whose_files_cannot_be_looked_at_is_unhealthy_until_they_can(
+    bench: Bench,
+) -> None:
+    bench.files.wrong, bench.files.is_hung = FAILED, True
+    with pytest.raises(ComputeFailed):
+        await bench.begin("x")
+    assert bench.requests.status() == WorkerStatus("unhealthy", 2, 2)
+    bench.files.wrong, bench.files.is_hung = None, False
+    await bench.begin("x")
+    assert bench.requests.status() == WorkerStatus("busy", 2, 1)
 
 
 async def test_the_files_are_looked_at_once_a_second_while_answers_are_made(bench: Bench) -> None:

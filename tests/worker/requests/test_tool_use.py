@@ -3,17 +3,20 @@ the weights are not."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from harness.model_files.synthetic import write_model
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import InferenceRequest
 from rbee.contract.validation import decode
+from rbee.worker.model import grammar_check
 from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.llama import Model
 from rbee.worker.model.templates.renderers import Renderers
@@ -164,7 +167,7 @@ UNHEARD = {"type": "object", "properties": {"a": {"if": {"const": 1}}}}
 async def held(loaded: Any, fields: dict[str, Any]) -> Any:
     asked = request({**ASKED, **fields})
     form = tool_use.form(loaded, asked, await tool_use.as_told(loaded, asked), [1])
-    return answer_form.constraint(loaded, asked, form)
+    return await answer_form.constraint(loaded, asked, form, asyncio.to_thread)
 
 
 async def test_a_strict_schema_that_cannot_be_had_is_refused_by_its_name(opened: Open) -> None:
@@ -201,4 +204,66 @@ async def test_a_schema_nested_too_deeply_is_refused(opened: Open, source: str) 
             asked = decode(f'{{{said}, "tools": [{tool}]}}'.encode(), InferenceRequest)
             loaded = opened(source)
             told = await tool_use.as_told(loaded, asked)
-            answer_form.constraint(loaded, asked, tool_use.form(loaded, asked, told, [1]))
+            form = tool_use.form(loaded, asked, told, [1])
+            await answer_form.constraint(loaded, asked, form, asyncio.to_thread)
+
+
+def compilers() -> list[psutil.Process]:
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if grammar_check.__name__ in child.cmdline()]
+
+
+def strict(count: int, parameters: dict[str, Any]) -> dict[str, Any]:
+    functions = [{"name": f"f{n}", "strict": True, "parameters": parameters} for n in range(count)]
+    return {"tools": [{"function": each} for each in functions]}
+
+
+async def test_many_strict_functions_are_prepared_together(opened: Open) -> None:
+    parameters = {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(8)}}
+    loaded = opened(TAUGHT)
+    assert await held(loaded, strict(1, parameters)) is not None
+    [compiler] = compilers()
+    before = sum(compiler.cpu_times()[:2])
+    assert await held(loaded, strict(100, parameters)) is not None
+    alone = sum(compiler.cpu_times()[:2]) - before
+    assert compilers() == [compiler]
+    # It may compute for two seconds a request: a hundred requests would have their own each.
+    assert alone < 2
+
+
+async def test_more_functions_than_can_be_held_are_refused_soon_and_by_their_number(
+    opened: Open,
+) -> None:
+    parameters = {"type": "object", "properties": {f"p{n}": {"type": "integer"} for n in range(9)}}
+    with pytest.raises(InvalidRequest, match="500 functions are too much together") as caught:
+        await held(opened(TAUGHT), strict(500, parameters))
+    assert caught.value.details["errors"][0]["field"] == "tools"
+
+
+async def test_schemas_that_are_too_large_together_are_refused_before_anything_is_compiled(
+    opened: Open,
+) -> None:
+    long = {"type": "object", "properties": {"a": {"enum": ["x" * 9_000]}}}
+    loaded = opened(TAUGHT)
+    loaded.model = SimpleNamespace(tokenizer=loaded.model.tokenizer, grammars=None)
+    with pytest.raises(InvalidRequest, match="more than 1000000 bytes together"):
+        await held(loaded, strict(120, long))
+
+
+async def test_the_work_on_a_schema_ends_with_its_asker(opened: Open) -> None:
+    """The process that compiles it is killed, and the next request gets another."""
+    products = [{"type": "integer", "multipleOf": n} for n in (7, 11, 13, 17, 19, 23, 29)]
+    loaded = opened(TAUGHT)
+    assert await held(loaded, strict(1, {"type": "object"})) is not None
+    [compiler] = compilers()
+    before = compiler.cpu_times().user
+    slow = {"type": "object", "properties": {"a": {"allOf": products}}}
+    asking = asyncio.create_task(held(loaded, strict(1, slow)))
+    async with asyncio.timeout(20):
+        while compiler.cpu_times().user < before + 0.2:  # noqa: ASYNC110  another process
+            await asyncio.sleep(0.01)
+    asking.cancel()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    assert compilers() == []
+    assert await held(loaded, strict(1, {"type": "object", "title": "another"})) is not None

@@ -1,23 +1,17 @@
 """The process that renders chat templates: it may take long, or much memory, and be killed.
 
-It answers one request after the other on the socket that is its standard input, and ends with that,
-with its parent, or when it has computed for longer than it may. It knows nothing of its parent but
-what it is sent. `{"templates": …, "deadline_s": …}` is not answered. The requests that follow are:
-`{"render": NAME, "messages": […], "tools": […], "variables": {…}}` with a prompt, and
-`{"facts": NAME}` with what that template can do.
+It learns the templates and the special tokens that they name (`renderers.Templates`). Requests are
+`{"render": NAME, "messages": […], "tools": […], "variables": {…}}`, whose answer is a prompt, and
+`{"facts": NAME}`, whose answer is what that template can do.
 """
 
 from __future__ import annotations
 
-import contextlib
+import importlib
 import json
-import resource
-import signal
-import socket
-import struct
 from typing import TYPE_CHECKING, Any
 
-from rbee.runtime.parent import die_with_parent
+from rbee.worker.model.killable_process import EXHAUSTED, REFUSED, TEXT, serve
 
 if TYPE_CHECKING:
     from rbee.worker.model.templates.environment import Template
@@ -28,32 +22,21 @@ MEMORY = 1 << 30
 # Bytes of a prompt.
 LONGEST = 64 << 20
 
-HEAD = struct.Struct(">Q")
-REPLY = struct.Struct(">cQ")
-READY, TEXT, REFUSED, EXHAUSTED = b"r", b"t", b"e", b"m"
-
-_CPU_S = 2
 _LONGEST_WORDS = 10_000
 
 
 def main() -> None:
-    sock = socket.socket(fileno=0)
-    # Ctrl+C is for the worker, which drains.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
-    _limit()
-    from rbee.worker.model.templates import environment  # noqa: F401  # it takes its time
-
-    _reply(sock, READY, b"")
     templates: dict[str, Template | str] = {}
-    deadline_s = 0.0
-    while (request := _receive(sock)) is not None:
-        deadline_s = request.get("deadline_s", deadline_s)
-        _may_compute(deadline_s)
-        if "templates" in request:
-            templates = _compiled(**request["templates"])
-        else:
-            _reply(sock, *_answer(templates, request))
+
+    def learn(known: dict[str, dict[str, str]]) -> None:
+        templates.clear()
+        templates.update(_compiled(**known))
+
+    serve(MEMORY, _get_ready, learn, lambda request: _answer(templates, request))
+
+
+def _get_ready() -> None:
+    importlib.import_module("rbee.worker.model.templates.environment")  # it takes its time
 
 
 def _compiled(sources: dict[str, str], tokens: dict[str, str]) -> dict[str, Template | str]:
@@ -94,45 +77,6 @@ def _words(error: Exception) -> str:
 
 def _bytes(text: str) -> bytes:
     return text.encode(errors="replace")
-
-
-def _limit() -> None:
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, most = resource.getrlimit(resource.RLIMIT_AS)
-    least = MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most)
-    with contextlib.suppress(ValueError, OSError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (least, most))
-
-
-def _may_compute(deadline_s: float) -> None:
-    """Let the kernel end this process if it goes on after its parent should have killed it."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime + deadline_s) + _CPU_S
-    _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    soft = limit if most == resource.RLIM_INFINITY else min(limit, most)
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, most))
-
-
-def _receive(sock: socket.socket) -> dict[str, Any] | None:
-    """The next request; None at the end."""
-    head = sock.recv(HEAD.size, socket.MSG_WAITALL)
-    if len(head) < HEAD.size:
-        return None
-    (size,) = HEAD.unpack(head)
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        count = sock.recv_into(view)
-        if not count:
-            return None
-        view = view[count:]
-    found: dict[str, Any] = json.loads(data)
-    return found
-
-
-def _reply(sock: socket.socket, kind: bytes, data: bytes) -> None:
-    sock.sendall(REPLY.pack(kind, len(data)))
-    sock.sendall(data)
 
 
 if __name__ == "__main__":

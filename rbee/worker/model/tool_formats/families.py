@@ -21,13 +21,19 @@ from rbee.worker.model.tool_formats.calls import (
 )
 from rbee.worker.model.tool_formats.json_calls import json_reader
 from rbee.worker.model.tool_formats.named_calls import Named
-from rbee.worker.model.tool_formats.tagged_calls import ARGUMENT_TAGS, FUNCTION_TAGS, INVOKE_TAGS
+from rbee.worker.model.tool_formats.tagged_calls import (
+    ARGUMENT_TAGS,
+    DSML_TAGS,
+    FUNCTION_TAGS,
+    INVOKE_TAGS,
+)
 from rbee.worker.model.tool_formats.whole_calls import gemma_calls, python_calls, whole_reader
 
 
 class CallTags(msgspec.Struct, frozen=True):
     """How a call is written whose arguments have a tag each, if its schema allows that: between
-    `before` and `after`; for each argument `key`, its name, `value`, the value and `end`."""
+    `before` and `after`; for each argument `key`, its name, `value` (before a text `text`, if
+    there is one), the value and `end`."""
 
     before: str
     after_name: str
@@ -35,6 +41,7 @@ class CallTags(msgspec.Struct, frozen=True):
     value: str
     end: str
     after: str
+    text: str = ""
 
 
 class CallShape(msgspec.Struct, frozen=True):
@@ -103,6 +110,15 @@ _INVOKE = CallTags(
     "</parameter>\n",
     "</invoke>\n</minimax:tool_call>",
 )
+_DSML = CallTags(
+    '<｜DSML｜function_calls>\n<｜DSML｜invoke name="',
+    '">\n',
+    '<｜DSML｜parameter name="',
+    '" string="false">',
+    "</｜DSML｜parameter>\n",
+    "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+    '" string="true">',
+)
 _ARG_KEY = CallTags(
     "<tool_call>", "\n", "<arg_key>", "</arg_key>\n<arg_value>", "</arg_value>\n", "</tool_call>"
 )
@@ -154,6 +170,13 @@ def _listed(name: str, begin: str, end: str) -> Family:
 
 # The first that is found in a template is taken: a template may have the marks of several.
 FAMILIES = (
+    Family(
+        "deepseek-v3.2",
+        ("｜DSML｜",),
+        first_of(DSML_TAGS, json_reader(("</｜DSML｜function_calls>",))),
+        _object("<｜DSML｜function_calls>\n", "\n</｜DSML｜function_calls>", tags=_DSML),
+        ("<｜DSML｜function_calls>",),
+    ),
     _deepseek("deepseek-r1", "```json", "function<｜tool▁sep｜>", "\n```json\n", "\n```"),
     _deepseek("deepseek-v3.1", "", "", "<｜tool▁sep｜>", ""),
     Family(

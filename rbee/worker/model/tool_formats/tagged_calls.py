@@ -8,6 +8,10 @@
     </function>
     </tool_call>                                                        Qwen3-Coder, Seed
 
+    <｜DSML｜invoke name="add">
+    <｜DSML｜parameter name="a" string="false">1</｜DSML｜parameter>
+    </｜DSML｜invoke>                                                    DeepSeek V3.2
+
     <tool_call>add
     <arg_key>a</arg_key>
     <arg_value>1</arg_value>
@@ -29,11 +33,14 @@ import msgspec
 from rbee.worker.model.tool_formats.calls import Calls, collect, dumps
 from rbee.worker.model.tool_formats.source import Chunks, Source, Steps
 
+_TYPED: dict[str, Any] = {"true": {"type": "string"}, "false": {}}
+
 
 class Tagged(msgspec.Struct, frozen=True):
     """How a family's tags look. `head` stands before a function's name unless the mark was that
     already, and one of `after_name` behind it. With `peek` those are not tags that belong to the
-    name: the first argument, or the end, begins there."""
+    name: the first argument, or the end, begins there. Behind `is_text` an argument's tag may say
+    whether it is a text."""
 
     head: str
     after_name: tuple[str, ...]
@@ -43,6 +50,7 @@ class Tagged(msgspec.Struct, frozen=True):
     after_value: str
     end: str
     peek: bool = False
+    is_text: str = ""
     closes: tuple[str, ...] = ()
 
     def __call__(self, source: Source, calls: Calls, mark: str) -> Steps[bool]:
@@ -86,9 +94,11 @@ class Tagged(msgspec.Struct, frozen=True):
             if self.value:
                 yield from source.skip()
                 yield from source.starts(self.value)
+            key, _, text = key.partition(self.is_text) if self.is_text else (key, "", "")
             key = key.strip()
+            schema = _TYPED.get(text, calls.properties(name).get(key))
             yield calls.part((", " if count else "") + dumps(key) + ": ")
-            yield from calls.stream(self._value(source, calls.properties(name).get(key)))
+            yield from calls.stream(self._value(source, schema))
             count += 1
         yield calls.part("}")
         yield calls.end()
@@ -158,6 +168,17 @@ INVOKE_TAGS = Tagged(
     "</parameter>",
     "</invoke>",
     closes=("</minimax:tool_call>",),
+)
+DSML_TAGS = Tagged(
+    '<｜DSML｜invoke name="',
+    ('">',),
+    '<｜DSML｜parameter name="',
+    '">',
+    "",
+    "</｜DSML｜parameter>",
+    "</｜DSML｜invoke>",
+    is_text='" string="',
+    closes=("</｜DSML｜function_calls>",),
 )
 ARGUMENT_TAGS = Tagged(
     "",

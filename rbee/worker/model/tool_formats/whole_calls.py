@@ -1,6 +1,7 @@
 """Calls that can't be turned into JSON before they are there as a whole.
 
 [add(a=1), now()]                                                   Llama 4, LFM2
+<|python_tag|>add.call(a=1)                                         Llama 3
 ```tool_code
 add(a=1)
 ```                                                                 Gemma 3
@@ -46,6 +47,7 @@ def whole_reader(parse: Callable[[str], Found], closes: Sequence[str] = ()) -> R
             found = parse(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             return False
+        found = [(_without_method(name, calls), arguments) for name, arguments in found]
         if not found or not all(calls.knows(name) for name, _ in found):
             return False
         for name, arguments in found:
@@ -55,6 +57,11 @@ def whole_reader(parse: Callable[[str], Found], closes: Sequence[str] = ()) -> R
         return True
 
     return read
+
+
+def _without_method(name: str, calls: Calls) -> str:
+    """Llama 3 writes what its template calls built-in tools as methods: weather.call(city="X")."""
+    return name if calls.knows(name) else name.removesuffix(".call")
 
 
 def python_calls(text: str) -> Found:
