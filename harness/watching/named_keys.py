@@ -27,7 +27,6 @@ class Holder:
         self.name = name
         self.file = world.root / f"{name}.key"
         self._world = world
-        world.placeholders[f"{name}'s key file"] = str(self.file)
         self.streams: list[EventStream] = []
 
     @property

@@ -67,16 +67,16 @@ def is_own_address(wanted: ProofWanted, own: tuple[str, int], declared: frozense
     `own`, or one of the `declared` ones, at which a proxy or a router stands for it. They are
     `HOST:PORT`, or an IP address, which means the same port. A mere name means none: it may stand
     for several machines."""
-    here = {endpoint_of(*own)}
+    addresses, names = {endpoint_of(*own)}, set()
     for each in declared:
         name, _, port = each.rpartition(":")
         if _is_ip(each):
-            here.add(endpoint_of(_bare(each), own[1]))
+            addresses.add(endpoint_of(_bare(each), own[1]))
         elif port.isdecimal() and _is_ip(name):
-            here.add(endpoint_of(_bare(name), int(port)))
+            addresses.add(endpoint_of(_bare(name), int(port)))
         elif port.isdecimal() and name:
-            here.add(each.lower())
-    return wanted.address in here or wanted.host in here
+            names.add(each.lower())
+    return wanted.address in addresses or wanted.host in names
 
 
 def _is_ip(text: str) -> bool:

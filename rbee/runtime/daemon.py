@@ -91,7 +91,7 @@ async def _run(daemon: Daemon) -> int:
 
     lifecycle = Lifecycle(daemon.program, hello, key, known_key)
     auth, announced = daemon.settings.config.auth, hello.announce if hello else None
-    lifecycle.reached_at = frozenset({announced or host, *auth.hosts})
+    lifecycle.reached_at = frozenset({*auth.hosts, *([announced] if announced else [])})
     names = map(without_port, lifecycle.reached_at)
     lifecycle.names = frozenset({socket.gethostname(), host, *names})
     if certificate is not None:
@@ -201,8 +201,8 @@ def _refuse_named_key(daemon: Daemon, key: str | None) -> None:
     """Others know it too: whoever made it gave it away, to open another queen."""
     if key is not None and id_of(key):
         raise ConfigInvalid(
-            f"{daemon.program} was not started: its key file holds a key with a name, which "
-            "another queen has made, for itself.",
+            f"{daemon.program} was not started: its key file holds a key with a name, which opens "
+            "the queen that made it.",
             source="[auth] api_key_file",
             key="auth.api_key_file",
             hint="To use that queen, set [queen] url to its address. To use this machine's own "

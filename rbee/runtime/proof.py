@@ -58,7 +58,7 @@ class Challenge:
             raise _refusal(status, self._wanted.host)
         try:
             found = msgspec.json.decode(body, type=Proof)
-        except msgspec.MsgspecError:
+        except ValueError:  # msgspec's errors, and what is not UTF-8
             raise NotProven("it does not answer as rbee does") from None
         if not found.wants_key and found.proof is None:
             hint = "Start it with the key, not with --insecure."

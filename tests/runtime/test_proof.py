@@ -17,6 +17,7 @@ from rbee.contract.endpoints import QUEEN_HEALTH, Endpoint
 from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, RbeeError
 from rbee.contract.workers import WorkerName
 from rbee.runtime import server
+from rbee.runtime.client import Client
 from rbee.runtime.lifecycle import Lifecycle
 
 from .conftest import Connect
@@ -26,7 +27,6 @@ ASK = Endpoint("POST", "/ask", WorkerName, WorkerName)
 PROMPT = WorkerName("a secret prompt")
 
 Answer = Callable[[str], bytes]
-Strange = Callable[[Answer], "asyncio.Future[Stranger]"]
 
 
 class Stranger:
@@ -134,10 +134,6 @@ async def test_one_with_another_key_is_told_from_a_stranger(
     assert asked == []
 
 
-def closes(_: str) -> bytes:
-    raise ConnectionResetError
-
-
 ANSWERS: list[bytes] = [
     reply(404, {}),
     reply(401, {"error": {"code": "INVALID_API_KEY", "message": "no", "details": {"host": "h"}}}),
@@ -147,6 +143,7 @@ ANSWERS: list[bytes] = [
     reply(200, {}),
     reply(200, b"not json"),
     reply(200, b"x" * 1025),
+    reply(200, b'{"program":"queen-rbee","wants_key":true,"proof":"\xed\xa0\x80"}'),
     reply(302, b""),
     proof(None, wants_key=False),
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -230,12 +227,37 @@ async def test_a_relay_that_the_operator_declares_passes_the_proof(
     assert asked == [f"Bearer {KEY}"]
 
 
+async def test_through_a_tunnel_the_far_end_is_what_counts(stack: AsyncExitStack) -> None:
+    url = await daemon(stack, Lifecycle("rbee-hive", None, KEY), [])
+    tunnel = Relay(url)
+    async with await tunnel.begin(), Client(tunnel.url, KEY, 5, 5, far=url) as client:
+        assert await client.call(ASK, PROMPT) == PROMPT
+        assert await client.call(ASK, PROMPT) == PROMPT
+    assert tunnel.passed == 1
+
+
+async def test_a_connection_that_is_proven_serves_the_next_request_as_well(
+    stack: AsyncExitStack, connect: Connect
+) -> None:
+    lifecycle = Lifecycle("queen-rbee", None, KEY)
+    relay = Relay(await daemon(stack, lifecycle, []))
+    async with await relay.begin():
+        lifecycle.reached_at = frozenset({urlsplit(relay.url).netloc})
+        client = connect(relay.url, KEY)
+        for _ in range(3):
+            assert await client.call(ASK, PROMPT) == PROMPT
+        await client.close()
+    assert relay.passed == 1
+    assert relay.sent.count(b"GET /v1/auth/proof?") == 1
+
+
 class Relay:
     """Passes bytes on, both ways."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)
         self.passed = 0
+        self.sent = b""
 
     async def begin(self) -> asyncio.Server:
         listening = await asyncio.start_server(self._serve, "127.0.0.1")
@@ -248,6 +270,7 @@ class Relay:
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
             while chunk := await source.read(65536):
+                self.sent += chunk if source is near else b""
                 target.write(chunk)
             target.close()
 

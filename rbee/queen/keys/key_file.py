@@ -1,8 +1,8 @@
 """The keys with names on disk, `~/.rbee/keys.json`: their digests, which open nothing.
 
 The file is small and changes seldom, so it is written whole: beside its place, then moved there. A
-kill at any moment leaves the old file or the new one. Several queens of one HOME may change it, one
-after the other, each what the file says at that moment.
+kill at any moment leaves the old file or the new one. Several queens of one HOME may change it: one
+after the other, and each starts from what the file says by then.
 """
 
 from __future__ import annotations
