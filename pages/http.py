@@ -9,18 +9,19 @@ from pages import markdown, openapi, schema
 from pages.openapi import Route
 from rbee.contract import endpoints as ep
 from rbee.contract.endpoints import PROOF
-from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.events import NAMES
 from rbee.contract.proof import LABEL
 from rbee.runtime.server import LARGEST_BODY
 
 _ROUTES = f"""
 Every route except `GET /health` and `GET /v1/auth/proof` requires `Authorization: Bearer KEY` if
-a key is set. The queen also accepts [keys with names](../how-to/keys.md); one of the role `use`
-opens the routes that say so. `X-Correlation-ID` is accepted or created, returned, logged and passed
-on. A body may have up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never
-passes for a default. Every error has the same shape and one of [these codes](errors.md); an unknown
-route or worker is INVALID_REQUEST with HTTP 404. What a stream sends is described under
+a key is set; without that header, `X-Api-Key: KEY` is as good. The queen also accepts [keys with
+names](../how-to/keys.md); one of the role `use` opens the routes that say so. `X-Correlation-ID` is
+accepted or created, returned, logged and passed on. A body may have up to {LARGEST_BODY >> 20} MiB.
+An unknown field is refused, so a typo never passes for a default. Every error has the same shape
+and one of [these codes](errors.md); an unknown route or worker is INVALID_REQUEST with HTTP 404. In
+the queen's routes of [OpenAI's protocol](openai.md), errors, streams and unknown fields are the
+protocol's. What a stream sends is described under
 [events](events.md).
 
 The same as OpenAPI 3.1 documents: [queen](openapi-queen.json), [hive](openapi-hive.json),
@@ -84,8 +85,13 @@ def page() -> str:
 def _messages() -> list[type]:
     """Requests and replies; events have their own page."""
     routes = [route for each in openapi.PROGRAMS for route in openapi.routes(each).values()]
-    kinds = [kind for route in routes for kind in (route.request, route.reply)]
-    return [*(kind for kind in kinds if kind not in (ep.Nothing, ep.Text)), ErrorEnvelope]
+    found = [
+        kind
+        for route in routes
+        for kind in (route.request, route.reply, route.chunk, route.error)
+        if kind not in (ep.Nothing, ep.Text, None)
+    ]
+    return [kind for kind in found if kind is not None]
 
 
 def _program(program: str) -> str:
@@ -113,6 +119,8 @@ def _answer(route: Route) -> str:
             return f"Streams {', '.join(names)}."
         reply = f"Returns {_link(route.reply)}"
         return f"{reply}; with `Accept: text/event-stream`, streams {', '.join(names)}."
+    if route.chunk is not None:
+        return f"Returns {_link(route.reply)}; with `stream`, streams {_link(route.chunk)}."
     if route.reply is ep.Text:
         return "Returns text."
     if route.reply is ep.Nothing:

@@ -17,7 +17,7 @@ from typing import Any
 from pages import schema
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ErrorEnvelope
+from rbee.contract import gateway_endpoints
 from rbee.contract.events import NAMES
 
 PROGRAMS = {"queen": "queen-rbee", "hive": "rbee-hive", "worker": "llm-worker-rbee"}
@@ -25,6 +25,7 @@ PORTS = {"queen": 8080, "hive": 9200, "worker": 8001}
 
 Route = ep.Endpoint[Any, Any]
 
+_MODULES = (ep, gateway_endpoints)
 _KEY = {"type": "http", "scheme": "bearer", "description": "The API key, where one is set."}
 
 
@@ -52,9 +53,14 @@ def document(program: str) -> dict[str, Any]:
 
 
 def routes(program: str) -> dict[str, Route]:
-    """The routes of a daemon by their names in `endpoints`, in the order of that module; the routes
-    that every daemon has come last."""
-    found = {name: route for name, route in vars(ep).items() if isinstance(route, ep.Endpoint)}
+    """The routes of a daemon by their names, in the order of the modules; the
+    routes that every daemon has come last."""
+    found = {
+        name: route
+        for module in _MODULES
+        for name, route in vars(module).items()
+        if isinstance(route, ep.Endpoint)
+    }
     programs = tuple(f"{known.upper()}_" for known in PROGRAMS)
     own = {name: route for name, route in found.items() if name.startswith(program.upper() + "_")}
     return own | {name: route for name, route in found.items() if not name.startswith(programs)}
@@ -62,12 +68,12 @@ def routes(program: str) -> dict[str, Route]:
 
 def messages(program: str) -> list[type]:
     """The messages that its routes take, return and send, each once, in the order of the routes."""
-    found: dict[type, None] = {}
+    found: dict[type | None, None] = {}
     for route in routes(program).values():
-        for kind in (route.request, route.reply, *route.events, ErrorEnvelope):
-            if kind not in (ep.Nothing, ep.Text):
+        for kind in (route.request, route.reply, *route.events, route.chunk, route.error):
+            if kind not in (ep.Nothing, ep.Text, None):
                 found.setdefault(kind)
-    return list(found)
+    return [kind for kind in found if kind is not None]
 
 
 def schemas(program: str) -> dict[str, Any]:
@@ -77,8 +83,9 @@ def schemas(program: str) -> dict[str, Any]:
 
 @cache
 def about(name: str) -> str:
-    """What a route does: the text below it in `endpoints`."""
-    body = ast.parse(Path(ep.__file__).read_text(encoding="utf-8")).body
+    """What a route does: the text below it in its module."""
+    files = [Path(str(module.__file__)) for module in _MODULES]
+    body = [line for file in files for line in ast.parse(file.read_text(encoding="utf-8")).body]
     for statement, below in itertools.pairwise(body):
         if (
             isinstance(statement, ast.Assign)
@@ -99,7 +106,7 @@ def _operation(program: str, name: str, route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": _json(route.request)}
     operation["responses"] = {
         str(route.status): _answer(route),
-        "default": {"description": "An error.", "content": _json(ErrorEnvelope)},
+        "default": {"description": "An error.", "content": _json(route.error)},
     }
     # Only the queen has keys of several roles.
     roles = [route.role] if program == "queen" and route.role == "manage" else []
@@ -125,6 +132,10 @@ def _answer(route: Route) -> dict[str, Any]:
             content = {**_json(route.reply), **content}
             description = "The answer; or, if the client accepts them, events closed by `[DONE]`."
         return {"description": description, "content": content}
+    if route.chunk is not None:
+        content = {"text/event-stream": {"schema": _reference(route.chunk)}}
+        description = "The reply; or, with `stream`, chunks of it, closed by `data: [DONE]`."
+        return {"description": description, "content": {**_json(route.reply), **content}}
     if route.reply is ep.Text:
         content = {"text/plain": {"schema": {"type": "string"}}}
         return {"description": "As text.", "content": content}

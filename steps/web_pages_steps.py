@@ -9,6 +9,9 @@ from harness.watching.raw_requests import bearer
 from harness.watching.replies import error_of
 from harness.world.http_client import Reply
 
+_WANTED = "Access-Control-Request-Headers"
+_ASKS = {"Access-Control-Request-Method": "POST", _WANTED: "authorization,content-type,x-extra"}
+
 
 def _urls(context: Context) -> dict[str, str]:
     world = context.world
@@ -78,3 +81,29 @@ def answers_to(context: Context, status: int) -> None:
         given = {name: row[name] for name in ("Host", "Origin") if row[name]}
         reply = raw_requests.send("GET", url, {**bearer(context.world.key), **given})
         assert reply.status == status, (given, reply)
+
+
+@then("a page from {origin:S} may ask first, without the key, and reads answers and errors")
+def page_may(context: Context, origin: str) -> None:
+    url = f"{context.world.queen_url}/v1/models"
+    asks = {"Origin": origin, **_ASKS}
+    first = raw_requests.send("OPTIONS", url, asks)
+    assert (first.status, first.body) == (204, b""), first
+    assert first.headers["Access-Control-Allow-Headers"] == _ASKS[_WANTED], first.headers.items()
+    assert "POST" in first.headers["Access-Control-Allow-Methods"], first.headers.items()
+    for key, status in ((context.world.key, 200), ("wrong", 401)):
+        reply = raw_requests.send("GET", url, {"Origin": origin, **bearer(key)})
+        found = reply.status, reply.headers["Access-Control-Allow-Origin"]
+        assert found == (status, origin), (found, reply)
+    assert first.headers["Access-Control-Allow-Origin"] == origin, first.headers.items()
+
+
+@then("a page from {origin:S} may neither ask nor read")
+def page_may_not(context: Context, origin: str) -> None:
+    url = f"{context.world.queen_url}/v1/models"
+    for method in ("OPTIONS", "GET"):
+        asks = {"Origin": origin, **_ASKS, **bearer(context.world.key)}
+        reply = raw_requests.send(method, url, asks)
+        assert reply.status == 403, reply
+        named = [name for name in reply.headers if name.lower().startswith("access-control")]
+        assert not named, named

@@ -42,3 +42,5 @@ Feature: A web page can't use a daemon through the browser that shows it
       | llm.example.org.evil  |                                 |
       | llm.example.org       | http://chat.example.org         |
       | llm.example.org       | https://chat.example.org.evil   |
+    And a page from https://chat.example.org may ask first, without the key, and reads answers and errors
+    And a page from https://other.example.org may neither ask nor read

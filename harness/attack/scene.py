@@ -1,9 +1,11 @@
 """The programs under attack, and what a case has sent and found so far.
 
-scene = Scene(world)
-scene.boot()                                  # queen, hive and a worker
-answer = scene.send("hive", "GET", "/v1/models")
-scene.expect(answer.status == 200, "the models are not listed")
+    scene = Scene(world)
+    scene.boot()                                  # queen, hive and a worker
+    answer = scene.send("hive", "GET", "/v1/models")
+    scene.expect(answer.status == 200, "the models are not listed")
+
+An unexpected answer is a fault of the case; what no answer may be is judged in verdict.py.
 """
 
 from __future__ import annotations

@@ -16,14 +16,15 @@ from harness.world.http_client import Reply
 
 ROUTES = Path(__file__).parents[1] / "promises" / "routes.toml"
 _SHUTDOWN = "/v1/admin/shutdown"
+_NOBODY = dict.fromkeys(("hold_id", "request_id", "name", "model"), "nobody")
 # No route that takes a body has such a field, so nothing is done.
 _HARMLESS = b'{"no_such_field": 1}'
 
 
 @dataclass(frozen=True)
 class Route:
-    """`kind` is json, stream, text or nothing; `open` routes want no key, and those of `use` no key
-    that manages."""
+    """`kind` is json, stream, text or nothing, or openai: JSON in that protocol; `open` routes want
+    no key, and those of `use` no key that manages."""
 
     daemon: str
     method: str
@@ -38,7 +39,7 @@ class Route:
     @property
     def concrete_path(self) -> str:
         """Of a thing that there is not."""
-        return self.path.format(hold_id="nobody", request_id="nobody", name="nobody")
+        return self.path.format_map(_NOBODY)
 
 
 def routes() -> list[Route]:
@@ -160,6 +161,9 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
             known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query"), ("DELETE", "name")}
             right = kind == KINDS["json"] and {(route.method, each) for each in fields} <= known
             right = right and len(fields) == 1
+            if route.kind == "openai":  # it ignores that field, and misses another
+                lacks = {"messages", "prompt", "input", "query"}
+                right = set(fields) <= lacks and reply.status == (400 if fields else 404)
         if not right:
             complaints.append(f"{route}: HTTP {reply.status}, {kind}, {reply.body[:300]!r}")
     return complaints

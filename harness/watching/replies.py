@@ -54,6 +54,8 @@ def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
 def _envelope(body: Any) -> dict[str, Any]:
     assert set(body) == {"error"}, f"not the error envelope: {body}"
     error = dict(body["error"])
+    if "rbee" in error:  # in a protocol of others, ours is inside
+        error = {**error["rbee"], "message": error["message"]}
     assert {"code", "message", "details"} <= set(error), f"not the error envelope: {body}"
     return error
 
@@ -107,13 +109,13 @@ def embeddings(reply: Reply) -> Embeddings:
     for item in body["data"]:
         assert set(item) == {"object", "index", "embedding"}, set(item)
         assert item["object"] == "embedding", item["object"]
-    matrix = np.array([_numbers(item["embedding"]) for item in body["data"]], dtype=np.float64)
+    matrix = np.array([numbers(item["embedding"]) for item in body["data"]], dtype=np.float64)
     return Embeddings(
         body["model"], matrix, [item["index"] for item in body["data"]], body["usage"]
     )
 
 
-def _numbers(embedding: object) -> Any:
+def numbers(embedding: object) -> Any:
     """A vector, which may be the base64 of float32 numbers, the lowest byte first."""
     if isinstance(embedding, str):
         return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")

@@ -71,7 +71,8 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     """A route. `{name}` in `path` is a parameter; the names in `query` are optional. `open` routes
     want no API key; the others one of at least this `role`. `within_s` bounds a whole exchange, in
     seconds. A stream is bounded by its silence; the queen also bounds the wait for a hive's first
-    event other than narration."""
+    event other than narration. In a protocol of others, `chunk` is an event of the stream that a
+    request may ask for, and `error` the shape of errors."""
 
     method: str
     path: str
@@ -83,6 +84,8 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     role: Role = "manage"
     query: tuple[str, ...] = ()
     within_s: float = 30.0
+    chunk: type | None = None
+    error: type = ErrorEnvelope
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -330,9 +333,11 @@ WORKER_CANCEL = Endpoint(
     "DELETE", "/v1/inference/{request_id}", Nothing, Nothing, status=204, within_s=2
 )
 """Cancel a request. Repeating it is not an error."""
-WORKER_EMBEDDINGS = Endpoint("POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply)
+WORKER_EMBEDDINGS = Endpoint(
+    "POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply, within_s=600
+)
 """Embeddings of texts, in the format of OpenAI's API. The request occupies a slot."""
-WORKER_RERANK = Endpoint("POST", "/v1/rerank", RerankRequest, RerankReply)
+WORKER_RERANK = Endpoint("POST", "/v1/rerank", RerankRequest, RerankReply, within_s=600)
 """Documents by how well they answer a query, for models with a rank head. The request occupies a
 slot."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)

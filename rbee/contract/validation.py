@@ -31,11 +31,15 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 def decode_query(query: Mapping[str, str], kind: type[T]) -> T:
     """The same for the query of a URL, in which everything is text."""
-    given = dict(query)
+    return convert(dict(query), kind, strict=False)
+
+
+def convert(fields: Mapping[str, Any], kind: type[T], strict: bool = True) -> T:
+    """The same for values of Python."""
     try:
-        return msgspec.convert(given, kind, strict=False)
+        return msgspec.convert(fields, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), msgspec.json.encode(given)) from None
+        raise _explain(str(error), msgspec.json.encode(fields)) from None
 
 
 def explain(error: msgspec.ValidationError) -> tuple[str, str]:

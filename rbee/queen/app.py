@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from rbee.queen import routes
+from rbee.queen.gateway.openai import routes as openai
+from rbee.queen.gateway.room import Room
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.keys.access import Access
 from rbee.queen.keys.key_file import KeyFile
 from rbee.queen.keys.keyring import Keyring
+from rbee.queen.nodes.catalog import Catalog
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs
@@ -80,6 +83,10 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app.on_startup.append(lambda _: _limit(local_hive))
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
+    nodes, models = app[routes.NODES], app[routes.MODELS]
+    catalog = Catalog(lambda: models.rows(None), nodes.seen_workers)
+    app.on_shutdown.append(lambda _: catalog.close())
+    openai.add(app, Room(app[routes.SCHEDULER], catalog, config.models))
     return app
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import PROOF, SHUTDOWN, Endpoint, Nothing, Text
@@ -26,7 +27,7 @@ from rbee.contract.errors import (
 from rbee.contract.events import Event
 from rbee.contract.keys import Role
 from rbee.contract.validation import decode
-from rbee.runtime import sse
+from rbee.runtime import cors, sse
 from rbee.runtime.concurrency import stop
 from rbee.runtime.connections import Connection
 from rbee.runtime.keyring import OPERATOR, Caller, caller
@@ -34,7 +35,7 @@ from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id, key_name
 from rbee.runtime.proof_route import proving
-from rbee.runtime.sse_response import internal, log_refusal, stream_response
+from rbee.runtime.sse_response import OURS, StreamForm, internal, log_refusal, stream_response
 from rbee.runtime.web_pages import is_own_name, is_welcome
 
 Q = TypeVar("Q")
@@ -45,6 +46,9 @@ LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("lifecycle", Lifecycle)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
 _ROLES: web.AppKey[dict[web.AbstractRoute, Role]] = web.AppKey("roles", dict)
 _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
+# How a path tells errors, where it is not our way: a body from an error and its status.
+Refuse: TypeAlias = Callable[[RbeeError, int], object]
+_REFUSE: web.AppKey[dict[str, Refuse]] = web.AppKey("refuse", dict)
 
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
@@ -69,7 +73,9 @@ def application(
     app[LIFECYCLE] = lifecycle
     app[_OPEN] = set()
     app[_ROLES] = {}
+    app[_REFUSE] = {}
     app.on_response_prepare.append(_name)
+    app.on_response_prepare.append(_let_pages_read)
     answer(app, PROOF, proving(lifecycle))
     return app
 
@@ -83,7 +89,7 @@ def answer(
 
     async def handle(request: web.Request) -> web.Response:
         message = await _message(request, endpoint)
-        return _reply(endpoint, await _unless_revoked(request, handler(request, message)))
+        return _reply(endpoint, await unless_revoked(request, handler(request, message)))
 
     _route(app, endpoint, handle)
 
@@ -130,10 +136,35 @@ def answer_or_stream(
     async def handle(request: web.Request) -> web.StreamResponse:
         message = await _message(request, endpoint)
         if sse.CONTENT_TYPE not in request.headers.get("Accept", ""):
-            return _reply(endpoint, await _unless_revoked(request, handler(request, message)))
+            return _reply(endpoint, await unless_revoked(request, handler(request, message)))
         return await _stream_response(request, streamer(request, message))
 
     _route(app, endpoint, handle)
+
+
+def foreign(
+    app: web.Application,
+    endpoint: Endpoint[Q, R],
+    handler: Callable[[web.Request, Q], Awaitable[web.StreamResponse]],
+    refuse: Refuse,
+) -> None:
+    """Serve `endpoint` in a protocol that is not ours: `handler` makes the response, by
+    `foreign_stream` or with what `unless_revoked` gives, and `refuse` the body of an error. The
+    last parameter of the path may have slashes."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request, await _message(request, endpoint))
+
+    path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
+    app[_REFUSE][endpoint.path] = refuse
+    _route(app, replace(endpoint, path=path), handle)
+
+
+async def foreign_stream(
+    request: web.Request, source: AsyncIterator[object], form: StreamForm
+) -> web.StreamResponse:
+    """The response of a stream that is not ours; see `stream_response`."""
+    return await _stream_response(request, source, form)
 
 
 def accept_shutdown(app: web.Application) -> None:
@@ -162,11 +193,11 @@ def _reply(endpoint: Endpoint[Q, R], reply: R) -> web.Response:
 
 
 async def _stream_response(
-    request: web.Request, source: AsyncIterator[Event | None]
+    request: web.Request, source: AsyncIterator[object], form: StreamForm = OURS
 ) -> web.StreamResponse:
     app = request.app
     over = _over(request, app[LIFECYCLE], caller.get())
-    return await stream_response(request, source, over, app[_KEEP_ALIVE_S])
+    return await stream_response(request, source, over, app[_KEEP_ALIVE_S], form)
 
 
 async def _over(request: web.Request, lifecycle: Lifecycle, who: Caller) -> RbeeError | None:
@@ -183,7 +214,7 @@ async def _over(request: web.Request, lifecycle: Lifecycle, who: Caller) -> Rbee
     return _no_more(request, who) if who.revoked.is_set() else None
 
 
-async def _unless_revoked(request: web.Request, work: Coroutine[Any, Any, R]) -> R:
+async def unless_revoked(request: web.Request, work: Coroutine[Any, Any, R]) -> R:
     """The outcome of `work`, which ends when its key is revoked. Raises INVALID_API_KEY then."""
     who = caller.get()
     if who.revoked is None:
@@ -242,6 +273,12 @@ async def _name(_: web.Request, response: web.StreamResponse) -> None:
     response.headers[CORRELATION_HEADER] = correlation_id.get()
 
 
+async def _let_pages_read(request: web.Request, response: web.StreamResponse) -> None:
+    origin = request.headers.get("Origin", "")
+    if origin and cors.is_allowed(origin, request.app[LIFECYCLE].origins):
+        response.headers.update(cors.headers(origin))
+
+
 @web.middleware
 async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     try:
@@ -263,8 +300,10 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
 async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     lifecycle = request.app[LIFECYCLE]
     _check_caller(request, lifecycle)
+    if request.method == "OPTIONS" and cors.is_preflight(request.headers, lifecycle.origins):
+        return web.Response(status=204, headers=cors.permission(request.headers))
     if lifecycle.keys is not None and request.path not in request.app[_OPEN]:
-        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        scheme, key = _given_key(request)
         who = lifecycle.keys.caller(key)
         if scheme != "Bearer" or who is None:
             raise InvalidApiKey(host=request.host)
@@ -280,6 +319,15 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{lifecycle.program} is shutting down.")
     return await handler(request)
+
+
+def _given_key(request: web.Request) -> tuple[str, str]:
+    """Scheme and key of the Authorization header; without one, `X-Api-Key` is as good."""
+    given = request.headers.get("Authorization")
+    if given is None:
+        return "Bearer", request.headers.get("X-Api-Key", "")
+    scheme, _, key = given.partition(" ")
+    return scheme, key
 
 
 def _check_caller(request: web.Request, lifecycle: Lifecycle) -> None:
@@ -305,5 +353,13 @@ def _header(request: web.Request, name: str) -> str | None:
 def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:
     log_refusal(request, error)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    body = msgspec.json.encode(error.envelope())
+    refuse = _refusal_of(request)
+    body = msgspec.json.encode(error.envelope() if refuse is None else refuse(error, status))
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+
+
+def _refusal_of(request: web.Request) -> Refuse | None:
+    """How the request's path tells errors, if not our way."""
+    resource = request.match_info.route.resource
+    path = request.path if resource is None else resource.canonical
+    return request.app[_REFUSE].get(path)

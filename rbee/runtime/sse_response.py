@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import msgspec
+
 from rbee.contract.errors import ErrorEnvelope, Internal, RbeeError
-from rbee.contract.events import Event
 from rbee.runtime import sse
 from rbee.runtime.concurrency import stop
 from rbee.runtime.light_aiohttp import web
@@ -18,26 +19,44 @@ _END: Any = object()
 _log = logging.getLogger("http-server")
 
 
+class StreamForm(msgspec.Struct, frozen=True):
+    """How a protocol's stream stands on the wire: what `encode` makes of an event or an error,
+    the comment that keeps it alive, if there are comments, and its `last` bytes. A stream that has
+    nothing to say for `opens_within_s` seconds is opened all the same."""
+
+    encode: Callable[[Any], bytes] = sse.encode
+    content_type: str = sse.CONTENT_TYPE
+    keep_alive: bytes = sse.KEEP_ALIVE
+    last: bytes = sse.LAST
+    opens_within_s: float | None = None
+
+
+OURS = StreamForm()
+
+
 async def stream_response(
     request: web.Request,
-    source: AsyncIterator[Event | None],
+    source: AsyncIterator[Any],
     over: Coroutine[Any, Any, RbeeError | None],
     keep_alive_s: float,
+    form: StreamForm = OURS,
 ) -> web.StreamResponse:
-    """Send what `source` yields until it ends or `over` does, then `[DONE]`, after the error that
-    `over` returns.
+    """Send what `source` yields until it ends or `over` does, then the last bytes, after the error
+    that `over` returns.
 
-    What is raised before the first event is raised here. The relay is a task of its own, so that an
-    event costs no more than writing it; waiting for timers and for the end happens elsewhere.
+    What is raised before the stream is open is raised here. The relay is a task of its own, so that
+    an event costs no more than writing it; waiting for timers and for the end happens elsewhere.
     """
-    relay = _Relay(request, source)
+    relay = _Relay(request, source, form)
     closing = asyncio.ensure_future(over)
     running = asyncio.create_task(relay.run())
+    patience = form.opens_within_s or keep_alive_s
     try:
         while not running.done() and not closing.done():
             await asyncio.wait(
-                {running, closing}, timeout=keep_alive_s, return_when=asyncio.FIRST_COMPLETED
+                {running, closing}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
             )
+            patience = keep_alive_s
             if not running.done() and not closing.done():
                 await relay.keep_alive()
         if not running.done():
@@ -54,28 +73,31 @@ async def stream_response(
 class _Relay:
     """Relays one source to one response."""
 
-    def __init__(self, request: web.Request, source: AsyncIterator[Event | None]) -> None:
+    def __init__(self, request: web.Request, source: AsyncIterator[Any], form: StreamForm) -> None:
         self._request = request
         self._source = source
-        headers = {"Content-Type": sse.CONTENT_TYPE, "Cache-Control": "no-store"}
+        self._form = form
+        headers = {"Content-Type": form.content_type, "Cache-Control": "no-store"}
         self._response = web.StreamResponse(headers=headers)
 
     async def run(self) -> web.StreamResponse:
         """Relay until the source ends. A slow reader slows the source."""
-        event = await anext(self._source, _END)
+        event = await self._next()
         await self._response.prepare(self._request)
         while event is not _END:
             if event is not None:
-                await self._response.write(sse.encode(event))
+                await self._response.write(self._form.encode(event))
             if isinstance(event, ErrorEnvelope):
                 break
             event = await self._next()
         return await self.end()
 
     async def keep_alive(self) -> None:
-        """A comment, once the stream has begun."""
-        if self._response.prepared:
-            await self._response.write(sse.KEEP_ALIVE)
+        """A comment, once the stream has begun or must begin."""
+        if self._form.opens_within_s is not None:
+            await self._response.prepare(self._request)
+        if self._response.prepared and self._form.keep_alive:
+            await self._response.write(self._form.keep_alive)
 
     async def end(self, error: RbeeError | None = None) -> web.StreamResponse:
         """Close the stream with its end mark, after the `error` that ends it. Raises that if the
@@ -86,22 +108,26 @@ class _Relay:
             await self._response.prepare(self._request)
         if error is not None:
             log_refusal(self._request, error)
-            await self._response.write(sse.encode(error.envelope()))
-        await self._response.write(sse.LAST)
+            await self._response.write(self._form.encode(error.envelope()))
+        await self._response.write(self._form.last)
         return self._response
 
-    async def _next(self) -> Event | None:
-        """The next event; an error becomes an event, because the stream has begun."""
+    async def _next(self) -> Any:
+        """The next event. Once the stream has begun, an error is an event."""
         try:
             return await anext(self._source, _END)
         except RbeeError as error:
+            if not self._response.prepared:
+                raise
             log_refusal(self._request, error)
             return error.envelope()
         except Exception:
+            if not self._response.prepared:
+                raise
             return internal(self._request).envelope()
 
 
-async def _abandon(running: asyncio.Task[Any], source: AsyncIterator[Event | None]) -> None:
+async def _abandon(running: asyncio.Task[Any], source: AsyncIterator[Any]) -> None:
     """Stop the source, so that it has released everything when the handler returns."""
     await stop(running)
     if isinstance(source, AsyncGenerator):

@@ -11,6 +11,8 @@ import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from rbee.runtime.cors import is_allowed
+
 # Nobody can register a name below these (RFC 6761, 6762, 8375; ICANN for "internal").
 _LOCAL = (".localhost", ".local", ".internal", ".home.arpa")
 _PORTS = {"http": 80, "https": 443}
@@ -34,7 +36,7 @@ def is_own_name(host: str, names: Collection[str]) -> bool:
 def is_welcome(origin: str, host: str, origins: Collection[str]) -> bool:
     """Whether a request with this `Origin` header may be answered: it comes from a page that the
     daemon itself has served under this `Host`, or from one of `origins`, or "*" is among them."""
-    if "*" in origins or origin.lower() in {each.lower().rstrip("/") for each in origins}:
+    if is_allowed(origin, origins):
         return True
     scheme, _, address = origin.partition("://")
     usual = _PORTS.get(scheme.lower())

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from rbee.contract import endpoints as ep
+from rbee.contract import gateway_endpoints
 from rbee.contract.events import NAMES
 
 PROGRAMS = ("QUEEN", "HIVE", "WORKER")
 EVERYWHERE = [ep.SHUTDOWN, ep.METRICS, ep.PROOF]
-ALL = {name: found for name, found in vars(ep).items() if isinstance(found, ep.Endpoint)}
+ALL = {
+    name: found
+    for name, found in {**vars(ep), **vars(gateway_endpoints)}.items()
+    if isinstance(found, ep.Endpoint)
+}
 
 
 def of(program: str) -> list[ep.Endpoint[Any, Any]]:

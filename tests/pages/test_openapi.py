@@ -10,8 +10,13 @@ from openapi_spec_validator import validate
 
 from pages import openapi
 from rbee.contract import endpoints as ep
+from rbee.contract import gateway_endpoints
 
-ALL = {name: route for name, route in vars(ep).items() if isinstance(route, ep.Endpoint)}
+ALL = {
+    name: route
+    for name, route in {**vars(ep), **vars(gateway_endpoints)}.items()
+    if isinstance(route, ep.Endpoint)
+}
 PROGRAMS = list(openapi.PROGRAMS)
 
 

@@ -17,7 +17,7 @@ from rbee.keeper.commands.runner import Flags, message, request_or_exit, run_con
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import leave, say_canceled
 from rbee.keeper.settings import KeeperSettings
-from rbee.runtime import paths
+from rbee.runtime import paths, safe_text
 from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
 from rbee.runtime.outputs import on_reader_gone
 from rbee.runtime.screen import Screen
@@ -85,7 +85,7 @@ async def _run(queen: Queen, task: Task, screen: Screen) -> int:
         done = await task.run()
         screen.close()
         for call in task.answer.calls:
-            screen.result(call.as_json())
+            screen.result(safe_text.document(call.as_json()))
     except RbeeError as error:
         with contextlib.suppress(RbeeError):
             screen.close()

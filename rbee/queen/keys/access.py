@@ -54,7 +54,7 @@ class Access:
         """What of a listing `who` may see."""
         if who.role == "manage":
             return found
-        rows = [row for row in found.models if self._sees(who, row.reference)]
+        rows = [row for row in found.models if self.sees(who, row.reference)]
         # The notes are about any model.
         return replace(found, models=rows, notes=[])
 
@@ -62,11 +62,12 @@ class Access:
         """Those whose model `who` may use."""
         if who.role == "manage":
             return found
-        return [row for row in found if self._sees(who, row.model_ref)]
+        return [row for row in found if self.sees(who, row.model_ref)]
 
-    def _sees(self, who: Caller, reference: str) -> bool:
+    def sees(self, who: Caller, name: str) -> bool:
+        """Whether a list shows `who` the model of this reference or alias."""
         try:
-            return self.judge(who, parse(reference)) == "yes"
+            return self.judge(who, parse(name, self._models.aliases)) == "yes"
         except RbeeError:  # nothing that one could ask for
             return False
 

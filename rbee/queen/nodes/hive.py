@@ -105,6 +105,11 @@ class Hive:
         """Whether this queen started it."""
         return self._process is not None
 
+    @property
+    def seen_workers(self) -> list[WorkerRow]:
+        """The workers of this node as the hive last told, without asking it."""
+        return list(self._events.workers.values()) if self.is_running else []
+
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
         """How a worker ended; None if the hive does not tell it within 3 s."""
         return await self._events.worker_exit(worker_id)
@@ -324,17 +329,14 @@ class Hive:
     async def _reconnect(self) -> bool:
         """Whether the hive that this queen started still answers, though its event stream was lost:
         it is followed again, and its work goes on."""
-        process = self._process
-        if process is None or not process.is_running or not await self._answers():
+        process, client = self._process, self._client
+        if process is None or not process.is_running or client is None or not await answers(client):
             return False
         with contextlib.suppress(ConnectionTimeout):
             await self._events.follow(self.http, self._config.times.connect_s)
         if self._is_connected:
             self._observe("connected")
         return self.is_running
-
-    async def _answers(self) -> bool:
-        return self._client is not None and await answers(self._client)
 
     async def _end(self) -> None:
         if self._process is not None:
@@ -395,6 +397,4 @@ class Hive:
 
 
 def _how(code: int | None) -> _How:
-    if code is None:
-        return "lost"
-    return "ended" if code == 0 else "killed"
+    return "lost" if code is None else "ended" if code == 0 else "killed"

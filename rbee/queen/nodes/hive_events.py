@@ -23,11 +23,11 @@ _log = logging.getLogger("queen-rbee")
 
 
 class HiveEvents:
-    """Of one node. `workers` are the ids of the workers that run."""
+    """Of one node. `workers` are the workers that run by their ids, as the hive last told."""
 
     def __init__(self, node: str, queen_events: Broadcast[Event]) -> None:
         self._broadcast: Broadcast[Event] = Broadcast()
-        self.workers: set[str] = set()
+        self.workers: dict[str, WorkerRow] = {}
         self._node = node
         self._queen_events = queen_events
         self._following: asyncio.Task[None] | None = None
@@ -80,6 +80,7 @@ class HiveEvents:
         while True:
             try:
                 async with client.stream(ep.HIVE_EVENTS) as events:
+                    self.workers.clear()  # the hive begins with those that there are
                     begun.set()
                     async for event in events:
                         self._pass_on(event)
@@ -92,9 +93,9 @@ class HiveEvents:
 
     def _pass_on(self, event: Event) -> None:
         if isinstance(event, WorkerRow):
-            self.workers.add(event.id)
+            self.workers[event.id] = event
         if isinstance(event, WorkerGone):
-            self.workers.discard(event.worker_id)
+            self.workers.pop(event.worker_id, None)
             self._exits[event.worker_id] = event
             while len(self._exits) > _EXITS_KEPT:
                 self._exits.popitem(last=False)

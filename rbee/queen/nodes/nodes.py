@@ -14,7 +14,7 @@ from rbee.contract.config import Config
 from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
-from rbee.contract.workers import NodeStandbyRow, NodeWorkerRow
+from rbee.contract.workers import NodeStandbyRow, NodeWorkerRow, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.local_hive import LocalHive
@@ -113,6 +113,10 @@ class Nodes:
         NODE_NOT_FOUND, and for a named node why its hive can't be asked."""
         found = await self._ask_hives(node, Hive.workers)
         return [NodeWorkerRow.of(hive.node, row) for hive, row in found]
+
+    def seen_workers(self) -> list[WorkerRow]:
+        """The workers of all nodes as their hives last told, without asking."""
+        return [row for hive in self._hives.values() for row in hive.seen_workers]
 
     async def standby(self, node: str | None = None) -> list[NodeStandbyRow]:
         """The standby workers, as `workers` has the others."""

@@ -22,7 +22,7 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import WorkerStart, check_port
 from rbee.queen.tasks.placement import match_worker
 from rbee.queen.tasks.relay import broken_off, relay_answer
-from rbee.queen.tasks.task import Task
+from rbee.queen.tasks.task import Task, size_of
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 
@@ -85,12 +85,7 @@ class Attempt:
 
     def _blame(self) -> str:
         """Whoever asks must know that it is the request, and which."""
-        request = self._task.request
-        unit = "token" if isinstance(request.prompt, list) else "character"
-        length = len(request.prompt or "") + sum(
-            len(each.content or "") for each in request.messages or ()
-        )
-        what = f"{self._model}, a prompt of {length} {unit}{'' if length == 1 else 's'}"
+        what = f"{self._model}, {size_of(self._task.request)}"
         return f"It was the second worker that this request ended: {what}."
 
     async def _worker(self) -> WorkerRow:

@@ -26,6 +26,11 @@ class Ticket:
             for other in self._line:
                 other.moved.set()
 
+    def rejoin(self) -> None:
+        """Step back in, at the end, if it has been left."""
+        if self not in self._line:
+            self._line.append(self)
+
     @property
     def place(self) -> Queued:
         return Queued(self._line.index(self) + 1, len(self._line))

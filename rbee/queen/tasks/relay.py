@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
+from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import AllSlotsBusy, StreamTruncated, WorkerCrashed
 from rbee.contract.events import Accepted, Done, Prefill, Started, Token
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
-from rbee.queen.tasks.task import Task
+from rbee.queen.tasks.task import Task, VectorRequest, size_of
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import finish
+
+_REFUSED_WITHIN_S = 0.5
 
 
 async def relay_answer(task: Task, hive: Hive, worker: WorkerRow) -> None:
@@ -37,6 +40,8 @@ def broken_off(
     say how it ended."""
     tokens, wanted = task.tokens, task.request.max_tokens
     when = f"after {tokens} of {wanted} tokens"
+    if isinstance(task.request, VectorRequest):
+        when = f"while it read {size_of(task.request)}"
     return crashed(worker.id, hive.node, when, why, gone, tokens=tokens, max_tokens=wanted)
 
 
@@ -53,7 +58,7 @@ async def _wait_and_relay(task: Task, hive: Hive, worker: WorkerRow, client: Cli
                 await _relay(task, hive, worker, client, ticket.leave)
                 return
             except AllSlotsBusy:
-                continue
+                ticket.rejoin()
 
 
 async def _relay(
@@ -63,8 +68,12 @@ async def _relay(
     client: Client,
     on_accepted: Callable[[], None] = lambda: None,
 ) -> None:
+    request = task.request
+    if isinstance(request, VectorRequest):
+        await _call(task, request, client, on_accepted)
+        return
     done = False
-    async with client.stream(ep.WORKER_INFERENCE, task.request.inference(task.id)) as events:
+    async with client.stream(ep.WORKER_INFERENCE, request.inference(task.id)) as events:
         try:
             async for event in events:
                 if isinstance(event, Accepted):
@@ -84,3 +93,18 @@ async def _relay(
     if not done:
         gone = await hive.worker_exit(worker.id)
         raise broken_off(task, hive, worker, "its connection broke", gone)
+
+
+async def _call(
+    task: Task, request: VectorRequest, client: Client, on_accepted: Callable[[], None]
+) -> None:
+    """A worker refuses at once; what it has not refused soon, it has accepted. It gives up if the
+    connection closes."""
+    accepting = asyncio.get_running_loop().call_later(_REFUSED_WITHIN_S, on_accepted)
+    try:
+        if isinstance(request.texts, EmbeddingRequest):
+            task.reply = await client.call(ep.WORKER_EMBEDDINGS, request.texts)
+        else:
+            task.reply = await client.call(ep.WORKER_RERANK, request.texts)
+    finally:
+        accepting.cancel()

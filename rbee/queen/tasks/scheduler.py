@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
+from rbee.contract.embeddings import EmbeddingReply, RerankReply
 from rbee.contract.errors import (
     InvalidApiKey,
     RbeeError,
@@ -28,7 +30,7 @@ from rbee.queen.tasks.choose_node import choose_node
 from rbee.queen.tasks.key_figures import KeyFigures
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.queue import Queue
-from rbee.queen.tasks.task import Task
+from rbee.queen.tasks.task import Task, VectorRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
@@ -74,10 +76,29 @@ class Scheduler:
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._figures = KeyFigures()
 
-    async def stream(self, request: TaskRequest, caller: Caller = OPERATOR) -> AsyncIterator[Event]:
+    async def stream(
+        self, request: TaskRequest, caller: Caller = OPERATOR
+    ) -> AsyncGenerator[Event, None]:
         """The events of one task. Raises NODE_NOT_FOUND, INVALID_MODEL_REF, MODEL_NOT_ALLOWED and
         TOO_MANY_REQUESTS before the first; what goes wrong later is raised then. A reader that
         leaves cancels the task."""
+        async with contextlib.aclosing(self._follow(self._task(request, caller))) as events:
+            async for event in events:
+                yield event
+
+    async def ask(
+        self, request: VectorRequest, caller: Caller = OPERATOR
+    ) -> EmbeddingReply | RerankReply:
+        """What one task is answered that has no stream. Raises what `stream` raises; a client
+        that is canceled cancels the task."""
+        task = self._task(request, caller)
+        async with contextlib.aclosing(self._follow(task)) as events:
+            async for _ in events:
+                pass
+        assert task.reply is not None  # or an error was raised
+        return task.reply
+
+    def _task(self, request: TaskRequest | VectorRequest, caller: Caller) -> Task:
         if request.node is not None:
             self._nodes.hive(request.node)
         name = request.model or self._models.default or model_ref.DEFAULT
@@ -85,7 +106,9 @@ class Scheduler:
         self._access.check(caller, model, request.force)
         if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
             raise TooManyRequests(key=caller.name, limit=caller.limit)
-        task = Task(request, model, self._queue, caller)
+        return Task(request, model, self._queue, caller)
+
+    async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:
         self._figures.begin(task)
         running = asyncio.create_task(self._run(task))
         self._running[task.id] = task, running

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 
+import msgspec
+
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef
@@ -14,14 +17,45 @@ from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
 
 
+class VectorRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that is answered with vectors or scores, all at once. The other fields are those of
+    TaskRequest."""
+
+    texts: EmbeddingRequest | RerankRequest
+    node: str | None = None
+    model: str | None = None
+    backend: str | None = None
+    device: int | None = None
+    force: bool = False
+    explain: bool = False
+    max_tokens: int = 0
+
+
+def size_of(request: TaskRequest | VectorRequest) -> str:
+    """How much is asked, for a person."""
+    if isinstance(request, VectorRequest):
+        texts = request.texts
+        count = len(texts.texts if isinstance(texts, EmbeddingRequest) else texts.documents)
+        return f"{count} text{'' if count == 1 else 's'}"
+    unit = "token" if isinstance(request.prompt, list) else "character"
+    length = len(request.prompt or "") + sum(
+        len(each.content or "") for each in request.messages or ()
+    )
+    return f"a prompt of {length} {unit}{'' if length == 1 else 's'}"
+
+
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
     means, and the `caller` whose key asked; the `queue` for a busy worker; and `events`, which its
-    reader gets. `tokens` counts those that were relayed; `cancel_reason` is set once it is
-    canceled."""
+    reader gets. `tokens` counts those that were relayed; `reply` is what a VectorRequest was
+    answered; `cancel_reason` is set once it is canceled."""
 
     def __init__(
-        self, request: TaskRequest, model: ModelRef, queue: Queue, caller: Caller = OPERATOR
+        self,
+        request: TaskRequest | VectorRequest,
+        model: ModelRef,
+        queue: Queue,
+        caller: Caller = OPERATOR,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
@@ -30,6 +64,7 @@ class Task:
         self.queue = queue
         self.events = EventQueue()
         self.tokens = 0
+        self.reply: EmbeddingReply | RerankReply | None = None
         self.cancel_reason: RbeeError | None = None
 
     def tell(self, event: Event) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from rbee.contract import endpoints as ep
 from rbee.contract.events import Accepted, Call, Done, Narration, Token
+from tests.hostile import HOSTILE, unsafe
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -117,3 +118,14 @@ def test_tools_need_a_question(
     done = keeper("infer", "--prompt", "hi", *flags, "--tools", str(tmp_path / "tools.json"))
     assert (done.exit_code, done.stdout, fake_queen.asked) == (2, "", [])
     assert words in done.stderr
+
+
+def test_a_call_with_control_characters_is_json_and_safe(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    call = Call(0, "c1", HOSTILE)
+    token = Token(json.dumps({HOSTILE: HOSTILE}), 0, "tool_call", call)
+    fake_queen.on(ep.QUEEN_TASKS, [Accepted("r-1"), token, CALLED[-1]])
+    done = keeper("infer", "--prompt", "hi")
+    assert json.loads(done.stdout) == {"name": HOSTILE, "arguments": {HOSTILE: HOSTILE}}
+    assert unsafe(done.output) == set()

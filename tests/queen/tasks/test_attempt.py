@@ -6,15 +6,24 @@ import asyncio
 
 import pytest
 
-from rbee.contract.errors import PromptTooLong, WorkerCrashed
-from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Started, Token
+from rbee.contract.embeddings import (
+    EmbeddingReply,
+    EmbeddingRequest,
+    EmbeddingRow,
+    RerankReply,
+    RerankRequest,
+    RerankResult,
+    Usage,
+)
+from rbee.contract.errors import AllSlotsBusy, PromptTooLong, WorkerCrashed
+from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Queued, Started, Token
 from rbee.contract.model_ref import parse
 from rbee.contract.models import DownloadReply, Resolved
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
 from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.queue import Queue
-from rbee.queen.tasks.task import Task
+from rbee.queen.tasks.task import Task, VectorRequest
 from tests.queen.nodes.conftest import UrlNode
 
 FILE = "hf:o/r/m.gguf"
@@ -32,7 +41,7 @@ class Made:
     """An attempt at a node whose fake hive plays the worker too."""
 
     def __init__(self, node: UrlNode) -> None:
-        self.fake = node.fake
+        self.fake, self.hive = node.fake, node.hive
         self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"), Queue(8))
         self.attempt = Attempt(self.task, node.hive)
         self.fake.replies["/v1/models/resolve"] = self._resolve
@@ -160,3 +169,53 @@ async def test_a_request_that_has_ended_two_workers_gets_no_third(
     twice = f"It was the second worker that this request ended: {FILE}, a prompt of 1 character."
     assert (twice in caught.value.message) == (tried == 2)
     assert (caught.value.details["tokens"], caught.value.details["max_tokens"]) == (0, 9)
+
+
+VECTORS = EmbeddingReply(FILE, [EmbeddingRow(0, [1.0])], Usage(1, 1))
+SCORES = RerankReply(FILE, [RerankResult(0, 0.5)], Usage(1, 1))
+
+
+@pytest.mark.parametrize(
+    ("texts", "path", "reply"),
+    [
+        (EmbeddingRequest(input=["a", "b"]), "/v1/embeddings", VECTORS),
+        (RerankRequest(query="q", documents=["a"]), "/v1/rerank", SCORES),
+    ],
+)
+async def test_vectors_and_scores_are_answered_at_once(
+    made: Made,
+    texts: EmbeddingRequest | RerankRequest,
+    path: str,
+    reply: EmbeddingReply | RerankReply,
+) -> None:
+    """After a wait, if the worker is full."""
+    made.fake.workers = [made.row("busy")]
+
+    async def refuse_once() -> object:
+        if made.fake.asked.count(path) < 3:
+            raise AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
+        return reply
+
+    made.fake.replies[path] = refuse_once
+    task = Task(VectorRequest(texts=texts), parse("hf:o/r"), Queue(8))
+    async with asyncio.timeout(20):
+        await Attempt(task, made.hive).run()
+    assert task.reply == reply
+    assert made.fake.asked.count(path) == 3
+    task.events.close()
+    events = [event async for event in task.events.read()]
+    assert [event for event in events if isinstance(event, Queued)] == [Queued(1, 1)]
+
+
+async def test_texts_that_end_two_workers_get_no_third(made: Made) -> None:
+    async def listed() -> object:
+        name = f"w-{made.fake.asked.count('/v1/workers/list')}"
+        made.fake.tell(WorkerGone(name, "it ended with -11", -11, []))
+        return WorkerRows([WorkerRow(name, GONE, FILE, "cpu", 0, "idle", None, None, 4, 4)])
+
+    made.fake.replies["/v1/workers/list"] = listed
+    texts = VectorRequest(texts=EmbeddingRequest(input=["a", "b"]))
+    with pytest.raises(WorkerCrashed) as caught:
+        await Attempt(Task(texts, parse("hf:o/r"), Queue(8)), made.hive).run()
+    assert "ended while it read 2 texts" in caught.value.message
+    assert caught.value.message.endswith(f"this request ended: {FILE}, 2 texts.")

@@ -157,3 +157,13 @@ async def test_only_the_first_in_line_is_ever_first() -> None:
             )
             order.pop(0).leave()
     assert queue.waiting == 0
+
+
+async def test_one_that_has_left_too_soon_steps_in_again_at_the_end() -> None:
+    queue = Queue(8)
+    with queue.join(W, SLOTS) as first, queue.join(W, SLOTS) as second:
+        first.rejoin()
+        assert (first.place, second.place) == (Queued(1, 2), Queued(2, 2))
+        first.leave()
+        first.rejoin()
+        assert (second.place, first.place) == (Queued(1, 2), Queued(2, 2))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rbee.contract.config import Config
+from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import (
     BackendUnavailable,
     ConnectionTimeout,
@@ -37,8 +38,9 @@ from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.scheduler import Scheduler
-from rbee.queen.tasks.task import Task
+from rbee.queen.tasks.task import Task, VectorRequest
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.concurrency import stop
 
 AWAY = ConnectionTimeout("a is off.", host="a", port=22, attempts=3)
 VERDICTS = [
@@ -243,3 +245,18 @@ async def test_what_nobody_expected_is_raised_to_the_reader(made: Made) -> None:
         await anext(stream)
         with pytest.raises(ZeroDivisionError):
             await anext(stream)
+
+
+async def test_what_has_no_stream_is_asked_for_and_canceled_with_its_caller(made: Made) -> None:
+    texts = VectorRequest(texts=EmbeddingRequest(input="a"), node="a", model="hf:o/r")
+    made.held.clear()
+    asking = asyncio.create_task(made.scheduler.ask(texts))
+    await asyncio.sleep(0.01)
+    assert made.tried == ["a"]
+    await stop(asking)
+    async with asyncio.timeout(5):
+        await made.scheduler.wait_until_idle()
+    made.held.set()
+    made.errors["a"] = AWAY
+    with pytest.raises(ConnectionTimeout):
+        await made.scheduler.ask(texts)

@@ -1,0 +1,212 @@
+"""OpenAI's requests as tasks: each field where a task has it, and what can't be had refused by its
+name in the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from rbee.contract.embeddings import EmbeddingRequest, RerankRequest
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.openai import (
+    ChatMessage,
+    ChatRequest,
+    ChatTool,
+    CompletionRequest,
+    ContentPart,
+    EmbeddingsRequest,
+    OpenAISampling,
+    RankRequest,
+)
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.validation import convert
+
+T = TypeVar("T")
+
+# An answer in a chat ends by itself. A worker reserves its context for the whole of it, so it is
+# about a slot's share that may be used without being asked for.
+CHAT_TOKENS = 2048
+# As the protocol has it.
+COMPLETION_TOKENS = 16
+_MOST_CHOICES = 128
+_SEEDS = 0xFFFF_FFFF
+_SAME = (
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "repeat_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "grammar",
+    "ignore_eos",
+    "cache_prompt",
+    "keep_alive",
+)
+# Templates know no finer steps, and some refuse what they do not know.
+_EFFORTS = {"minimal": "low", "xhigh": "high"}
+
+
+def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
+    """A task for each choice. Raises INVALID_REQUEST."""
+    names: dict[str, str] = {}
+    fields = _shared(asked, model, CHAT_TOKENS)
+    fields["messages"] = [_message(at, said) for at, said in enumerate(asked.messages)]
+    if asked.max_completion_tokens is not None:
+        fields["max_tokens"] = asked.max_completion_tokens
+        names["max_tokens"] = "max_completion_tokens"
+    if asked.logprobs:
+        fields["logprobs"] = asked.top_logprobs or 0
+        names["logprobs"] = "top_logprobs"
+    elif asked.top_logprobs:
+        raise InvalidRequest.of(
+            "top_logprobs", "logprobs", "Expected logprobs to be true", asked.top_logprobs
+        )
+    if asked.tools:
+        fields["tools"] = [_tool(tool) for tool in asked.tools]
+    if asked.tool_choice is not None:
+        fields["tool_choice"] = msgspec.to_builtins(asked.tool_choice)
+    if asked.parallel_tool_calls is not None:
+        fields["parallel_tool_calls"] = asked.parallel_tool_calls
+    if asked.response_format is not None:
+        fields["response_format"] = _given(asked.response_format)
+    fields |= _reasoning(asked)
+    return _choices(fields, asked, names)
+
+
+def completion_tasks(asked: CompletionRequest, model: str) -> list[TaskRequest]:
+    """The tasks of each prompt, one for each choice. Raises INVALID_REQUEST."""
+    prompts = prompts_of(asked)
+    if asked.suffix:
+        raise InvalidRequest.of("suffix", "none", "Filling in before a suffix is not supported")
+    if (asked.best_of or 1) > (asked.n or 1):
+        raise InvalidRequest.of("best_of", "at most n", "Expected at most n", asked.best_of)
+    if asked.echo and not all(isinstance(prompt, str) for prompt in prompts):
+        raise InvalidRequest.of("echo", "false", "A prompt of token ids can't be repeated as text")
+    if asked.echo and asked.logprobs is not None:
+        raise InvalidRequest.of("echo", "false", "The likelihoods of a prompt are not computed")
+    if len(prompts) * (asked.n or 1) > _MOST_CHOICES:
+        limit = f"at most {_MOST_CHOICES} choices"
+        raise InvalidRequest.of("prompt", limit, f"Expected {limit} in all", len(prompts))
+    fields = _shared(asked, model, COMPLETION_TOKENS)
+    if asked.logprobs is not None:
+        fields["logprobs"] = asked.logprobs
+    found = []
+    for at, prompt in enumerate(prompts):
+        names = {"prompt": f"prompt[{at}]"} if len(prompts) > 1 else {}
+        found += _choices({**fields, "prompt": prompt}, asked, names)
+    return found
+
+
+def prompts_of(asked: CompletionRequest) -> list[str | list[int]]:
+    """Each prompt as text, or as the ids of its tokens. Raises INVALID_REQUEST for a mixture."""
+    if isinstance(asked.prompt, str):
+        return [asked.prompt]
+    ids = [part for part in asked.prompt if isinstance(part, int)]
+    if ids and len(ids) < len(asked.prompt):
+        message = "Expected prompts, or the token ids of one prompt, but not both"
+        raise InvalidRequest.of("prompt", "prompts or token ids", message)
+    return [ids] if ids else [part for part in asked.prompt if not isinstance(part, int)]
+
+
+def embedding_request(asked: EmbeddingsRequest) -> EmbeddingRequest:
+    """What a worker is asked. Raises INVALID_REQUEST."""
+    return convert(_given(asked, without="model"), EmbeddingRequest)
+
+
+def rerank_request(asked: RankRequest) -> RerankRequest:
+    """What a worker is asked. Raises INVALID_REQUEST."""
+    return convert(_given(asked, without="model"), RerankRequest)
+
+
+def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        name: value for name in _SAME if (value := getattr(asked, name)) is not None
+    }
+    if asked.stop is not None:
+        fields["stop"] = [asked.stop] if isinstance(asked.stop, str) else asked.stop
+    fields["model"] = model
+    fields["max_tokens"] = max_tokens if asked.max_tokens is None else asked.max_tokens
+    return fields
+
+
+def _choices(
+    fields: Mapping[str, Any], asked: OpenAISampling, names: Mapping[str, str]
+) -> list[TaskRequest]:
+    """The same task once for each choice, with seeds of their own."""
+    found = []
+    for at in range(asked.n or 1):
+        seed = {} if asked.seed is None else {"seed": (asked.seed + at) % _SEEDS}
+        found.append(_task({**fields, **seed}, names))
+    return found
+
+
+def _task(fields: Mapping[str, Any], names: Mapping[str, str]) -> TaskRequest:
+    try:
+        return convert(fields, TaskRequest)
+    except InvalidRequest as error:
+        [wrong] = error.details["errors"]
+        name = names.get(wrong["field"])
+        if name is None:
+            raise
+        raise InvalidRequest.of(
+            name, wrong["constraint"], wrong["message"], wrong["value"]
+        ) from None
+
+
+def _message(at: int, said: ChatMessage) -> dict[str, Any]:
+    fields = _given(said)
+    fields["role"] = "system" if said.role == "developer" else said.role
+    if isinstance(said.content, list):
+        parts = enumerate(said.content)
+        fields["content"] = "\n".join(
+            _text(f"messages[{at}].content[{place}]", part) for place, part in parts
+        )
+    elif said.content is None and said.role == "assistant" and not said.tool_calls:
+        fields["content"] = ""  # it has refused, or was cut before its first word
+    for call in fields.get("tool_calls", ()):
+        call["function"]["arguments"] = call["function"]["arguments"] or "{}"
+    return fields
+
+
+def _text(field: str, part: ContentPart) -> str:
+    if part.type == "text" and part.text is not None:
+        return part.text
+    if part.type == "text":
+        raise InvalidRequest.of(f"{field}.text", "a text", "Expected a text")
+    message = f"rbee can't run models that read parts of the type {part.type!r} yet"
+    raise InvalidRequest.of(f"{field}.type", "text", message, part.type)
+
+
+def _tool(tool: ChatTool) -> dict[str, Any]:
+    return {"type": tool.type, "function": _given(tool.function)}
+
+
+def _reasoning(asked: ChatRequest) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    kwargs = dict(asked.chat_template_kwargs or {})
+    effort = asked.reasoning_effort
+    if effort is not None:
+        fields["think"] = effort != "none"
+        if effort != "none":
+            kwargs.setdefault("reasoning_effort", _EFFORTS.get(effort, effort))
+    if kwargs:
+        fields["chat_template_kwargs"] = kwargs
+    return fields
+
+
+def _given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:
+    """The fields of a message that are given, as plain values."""
+    found = msgspec.to_builtins(message)
+    return {name: value for name, value in _without_null(found).items() if name != without}
+
+
+def _without_null(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_null(value) if name == "json_schema" else value
+        for name, value in found.items()
+        if value is not None
+    }

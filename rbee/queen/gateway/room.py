@@ -1,0 +1,197 @@
+"""What every protocol needs of the queen: names of models, answers of several tasks as one stream,
+and the list of models."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol
+
+from rbee.contract import model_ref
+from rbee.contract.config import ModelsSection
+from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
+from rbee.contract.errors import RbeeError
+from rbee.contract.events import Done, Event, Token
+from rbee.contract.tasks import TaskRequest
+from rbee.queen.gateway.model_names import Names
+from rbee.queen.keys.access import Access
+from rbee.queen.nodes.catalog import KnownModel, ModelState
+from rbee.queen.tasks.task import VectorRequest
+from rbee.runtime.keyring import Caller, caller
+
+# How long a name that is not known may wait for the nodes to be asked again.
+_READ_WITHIN_S = 5.0
+# The tasks of one request that run at the same time: as many as a worker has slots, usually.
+_AT_ONCE = 4
+_UNREAD = 64
+_NEAREST: tuple[ModelState, ...] = ("loaded", "loading")
+
+
+class Models(Protocol):
+    """What is known of the models of all nodes."""
+
+    def known(self) -> list[KnownModel]:
+        """What is known at this moment, without waiting for a node."""
+
+    async def read(self, within_s: float) -> None:
+        """Ask the nodes once more, and wait for them so many seconds at most."""
+
+
+class Tasks(Protocol):
+    """What answers."""
+
+    def stream(self, request: TaskRequest, caller: Caller) -> AsyncGenerator[Event, None]:
+        """The events of a task; a reader that leaves cancels it."""
+
+    async def ask(self, request: VectorRequest, caller: Caller) -> EmbeddingReply | RerankReply:
+        """What a task without a stream is answered."""
+
+
+class Room:
+    """The queen, as a protocol of others sees it. Every call is on behalf of the client whose
+    request is being answered (`rbee.runtime.keyring.caller`)."""
+
+    def __init__(self, scheduler: Tasks, catalog: Models, models: ModelsSection) -> None:
+        self._scheduler = scheduler
+        self._catalog = catalog
+        self._default = models.default or model_ref.DEFAULT
+        self._aliases = models.aliases
+        self._access = Access(models)
+        self._last_names = Names([], models.aliases)
+
+    def models(self) -> list[KnownModel]:
+        """Every name that a list of models shows the client, from memory: the models of all nodes,
+        then the aliases."""
+        known, who = self._catalog.known(), caller.get()
+        found = [*known, *_named(known, {**model_ref.ALIASES, **self._aliases})]
+        if who.role == "manage":
+            return found
+        return [model for model in found if self._access.sees(who, model.reference)]
+
+    async def model(self, name: str | None) -> str:
+        """The alias or reference that a client means; the default if it names none. Raises
+        MODEL_NOT_FOUND, after the nodes were asked once more."""
+        if not name:
+            return self._default
+        found = self._resolve(name)
+        if found is None:
+            await self._catalog.read(_READ_WITHIN_S)
+            found = self._resolve(name)
+        if found is None:
+            raise self._names().not_found(name)
+        return found
+
+    def known_model(self, name: str) -> KnownModel:
+        """The model that a client means, from memory. Raises MODEL_NOT_FOUND for one that no node
+        has and no alias names."""
+        found, models = self._resolve(name), self.models()
+        if found is not None:
+            same = [model for model in models if model.reference == found]
+            for model in same or _meant(models, found):
+                return model
+        raise self._names().not_found(name)
+
+    async def answers(
+        self, requests: Sequence[TaskRequest]
+    ) -> AsyncGenerator[tuple[int, Event], None]:
+        """The events of the tasks, each with its task's place in `requests`. The first task reads
+        its prompt before the others begin, which find it in the worker's cache. Raises the first
+        error; a reader that leaves cancels all tasks."""
+        if len(requests) > 1:
+            async with contextlib.aclosing(self._merged(requests)) as merged:
+                async for each in merged:
+                    yield each
+            return
+        async with contextlib.aclosing(self._stream(requests[0])) as events:
+            async for event in events:
+                yield 0, event
+
+    async def vectors(self, texts: EmbeddingRequest, model: str) -> EmbeddingReply:
+        """The vectors of texts, by a task."""
+        reply = await self._scheduler.ask(VectorRequest(texts=texts, model=model), caller.get())
+        assert isinstance(reply, EmbeddingReply)
+        return reply
+
+    async def scores(self, texts: RerankRequest, model: str) -> RerankReply:
+        """The scores of documents, by a task."""
+        reply = await self._scheduler.ask(VectorRequest(texts=texts, model=model), caller.get())
+        assert isinstance(reply, RerankReply)
+        return reply
+
+    def _stream(self, request: TaskRequest) -> AsyncGenerator[Event, None]:
+        return self._scheduler.stream(request, caller.get())
+
+    def _resolve(self, name: str) -> str | None:
+        return self._names().resolve(name)
+
+    def _names(self) -> Names:
+        """Made again only if other models are known. A client that may not see them all is not told
+        their names."""
+        known, who = [model.reference for model in self._catalog.known()], caller.get()
+        if who.models:
+            return Names([name for name in known if self._access.sees(who, name)], self._aliases)
+        if known != self._last_names.known:
+            self._last_names = Names(known, self._aliases)
+        return self._last_names
+
+    async def _merged(
+        self, requests: Sequence[TaskRequest]
+    ) -> AsyncGenerator[tuple[int, Event], None]:
+        queue: asyncio.Queue[tuple[int, Event | Exception | None]] = asyncio.Queue(_UNREAD)
+        places = asyncio.Semaphore(min(_AT_ONCE, caller.get().limit or _AT_ONCE))
+        has_read = asyncio.Event()
+
+        async def run(index: int, request: TaskRequest) -> None:
+            if index > 0:
+                await has_read.wait()
+            try:
+                async with places, contextlib.aclosing(self._stream(request)) as events:
+                    async for event in events:
+                        if isinstance(event, Token | Done):
+                            has_read.set()
+                        await queue.put((index, event))
+                await queue.put((index, None))
+            except Exception as error:
+                await queue.put((index, error))
+
+        running = [asyncio.create_task(run(*each)) for each in enumerate(requests)]
+        open_streams = len(requests)
+        try:
+            while open_streams:
+                index, event = await queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                if event is None:
+                    open_streams -= 1
+                else:
+                    yield index, event
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+
+
+def _named(known: Sequence[KnownModel], aliases: Mapping[str, str]) -> list[KnownModel]:
+    """Each alias as a model of its own, with the state of what it stands for."""
+    found = []
+    for alias, reference in aliases.items():
+        same = _meant(known, reference)
+        states = {each.state for each in same}
+        state: ModelState = next((each for each in _NEAREST if each in states), "unloaded")
+        since = max((each.since for each in same), default=0)
+        found.append(KnownModel(alias, state, since))
+    return found
+
+
+def _meant(known: Sequence[KnownModel], reference: str) -> list[KnownModel]:
+    """The models that a reference may mean: those of a repository, or just one."""
+    try:
+        full = str(model_ref.parse(reference))
+    except RbeeError:  # an alias that stands for nothing is told where it is used
+        return []
+    return [
+        model
+        for model in known
+        if model.reference == full or model.reference.startswith(f"{full}/")
+    ]
