@@ -51,7 +51,10 @@ def _program(name: str, program: click.Command) -> str:
 
 def _command(words: str, command: click.Command) -> str:
     depth = "##" if " " not in words else "###"
-    context = click.Context(command, info_name=words)
+    # As the program sets it: click remembers a command's help option.
+    settings = PROGRAMS[words.split()[0]].context_settings
+    names = settings.get("help_option_names")
+    context = click.Context(command, info_name=words, help_option_names=names)
     usage = f"```\n{' '.join([words, *command.collect_usage_pieces(context)])}\n```"
     rows = [row for each in command.get_params(context) if (row := _parameter(each, context))]
     parts = [f"{depth} {words}", usage, _help(command.help)]

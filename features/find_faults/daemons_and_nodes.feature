@@ -20,7 +20,7 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     Examples: on nodes
       | fault                                          | where            | said               | type                                         |
       | an added node workstation with version 0.0.9   | node workstation | rbee-hive is 0.0.9 | rbee-keeper setup install --node workstation |
-      | an added node workstation that is switched off | node workstation | refused            | ssh -p                                       |
+      | an added node workstation that is switched off | node workstation | refused            | ssh workstation                              |
       | an added node workstation without rbee         | node workstation | not installed      | rbee-keeper setup install --node workstation |
 
     @faketime

@@ -48,7 +48,7 @@ Feature: A machine becomes a node once SSH to it works
     Then it exits with 1
     And the error is SSH_CONNECTION_FAILED
     And standard error says "SSH to workstation.home.arpa:2222 failed: timeout, no answer within 0.5 s"
-    And the next step says "ssh -p 2222 workstation.home.arpa"
+    And the next step says "ssh workstation.home.arpa"
     And it is a clear message with a next step
     And the SSH server of workstation saw 1 connection, open for 0.5 s
     And the registry has no row

@@ -138,7 +138,7 @@ Feature: Every error has one shape
     Examples:
       | code                  | fault                                      | details                                                                                                             |
       | CONNECTION_TIMEOUT    | workstation's SSH server is mute           | {"host":"workstation.home.arpa","port":<workstation port>,"attempts":3,"node":"workstation"}                        |
-      | SSH_CONNECTION_FAILED | workstation's SSH server rejects every key | {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false}           |
+      | SSH_CONNECTION_FAILED | workstation's SSH server rejects every key | {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false,"command":"ssh workstation.home.arpa"} |
       | VERSION_MISMATCH      | version 0.2.0 is installed on workstation  | {"program":"queen-rbee","version":"<version>","other_program":"rbee-hive","other_version":"0.2.0","hint":"…0.2.0…"} |
 
   Scenario: PORT_BLOCKED

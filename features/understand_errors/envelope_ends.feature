@@ -67,7 +67,7 @@ Feature: Every error has one shape, even when something ends
     And a persistent queen
     When the queen is sent the addition of workstation, whose host key is trusted
     Then the answer is 400 with the error SSH_CONNECTION_FAILED
-    And its details are {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false}
+    And its details are {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false,"command":"ssh workstation.home.arpa"}
 
   Scenario: INTERNAL
     The hive can't open any file, not even one of /proc: a fault that nobody wrote an error for.

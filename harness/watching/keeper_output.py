@@ -13,7 +13,8 @@ from harness.world.world import World
 
 _NARRATION = re.compile(r"^\[[a-z-]+\] ")
 _SUMMARY = re.compile(
-    r"^(?P<tokens>\d+) tokens? · (?P<first_ms>\d+) ms to first token · (?P<rate>[\d.]+) tokens/s$"
+    r"^(?P<tokens>\d+) tokens? · (?P<first_ms>\d+) ms to first token · (?P<rate>[\d.]+) tokens/s"
+    r"(?: · stopped (?:at --max-tokens (?P=tokens)|because the context is full))?$"
 )
 _ERROR = re.compile(r"^Error \[(?P<code>[A-Z_]+)\]: (?P<message>.+)$", re.MULTILINE)
 _SAVED = re.compile(r"\S*rbee-partial-[\w-]+\.txt")

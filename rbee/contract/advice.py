@@ -37,8 +37,9 @@ def _node_not_found(details: Details) -> str:
 
 
 def _ssh_connection_failed(details: Details) -> str:
-    """Optional details: `fingerprint` of an unknown host key, `changed`, `node`, `user`, `key`, and
-    `agent`, which says whether the queen has an SSH agent."""
+    """Optional details: `fingerprint` of an unknown host key, `changed`, `node`, `user`, `key`,
+    `command`, with which ssh logs in as the queen does, and `agent`, which says whether the queen
+    has an SSH agent."""
     host, port = details["host"], details["port"]
     if fingerprint := details.get("fingerprint"):
         compare = f"Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on {host}"
@@ -75,14 +76,29 @@ def _accept_host_key(details: Details) -> str:
 
 
 def _ssh_command(details: Details) -> str:
-    user, key = _text(details, "user"), _text(details, "key")
-    words = ["ssh", "-p", str(details["port"]), *(["-i", key] if key else [])]
-    host = str(details["host"])
-    return shlex.join([*words, f"{user}@{host}" if user else host])
+    if command := _text(details, "command"):
+        return command
+    port = [] if details["port"] in (None, _SSH_PORT) else ["-p", str(details["port"])]
+    return shlex.join(["ssh", *port, str(details["host"])])
 
 
 def _is_rejected_key(details: Details) -> bool:
     return str(details["reason"]).startswith("the key was rejected")
+
+
+def _port_blocked(details: Details) -> str:
+    """With `tunnel` the port was tried through SSH already."""
+    if details.get("tunnel"):
+        return (
+            "The SSH server there does not forward ports: set `AllowTcpForwarding yes` in its "
+            f"sshd_config, or open port {details['port']} and let the queen connect to it directly "
+            "(no `tunnel`, no jump host)."
+        )
+    return (
+        f"Open port {details['port']} on {details['host']}, or connect through SSH: set "
+        "`tunnel = true` for the node in your config file, or add it again with --tunnel "
+        "(rbee-keeper setup add-node --help)."
+    )
 
 
 def _connection_timeout(details: Details) -> str:
@@ -214,6 +230,12 @@ def _loading_timeout(details: Details) -> str:
 
 
 def _worker_crashed(details: Details) -> str:
+    """`hive` is false where no hive is left that could tell the log."""
+    if details.get("hive") is False:
+        return (
+            "Run the command again to start a new worker. Its log, and the hive's, are in "
+            f"~/.rbee/logs on {details['node']}."
+        )
     return f"Run the command again to start a new worker. Read its log: {_logs(details)}"
 
 
@@ -336,11 +358,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "NODE_NOT_FOUND": _node_not_found,
     "SSH_CONNECTION_FAILED": _ssh_connection_failed,
     "CONNECTION_TIMEOUT": _connection_timeout,
-    "PORT_BLOCKED": lambda details: (
-        f"Open port {details['port']} on {details['host']}, or connect through SSH: set "
-        "`tunnel = true` for the node in your config file, or add it again with --tunnel "
-        "(rbee-keeper setup add-node --help)."
-    ),
+    "PORT_BLOCKED": _port_blocked,
     "VERSION_MISMATCH": _version_mismatch,
     "MODEL_NOT_FOUND": _model_not_found,
     "MODEL_GATED": lambda details: (

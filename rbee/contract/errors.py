@@ -26,6 +26,7 @@ class's `keys`; a raise that forgets one is a TypeError, so that no reader has t
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -49,6 +50,10 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
     error: ErrorBody
 
 
+# "after 1 attempts"
+_ONE = re.compile(r"\b1 (attempt|token|slot|request)s\b")
+
+
 class RbeeError(Exception):
     """An error that a person can act on.
 
@@ -68,7 +73,7 @@ class RbeeError(Exception):
         if missing:
             raise TypeError(f"{type(self).__name__} lacks its details: {', '.join(missing)}")
         self.details = details
-        self.message = message or self.says.format_map(details)
+        self.message = message or _ONE.sub(r"1 \1", self.says.format_map(details))
         super().__init__(self.message)
 
     @property

@@ -18,11 +18,13 @@ from rbee.contract.errors import StateNotWritable
 
 def prepare() -> None:
     """Make both streams usable. If the program was started with `>&-` or `2>&-`, what is written
-    there is dropped instead of going into the next file that is opened."""
+    there does not go into the next file that is opened: on standard output it is an error, as an
+    answer must not be lost without a word, and on standard error it is dropped."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  stays open
+    if sys.stdout is None:  # one that can't be written: EBADF
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  stays open
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that can't show a character shows a substitute, and the output goes on.
@@ -39,10 +41,11 @@ def write(text: str) -> None:
         _discard(sys.stdout)
         if error.errno in (errno.EPIPE, errno.EIO):
             raise BrokenPipeError(error.errno, error.strerror) from None
+        reason = "it is closed" if error.errno == errno.EBADF else error.strerror
         raise StateNotWritable(
-            f"Standard output can't be written: {error.strerror}.",
+            f"Standard output can't be written: {reason}.",
             path="standard output",
-            reason=error.strerror,
+            reason=reason,
             hint="Send it elsewhere, or make room there, and run the command again.",
         ) from None
 

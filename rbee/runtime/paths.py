@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ from rbee.runtime.files import make_folder
 
 
 def home() -> Path:
-    """The person's home folder."""
-    return Path(os.environ.get("HOME") or Path("~").expanduser())
+    """The person's home folder: HOME, or where that is unset or empty, as the system has it."""
+    return Path(os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
 
 
 def state_dir() -> Path:

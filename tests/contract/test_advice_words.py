@@ -23,10 +23,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("SSH_CONNECTION_FAILED", {**SSH, "changed": True}),
     ("SSH_CONNECTION_FAILED", {**SSH, "changed": True, "port": 2222}),
     ("SSH_CONNECTION_FAILED", {**REJECTED, "agent": False}),
-    ("SSH_CONNECTION_FAILED", {**REJECTED, "user": "me", "key": "/k k"}),
+    ("SSH_CONNECTION_FAILED", {**REJECTED, "command": "ssh -i '/k k' me@w.lab"}),
+    ("SSH_CONNECTION_FAILED", {**SSH, "port": 2222}),
     ("CONNECTION_TIMEOUT", {"node": "my node"}),
     ("CONNECTION_TIMEOUT", {"host": "h", "port": 1}),
     ("PORT_BLOCKED", {"host": "w.lab", "port": 9200}),
+    ("PORT_BLOCKED", {"host": "w.lab", "port": 9200, "tunnel": True}),
     ("VERSION_MISMATCH", VERSIONS),
     ("VERSION_MISMATCH", {"version": "0.10.0", "other_version": "0.9.9"}),
     ("VERSION_MISMATCH", {"version": None, "other_version": "0.9.9"}),
@@ -61,6 +63,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("BACKEND_UNAVAILABLE", {"available": []}),
     ("LOADING_TIMEOUT", {"node": "my node"}),
     ("WORKER_CRASHED", {"node": "my node"}),
+    ("WORKER_CRASHED", {"node": "my node", "hive": False}),
     ("INVALID_REQUEST", {"errors": [{"field": "a"}, {"field": "b"}, {}, 7]}),
     ("INVALID_REQUEST", {"errors": None}),
     ("PROMPT_TOO_LONG", {}),
@@ -95,18 +98,20 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 WORDS = """\
 NODE_NOT_FOUND: Add it: rbee-keeper setup add-node --name 'my node' --ssh-host HOST --ssh-user USER; to see the known nodes: rbee-keeper setup list-nodes
-SSH_CONNECTION_FAILED: Check that `ssh -p 22 w.lab` works from this machine.
+SSH_CONNECTION_FAILED: Check that `ssh w.lab` works from this machine.
 SSH_CONNECTION_FAILED: Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on w.lab; if they match, accept it: --accept-host-key SHA256:abc
 SSH_CONNECTION_FAILED: Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on w.lab; if they match, add the node again with its other flags unchanged: rbee-keeper setup add-node --name w --ssh-host w.lab --ssh-port 2222 … --accept-host-key SHA256:abc
 SSH_CONNECTION_FAILED: Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on w.lab; if they match, add the node again with its other flags unchanged: rbee-keeper setup add-node --name w --ssh-host w.lab --ssh-user me --ssh-key /k … --accept-host-key F
 SSH_CONNECTION_FAILED: Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on w.lab; if they match, add the node again with its other flags unchanged: rbee-keeper setup add-node --name w --ssh-host w.lab … --accept-host-key F
 SSH_CONNECTION_FAILED: If you expected this, remove the old key: ssh-keygen -R w.lab -f ~/.rbee/known_hosts (or ~/.ssh/known_hosts), then add the node again.
 SSH_CONNECTION_FAILED: If you expected this, remove the old key: ssh-keygen -R '[w.lab]:2222' -f ~/.rbee/known_hosts (or ~/.ssh/known_hosts), then add the node again.
-SSH_CONNECTION_FAILED: Check that `ssh -p 22 w.lab` works from this machine. The queen has no SSH agent: it keeps the environment that it was started with. Stop it with `rbee-keeper daemon stop` and start it again in this login, or name a key without a passphrase: --ssh-key.
-SSH_CONNECTION_FAILED: Check that `ssh -p 22 -i '/k k' me@w.lab` works from this machine.
+SSH_CONNECTION_FAILED: Check that `ssh w.lab` works from this machine. The queen has no SSH agent: it keeps the environment that it was started with. Stop it with `rbee-keeper daemon stop` and start it again in this login, or name a key without a passphrase: --ssh-key.
+SSH_CONNECTION_FAILED: Check that `ssh -i '/k k' me@w.lab` works from this machine.
+SSH_CONNECTION_FAILED: Check that `ssh -p 2222 w.lab` works from this machine.
 CONNECTION_TIMEOUT: Check that my node is switched on, and that this machine can reach its SSH server (or its hive, if you started one there yourself); then check again: rbee-keeper hive status --node 'my node'
 CONNECTION_TIMEOUT: Check that the program is running there, and that the address is right: rbee-keeper config show
 PORT_BLOCKED: Open port 9200 on w.lab, or connect through SSH: set `tunnel = true` for the node in your config file, or add it again with --tunnel (rbee-keeper setup add-node --help).
+PORT_BLOCKED: The SSH server there does not forward ports: set `AllowTcpForwarding yes` in its sshd_config, or open port 9200 and let the queen connect to it directly (no `tunnel`, no jump host).
 VERSION_MISMATCH: Install the newer version on the other side: pip install 'rbee==0.10.0'
 VERSION_MISMATCH: Install the newer version on the other side: pip install 'rbee==0.10.0'
 VERSION_MISMATCH: Install the newer version on the other side: pip install 'rbee==0.9.9'
@@ -141,6 +146,7 @@ BACKEND_UNAVAILABLE: Available here: cpu 0…1.
 BACKEND_UNAVAILABLE: Available here: none.
 LOADING_TIMEOUT: Read the worker's log: rbee-keeper logs --node 'my node' (~/.rbee/logs on my node); if the disk is slow, raise [hive] loading_stall_s there.
 WORKER_CRASHED: Run the command again to start a new worker. Read its log: rbee-keeper logs --node 'my node'
+WORKER_CRASHED: Run the command again to start a new worker. Its log, and the hive's, are in ~/.rbee/logs on my node.
 INVALID_REQUEST: Correct a, b and try again.
 INVALID_REQUEST:
 PROMPT_TOO_LONG: Shorten the prompt, or raise [worker] context up to what the model was trained for.

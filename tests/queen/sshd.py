@@ -20,7 +20,8 @@ async def until(true: Callable[[], object], within_s: float = 5) -> None:
 
 
 class Sshd:
-    """Serves from `begin` on. `home` is the account's; `commands` and `logins` are what came."""
+    """Serves from `begin` on. `home` is the account's; `commands`, `logins` and `offered` are
+    what came."""
 
     def __init__(self, home: Path, authorized: list[asyncssh.SSHKey]) -> None:
         self.home = home
@@ -28,6 +29,11 @@ class Sshd:
         self.host_key = asyncssh.generate_private_key("ssh-ed25519")
         self.commands: list[str] = []
         self.logins: list[str] = []
+        # The public parts of the keys that were offered, in order.
+        self.offered: list[bytes] = []
+        # After how many keys that do not fit it hangs up, as MaxAuthTries of OpenSSH does.
+        self.tries = 6
+        self.forwards = True
         self.forwarded: list[tuple[str, int]] = []
         self.connections: list[asyncssh.SSHServerConnection] = []
         self.environment = {"HOME": str(home), "PATH": f"{home}/bin:/usr/bin:/bin"}
@@ -155,11 +161,17 @@ class _Owner(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        if key.public_data not in self._sshd.offered:
+            self._sshd.offered.append(key.public_data)
+        if len(self._sshd.offered) > self._sshd.tries:
+            raise asyncssh.DisconnectError(
+                asyncssh.DISC_PROTOCOL_ERROR, "Too many authentication failures"
+            )
         return any(key.public_data == known.public_data for known in self._sshd.authorized)
 
     def connection_requested(self, dest_host: str, dest_port: int, *_: object) -> bool:
         self._sshd.forwarded.append((dest_host, dest_port))
-        return True
+        return self._sshd.forwards
 
 
 class _Files(asyncssh.SFTPServer):

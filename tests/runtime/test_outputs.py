@@ -66,15 +66,27 @@ def test_after_the_reader_has_gone_nothing_fails_at_exit(stream: str) -> None:
 def test_closed_outputs_do_not_write_into_a_file_opened_later(tmp_path: Path) -> None:
     code = (
         "from rbee.runtime import outputs; outputs.prepare(); "
-        f"file = open({str(tmp_path / 'f')!r}, 'w'); outputs.write('a'); outputs.write_error('b')"
+        f"file = open({str(tmp_path / 'f')!r}, 'w'); outputs.write_error('b'); outputs.write('a')"
     )
     done = subprocess.run(
         ["/bin/sh", "-c", '"$1" -c "$2" >&- 2>&-', "sh", sys.executable, code],
         check=False,
         timeout=30,
     )
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert (tmp_path / "f").read_text() == ""
+
+
+def test_an_answer_is_not_lost_in_a_closed_output_without_a_word() -> None:
+    code = "from rbee.runtime import outputs; outputs.prepare(); outputs.write('answer')"
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$1" -c "$2" >&-', "sh", sys.executable, code],
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert b"Standard output can't be written: it is closed." in done.stderr
 
 
 async def test_a_reader_that_goes_is_noticed_without_a_write(

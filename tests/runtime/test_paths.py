@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -116,3 +118,13 @@ def test_a_configured_command_goes_before_all_and_is_split_as_a_shell_does() -> 
 def test_a_configured_command_that_can_not_be_read_is_told(command: str) -> None:
     with pytest.raises(ConfigInvalid, match="queen-rbee"):
         paths.program("queen-rbee", command)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_without_home_the_system_says_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, empty: str | None
+) -> None:
+    monkeypatch.delenv("HOME")
+    if empty is not None:
+        monkeypatch.setenv("HOME", empty)
+    assert str(paths.home()) == pwd.getpwuid(os.getuid()).pw_dir

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from rbee.contract.config import Config
-from rbee.contract.errors import ModelCorrupt, NotFound, ShuttingDown
+from rbee.contract.errors import InvalidRequest, ModelCorrupt, NotFound, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
 from rbee.gguf.file_changes import FileChanges
@@ -155,7 +155,8 @@ class Workers:
             await asyncio.wait(self._spawning)
         workers = list(self._workers.values())
         if workers:
-            self._say("rbee-hive", "🛑", f"shutdown: ending {len(workers)} worker(s)")
+            what = "1 worker" if len(workers) == 1 else f"{len(workers)} workers"
+            self._say("rbee-hive", "🛑", f"shutdown: ending {what}")
         cutting = asyncio.create_task(self._cut_short(workers))
         await asyncio.gather(*(worker.end("the hive ends") for worker in workers))
         await asyncio.gather(*(worker.gone for worker in workers))
@@ -180,6 +181,16 @@ class Workers:
         self, request: SpawnRequest, model: StoredModel, header: Header
     ) -> tuple[str, int]:
         """Check memory, then the backend; the backend and the device to start on."""
+        most = header.context_length
+        if request.context is not None and request.context > most:
+            message = f"{model.reference} was trained for contexts of at most {most} tokens"
+            raise InvalidRequest.of(
+                "context",
+                f"at most {most}",
+                message,
+                request.context,
+                hint=f"Use --context {most}, or less.",
+            )
         context = request.context or self._config.worker.context
         kv = header.kv_bytes(context_length(context, header.context_length))
 

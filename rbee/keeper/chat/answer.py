@@ -83,7 +83,11 @@ class Answer:
 
 
 def summary(done: Done) -> str:
-    """The figures of an answer in one line."""
+    """The figures of an answer in one line, which says so if the answer was cut."""
     words = "token" if done.total_tokens == 1 else "tokens"
     first = f"{done.time_to_first_token_ms:.0f} ms to first token"
-    return f"{done.total_tokens} {words} · {first} · {done.tokens_per_second:.1f} tokens/s"
+    cut = {
+        "MAX_TOKENS": f" · stopped at --max-tokens {done.total_tokens}",
+        "CONTEXT_FULL": " · stopped because the context is full",
+    }.get(done.stop_reason, "")
+    return f"{done.total_tokens} {words} · {first} · {done.tokens_per_second:.1f} tokens/s{cut}"

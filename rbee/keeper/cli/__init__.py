@@ -18,12 +18,12 @@ from rbee.keeper.cli.machine import completion, detect, doctor, install
 from rbee.keeper.cli.models import models
 from rbee.keeper.cli.pool import pool
 from rbee.keeper.cli.setup import setup
+from rbee.keeper.cli.verbs import VERBS, Sections
 from rbee.keeper.cli.worker import logs, worker, workers
-from rbee.runtime.usage import Group
 
 
-@click.group(cls=Group)
-@click.version_option(__version__, prog_name="rbee-keeper")
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="rbee-keeper")
 def main() -> None:
     """Run language models on the computers of your home lab.
 
@@ -54,6 +54,7 @@ for _command in (
     doctor,
     completion,
     pool,
+    *VERBS,
 ):
     main.add_command(_command)
 flags.add_debug(main)

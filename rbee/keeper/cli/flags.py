@@ -72,16 +72,16 @@ def model_option(name: str = "--model", **more: Any) -> Callable[[F], F]:
     return click.option(name, shell_complete=_known("models"), **more)
 
 
+known_models = _known("models")
 some_node = node_option(help="The machine [default: this one].")
 one_node = node_option(required=True, help="The node's name.")
 other_node = node_option("--node", "node_name", other=True, required=True, help="The node's name.")
 every_node = node_option(help="Show this node only.")
-one_model = click.argument("model", shell_complete=_known("models"))
+one_model = click.argument("model", shell_complete=known_models)
 key_argument = click.argument("name", shell_complete=_known("keys"))
 one_worker = click.option(
     "--id",
     "worker_id",
-    required=True,
     help="The worker's id, or the beginning of it.",
     shell_complete=_known("workers"),
 )

@@ -10,6 +10,7 @@ from rbee.keeper.cli import flags
 
 
 @click.command()
+@click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @click.option("--prompt", "-p", help="The prompt; - reads it from standard input.")
 @flags.file_option(
     "--prompt-file", "-f", help="Read the prompt from a file; with --prompt, add it below."
@@ -32,7 +33,7 @@ from rbee.keeper.cli import flags
     help="Drop tokens below this fraction of the top token's probability [0.05].",
 )
 @click.option("--repeat-penalty", type=float, help="Above 1, repeat less [default: 1].")
-@click.option("--seed", type=int, help="The same seed gives the same answer.")
+@click.option("--seed", type=int, help="The same seed gives the same answer; -1 is any.")
 @click.option("--stop", multiple=True, help="Stop before this text; may be given up to four times.")
 @click.option(
     "--ignore-eos", is_flag=True, help="Go on to --max-tokens, past the end of the answer."
@@ -56,6 +57,7 @@ from rbee.keeper.cli import flags
 @flags.as_events
 @flags.quiet
 def infer(
+    words: tuple[str, ...],
     prompt: str | None,
     prompt_file: str | None,
     system: str | None,
@@ -71,7 +73,7 @@ def infer(
     """Ask a model, and print its answer as it is generated.
 
     \b
-        rbee-keeper infer --prompt "write a short story" --max-tokens 20
+        rbee-keeper infer "write a short story" --max-tokens 20
         rbee-keeper infer --node workstation --prompt "write a long story"
         rbee-keeper infer --prompt "Make this polite:" --prompt-file letter.txt
         git diff | rbee-keeper infer > message.txt
@@ -82,7 +84,12 @@ def infer(
     """
     from rbee.keeper.commands import infer as commands
 
+    if words and prompt is not None:
+        raise click.UsageError("There are two prompts. Write one: --prompt, or as an argument.")
+    prompt = " ".join(words) if words else prompt
     given["stop"] = list(stop) or None
+    if given["seed"] == -1:  # as other programs write "any"
+        given["seed"] = None
     given |= _form(schema, grammar, [prompt, prompt_file])
     given["tools"] = _tools(tools)
     if raw and system is not None:

@@ -53,17 +53,23 @@ def start(**given: object) -> None:
 
 
 @click.command()
+@click.argument("model", required=False, shell_complete=flags.known_models)
 @flags.one_worker
 @flags.as_json
-def stop(**given: object) -> None:
-    """Stop a worker; running answers may finish within the grace period.
+def stop(model: str | None, worker_id: str | None, **given: object) -> None:
+    """Stop one worker, or all that hold MODEL; running answers may finish within the grace period.
 
     \b
         rbee-keeper worker stop --id worker-4f1c
+        rbee-keeper worker stop qwen-0.5b
     """
     from rbee.keeper.commands import worker as commands
 
-    commands.stop(**given)
+    if (model is None) == (worker_id is None):
+        raise click.UsageError("Name either MODEL or --id.")
+    if model is not None:
+        commands.stop_model(model=model, **given)
+    commands.stop(worker_id=worker_id, **given)
 
 
 @click.command("list")

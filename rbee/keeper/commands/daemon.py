@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import QueenHealth
-from rbee.contract.errors import AddressInUse, RbeeError
+from rbee.contract.errors import AddressInUse, ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event, Narration
 from rbee.contract.nodes import HiveGone
 from rbee.contract.workers import NodeWorkerRow, WorkerGone
 from rbee.keeper.commands.runner import command
 from rbee.keeper.session.queen import PROGRAM, Queen, end_unresponsive, find_unresponsive
 from rbee.keeper.settings import KeeperSettings, is_exposed
-from rbee.runtime import safe_text
+from rbee.runtime import paths, safe_text
 from rbee.runtime.concurrency import stop as end_task
 from rbee.runtime.screen import Screen
 
@@ -58,6 +59,13 @@ async def start(settings: KeeperSettings, screen: Screen) -> None:
 
 
 @command
+async def serve(settings: KeeperSettings, screen: Screen) -> None:
+    """Become a queen, which ends as any does that a person starts."""
+    words = paths.program(PROGRAM, settings.config.queen.command)
+    os.execvp(words[0], [*words, "daemon"])
+
+
+@command
 async def stop(settings: KeeperSettings, screen: Screen) -> None:
     """End the queen and everything that it owns, wait until it is gone, and report what ended."""
     queen = Queen(settings)
@@ -73,7 +81,9 @@ async def stop(settings: KeeperSettings, screen: Screen) -> None:
         shutdown = Shutdown(await _workers(queen))
         async with contextlib.AsyncExitStack() as stack:
             listener = await _listen(queen, shutdown, screen, stack)
-            await queen.client.call(ep.SHUTDOWN, within_s=_SHUTDOWN_WITHIN_S)
+            # Where another command has told it before, it may be gone before it answers.
+            with contextlib.suppress(ConnectionTimeout, ShuttingDown):
+                await queen.client.call(ep.SHUTDOWN, within_s=_SHUTDOWN_WITHIN_S)
             await queen.wait_until_gone()
             if listener is not None:
                 await asyncio.wait({listener}, timeout=_LAST_EVENTS_WITHIN_S)

@@ -48,7 +48,7 @@ def _messages(system: str | None, prompt: str) -> Flags:
 
 
 def _task(fields: Flags, screen: Screen) -> TaskRequest:
-    return request_or_exit(lambda: message(TaskRequest, fields), fields, screen)
+    return request_or_exit(lambda: message(TaskRequest, fields), fields, screen, kind=TaskRequest)
 
 
 def _queen(settings: KeeperSettings, request: TaskRequest) -> Queen:

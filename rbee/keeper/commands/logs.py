@@ -9,6 +9,7 @@ from rbee.contract.errors import ShuttingDown
 from rbee.contract.logs import LogLine, LogQuery
 from rbee.keeper.commands.runner import queen_request
 from rbee.keeper.session.queen import Queen
+from rbee.keeper.session.session import of_the_known_nodes
 from rbee.runtime.command import INTERRUPTED
 from rbee.runtime.screen import Screen
 
@@ -20,11 +21,12 @@ async def logs(queen: Queen, screen: Screen, query: LogQuery) -> int:
     if query.node is not None:
         names["node"] = query.node
     try:
-        async with queen.client.stream(ep.QUEEN_LOGS, None, **names) as events:
-            async for event in events:
-                screen.show(event)
-                if isinstance(event, LogLine):
-                    screen.result(_line(event, of_one=query.node is not None))
+        with of_the_known_nodes():
+            async with queen.client.stream(ep.QUEEN_LOGS, None, **names) as events:
+                async for event in events:
+                    screen.show(event)
+                    if isinstance(event, LogLine):
+                        screen.result(_line(event, of_one=query.node is not None))
     except asyncio.CancelledError:  # Ctrl+C is how a person leaves a log
         return INTERRUPTED
     if query.follow:

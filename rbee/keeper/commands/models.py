@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import StreamTruncated
+from rbee.contract.advice import on_node
+from rbee.contract.errors import ModelNotFound, StreamTruncated
 from rbee.contract.events import Download, Verify
 from rbee.contract.models import Disk, NodeDownload, NodeModel, NodeModelRows
 from rbee.keeper.commands.runner import queen_command, queen_request
@@ -65,9 +69,10 @@ async def info(queen: Queen, screen: Screen, request: NodeModel) -> None:
 async def verify(queen: Queen, screen: Screen, request: NodeModel) -> None:
     """Check that a model's files are what the Hub sent."""
     done: Verify | None = None
-    async for event in events_of(queen, screen, ep.QUEEN_MODEL_VERIFY, request):
-        if isinstance(event, Verify) and event.stage == "complete":
-            done = event
+    with _of_the_disk(request):
+        async for event in events_of(queen, screen, ep.QUEEN_MODEL_VERIFY, request):
+            if isinstance(event, Verify) and event.stage == "complete":
+                done = event
     screen.close()
     if done is None:
         raise StreamTruncated("The verification ended without its result.", tokens=0)
@@ -79,8 +84,21 @@ async def verify(queen: Queen, screen: Screen, request: NodeModel) -> None:
 @queen_request(NodeModel)
 async def delete(queen: Queen, screen: Screen, request: NodeModel) -> None:
     """Delete a model from the node."""
-    done = await queen.client.call(ep.QUEEN_MODEL_DELETE, request)
+    with _of_the_disk(request):
+        done = await queen.client.call(ep.QUEEN_MODEL_DELETE, request)
     screen.answer(done, done.message)
+
+
+@contextlib.contextmanager
+def _of_the_disk(request: NodeModel) -> Iterator[None]:
+    """What is not on the node's disk is not to be looked for on the Hub."""
+    try:
+        yield
+    except ModelNotFound as error:
+        if not error.details["near"]:
+            listing = f"rbee-keeper models list{on_node({'node': request.node})}"
+            error.details["hint"] = f"See which models are there: {listing}"
+        raise
 
 
 async def _listing(queen: Queen, screen: Screen, node: str | None) -> NodeModelRows:

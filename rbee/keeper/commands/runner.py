@@ -70,7 +70,7 @@ def queen_request(
         @functools.wraps(work)
         def call(**flags: object) -> NoReturn:
             screen = screen_of(flags)
-            request = request_or_exit(lambda: message(kind, flags), flags, screen, names)
+            request = request_or_exit(lambda: message(kind, flags), flags, screen, names, kind)
             run_with_queen(
                 lambda queen: work(queen, screen, request),
                 screen,
@@ -114,13 +114,17 @@ def request_or_exit(
     flags: Mapping[str, object],
     screen: Screen,
     names: Mapping[str, str] = {},
+    kind: type[M] | None = None,
 ) -> M:
     """The message that `make` makes of the flags; when it is not valid, the error is shown and the
-    program exits. `names` has the flags that are not called as the message's fields."""
+    program exits. `names` has the flags that are not called as the message's fields, `kind` is the
+    message's type."""
     try:
         return make()
     except InvalidRequest as error:
-        screen.error(_name_flag(error, flags, names))
+        from rbee.keeper.commands.flag_errors import for_command_line
+
+        screen.error(for_command_line(error, kind, flags, names))
         sys.exit(WRONG_USAGE)
 
 
@@ -133,15 +137,3 @@ def message(kind: type[M], fields: Mapping[str, object]) -> M:
     # Bytes of argv that are not UTF-8 become a substitute, as they do on a terminal.
     text = json.dumps(given, ensure_ascii=False).encode(errors="surrogateescape")
     return decode(text.decode(errors="replace").encode(), kind)
-
-
-def _name_flag(
-    error: InvalidRequest, flags: Mapping[str, object], names: Mapping[str, str]
-) -> InvalidRequest:
-    """The same error, which names the flag instead of the message's field."""
-    [wrong] = error.details["errors"]
-    field = wrong["field"]
-    if field not in flags:
-        return error
-    flag = names.get(field, "--" + field.replace("_", "-"))
-    return InvalidRequest.of(flag, wrong["constraint"], wrong["message"], wrong["value"])

@@ -23,7 +23,7 @@ from rbee.keeper.commands.runner import (
     screen_of,
 )
 from rbee.keeper.session.queen import PROGRAM, Queen
-from rbee.keeper.session.session import follow
+from rbee.keeper.session.session import follow, of_the_known_nodes
 from rbee.keeper.terminal import confirm
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
@@ -84,7 +84,8 @@ async def list_nodes(queen: Queen, screen: Screen) -> None:
 @queen_request(NodeNamed, {"node_name": "--name"})
 async def remove(queen: Queen, screen: Screen, request: NodeNamed) -> None:
     """Remove a node from the registry."""
-    removed = await queen.client.call(ep.QUEEN_REMOVE_NODE, request)
+    with of_the_known_nodes():
+        removed = await queen.client.call(ep.QUEEN_REMOVE_NODE, request)
     screen.say(removed.message)  # has the node's name, also when it was asked for by its host
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import StreamTruncated
+from rbee.contract.errors import InvalidRequest, NotFound, RbeeError, StreamTruncated
+from rbee.contract.model_ref import parse
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import (
     NodeStandbyRow,
@@ -19,6 +20,7 @@ from rbee.contract.workers import (
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import call_for, events_of
+from rbee.runtime import settings as configuration
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
@@ -28,6 +30,7 @@ _LIST_HEADS = ("WORKER", "NODE", "MODEL", "STATE", "BACKEND", "SLOTS FREE")
 _HEALTH_HEADS = ("WORKER", "NODE", "MODEL", "STATE", "HEALTH", "MEMORY", "LAST ANSWER")
 _UNKNOWN = "-"
 _UNHEALTHY = 1
+_LONGEST_ID = 64
 _MB = 1_000_000
 
 
@@ -51,6 +54,52 @@ async def stop(queen: Queen, screen: Screen, request: WorkerName) -> None:
     """End a worker in order, and wait until it is gone."""
     done = await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, request)
     screen.answer(done, done.message)
+
+
+@queen_command
+async def stop_model(queen: Queen, screen: Screen, model: str) -> None:
+    """End every worker that holds the model, by its alias, repository or reference, or the one with
+    this id."""
+    aliases = configuration.load().models.aliases
+    rows = (await call_for(queen, ep.QUEEN_WORKERS, None)).workers
+    ids = [row.worker_id for row in rows if holds(row.model_ref, model, aliases)]
+    done = []
+    for worker_id in ids or [model[:_LONGEST_ID]]:
+        asked = WorkerName(worker_id)
+        try:
+            done.append(await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, asked))
+        except InvalidRequest as error:
+            [wrong] = error.details["errors"]
+            if wrong["constraint"] != "a worker that runs":
+                raise
+            if ids:  # it has just ended by itself
+                continue
+            raise NotFound.of(
+                "MODEL",
+                "a model in memory",
+                "No worker holds it",
+                model,
+                hint="See what is in memory: rbee-keeper ps",
+            ) from None
+    screen.answer(done, "\n".join(each.message for each in done))
+
+
+def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:
+    """Whether the model that is loaded is the one that a person means: by its alias, its whole
+    reference, or without the file or the quantization that was chosen."""
+    try:
+        meant = parse(model, aliases)
+        there = parse(loaded)
+    except RbeeError:
+        return loaded == model
+    if (meant.scheme, meant.name) != (there.scheme, there.name):
+        return False
+    if meant.revision is not None and meant.revision != there.revision:
+        return False
+    if meant.file is not None:
+        return meant.file == there.file
+    chosen = (meant.quantization or "").lower()
+    return chosen in f"{there.quantization} {there.file}".lower()
 
 
 @queen_command

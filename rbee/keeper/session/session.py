@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from rbee.contract.endpoints import Endpoint, Nothing
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import NodeNotFound, RbeeError
 from rbee.contract.events import Event
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import KeeperSettings
@@ -75,6 +75,16 @@ def say_canceled(screen: Screen) -> None:
     with contextlib.suppress(RbeeError, BrokenPipeError):
         screen.close()
     screen.note("Canceled.")
+
+
+@contextlib.contextmanager
+def of_the_known_nodes() -> Iterator[None]:
+    """A node that is not known here was misspelled: it is not to be added."""
+    try:
+        yield
+    except NodeNotFound as error:
+        error.details["hint"] = "To see the known nodes: rbee-keeper setup list-nodes"
+        raise
 
 
 async def call_for(queen: Queen, endpoint: Endpoint[Nothing, R], node: str | None) -> R:

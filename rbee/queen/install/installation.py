@@ -12,6 +12,7 @@ import logging
 import secrets
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -205,7 +206,7 @@ class _Steps:
         text = plan.last_lines(line, count=1).strip()
         if text and not text.startswith("{"):
             _LOG.info("%s: %s", self._wanted.node, text)
-            self._last_line = text[:120]
+            self._last_line = textwrap.shorten(text, 120, placeholder=" …")
 
     def _say(self, emoji: str, text: str) -> None:
         self._narrate(_QUEEN, emoji, text)

@@ -16,7 +16,6 @@ from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.errors import (
     ConnectionTimeout,
-    PortBlocked,
     ProgramFailed,
     RbeeError,
     ShuttingDown,
@@ -28,10 +27,17 @@ from rbee.contract.workers import StandbyRow, WorkerGone, WorkerRow
 from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
 from rbee.queen.nodes.hive_events import HiveEvents
 from rbee.queen.nodes.hive_state import HiveState, Observation, after
-from rbee.queen.nodes.hosts import HiveProcess, Host, NoHiveError, check_hive_version, way_to
+from rbee.queen.nodes.hosts import (
+    HiveProcess,
+    Host,
+    NoHiveError,
+    check_hive_version,
+    port_blocked,
+    way_to,
+)
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.client import Client, address
+from rbee.runtime.client import Client
 from rbee.runtime.concurrency import Interruptible, stop
 from rbee.runtime.log import uncorrelated
 from rbee.runtime.narration import Narrator, Say
@@ -84,6 +90,8 @@ class Hive:
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._process: HiveProcess | None = None
         self._watching: asyncio.Task[None] | None = None
+        # How the last hive of this queen broke off; None while it runs.
+        self.broke: str | None = None
 
     # What is known of it
 
@@ -266,6 +274,7 @@ class Hive:
         if await self._use_found(url, say):
             return
         self._process, listening, self._key = await self.host.start_hive(say)
+        self.broke = None
         check_hive_version(self.host, listening.version)
         self._client = self._connect(*await way_to(self.host, listening.url), self._key)
         self._watching = asyncio.create_task(self._watch(self._process), context=uncorrelated())
@@ -274,8 +283,7 @@ class Hive:
         except ConnectionTimeout:
             if self.node == LOCAL:
                 raise
-            host, port = address(self.http.url)
-            raise PortBlocked(host=host, port=port) from None
+            raise port_blocked(self.host, "hive", listening.url) from None
 
     async def _use_found(self, url: str, say: Say) -> bool:
         """Use the hive that answers at `url`, if it may be used; whether there is one."""
@@ -378,8 +386,11 @@ class Hive:
         self._events.cancel()
         if self._state != "draining":
             self._observe("exited")
-            how = "its connection is lost" if code is None else f"it ended with code {code}"
-            _log.warning("the hive on %s is gone: %s", self.node, how)
+            if code is None:
+                self.broke = f"the connection to {self.node} was lost, and its hive with it"
+            else:
+                self.broke = f"the hive on {self.node} ended with code {code}"
+            _log.warning("the hive on %s is gone: %s", self.node, self.broke)
             self._tell_gone(_how(code))
 
     async def _report_contact(self) -> None:

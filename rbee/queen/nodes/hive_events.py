@@ -97,6 +97,10 @@ class HiveEvents:
         if isinstance(event, WorkerGone):
             self.workers.pop(event.worker_id, None)
             self._exits[event.worker_id] = event
+            if event.exit_code != 0:  # kept here too: its node may be gone when somebody asks
+                tail = "; ".join(event.log_tail)
+                ended = "the worker %s on %s ended: %s; its last lines: %s"
+                _log.warning(ended, event.worker_id, self._node, event.reason, tail or "none")
             while len(self._exits) > _EXITS_KEPT:
                 self._exits.popitem(last=False)
         self._broadcast.send(event)

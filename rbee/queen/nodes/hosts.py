@@ -18,7 +18,12 @@ from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
-from rbee.contract.errors import ConnectionTimeout, InvalidRequest, VersionMismatch
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    InvalidRequest,
+    PortBlocked,
+    VersionMismatch,
+)
 from rbee.contract.nodes import Detected
 from rbee.contract.registry import LOCAL, NodeRow
 from rbee.contract.versions import check, is_older
@@ -261,6 +266,24 @@ def check_hive_version(host: Host, version: str) -> None:
         update_this = f"Update rbee on this machine: pip install 'rbee=={version}'"
         hint = host.update_hint if is_older(version, __version__) else update_this
         raise VersionMismatch(message, **{**error.details, "hint": hint}) from None
+
+
+def port_blocked(host: Host, program: str, url: str) -> PortBlocked:
+    """The error for a `program` of the node, by its own `url`, that runs and can't be reached."""
+    name, port = address(url)
+    remote = host.remote
+    if remote is not None and remote.is_connected and not remote.is_direct:
+        return PortBlocked(
+            f"The {program} on {host.node} runs, but SSH does not forward its port {port}.",
+            host=remote.host,
+            port=port,
+            tunnel=True,
+        )
+    return PortBlocked(
+        f"The {program} on {host.node} runs, but its port {port} can't be reached.",
+        host=name,
+        port=port,
+    )
 
 
 def at_the_same_host(url: str, hive_url: str) -> str:

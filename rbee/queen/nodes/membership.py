@@ -82,7 +82,8 @@ class Membership:
         changed = await self._nodes.registry.reload()
         for name in changed:
             await self._nodes.forget(name)
-        return NodeChanged(True, f"{len(changed)} node(s) changed.")
+        nodes = "1 node" if len(changed) == 1 else f"{len(changed)} nodes"
+        return NodeChanged(True, f"{nodes} changed.")
 
     def _check_configured(self, name: str, settings: dict[str, object]) -> None:
         """The config file counts again at the next start, so it must say the same."""

@@ -185,7 +185,6 @@ def host_of(row: NodeRow, config: Config) -> Host:
 async def _start(hive: Hive, events: EventQueue) -> None:
     narrator = Narrator(events.put_nowait, hive.node)
     await hive.ensure_running(narrator)
-    narrator.say(_QUEEN, "🐝", f"rbee-hive runs on {hive.node}: {hive.http.url}")
 
 
 async def _stop(hive: Hive, events: EventQueue) -> None:

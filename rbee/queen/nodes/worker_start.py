@@ -12,7 +12,6 @@ from rbee.contract.errors import (
     ConnectionTimeout,
     ErrorBody,
     LoadingTimeout,
-    PortBlocked,
     RbeeError,
     ShuttingDown,
     StreamTruncated,
@@ -25,7 +24,7 @@ from rbee.contract.workers import SpawnRequest, WorkerGone, WorkerRow
 from rbee.queen.nodes import hive_requests
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
-from rbee.runtime.client import address
+from rbee.queen.nodes.hosts import port_blocked
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.narration import Narrator
 
@@ -154,12 +153,12 @@ class WorkerStart:
                 layers_loaded=last.layers_loaded,
                 layers_total=last.layers_total,
             )
-        return crashed(worker_id, node, "before it was ready", "its connection broke", gone)
+        return crashed(self._hive, worker_id, "before it was ready", "its connection broke", gone)
 
 
 def crashed(
+    hive: Hive,
     worker_id: str,
-    node: str,
     when: str,
     why: str,
     gone: WorkerGone | None,
@@ -167,15 +166,20 @@ def crashed(
     tokens: int = 0,
     max_tokens: int = 0,
 ) -> WorkerCrashed:
-    """The error for a worker that ended. `gone` is what its hive said of that; without it, `why` is
-    the reason."""
+    """The error for a worker that ended. `gone` is what its hive said of that; without it, the end
+    of the hive is the reason, or else `why`."""
+    node = hive.node
+    reason = gone.reason if gone else hive.broke or why
+    # `logs` asks the hive.
+    without_hive = {} if gone or hive.broke is None else {"hive": False}
     return WorkerCrashed(
-        f"The worker {worker_id} on {node} ended {when}: {gone.reason if gone else why}.",
+        f"The worker {worker_id} on {node} ended {when}: {reason}.",
         worker_id=worker_id,
         node=node,
         tokens=tokens,
         max_tokens=max_tokens,
         log_tail=gone.log_tail if gone else [],
+        **without_hive,
     )
 
 
@@ -188,9 +192,4 @@ async def check_port(hive: Hive, worker: WorkerRow) -> None:
     with contextlib.suppress(RbeeError):
         rows = await hive.workers()
     if any(row.id == worker.id and row.state != "unhealthy" for row in rows):
-        host, port = address(worker.url)
-        raise PortBlocked(
-            f"The worker on {hive.node} runs, but its port {port} can't be reached.",
-            host=host,
-            port=port,
-        )
+        raise port_blocked(hive.host, "worker", worker.url)

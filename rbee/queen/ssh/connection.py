@@ -9,7 +9,7 @@ import contextlib
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import IO, TYPE_CHECKING, NamedTuple, NoReturn
 
 import msgspec
 
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     import asyncssh
 
 
+# A login shell that waits longer in its start-up files waits for a person.
+_SHELL_WITHIN_S = 10.0
+# Printed before a script, on a line of its own whatever the login shell prints.
+_BEGUN = "rbee-ssh"
+_BEGIN = f'echo; echo "{_BEGUN} $$ $SSH_CONNECTION"; '
+# Characters of what a login shell printed, in an error.
+_PRINTED = 300
+
+
 class Result(msgspec.Struct, frozen=True):
     """How a script ended, and what it wrote."""
 
@@ -36,14 +45,30 @@ class Result(msgspec.Struct, frozen=True):
     err: str
 
 
+class Started(NamedTuple):
+    """A script that has begun: its process, its pid, which `exec` keeps, and the node's address
+    that was connected to."""
+
+    process: asyncssh.SSHClientProcess[bytes]
+    pid: str
+    address: str
+
+
 class SshConnection:
     """To one node. `connect` may be called by many at once: they share one connection."""
 
-    def __init__(self, row: NodeRow, connect_s: float, keepalive_s: float = KEEPALIVE_S) -> None:
+    def __init__(
+        self,
+        row: NodeRow,
+        connect_s: float,
+        keepalive_s: float = KEEPALIVE_S,
+        shell_within_s: float = _SHELL_WITHIN_S,
+    ) -> None:
         self.node = row.node_name
         self._row = row
         self._connect_s = connect_s
         self._keepalive_s = keepalive_s
+        self._shell_within_s = shell_within_s
         self._users = 0
         self._port = row.ssh_port or 22
         self._opening = asyncio.Lock()
@@ -107,18 +132,17 @@ class SshConnection:
         """Run the POSIX sh `script` there; `words` arrive as $1, $2 … unchanged. `on_line` hears
         each line of both outputs as it comes. Raises SSH_CONNECTION_FAILED."""
         with self.ssh_errors():
+            process = (await self.start(script, *words)).process
             try:
                 async with asyncio.timeout(within_s):
-                    process = await self.start(script, *words)
-                    try:
-                        out, err = await asyncio.gather(
-                            _all(process.stdout, on_line), _all(process.stderr, on_line)
-                        )
-                        await process.wait_closed()
-                    finally:
-                        process.close()
+                    out, err = await asyncio.gather(
+                        _all(process.stdout, on_line), _all(process.stderr, on_line)
+                    )
+                    await process.wait_closed()
             except TimeoutError:
                 self._fail(f"{self.node} did not end what it was asked for within {within_s:g} s")
+            finally:
+                process.close()
         code = process.returncode
         if code is None:
             self._fail("the connection was lost")
@@ -136,11 +160,10 @@ class SshConnection:
                 else:
                     await sftp.put(str(source), path)
 
-    async def start(
-        self, script: str, *words: str, stdin: IO[bytes] | None = None
-    ) -> asyncssh.SSHClientProcess[bytes]:
+    async def start(self, script: str, *words: str, stdin: IO[bytes] | None = None) -> Started:
         """A process that runs `script` with `words` as $1, $2 …; `stdin` is a pipe to read its
-        input from, and is closed whatever happens. Raises as `connect` does."""
+        input from, and is closed whatever happens. Raises as `connect` does, and
+        SSH_CONNECTION_FAILED where the login shell does not come to run it."""
         try:
             connection = await self.connect()
         except BaseException:
@@ -151,14 +174,33 @@ class SshConnection:
         import asyncssh
 
         # The person's login shell may be any: it sees words in quotes only.
-        command = "exec " + shlex.join(["sh", "-c", script, "rbee", *words])
+        command = "exec " + shlex.join(["sh", "-c", _BEGIN + script, "rbee", *words])
         source = asyncssh.DEVNULL if stdin is None else stdin
         opening = asyncio.ensure_future(
             connection.create_process(command, stdin=source, encoding=None)
         )
         try:
-            # Canceled halfway it would run on there, with nobody who could close its input.
-            return await asyncio.shield(opening)
+            async with asyncio.timeout(self._shell_within_s):
+                # Canceled halfway it would run on there, with nobody who could close its input.
+                process = await asyncio.shield(opening)
+                printed = b""
+                while line := await process.stdout.readline():
+                    mark, *place = line.decode(errors="replace").split() or [""]
+                    if mark == _BEGUN and place:
+                        address = place[3] if len(place) == 5 else "127.0.0.1"
+                        return Started(process, place[0], address)
+                    printed += line
+                await process.wait_closed()
+            self._fail_to_begin(
+                f"ended with code {process.returncode} before it ran a command", printed
+            )
+        except TimeoutError:
+            opening.add_done_callback(_close)
+            self._fail_to_begin(
+                f"did not run a command within {self._shell_within_s:g} s: its start-up files "
+                "wait, or ask for input",
+                b"",
+            )
         except asyncio.CancelledError:
             opening.add_done_callback(_close)
             raise
@@ -166,6 +208,17 @@ class SshConnection:
             if stdin is not None:
                 stdin.close()
             self._fail(str(error) or type(error).__name__)
+
+    def _fail_to_begin(self, what: str, printed: bytes) -> NoReturn:
+        words = " ".join(printed.decode(errors="replace").split())[-_PRINTED:]
+        said = f"; it printed: {words}" if words else ""
+        self._fail(
+            f"the login shell of {self.node} {what}{said}",
+            hint=f"`{self._login_details()['command']} true` must end at once, with code 0. See "
+            "what the shell's start-up files there do (~/.bashrc, ~/.profile, "
+            "~/.config/fish/config.fish): for a command they must not wait, ask for input, or "
+            "start another program.",
+        )
 
     async def forward(self, port: int) -> int:
         """The port on this machine's 127.0.0.1 that leads to `port` on the node's 127.0.0.1."""
@@ -206,7 +259,6 @@ class SshConnection:
             host=self.host,
             port=row.ssh_port,
             username=row.ssh_user,
-            client_keys=[row.ssh_key_path] if row.ssh_key_path else None,
         )
 
     async def _open(self, accept: str | None) -> asyncssh.SSHClientConnection:
@@ -217,8 +269,11 @@ class SshConnection:
                 return await self._log_in(options, accept)
         except TimeoutError:
             reason = f"timeout, no answer within {self._connect_s:g} s"
-            raise NoAnswerError(self.host, self._port, reason, timed_out=True) from None
-        except NoAnswerError:
+            silent = NoAnswerError(self.host, self._port, reason, timed_out=True)
+            silent.details = self._login_details()
+            raise silent from None
+        except (NoAnswerError, RbeeError) as error:
+            error.details |= self._login_details()
             raise
         except Exception as error:
             self._translate(error)
@@ -229,7 +284,7 @@ class SshConnection:
         hop = await connect_through_jump_hosts(options, accept)
         try:
             self._through = self._row.tunnel or hop is not None or bool(options.proxy_command)
-            return await log_in(options, accept, hop)
+            return await log_in(options, accept, hop, self._row.ssh_key_path)
         except BaseException:  # also a time limit, which cancels
             if hop is not None:
                 hop.abort()
@@ -254,8 +309,24 @@ class SshConnection:
             raise error
         self._fail(before + (str(error) or type(error).__name__))
 
-    def _fail(self, reason: str) -> NoReturn:
-        raise SshConnectionFailed(host=self.host, port=self._port, reason=reason.rstrip("."))
+    def _fail(self, reason: str, **details: str) -> NoReturn:
+        details |= self._login_details()
+        reason = reason.rstrip(".")
+        raise SshConnectionFailed(host=self.host, port=self._port, reason=reason, **details)
+
+    def _login_details(self) -> dict[str, str]:
+        """The details of SSH_CONNECTION_FAILED for its advice: what this node sets over
+        ~/.ssh/config, and the ssh command that logs in as this connection does."""
+        row = self._row
+        words = ["ssh"]
+        with contextlib.suppress(ValueError):  # the config can't be read
+            if row.ssh_port not in (None, options_of(host=self.host).port):
+                words += ["-p", str(row.ssh_port)]
+        if row.ssh_key_path:
+            words += ["-i", row.ssh_key_path]
+        words.append(f"{row.ssh_user}@{self.host}" if row.ssh_user else self.host)
+        given = {"user": row.ssh_user, "key": row.ssh_key_path, "command": shlex.join(words)}
+        return {name: value for name, value in given.items() if value}
 
 
 def _close(opening: asyncio.Future[asyncssh.SSHClientProcess[bytes]]) -> None:

@@ -45,9 +45,6 @@ RUN = (
     "*) PATH=$HOME/rbee/.venv/bin:$PATH:$HOME/.local/bin;; "
     'esac; exec "$program" "$@"'
 )
-# The pid, which `exec` keeps, and the address under which the node was reached are printed before
-# the hive starts, on a line of their own whatever the login shell prints.
-_START = 'echo; echo "rbee-ssh $$ $SSH_CONNECTION"; ' + RUN
 _STARTED = 'echo; ps -o lstart= -p "$1"'
 # With all that is in its group.
 _KILL = 'kill -KILL -- "-$1" || kill -KILL "$1"'
@@ -147,9 +144,8 @@ async def start(
         try:
             async with asyncio.timeout(ready_s):
                 with ssh.ssh_errors():
-                    process = await ssh.start(_START, *command, stdin=source)
+                    process, pid, address = await ssh.start(RUN, *command, stdin=source)
                     undo.callback(process.close)
-                    pid, address = await _place(process.stdout)
                     if hello.bind is None:
                         hello = msgspec.structs.replace(hello, bind=address, announce=ssh.peer)
                     lifeline = Lifeline(os.dup(sink.fileno()), hello, heartbeat_s)
@@ -187,16 +183,6 @@ async def _give_up(
     except TimeoutError:
         with contextlib.suppress(RbeeError):
             await ssh.run(_KILL, pid, within_s=_KILLED_WITHIN_S)
-
-
-async def _place(stdout: child.Lines) -> tuple[str, str]:
-    """The pid, and the server's address in SSH_CONNECTION, past whatever the login shell
-    prints first. Raises EOFError."""
-    while line := await stdout.readline():
-        mark, *words = line.decode(errors="replace").split() or [""]
-        if mark == "rbee-ssh" and words:
-            return words[0], words[3] if len(words) == 5 else "127.0.0.1"
-    raise EOFError
 
 
 async def _failed(

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from rbee.contract.errors import SshConnectionFailed
 from rbee.queen.ssh.host_keys import HostKeys, Stranger
+from rbee.queen.ssh.identities import KeyFileError, offered
 from rbee.runtime.error_text import strerror
 from rbee.runtime.paths import home
 
@@ -30,10 +31,14 @@ class NoAnswerError(Exception):
     def __init__(self, host: str, port: int, reason: str, timed_out: bool = False) -> None:
         super().__init__(reason)
         self.host, self.port, self.reason, self.timed_out = host, port, reason, timed_out
+        # For the advice of SSH_CONNECTION_FAILED.
+        self.details: dict[str, Any] = {}
 
     def as_rbee_error(self) -> SshConnectionFailed:
         """The same as an error for a person."""
-        return SshConnectionFailed(host=self.host, port=self.port, reason=self.reason)
+        return SshConnectionFailed(
+            host=self.host, port=self.port, reason=self.reason, **self.details
+        )
 
 
 def options_of(
@@ -46,8 +51,8 @@ def options_of(
     files = [home() / ".ssh" / "config", Path("/etc/ssh/ssh_config")]
     return asyncssh.SSHClientConnectionOptions(
         config=[str(file) for file in files if os.access(file, os.R_OK)],
-        # A key with a passphrase is for the agent.
-        ignore_encrypted=True,
+        # `log_in` chooses them.
+        client_keys=None,
         keepalive_interval=keepalive_s,
         keepalive_count_max=_KEEPALIVES,
         **{name: value for name, value in given.items() if value is not None},
@@ -86,7 +91,10 @@ async def log_in(
     options: asyncssh.SSHClientConnectionOptions,
     accept: str | None,
     hop: asyncssh.SSHClientConnection | None,
+    key_file: str | None = None,
 ) -> asyncssh.SSHClientConnection:
+    """A connection that is logged in. `accept` is the fingerprint of a host key to trust,
+    `key_file` the key to offer first. Raises NoAnswerError and SSH_CONNECTION_FAILED."""
     import asyncssh
 
     logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -102,16 +110,17 @@ async def log_in(
             return keys.judge(host, addr, port, key)
 
     try:
-        connection = await asyncssh.connect(
-            host,
-            port,
-            # Here and not among the options, where ProxyJump would take precedence: asyncssh would
-            # connect to the jump hosts itself, by host keys that are not ours.
-            tunnel=hop,
-            options=asyncssh.SSHClientConnectionOptions(
-                options, known_hosts=keys.known, client_factory=Client
-            ),
-        )
+        async with offered(options, key_file) as identities:
+            connection = await asyncssh.connect(
+                host,
+                port,
+                # Here and not among the options, where ProxyJump would take precedence: asyncssh
+                # would connect to the jump hosts itself, by host keys that are not ours.
+                tunnel=hop,
+                options=asyncssh.SSHClientConnectionOptions(
+                    options, known_hosts=keys.known, client_factory=Client, **identities
+                ),
+            )
         # The jump hosts are left together with the node.
         connection.set_tunnel(hop)
         return connection
@@ -121,6 +130,9 @@ async def log_in(
         reason = f"the key was rejected ({error.reason.rstrip('.')})"
         agent = {} if os.environ.get("SSH_AUTH_SOCK") else {"agent": False}
         raise SshConnectionFailed(host=host, port=port, reason=reason, **agent) from None
+    except KeyFileError as error:
+        hint = "Name another file with --ssh-key, or leave it out to use the keys that ssh uses."
+        raise SshConnectionFailed(host=host, port=port, reason=str(error), hint=hint) from None
     except (OSError, asyncssh.ConnectionLost, asyncssh.ChannelOpenError) as error:
         raise NoAnswerError(host, port, reason_of(error)) from None
 

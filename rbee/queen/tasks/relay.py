@@ -42,7 +42,7 @@ def broken_off(
     when = f"after {tokens} of {wanted} tokens"
     if isinstance(task.request, VectorRequest):
         when = f"while it read {size_of(task.request)}"
-    return crashed(worker.id, hive.node, when, why, gone, tokens=tokens, max_tokens=wanted)
+    return crashed(hive, worker.id, when, why, gone, tokens=tokens, max_tokens=wanted)
 
 
 async def _wait_and_relay(task: Task, hive: Hive, worker: WorkerRow, client: Client) -> None:

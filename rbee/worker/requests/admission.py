@@ -25,9 +25,15 @@ def check_length(field: str, tokens: int, most: int, why: str) -> None:
         )
 
 
-def check_prompt(tokens: int, context: int) -> None:
-    """Raises PROMPT_TOO_LONG if the context can never have room for an answer."""
-    check_length("prompt", tokens, context - 1, f"the context holds {context}")
+def check_prompt(tokens: int, context: int, trained: int | None = None) -> None:
+    """Raises PROMPT_TOO_LONG if the context can never have room for an answer. Where it is as large
+    as what the model was `trained` for, the advice is not to raise it."""
+    try:
+        check_length("prompt", tokens, context - 1, f"the context holds {context}")
+    except PromptTooLong as error:
+        if trained is not None and context >= trained:
+            error.details["hint"] = "Shorten the prompt: the model was trained for no more."
+        raise
 
 
 def check_tokens(field: str, tokens: Collection[int], vocabulary: int) -> None:
@@ -39,14 +45,20 @@ def check_tokens(field: str, tokens: Collection[int], vocabulary: int) -> None:
 
 
 def reserve(
-    prompt: int, max_tokens: int, context: int, reserved: Collection[int], slots: int
+    prompt: int,
+    max_tokens: int,
+    context: int,
+    reserved: Collection[int],
+    slots: int,
+    trained: int | None = None,
 ) -> int:
     """How many tokens of the context a request may fill, its prompt included.
 
-    `reserved` is what each running request may fill. Raises PROMPT_TOO_LONG if the context can
-    never have room for an answer, and ALL_SLOTS_BUSY if it has no room now.
+    `reserved` is what each running request may fill, `trained` what the model was trained for.
+    Raises PROMPT_TOO_LONG if the context can never have room for an answer, and ALL_SLOTS_BUSY if
+    it has no room now.
     """
-    check_prompt(prompt, context)
+    check_prompt(prompt, context, trained)
     wanted = min(prompt + max_tokens, context)
     if sum(reserved) + wanted > context:
         raise AllSlotsBusy(

@@ -186,7 +186,9 @@ class Requests:
         """Reserve room in the context for a prompt of so many tokens and its answer. Raises
         PROMPT_TOO_LONG and ALL_SLOTS_BUSY."""
         taken = [other.room for other in self._running.values() if other.submitted]
-        request.room = reserve(prompt, max_tokens, self.loaded.context.tokens, taken, self._slots)
+        loaded = self.loaded
+        context, trained = loaded.context.tokens, loaded.header.context_length
+        request.room = reserve(prompt, max_tokens, context, taken, self._slots, trained)
 
     def submit(self, request: Request) -> None:
         """Hand the request to the engine, unless it was canceled meanwhile."""

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from rbee.contract.errors import StreamTruncated
-from rbee.contract.events import Accepted, Call, Done, Event, Narration, Queued, Started, Token
+from rbee.contract.events import (
+    Accepted,
+    Call,
+    Done,
+    Event,
+    Narration,
+    Queued,
+    Started,
+    StopReason,
+    Token,
+)
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, summary, waiting
 
 DONE = Done(True, 2, 1234.5, 9, 0, 321.6, 17.25, "EOS")
@@ -66,6 +76,19 @@ def test_the_summary_is_one_line_of_figures() -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "0 tokens"), (1, "1 token ·"), (2, "2 tokens")])
 def test_the_summary_has_a_singular(count: int, words: str) -> None:
     assert summary(Done(True, count, 1, 1, 0, 1, 1, "EOS")).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("MAX_TOKENS", "17.0 tokens/s · stopped at --max-tokens 9"),
+        ("CONTEXT_FULL", "17.0 tokens/s · stopped because the context is full"),
+        ("EOS", "17.0 tokens/s"),
+        ("STOP_SEQUENCE", "17.0 tokens/s"),
+    ],
+)
+def test_an_answer_that_was_cut_says_so(reason: StopReason, words: str) -> None:
+    assert summary(Done(True, 9, 1, 1, 0, 1, 17, reason)).endswith(words)
 
 
 def test_a_busy_worker_is_asked_again_after_1_2_and_4_seconds() -> None:

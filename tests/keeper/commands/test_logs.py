@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ProgramFailed
+from rbee.contract.errors import NodeNotFound, ProgramFailed
 from rbee.contract.events import Narration
 from rbee.contract.logs import LogLine
 from rbee.contract.registry import HiveStatus, HiveStatuses
@@ -141,3 +141,12 @@ def test_the_hive_of_a_node_is_started_to_describe_it(
         "memory: 16.0 GB of 32.0 GB are free\n"
     )
     assert fake_queen.body(ep.QUEEN_HIVE_START) == {"node": "workstation"}
+
+
+def test_the_logs_of_an_unknown_node_say_which_are_known(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_LOGS, NodeNotFound(node="attic"))
+    done = keeper("logs", "--node", "attic")
+    assert (done.exit_code, "add-node" in done.stderr) == (1, False)
+    assert "rbee-keeper setup list-nodes" in done.stderr

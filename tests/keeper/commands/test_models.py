@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelInUse
+from rbee.contract.endpoints import Endpoint
+from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelInUse, ModelNotFound
 from rbee.contract.events import Download, Narration, Verify
 from rbee.contract.models import (
     Deleted,
@@ -266,3 +267,17 @@ def test_a_model_in_use_is_not_deleted(fake_queen: FakeQueen, keeper: Keeper) ->
     done = keeper("models", "delete", MODEL)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Error [MODEL_IN_USE]: m is in memory: worker-1 holds it." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "endpoint"),
+    [("delete", ep.QUEEN_MODEL_DELETE), ("verify", ep.QUEEN_MODEL_VERIFY)],
+)
+def test_what_is_not_on_the_disk_is_not_looked_for_on_the_hub(
+    fake_queen: FakeQueen, keeper: Keeper, words: str, endpoint: Endpoint[Any, Any]
+) -> None:
+    fake_queen.on(endpoint, ModelNotFound(model="hf:a/b", near=[]))
+    done = keeper("models", words, "hf:a/b", "--node", "attic")
+    assert done.exit_code == 1
+    assert "→ See which models are there: rbee-keeper models list --node attic" in done.stderr
+    assert "token" not in done.stderr

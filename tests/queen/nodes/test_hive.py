@@ -22,6 +22,7 @@ from rbee.contract.errors import (
 )
 from rbee.contract.nodes import HiveGone, NodeInfo, Owner
 from rbee.contract.workers import WorkerGone
+from rbee.queen.nodes.worker_start import crashed
 from rbee.runtime.concurrency import stop
 from rbee.runtime.narration import Narrator
 from tests.queen.conftest import NAME
@@ -114,6 +115,17 @@ async def test_one_whose_port_can_not_be_reached_is_ended_again(make: Make) -> N
     await until(lambda: lab.sshd.is_idle)
 
 
+async def test_through_a_tunnel_that_is_not_allowed_the_server_is_to_blame(make: Make) -> None:
+    lab = make(tunnel=True)
+    lab.install()
+    lab.sshd.forwards = False
+    with pytest.raises(PortBlocked, match="SSH does not forward its port") as caught:
+        await lab.up()
+    port = lab.fake.port
+    assert caught.value.details == {"host": "127.0.0.1", "port": port, "tunnel": True}
+    assert "AllowTcpForwarding yes" in caught.value.advice
+
+
 async def test_through_a_tunnel_it_stays_on_its_own_loopback(make: Make) -> None:
     lab = make(tunnel=True)
     lab.install()
@@ -161,8 +173,13 @@ async def test_an_ended_hive_is_told_and_started_anew(make: Make) -> None:
         assert await asyncio.wait_for(anext(coming), 5) == HiveGone(NAME, "ended", 0)
     assert not lab.hive.is_running
     assert await lab.hive.workers() == []
+    assert lab.hive.broke == f"the hive on {NAME} ended with code 0"
+    ended = crashed(lab.hive, "worker-1", "after 1 of 9 tokens", "its connection broke", None)
+    assert ended.message.endswith(f"ended after 1 of 9 tokens: {lab.hive.broke}.")
+    assert "are in ~/.rbee/logs on" in ended.advice
     await lab.up()
     assert len(lab.args) == 2
+    assert lab.hive.broke is None
 
 
 async def test_when_its_connection_dies_nothing_waits_for_it_any_more(make: Make) -> None:

@@ -141,7 +141,12 @@ async def test_a_node_that_does_not_answer_is_tried_once_and_not_stored(
         await lab.membership.add(asked(sshd, ssh_port=1))
     assert time.monotonic() - began < 0.5
     assert caught.value.status == 400
-    assert caught.value.details == {"host": "127.0.0.1", "port": 1, "reason": "refused"}
+    assert caught.value.details == {
+        "host": "127.0.0.1",
+        "port": 1,
+        "reason": "refused",
+        "command": "ssh -p 1 127.0.0.1",
+    }
     assert lab.rows() == []
 
 
@@ -289,11 +294,11 @@ async def test_a_node_of_the_config_file_is_not_removed(lab: Lab) -> None:
 
 async def test_what_the_config_file_changes_ends_the_old_hive(lab: Lab) -> None:
     lab.configured.update({NAME: {"ssh_host": "w"}, "attic": {"ssh_host": "a"}})
-    assert (await lab.membership.reload()).message == "2 node(s) changed."
+    assert (await lab.membership.reload()).message == "2 nodes changed."
     for name in (NAME, "attic"):
         lab.open(name)
     lab.configured[NAME] = {"ssh_host": "w2"}
-    assert (await lab.membership.reload()).message == "1 node(s) changed."
+    assert (await lab.membership.reload()).message == "1 node changed."
     assert lab.ended == [NAME]
 
 

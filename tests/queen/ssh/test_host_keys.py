@@ -50,6 +50,7 @@ async def test_an_unknown_key_is_refused_with_its_fingerprint(
         "reason": f"the host key {sshd.fingerprint} is not known",
         "fingerprint": sshd.fingerprint,
         "key_type": "ssh-ed25519",
+        "command": f"ssh -p {sshd.port} 127.0.0.1",
     }
     assert error.advice.endswith(f"--accept-host-key {sshd.fingerprint}")
     assert not kept(home).exists()

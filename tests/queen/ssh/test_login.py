@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -104,6 +105,28 @@ async def test_a_key_with_a_passphrase_is_the_agents_to_use(
     for told in (str(file), None):
         ssh = add(ssh_key_path=told)
         assert (await ssh.run("echo here")).out == "here\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "command"),
+    [
+        ({}, f"ssh {NAME}"),
+        ({"ssh_port": 2022}, f"ssh {NAME}"),
+        ({"ssh_port": 2023}, f"ssh -p 2023 {NAME}"),
+        ({"ssh_user": "me", "ssh_key_path": "/k k"}, f"ssh -i '/k k' me@{NAME}"),
+    ],
+)
+async def test_the_advice_is_the_ssh_command_that_logs_in_as_the_queen_does(
+    home: Path, row: dict[str, Any], command: str
+) -> None:
+    config(home, f"Host {NAME}\n  HostName 127.0.0.1\n  Port 2022\n")
+    ssh = SshConnection(NodeRow(node_name=NAME, ssh_host=NAME, **row), 5)
+    with pytest.raises((SshConnectionFailed, NoAnswerError)) as caught:
+        await ssh.connect()
+    error = caught.value
+    assert error.details["command"] == command
+    if isinstance(error, NoAnswerError):
+        assert f"`{command}`" in error.as_rbee_error().advice
 
 
 @pytest.fixture

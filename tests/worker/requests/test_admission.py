@@ -97,3 +97,10 @@ def test_an_admitted_request_has_room_for_a_token_and_takes_none_of_the_others(
         return
     assert prompt < room <= prompt + max_tokens
     assert room + sum(reserved) <= context
+
+
+@pytest.mark.parametrize(("trained", "told"), [(100, "no more"), (200, "raise [worker] context")])
+def test_what_is_at_its_limit_is_not_to_be_raised(trained: int, told: str) -> None:
+    with pytest.raises(PromptTooLong) as caught:
+        reserve(100, 1, 100, [], 4, trained)
+    assert told in caught.value.advice

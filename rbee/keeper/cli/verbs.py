@@ -1,0 +1,206 @@
+"""The verbs that people know from other programs: run, chat, pull, ps, list, show, rm, stop, serve,
+status and help. Each is another command under a shorter name, and says which."""
+
+from __future__ import annotations
+
+import copy
+import sys
+
+import click
+
+from rbee.keeper.cli import flags
+from rbee.keeper.cli.daemon import daemon
+from rbee.keeper.cli.infer import infer
+from rbee.keeper.cli.models import models
+from rbee.keeper.cli.worker import worker
+from rbee.runtime.usage import Group
+
+_ASKED_BY_INFER = ("prompt", "prompt_file", "words", "interactive", "model")
+_NOT_IN_A_CHAT = ("raw", "as_events", "tools")
+
+
+def _another_name(command: click.Command, name: str, text: str) -> click.Command:
+    """`command` under another name, with a help of its own."""
+    other = copy.copy(command)
+    other.name, other.help, other.params = name, text, list(command.params)
+    return other
+
+
+def _options_of_infer(*others: str) -> list[click.Parameter]:
+    left_out = (*_ASKED_BY_INFER, *others)
+    return [each for each in infer.params if each.name not in left_out]
+
+
+_model = click.Argument(["model"], required=False, shell_complete=flags.known_models)
+
+
+def _ask(model: str | None, words: tuple[str, ...], interactive: bool, given: object) -> None:
+    assert infer.callback is not None
+    assert isinstance(given, dict)
+    given = {"raw": False, "as_events": False, "tools": None, **given}
+    infer.callback(
+        prompt=None, prompt_file=None, words=words, interactive=interactive, model=model, **given
+    )
+
+
+def _run(model: str | None, words: tuple[str, ...], **given: object) -> None:
+    terminal = bool(sys.stdin and sys.stdin.isatty())
+    _ask(model, words, interactive=terminal and not words, given=given)
+
+
+def _chat(model: str | None, **given: object) -> None:
+    _ask(model, (), interactive=True, given=given)
+
+
+run = click.Command(
+    "run",
+    callback=_run,
+    params=[_model, click.Argument(["words"], nargs=-1, metavar="[PROMPT]..."),
+            *_options_of_infer()],
+    help="""Ask MODEL, or chat with it if there is no prompt.
+
+    \b
+        rbee-keeper run qwen-0.5b "write a short story"
+        rbee-keeper run qwen-0.5b
+
+    The same as rbee-keeper infer --model MODEL --prompt PROMPT, or --interactive. The prompt may
+    also come from standard input.
+    """,
+)  # fmt: skip
+chat = click.Command(
+    "chat",
+    callback=_chat,
+    params=[_model, *_options_of_infer(*_NOT_IN_A_CHAT)],
+    help="""Chat with MODEL in the terminal.
+
+    \b
+        rbee-keeper chat qwen-0.5b
+
+    The same as rbee-keeper infer --interactive --model MODEL.
+    """,
+)
+pull = _another_name(
+    models.commands["download"],
+    "pull",
+    """Download MODEL from Hugging Face, as models download does.
+
+    \b
+        rbee-keeper pull hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF
+    """,
+)
+list_ = _another_name(
+    models.commands["list"],
+    "list",
+    """List the models on disk, as models list does.
+
+    \b
+        rbee-keeper list
+    """,
+)
+show = _another_name(
+    models.commands["info"],
+    "show",
+    """Describe MODEL, as models info does.
+
+    \b
+        rbee-keeper show qwen-0.5b
+    """,
+)
+rm = _another_name(
+    models.commands["delete"],
+    "rm",
+    """Delete MODEL from the disk, as models delete does.
+
+    \b
+        rbee-keeper rm hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
+    """,
+)
+ps = _another_name(
+    worker.commands["list"],
+    "ps",
+    """List the models in memory, as worker list does.
+
+    \b
+        rbee-keeper ps
+    """,
+)
+status = _another_name(
+    daemon.commands["status"],
+    "status",
+    """Say whether a queen runs and what it has loaded, as daemon status does.
+
+    \b
+        rbee-keeper status
+    """,
+)
+
+
+@click.command()
+@click.argument("model", shell_complete=flags.known_models)
+@flags.as_json
+def stop(model: str, **given: object) -> None:
+    """Free the memory that MODEL takes: stop its workers.
+
+    \b
+        rbee-keeper stop qwen-0.5b
+
+    Running answers may finish within the grace period. To stop one worker of several: rbee-keeper
+    worker stop --id. To stop the queen: rbee-keeper daemon stop.
+    """
+    from rbee.keeper.commands import worker as commands
+
+    commands.stop_model(model=model, **given)
+
+
+@click.command()
+def serve() -> None:
+    """Run a queen in this terminal until Ctrl+C.
+
+    \b
+        rbee-keeper serve
+
+    Models stay loaded while it runs. To run it in the background: rbee-keeper daemon start.
+    """
+    from rbee.keeper.commands import daemon as commands
+
+    commands.serve()
+
+
+@click.command("help")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def help_(context: click.Context, command: tuple[str, ...]) -> None:
+    """Show the help of a command.
+
+    \b
+        rbee-keeper help models download
+    """
+    at = context.find_root()
+    for name in command:
+        group = at.command
+        below = group.get_command(at, name) if isinstance(group, click.Group) else None
+        if below is None:
+            at.fail(f"No such command '{name}'.")
+        at = click.Context(below, info_name=name, parent=at)
+    click.echo(at.get_help())
+
+
+VERBS = (run, chat, pull, ps, list_, show, rm, stop, serve, status, help_)
+
+
+class Sections(Group):
+    """The main group: its help shows the commands in sections."""
+
+    sections: tuple[tuple[str, tuple[str, ...]], ...] = (
+        ("As in other programs", tuple(str(each.name) for each in VERBS)),
+        ("Older names", ("pool", "workers")),
+    )
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        elsewhere = {name for _, names in self.sections for name in names}
+        own = tuple(name for name in self.list_commands(context) if name not in elsewhere)
+        for title, names in (("Commands", own), *self.sections):
+            width = formatter.width - 6 - max(map(len, names))
+            rows = [(name, self.commands[name].get_short_help_str(width)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
