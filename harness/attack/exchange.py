@@ -39,10 +39,13 @@ class Answer:
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """The inside of the contract's envelope; None if the body is not that."""
+        """The inside of the contract's envelope, which in OpenAI's protocol stands in `rbee`; None
+        if the body has none."""
         with contextlib.suppress(ValueError, AttributeError, KeyError):
             found = json.loads(self.body)
             error = found["error"]
+            if set(found) == {"error"} and "rbee" in error:
+                error = {**error["rbee"], "message": error["message"]}
             if set(found) == {"error"} and {"code", "message", "details"} <= set(error):
                 return dict(error)
         return None

@@ -10,7 +10,6 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TextIO
 
 from rbee.contract.errors import StateNotWritable
@@ -25,7 +24,7 @@ def prepare() -> None:
     os.close(descriptor)
     if sys.stdout is None:  # one that can't be written: EBADF
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115  stays open
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that can't show a character shows a substitute, and the output goes on.
         sys.stdout.reconfigure(errors="replace")

@@ -16,8 +16,8 @@ WRITERS = {
     "keeper/__main__.py": "a word of ours",
     "keeper/cli/machine.py": "a script of ours",
     "keeper/terminal/confirm.py": "a question that is made safe",
+    "keeper/cli/verbs.py": "the help of a command",
     "worker/cli.py": "names of devices that are made safe",
-    "worker/model/grammar_check.py": "JSON for the process that started it",
     "queen/install/on_node/commands.py": "JSON, and errors, for the queen that asked",
 }
 

@@ -44,7 +44,7 @@ def create(**flags: object) -> NoReturn:
 async def show_list(queen: Queen, screen: Screen) -> None:
     """List the keys with names."""
     rows = (await queen.client.call(ep.QUEEN_KEYS)).keys
-    screen.answer(rows, table(_HEADS, [_cells(row) for row in rows]) if rows else "")
+    screen.listing(rows, table(_HEADS, [_cells(row) for row in rows]) if rows else "")
     if not rows:
         screen.note("No key has a name yet. Create one: rbee-keeper auth create NAME")
 

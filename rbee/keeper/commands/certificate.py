@@ -80,7 +80,7 @@ async def _make(
         config=None if file is None else str(file),
     )
     url = bind.url(_public_name(signed), queen.port, tls=True)
-    screen.answer(made, _text(made, url, is_used, lines))
+    screen.listing(made, _text(made, url, is_used, lines))
 
 
 def _permitted(found: Names, signer: Authority) -> Names:

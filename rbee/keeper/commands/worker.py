@@ -20,6 +20,7 @@ from rbee.contract.workers import (
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import call_for, events_of
+from rbee.runtime import safe_text
 from rbee.runtime import settings as configuration
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
@@ -81,7 +82,7 @@ async def stop_model(queen: Queen, screen: Screen, model: str) -> None:
                 model,
                 hint="See what is in memory: rbee-keeper ps",
             ) from None
-    screen.answer(done, "\n".join(each.message for each in done))
+    screen.listing(done, "\n".join(safe_text.line(each.message) for each in done))
 
 
 def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 import pytest
@@ -16,10 +17,12 @@ from click.shell_completion import ShellComplete
 
 from rbee.contract import endpoints as ep
 from rbee.contract.models import NodeModelRow, NodeModelRows
+from rbee.contract.proof import Proof, ProofWanted, proof_of
 from rbee.contract.registry import NodeRow, NodeRows
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.cli import main, shells
 from rbee.keeper.commands import completion
+from rbee.runtime.keyring import digest_of
 from tests.certificates import pair
 from tests.hostile import HOSTILE, unsafe
 
@@ -151,13 +154,20 @@ def test_a_queen_over_https_is_asked_if_its_certificate_is_trusted(
     monkeypatch: pytest.MonkeyPatch, key: Path, tmp_path: Path
 ) -> None:
     class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
-            found: dict[str, object] = {"program": "queen-rbee"}
-            if self.path == ep.QUEEN_WORKERS.path:
-                found = msgspec.to_builtins(NodeWorkerRows([WORKER]))
+            path, _, query = self.path.partition("?")
+            found: object = NodeWorkerRows([WORKER])
+            if path == ep.PROOF.path:
+                wanted = msgspec.convert(dict(parse_qsl(query)), ProofWanted)
+                digest = digest_of(key.read_text().strip())
+                found = Proof("queen-rbee", True, proof_of(digest, "queen-rbee", wanted))
+            body = msgspec.json.encode(found)
             self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(msgspec.json.encode(found))
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             return

@@ -47,7 +47,8 @@ def ask(name: str) -> dict[str, Any]:
 def processes() -> list[psutil.Process]:
     """Those that render. Grammars have processes too."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if process.__name__ in child.cmdline()]
+    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in alive if process.__name__ in child.cmdline()]
 
 
 async def until(so: Callable[[], object]) -> None:

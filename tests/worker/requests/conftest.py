@@ -64,7 +64,10 @@ class House:
         self.told = Told()
         self.now = 0.0
         self.requests = Requests(2, "file:/m.gguf", self.told, lambda: self.now)
-        loaded: Any = SimpleNamespace(context=SimpleNamespace(tokens=CONTEXT))
+        loaded: Any = SimpleNamespace(
+            context=SimpleNamespace(tokens=CONTEXT),
+            header=SimpleNamespace(context_length=10 * CONTEXT),
+        )
         self.requests.open(loaded, self.engine)  # type: ignore[arg-type]
         self._blocks: dict[str, AbstractAsyncContextManager[Request]] = {}
         self._known: dict[str, Request] = {}
