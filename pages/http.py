@@ -14,14 +14,14 @@ from rbee.contract.proof import LABEL
 from rbee.runtime.server import LARGEST_BODY
 
 _ROUTES = f"""
-Every route except `GET /health` and `GET /v1/auth/proof` requires `Authorization: Bearer KEY` if
-a key is set; without that header, `X-Api-Key: KEY` is as good. The queen also accepts [keys with
-names](../how-to/keys.md); one of the role `use` opens the routes that say so. `X-Correlation-ID` is
-accepted or created, returned, logged and passed on. A body may have up to {LARGEST_BODY >> 20} MiB.
-An unknown field is refused, so a typo never passes for a default. Every error has the same shape
-and one of [these codes](errors.md); an unknown route or worker is INVALID_REQUEST with HTTP 404. In
-the queen's routes of [OpenAI's protocol](openai.md), errors, streams and unknown fields are the
-protocol's. What a stream sends is described under
+Every route except `GET /health`, the queen's `GET /v1/health` and `GET /v1/auth/proof` requires
+`Authorization: Bearer KEY` if a key is set; without that header, `X-Api-Key: KEY` is as good. The
+queen also accepts [keys with names](../how-to/keys.md); one of the role `use` opens the routes that
+say so. `X-Correlation-ID` is accepted or created, returned, logged and passed on. A body may have
+up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never passes for a default.
+Every error has the same shape and one of [these codes](errors.md); an unknown route or worker is
+INVALID_REQUEST with HTTP 404. In the queen's routes of [OpenAI's protocol](openai.md), errors,
+streams and unknown fields are the protocol's. What a stream sends is described under
 [events](events.md).
 
 The same as OpenAPI 3.1 documents: [queen](openapi-queen.json), [hive](openapi-hive.json),
@@ -34,23 +34,29 @@ Another program may listen at a daemon's address and answer as the daemon does. 
 programs ask for a proof on each new connection, and send the key on it only if the proof is
 right. Your client need not do so: it may send the key at once.
 
-The question is `GET {PROOF.path}?nonce=…&address=…&host=…&key_id=…`:
+The question is `GET {PROOF.path}?nonce=…&address=…&host=…&key_id=…&machine=…`:
 
 - `nonce`: 16 to 64 random bytes in lowercase hex, used once.
 - `address`: the IP address and the port that the connection leads to, as `127.0.0.1:8080` or
   `[::1]:8080`.
 - `host`: the host and the port of the URL in lowercase, as `localhost:8080`.
 - `key_id`: empty for the operator's key, `ID` for a key `rbee_ID_SECRET`.
+- `machine`: which machine the client is on, if `address` is a loopback address: those are the same
+  on every machine. On Linux, the first 32 hex digits of the SHA-256 of `BOOT:NETWORK`, where `BOOT`
+  is what `/proc/sys/kernel/random/boot_id` holds, and `NETWORK` the inode number of
+  `/proc/self/ns/net`. Otherwise empty, or left out.
 
 The answer is a [Proof](#proof). Its `proof` is HMAC-SHA256 in hex. The HMAC's key is the SHA-256
 of the API key. Its message is `{LABEL}`, the answer's `program`, and the question's `nonce`,
-`address`, `host` and `key_id`, in this order, each in UTF-8 after its length in bytes as a 32-bit
-big-endian integer. For the API key `key-of-the-queen`, the program `queen-rbee`, the nonce
-`00112233445566778899aabbccddeeff`, `127.0.0.1:8080`, `localhost:8080` and no `key_id`, it is
-`498050738f0e64dc1c94603f4657e0db723c3df83b07ceb8896d6e045ba21857`.
+`address`, `host`, `key_id` and `machine`, in this order, each in UTF-8 after its length in bytes as
+a 32-bit big-endian integer. For the API key `key-of-the-queen`, the program `queen-rbee`, the nonce
+`00112233445566778899aabbccddeeff`, `127.0.0.1:8080`, `localhost:8080`, and neither `key_id` nor
+`machine`, it is
+`33b529298d0dfca274ce0259b7c6b6e2283ebfda104310ef09218852003127e0`.
 
 A daemon proves nothing for an address that is not its own, so nobody can pass its proof on: HTTP
-421. An address is its own if the connection was accepted there, or if `[auth] hosts` names it.
+421. An address is its own if `[auth] hosts` names it, or if the connection was accepted there. But
+a loopback address is not if the client says that it is on another `machine` than the daemon.
 """
 _EVENTS = """
 The name of an event is in its `event:` line, and its `data:` line is one of the objects below, as

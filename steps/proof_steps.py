@@ -86,9 +86,11 @@ def no_question_no_proof(context: Context) -> None:
 )
 def each_proves_it(context: Context) -> None:
     for program, url in _urls(context).items():
-        reply, proof = proofs.ask(url), proofs.expected(url, program, context.world.key)
-        found = {"program": program, "wants_key": True, "proof": proof}
-        assert (reply.status, reply.json) == (200, found), (url, reply)
+        for machine in (None, "", proofs.here()):
+            reply = proofs.ask(url, machine=machine)
+            proof = proofs.expected(url, program, context.world.key, machine)
+            found = {"program": program, "wants_key": True, "proof": proof}
+            assert (reply.status, reply.json) == (200, found), (url, machine, reply)
 
 
 @then("asked for the address of another one, each answers {status:d}")
@@ -97,6 +99,14 @@ def not_for_another(context: Context, status: int) -> None:
     for url, other in zip(urls, [*urls[1:], urls[0]], strict=True):
         reply = proofs.ask(url, other.removeprefix("http://"))
         assert reply.status == status, (url, other, reply)
+        assert [each["field"] for each in error_of(reply).details["errors"]] == ["address"]
+
+
+@then("asked for its own loopback address from another machine, each answers {status:d}")
+def not_from_another_machine(context: Context, status: int) -> None:
+    for url in _urls(context).values():
+        reply = proofs.ask(url, machine=proofs.ELSEWHERE)
+        assert reply.status == status, (url, reply)
         assert [each["field"] for each in error_of(reply).details["errors"]] == ["address"]
 
 

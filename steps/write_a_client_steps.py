@@ -53,8 +53,8 @@ def sweep(context: Context) -> None:
 
 
 @then(
-    "each but GET /health and GET /v1/auth/proof answers 401 with the error INVALID_API_KEY, "
-    "which names the address that was asked"
+    "each but GET /health, the queen's GET /v1/health and GET /v1/auth/proof answers 401 with the "
+    "error INVALID_API_KEY, which names the address that was asked"
 )
 def all_refused(context: Context) -> None:
     assert not context.complaints, "\n".join(context.complaints)

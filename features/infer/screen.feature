@@ -89,4 +89,3 @@ Feature: The screen during the work and after it
       | an unknown node    | --node attic      | 1    | error    | NODE_NOT_FOUND  |
       | a wrong number     | --max-tokens 0    | 2    | error    | INVALID_REQUEST |
       | a missing file     | --model <missing> | 1    | accepted | MODEL_NOT_FOUND |
-      | five stops         | --stop a --stop b --stop c --stop d --stop e | 2 | error | INVALID_REQUEST |

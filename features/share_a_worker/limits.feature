@@ -72,7 +72,7 @@ Feature: A worker reports its limits
       | logit_bias     | {"-7": 1}             | ids       | {"7": -100}                     |
       | seed           | -1                    | 0         | 0                               |
       | seed           | 4294967295            | 429496729 | 4294967294                      |
-      | stop           | ["a","b","c","d","e"] | 4         | ["§§§", "§a", "§b", "§c"]       |
+      | stop           | "a"                   | array     | ["§§§", "§a", "§b", "§c", "§d"] |
       | ignore_eos     | "yes"                 | bool      | true                            |
       | cache_prompt   | 1                     | bool      | false                           |
       | keep_alive     | "soon"                | 10m       | "1h"                            |

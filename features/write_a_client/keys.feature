@@ -1,5 +1,5 @@
 @beyond
-Feature: Without the key nothing is served but GET /health and the proof that a daemon has the key
+Feature: Without the key nothing is served but the health of queen and worker, and the proof that a daemon has the key
 
   Scenario: Every route of queen, hive and worker
     No body is sent, only announced: the key is checked before a body is read.
@@ -14,12 +14,13 @@ Feature: Without the key nothing is served but GET /health and the proof that a 
       | one more character and the key  |
       | the key in the other case       |
       | the key without the word Bearer |
-    Then each but GET /health and GET /v1/auth/proof answers 401 with the error INVALID_API_KEY, which names the address that was asked
+    Then each but GET /health, the queen's GET /v1/health and GET /v1/auth/proof answers 401 with the error INVALID_API_KEY, which names the address that was asked
     And GET /health of queen and worker answers 200 each time
     And GET /v1/auth/proof of each answers 400 with the error INVALID_REQUEST, if nothing is asked
     And with the key every route answers in JSON, a stream, text or nothing, as the contract says
     And each proves that it has the key, in the way of the reference, if it is asked for its own address
     But asked for the address of another one, each answers 421
+    And asked for its own loopback address from another machine, each answers 421
     And queen, hive and worker are still the same processes
 
   Scenario: A worker that is started by hand requires the key of this machine, too

@@ -43,8 +43,8 @@ class QueenSection(_Section, frozen=True):
     ca: Annotated[
         str | None,
         Meta(
-            description="The keeper trusts the CAs in this file (PEM) for an https:// address; by "
-            "default the system's, or if ~/.rbee/ca.pem exists, the one in that.",
+            description="The keeper trusts only the CAs in this file (PEM) for an https:// "
+            "address; by default the system's, and the one in ~/.rbee/ca.pem if that exists.",
             examples=["~/.config/rbee/ca.pem"],
         ),
     ] = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
@@ -117,15 +118,17 @@ PROOF = Endpoint(
     Nothing,
     Proof,
     open=True,
-    query=("nonce", "address", "host", "key_id"),
+    query=("nonce", "address", "host", "key_id", "machine"),
     within_s=5,
 )
 """Prove that the daemon knows the key, before a client shows it. The proof is for this connection's
-address alone; 421 if `address` and `host` are not the daemon's."""
+address alone; 421 if `address` and `host` are not the daemon's, or `machine` is another one."""
 
 # queen
 QUEEN_HEALTH = _get("/health", QueenHealth, open=True, within_s=5)
 """Which program answers here; it may not be a queen, so check `program`."""
+QUEEN_HEALTH_V1 = replace(QUEEN_HEALTH, path="/v1/health")
+"""The same, for clients that look for it below /v1."""
 QUEEN_HOLD = _stream("/v2/hold", Hold, role="use")
 """Keep an ephemeral queen running for as long as this stream is open."""
 QUEEN_RELEASE = Endpoint("DELETE", "/v2/hold/{hold_id}", Nothing, Released, role="use", within_s=5)

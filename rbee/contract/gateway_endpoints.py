@@ -40,7 +40,8 @@ def _short(endpoint: Endpoint[Q, R]) -> Endpoint[Q, R]:
 QUEEN_OPENAI_MODELS = _openai("GET", "/models", Nothing, OpenAIModels)
 """The models of all nodes, and the aliases, as the queen knows them at this moment."""
 QUEEN_OPENAI_MODEL = _openai("GET", "/models/{model}", Nothing, OpenAIModel)
-"""One of them, by any name that a request may use. The name may have slashes."""
+"""One of them, by any name that a request may use. The name may have slashes. For a name that is
+not known the nodes are asked once more."""
 QUEEN_OPENAI_CHAT = _openai("POST", "/chat/completions", ChatRequest, ChatCompletion, ChatChunk)
 """Answer a conversation. The model is downloaded and loaded if it must be."""
 QUEEN_OPENAI_COMPLETIONS = _openai(

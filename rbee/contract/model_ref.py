@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rbee.contract.errors import InvalidModelRef, UnsupportedModelFormat
+from rbee.contract.errors import InvalidModelRef, RbeeError, UnsupportedModelFormat
 
 FORMS = (
     "hf:owner/repo",
@@ -68,27 +68,34 @@ def parse(text: str, aliases: Mapping[str, str] | None = None) -> ModelRef:
     UNSUPPORTED_MODEL_FORMAT for a file that by its name is another format.
     """
     known = {**ALIASES, **(aliases or {})}
-    return _parse(known.get(text, text), known, text)
+    if text not in known:
+        return _parse(text, known)
+    try:
+        return _parse(known[text], {})
+    except RbeeError as error:
+        # Whoever wrote the alias is not to blame for what it stands for.
+        message = f"The alias {text!r} is wrong: {error.message}"
+        raise type(error)(message, **error.details) from None
 
 
-def _parse(text: str, known: Mapping[str, str], written: str) -> ModelRef:
+def _parse(text: str, known: Mapping[str, str]) -> ModelRef:
     scheme, colon, rest = text.partition(":")
     if colon and scheme == "file":
-        return _file(rest, written)
+        return _file(rest, text)
     if colon and scheme == "bundled":
         if rest == BUNDLED:
             return ModelRef("bundled", BUNDLED)
-        raise InvalidModelRef(value=written, forms=list(FORMS), near=[DEFAULT])
+        raise InvalidModelRef(value=text, forms=list(FORMS), near=[DEFAULT])
     if colon and scheme == "hf":
-        return _hf(rest, written)
+        return _hf(rest, text)
     if "/" in text and not text.startswith(("/", ".", "~")):
-        return _hf(text, written)
+        return _hf(text, text)
     import difflib
 
     near = difflib.get_close_matches(text, known, n=3, cutoff=0.5)
     if text.startswith(("/", ".", "~")):
         near = [f"file:{text}"]
-    raise InvalidModelRef(value=written, forms=list(FORMS), near=near)
+    raise InvalidModelRef(value=text, forms=list(FORMS), near=near)
 
 
 def _file(path: str, written: str) -> ModelRef:

@@ -19,10 +19,12 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 
 
 class ContentPart(msgspec.Struct, frozen=True):
-    """A part of a message. Only text can be read; other types are refused by name."""
+    """A part of a message. Only text can be read, and an earlier refusal, which is text as well;
+    other types are refused by name."""
 
     type: str
     text: str | None = None
+    refusal: str | None = None
 
 
 class CalledFunction(msgspec.Struct, frozen=True):
@@ -41,14 +43,16 @@ class ChatToolCall(msgspec.Struct, frozen=True):
 
 
 class ChatMessage(msgspec.Struct, frozen=True):
-    """One turn of a conversation. The role `developer` is the same as `system`."""
+    """One turn of a conversation. The role `developer` is the same as `system`. In the older form
+    of calls, an assistant's `function_call` is answered by the role `function` with its `name`."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
     name: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[ChatToolCall] | None = None
     tool_call_id: str | None = None
+    function_call: CalledFunction | None = None
 
 
 class ChatFunction(msgspec.Struct, frozen=True):
@@ -80,8 +84,11 @@ class ChatSchema(msgspec.Struct, frozen=True):
 
 
 class ChatFormat(msgspec.Struct, frozen=True):
+    """`schema` beside the type is llama.cpp's form of a `json_schema`."""
+
     type: Literal["text", "json_object", "json_schema"]
     json_schema: ChatSchema | None = None
+    schema: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -92,8 +99,9 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
 class OpenAISampling(msgspec.Struct, frozen=True, kw_only=True):
     """What both kinds of completion take. What is not given has the default of a task. `n` answers
-    are made for each prompt; with a seed, each of them has the next one. `user` and
-    `prompt_cache_key` change nothing."""
+    are made for each prompt; with a seed, each of them has the next one. `max_tokens` -1 is as good
+    as none, `top_k` -1 is off, and `top_p` 0 takes the likeliest token. An empty `stop` stops
+    nothing. `user` and `prompt_cache_key` change nothing."""
 
     model: str | None = None
     max_tokens: int | None = None
@@ -119,7 +127,7 @@ class OpenAISampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatRequest(OpenAISampling, frozen=True, kw_only=True):
-    """POST /v1/chat/completions. Without a limit, an answer ends after 2048 tokens.
+    """POST /v1/chat/completions. Without a limit, an answer ends after 1536 tokens.
     `reasoning_effort` none turns a model's reasoning off, any other value turns it on."""
 
     messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=10_000)]
@@ -130,7 +138,9 @@ class ChatRequest(OpenAISampling, frozen=True, kw_only=True):
     response_format: ChatFormat | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = (
+        None
+    )
     chat_template_kwargs: dict[str, Any] | None = None
 
 

@@ -2,7 +2,8 @@
 
 A client asks `GET /v1/auth/proof` with a nonce that it uses once, and with the address that it has
 dialed. The answer is an HMAC of both, which nobody can make without the key. A daemon answers only
-for addresses of its own, so a program in between can't pass another daemon's proof on.
+for addresses of its own, so a program in between can't pass another daemon's proof on. Loopback
+addresses are the same on every machine, so the machine is asked for with them.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ LABEL = "rbee proof 1: the daemon knows the key"
 _Nonce = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{2}){16,64}\Z")]
 _Place = Annotated[str, Meta(pattern=r"^[\x21-\x7e]{1,300}\Z")]
 _KeyId = Annotated[str, Meta(pattern=r"^[a-z0-9]{0,64}\Z")]
+_Machine = Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{32})?\Z")]
 
 
 class ProofWanted(msgspec.Struct, frozen=True):
-    """The query of GET /v1/auth/proof: what the proof is to be made for."""
+    """The query of GET /v1/auth/proof: what the proof is to be made for. `machine` is where the
+    client is, if `address` is a loopback address and the client can tell."""
 
     nonce: _Nonce
     address: _Place
     host: _Place
     key_id: _KeyId = ""
+    machine: _Machine = ""
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -49,7 +53,8 @@ def proof_of(digest: bytes, program: str, wanted: ProofWanted) -> str:
 
 def message(program: str, wanted: ProofWanted) -> bytes:
     """What is signed: each part after its length in four bytes, so that no two messages agree."""
-    parts = (LABEL, program, wanted.nonce, wanted.address, wanted.host, wanted.key_id)
+    asked = (wanted.nonce, wanted.address, wanted.host, wanted.key_id, wanted.machine)
+    parts = (LABEL, program, *asked)
     encoded = [part.encode() for part in parts]
     return b"".join(len(part).to_bytes(4) + part for part in encoded)
 
@@ -62,12 +67,23 @@ def endpoint_of(host: str, port: int) -> str:
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
 
 
-def is_own_address(wanted: ProofWanted, own: tuple[str, int], declared: frozenset[str]) -> bool:
+def is_loopback(endpoint: str) -> bool:
+    """Whether an end of a connection, spelled as `endpoint_of` does, is on every machine."""
+    return ipaddress.ip_address(_bare(endpoint.rpartition(":")[0])).is_loopback
+
+
+def is_own_address(
+    wanted: ProofWanted, own: tuple[str, int], declared: frozenset[str], machine: str
+) -> bool:
     """Whether the address that a client has dialed is the daemon's: that of the connection itself,
     `own`, or one of the `declared` ones, at which a proxy or a router stands for it. They are
     `HOST:PORT`, or an IP address, which means the same port. A mere name means none: it may stand
-    for several machines."""
-    addresses, names = {endpoint_of(*own)}, set()
+    for several machines. So does a loopback address: it is the daemon's only on its own `machine`,
+    as far as both know theirs."""
+    addresses, names = set(), set()
+    here = endpoint_of(*own)
+    if not is_loopback(here) or wanted.machine == machine or not (wanted.machine and machine):
+        addresses.add(here)
     for each in declared:
         name, _, port = each.rpartition(":")
         if _is_ip(each):

@@ -138,7 +138,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     think: bool | None = None
     chat_template_kwargs: Annotated[dict[str, Any], Meta(max_length=64)] = {}
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFE)] | None = None
-    stop: Annotated[list[StopText], Meta(max_length=4)] = []
+    stop: Annotated[list[StopText], Meta(max_length=64)] = []
     ignore_eos: bool = False
     cache_prompt: bool = True
     keep_alive: float | str | None = None

@@ -8,7 +8,7 @@ import msgspec
 
 from rbee.contract.config import Config
 from rbee.contract.errors import ConfigInvalid
-from rbee.runtime import bind, paths
+from rbee.runtime import bind
 from rbee.runtime.client import address
 
 # What a daemon listens on that listens everywhere is not what it is reached at.
@@ -23,10 +23,10 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ca(self) -> Path | None:
-        """The file with the CAs that are trusted for an https:// address; None for the system's."""
-        if (named := self.config.queen.ca) is not None:
-            return Path(named).expanduser()
-        return own if (own := own_ca()).is_file() else None
+        """The file with the only CAs that are trusted for an https:// address; None if none is
+        named."""
+        named = self.config.queen.ca
+        return None if named is None else Path(named).expanduser()
 
 
 def of(config: Config) -> KeeperSettings:
@@ -45,11 +45,6 @@ def url_of(host: str, port: int, tls: bool) -> str:
 def is_exposed(url: str) -> bool:
     """Whether what is sent to `url` crosses a network in plain text. Raises ValueError."""
     return url.startswith("http:") and not bind.is_loopback(address(url)[0])
-
-
-def own_ca() -> Path:
-    """The CA that `rbee-keeper auth certificate` has made here, if it has made one."""
-    return paths.home() / ".rbee" / "ca.pem"
 
 
 def address_of(settings: KeeperSettings) -> tuple[str, int]:

@@ -85,6 +85,8 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     routes.add(app)
     nodes, models = app[routes.NODES], app[routes.MODELS]
     catalog = Catalog(lambda: models.rows(None), nodes.seen_workers)
+    if lifecycle.hello is None:
+        app.on_startup.append(lambda _: _begin(catalog, models))
     app.on_shutdown.append(lambda _: catalog.close())
     openai.add(app, Room(app[routes.SCHEDULER], catalog, config.models))
     return app
@@ -94,6 +96,10 @@ async def _watch_keys(app: web.Application) -> AsyncIterator[None]:
     watching = asyncio.create_task(app[routes.KEYS].watch())
     yield
     await stop(watching)
+
+
+async def _begin(catalog: Catalog, models: NodeModels) -> None:
+    catalog.begin(models.running)
 
 
 async def _limit(local_hive: LocalHive) -> None:

@@ -70,7 +70,8 @@ EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
 def add(app: web.Application) -> None:
     """Every route of the queen."""
-    server.answer(app, ep.QUEEN_HEALTH, _health)
+    for health in (ep.QUEEN_HEALTH, ep.QUEEN_HEALTH_V1):
+        server.answer(app, health, _health)
     server.stream(app, ep.QUEEN_HOLD, _hold)
     server.answer(app, ep.QUEEN_RELEASE, _release)
     server.answer(app, ep.QUEEN_KEEP, _keep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
@@ -14,6 +15,9 @@ from rbee.runtime import paths
 _LONGEST = 512
 _KEY = re.compile(rf"[A-Za-z0-9._~+/-]{{8,{_LONGEST}}}=*")
 _LARGEST = 4096
+# Whoever reaches a daemon can try keys against a proof of it, as fast as they can hash. 24 letters
+# and digits that were drawn at random are out of reach.
+_LONG = 24
 
 
 def load(file: str | None) -> str:
@@ -28,6 +32,21 @@ def load(file: str | None) -> str:
     if not path.exists():
         _make(path)
     return _read(path)
+
+
+def is_short(key: str) -> bool:
+    """Whether a key may be guessed: it was not made here, and is as long as a password."""
+    return len(key.rstrip("=")) < _LONG
+
+
+def lengthen(file: str | Path) -> str:
+    """The shell command that writes a long key into `file`."""
+    return f"openssl rand -hex 32 > {shlex.quote(str(file))}"
+
+
+def file_of(named: str | None) -> Path:
+    """The file that holds the key if the settings name `named`; it need not exist."""
+    return Path(named).expanduser() if named else paths.home() / ".rbee" / "api_key"
 
 
 def _make(path: Path) -> None:

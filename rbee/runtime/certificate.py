@@ -19,7 +19,7 @@ from rbee.runtime.concurrency import in_thread
 
 # Far more than a chain of certificates needs.
 _LARGEST = 1 << 20
-_LOOK_S = 1.0
+_LOOK_S = 0.1
 _SOON = datetime.timedelta(days=14)
 _REMIND_S = 86_400.0
 _CERT, _KEY = "queen.tls_cert", "queen.tls_key"
@@ -58,7 +58,7 @@ class Certificate:
         take(self.pair.names)
 
     async def current(self) -> ssl.SSLContext:
-        """The context for a new connection; the files are looked at once a second at most."""
+        """The context for a new connection; the files are looked at ten times a second at most."""
         if self._clock() - self._looked >= _LOOK_S:
             self._looked = self._clock()
             await in_thread(self._look)

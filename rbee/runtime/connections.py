@@ -29,6 +29,9 @@ _MOST = 4096
 _MOST_OVER_TLS = 512
 # Descriptors for everything but connections: files, pipes of children, calls to other programs.
 _RESERVED = 128
+# In bytes. A connection is not idle while it sends a larger reply, for which a key was needed: so
+# nobody without one can hold a place by not reading.
+_SENT_AT_ONCE = 1 << 16
 # What the parser quotes of a request may be a broken header with a key in it.
 _QUOTED = re.compile(r"[:\s]*b?['\"].*", re.DOTALL)
 _log = logging.getLogger("http-server")
@@ -103,7 +106,13 @@ class Connection(web.RequestHandler):
         """Send what aiohttp refuses before our handlers see it in the envelope, too."""
         if isinstance(resp, web.HTTPExpectationFailed):
             resp = _not_expected(request)
-        return await super().finish_response(request, resp, start_time)
+        if (resp.content_length or 0) <= _SENT_AT_ONCE:
+            return await super().finish_response(request, resp, start_time)
+        self.begin()
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self.end()
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

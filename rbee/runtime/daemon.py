@@ -19,7 +19,7 @@ import msgspec
 from rbee import __version__
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
-from rbee.runtime import bind, log, paths, pid_file
+from rbee.runtime import api_key, bind, log, paths, pid_file
 from rbee.runtime.certificate import Certificate
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.daemon_flags import DaemonSettings
@@ -86,6 +86,7 @@ async def _run(daemon: Daemon) -> int:
     key = None if daemon.settings.insecure else known_key
     _warn_of_open_door(daemon, host)
     _refuse_named_key(daemon, key)
+    _warn_of_short_key(daemon, known_key)
     certificate = daemon.certificate()
     _warn_of_plain_http(daemon, host, certificate)
 
@@ -207,6 +208,17 @@ def _refuse_named_key(daemon: Daemon, key: str | None) -> None:
             key="auth.api_key_file",
             hint="To use that queen, set [queen] url to its address. To use this machine's own "
             "key, remove [auth] api_key_file.",
+        )
+
+
+def _warn_of_short_key(daemon: Daemon, key: str) -> None:
+    file = api_key.file_of(daemon.settings.config.auth.api_key_file)
+    if api_key.is_short(key):
+        logging.getLogger(daemon.program).warning(
+            "the API key in %s is short enough to be guessed. Make a long one, then restart the "
+            "daemons: %s",
+            file,
+            api_key.lengthen(file),
         )
 
 

@@ -34,7 +34,7 @@ _Place: TypeAlias = tuple[str, str, int]
 
 class PlainTransport:
     """Keeps the connection of the last exchange for a few seconds. For https:// it trusts the CAs
-    in the file `ca`, or the system's."""
+    in the file `ca`; see `trusting`."""
 
     def __init__(self, ca: Path | None = None) -> None:
         self._ca = ca

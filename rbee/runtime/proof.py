@@ -12,8 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from rbee.contract.endpoints import PROOF
-from rbee.contract.proof import Proof, ProofWanted, endpoint_of, proof_of
+from rbee.contract.proof import Proof, ProofWanted, endpoint_of, is_loopback, proof_of
 from rbee.runtime.keyring import digest_of, id_of
+from rbee.runtime.machine import this_machine
 
 # Of an answer: its head, and its body. Whoever answers may be anybody.
 _LARGEST_HEAD = 8192
@@ -39,13 +40,15 @@ class Challenge:
 
     def __init__(self, key: str, url: str, peer: tuple[str, int], far: str | None = None) -> None:
         """`url` is what the connection was opened for, and `peer` the address that it has got to.
-        If both are only the near end of a tunnel, `far` is the URL at its far end."""
+        If both are only the near end of a tunnel, `far` is the URL at its far end. Which machine is
+        there, the client can't know."""
         address = _host(far) if far else endpoint_of(*peer)
+        machine = this_machine() if not far and is_loopback(address) else ""
         self._peer = None if far else peer
         self._digest = digest_of(key)
         self._host = urlsplit(url).netloc
         nonce = os.urandom(16).hex()
-        self._wanted = ProofWanted(nonce, address, _host(far or url), id_of(key))
+        self._wanted = ProofWanted(nonce, address, _host(far or url), id_of(key), machine)
 
     @property
     def target(self) -> str:
@@ -110,7 +113,7 @@ def _refusal(status: int, host: str) -> NotProven:
     if status == 421:
         return NotProven(
             f"it says that {host} is not its address",
-            "If a proxy, a router or a container passes connections on to it, add "
+            "If a proxy, a router, a container or your own tunnel passes connections on to it, add "
             f'hosts = ["{host}"] to [auth] in the config file on its machine.',
         )
     if status == 403:

@@ -12,6 +12,7 @@ from rbee.contract.errors import InvalidRequest, Misdirected
 from rbee.contract.proof import Proof, ProofWanted, is_own_address, proof_of
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
+from rbee.runtime.machine import this_machine
 
 
 def proving(lifecycle: Lifecycle) -> Callable[[web.Request, Nothing], Coroutine[Any, Any, Proof]]:
@@ -25,7 +26,8 @@ def proving(lifecycle: Lifecycle) -> Callable[[web.Request, Nothing], Coroutine[
             message = f"Expected {fields}, as the reference says"
             raise InvalidRequest.of("query", fields, message) from None
         own = request.transport and request.transport.get_extra_info("sockname")
-        if not own or not is_own_address(wanted, own[:2], lifecycle.reached_at):
+        reached_at, machine = lifecycle.reached_at, this_machine()
+        if not own or not is_own_address(wanted, own[:2], reached_at, machine):
             message = f"{lifecycle.program} is not there"
             hint = "If a proxy or a router is, add it to [auth] hosts on its machine: HOST:PORT."
             raise Misdirected.of("address", "its own", message, wanted.address, hint)

@@ -49,6 +49,7 @@ _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 # How a path tells errors, where it is not our way: a body from an error and its status.
 Refuse: TypeAlias = Callable[[RbeeError, int], object]
 _REFUSE: web.AppKey[dict[str, Refuse]] = web.AppKey("refuse", dict)
+_BELOW: web.AppKey[dict[str, Refuse]] = web.AppKey("below", dict)
 
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
@@ -74,6 +75,7 @@ def application(
     app[_OPEN] = set()
     app[_ROLES] = {}
     app[_REFUSE] = {}
+    app[_BELOW] = {}
     app.on_response_prepare.append(_name)
     app.on_response_prepare.append(_let_pages_read)
     answer(app, PROOF, proving(lifecycle))
@@ -150,14 +152,20 @@ def foreign(
 ) -> None:
     """Serve `endpoint` in a protocol that is not ours: `handler` makes the response, by
     `foreign_stream` or with what `unless_revoked` gives, and `refuse` the body of an error. The
-    last parameter of the path may have slashes."""
+    last parameter of the path may have slashes. HEAD is as good as GET."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(request, await _message(request, endpoint))
 
     path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
     app[_REFUSE][endpoint.path] = refuse
-    _route(app, replace(endpoint, path=path), handle)
+    for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
+        _route(app, replace(endpoint, method=method, path=path), handle)
+
+
+def foreign_below(app: web.Application, prefix: str, refuse: Refuse) -> None:
+    """What no route is for, but whose path begins with `prefix`, is refused with `refuse`."""
+    app[_BELOW][prefix] = refuse
 
 
 async def foreign_stream(
@@ -291,7 +299,10 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
     except web.HTTPException as error:
         message = f"There is no route {request.method} {request.path}"
         not_there = NotFound.of("path", "a route of this program", message, request.path)
-        return _refused(request, not_there, error.status)
+        response = _refused(request, not_there, error.status)
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
     except Exception:
         return _refused(request, internal(request), 500)
 
@@ -305,7 +316,7 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
     if lifecycle.keys is not None and request.path not in request.app[_OPEN]:
         scheme, key = _given_key(request)
         who = lifecycle.keys.caller(key)
-        if scheme != "Bearer" or who is None:
+        if scheme != "bearer" or who is None:
             raise InvalidApiKey(host=request.host)
         caller.set(who)
         if who is not OPERATOR:
@@ -322,12 +333,13 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
 
 
 def _given_key(request: web.Request) -> tuple[str, str]:
-    """Scheme and key of the Authorization header; without one, `X-Api-Key` is as good."""
-    given = request.headers.get("Authorization")
-    if given is None:
-        return "Bearer", request.headers.get("X-Api-Key", "")
-    scheme, _, key = given.partition(" ")
-    return scheme, key
+    """Scheme, in small letters, and key of the Authorization header; without one there, `X-Api-Key`
+    is as good."""
+    scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
+    scheme = scheme.lower()
+    if not key and scheme in ("", "bearer"):
+        return "bearer", request.headers.get("X-Api-Key", "")
+    return scheme, key.strip()
 
 
 def _check_caller(request: web.Request, lifecycle: Lifecycle) -> None:
@@ -362,4 +374,9 @@ def _refusal_of(request: web.Request) -> Refuse | None:
     """How the request's path tells errors, if not our way."""
     resource = request.match_info.route.resource
     path = request.path if resource is None else resource.canonical
-    return request.app[_REFUSE].get(path)
+    refuse = request.app[_REFUSE].get(path)
+    if refuse is not None or resource is not None:
+        return refuse
+    ours = any(each.resource and each.resource.canonical == path for each in request.app[_ROLES])
+    below = (each for prefix, each in request.app[_BELOW].items() if path.startswith(prefix))
+    return None if ours else next(below, None)

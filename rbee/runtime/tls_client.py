@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, TlsFailed
 from rbee.gguf.regular_file import open_regular
+from rbee.runtime import paths
 
 # OpenSSL's codes of what is wrong with a certificate (X509_V_ERR_…).
 _EXPIRED, _NOT_YET_VALID, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
@@ -19,14 +20,15 @@ _LARGEST = 4 << 20
 
 
 def trusting(ca: Path | None) -> ssl.SSLContext:
-    """A context that trusts the CAs in the file `ca`, or the system's. Raises CONFIG_INVALID."""
-    if ca is None:
-        return ssl.create_default_context()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    """A context that trusts the CAs in the file `ca` alone; or if it is None, the system's, and the
+    one that this machine has made. Raises CONFIG_INVALID."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
+    named, ca = ca, ca or own_ca()
     try:
-        with open_regular(ca) as file:
-            found = file.read(_LARGEST)
-        context.load_verify_locations(cadata=found.decode("ascii", "ignore"))
+        if named or ca.is_file():
+            with open_regular(ca) as file:
+                found = file.read(_LARGEST)
+            context.load_verify_locations(cadata=found.decode("ascii", "ignore"))
         return context
     except (ssl.SSLError, ValueError):
         why = "it holds no certificate"
@@ -38,6 +40,11 @@ def trusting(ca: Path | None) -> ssl.SSLContext:
         key="queen.ca",
         hint="Name a copy of the queen's ~/.rbee/ca.pem in [queen] ca.",
     )
+
+
+def own_ca() -> Path:
+    """The CA that `rbee-keeper auth certificate` has made here, if it has made one."""
+    return paths.home() / ".rbee" / "ca.pem"
 
 
 def not_trusted(error: ssl.SSLError, host: str, port: int) -> TlsFailed:

@@ -20,16 +20,19 @@ _PORTS = {"http": 80, "https": 443}
 
 def is_own_name(host: str, names: Collection[str]) -> bool:
     """Whether a `Host` header names this daemon: by an IP address, as localhost or another name
-    that only local networks have, or by one of `names`."""
+    that only local networks have, or by one of `names`, in which `*.` stands for one label."""
     found = _address(host)
     if found is None:
         return False
     name = found[0].removesuffix(".")
+    own = {each.lower() for each in names}
+    label, _, rest = name.partition(".")
     return (
         name == "localhost"
         or name.endswith(_LOCAL)
         or _is_ip(name)
-        or name in {each.lower() for each in names}
+        or name in own
+        or (label != "" and f"*.{rest}" in own)
     )
 
 

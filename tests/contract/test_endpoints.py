@@ -37,8 +37,10 @@ def test_a_program_has_a_method_and_path_only_once(program: str) -> None:
 
 
 def test_only_health_and_the_proof_of_the_key_are_open() -> None:
+    assert not ep.HIVE_HEALTH.open
     assert {(route.method, route.path) for route in ALL.values() if route.open} == {
         ("GET", "/health"),
+        ("GET", "/v1/health"),
         ("GET", "/v1/auth/proof"),
     }
 

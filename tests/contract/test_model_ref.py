@@ -69,10 +69,15 @@ def test_an_alias_may_not_name_another_alias() -> None:
         parse("mine", {"mine": "tinyllama"})
 
 
-def test_an_error_behind_an_alias_names_what_the_person_wrote() -> None:
-    with pytest.raises(InvalidModelRef) as caught:
+def test_an_error_behind_an_alias_quotes_what_it_stands_for() -> None:
+    with pytest.raises(InvalidModelRef, match="'mine' is wrong: 'file:relative") as caught:
         parse("mine", {"mine": "file:relative.gguf"})
-    assert caught.value.details["value"] == "mine"
+    assert caught.value.details["value"] == "file:relative.gguf"
+    with pytest.raises(InvalidModelRef) as caught:
+        parse("mine", {"mine": "tinyllama"})
+    assert caught.value.details["near"] == []
+    with pytest.raises(UnsupportedModelFormat, match="mine"):
+        parse("mine", {"mine": "hf:a/b/c.onnx"})
 
 
 def test_a_misspelt_alias_is_told_the_near_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,13 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbee.contract.proof import ProofWanted, endpoint_of, is_own_address, message, proof_of
+from rbee.contract.proof import (
+    ProofWanted,
+    endpoint_of,
+    is_loopback,
+    is_own_address,
+    message,
+    proof_of,
+)
 
 NONCE = "00112233445566778899aabbccddeeff"
 DIGEST = hashlib.sha256(b"key-of-the-queen").digest()
 
-Parts = tuple[str, str, str, str, str]
-any_parts = st.tuples(*(st.text("ab:/é\x00", max_size=4) for _ in range(5)))
+HERE, ELSEWHERE = "0" * 32, "e" * 32
+
+any_text = st.text("ab:/é\x00", max_size=8)
+any_cuts = st.lists(st.integers(0, 8), min_size=5, max_size=5).map(sorted)
 
 
 def wanted(**given: Any) -> ProofWanted:
@@ -24,18 +34,26 @@ def wanted(**given: Any) -> ProofWanted:
     return ProofWanted(**{**here, **given})
 
 
-def signed(parts: Parts) -> bytes:
+def parts_of(text: str, cuts: list[int]) -> list[str]:
+    return [text[begin:end] for begin, end in pairwise([0, *cuts, len(text)])]
+
+
+def signed(parts: list[str]) -> bytes:
     return message(parts[0], ProofWanted(*parts[1:]))
 
 
-@given(any_parts, any_parts)
-def test_no_two_different_proofs_are_made_of_the_same_bytes(one: Parts, other: Parts) -> None:
+@given(any_text, any_cuts, any_cuts)
+def test_no_two_different_proofs_are_made_of_the_same_bytes(
+    text: str, some: list[int], others: list[int]
+) -> None:
+    """The same text, cut into its six parts in two ways."""
+    one, other = parts_of(text, some), parts_of(text, others)
     assert (signed(one) == signed(other)) == (one == other)
 
 
 def test_another_implementation_makes_the_same_proof() -> None:
     """This value is in the reference, for who writes one."""
-    expected = "498050738f0e64dc1c94603f4657e0db723c3df83b07ceb8896d6e045ba21857"
+    expected = "33b529298d0dfca274ce0259b7c6b6e2283ebfda104310ef09218852003127e0"
     assert proof_of(DIGEST, "queen-rbee", wanted()) == expected
 
 
@@ -46,6 +64,7 @@ def test_another_implementation_makes_the_same_proof() -> None:
         {"address": "127.0.0.1:8081"},
         {"host": "127.0.0.1:8080"},
         {"key_id": "abcd2345"},
+        {"machine": HERE},
     ],
 )
 def test_a_proof_is_for_one_question_alone(change: dict[str, str]) -> None:
@@ -67,6 +86,8 @@ def test_a_proof_is_for_one_question_alone(change: dict[str, str]) -> None:
         {"address": "a b"},
         {"host": "x" * 301},
         {"key_id": "A"},
+        {"machine": "0" * 31},
+        {"machine": "E" * 32},
     ],
 )
 def test_a_question_of_another_form_is_refused(bad: dict[str, str]) -> None:
@@ -116,4 +137,46 @@ def test_a_daemon_answers_for_its_own_addresses_alone(
     address: str, host: str, own: tuple[str, int], declared: list[str], expected: bool
 ) -> None:
     asked = wanted(address=address, host=host)
-    assert is_own_address(asked, own, frozenset(declared)) is expected
+    assert is_own_address(asked, own, frozenset(declared), HERE) is expected
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    ("asked_from", "machine", "expected"),
+    [
+        (HERE, HERE, True),
+        (ELSEWHERE, HERE, False),
+        # Who does not know is believed.
+        ("", HERE, True),
+        (ELSEWHERE, "", True),
+        ("", "", True),
+    ],
+)
+def test_a_loopback_address_belongs_to_one_machine(
+    address: str, asked_from: str, machine: str, expected: bool
+) -> None:
+    asked = wanted(address=endpoint_of(address, 8080), machine=asked_from)
+    own = address, 8080
+    assert is_own_address(asked, own, frozenset(), machine) is expected
+    assert is_own_address(asked, own, frozenset({"127.0.0.1:8081"}), machine) is expected
+    for declared in (asked.address, asked.host):
+        assert is_own_address(asked, own, frozenset({declared}), machine)
+
+
+def test_another_address_is_the_same_from_every_machine() -> None:
+    asked = wanted(address="192.0.2.5:8080", host="box:8080", machine=ELSEWHERE)
+    assert is_own_address(asked, ("192.0.2.5", 8080), frozenset(), HERE)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "expected"),
+    [
+        ("127.0.0.1:80", True),
+        ("127.9.9.9:80", True),
+        ("[::1]:80", True),
+        ("192.0.2.5:80", False),
+        ("[2001:db8::1]:80", False),
+    ],
+)
+def test_which_addresses_are_on_every_machine(endpoint: str, expected: bool) -> None:
+    assert is_loopback(endpoint) is expected

@@ -36,7 +36,7 @@ def refused(body: bytes, kind: type = TaskRequest) -> dict[str, Any]:
         (b'{"prompt":""}', "prompt", "length >= 1", ""),
         (b'{"prompt":7}', "prompt", "str", 7),
         (b'{"messages":[]}', "messages", "length >= 1", []),
-        (b'{"prompt":"x","stop":["a","b","c","d","e"]}', "stop", "length <= 4", list("abcde")),
+        (b'{"prompt":"x","stop":"a"}', "stop", "array", "a"),
         (b'{"prompt":"x","stop":["a",""]}', "stop[1]", "length >= 1", ""),
         (b'{"messages":[{"role":"user","content":3}]}', "messages[0].content", "str", 3),
         (b'{"messages":[{"role":"","content":""}]}', "messages[0].role", "length >= 1", ""),

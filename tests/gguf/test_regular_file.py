@@ -67,3 +67,10 @@ def test_a_folder_and_nothing_are_told_as_what_they_are(tmp_path: Path) -> None:
         open_regular(tmp_path)
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "nothing")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may open it")
+def test_a_file_that_one_has_to_wait_for_is_not_waited_for() -> None:
+    with open_regular(Path("/proc/kmsg")) as file, pytest.raises(OSError, match="nothing to read"):
+        while file.read(1 << 16):  # the kernel's log, up to now
+            pass

@@ -33,11 +33,10 @@ def test_the_address_of_the_queen_follows_from_its_settings(
     assert settings_of(**queen)[0] == url
 
 
-def test_the_named_ca_counts_before_the_one_that_was_made_here(home: Path) -> None:
-    assert settings_of()[1] is None
+def test_only_a_named_ca_is_the_only_one_that_is_trusted(home: Path) -> None:
     (home / ".rbee").mkdir()
     (home / ".rbee" / "ca.pem").touch()
-    assert settings_of()[1] == home / ".rbee" / "ca.pem"
+    assert settings_of()[1] is None
     assert settings_of(ca="~/other.pem")[1] == home / "other.pem"
 
 

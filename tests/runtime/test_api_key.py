@@ -141,3 +141,15 @@ def test_only_the_file_that_was_made_here_is_advised_to_be_removed(home: Path) -
     with pytest.raises(ConfigInvalid) as caught:
         api_key.load(None)
     assert f"Remove {home / '.rbee' / 'api_key'}" in caught.value.advice
+
+
+def test_a_regular_file_that_has_nothing_to_read_yet_holds_no_key() -> None:
+    with pytest.raises(ConfigInvalid):
+        api_key.load("/proc/kmsg")  # the kernel's log, which one waits for
+
+
+def test_a_key_that_a_person_chose_may_be_short_enough_to_be_guessed(home: Path) -> None:
+    assert not api_key.is_short(api_key.load(None))
+    assert not api_key.is_short("x" * 24)
+    assert api_key.is_short("x" * 23)
+    assert api_key.is_short("x" * 10 + "=" * 20)

@@ -132,9 +132,9 @@ async def test_a_new_pair_is_used_once_a_second_has_passed(tmp_path: Path) -> No
     found.tell_names(told.append)
     first = await found.current()
     pair(tmp_path, names=["new.local"])
-    clock.now = 0.9
+    clock.now = 0.09
     assert await found.current() is first
-    clock.now = 1
+    clock.now = 0.1
     assert await found.current() is not first
     assert told == [{"old.local"}, {"new.local"}]
 

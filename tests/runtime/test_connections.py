@@ -22,6 +22,8 @@ from rbee.runtime.lifecycle import Lifecycle
 Open = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 OPEN = Endpoint("GET", "/health", Nothing, Ack, open=True)
 SLOW = Endpoint("GET", "/slow", Nothing, Ack, open=True)
+LARGE = Endpoint("GET", "/large", Nothing, Ack, open=True)
+MUCH = 16 << 20  # more than the kernel keeps for a reader
 ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -36,8 +38,12 @@ async def connect() -> AsyncIterator[Open]:
         await asyncio.sleep(1)
         return Ack("well")
 
+    async def large(_: web.Request, __: Nothing) -> Ack:
+        return Ack("x" * MUCH)
+
     app = server.application(Lifecycle("queen-rbee", None, "secret-key"))
     server.answer(app, OPEN, well)
+    server.answer(app, LARGE, large)
     server.answer(app, SLOW, slow)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -109,6 +115,25 @@ async def test_what_is_being_answered_is_not_cut_for_a_newcomer(connect: Open) -
     assert await ended(reader, 0.25) == b""
     for each, _ in running:
         assert await each.readuntil(b'"well"}')
+
+
+async def test_a_reply_that_is_being_sent_is_not_cut_for_a_newcomer(connect: Open) -> None:
+    reading = [await connect(ASK.replace(b"/health", b"/large")) for _ in range(3)]
+    for reader, _ in reading:
+        await reader.readuntil(b"xxx")
+    newcomer, _ = await connect()
+    assert await ended(newcomer, 0.25) == b""
+    for reader, _ in reading:
+        rest = 0
+        async with asyncio.timeout(10):
+            while not (piece := await reader.read(1 << 20)).endswith(b'"}'):
+                assert piece, "the reply was cut"
+                rest += len(piece)
+        assert rest > MUCH - (2 << 20)
+    # It has been sent: now it makes room.
+    newcomer, _ = await connect(ASK)
+    assert await newcomer.readuntil(b'"well"}')
+    assert await ended(reading[0][0]) == b""
 
 
 @pytest.mark.parametrize(

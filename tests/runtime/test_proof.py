@@ -227,6 +227,55 @@ async def test_a_relay_that_the_operator_declares_passes_the_proof(
     assert asked == [f"Bearer {KEY}"]
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The clients of a test are on another machine than its daemons, under the same addresses."""
+    name = "e" * 32
+    monkeypatch.setattr("rbee.runtime.proof.this_machine", lambda: name)
+    return name
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_the_same_loopback_address_on_another_machine_is_not_its_own(
+    stack: AsyncExitStack, connect: Connect
+) -> None:
+    asked: list[str] = []
+    url = await daemon(stack, Lifecycle("queen-rbee", None, KEY), asked)
+    with pytest.raises(KeyNotProven) as caught:
+        await connect(url, KEY).call(ASK, PROMPT)
+    assert asked == []
+    assert "it says that 127.0.0.1" in caught.value.message
+    assert f'hosts = ["{urlsplit(url).netloc}"]' in caught.value.advice
+
+
+async def test_a_relay_cannot_leave_the_machine_out(
+    stack: AsyncExitStack, connect: Connect, elsewhere: str
+) -> None:
+    """Even at an address for which the daemon answers."""
+    asked: list[str] = []
+    lifecycle = Lifecycle("queen-rbee", None, KEY)
+    relay = Relay(await daemon(stack, lifecycle, asked))
+    relay.change = lambda sent: sent.replace(elsewhere.encode(), b"")
+    async with await relay.begin():
+        lifecycle.reached_at = frozenset({urlsplit(relay.url).netloc})
+        with pytest.raises(InvalidApiKey):
+            await connect(relay.url, KEY).call(ASK, PROMPT)
+    assert (relay.passed, asked) == (1, [])
+    assert f"machine={elsewhere}".encode() in relay.sent
+
+
+@pytest.mark.usefixtures("elsewhere")
+async def test_a_loopback_address_of_another_machine_can_be_declared(
+    stack: AsyncExitStack, connect: Connect
+) -> None:
+    asked: list[str] = []
+    lifecycle = Lifecycle("queen-rbee", None, KEY)
+    url = await daemon(stack, lifecycle, asked)
+    lifecycle.reached_at = frozenset({urlsplit(url).netloc})
+    assert await connect(url, KEY).call(ASK, PROMPT) == PROMPT
+
+
+@pytest.mark.usefixtures("elsewhere")
 async def test_through_a_tunnel_the_far_end_is_what_counts(stack: AsyncExitStack) -> None:
     url = await daemon(stack, Lifecycle("rbee-hive", None, KEY), [])
     tunnel = Relay(url)
@@ -252,10 +301,11 @@ async def test_a_connection_that_is_proven_serves_the_next_request_as_well(
 
 
 class Relay:
-    """Passes bytes on, both ways."""
+    """Passes bytes on, both ways; `change` makes others of those that a client sends."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)
+        self.change: Callable[[bytes], bytes] = lambda sent: sent
         self.passed = 0
         self.sent = b""
 
@@ -270,7 +320,9 @@ class Relay:
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
             while chunk := await source.read(65536):
-                self.sent += chunk if source is near else b""
+                if source is near:
+                    self.sent += chunk
+                    chunk = self.change(chunk)
                 target.write(chunk)
             target.close()
 

@@ -135,13 +135,38 @@ async def test_a_204_has_no_body(url: str) -> None:
 @pytest.mark.behaviour("B2.4")
 @pytest.mark.parametrize(
     "said",
-    ["", "Bearer", "Bearer ", "Bearer wrong-key", "secret-key", "bearer secret-key",
-     "Bearer secret-key2", "Basic secret-key", "Bearer sécret"],
+    ["", "Bearer", "Bearer ", "Bearer wrong-key", "secret-key", "bearer wrong-key",
+     "Bearer secret-key2", "Bearer secret key", "Basic secret-key", "Bearer sécret"],
 )  # fmt: skip
 async def test_a_wrong_key_is_401_with_an_envelope(url: str, said: str) -> None:
     reply = await ask("GET", f"{url}/look/x", headers={"Authorization": said})
     assert (reply.status, reply.error["code"]) == (401, "INVALID_API_KEY")
     assert set(reply.error["details"]) == {"host"}
+
+
+@pytest.mark.parametrize(
+    "said", ["Bearer secret-key", "bearer secret-key", "BEARER secret-key", "Bearer   secret-key"]
+)
+async def test_the_scheme_has_any_case_and_any_number_of_blanks(url: str, said: str) -> None:
+    assert (await ask("GET", f"{url}/look/x", headers={"Authorization": said})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("", 200),
+        ("Bearer", 200),
+        ("bearer ", 200),
+        ("Bearer wrong-key", 401),
+        ("Basic secret-key", 401),
+        ("Basic", 401),
+    ],
+)
+async def test_a_key_of_its_own_header_counts_beside_an_empty_bearer(
+    url: str, said: str, status: int
+) -> None:
+    headers = {"Authorization": said, "X-Api-Key": "secret-key"}
+    assert (await ask("GET", f"{url}/look/x", headers=headers)).status == status
 
 
 async def test_without_a_key_every_route_is_401(url: str) -> None:
@@ -172,6 +197,7 @@ async def test_a_wrong_method_is_405_with_an_envelope(url: str) -> None:
     reply = await ask("GET", f"{url}/say", headers=KEY)
     assert (reply.status, reply.error["code"]) == (405, "INVALID_REQUEST")
     assert "GET /say" in reply.error["message"]
+    assert reply.headers["Allow"] == "POST"
 
 
 @pytest.mark.behaviour("B2.4")

@@ -17,6 +17,8 @@ from aiohttp import web
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import ConfigInvalid, ConnectionTimeout, TlsFailed
+from rbee.keeper.certificates import authority
+from rbee.keeper.certificates.names import Names
 from rbee.runtime import server
 from rbee.runtime.certificate import Certificate
 from rbee.runtime.client import Client, address
@@ -57,11 +59,11 @@ async def daemon(folder: Path, handshake_s: float = 10) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-def client(url: str, ca: Path) -> Client:
+def client(url: str, ca: Path | None) -> Client:
     return Client(url, None, 5, 5, PlainTransport(ca))
 
 
-async def asked(url: str, ca: Path) -> str:
+async def asked(url: str, ca: Path | None) -> str:
     async with client(url, ca) as found:
         return (await found.call(WELL)).message
 
@@ -232,3 +234,25 @@ async def test_a_ca_file_that_can_not_be_used_is_told(tmp_path: Path, content: s
         with pytest.raises(ConfigInvalid) as raised:
             await asked(url, ca)
     assert raised.value.details["key"] == "queen.ca" and str(ca) in raised.value.message
+
+
+async def test_the_ca_that_was_made_here_is_trusted_besides_those_of_the_system(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has made a CA can still use a queen with a public certificate."""
+    public, _ = pair(tmp_path / "public")
+    named = Names(["localhost"], ["127.0.0.1"])
+    own = authority.create("box", named)
+    pem, key, _ = own.sign(named, 30)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "cert.pem").write_bytes(pem)
+    (tmp_path / "own" / "key.pem").write_bytes(key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    (home / ".rbee").mkdir()
+    async with daemon(tmp_path / "public") as theirs, daemon(tmp_path / "own") as ours:
+        with pytest.raises(TlsFailed):
+            await asked(ours, None)
+        (home / ".rbee" / "ca.pem").write_bytes(own.pem)
+        assert await asked(ours, None) == await asked(theirs, None) == "well"
+        with pytest.raises(TlsFailed):
+            await asked(ours, public)

@@ -97,3 +97,19 @@ def test_no_other_page_may_ask(origin: str, host: str) -> None:
 
 def test_a_star_lets_every_page_ask() -> None:
     assert is_welcome("http://evil.example", "127.0.0.1:8080", ["*"])
+
+
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("queen.home.example.org", True),
+        ("Queen.HOME.example.org.:8080", True),
+        ("home.example.org", False),
+        ("a.queen.home.example.org", False),
+        (".home.example.org", False),
+        ("queenhome.example.org", False),
+        ("queen.home.example.org.evil.example", False),
+    ],
+)
+def test_a_wildcard_of_the_certificate_stands_for_one_label(host: str, is_own: bool) -> None:
+    assert is_own_name(host, ["*.Home.example.org"]) == is_own

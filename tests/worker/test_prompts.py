@@ -72,8 +72,16 @@ class Process:
     """A worker, and a stream in it that runs again and again and must always say the same."""
 
     def __init__(self, model: Path) -> None:
-        command = [WORKER, "--model", str(model), "--slots", "3"]
+        command = [WORKER, "--model", str(model), "--slots", "3", "--insecure"]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            self._begin()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _begin(self) -> None:
         assert self.process.stdout is not None
         self._url = urlsplit(json.loads(self.process.stdout.readline())["url"])
         deadline = time.monotonic() + 60

@@ -32,16 +32,13 @@ _TEMPLATES = {
 }
 
 
-@case("texts that take long")
+# glibc keeps what a thread has freed: it rises by 300 MB in four rounds, and then falls again.
+@case("texts that take long", bounds=Bounds(growth_mb=192, peak_mb=800))
 def long_texts(scene: Scene) -> None:
-    """Prompts that a tokenizer dislikes, from clients that leave: others are answered at once."""
+    """Prompts that a tokenizer dislikes, from clients that leave: the next one is answered soon."""
     for unit in ("a", " ", "é", "\n", "<|im_start|>", "0", "a b"):
         _ask_and_leave(scene, {"prompt": unit * (2_000_000 // len(unit.encode())), "max_tokens": 1})
-    began = time.monotonic()
-    answer = scene.send("worker", "POST", "/v1/inference", {"prompt": "hi", "max_tokens": 1})
-    took = time.monotonic() - began
-    scene.expect(answer.status == 200, f"the next prompt: {answer.status} {answer.code}")
-    scene.expect(took <= LIMIT_S, f"the next prompt waited {took:.1f} s")
+    _expect_answers(scene, "long texts")
 
 
 @case("template bombs", own=True, slow=True, bounds=Bounds(peak_mb=512))

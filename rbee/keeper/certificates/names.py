@@ -46,26 +46,38 @@ class Names(msgspec.Struct, frozen=True):
 
 
 def of_machine(host: str) -> Names:
-    """The names of this machine, with its addresses and `host`, which the queen listens on."""
+    """The names of this machine, with its addresses and `host`, which the queen listens on; none
+    that may be a top-level domain."""
     own = socket.gethostname().lower().rstrip(".")
     short = own.partition(".")[0]
-    found = ["localhost", own, short, f"{short}.local", "127.0.0.1", "::1", host, *_addresses()]
-    return _sorted(found)
+    names = ["localhost", own, f"{short}.local", "127.0.0.1", "::1", host, *_addresses()]
+    found = _sorted(names)
+    return Names([each for each in found.dns if not _is_bare(each)], found.ips)
 
 
 def given(names: Iterable[str]) -> Names:
     """The names that a person has typed. Raises INVALID_REQUEST for one that can't be certified."""
     found = list(names)
     for name in found:
-        if not _is_ip(name) and _ascii(name) is None:
+        encoded = _ascii(name)
+        if _is_ip(name):
+            continue
+        if encoded is None:
             message = f"Expected a host name or an IP address, not {name!r}"
             raise InvalidRequest.of("--name", "a host name or an IP address", message, name)
+        if _is_bare(encoded):
+            message = (
+                f"{name} may be a top-level domain: a CA for it could sign for all of its names"
+            )
+            hint = f"Use a name with a dot, such as --name {encoded}.local, or an IP address."
+            raise InvalidRequest.of("--name", "a name with a dot", message, name, hint)
     return _sorted(found)
 
 
 def domains(names: Names) -> list[str]:
     """The DNS names at and below which the CA of this machine may sign."""
-    own = [each for each in names.dns if not each.endswith(tuple(f".{local}" for local in _LOCAL))]
+    local = tuple(f".{each}" for each in _LOCAL)
+    own = [each for each in names.dns if not _is_bare(each) and not each.endswith(local)]
     return list(dict.fromkeys((*_LOCAL, *own)))
 
 
@@ -108,6 +120,12 @@ def _ascii(name: str) -> str | None:
         encoded = name.lower().rstrip(".").encode("idna").decode()
         return encoded if _NAME.fullmatch(encoded) else None
     return None
+
+
+def _is_bare(name: str) -> bool:
+    """Whether it has no dot, and so may be a top-level domain: a CA that may sign for `ai` may sign
+    for bank.ai."""
+    return "." not in name and name not in _LOCAL
 
 
 def _is_ip(text: str) -> bool:

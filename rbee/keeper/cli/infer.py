@@ -34,7 +34,7 @@ from rbee.keeper.cli import flags
 )
 @click.option("--repeat-penalty", type=float, help="Above 1, repeat less [default: 1].")
 @click.option("--seed", type=int, help="The same seed gives the same answer; -1 is any.")
-@click.option("--stop", multiple=True, help="Stop before this text; may be given up to four times.")
+@click.option("--stop", multiple=True, help="Stop before this text; may be given up to 64 times.")
 @click.option(
     "--ignore-eos", is_flag=True, help="Go on to --max-tokens, past the end of the answer."
 )
@@ -103,8 +103,8 @@ def infer(
     text = _prompt(prompt, prompt_file, raw)
     if text is None:
         raise click.UsageError(
-            'There is no prompt. Use --prompt "…", --prompt-file FILE, or standard input.\n'
-            "To chat: --interactive"
+            'There is no prompt. Use --prompt "…", --prompt-file FILE, or standard input; to chat, '
+            "--interactive."
         )
     if not text.strip():
         raise click.UsageError('The prompt is empty. Write one: --prompt "…"')

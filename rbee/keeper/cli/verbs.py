@@ -44,6 +44,11 @@ def _ask(model: str | None, words: tuple[str, ...], interactive: bool, given: ob
 
 
 def _run(model: str | None, words: tuple[str, ...], **given: object) -> None:
+    if model and not words and " " in model.strip():
+        raise click.UsageError(
+            f"{model!r} is not a model. The model comes first: rbee-keeper run MODEL {model!r}; to "
+            f"ask the default one: rbee-keeper infer {model!r}"
+        )
     terminal = bool(sys.stdin and sys.stdin.isatty())
     _ask(model, words, interactive=terminal and not words, given=given)
 

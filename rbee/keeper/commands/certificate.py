@@ -17,9 +17,10 @@ from rbee.keeper.certificates.authority import Authority
 from rbee.keeper.certificates.names import Names
 from rbee.keeper.commands.runner import request_or_exit, run_configured, screen_of
 from rbee.keeper.config import config_file
-from rbee.keeper.settings import KeeperSettings, own_ca
+from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import bind, paths
 from rbee.runtime.screen import Screen
+from rbee.runtime.tls_client import own_ca
 
 _PUBLIC, _PRIVATE = 0o644, 0o600
 

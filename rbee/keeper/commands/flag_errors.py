@@ -30,6 +30,8 @@ def for_command_line(
     field = found[1]
     flag = names.get(field, "--" + field.replace("_", "-"))
     value = wrong["value"]
+    if "`array` of length" in str(wrong["message"]):
+        value = []  # a list that is too long to be shown comes as text
     limits = None if kind is None else _limits(kind, field, value)
     if limits is None:
         flag += found[2]

@@ -9,6 +9,7 @@ from typing import TypeVar
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import InvalidRequest, NotFound, RbeeError, StreamTruncated
 from rbee.contract.model_ref import parse
+from rbee.contract.quantization import canonical, of_file
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import (
     NodeStandbyRow,
@@ -99,8 +100,10 @@ def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:
         return False
     if meant.file is not None:
         return meant.file == there.file
-    chosen = (meant.quantization or "").lower()
-    return chosen in f"{there.quantization} {there.file}".lower()
+    if meant.quantization is None:
+        return True
+    chosen = of_file(there.file) if there.file else there.quantization
+    return chosen is not None and canonical(chosen) == canonical(meant.quantization)
 
 
 @queen_command

@@ -42,12 +42,14 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`named`: the config file names it. `error`: why it can't be used."""
+    """`named`: the config file names it. `lengthen` is the command for a key that can be guessed.
+    `error`: why it can't be used."""
 
     path: str
     named: bool
     exists: bool
     mode: int = 0
+    lengthen: str | None = None
     error: str | None = None
     advice: str | None = None
 
@@ -118,6 +120,9 @@ def key(found: KeyFile) -> Finding:
     if found.mode & _OTHERS:
         chmod = shlex.join(["chmod", "600", found.path])
         return problem(name, f"others may read {found.path}, and so use every daemon", chmod)
+    if found.lengthen is not None:
+        said = f"the key in {found.path} is short enough to be guessed"
+        return warning(name, said, f"{found.lengthen}  # then restart the daemons that use it")
     return fine(name, f"{found.path} is private")
 
 

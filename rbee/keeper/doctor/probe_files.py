@@ -116,7 +116,7 @@ def _is_loose(path: Path) -> bool:
 def key(config: Config) -> tuple[str | None, KeyFile]:
     """The key, if one exists and can be read; none is created."""
     named = config.auth.api_key_file
-    path = Path(named).expanduser() if named else state_folder() / "api_key"
+    path = api_key.file_of(named)
     if not path.exists() and not named:
         return None, KeyFile(path=str(path), named=False, exists=False)
     value = error = advice = None
@@ -130,6 +130,7 @@ def key(config: Config) -> tuple[str | None, KeyFile]:
         named=bool(named),
         exists=path.exists(),
         mode=mode,
+        lengthen=api_key.lengthen(path) if value and api_key.is_short(value) else None,
         error=error,
         advice=advice,
     )

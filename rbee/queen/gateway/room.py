@@ -58,7 +58,7 @@ class Room:
         self._default = models.default or model_ref.DEFAULT
         self._aliases = models.aliases
         self._access = Access(models)
-        self._last_names = Names([], models.aliases)
+        self._last_names: dict[str, tuple[Caller, list[str], Names]] = {}
 
     def models(self) -> list[KnownModel]:
         """Every name that a list of models shows the client, from memory: the models of all nodes,
@@ -82,15 +82,23 @@ class Room:
             raise self._names().not_found(name)
         return found
 
-    def known_model(self, name: str) -> KnownModel:
-        """The model that a client means, from memory. Raises MODEL_NOT_FOUND for one that no node
-        has and no alias names."""
+    async def known_model(self, name: str) -> KnownModel:
+        """The model that a client means. Raises MODEL_NOT_FOUND for one that no node has and no
+        alias names, after the nodes were asked once more."""
+        model = self._known(name)
+        if model is None:
+            await self._catalog.read(_READ_WITHIN_S)
+            model = self._known(name)
+        if model is None:
+            raise self._names().not_found(name)
+        return model
+
+    def _known(self, name: str) -> KnownModel | None:
         found, models = self._resolve(name), self.models()
-        if found is not None:
-            same = [model for model in models if model.reference == found]
-            for model in same or _meant(models, found):
-                return model
-        raise self._names().not_found(name)
+        if found is None:
+            return None
+        same = [model for model in models if model.reference == found]
+        return next(iter(same or _meant(models, found)), None)
 
     async def answers(
         self, requests: Sequence[TaskRequest]
@@ -129,11 +137,14 @@ class Room:
         """Made again only if other models are known. A client that may not see them all is not told
         their names."""
         known, who = [model.reference for model in self._catalog.known()], caller.get()
-        if who.models:
-            return Names([name for name in known if self._access.sees(who, name)], self._aliases)
-        if known != self._last_names.known:
-            self._last_names = Names(known, self._aliases)
-        return self._last_names
+        last = self._last_names.get(who.name)
+        if last is None or last[:2] != (who, known):
+            found, aliases = known, {**model_ref.ALIASES, **self._aliases}
+            if who.role != "manage":
+                found = [name for name in known if self._access.sees(who, name)]
+                aliases = {name: of for name, of in aliases.items() if self._access.sees(who, name)}
+            last = self._last_names[who.name] = who, known, Names(found, aliases)
+        return last[2]
 
     async def _merged(
         self, requests: Sequence[TaskRequest]

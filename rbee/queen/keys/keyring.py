@@ -171,13 +171,15 @@ class Keyring:
             self._take(keys)
 
     def _take(self, keys: list[StoredKey]) -> None:
-        """Know these keys, and no others. A key that was known stays the same caller."""
+        """Know these keys, and no others. A key that was known stays the same caller, unless it
+        opens something else now."""
         before, self._known = self._known, {}
         for key in keys:
-            old = before.pop(key.id, None)
-            if old is not None:
+            old = before.get(key.id)
+            if old is not None and _but_for_use(old.stored) == _but_for_use(key):
                 used = _later(old.last_used_unix, key.last_used_unix)
                 known = _Known(key, old.digest, old.caller, used)
+                del before[key.id]
             else:
                 models = tuple(key.models)
                 who = Caller(key.name, key.role, models, key.limit, asyncio.Event())
@@ -186,6 +188,10 @@ class Keyring:
         for gone in before.values():
             if gone.caller.revoked is not None:
                 gone.caller.revoked.set()
+
+
+def _but_for_use(key: StoredKey) -> StoredKey:
+    return msgspec.structs.replace(key, last_used_unix=None)
 
 
 def _later(one: int | None, other: int | None) -> int | None:

@@ -36,8 +36,8 @@ class KnownModel(msgspec.Struct, frozen=True):
 
 
 class Catalog:
-    """The one place that knows which models there are. `read_rows` asks the nodes; `workers` are
-    those that their hives have told."""
+    """The one place that knows which models there are. `read_rows` asks the nodes, and starts this
+    machine's hive; `workers` are those that their hives have told."""
 
     def __init__(
         self,
@@ -49,6 +49,12 @@ class Catalog:
         self._rows: list[NodeModelRow] = []
         self._read_at: float | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._beginning: asyncio.Task[None] | None = None
+
+    def begin(self, read_running: Callable[[], Awaitable[NodeModelRows]]) -> None:
+        """Know in a moment what the hives have that run already, which `read_running` asks, and
+        wait for nothing. The first reader has all of them asked."""
+        self._beginning = asyncio.create_task(self._begin(read_running), context=uncorrelated())
 
     def known(self) -> list[KnownModel]:
         """What is known at this moment, by reference."""
@@ -64,21 +70,35 @@ class Catalog:
 
     async def close(self) -> None:
         """Read no more."""
-        if self._reading is not None:
-            await stop(self._reading)
+        for task in (self._beginning, self._reading):
+            if task is not None:
+                await stop(task)
 
     def _refresh(self) -> asyncio.Task[None]:
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read(), context=uncorrelated())
         return self._reading
 
+    async def _begin(self, read_running: Callable[[], Awaitable[NodeModelRows]]) -> None:
+        rows = await self._asked(read_running)
+        if rows is not None and self._read_at is None:
+            self._rows = rows
+
     async def _read(self) -> None:
+        rows = await self._asked(self._read_rows)
+        if rows is not None:
+            self._rows = rows
+        self._read_at = asyncio.get_running_loop().time()
+
+    async def _asked(
+        self, read: Callable[[], Awaitable[NodeModelRows]]
+    ) -> list[NodeModelRow] | None:
         try:
             with contextlib.suppress(RbeeError):
-                self._rows = (await self._read_rows()).models
+                return (await read()).models
         except Exception:
             _log.exception("the models of the nodes can't be read")
-        self._read_at = asyncio.get_running_loop().time()
+        return None
 
 
 _NEARER: dict[str, ModelState] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 
@@ -31,7 +31,8 @@ from rbee.runtime.narration import Narrator
 
 
 class NodeModels:
-    """The models of all nodes. Every method but `rows` for all nodes starts the node's hive."""
+    """The models of all nodes. Every method starts the node's hive, but `rows` for
+    all nodes only this machine's, and `running` none."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -42,7 +43,15 @@ class NodeModels:
         if node is not None:
             return await self._of(self._nodes.hive(node))
         await self._nodes.discover()
-        listed = await asyncio.gather(*(self._noted(hive) for hive in self._nodes.hives()))
+        return await self._of_all(self._nodes.hives())
+
+    async def running(self) -> NodeModelRows:
+        """The models of the hives that run already. Starts none."""
+        await self._nodes.discover()
+        return await self._of_all([hive for hive in self._nodes.hives() if hive.is_running])
+
+    async def _of_all(self, hives: Iterable[Hive]) -> NodeModelRows:
+        listed = await asyncio.gather(*(self._noted(hive) for hive in hives))
         return NodeModelRows(
             [row for part in listed for row in part.models],
             [disk for part in listed for disk in part.disks],

@@ -9,6 +9,8 @@ from rbee.contract import endpoints as ep
 from rbee.contract.errors import (
     ComputeFailed,
     ConnectionTimeout,
+    InvalidApiKey,
+    KeyNotProven,
     ModelNotAllowed,
     ShuttingDown,
     WorkerCrashed,
@@ -26,6 +28,8 @@ from rbee.queen.tasks.task import Task, size_of
 from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 
+# A worker that ends, or has ended: something else may have its port by now.
+_GONE = (ConnectionTimeout, ShuttingDown, KeyNotProven, InvalidApiKey)
 _TURNS = 3
 _DEATHS = 2
 _FIRST_PAUSE_S = 0.2
@@ -69,9 +73,9 @@ class Attempt:
                 return
             except ComputeFailed as error:
                 raise with_node_name(error, hive.node, self._model) from None
-            except (ConnectionTimeout, ShuttingDown) as error:
+            except _GONE as error:
                 gone = None
-                if isinstance(error, ConnectionTimeout):
+                if not isinstance(error, ShuttingDown):
                     await check_port(hive, worker)
                     gone = await hive.worker_exit(worker.id)
                     deaths += gone is not None and gone.exit_code != 0

@@ -8,6 +8,8 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+import msgspec
+
 from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
 from rbee.contract.embeddings import EmbeddingReply, RerankReply
@@ -106,6 +108,9 @@ class Scheduler:
         self._access.check(caller, model, request.force)
         if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
             raise TooManyRequests(key=caller.name, limit=caller.limit)
+        if caller.role == "use" and isinstance(request, TaskRequest):
+            # How long a model stays is for those who manage: others use it too.
+            request = msgspec.structs.replace(request, keep_alive=None)
         return Task(request, model, self._queue, caller)
 
     async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:

@@ -23,6 +23,10 @@ _SMALL = 1e-6
 _LEVELS = 8
 _ANY = "any-value-{}"
 
+# What llguidance holds text to. Any other format is a remark, as JSON Schema has it.
+_FORMATS = (
+    "date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid",
+)  # fmt: skip
 _SCHEMAS_BY_NAME = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("prefixItems", "anyOf", "oneOf", "allOf")
 _ONE = ("items", "additionalProperties")
@@ -51,6 +55,8 @@ def _mentions(value: Any, key: str) -> bool:
 
 def _finite(schema: Mapping[str, Any], close: bool) -> Schema:
     found = dict(schema)
+    if found.get("format") not in _FORMATS:
+        found.pop("format", None)
     for key in _SCHEMAS_BY_NAME:
         if isinstance(parts := found.get(key), Mapping):
             found[key] = {name: _part(each, close) for name, each in parts.items()}

@@ -17,7 +17,7 @@ from rbee.keeper.certificates import authority
 from rbee.keeper.certificates.authority import Authority
 from rbee.keeper.certificates.names import Names
 
-OWN = Names(["localhost", "box", "box.local"], ["127.0.0.1", "::1", "192.168.1.5"])
+OWN = Names(["localhost", "box.example.net", "box.local"], ["127.0.0.1", "::1", "192.168.1.5"])
 
 
 def shaken(folder: Path, ca: Authority, names: Names, asked: str, days: int = 30) -> str | None:
@@ -62,7 +62,9 @@ def test_the_ca_can_not_sign_for_others(tmp_path: Path, other: str) -> None:
     assert shaken(tmp_path, ca, forged, other) == "permitted subtree violation"
 
 
-@pytest.mark.parametrize("own", ["attic.local", "nas.home.arpa", "10.1.2.3", "fd00::9", "a.box"])
+@pytest.mark.parametrize(
+    "own", ["attic.local", "nas.home.arpa", "10.1.2.3", "fd00::9", "a.box.example.net"]
+)
 def test_the_ca_may_sign_for_other_local_names(tmp_path: Path, own: str) -> None:
     ca = authority.create("box", OWN)
     assert ca.permits(own)

@@ -27,7 +27,7 @@ def test_a_machine_has_its_names_and_every_address_that_an_url_can_have(
     machine: None, host: str
 ) -> None:
     found = names.of_machine(host)
-    assert found.dns == ["localhost", "box.example.org", "box", "box.local"]
+    assert found.dns == ["localhost", "box.example.org", "box.local"]
     assert found.ips == ["127.0.0.1", "::1", "192.168.1.5", "2001:db8::5"]
 
 
@@ -40,7 +40,8 @@ def test_the_address_that_the_queen_listens_on_is_among_them(machine: None) -> N
     ("typed", "certified"),
     [
         ("LLM.Example.org.", "llm.example.org"),
-        ("my_box", "my_box"),
+        ("my_box.lan", "my_box.lan"),
+        ("LocalHost", "localhost"),
         ("bärbel.local", "xn--brbel-gra.local"),
         ("FD00::0:1", "fd00::1"),
         ("10.0.0.1", "10.0.0.1"),
@@ -60,11 +61,36 @@ def test_what_is_not_a_name_is_refused(typed: str) -> None:
     assert raised.value.details["errors"][0]["field"] == "--name"
 
 
+@pytest.mark.parametrize("machine_name", ["ai", "com", "ai.example.org", "dev.local", "App"])
+def test_no_name_that_may_be_a_top_level_domain_is_taken_from_the_machine(
+    monkeypatch: pytest.MonkeyPatch, machine_name: str
+) -> None:
+    """The CA of a machine that is called `ai` could sign for bank.ai."""
+    monkeypatch.setattr(socket, "gethostname", lambda: machine_name)
+    found = names.of_machine(machine_name)
+    short = machine_name.lower().partition(".")[0]
+    assert f"{short}.local" in found.dns
+    assert [each for each in found.dns if "." not in each] == ["localhost"]
+
+
+@pytest.mark.parametrize("typed", ["com", "ai", "Dev.", "box", "2130706433"])
+def test_a_typed_name_without_a_dot_is_refused_with_what_to_type(typed: str) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        names.given(["box.local", typed])
+    assert raised.value.details["errors"][0]["value"] == typed
+    assert f"--name {typed.lower().rstrip('.')}.local" in raised.value.advice
+
+
+def test_a_ca_may_not_sign_below_a_name_without_a_dot() -> None:
+    allowed = names.domains(Names(["ai", "com", "localhost", "internal", "a.b"], []))
+    assert allowed == ["localhost", "local", "internal", "home.arpa", "a.b"]
+
+
 def test_a_ca_may_sign_for_local_names_and_networks_and_for_its_own_machine() -> None:
-    own = Names(["box", "box.local", "llm.example.org"], ["192.168.1.5", "2001:db8::5"])
+    own = Names(["box.example.org", "box.local", "llm.example.org"], ["192.168.1.5", "2001:db8::5"])
     assert names.domains(own) == [
         *("localhost", "local", "internal", "home.arpa"),
-        *("box", "llm.example.org"),
+        *("box.example.org", "llm.example.org"),
     ]
     found = names.networks(own)
     assert found[-1] == ipaddress.ip_network("2001:db8::5/128")

@@ -77,7 +77,8 @@ def test_a_broken_ca_is_told_and_nothing_is_made(keeper: Keeper, home: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "words", [["--days", "0"], ["--days", "826"], ["--name", "a b"], ["--name", ""]]
+    "words",
+    [["--days", "0"], ["--days", "826"], ["--name", "a b"], ["--name", ""], ["--name", "com"]],
 )
 def test_impossible_values_are_refused(keeper: Keeper, home: Path, words: list[str]) -> None:
     assert keeper("auth", "certificate", *words).exit_code == 2

@@ -22,7 +22,7 @@ from rbee.keeper.commands.runner import message
         (TaskRequest, {"temperature": 9.5}, "--temperature must be a number from 0 to 5, got 9.5."),
         (TaskRequest, {"top_p": 0.0}, "--top-p must be a number above 0, 1 at most, got 0.0."),
         (TaskRequest, {"stop": [""]}, "--stop must be a text, got an empty one."),
-        (TaskRequest, {"stop": ["a"] * 5}, "--stop must be given 4 times at most."),
+        (TaskRequest, {"stop": ["a"] * 65}, "--stop must be given 64 times at most."),
         (TaskRequest, {"backend": ""}, "--backend must be a text, got an empty one."),
         (TaskRequest, {"device": -1}, "--device must be a whole number from 0 to 255, got -1."),
         (TaskRequest, {"keep_alive": "soon"}, "--keep-alive must be seconds or a text such as \"10m\", got 'soon'."),

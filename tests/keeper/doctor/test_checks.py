@@ -59,6 +59,12 @@ def test_a_key_that_anybody_else_may_read_is_a_problem(mode: int) -> None:
     assert files.key(msgspec.structs.replace(KEY, mode=mode)).state == "problem"
 
 
+def test_a_key_that_can_be_guessed_is_warned_of() -> None:
+    short = msgspec.structs.replace(KEY, lengthen="do")
+    assert files.key(short).state == "warning"
+    assert files.key(msgspec.structs.replace(short, mode=0o644)).state == "problem"
+
+
 def test_a_key_that_does_not_exist_yet_is_fine() -> None:
     missing = msgspec.structs.replace(KEY, exists=False, mode=0)
     assert files.key(missing).state == "ok"

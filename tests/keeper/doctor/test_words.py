@@ -102,6 +102,7 @@ def findings() -> list[Finding]:
         files.key(KeyFile(path="/k", named=False, exists=True, error="empty")),
         files.key(KeyFile(path="/k k", named=False, exists=True, mode=0o604)),
         files.key(KeyFile(path="/k", named=False, exists=True, mode=0o600)),
+        files.key(KeyFile(path="/k", named=True, exists=True, mode=0o600, lengthen="do")),
         files.database(Database(name="catalog", path="/d", exists=False)),
         files.database(Database(name="catalog", path="/d", exists=True)),
         files.database(Database(name="catalog", path="/d", exists=True, damage="noise")),
@@ -248,6 +249,8 @@ WORDS = """\
 ✗ API key: others may read /k k, and so use every daemon
   → chmod 600 '/k k'
 ✓ API key: /k is private
+! API key: the key in /k is short enough to be guessed
+  → do  # then restart the daemons that use it
 ✓ catalog: /d does not exist yet
 ✓ catalog: /d is intact
 ✗ catalog: /d is damaged: noise
@@ -310,7 +313,7 @@ WORDS = """\
 ! systemd: a, b: written by another installation, or with other settings
   → install
 ✓ systemd: a, b fit this installation
-42 problems, 21 warnings"""
+42 problems, 22 warnings"""
 
 
 def test_each_finding_in_its_words() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.openai import ChatRequest, CompletionRequest, EmbeddingsRequest, RankRequest
-from rbee.contract.tasks import TaskRequest
+from rbee.contract.tasks import JsonSchema, ResponseFormat, TaskRequest
 from rbee.contract.validation import decode
 from rbee.queen.gateway.openai.asked import (
     chat_tasks,
@@ -47,7 +47,7 @@ def test_what_is_not_given_has_the_default_of_a_task() -> None:
     assert fields_of(task) == {
         "prompt": None,
         "messages": [{"role": "user", "content": "Hi"}],
-        "max_tokens": 2048,
+        "max_tokens": 1536,
         "model": "m",
     }
     [task] = complete()
@@ -88,8 +88,31 @@ def test_what_is_unknown_or_changes_nothing_is_ignored() -> None:
     assert complete(ignore_eos=True)[0].ignore_eos
 
 
-def test_one_stop_sequence_may_stand_alone() -> None:
-    assert chat(stop="END")[0].stop == ["END"]
+@pytest.mark.parametrize(
+    ("stop", "found"),
+    [("END", ["END"]), ("", []), (["", "a", ""], ["a"]), (["a"] * 64, ["a"] * 64)],
+)
+def test_stop_sequences_stand_alone_or_in_a_list_and_empty_ones_are_none(
+    stop: object, found: list[str]
+) -> None:
+    for tasks in (chat(stop=stop), complete(stop=stop)):
+        assert tasks[0].stop == found
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"top_p": 0}, {"top_k": 1}),
+        ({"top_p": 0.0, "top_k": 40}, {"top_k": 1}),
+        ({"top_k": -1}, {"top_k": 0}),
+        ({"max_tokens": -1}, {}),
+    ],
+)
+def test_numbers_that_other_servers_take_mean_the_same(
+    asked: dict[str, Any], found: dict[str, Any]
+) -> None:
+    for plain, task in ((chat(), chat(**asked)), (complete(), complete(**asked))):
+        assert fields_of(task[0]) == fields_of(plain[0]) | found
 
 
 def test_choices_have_seeds_of_their_own() -> None:
@@ -101,6 +124,7 @@ def test_choices_have_seeds_of_their_own() -> None:
 def test_the_newer_limit_counts() -> None:
     assert chat(max_tokens=5, max_completion_tokens=6)[0].max_tokens == 6
     assert chat(max_tokens=5)[0].max_tokens == 5
+    assert chat(max_tokens=5, max_completion_tokens=-1)[0].max_tokens == 5
 
 
 @pytest.mark.parametrize(
@@ -122,6 +146,7 @@ def test_likelihoods_of_a_chat(asked: dict[str, Any], found: int | None) -> None
         ("minimal", True, {"reasoning_effort": "low"}),
         ("high", True, {"reasoning_effort": "high"}),
         ("xhigh", True, {"reasoning_effort": "high"}),
+        ("max", True, {"reasoning_effort": "high"}),
     ],
 )
 def test_effort_of_reasoning(effort: str, think: bool, kwargs: dict[str, str]) -> None:
@@ -162,6 +187,34 @@ def test_messages_of_every_kind() -> None:
     ]
 
 
+def test_a_refusal_is_text_and_old_functions_are_tools() -> None:
+    called = {"name": "add", "arguments": "{}"}
+    [task] = chat(
+        messages=[
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]},
+            {"role": "assistant", "content": None, "function_call": called},
+            {"role": "function", "name": "add", "content": "3"},
+        ]
+    )
+    assert msgspec.to_builtins(task.messages) == [
+        {"role": "assistant", "content": "no"},
+        {
+            "role": "assistant",
+            "tool_calls": [{"function": called, "id": "add", "type": "function"}],
+        },
+        {"role": "tool", "name": "add", "content": "3", "tool_call_id": "add"},
+    ]
+
+
+@pytest.mark.parametrize("kind", ["json_object", "json_schema"])
+def test_a_schema_may_stand_beside_the_type_as_llama_cpp_has_it(kind: str) -> None:
+    schema = {"type": "object", "required": ["x"]}
+    [task] = chat(response_format={"type": kind, "schema": schema})
+    assert task.response_format == ResponseFormat("json_schema", JsonSchema(schema))
+    [task] = chat(response_format={"type": "json_object", "schema": {}})
+    assert task.response_format == ResponseFormat("json_object")
+
+
 def test_tools_and_forms() -> None:
     schema = {"type": "object", "properties": {"x": {"type": "null", "default": None}}}
     form = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
@@ -195,6 +248,10 @@ def test_tools_and_forms() -> None:
             {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
             "messages[0].content[0].text",
         ),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "refusal"}]}]},
+            "messages[0].content[0].refusal",
+        ),
         ({"temperature": "warm"}, "temperature"),
         ({"temperature": 9}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
@@ -202,8 +259,12 @@ def test_tools_and_forms() -> None:
         ({"top_p": 2}, "top_p"),
         ({"n": 0}, "n"),
         ({"n": 129}, "n"),
-        ({"stop": ["a"] * 5}, "stop"),
-        ({"stop": [""]}, "stop[0]"),
+        ({"stop": ["a"] * 65}, "stop"),
+        ({"stop": ["a" * 257]}, "stop[0]"),
+        ({"top_p": -1}, "top_p"),
+        ({"top_k": -2}, "top_k"),
+        ({"max_tokens": -2}, "max_tokens"),
+        ({"max_completion_tokens": -2}, "max_completion_tokens"),
         ({"top_logprobs": 21, "logprobs": True}, "top_logprobs"),
         ({"top_logprobs": 2}, "top_logprobs"),
         ({"logit_bias": {"x": 1}}, "logit_bias"),
@@ -260,7 +321,7 @@ def test_choices_of_several_prompts_stand_together() -> None:
         ({"echo": True, "prompt": [1]}, "echo"),
         ({"echo": True, "logprobs": 1}, "echo"),
         ({"logprobs": 21}, "logprobs"),
-        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": -2}, "max_tokens"),
     ],
 )
 def test_what_is_wrong_with_a_completion_is_named(wrong: dict[str, Any], field: str) -> None:

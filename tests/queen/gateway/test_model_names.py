@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rbee.contract import model_ref
 from rbee.queen.gateway.model_names import Names
 
 QWEN = "hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF/qwen2.5-0.5b-instruct-q4_k_m.gguf"
@@ -11,7 +12,7 @@ BUNDLED = "bundled:smollm2-135m-instruct"
 TINY = "file:/models/Tiny.gguf"
 OLD = "hf:a/old@v1/old.gguf"
 KNOWN = [QWEN, BUNDLED, TINY, OLD, "hf:one/x/same.gguf", "hf:two/y/same.gguf"]
-ALIASES = {"big": "hf:a/b", "Tiny": "hf:c/d", "tiny.gguf": "hf:e/f"}
+ALIASES = {**model_ref.ALIASES, "big": "hf:a/b", "Tiny": "hf:c/d", "tiny.gguf": "hf:e/f"}
 
 
 @pytest.mark.parametrize(

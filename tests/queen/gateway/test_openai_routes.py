@@ -19,6 +19,7 @@ from rbee.contract.errors import ModelNotFound, PromptTooLong, QueueFull, Worker
 from rbee.contract.events import Accepted, Token
 from rbee.queen.gateway.openai import routes
 from rbee.queen.gateway.room import Room
+from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import FILE, Queen
@@ -97,7 +98,7 @@ async def test_the_model_is_told_by_the_name_that_was_used(client: Client, queen
     assert {each.model for each in queen.asked[::2] + queen.wanted[::2]} == {FILE}
 
 
-async def test_models_in_a_list_and_one_by_one(client: Client) -> None:
+async def test_models_in_a_list_and_one_by_one(client: Client, queen: Queen) -> None:
     for path in ("/v1/models", "/models"):
         listed = await (await client.get(path)).json()
         assert listed["object"] == "list"
@@ -112,6 +113,9 @@ async def test_models_in_a_list_and_one_by_one(client: Client) -> None:
         url = str(client.make_url("/v1/models/")) + name
         async with aiohttp.ClientSession() as session, session.get(url) as one:
             assert (await one.json())["id"] == FILE
+    queen.read_models = [KnownModel("hf:a/new/late.gguf", "unloaded")]
+    late = await client.get("/v1/models/late")  # known as soon as the nodes are asked once more
+    assert (await late.json())["id"] == "hf:a/new/late.gguf"
     missing = await client.get("/v1/models/no/such:model")
     assert missing.status == 404
     assert in_shape(await missing.json())["code"] == "model_not_found"
@@ -193,6 +197,37 @@ async def test_what_is_refused_before_it_is_read_is_refused_in_shape(
         wrong = await client.put(prefix + path, json={})
         assert wrong.status == 405
         in_shape(await wrong.json())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("GET", "/v1/models/", 404, None),
+        ("POST", "/v1/responses", 404, None),
+        ("GET", "/v1/", 404, None),
+        ("DELETE", "/v1/models/m", 405, "GET,HEAD"),
+        ("GET", "/v1/chat/completions", 405, "POST"),
+    ],
+)
+async def test_what_is_not_there_is_told_in_shape(
+    client: Client, method: str, path: str, status: int, allowed: str | None
+) -> None:
+    reply = await client.request(method, path, json={})
+    assert (reply.status, reply.headers.get("Allow")) == (status, allowed)
+    assert in_shape(await reply.json())["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("path", ["/v2/nothing", "/nothing", "/v1/auth/proof", "/v1"])
+async def test_what_is_not_of_the_protocol_is_told_our_way(client: Client, path: str) -> None:
+    error = (await (await client.post(path, json={})).json())["error"]
+    assert set(error) == {"code", "message", "details"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/models", "/v1/models/smollm2"])
+async def test_head_is_get_without_a_body(client: Client, path: str) -> None:
+    head, get = await client.head(path), await client.get(path)
+    assert (head.status, await head.read()) == (200, b"")
+    assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
 async def test_a_client_that_waits_gets_its_headers_and_then_errors_in_the_stream(

@@ -50,14 +50,17 @@ async def test_models_are_listed_with_the_aliases_and_what_those_stand_for(room:
         ("repo-q4_k_m", FILE),
     ],
 )
-def test_one_model_is_shown_by_any_of_its_names(room: Room, name: str, reference: str) -> None:
-    assert room.known_model(name).reference == reference
+async def test_one_model_is_shown_by_any_of_its_names(
+    room: Room, name: str, reference: str
+) -> None:
+    found = await room.known_model(name)
+    assert found.reference == reference
 
 
 @pytest.mark.parametrize("name", ["hf:not/here", "nobody"])
-def test_one_that_no_node_has_is_not_shown(room: Room, name: str) -> None:
+async def test_one_that_no_node_has_is_not_shown(room: Room, name: str) -> None:
     with pytest.raises(ModelNotFound):
-        room.known_model(name)
+        await room.known_model(name)
 
 
 def tasks(count: int) -> list[TaskRequest]:
@@ -131,10 +134,24 @@ async def test_a_key_sees_the_models_that_it_may_use_and_no_others(
     queen.models.append(KnownModel("hf:a/b/b-q4_0.gguf", "unloaded"))
     assert {each.reference for each in room.models()} == {"hf:a/b/b-q4_0.gguf", "Small"}
     with pytest.raises(ModelNotFound):
-        room.known_model(FILE)
+        await room.known_model(FILE)
     with pytest.raises(ModelNotFound) as caught:
         await room.model("repo-q4_k_x")
     assert FILE not in caught.value.advice and "repo-q4" not in caught.value.advice
+
+
+async def test_a_key_without_a_list_is_not_told_of_files_and_one_with_a_list_not_of_aliases(
+    room: Room, queen: Queen, guest: Caller
+) -> None:
+    queen.models = [KnownModel("file:/home/boss/secret-merger-7b.gguf", "loaded")]
+    with pytest.raises(ModelNotFound) as caught:
+        await room.model("bigg")
+    assert caught.value.details["near"] == []
+    before = caller.set(Caller("open", "use"))
+    with pytest.raises(ModelNotFound) as caught:
+        await room.model("secret-merger")
+    caller.reset(before)
+    assert "secret-merger-7b" not in str(caught.value.details)
 
 
 async def test_tasks_are_those_of_the_key_and_no_more_at_once_than_it_may_have(

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rbee.contract.errors import NameTaken, NotFound, StateNotWritable
@@ -232,3 +233,44 @@ async def test_a_key_that_can_not_be_kept_is_not_made(ring: Keyring, path: Path)
     with pytest.raises(StateNotWritable):
         await ring.create(LAPTOP)
     assert ring.rows() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"role": "manage"},
+        {"limit": 1},
+        {"models": []},
+        {"name": "other"},
+        {"sha256": digest_of("rbee_another").hex()},
+    ],
+)
+async def test_a_key_that_the_file_changes_is_another_one(
+    ring: Keyring, path: Path, change: dict[str, object]
+) -> None:
+    made = await ring.create(LAPTOP)
+    who = ring.caller(made.key)
+    assert who is not None and who.revoked is not None
+    KeyFile(path).change(lambda keys: [msgspec.structs.replace(key, **change) for key in keys])
+    now = ring.caller(made.key)
+    assert who.revoked.is_set()
+    [said] = kept(path)
+    if "sha256" in change:
+        assert now is None and ring.digest(said.id) == bytes.fromhex(said.sha256)
+        return
+    assert now is not None and now.revoked is not None and not now.revoked.is_set()
+    assert (now.name, now.role, now.limit) == (said.name, said.role, said.limit)
+    assert now.models == tuple(said.models)
+
+
+async def test_a_key_of_which_the_file_only_tells_a_later_use_is_the_same(
+    ring: Keyring, path: Path
+) -> None:
+    made = await ring.create(LAPTOP)
+    who = ring.caller(made.key)
+    later = 4_000_000_000
+    KeyFile(path).change(
+        lambda keys: [msgspec.structs.replace(key, last_used_unix=later) for key in keys]
+    )
+    assert ring.rows()[0].last_used_unix == later
+    assert ring.caller(made.key) is who

@@ -90,6 +90,35 @@ async def test_a_node_that_sleeps_is_not_waited_for_longer_than_that() -> None:
     await catalog.close()
 
 
+async def test_what_runs_is_known_before_the_first_reader_comes() -> None:
+    nodes = Nodes()
+    nodes.answer.set()
+    catalog = Catalog(nodes.read, list)
+    running = Nodes()
+    running.answer.set()
+    running.rows = [row("m:running")]
+    catalog.begin(running.read)
+    await asyncio.sleep(0.01)
+    assert nodes.asked == 0
+    assert catalog.known() == [KnownModel("m:running", "unloaded", 5)]
+    await catalog.read(5)  # a reader has the rest asked for, and that counts
+    assert catalog.known() == [KnownModel("m:a", "unloaded", 5)]
+    await catalog.close()
+
+
+async def test_what_is_read_at_the_start_comes_too_late_after_all_nodes() -> None:
+    nodes, running = Nodes(), Nodes()
+    nodes.answer.set()
+    catalog = Catalog(nodes.read, list)
+    running.rows = []
+    catalog.begin(running.read)
+    await catalog.read(5)
+    running.answer.set()
+    await asyncio.sleep(0.01)
+    assert catalog.known() == [KnownModel("m:a", "unloaded", 5)]
+    await catalog.close()
+
+
 async def test_what_is_known_outlives_an_error() -> None:
     nodes = Nodes()
     nodes.answer.set()

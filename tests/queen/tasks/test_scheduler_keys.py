@@ -40,6 +40,7 @@ class Made:
 
     def __init__(self, nodes: Nodes) -> None:
         self.ends: dict[str, asyncio.Future[int]] = {}
+        self.tasks: list[Task] = []
         config = Config(models=ModelsSection(default="hf:o/default"))
         self.scheduler = Scheduler(config, nodes, self._attempt)
 
@@ -69,6 +70,7 @@ class Made:
         return {(each.name, each.labels["key"]): each.value for each in gauges if each.labels}
 
     async def _attempt(self, task: Task, hive: Hive) -> None:
+        self.tasks.append(task)
         self.ends[task.id] = asyncio.get_running_loop().create_future()
         task.tokens = await self.ends[task.id]
 
@@ -204,6 +206,15 @@ async def test_the_log_of_a_worker_is_for_those_who_manage(
     with pytest.raises(WorkerCrashed) as caught:
         await anext(stream)
     assert caught.value.details["log_tail"] == told
+
+
+@pytest.mark.parametrize(("who", "kept"), [(LAPTOP, None), (BOSS, 0), (OPERATOR, 0)])
+async def test_how_long_a_model_stays_is_said_by_those_who_manage(
+    made: Made, who: Caller, kept: float | None
+) -> None:
+    _, stream = await made.begin(who, keep_alive=0)
+    assert made.tasks[-1].request.keep_alive == kept  # type: ignore[union-attr]
+    await stream.aclose()
 
 
 async def test_the_figures_are_each_keys_own(made: Made) -> None:

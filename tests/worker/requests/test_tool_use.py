@@ -209,8 +209,24 @@ async def test_a_schema_nested_too_deeply_is_refused(opened: Open, source: str) 
 
 
 def compilers() -> list[psutil.Process]:
+    """Those that other tests have left are not ours."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if grammar_check.__name__ in child.cmdline()]
+    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return [
+        child
+        for child in alive
+        if grammar_check.__name__ in child.cmdline() and child.pid not in LEFT
+    ]
+
+
+LEFT: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _left(model: Model) -> None:
+    model.grammars.close()
+    LEFT.clear()
+    LEFT.update(child.pid for child in compilers())
 
 
 def strict(count: int, parameters: dict[str, Any]) -> dict[str, Any]:

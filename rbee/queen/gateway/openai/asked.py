@@ -11,6 +11,7 @@ import msgspec
 from rbee.contract.embeddings import EmbeddingRequest, RerankRequest
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.openai import (
+    ChatFormat,
     ChatMessage,
     ChatRequest,
     ChatTool,
@@ -25,9 +26,9 @@ from rbee.contract.validation import convert
 
 T = TypeVar("T")
 
-# An answer in a chat ends by itself. A worker reserves its context for the whole of it, so it is
-# about a slot's share that may be used without being asked for.
-CHAT_TOKENS = 2048
+# An answer in a chat ends by itself. A worker reserves its context for the whole of it: with 512
+# tokens of prompt, four such chats fill the context that a worker has by default.
+CHAT_TOKENS = 1536
 # As the protocol has it.
 COMPLETION_TOKENS = 16
 _MOST_CHOICES = 128
@@ -47,7 +48,9 @@ _SAME = (
     "keep_alive",
 )
 # Templates know no finer steps, and some refuse what they do not know.
-_EFFORTS = {"minimal": "low", "xhigh": "high"}
+_EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
+# How other servers write what a field does where it is not given.
+_NO_LIMIT = -1
 
 
 def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
@@ -55,7 +58,7 @@ def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
     names: dict[str, str] = {}
     fields = _shared(asked, model, CHAT_TOKENS)
     fields["messages"] = [_message(at, said) for at, said in enumerate(asked.messages)]
-    if asked.max_completion_tokens is not None:
+    if asked.max_completion_tokens not in (None, _NO_LIMIT):
         fields["max_tokens"] = asked.max_completion_tokens
         names["max_tokens"] = "max_completion_tokens"
     if asked.logprobs:
@@ -72,7 +75,7 @@ def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
     if asked.parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = asked.parallel_tool_calls
     if asked.response_format is not None:
-        fields["response_format"] = _given(asked.response_format)
+        fields["response_format"] = _form(asked.response_format)
     fields |= _reasoning(asked)
     return _choices(fields, asked, names)
 
@@ -126,10 +129,16 @@ def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any
     fields: dict[str, Any] = {
         name: value for name in _SAME if (value := getattr(asked, name)) is not None
     }
+    if asked.top_p == 0:  # nothing but the likeliest token
+        del fields["top_p"]
+        fields["top_k"] = 1
+    elif asked.top_k == _NO_LIMIT:
+        fields["top_k"] = 0
     if asked.stop is not None:
-        fields["stop"] = [asked.stop] if isinstance(asked.stop, str) else asked.stop
+        stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop
+        fields["stop"] = [stop for stop in stops if stop]
     fields["model"] = model
-    fields["max_tokens"] = max_tokens if asked.max_tokens is None else asked.max_tokens
+    fields["max_tokens"] = max_tokens if asked.max_tokens in (None, _NO_LIMIT) else asked.max_tokens
     return fields
 
 
@@ -165,24 +174,43 @@ def _message(at: int, said: ChatMessage) -> dict[str, Any]:
         fields["content"] = "\n".join(
             _text(f"messages[{at}].content[{place}]", part) for place, part in parts
         )
-    elif said.content is None and said.role == "assistant" and not said.tool_calls:
+    elif said.content is None and said.role == "assistant" and not _calls(said):
         fields["content"] = ""  # it has refused, or was cut before its first word
+    if said.function_call is not None:
+        called = fields.pop("function_call")
+        fields["tool_calls"] = [{"id": said.function_call.name, "function": called}]
+    if said.role == "function":
+        fields |= {"role": "tool", "tool_call_id": said.name or ""}
     for call in fields.get("tool_calls", ()):
         call["function"]["arguments"] = call["function"]["arguments"] or "{}"
     return fields
 
 
+def _calls(said: ChatMessage) -> bool:
+    return bool(said.tool_calls) or said.function_call is not None
+
+
 def _text(field: str, part: ContentPart) -> str:
-    if part.type == "text" and part.text is not None:
-        return part.text
-    if part.type == "text":
-        raise InvalidRequest.of(f"{field}.text", "a text", "Expected a text")
+    if part.type in ("text", "refusal"):
+        found = part.text if part.type == "text" else part.refusal
+        if found is None:
+            raise InvalidRequest.of(f"{field}.{part.type}", "a text", "Expected a text")
+        return found
     message = f"rbee can't run models that read parts of the type {part.type!r} yet"
     raise InvalidRequest.of(f"{field}.type", "text", message, part.type)
 
 
 def _tool(tool: ChatTool) -> dict[str, Any]:
     return {"type": tool.type, "function": _given(tool.function)}
+
+
+def _form(asked: ChatFormat) -> dict[str, Any]:
+    """The form of an answer. llama.cpp's has the schema beside the type."""
+    fields = _given(asked)
+    schema = fields.pop("schema", None)
+    if schema and asked.type != "text" and asked.json_schema is None:
+        return {"type": "json_schema", "json_schema": {"schema": schema}}
+    return fields
 
 
 def _reasoning(asked: ChatRequest) -> dict[str, Any]:

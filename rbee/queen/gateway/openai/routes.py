@@ -53,6 +53,7 @@ _refuse_chat = partial(refusal, names={"prompt": "messages"})
 def add(app: web.Application, room: Room) -> None:
     """Every route of the protocol."""
     routes = _Routes(room)
+    server.foreign_below(app, "/v1/", refusal)
     for models in (ep.QUEEN_OPENAI_MODELS, ep.QUEEN_OPENAI_MODELS_SHORT):
         server.foreign(app, models, routes.models, refusal)
     server.foreign(app, ep.QUEEN_OPENAI_MODEL, routes.model, refusal)
@@ -74,7 +75,7 @@ class _Routes:
         return _json(OpenAIModels(data=[_listed(model) for model in self._room.models()]))
 
     async def model(self, request: web.Request, _: Nothing) -> web.Response:
-        return _json(_listed(self._room.known_model(request.match_info["model"])))
+        return _json(_listed(await self._room.known_model(request.match_info["model"])))
 
     async def chat(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
         chunks = self._chat(asked, not asked.stream or _wants_usage(asked))

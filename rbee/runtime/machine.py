@@ -1,0 +1,21 @@
+"""Which machine a program is on, for a proof: loopback addresses are the same on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NETWORK = Path("/proc/self/ns/net")
+
+
+@cache
+def this_machine() -> str:
+    """32 hex digits, the same for all programs that can reach each other's loopback addresses, and
+    for no others. Empty where the kernel does not tell; it is Linux that does."""
+    try:
+        name = f"{_BOOT.read_text('ascii').strip()}:{_NETWORK.stat().st_ino}"
+    except (OSError, ValueError):
+        return ""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
