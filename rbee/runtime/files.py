@@ -8,6 +8,7 @@ what others are meant to find they may read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -28,7 +29,7 @@ def make_folder(path: Path, mode: int = PRIVATE_FOLDER) -> None:
     except FileExistsError:
         if path.is_dir():  # another process was faster
             return
-        raise
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         set_mode(descriptor, mode)

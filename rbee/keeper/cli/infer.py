@@ -103,8 +103,8 @@ def infer(
     text = _prompt(prompt, prompt_file, raw)
     if text is None:
         raise click.UsageError(
-            'There is no prompt. Use --prompt "…", --prompt-file FILE, or standard input; to chat, '
-            "--interactive."
+            "There is no prompt. To chat, use --interactive; to ask, "
+            '--prompt "…", --prompt-file FILE, or standard input.'
         )
     if not text.strip():
         raise click.UsageError('The prompt is empty. Write one: --prompt "…"')

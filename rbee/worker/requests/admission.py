@@ -15,11 +15,10 @@ def check_slot(busy: int, slots: int) -> None:
 
 def check_length(field: str, tokens: int, most: int, why: str) -> None:
     """Raises PROMPT_TOO_LONG for a text of more than `most` tokens. `why` is where the limit comes
-    from, for the message. A text that is far too long was not read to its end."""
+    from, for the message."""
     if tokens > most:
         limit = f"at most {most} tokens"
-        count = f"more than {2 * most}" if tokens > 2 * most else f"{tokens}"
-        message = f"The {field} has {count} tokens, and {why}"
+        message = f"The {field} has {tokens} tokens, and {why}"
         raise PromptTooLong(
             f"{message}.",
             errors=[{"field": field, "constraint": limit, "message": message, "value": tokens}],

@@ -22,16 +22,11 @@ def test_a_prompt_that_leaves_room_for_one_token_is_taken() -> None:
     assert reserve(99, 10, 100, [], 4) == 100
 
 
-@pytest.mark.parametrize(
-    ("prompt", "told"), [(100, "100"), (101, "101"), (198, "198"), (5000, "more than 198")]
-)
-def test_a_prompt_without_room_for_an_answer_is_too_long_with_both_counts(
-    prompt: int, told: str
-) -> None:
-    """One that is far too long was not read to its end."""
+@pytest.mark.parametrize("prompt", [100, 101, 5000])
+def test_a_prompt_without_room_for_an_answer_is_too_long_with_both_counts(prompt: int) -> None:
     with pytest.raises(PromptTooLong) as caught:
         reserve(prompt, 1, 100, [], 4)
-    assert f"has {told} tokens" in caught.value.message
+    assert f"has {prompt} tokens" in caught.value.message
     assert "100" in caught.value.message
     [error] = caught.value.details["errors"]
     assert (error["field"], error["value"]) == ("prompt", prompt)
