@@ -30,6 +30,7 @@ from harness.world.waiting import NeverHappenedError, wait_until
 MARK = "HARNESS_WORLD"
 NODE_MARK = "HARNESS_NODE"
 _LISTENING = "0A"  # TCP_LISTEN of Linux' tcp_states.h
+_EXITING = 4  # PF_EXITING of Linux' sched.h
 
 
 def alive(process: psutil.Process) -> bool:
@@ -43,6 +44,15 @@ def alive(process: psutil.Process) -> bool:
         return len(list(Path(f"/proc/{process.pid}/task").iterdir())) > 1
     except (psutil.NoSuchProcess, OSError):
         return False
+
+
+def is_exiting(process: psutil.Process) -> bool:
+    """Whether the kernel is taking it apart already, which takes a while for one with much memory:
+    it runs no more of its program, and is not yet a zombie."""
+    with contextlib.suppress(OSError):
+        flags = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[6]
+        return bool(int(flags) & _EXITING)
+    return False
 
 
 @dataclass

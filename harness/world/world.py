@@ -316,6 +316,12 @@ class World:
                 self.wait_for_no_processes(_SHUTDOWN_S)
             except NeverHappenedError as error:
                 raise LeakError(f"after SIGTERM to every daemon: {error}") from error
+        wait_until(
+            "what has been killed to be gone",
+            lambda: [each for each in self.processes() if processes.is_exiting(each)],
+            within=_SHUTDOWN_S,
+            good=lambda found: not found,
+        )
         leaked = [processes.describe(process) for process in self.processes()]
         if leaked:
             raise LeakError("the scenario left these running:\n  " + "\n  ".join(leaked))

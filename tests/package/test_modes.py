@@ -154,10 +154,11 @@ def test_a_file_that_could_not_be_written_leaves_no_draft(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
-def test_a_folder_that_two_make_at_once_is_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["a", "a/b"])
+def test_a_file_in_the_place_of_a_folder_is_told(tmp_path: Path, path: str) -> None:
     (tmp_path / "a").touch()
-    with pytest.raises(FileExistsError):
-        files.make_folder(tmp_path / "a")
+    with pytest.raises(NotADirectoryError):
+        files.make_folder(tmp_path / path)
 
 
 def test_what_is_installed_on_a_node_is_for_its_owner_to_write(

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.world import control_group
-from harness.world.processes import MARK, WorldProcesses, command_line, listeners
+from harness.world.processes import MARK, WorldProcesses, command_line, is_exiting, listeners
 from harness.world.waiting import wait_until
 
 
@@ -94,3 +94,13 @@ def test_a_zombie_with_threads_belongs_to_its_world(grouped: bool) -> None:
         if group:
             group.leave()
     assert WorldProcesses("a-world", None).all() == []
+
+
+def test_one_that_the_kernel_takes_apart_is_exiting_and_one_that_runs_is_not() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        process = psutil.Process(child.pid)
+        assert not is_exiting(process)
+        child.kill()
+        wait_until("its end", lambda: process.status(), 5, lambda now: now == psutil.STATUS_ZOMBIE)
+        assert is_exiting(process)
+    assert not is_exiting(process)
