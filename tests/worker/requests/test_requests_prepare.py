@@ -64,7 +64,8 @@ async def until(so: Callable[[], object]) -> None:
 def renderers() -> list[psutil.Process]:
     """Those that render. Grammars have processes too."""
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if process.__name__ in child.cmdline()]
+    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in alive if process.__name__ in child.cmdline()]
 
 
 async def test_a_request_that_nobody_waits_for_keeps_its_slot_until_its_prompt_is_read(
