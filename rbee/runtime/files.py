@@ -44,12 +44,16 @@ def create(path: Path, mode: int = PRIVATE_FILE) -> int:
     return descriptor
 
 
-def replace(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
-    """Write a file in the place of one that may be there: whole or not at all. Raises OSError."""
+def replace(path: Path, content: bytes, mode: int = PRIVATE_FILE, *, durable: bool = False) -> None:
+    """Write a file in the place of one that may be there: whole or not at all. `durable` waits for
+    the disk, and holds even if the machine stops. Raises OSError."""
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(create(draft, mode), "wb") as out:
             out.write(content)
+            if durable:
+                out.flush()
+                os.fsync(out.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

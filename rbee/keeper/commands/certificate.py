@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import socket
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,11 +15,9 @@ from rbee.keeper.certificates.names import Names
 from rbee.keeper.commands.runner import request_or_exit, run_configured, screen_of
 from rbee.keeper.config import config_file
 from rbee.keeper.settings import KeeperSettings
-from rbee.runtime import bind, paths
+from rbee.runtime import bind, files, paths
 from rbee.runtime.screen import Screen
 from rbee.runtime.tls_client import own_ca
-
-_PUBLIC, _PRIVATE = 0o644, 0o600
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +55,12 @@ async def _make(
     if refused := [each for each in wanted.all if not signer.permits(each)]:
         raise authority.not_permitted(ca, refused)
     if is_new:
-        _write(ca_key, signer.key_pem, _PRIVATE)
-        _write(ca, signer.pem, _PUBLIC)
+        _write(ca_key, signer.key_pem, files.PRIVATE_FILE)
+        _write(ca, signer.pem, files.OPEN_FILE)
     signed = _permitted(both, signer)
     pem, key_pem, until = signer.sign(signed, days)
-    _write(key, key_pem, _PRIVATE)
-    _write(cert, pem, _PUBLIC)
+    _write(key, key_pem, files.PRIVATE_FILE)
+    _write(cert, pem, files.OPEN_FILE)
     is_used = _same(queen.tls_cert, cert) and _same(queen.tls_key, key)
     lines = {"tls_cert": str(cert), "tls_key": str(key)}
     file = config_file.set_section("queen", lines) if use and not is_used else None
@@ -129,17 +124,7 @@ def _same(configured: str | None, path: Path) -> bool:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     """Write the file, whole or not at all. Raises STATE_NOT_WRITABLE."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        try:
-            os.fchmod(descriptor, mode)  # whatever the umask is
-            with os.fdopen(descriptor, "wb") as out:
-                out.write(content)
-            draft.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise
+        files.replace(path, content, mode)
     except OSError as error:
         raise StateNotWritable(path=str(path), reason=error.strerror) from None

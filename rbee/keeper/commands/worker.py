@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import InvalidRequest, NotFound, RbeeError, StreamTruncated
-from rbee.contract.model_ref import parse
-from rbee.contract.quantization import canonical, of_file
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import (
     NodeStandbyRow,
@@ -89,6 +87,10 @@ async def stop_model(queen: Queen, screen: Screen, model: str) -> None:
 def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:
     """Whether the model that is loaded is the one that a person means: by its alias, its whole
     reference, or without the file or the quantization that was chosen."""
+    # Late: a listing does not need them.
+    from rbee.contract.model_ref import parse
+    from rbee.contract.quantization import canonical, of_file
+
     try:
         meant = parse(model, aliases)
         there = parse(loaded)

@@ -12,7 +12,6 @@ import errno
 import fcntl
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from msgspec import Meta
 
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.keys import KeyRow, Role
+from rbee.runtime import files
 
 PREFIX = "rbee_"
 # Another queen may hold the file for so long; each change takes some milliseconds.
@@ -138,18 +138,8 @@ class KeyFile:
                 os.close(descriptor)
 
     def _write(self, keys: list[StoredKey]) -> None:
-        draft = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
-                file.write(msgspec.json.format(msgspec.json.encode(_Contents(keys))) + b"\n")
-                file.flush()
-                os.fsync(descriptor)
-            draft.replace(self._path)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        text = msgspec.json.format(msgspec.json.encode(_Contents(keys)))
+        files.replace(self._path, text + b"\n", durable=True)
 
     def _move_aside(self, error: Exception) -> list[StoredKey]:
         kept = self._path.with_name(f"{self._path.name}.damaged-{int(time.time())}")

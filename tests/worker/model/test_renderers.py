@@ -19,6 +19,7 @@ from harness.world.waiting import wait_until
 from rbee.worker.model.killable import Failed
 from rbee.worker.model.templates import process
 from rbee.worker.model.templates.renderers import Renderers, Templates
+from tests.worker.children import running
 
 LOOPING = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 TEMPLATES = Templates(
@@ -46,9 +47,7 @@ def ask(name: str) -> dict[str, Any]:
 
 def processes() -> list[psutil.Process]:
     """Those that render. Grammars have processes too."""
-    children = psutil.Process().children(recursive=True)
-    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
-    return [child for child in alive if process.__name__ in child.cmdline()]
+    return running(process)
 
 
 async def until(so: Callable[[], object]) -> None:

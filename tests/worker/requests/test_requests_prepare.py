@@ -18,6 +18,7 @@ from rbee.contract.workers import WorkerStatus
 from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.templates import process
 from rbee.worker.model.templates.renderers import Renderers
+from tests.worker.children import running
 
 IDLE = WorkerStatus("idle", 2, 2)
 LOOPING = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
@@ -63,9 +64,7 @@ async def until(so: Callable[[], object]) -> None:
 
 def renderers() -> list[psutil.Process]:
     """Those that render. Grammars have processes too."""
-    children = psutil.Process().children(recursive=True)
-    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
-    return [child for child in alive if process.__name__ in child.cmdline()]
+    return running(process)
 
 
 async def test_a_request_that_nobody_waits_for_keeps_its_slot_until_its_prompt_is_read(

@@ -21,6 +21,7 @@ from rbee.worker.model.chat_template import ChatTemplate
 from rbee.worker.model.llama import Model
 from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.requests import answer_form, tool_use
+from tests.worker.children import running
 
 SAID = "{% for m in messages %}{{ m.role }}: {{ m.content }}|{% endfor %}"
 PLAIN = SAID + "assistant:"
@@ -210,13 +211,7 @@ async def test_a_schema_nested_too_deeply_is_refused(opened: Open, source: str) 
 
 def compilers() -> list[psutil.Process]:
     """Those that other tests have left are not ours."""
-    children = psutil.Process().children(recursive=True)
-    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
-    return [
-        child
-        for child in alive
-        if grammar_check.__name__ in child.cmdline() and child.pid not in LEFT
-    ]
+    return [child for child in running(grammar_check) if child.pid not in LEFT]
 
 
 LEFT: set[int] = set()
