@@ -88,7 +88,8 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     if lifecycle.hello is None:
         app.on_startup.append(lambda _: _begin(catalog, models))
     app.on_shutdown.append(lambda _: catalog.close())
-    openai.add(app, Room(app[routes.SCHEDULER], catalog, config.models))
+    room = Room(app[routes.SCHEDULER], catalog, config.models)
+    openai.add(app, room)
     return app
 
 

@@ -4,7 +4,7 @@ name in the protocol."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,12 +23,8 @@ from rbee.contract.openai import (
 )
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.validation import convert
+from rbee.queen.gateway.fields import CHAT_TOKENS, given, task
 
-T = TypeVar("T")
-
-# An answer in a chat ends by itself. A worker reserves its context for the whole of it: with 512
-# tokens of prompt, four such chats fill the context that a worker has by default.
-CHAT_TOKENS = 1536
 # As the protocol has it.
 COMPLETION_TOKENS = 16
 _MOST_CHOICES = 128
@@ -117,12 +113,12 @@ def prompts_of(asked: CompletionRequest) -> list[str | list[int]]:
 
 def embedding_request(asked: EmbeddingsRequest) -> EmbeddingRequest:
     """What a worker is asked. Raises INVALID_REQUEST."""
-    return convert(_given(asked, without="model"), EmbeddingRequest)
+    return convert(given(asked, without="model"), EmbeddingRequest)
 
 
 def rerank_request(asked: RankRequest) -> RerankRequest:
     """What a worker is asked. Raises INVALID_REQUEST."""
-    return convert(_given(asked, without="model"), RerankRequest)
+    return convert(given(asked, without="model"), RerankRequest)
 
 
 def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any]:
@@ -149,25 +145,12 @@ def _choices(
     found = []
     for at in range(asked.n or 1):
         seed = {} if asked.seed is None else {"seed": (asked.seed + at) % _SEEDS}
-        found.append(_task({**fields, **seed}, names))
+        found.append(task({**fields, **seed}, names))
     return found
 
 
-def _task(fields: Mapping[str, Any], names: Mapping[str, str]) -> TaskRequest:
-    try:
-        return convert(fields, TaskRequest)
-    except InvalidRequest as error:
-        [wrong] = error.details["errors"]
-        name = names.get(wrong["field"])
-        if name is None:
-            raise
-        raise InvalidRequest.of(
-            name, wrong["constraint"], wrong["message"], wrong["value"]
-        ) from None
-
-
 def _message(at: int, said: ChatMessage) -> dict[str, Any]:
-    fields = _given(said)
+    fields = given(said)
     fields["role"] = "system" if said.role == "developer" else said.role
     if isinstance(said.content, list):
         parts = enumerate(said.content)
@@ -201,12 +184,12 @@ def _text(field: str, part: ContentPart) -> str:
 
 
 def _tool(tool: ChatTool) -> dict[str, Any]:
-    return {"type": tool.type, "function": _given(tool.function)}
+    return {"type": tool.type, "function": given(tool.function)}
 
 
 def _form(asked: ChatFormat) -> dict[str, Any]:
     """The form of an answer. llama.cpp's has the schema beside the type."""
-    fields = _given(asked)
+    fields = given(asked)
     schema = fields.pop("schema", None)
     if schema and asked.type != "text" and asked.json_schema is None:
         return {"type": "json_schema", "json_schema": {"schema": schema}}
@@ -224,17 +207,3 @@ def _reasoning(asked: ChatRequest) -> dict[str, Any]:
     if kwargs:
         fields["chat_template_kwargs"] = kwargs
     return fields
-
-
-def _given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:
-    """The fields of a message that are given, as plain values."""
-    found = msgspec.to_builtins(message)
-    return {name: value for name, value in _without_null(found).items() if name != without}
-
-
-def _without_null(found: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_null(value) if name == "json_schema" else value
-        for name, value in found.items()
-        if value is not None
-    }

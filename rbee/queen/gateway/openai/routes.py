@@ -7,7 +7,6 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 
@@ -36,16 +35,13 @@ from rbee.queen.gateway.openai.asked import (
 )
 from rbee.queen.gateway.openai.chunks import Head
 from rbee.queen.gateway.openai.refusal import refusal
+from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
 from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.sse_response import StreamForm
 
-C = TypeVar("C")
-
-# A client that waits this long gets its headers, and from there on comments.
-_OPENS_WITHIN_S = 2.0
 # A conversation is one prompt for the worker, and `messages` for the client.
 _refuse_chat = partial(refusal, names={"prompt": "messages"})
 
@@ -72,34 +68,34 @@ class _Routes:
         self._room = room
 
     async def models(self, _: web.Request, __: Nothing) -> web.Response:
-        return _json(OpenAIModels(data=[_listed(model) for model in self._room.models()]))
+        return json_reply(OpenAIModels(data=[_listed(model) for model in self._room.models()]))
 
     async def model(self, request: web.Request, _: Nothing) -> web.Response:
-        return _json(_listed(await self._room.known_model(request.match_info["model"])))
+        return json_reply(_listed(await self._room.known_model(request.match_info["model"])))
 
     async def chat(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
         chunks = self._chat(asked, not asked.stream or _wants_usage(asked))
         if asked.stream:
             return await server.foreign_stream(request, chunks, _form(_refuse_chat))
-        return _json(chat.gathered(await server.unless_revoked(request, _all(chunks))))
+        return json_reply(chat.gathered(await server.unless_revoked(request, whole(chunks))))
 
     async def complete(self, request: web.Request, asked: CompletionRequest) -> web.StreamResponse:
         chunks = self._complete(asked, not asked.stream or _wants_usage(asked))
         if asked.stream:
             return await server.foreign_stream(request, chunks, _form(refusal))
-        return _json(completions.gathered(await server.unless_revoked(request, _all(chunks))))
+        return json_reply(completions.gathered(await server.unless_revoked(request, whole(chunks))))
 
     async def embed(self, request: web.Request, asked: EmbeddingsRequest) -> web.Response:
         texts = embedding_request(asked)
         model = await self._room.model(asked.model)
         reply = await server.unless_revoked(request, self._room.vectors(texts, model))
-        return _json(msgspec.structs.replace(reply, model=asked.model or model))
+        return json_reply(msgspec.structs.replace(reply, model=asked.model or model))
 
     async def rerank(self, request: web.Request, asked: RankRequest) -> web.Response:
         texts = rerank_request(asked)
         model = await self._room.model(asked.model)
         reply = await server.unless_revoked(request, self._room.scores(texts, model))
-        return _json(msgspec.structs.replace(reply, model=asked.model or model))
+        return json_reply(msgspec.structs.replace(reply, model=asked.model or model))
 
     async def _chat(self, asked: ChatRequest, usage: bool) -> AsyncGenerator[ChatChunk, None]:
         model = await self._room.model(asked.model)
@@ -125,11 +121,6 @@ class _Routes:
                     yield chunk
 
 
-async def _all(chunks: AsyncGenerator[C, None]) -> list[C]:
-    async with contextlib.aclosing(chunks):
-        return [chunk async for chunk in chunks]
-
-
 def _head(kind: str, asked: OpenAISampling, model: str) -> Head:
     name = asked.model or model
     return Head(f"{kind}-{secrets.token_hex(12)}", int(time.time()), name, asked.n or 1)
@@ -146,7 +137,7 @@ def _form(refuse: server.Refuse) -> StreamForm:
             chunk = refuse(error, error.status or 500)
         return b"data: %s\n\n" % msgspec.json.encode(chunk)
 
-    return StreamForm(encode, opens_within_s=_OPENS_WITHIN_S)
+    return StreamForm(encode, opens_within_s=OPENS_WITHIN_S)
 
 
 def _listed(model: KnownModel) -> OpenAIModel:
@@ -154,7 +145,3 @@ def _listed(model: KnownModel) -> OpenAIModel:
     owner = name.partition("/")[0] if scheme == "hf" else "rbee"
     status = ModelStatus(model.state)
     return OpenAIModel(id=model.reference, created=model.since, owned_by=owner, status=status)
-
-
-def _json(reply: msgspec.Struct) -> web.Response:
-    return web.Response(body=msgspec.json.encode(reply), content_type="application/json")

@@ -1,0 +1,45 @@
+"""The fields of other protocols' requests, as those of a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from rbee.contract.errors import InvalidRequest
+from rbee.contract.tasks import TaskRequest
+from rbee.contract.validation import convert
+
+# An answer in a chat ends by itself. A worker reserves its context for the whole of it: with 512
+# tokens of prompt, four such chats fill the context that a worker has by default.
+CHAT_TOKENS = 1536
+
+
+def task(fields: Mapping[str, Any], names: Mapping[str, str]) -> TaskRequest:
+    """The task with these fields. `names` are the protocol's names of a task's fields, where they
+    are others. Raises INVALID_REQUEST, by the protocol's name."""
+    try:
+        return convert(fields, TaskRequest)
+    except InvalidRequest as error:
+        [wrong] = error.details["errors"]
+        name = names.get(wrong["field"])
+        if name is None:
+            raise
+        raise InvalidRequest.of(
+            name, wrong["constraint"], wrong["message"], wrong["value"]
+        ) from None
+
+
+def given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:
+    """The fields of a message that are given, as plain values."""
+    found = msgspec.to_builtins(message)
+    return {name: value for name, value in _without_null(found).items() if name != without}
+
+
+def _without_null(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_null(value) if name == "json_schema" else value
+        for name, value in found.items()
+        if value is not None
+    }

@@ -1,0 +1,27 @@
+"""How a protocol replies: whole, or as a stream that opens in time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import TypeVar
+
+import msgspec
+
+from rbee.runtime.light_aiohttp import web
+
+C = TypeVar("C")
+
+# A client that waits this long gets its headers, and from there on comments.
+OPENS_WITHIN_S = 2.0
+
+
+async def whole(chunks: AsyncGenerator[C, None]) -> list[C]:
+    """Every chunk of a stream, for a reply that is one."""
+    async with contextlib.aclosing(chunks):
+        return [chunk async for chunk in chunks]
+
+
+def json_reply(reply: msgspec.Struct) -> web.Response:
+    """A reply with this body."""
+    return web.Response(body=msgspec.json.encode(reply), content_type="application/json")
