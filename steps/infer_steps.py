@@ -88,11 +88,11 @@ def busy_then_idle(context: Context) -> None:
     )
 
 
-@then("the hive reported nothing but the states of that worker")
+@then("the hive reported nothing but the states of that worker, and the facts of its node")
 def no_other_worker(context: Context) -> None:
     reported = {event.data["id"] for event in context.watched.named("worker")}
     assert reported == {context.worker["id"]}, reported
-    others = [event for event in context.watched.events if event.name != "worker"]
+    others = [each for each in context.watched.events if each.name not in ("worker", "facts")]
     assert not others, others
 
 

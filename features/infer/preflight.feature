@@ -18,7 +18,7 @@ Feature: Before the work starts, the queen checks what is there
     And the same worker answered
     And "model provisioning" is shown as skipped
     And nothing was spawned
-    And the hive reported nothing but the states of that worker
+    And the hive reported nothing but the states of that worker, and the facts of its node
 
   @beyond
   Scenario: Of two workers with the model, the idle one answers
@@ -42,7 +42,7 @@ Feature: Before the work starts, the queen checks what is there
     And the error is ALL_SLOTS_BUSY
     And that worker was asked 4 times, with 1, 2 and 4 s in between, and answered 503 each time
     And nothing was spawned
-    And the hive reported nothing but the states of that worker
+    And the hive reported nothing but the states of that worker, and the facts of its node
     And it is a clear message with a next step
 
   @t001-12 @B5.2

@@ -30,7 +30,7 @@ from rbee.contract.models import (
     NodeModelRows,
     Resolved,
 )
-from rbee.contract.nodes import HiveGone, HiveHealth, NodeInfo
+from rbee.contract.nodes import HiveGone, HiveHealth, NodeFacts, NodeInfo
 from rbee.contract.proof import Proof
 from rbee.contract.registry import (
     AddNode,
@@ -310,8 +310,8 @@ HIVE_LOGS = Endpoint(
     "GET", "/v1/logs", Nothing, Nothing, (LogLine, ErrorEnvelope), query=("follow", "lines")
 )
 """The last `lines` of the hive and its workers; with `follow=true`, every new line as well."""
-HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone)
-"""The current state of each worker, then every change and every narrated line."""
+HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone, NodeFacts)
+"""The current state of each worker and of the node, then every change and every narrated line."""
 
 # worker
 WORKER_HEALTH = _get("/v1/health", WorkerHealth, within_s=5)

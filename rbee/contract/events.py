@@ -13,7 +13,7 @@ from rbee.contract.daemons import Hold
 from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.logs import LogLine
 from rbee.contract.models import DownloadReply
-from rbee.contract.nodes import HiveGone
+from rbee.contract.nodes import HiveGone, NodeFacts
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 
 DONE = "[DONE]"
@@ -181,6 +181,7 @@ Event = (
     | WorkerRow
     | WorkerGone
     | HiveGone
+    | NodeFacts
     | LogLine
     | NodeWorkerRow
     | DownloadReply
@@ -203,6 +204,7 @@ NAMES: dict[type[Event], str] = {
     WorkerRow: "worker",
     WorkerGone: "worker_gone",
     HiveGone: "hive_gone",
+    NodeFacts: "facts",
     LogLine: "log",
     NodeWorkerRow: "ready",
     DownloadReply: "download_reply",

@@ -86,3 +86,24 @@ class NodeInfo(msgspec.Struct, frozen=True):
     state: Literal["running", "draining"]
     owner: Owner | None
     time_unix: float | None = None
+
+
+class HeldModel(msgspec.Struct, frozen=True):
+    """A whole model on a node's disk. `required_bytes` is the memory that it needs, with the KV
+    cache of the node's configured context; None if its header can't be read."""
+
+    reference: str
+    quantization: str | None
+    size_bytes: int
+    required_bytes: int | None
+
+
+class NodeFacts(msgspec.Struct, frozen=True):
+    """The `facts` event of a hive: what its node can compute on, has free, and has on disk, at this
+    moment. Sizes in bytes. It comes soon after the stream has begun, and when it has changed."""
+
+    backends: list[str]
+    devices: dict[str, int]
+    memory: list[DeviceMemory]
+    models: list[HeldModel]
+    disk_free_bytes: int

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from rbee.hive import routes
+from rbee.hive.facts import Facts
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.hardware.preflight import Preflight
 from rbee.hive.logs.log_stream import RecentLog
@@ -67,10 +68,12 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> we
         app[routes.PROVISIONER],
         app[routes.EVENTS],
     )
+    app[routes.FACTS] = Facts(app[routes.HARDWARE], app[routes.PROVISIONER], app[routes.EVENTS])
     app[DRAIN] = lambda: _drain(app)
     app.on_cleanup.append(lambda _: inventory.close())
     app.cleanup_ctx.append(_detect_backends)
     app.cleanup_ctx.append(_keep_standby)
+    app.cleanup_ctx.append(_watch_facts)
     routes.add(app)
     return app
 
@@ -93,6 +96,12 @@ async def _keep_standby(app: web.Application) -> AsyncIterator[None]:
     keeping = asyncio.create_task(keep())
     yield
     await stop(keeping)
+
+
+async def _watch_facts(app: web.Application) -> AsyncIterator[None]:
+    watching = asyncio.create_task(app[routes.FACTS].watch())
+    yield
+    await stop(watching)
 
 
 async def _drain(app: web.Application) -> None:

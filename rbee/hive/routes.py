@@ -32,6 +32,7 @@ from rbee.contract.workers import (
     WorkerRows,
     WorkerState,
 )
+from rbee.hive.facts import Facts
 from rbee.hive.hardware.devices import Hardware, disk_free_bytes
 from rbee.hive.logs import log_stream
 from rbee.hive.logs.log_stream import RecentLog
@@ -49,6 +50,7 @@ WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 STANDBY: web.AppKey[Standby] = web.AppKey("standby", Standby)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
+FACTS: web.AppKey[Facts] = web.AppKey("facts", Facts)
 RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
@@ -209,10 +211,15 @@ def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
 
 
 async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """A row for each running worker, then every change."""
+    """A row for each running worker and the facts of the node, then every change."""
+    facts = request.app[FACTS]
     with request.app[EVENTS].listen() as coming:
         yield None
         for row in request.app[WORKERS].rows():
             yield row
+        if facts.told is None:
+            facts.want()
+        else:
+            yield facts.told
         async for event in coming:
             yield event

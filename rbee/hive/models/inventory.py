@@ -17,6 +17,7 @@ from rbee.contract.errors import InvalidRequest, ModelInUse, ModelNotFound, Stat
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.models import Deleted, ModelRow, ModelRows
 from rbee.gguf import split
+from rbee.gguf.choice import choose
 from rbee.hive.models import repository
 from rbee.hive.models.catalog import Catalog
 from rbee.hive.models.folder import BeingFetchedError, Folder, Found, Removal
@@ -188,7 +189,7 @@ class Inventory:
         found = await in_thread(self.folder.scan)
         partial = [model for model in found if model.partial]
         offered = [model for model in partial if same_repository(model.reference, ref)]
-        chosen = repository.choose(offered, ref)
+        chosen = choose(offered, ref)
         if chosen is None:
             known = [str(model.reference) for model in found]
             near = difflib.get_close_matches(str(ref), known, n=3, cutoff=0.4)
@@ -199,7 +200,7 @@ class Inventory:
         start = f"hf:{ref.name}".lower()
         stored = [of_row(row) for row in rows if row.reference.lower().startswith(start)]
         offered = [model for model in stored if same_repository(model.reference, ref)]
-        return repository.choose(offered, ref)
+        return choose(offered, ref)
 
     async def _reconcile(self) -> tuple[list[ModelRow], list[Found]]:
         """Bring the catalog in line with the disk: add the files that were put there by hand, leave

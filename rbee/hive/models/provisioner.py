@@ -121,6 +121,12 @@ class Provisioner:
             await running.ended()
         return await self.inventory.delete(path, holding)
 
+    async def required_bytes(self, path: Path) -> int:
+        """The memory that a model here needs, with the KV cache of the configured context. Raises
+        what `rbee.gguf.reader.read` raises."""
+        header = await in_thread(read, path, go_on)
+        return required_bytes(header.size_bytes, self._kv_bytes(header))
+
     async def info(self, text: str) -> ModelDetails:
         """What is known of a model, which need not be here. Raises what `download` raises."""
         ref = self.reference(text)

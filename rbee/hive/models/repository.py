@@ -6,15 +6,14 @@ import difflib
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
-from typing import Protocol, TypeVar
 
 import msgspec
 
 from rbee.contract.errors import InvalidModelRef, ModelNotFound, UnsupportedModelFormat
 from rbee.contract.model_ref import FORMS, ModelRef, parse
-from rbee.contract.quantization import canonical, of_file
-from rbee.gguf import split
-from rbee.hive.models import quantization
+from rbee.contract.quantization import of_file
+from rbee.gguf import quantization, split
+from rbee.gguf.choice import choose
 
 # GGUF files that are not models but belong to them, or to tools.
 _NOT_MODELS = ("mmproj", "imatrix")
@@ -61,16 +60,6 @@ class RemoteModel(msgspec.Struct, frozen=True):
         return sum(file.size_bytes for file in self.files)
 
 
-class _Named(Protocol):
-    @property
-    def reference(self) -> ModelRef: ...
-    @property
-    def quantization(self) -> str | None: ...
-
-
-N = TypeVar("N", bound=_Named)
-
-
 def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
     """Every model in the listing of `ref`'s repository; a split one only if no part is missing."""
     files = {file.path: file for file in listing.files}
@@ -114,25 +103,7 @@ def pick(listing: Listing, ref: ModelRef) -> RemoteModel:
     return found
 
 
-def choose(offered: Sequence[N], ref: ModelRef) -> N | None:
-    """The one of `offered` that `ref` means; all are of its repository and revision.
-
-    A reference names a file by its path, a split model by any of its parts, or a quantization.
-    Without either, `quantization.choose` decides.
-    """
-    if ref.file is not None:
-        first = split.parts(ref.file)[0]
-        return next((model for model in offered if model.reference.file == first), None)
-    wanted = canonical(ref.quantization) if ref.quantization else None
-    if wanted is None:
-        known = [model.quantization for model in offered if model.quantization is not None]
-        wanted = quantization.choose(known) if known else None
-    fitting = [model for model in offered if model.quantization == wanted]
-    # The shortest name wins: `model-Q4_K_M.gguf` before `extra/model-v2-Q4_K_M.gguf`.
-    return min(fitting, key=_name_length, default=None)
-
-
-def quantizations(offered: Iterable[N]) -> list[str]:
+def quantizations(offered: Iterable[RemoteModel]) -> list[str]:
     """The quantizations that are named, from few bits to many."""
     return quantization.by_size({model.quantization for model in offered if model.quantization})
 
@@ -166,8 +137,3 @@ def _near(offered: Sequence[RemoteModel], ref: ModelRef) -> list[str]:
     wanted = quantization.bits(ref.quantization or "")
     there.sort(key=lambda name: abs(quantization.bits(name) - wanted))
     return [f"hf:{ref.name}{at}:{name}" for name in there[:4]]
-
-
-def _name_length(model: _Named) -> tuple[int, str]:
-    name = str(model.reference)
-    return len(name), name

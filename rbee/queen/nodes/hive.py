@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Literal, TypeAlias
 
@@ -24,6 +24,7 @@ from rbee.contract.events import Event
 from rbee.contract.nodes import HiveGone, NodeInfo
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import StandbyRow, WorkerGone, WorkerRow
+from rbee.queen.nodes.fleet import Fleet, FleetWorker
 from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
 from rbee.queen.nodes.hive_events import HiveEvents
 from rbee.queen.nodes.hive_state import HiveState, Observation, after
@@ -63,12 +64,14 @@ class Hive:
         queen_events: Broadcast[Event],
         on_contact: OnContact | None = None,
         *,
+        fleet: Fleet | None = None,
         discover_within_s: float = 2.0,
         end_within_s: float | None = None,
     ) -> None:
         """`on_contact` hears whether the node could be reached: what its hive says of it, None if
-        no hive was asked, or the error. `discover_within_s` bounds a look at a machine that may be
-        off, `end_within_s` is how long a hive may take to end."""
+        no hive was asked, or the error. The `fleet` hears what the hive tells. `discover_within_s`
+        bounds a look at a machine that may be off, `end_within_s` is how long a hive may take to
+        end."""
         self.node = host.node
         self.host = host
         # Requests that want the same model get one worker: only one of them starts it.
@@ -84,7 +87,8 @@ class Hive:
         self._state: HiveState = "absent"
         self._changing = asyncio.Lock()
         self._work = Interruptible()
-        self._events = HiveEvents(host.node, queen_events)
+        self._fleet = fleet or Fleet()
+        self._events = HiveEvents(host.node, queen_events, self._fleet)
         self._key = ""
         self._client: Client | None = None
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
@@ -116,7 +120,7 @@ class Hive:
     @property
     def seen_workers(self) -> list[WorkerRow]:
         """The workers of this node as the hive last told, without asking it."""
-        return list(self._events.workers.values()) if self.is_running else []
+        return [worker.row for worker in self._known_workers.values()] if self.is_running else []
 
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
         """How a worker ended; None if the hive does not tell it within 3 s."""
@@ -251,6 +255,11 @@ class Hive:
     def _is_connected(self) -> bool:
         alive = self._process is None or self._process.is_running
         return alive and self._events.is_followed
+
+    @property
+    def _known_workers(self) -> Mapping[str, FleetWorker]:
+        node = self._fleet.nodes.get(self.node)
+        return node.workers if node else {}
 
     def _observe(self, observation: Observation) -> None:
         self._state = after(self.state, observation)
@@ -403,8 +412,8 @@ class Hive:
             self._on_contact(outcome)
 
     def _tell_gone(self, how: _How) -> None:
-        self._queen_events.send(HiveGone(self.node, how, len(self._events.workers)))
-        self._events.workers.clear()
+        self._queen_events.send(HiveGone(self.node, how, len(self._known_workers)))
+        self._fleet.lost(self.node)
 
 
 def _how(code: int | None) -> _How:

@@ -10,7 +10,9 @@ from collections import OrderedDict
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs, RbeeError
 from rbee.contract.events import Event
+from rbee.contract.nodes import NodeFacts
 from rbee.contract.workers import WorkerGone, WorkerRow
+from rbee.queen.nodes.fleet import Fleet
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
 from rbee.runtime.concurrency import stop
@@ -23,11 +25,11 @@ _log = logging.getLogger("queen-rbee")
 
 
 class HiveEvents:
-    """Of one node. `workers` are the workers that run by their ids, as the hive last told."""
+    """Of one node. What is told of the node and its workers goes into the `fleet`."""
 
-    def __init__(self, node: str, queen_events: Broadcast[Event]) -> None:
+    def __init__(self, node: str, queen_events: Broadcast[Event], fleet: Fleet) -> None:
         self._broadcast: Broadcast[Event] = Broadcast()
-        self.workers: dict[str, WorkerRow] = {}
+        self._fleet = fleet
         self._node = node
         self._queen_events = queen_events
         self._following: asyncio.Task[None] | None = None
@@ -77,10 +79,16 @@ class HiveEvents:
     async def _follow(self, client: Client, begun: asyncio.Event) -> None:
         """Until the hive is gone, or another program answers in its place. A stream that broke is
         opened again."""
+        try:
+            await self._follow_on(client, begun)
+        finally:
+            self._fleet.lost(self._node)
+
+    async def _follow_on(self, client: Client, begun: asyncio.Event) -> None:
         while True:
             try:
                 async with client.stream(ep.HIVE_EVENTS) as events:
-                    self.workers.clear()  # the hive begins with those that there are
+                    self._fleet.connected(self._node, _now())
                     begun.set()
                     async for event in events:
                         self._pass_on(event)
@@ -92,10 +100,13 @@ class HiveEvents:
             await asyncio.sleep(_RECONNECT_AFTER_S)
 
     def _pass_on(self, event: Event) -> None:
+        if isinstance(event, NodeFacts):
+            self._fleet.told(self._node, event)
+            return  # the queen tells of what it knows itself
         if isinstance(event, WorkerRow):
-            self.workers[event.id] = event
+            self._fleet.worker_told(self._node, event, _now())
         if isinstance(event, WorkerGone):
-            self.workers.pop(event.worker_id, None)
+            self._fleet.worker_gone(self._node, event.worker_id)
             self._exits[event.worker_id] = event
             if event.exit_code != 0:  # kept here too: its node may be gone when somebody asks
                 tail = "; ".join(event.log_tail)
@@ -105,3 +116,7 @@ class HiveEvents:
                 self._exits.popitem(last=False)
         self._broadcast.send(event)
         self._queen_events.send(event)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

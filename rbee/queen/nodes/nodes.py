@@ -13,8 +13,10 @@ from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
 from rbee.contract.events import Event
+from rbee.contract.models import ModelName
 from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
 from rbee.contract.workers import NodeStandbyRow, NodeWorkerRow, WorkerRow
+from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.local_hive import LocalHive
@@ -43,9 +45,11 @@ class Nodes:
         local_hive: LocalHive,
     ) -> None:
         self.registry = registry
+        self.fleet = Fleet()
         self._config = config
         self._events = events
-        self._hives = {LOCAL: Hive(LocalHost(config, key, local_hive), config, events)}
+        local = LocalHost(config, key, local_hive)
+        self._hives = {LOCAL: Hive(local, config, events, fleet=self.fleet)}
         self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def hive(self, node: str | None) -> Hive:
@@ -56,20 +60,25 @@ class Nodes:
         found = self._hives.get(row.node_name)
         if found is None:
             on_contact = partial(self.registry.record_contact, row.node_name)
-            found = Hive(host_of(row, self._config), self._config, self._events, on_contact)
+            host = host_of(row, self._config)
+            found = Hive(host, self._config, self._events, on_contact, fleet=self.fleet)
             self._hives[row.node_name] = found
         return found
 
     def hives(self) -> list[Hive]:
         """All of them, this machine's first."""
-        names = (row.node_name for row in self.registry.rows())
-        return [self._hives[LOCAL], *(self.hive(name) for name in names)]
+        rows = self.registry.rows()
+        for row in rows:
+            away = row.last_error or "unreachable" if row.status == "unreachable" else None
+            self.fleet.know(row.node_name, row.backends, away)
+        return [self._hives[LOCAL], *(self.hive(row.node_name) for row in rows)]
 
     async def forget(self, name: str) -> None:
         """Close the hive of a node whose row changes. The next caller gets another one."""
         hive = self._hives.pop(name, None)
         if hive is not None:
             await hive.close()
+        self.fleet.forget(name)
 
     async def discover(
         self, within_s: float = _DISCOVER_WITHIN_S, wait_for_unreachable: bool = True
@@ -117,6 +126,24 @@ class Nodes:
     def seen_workers(self) -> list[WorkerRow]:
         """The workers of all nodes as their hives last told, without asking."""
         return [row for hive in self._hives.values() for row in hive.seen_workers]
+
+    async def without_file(self, reference: str, ask_within_s: float = 2.0) -> list[str]:
+        """The nodes whose hives run and don't have this `file:` model. None is waited for longer
+        than `ask_within_s` seconds."""
+
+        async def lacks(hive: Hive) -> bool:
+            try:
+                async with asyncio.timeout(ask_within_s):
+                    await hive.http.call(ep.HIVE_RESOLVE, ModelName(reference))
+            except TimeoutError:
+                return False
+            except RbeeError:
+                return True
+            return False
+
+        running = [hive for hive in self.hives() if hive.is_running]
+        found = await asyncio.gather(*(lacks(hive) for hive in running))
+        return [hive.node for hive, lacking in zip(running, found, strict=True) if lacking]
 
     async def standby(self, node: str | None = None) -> list[NodeStandbyRow]:
         """The standby workers, as `workers` has the others."""

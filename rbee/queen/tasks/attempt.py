@@ -22,6 +22,7 @@ from rbee.queen.keys.allowed_models import judge
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import WorkerStart, check_port
+from rbee.queen.tasks.dispatcher import Turn
 from rbee.queen.tasks.placement import match_worker
 from rbee.queen.tasks.relay import broken_off, relay_answer
 from rbee.queen.tasks.task import Task, size_of
@@ -36,11 +37,23 @@ _FIRST_PAUSE_S = 0.2
 
 
 class Attempt:
-    """Runs once, in an asyncio task that may be canceled at any point."""
+    """Runs once, in an asyncio task that may be canceled at any point. `turn` is told to which
+    worker it goes. `chosen` is the worker that it goes to first; `is_told`: the person has been
+    told already that it goes there."""
 
-    def __init__(self, task: Task, hive: Hive) -> None:
+    def __init__(
+        self,
+        task: Task,
+        hive: Hive,
+        turn: Turn,
+        chosen: WorkerRow | None = None,
+        is_told: bool = False,
+    ) -> None:
         self._task = task
         self._hive = hive
+        self._turn = turn
+        self._chosen = chosen
+        self._is_told = is_told
         self._model = str(task.model)
         self._left: set[str] = set()
 
@@ -68,8 +81,10 @@ class Attempt:
                 error.details["max_tokens"] = task.request.max_tokens
                 raise
             self._say("💬", f"inference: {self._model} answers on {hive.node}")
+            self._turn.use(hive.node, worker)
+            self._is_told = False
             try:
-                await relay_answer(task, hive, worker)
+                await relay_answer(task, hive, worker, self._turn.accepted)
                 return
             except ComputeFailed as error:
                 raise with_node_name(error, hive.node, self._model) from None
@@ -124,6 +139,8 @@ class Attempt:
         if judge(asked, allowed) == "ask":
             known = await self._hive.http.call(ep.HIVE_MODEL_INFO, ModelName(str(asked)))
             self._model = known.reference
+            if self._chosen is not None and self._chosen.model_ref != self._model:
+                self._chosen = None
             if judge(parse(self._model), allowed) != "yes":
                 raise ModelNotAllowed(key=who.name, model=self._model, allowed=list(who.models))
 
@@ -156,6 +173,10 @@ class Attempt:
         return worker
 
     async def _match(self) -> WorkerRow | None:
+        chosen, self._chosen = self._chosen, None
+        if chosen is not None and chosen.id not in self._left:
+            self._model = chosen.model_ref
+            return chosen
         rows = [row for row in await self._hive.workers() if row.id not in self._left]
         if self._task.model.scheme == "hf" and rows:
             # Workers have the name of the file; a repository or a quantization means one.
@@ -166,4 +187,5 @@ class Attempt:
         )
 
     def _say(self, emoji: str, text: str) -> None:
-        self._task.narrate(emoji, text, self._hive.node)
+        if not self._is_told:
+            self._task.narrate(emoji, text, self._hive.node)

@@ -1,4 +1,4 @@
-"""Phase 8: the answer of one worker, relayed as it comes. A full worker is queued for."""
+"""Phase 8: the answer of one worker, relayed as it comes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingRequest
-from rbee.contract.errors import AllSlotsBusy, StreamTruncated, WorkerCrashed
+from rbee.contract.errors import StreamTruncated, WorkerCrashed
 from rbee.contract.events import Accepted, Done, Prefill, Started, Token
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
@@ -19,18 +19,13 @@ from rbee.runtime.concurrency import finish
 _REFUSED_WITHIN_S = 0.5
 
 
-async def relay_answer(task: Task, hive: Hive, worker: WorkerRow) -> None:
-    """Up to `done`. Raises ALL_SLOTS_BUSY if nobody may wait, QUEUE_FULL, WORKER_CRASHED, and what
-    the worker itself raises."""
+async def relay_answer(
+    task: Task, hive: Hive, worker: WorkerRow, on_accepted: Callable[[], None] = lambda: None
+) -> None:
+    """Up to `done`. `on_accepted` is called when the worker has taken the request. Raises
+    ALL_SLOTS_BUSY, WORKER_CRASHED, and what the worker itself raises."""
     async with await hive.client_for(worker.url) as client:
-        try:
-            if not task.queue.has_line(worker.id):
-                await _relay(task, hive, worker, client)
-                return
-        except AllSlotsBusy:
-            if task.queue.limit == 0:
-                raise
-        await _wait_and_relay(task, hive, worker, client)
+        await _relay(task, hive, worker, client, on_accepted)
 
 
 def broken_off(
@@ -45,28 +40,12 @@ def broken_off(
     return crashed(hive, worker.id, when, why, gone, tokens=tokens, max_tokens=wanted)
 
 
-async def _wait_and_relay(task: Task, hive: Hive, worker: WorkerRow, client: Client) -> None:
-    known = None
-    with task.queue.join(worker.id, worker.slots_total) as ticket:
-        async for place in ticket.turns():
-            if place != known:
-                task.tell(place)
-                known = place
-            if place.position > 1:
-                continue
-            try:
-                await _relay(task, hive, worker, client, ticket.leave)
-                return
-            except AllSlotsBusy:
-                ticket.rejoin()
-
-
 async def _relay(
     task: Task,
     hive: Hive,
     worker: WorkerRow,
     client: Client,
-    on_accepted: Callable[[], None] = lambda: None,
+    on_accepted: Callable[[], None],
 ) -> None:
     request = task.request
     if isinstance(request, VectorRequest):
@@ -83,6 +62,8 @@ async def _relay(
                     if isinstance(event, Token):
                         task.tokens = max(task.tokens, event.index + 1)
                     done = isinstance(event, Done)
+                    if isinstance(event, Done):
+                        task.tokens_read = event.prompt_tokens - event.cached_tokens
                     await task.events.put(event)
         except StreamTruncated:
             done = False
@@ -106,5 +87,6 @@ async def _call(
             task.reply = await client.call(ep.WORKER_EMBEDDINGS, request.texts)
         else:
             task.reply = await client.call(ep.WORKER_RERANK, request.texts)
+        task.tokens_read = task.reply.usage.prompt_tokens
     finally:
         accepting.cancel()

@@ -1,4 +1,4 @@
-"""All tasks that run: each on the first node that can, and each canceled by its id."""
+"""The owner of all tasks: each on the first node that can, and each canceled by its id."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
 from rbee.contract.embeddings import EmbeddingReply, RerankReply
 from rbee.contract.errors import (
+    AllSlotsBusy,
     InvalidApiKey,
     RbeeError,
     RequestCanceled,
@@ -25,17 +28,19 @@ from rbee.contract.events import Accepted, Event
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.keys.access import Access
+from rbee.queen.nodes.fleet import FleetWorker
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.attempt import Attempt
-from rbee.queen.tasks.choose_node import choose_node
+from rbee.queen.tasks.decide import Spot, Want, judge
+from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
-from rbee.queen.tasks.placement import Verdict
-from rbee.queen.tasks.queue import Queue
 from rbee.queen.tasks.task import Task, VectorRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
+
+_DISCOVER_WITHIN_S = 1.0
 
 # What one node can't do and another may.
 _OTHERS_MAY = (
@@ -53,28 +58,19 @@ _OTHERS_MAY = (
     errors.VramExhausted,
 )
 
+Try: TypeAlias = Callable[[Task, Hive, Turn, FleetWorker | None, bool], Awaitable[None]]
 _log = logging.getLogger("queen-rbee")
 
 
 class Scheduler:
-    """The only owner of the tasks. `attempt` answers a task on one node; `choose` orders the nodes
-    of a task that names none."""
+    """The only owner of the tasks. `attempt` answers a task on one node."""
 
-    def __init__(
-        self,
-        config: Config,
-        nodes: Nodes,
-        attempt: Callable[[Task, Hive], Awaitable[None]] = lambda task, hive: Attempt(
-            task, hive
-        ).run(),
-        choose: Callable[[Nodes, Task], Awaitable[list[Verdict]]] = choose_node,
-    ) -> None:
+    def __init__(self, config: Config, nodes: Nodes, attempt: Try | None = None) -> None:
         self._models = config.models
         self._access = Access(config.models)
         self._nodes = nodes
-        self._attempt = attempt
-        self._choose = choose
-        self._queue = Queue(config.queen.queue_limit)
+        self._attempt = attempt or _attempt
+        self._dispatcher = Dispatcher(nodes.fleet, config.queen.queue_limit)
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._figures = KeyFigures()
 
@@ -111,7 +107,7 @@ class Scheduler:
         if caller.role == "use" and isinstance(request, TaskRequest):
             # How long a model stays is for those who manage: others use it too.
             request = msgspec.structs.replace(request, keep_alive=None)
-        return Task(request, model, self._queue, caller)
+        return Task(request, model, caller)
 
     async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:
         self._figures.begin(task)
@@ -151,8 +147,8 @@ class Scheduler:
         """The figures of /metrics about tasks."""
         return [
             Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
-            Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._queue.waiting),
-            Gauge("rbee_queue_limit", "Tasks that may wait.", self._queue.limit),
+            Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._dispatcher.waiting),
+            Gauge("rbee_queue_limit", "Tasks that may wait.", self._dispatcher.limit),
             *self._figures.gauges(self._in_flight()),
         ]
 
@@ -163,37 +159,76 @@ class Scheduler:
     async def _run(self, task: Task) -> None:
         """To the last token, on the first node that can. If none can, raises the error of the
         first choice."""
-        first: RbeeError | None = None
-        for node in await self._order(task):
-            if first is not None:
-                _narrate_placement(task, f"{first.message.rstrip('.')}; trying {node}")
-            try:
-                await self._attempt(task, self._nodes.hive(node))
-                return
-            except _OTHERS_MAY as error:
-                if isinstance(error, InvalidApiKey) and node != LOCAL:
-                    error.details.setdefault("node", node)  # it is not the queen's own
-                first = first or error
-        assert first is not None  # there is always this machine
-        raise first
+        turn = self._dispatcher.enter(task.caller.name, task.tell)
+        try:
+            await self._serve(task, turn)
+        finally:
+            turn.end(task.tokens + task.tokens_read)
 
-    async def _order(self, task: Task) -> list[str]:
+    async def _serve(self, task: Task, turn: Turn) -> None:
+        want = await self._want(task)
+        first: RbeeError | None = None
+        told: Spot | None = None
+        while True:
+            spot = await self._spot(turn, want, first)
+            is_told = told is not None and (told.node, told.worker) == (spot.node, spot.worker)
+            if not is_told:
+                self._explain(task, want, spot, first)
+            told = spot
+            try:
+                await self._attempt(task, self._nodes.hive(spot.node), turn, spot.worker, is_told)
+                return
+            except AllSlotsBusy:
+                if self._dispatcher.limit == 0:
+                    raise
+                turn.refused()
+            except _OTHERS_MAY as error:
+                if isinstance(error, InvalidApiKey) and spot.node != LOCAL:
+                    error.details.setdefault("node", spot.node)  # it is not the queen's own
+                first = first or error
+                want = replace(want, tried=want.tried | {spot.node})
+
+    async def _spot(self, turn: Turn, want: Want, first: RbeeError | None) -> Spot:
+        """Where the task may go. If no node can, this machine says why; if none is left, raises the
+        error of the first that was tried."""
+        if want.node in want.tried:
+            assert first is not None  # or it would not have been tried
+            raise first
+        try:
+            return await turn.next(want)
+        except NowhereError:
+            if first is not None:
+                raise first from None
+            return Spot(LOCAL, None, [])
+
+    async def _want(self, task: Task) -> Want:
+        """What the task wants, once something is known of every node that may be meant."""
+        asked = task.request
+        want = Want(task.model, asked.node, asked.backend, asked.device)
+        if want.node is not None or not self._nodes.registry.rows():
+            return replace(want, node=want.node or LOCAL)
+        await self._nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)
+        if want.model.scheme != "file":
+            return want
+        lacking = await self._nodes.without_file(str(want.model))
+        return replace(want, lacking=frozenset(lacking))
+
+    def _explain(self, task: Task, want: Want, spot: Spot, first: RbeeError | None) -> None:
+        """Say which node it is, and why; to who asks, also what was thought of the others."""
+        explain = task.request.explain
         if task.request.node is not None:
-            return [task.request.node]
-        if not self._nodes.registry.rows():
-            if task.request.explain:
+            return
+        if first is not None:
+            _narrate_placement(task, f"{first.message.rstrip('.')}; trying {spot.node}")
+        elif want.node is not None:
+            if explain:
                 _narrate_placement(task, f"{LOCAL}, the only node there is")
-            return [LOCAL]
-        verdicts = await self._choose(self._nodes, task)
-        able = [verdict for verdict in verdicts if verdict.can]
-        if task.request.explain:
-            for verdict in verdicts:
+        else:
+            for verdict in judge(self._nodes.fleet, want, spot) if explain else ():
                 can = "can" if verdict.can else "can't"
                 _narrate_placement(task, f"{verdict.node} {can}: {', '.join(verdict.reasons)}")
-        if not able:
-            return [LOCAL]
-        _narrate_placement(task, f"{able[0].node}, since {', '.join(able[0].reasons)}")
-        return [verdict.node for verdict in able]
+            if spot.reasons:
+                _narrate_placement(task, f"{spot.node}, since {', '.join(spot.reasons)}")
 
     def _end(self, task: Task, running: asyncio.Task[None]) -> None:
         """Tell the reader how the task ended, also if it was canceled before it began."""
@@ -205,6 +240,12 @@ class Scheduler:
         if isinstance(error, WorkerCrashed) and task.caller.role != "manage":
             error.details["log_tail"] = []  # others use the worker too
         task.events.close(error if isinstance(error, Exception) else task.cancel_reason)
+
+
+async def _attempt(
+    task: Task, hive: Hive, turn: Turn, worker: FleetWorker | None, is_told: bool
+) -> None:
+    await Attempt(task, hive, turn, worker.row if worker else None, is_told).run()
 
 
 def _narrate_placement(task: Task, text: str) -> None:

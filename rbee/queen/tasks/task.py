@@ -11,7 +11,6 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.tasks import TaskRequest
-from rbee.queen.tasks.queue import Queue
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
@@ -46,24 +45,23 @@ def size_of(request: TaskRequest | VectorRequest) -> str:
 
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
-    means, and the `caller` whose key asked; the `queue` for a busy worker; and `events`, which its
-    reader gets. `tokens` counts those that were relayed; `reply` is what a VectorRequest was
+    means, and the `caller` whose key asked; and `events`, which its reader gets. `tokens` counts
+    those that were relayed, `tokens_read` those of the prompt; `reply` is what a VectorRequest was
     answered; `cancel_reason` is set once it is canceled."""
 
     def __init__(
         self,
         request: TaskRequest | VectorRequest,
         model: ModelRef,
-        queue: Queue,
         caller: Caller = OPERATOR,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.model = model
         self.caller = caller
-        self.queue = queue
         self.events = EventQueue()
         self.tokens = 0
+        self.tokens_read = 0
         self.reply: EmbeddingReply | RerankReply | None = None
         self.cancel_reason: RbeeError | None = None
 

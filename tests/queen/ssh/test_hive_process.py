@@ -120,7 +120,8 @@ async def test_the_noise_of_a_login_shell_is_passed_over(add: Add, sshd: Sshd) -
 async def test_heartbeats_follow(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, TIED)
     running = await begin(add(), heartbeat_s=0.02)
-    await until(lambda: (sshd.home / "input").read_text().count("\n") > 5)
+    told = sshd.home / "input"
+    await until(lambda: told.exists() and told.read_text().count("\n") > 5)
     await running.kill()
     assert set(input_of(sshd)[1:]) == {""}
 

@@ -16,13 +16,14 @@ from rbee.contract.embeddings import (
     Usage,
 )
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong, WorkerCrashed
-from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Queued, Started, Token
+from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Started, Token
 from rbee.contract.model_ref import parse
 from rbee.contract.models import DownloadReply, Resolved
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
+from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.tasks.attempt import Attempt
-from rbee.queen.tasks.queue import Queue
+from rbee.queen.tasks.dispatcher import Dispatcher
 from rbee.queen.tasks.task import Task, VectorRequest
 from tests.queen.nodes.conftest import UrlNode
 
@@ -42,8 +43,10 @@ class Made:
 
     def __init__(self, node: UrlNode) -> None:
         self.fake, self.hive = node.fake, node.hive
-        self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"), Queue(8))
-        self.attempt = Attempt(self.task, node.hive)
+        self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"))
+        self.fleet = Fleet()
+        self.turn = Dispatcher(self.fleet, 8).enter("operator", self.task.tell)
+        self.attempt = Attempt(self.task, node.hive, self.turn)
         self.fake.replies["/v1/models/resolve"] = self._resolve
         self.fake.streams["/v1/models/download"] = [DownloadReply("d", FILE, "/m.gguf")]
         self.fake.streams[INFERENCE] = ANSWER
@@ -67,7 +70,7 @@ class Made:
 
 
 @pytest.fixture
-def made(url_node: UrlNode) -> Made:
+async def made(url_node: UrlNode) -> Made:
     return Made(url_node)
 
 
@@ -188,23 +191,38 @@ async def test_vectors_and_scores_are_answered_at_once(
     path: str,
     reply: EmbeddingReply | RerankReply,
 ) -> None:
-    """After a wait, if the worker is full."""
     made.fake.workers = [made.row("busy")]
 
-    async def refuse_once() -> object:
-        if made.fake.asked.count(path) < 3:
-            raise AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
+    async def replied() -> object:
         return reply
 
-    made.fake.replies[path] = refuse_once
-    task = Task(VectorRequest(texts=texts), parse("hf:o/r"), Queue(8))
+    made.fake.replies[path] = replied
+    task = Task(VectorRequest(texts=texts), parse("hf:o/r"))
     async with asyncio.timeout(20):
-        await Attempt(task, made.hive).run()
-    assert task.reply == reply
-    assert made.fake.asked.count(path) == 3
-    task.events.close()
-    events = [event async for event in task.events.read()]
-    assert [event for event in events if isinstance(event, Queued)] == [Queued(1, 1)]
+        await Attempt(task, made.hive, made.turn).run()
+    assert (task.reply, task.tokens_read) == (reply, 1)
+
+
+async def test_a_worker_that_was_chosen_is_used_without_a_question(made: Made) -> None:
+    """It is asked for a slot, and a worker that has none says so."""
+    made.fake.replies[INFERENCE] = full
+    attempt = Attempt(made.task, made.hive, made.turn, made.row("busy"))
+    with pytest.raises(AllSlotsBusy):
+        await attempt.run()
+    assert "/v1/workers/list" not in made.fake.asked
+    worker = made.fleet.worker("workstation", "w-1")
+    assert worker is not None
+    assert (worker.own, worker.free) == (1, 3)
+
+
+async def test_what_a_person_has_been_told_is_not_told_again(made: Made) -> None:
+    await Attempt(made.task, made.hive, made.turn, made.row("busy"), is_told=True).run()
+    assert await made.narrated() == []
+    assert made.task.tokens == 2
+
+
+async def full() -> object:
+    raise AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
 
 
 async def test_texts_that_end_two_workers_get_no_third(made: Made) -> None:
@@ -216,6 +234,6 @@ async def test_texts_that_end_two_workers_get_no_third(made: Made) -> None:
     made.fake.replies["/v1/workers/list"] = listed
     texts = VectorRequest(texts=EmbeddingRequest(input=["a", "b"]))
     with pytest.raises(WorkerCrashed) as caught:
-        await Attempt(Task(texts, parse("hf:o/r"), Queue(8)), made.hive).run()
+        await Attempt(Task(texts, parse("hf:o/r")), made.hive, made.turn).run()
     assert "ended while it read 2 texts" in caught.value.message
     assert caught.value.message.endswith(f"this request ended: {FILE}, 2 texts.")

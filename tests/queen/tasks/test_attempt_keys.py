@@ -9,8 +9,9 @@ from rbee.contract.model_ref import parse
 from rbee.contract.models import DownloadReply, ModelDetails, Resolved
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
+from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.tasks.attempt import Attempt
-from rbee.queen.tasks.queue import Queue
+from rbee.queen.tasks.dispatcher import Dispatcher
 from rbee.queen.tasks.task import Task
 from rbee.runtime.keyring import Caller
 from tests.queen.nodes.conftest import UrlNode
@@ -42,7 +43,8 @@ async def details() -> object:
 def attempt(node: UrlNode, model: str, *allowed: str) -> Attempt:
     node.fake.replies[INFO] = details
     who = Caller("laptop", "use", allowed)
-    return Attempt(Task(TaskRequest(prompt="p"), parse(model), Queue(1), who), node.hive)
+    task = Task(TaskRequest(prompt="p"), parse(model), who)
+    return Attempt(task, node.hive, Dispatcher(Fleet(), 1).enter(who.name, task.tell))
 
 
 async def resolved() -> object:

@@ -30,24 +30,23 @@ from rbee.contract.errors import (
     WorkerCrashed,
 )
 from rbee.contract.events import Accepted, Event, Narration
+from rbee.contract.nodes import NodeFacts
 from rbee.contract.registry import NodeRow
 from rbee.contract.tasks import TaskRequest
+from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
-from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.queen.tasks.task import Task, VectorRequest
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
 
 AWAY = ConnectionTimeout("a is off.", host="a", port=22, attempts=3)
-VERDICTS = [
-    Verdict("b", True, ["an idle worker holds the model", "its hive runs"]),
-    Verdict("a", True, ["its hive runs"]),
-    Verdict("c", False, ["it did not answer: off"]),
-]
+FILE = "hf:o/r/m.gguf"
+IDLE = WorkerRow("w", "http://w", FILE, "cpu", 0, "idle", None, None, 4, 4)
+FACTS = NodeFacts(["cpu"], {"cpu": 1}, [], [], 1)
 
 
 class Made:
@@ -57,11 +56,10 @@ class Made:
     def __init__(self, nodes: Nodes) -> None:
         self.errors: dict[str, Exception] = {}
         self.tried: list[str] = []
-        self.verdicts = VERDICTS
         self.held = asyncio.Event()
         self.held.set()
         self.nodes = nodes
-        self.scheduler = Scheduler(Config(), nodes, self._attempt, self._choose)
+        self.scheduler = Scheduler(Config(), nodes, self._attempt)
 
     async def know(self, *names: str) -> None:
         for name in names:
@@ -79,14 +77,11 @@ class Made:
             events = [event async for event in self.stream(**asked)]
         return [event.text for event in events if isinstance(event, Narration)]
 
-    async def _attempt(self, task: Task, hive: Hive) -> None:
+    async def _attempt(self, task: Task, hive: Hive, *_: object) -> None:
         self.tried.append(hive.node)
         await self.held.wait()
         if hive.node in self.errors:
             raise self.errors[hive.node]
-
-    async def _choose(self, nodes: Nodes, task: Task) -> list[Verdict]:
-        return self.verdicts
 
 
 @pytest.fixture
@@ -101,8 +96,20 @@ async def alone(tmp_path: Path) -> AsyncIterator[Made]:
 
 
 @pytest.fixture
-async def made(alone: Made) -> Made:
+async def made(alone: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+    """The hive on b has an idle worker, that on a runs too, and c is off."""
+
+    async def discovered(*_: object, **__: object) -> None:
+        """It is known already."""
+
     await alone.know("a", "b", "c")
+    fleet = alone.nodes.fleet
+    for name in "ab":
+        fleet.connected(name, 0)
+        fleet.told(name, FACTS)
+    fleet.worker_told("b", IDLE, 0)
+    fleet.know("c", away="off")
+    monkeypatch.setattr(alone.nodes, "discover", discovered)
     return alone
 
 
@@ -117,6 +124,7 @@ async def test_all_are_explained_to_who_asks(made: Made) -> None:
     assert told == [
         "placement: b can: an idle worker holds the model, its hive runs",
         "placement: a can: its hive runs",
+        "placement: localhost can: its hive is to be started",
         "placement: c can't: it did not answer: off",
         "placement: b, since an idle worker holds the model, its hive runs",
     ]
@@ -159,11 +167,11 @@ async def test_what_no_other_would_do_better_is_raised(made: Made, error: RbeeEr
 
 async def test_where_none_can_the_first_error_is_raised(made: Made) -> None:
     first = VramExhausted(node="b", device="cpu", required=2, available=1)
-    made.errors.update(b=first, a=AWAY)
+    made.errors.update(b=first, a=AWAY, localhost=AWAY)
     with pytest.raises(VramExhausted) as caught:
         await made.ask()
     assert caught.value is first
-    assert made.tried == ["b", "a"]
+    assert made.tried == ["b", "a", "localhost"]
 
 
 async def test_a_node_that_is_named_is_the_only_one(made: Made) -> None:
@@ -194,8 +202,11 @@ async def test_without_other_nodes_it_is_this_machine(alone: Made) -> None:
 
 
 async def test_where_none_can_this_machine_says_why(made: Made) -> None:
-    made.verdicts = [Verdict("a", False, ["off"])]
-    await made.ask()
+    for name in "abc":
+        made.nodes.fleet.lost(name)
+        made.nodes.fleet.know(name, ["cpu"])
+    made.nodes.fleet.know("localhost", ["cpu"])
+    await made.ask(backend="cuda")
     assert made.tried == ["localhost"]
 
 

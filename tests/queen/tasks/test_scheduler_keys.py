@@ -55,7 +55,9 @@ class Made:
         stream = self.ask(who, **asked)
         accepted = await anext(stream)
         assert isinstance(accepted, Accepted)
-        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            while accepted.request_id not in self.ends:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         return accepted.request_id, stream
 
     async def end(self, name: str, tokens: int = 0, error: Exception | None = None) -> None:
@@ -69,7 +71,7 @@ class Made:
         gauges = self.scheduler.gauges()
         return {(each.name, each.labels["key"]): each.value for each in gauges if each.labels}
 
-    async def _attempt(self, task: Task, hive: Hive) -> None:
+    async def _attempt(self, task: Task, hive: Hive, *_: object) -> None:
         self.tasks.append(task)
         self.ends[task.id] = asyncio.get_running_loop().create_future()
         task.tokens = await self.ends[task.id]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbee.contract.quantization import of_file
-from rbee.hive.models.quantization import bits, by_size, choose
+from rbee.gguf.quantization import bits, by_size, choose
 
 KNOWN = [
     "IQ1_S",

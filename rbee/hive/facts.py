@@ -1,0 +1,118 @@
+"""What the hive tells of its node without being asked: memory, models, disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rbee.contract.errors import RbeeError
+from rbee.contract.events import Event
+from rbee.contract.models import ModelRow
+from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
+from rbee.contract.workers import WorkerGone, WorkerRow
+from rbee.hive.hardware.devices import Hardware, disk_free_bytes
+from rbee.hive.models.provisioner import Provisioner
+from rbee.runtime.broadcast import Broadcast
+
+# While somebody listens. What this hive does itself is told sooner.
+_LOOK_EVERY_S = 5.0
+# Asking llama.cpp for the memory of cards takes a second of processor time.
+_MEMORY_OLD_S = 60.0
+# A change of memory or disk below this part of it is noise.
+_NOTICED = 0.02
+_log = logging.getLogger("rbee-hive")
+
+
+class Facts:
+    """The facts of this node as they were last told. `events` get them when they have changed."""
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        provisioner: Provisioner,
+        events: Broadcast[Event],
+        look_every_s: float = _LOOK_EVERY_S,
+    ) -> None:
+        self.told: NodeFacts | None = None
+        self._hardware = hardware
+        self._provisioner = provisioner
+        self._events = events
+        self._look_every_s = look_every_s
+        self._wanted = asyncio.Event()
+        self._loaded: set[str] = set()
+        # What a model needs, by its file and size: a header takes milliseconds to read.
+        self._required: dict[tuple[str, int], int | None] = {}
+
+    async def watch(self) -> None:
+        """Look, and tell what is new, for as long as the hive runs."""
+        with self._events.forward(self._hear):
+            while True:
+                if self._wanted.is_set() or self._events.is_heard:
+                    await self._look()
+                try:
+                    async with asyncio.timeout(self._look_every_s):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    continue
+
+    def want(self) -> None:
+        """Somebody wants to know, or something has changed: look now."""
+        self._wanted.set()
+
+    def _hear(self, event: Event) -> None:
+        """A model came into memory, or left it."""
+        before = set(self._loaded)
+        if isinstance(event, WorkerGone):
+            self._loaded.discard(event.worker_id)
+        elif isinstance(event, WorkerRow) and event.state != "loading":
+            self._loaded.add(event.id)
+        if self._loaded != before:
+            self.want()
+
+    async def _look(self) -> None:
+        known_old_s = 0.0 if self._wanted.is_set() else _MEMORY_OLD_S
+        self._wanted.clear()
+        try:
+            seen = await self._seen(known_old_s)
+        except (RbeeError, OSError) as error:
+            _log.warning("the node can't be looked at: %s", error)
+            return
+        if self.told is None or _differ(self.told, seen):
+            self.told = seen
+            self._events.send(seen)
+
+    async def _seen(self, known_old_s: float) -> NodeFacts:
+        usable = await self._hardware.usable()
+        memory = await self._hardware.memory(known_old_s)
+        rows = await self._provisioner.inventory.rows()
+        models = [
+            HeldModel(row.reference, row.quantization, row.size_bytes, await self._needs(row))
+            for row in rows
+        ]
+        return NodeFacts(usable.backends, usable.devices, memory, models, disk_free_bytes())
+
+    async def _needs(self, row: ModelRow) -> int | None:
+        key = row.local_path, row.size_bytes
+        if key not in self._required:
+            try:
+                self._required[key] = await self._provisioner.required_bytes(Path(row.local_path))
+            except RbeeError:
+                self._required[key] = None
+        return self._required[key]
+
+
+def _differ(told: NodeFacts, seen: NodeFacts) -> bool:
+    if (told.backends, told.models) != (seen.backends, seen.models):
+        return True
+    if abs(told.disk_free_bytes - seen.disk_free_bytes) > _NOTICED * told.disk_free_bytes:
+        return True
+    return _shape(told.memory) != _shape(seen.memory) or any(
+        abs(old.memory_free_bytes - new.memory_free_bytes) > _NOTICED * new.memory_total_bytes
+        for old, new in zip(told.memory, seen.memory, strict=True)
+    )
+
+
+def _shape(memory: Sequence[DeviceMemory]) -> list[tuple[str, int, int]]:
+    return [(each.backend, each.index, each.memory_total_bytes) for each in memory]

@@ -1,0 +1,219 @@
+"""What the queen knows of every node, with the time of each fact: written from the event streams of
+the hives, read by all. Nothing here asks a node.
+
+All times are seconds of one monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
+
+import msgspec
+
+from rbee.contract import model_ref
+from rbee.contract.errors import RbeeError
+from rbee.contract.nodes import HeldModel, NodeFacts
+from rbee.contract.registry import LOCAL
+from rbee.contract.workers import WorkerRow
+
+
+class FleetWorker(msgspec.Struct):
+    """A worker. `own` are the tasks of this queen that it answers, `others` the slots that somebody
+    else has, as last seen at `seen_at`."""
+
+    node: str
+    row: WorkerRow
+    own: int = 0
+    others: int = 0
+    seen_at: float = 0.0
+
+    @property
+    def free(self) -> int:
+        """The slots that a task may find, as far as is known."""
+        if self.row.state not in ("idle", "busy", "loading"):
+            return 0
+        return max(0, self.row.slots_total - self.own - self.others)
+
+
+class FleetNode(msgspec.Struct):
+    """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
+    the hive has told them. `backends` is what was known of it before, `away` why it did not answer
+    the last time."""
+
+    name: str
+    is_up: bool = False
+    since: float = 0.0
+    away: str | None = None
+    backends: list[str] | None = None
+    facts: NodeFacts | None = None
+    workers: dict[str, FleetWorker] = {}
+    models: dict[str, HeldModel] = {}
+
+    def holds(self, reference: str) -> bool:
+        """Whether one of its workers has this model in memory."""
+        return any(worker.row.model_ref == reference for worker in self.workers.values())
+
+
+class Fleet:
+    """Every node by its name; this machine is always one of them."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, FleetNode] = {LOCAL: FleetNode(LOCAL)}
+        self._workers: dict[str, dict[str, FleetWorker]] = {}
+        self._references: dict[str, Counter[str]] = {}
+        # Called after each change that may let a waiting task go on.
+        self.on_change: Callable[[], None] = lambda: None
+        self._changes = 0
+        self._changes_of: Counter[str] = Counter()
+
+    # What is told
+
+    def know(self, name: str, backends: list[str] | None = None, away: str | None = None) -> None:
+        """There is such a node, with what is remembered of it."""
+        node = self._node(name)
+        if (node.backends, node.away) != (backends, away):
+            node.backends, node.away = backends, away
+            self._change()
+
+    def forget(self, name: str) -> None:
+        """There is no such node any more, as it was."""
+        self.lost(name)
+        if name != LOCAL:
+            self.nodes.pop(name, None)
+
+    def connected(self, name: str, now: float) -> None:
+        """Its hive begins to tell, with the workers that there are."""
+        self.lost(name)
+        node = self._node(name)
+        node.is_up, node.since, node.away = True, now, None
+        self._change()
+
+    def lost(self, name: str) -> None:
+        """Its hive tells no more: nothing that is known of its workers is true any longer."""
+        node = self._node(name)
+        for worker_id in list(node.workers):
+            self.worker_gone(name, worker_id)
+        self._hold(node, [])
+        node.is_up, node.facts = False, None
+        self._change()
+
+    def told(self, name: str, facts: NodeFacts) -> None:
+        """What a hive says of its node."""
+        node = self._node(name)
+        node.facts = facts
+        node.backends = facts.backends
+        self._hold(node, facts.models)
+        self._change()
+
+    def worker_told(self, name: str, row: WorkerRow, now: float) -> None:
+        """What a hive says of a worker."""
+        node = self._node(name)
+        worker = node.workers.get(row.id)
+        if worker is None:
+            worker = node.workers[row.id] = FleetWorker(name, row)
+            self._workers.setdefault(row.model_ref, {})[row.id] = worker
+            self._count(row.model_ref, 1)
+        worker.row, worker.seen_at = row, now
+        taken = 0 if row.state == "loading" else row.slots_total - row.slots_available
+        worker.others = max(0, taken - worker.own)
+        self._touch(worker)
+
+    def worker_gone(self, name: str, worker_id: str) -> None:
+        """A worker has ended."""
+        worker = self._node(name).workers.pop(worker_id, None)
+        if worker is not None:
+            same = self._workers[worker.row.model_ref]
+            del same[worker_id]
+            if not same:
+                del self._workers[worker.row.model_ref]
+            self._count(worker.row.model_ref, -1)
+            self._touch(worker)
+
+    # What this queen does itself
+
+    def claim(self, worker: FleetWorker, now: float) -> None:
+        """A task of this queen goes to a worker. If others have its slots, as far as is known, no
+        second one tries at the same time."""
+        if worker.free <= 0:
+            worker.seen_at = now
+        worker.own += 1
+
+    def accepted(self, worker: FleetWorker) -> None:
+        """It had a slot: others have no more than the rest."""
+        worker.others = min(worker.others, max(0, worker.row.slots_total - worker.own))
+
+    def release(self, worker: FleetWorker) -> None:
+        """It has left the worker."""
+        worker.own -= 1
+        self._touch(worker)
+
+    def refused(self, worker: FleetWorker, now: float) -> None:
+        """A worker had no slot after all: somebody else has them."""
+        worker.others = max(worker.others, worker.row.slots_total - worker.own)
+        worker.seen_at = now
+
+    # What is read
+
+    def worker(self, name: str, worker_id: str) -> FleetWorker | None:
+        """A worker of a node, if it is known."""
+        node = self.nodes.get(name)
+        return node.workers.get(worker_id) if node else None
+
+    def holding(self, reference: str) -> Iterable[FleetWorker]:
+        """The workers that have a model in memory, or load it."""
+        return self._workers.get(reference, {}).values()
+
+    def references(self, repository: str) -> Collection[str]:
+        """The models of a repository that are on any disk or in any memory."""
+        return self._references.get(repository, ())
+
+    def stamp(self, repository: str) -> tuple[int, int]:
+        """Changes when a task for this repository that could not be placed perhaps can be."""
+        return self._changes, self._changes_of[repository]
+
+    def _node(self, name: str) -> FleetNode:
+        return self.nodes.setdefault(name, FleetNode(name))
+
+    def _hold(self, node: FleetNode, models: Iterable[HeldModel]) -> None:
+        before, after = node.models, {model.reference: model for model in models}
+        for reference in before.keys() - after.keys():
+            self._count(reference, -1)
+        for reference in after.keys() - before.keys():
+            self._count(reference, 1)
+        node.models = after
+
+    def _count(self, reference: str, change: int) -> None:
+        """So many more places where a model is."""
+        repository = _repository(reference)
+        places = self._references.setdefault(repository, Counter())
+        places[reference] += change
+        if not places[reference]:
+            del places[reference]
+        if not places:
+            del self._references[repository]
+
+    def _touch(self, worker: FleetWorker) -> None:
+        self._changes_of[_repository(worker.row.model_ref)] += 1
+        self.on_change()
+
+    def _change(self) -> None:
+        self._changes += 1
+        self.on_change()
+
+
+def repository_of(ref: model_ref.ModelRef) -> str:
+    """What all files of a repository at one revision share. The Hub ignores case in names."""
+    if ref.scheme != "hf":
+        return str(ref)
+    at = f"@{ref.revision}" if ref.revision else ""
+    return f"hf:{ref.name.lower()}{at}"
+
+
+@lru_cache(4096)
+def _repository(reference: str) -> str:
+    try:
+        return repository_of(model_ref.parse(reference))
+    except RbeeError:  # a name of a newer hive
+        return reference

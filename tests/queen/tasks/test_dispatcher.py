@@ -1,0 +1,241 @@
+"""Tasks that wait for a slot: sent on their way one after the other, told their places, forgotten
+by nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import pytest
+
+from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError
+from rbee.contract.events import Queued
+from rbee.contract.model_ref import parse
+from rbee.contract.workers import WorkerRow
+from rbee.queen.nodes.fleet import Fleet, FleetWorker
+from rbee.queen.tasks.decide import Spot, Want
+from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
+
+T = TypeVar("T")
+FILE = "hf:o/r/m.gguf"
+WANT = Want(parse("hf:o/r"), "localhost")
+
+
+def row(slots: int = 1, free: int = 1, name: str = "w") -> WorkerRow:
+    return WorkerRow(name, "http://w", FILE, "cpu", 0, "idle", None, None, slots, free)
+
+
+async def soon(coming: Awaitable[T]) -> T:
+    async with asyncio.timeout(5):
+        return await coming
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+class Lab:
+    """This machine, with a worker that has one slot."""
+
+    def __init__(self, limit: int = 8, slots: int = 1) -> None:
+        self.fleet = Fleet()
+        self.fleet.connected("localhost", 0)
+        self.fleet.worker_told("localhost", row(slots, slots), 0)
+        self.dispatcher = Dispatcher(self.fleet, limit)
+        self.told: dict[str, list[Queued]] = {}
+
+    @property
+    def worker(self) -> FleetWorker:
+        worker = self.fleet.worker("localhost", "w")
+        assert worker is not None
+        return worker
+
+    def come(self, name: str, key: str = "a", want: Want = WANT) -> tuple[Turn, asyncio.Task[Spot]]:
+        told: list[Queued] = []
+        self.told[name] = told
+        turn = self.dispatcher.enter(key, told.append)
+        return turn, asyncio.create_task(turn.next(want))
+
+    async def served(self, name: str, key: str = "a") -> Turn:
+        """One that has the slot."""
+        turn, going = self.come(name, key)
+        spot = await soon(going)
+        assert spot.worker is self.worker
+        turn.accepted()
+        return turn
+
+    def places(self) -> dict[str, list[str]]:
+        return {
+            name: [f"{each.position} of {each.waiting}" for each in told]
+            for name, told in self.told.items()
+            if told
+        }
+
+
+async def test_a_free_slot_is_had_at_once_and_kept() -> None:
+    lab = Lab()
+    turn = await lab.served("one")
+    assert (lab.worker.own, lab.worker.free) == (1, 0)
+    assert lab.places() == {}
+    turn.end(100)
+    assert (lab.worker.own, lab.worker.free) == (0, 1)
+
+
+async def test_who_waits_is_told_the_place_each_time_that_it_changes() -> None:
+    lab = Lab()
+    first = await lab.served("one")
+    (two, _), (three, _), (four, going) = (lab.come(name) for name in ("two", "three", "four"))
+    await settled()
+    assert lab.dispatcher.waiting == 3
+    two.end(0)
+    await settled()
+    assert lab.places() == {
+        "two": ["1 of 3"],
+        "three": ["2 of 3", "1 of 2"],
+        "four": ["3 of 3", "2 of 2"],
+    }
+    first.end(10)
+    await settled()
+    three.accepted()
+    await settled()
+    assert lab.places()["four"][2:] == ["1 of 1"]
+    three.end(10)
+    assert (await soon(going)).worker is lab.worker
+    assert lab.dispatcher.waiting == 1  # until it is accepted
+    four.accepted()
+    assert lab.dispatcher.waiting == 0
+
+
+async def test_a_key_that_floods_does_not_hold_up_others() -> None:
+    lab = Lab()
+    turn = await lab.served("first", "flood")
+    waiting = {name: lab.come(name, name.rstrip("123")) for name in ("flood1", "flood2", "flood3")}
+    waiting |= {name: lab.come(name, name) for name in ("b", "c")}
+    order = []
+    for _ in range(5):
+        turn.end(600)
+        await settled()
+        [name] = [name for name, (_, going) in waiting.items() if going.done()]
+        order.append(name)
+        turn = waiting.pop(name)[0]
+        turn.accepted()
+    assert order[:2] == ["b", "c"] or order[:3] == ["flood1", "b", "c"]
+    assert order[-1] == "flood3"
+
+
+async def test_a_worker_that_refuses_is_asked_again_for_the_same_task() -> None:
+    """Somebody else has the slot, and nobody tells when it is free."""
+    lab = Lab()
+    turn, going = lab.come("one")
+    await soon(going)
+    turn.refused()
+    other, others = lab.come("two")
+    again = asyncio.create_task(turn.next(WANT))
+    await settled()
+    assert not again.done()
+    assert lab.places() == {"one": ["1 of 2"], "two": ["2 of 2"]}
+    assert (await soon(again)).worker is lab.worker
+    assert not others.done()
+    turn.refused()
+    again = asyncio.create_task(turn.next(WANT))
+    await settled()
+    lab.fleet.worker_told("localhost", row(), asyncio.get_running_loop().time())
+    await settled()
+    assert again.done()
+    assert lab.places() == {"one": ["1 of 2"], "two": ["2 of 2"]}
+    for each in (turn, other):
+        each.end(1)
+
+
+async def test_more_than_the_limit_may_not_wait() -> None:
+    lab = Lab(limit=2, slots=2)
+    served = [await lab.served(name) for name in ("one", "two")]
+    waiting = [lab.come(name) for name in ("three", "four")]
+    await settled()
+    with pytest.raises(QueueFull) as caught:
+        await soon(lab.come("five")[1])
+    assert caught.value.details == {"slots_total": 2, "slots_busy": 2, "waiting": 2}
+    waiting[0][0].end(0)
+    late, going = lab.come("six")
+    await settled()
+    assert not going.done()
+    assert lab.dispatcher.waiting == 2
+    for turn in (*served, waiting[1][0], late):
+        turn.end(1)
+    assert lab.dispatcher.waiting == 0
+
+
+async def test_where_nobody_may_wait_all_slots_are_busy() -> None:
+    lab = Lab(limit=0)
+    await lab.served("one")
+    with pytest.raises(AllSlotsBusy):
+        await soon(lab.come("two")[1])
+
+
+async def test_where_no_node_can_that_is_raised() -> None:
+    lab = Lab()
+    lab.fleet.know("localhost", ["cpu"])
+    with pytest.raises(NowhereError) as caught:
+        await soon(lab.come("one", want=Want(parse("hf:o/r"), backend="cuda"))[1])
+    assert caught.value.verdicts[0].reasons == ["it has no cuda, only cpu"]
+
+
+async def test_a_worker_that_nobody_has_told_of_yet_counts() -> None:
+    lab = Lab()
+    turn, going = lab.come("one", want=Want(parse("hf:o/other"), "localhost"))
+    assert (await soon(going)).worker is None
+    turn.use(
+        "localhost", WorkerRow("new", "u", "hf:o/other/x.gguf", "cpu", 0, "idle", None, None, 1, 1)
+    )
+    new = lab.fleet.worker("localhost", "new")
+    assert new is not None
+    assert new.own == 1
+    turn.use("localhost", row())
+    assert (new.own, lab.worker.own) == (0, 1)
+    turn.end(5)
+    assert lab.worker.own == 0
+
+
+async def test_a_worker_that_ends_lets_nobody_wait_for_ever() -> None:
+    lab = Lab()
+    served = await lab.served("one")
+    waiting, going = lab.come("two")
+    await settled()
+    assert not going.done()
+    lab.fleet.worker_gone("localhost", "w")
+    assert (await soon(going)).worker is None
+    for turn in (served, waiting):
+        turn.end(1)
+
+
+async def test_many_come_and_go_and_every_slot_is_given_back() -> None:
+    """Some are canceled while they wait, some are refused, some end well."""
+    lab = Lab(limit=1000, slots=3)
+    ended: list[int] = []
+
+    async def live(number: int) -> None:
+        turn = lab.dispatcher.enter(f"key{number % 7}", lambda _: None)
+        try:
+            async with asyncio.timeout(0.05 if number % 5 == 0 else 20):
+                while True:
+                    await turn.next(WANT)
+                    assert lab.worker.own <= 3
+                    if number % 11:
+                        break
+                    number += 1
+                    turn.refused()
+                turn.accepted()
+                await asyncio.sleep(0.001)
+        except (TimeoutError, RbeeError):
+            return
+        finally:
+            turn.end(number)
+            ended.append(number)
+            told = row(3, max(0, 3 - lab.worker.own))
+            lab.fleet.worker_told("localhost", told, asyncio.get_running_loop().time())
+
+    await soon(asyncio.gather(*(live(number) for number in range(300))))
+    assert len(ended) == 300
+    assert (lab.dispatcher.waiting, lab.worker.own) == (0, 0)
