@@ -198,7 +198,7 @@ def a_proxy_to_the_node(context: Context) -> None:
     hive, instead = world.hive_address[0], world.proxy_address[0]
     world.set("auth", "hosts", [instead])
     context.hive_run = world.start_daemon("rbee-hive daemon")
-    to_hive = Proxy(instead, 9200, world.hive_url)
+    to_hive = context.hive_proxy = Proxy(instead, 9200, world.hive_url)
     world.add_cleanup(to_hive.close)
     to_hive.rename(f"http://{hive}:8001", f"http://{instead}:8001")
     context.proxy = Proxy(instead, 8001, f"http://{hive}:8001")

@@ -65,8 +65,7 @@ class Fleet:
         self._references: dict[str, Counter[str]] = {}
         # Called after each change that may let a waiting task go on.
         self.on_change: Callable[[], None] = lambda: None
-        self._changes = 0
-        self._changes_of: Counter[str] = Counter()
+        self._changes: Counter[str] = Counter()
 
     # What is told
 
@@ -75,7 +74,7 @@ class Fleet:
         node = self._node(name)
         if (node.backends, node.away) != (backends, away):
             node.backends, node.away = backends, away
-            self._change()
+            self.on_change()
 
     def forget(self, name: str) -> None:
         """There is no such node any more, as it was."""
@@ -88,7 +87,7 @@ class Fleet:
         self.lost(name)
         node = self._node(name)
         node.is_up, node.since, node.away = True, now, None
-        self._change()
+        self.on_change()
 
     def lost(self, name: str) -> None:
         """Its hive tells no more: nothing that is known of its workers is true any longer."""
@@ -97,7 +96,7 @@ class Fleet:
             self.worker_gone(name, worker_id)
         self._hold(node, [])
         node.is_up, node.facts = False, None
-        self._change()
+        self.on_change()
 
     def told(self, name: str, facts: NodeFacts) -> None:
         """What a hive says of its node."""
@@ -105,7 +104,7 @@ class Fleet:
         node.facts = facts
         node.backends = facts.backends
         self._hold(node, facts.models)
-        self._change()
+        self.on_change()
 
     def worker_told(self, name: str, row: WorkerRow, now: float) -> None:
         """What a hive says of a worker."""
@@ -169,9 +168,10 @@ class Fleet:
         """The models of a repository that are on any disk or in any memory."""
         return self._references.get(repository, ())
 
-    def stamp(self, repository: str) -> tuple[int, int]:
-        """Changes when a task for this repository that could not be placed perhaps can be."""
-        return self._changes, self._changes_of[repository]
+    def stamp(self, repository: str) -> int:
+        """Another number if anything has changed about the models of this repository: where they
+        are, and the workers that hold them."""
+        return self._changes[repository]
 
     def _node(self, name: str) -> FleetNode:
         return self.nodes.setdefault(name, FleetNode(name))
@@ -193,13 +193,10 @@ class Fleet:
             del places[reference]
         if not places:
             del self._references[repository]
+        self._changes[repository] += 1
 
     def _touch(self, worker: FleetWorker) -> None:
-        self._changes_of[_repository(worker.row.model_ref)] += 1
-        self.on_change()
-
-    def _change(self) -> None:
-        self._changes += 1
+        self._changes[_repository(worker.row.model_ref)] += 1
         self.on_change()
 
 

@@ -166,7 +166,9 @@ def judge(fleet: Fleet, want: Want, chosen: Spot | None = None) -> list[Verdict]
 
 def _fitting(fleet: Fleet, want: Want) -> Iterator[FleetWorker]:
     """The workers that hold what is wanted."""
-    for reference in fleet.references(repository_of(want.model)):
+    references = fleet.references(repository_of(want.model))
+    is_only = len(references) == 1 and not want.model.file and not want.model.quantization
+    for reference in references:
         for worker in fleet.holding(reference):
             row = worker.row
             if (
@@ -174,7 +176,7 @@ def _fitting(fleet: Fleet, want: Want) -> Iterator[FleetWorker]:
                 and worker.node not in want.tried
                 and want.backend in (None, row.backend)
                 and want.device in (None, row.device)
-                and _meant(fleet, fleet.nodes[worker.node], want.model) == reference
+                and (is_only or _meant(fleet, fleet.nodes[worker.node], want.model) == reference)
             ):
                 yield worker
 

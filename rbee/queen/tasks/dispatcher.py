@@ -131,7 +131,7 @@ class Dispatcher:
         self._lines = Lines(self._accounts)
         self._turns: dict[int, Turn] = {}
         self._arrivals = count()
-        self._held: dict[Want, tuple[tuple[int, int], Full | Look]] = {}
+        self._held: dict[Want, tuple[int, Full | Look]] = {}
         self._moved: set[Want] = set()
         self._is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -217,8 +217,9 @@ class Dispatcher:
         if want not in self._held:
             return True
         stamp, outcome = self._held[want]
-        is_time = outcome.at is not None and now >= outcome.at
-        return is_time or stamp != self.fleet.stamp(repository_of(want.model))
+        if isinstance(outcome, Look) or (outcome.at is not None and now >= outcome.at):
+            return True
+        return stamp != self.fleet.stamp(repository_of(want.model))
 
     def _tell(self, want: Want) -> None:
         """Tell everybody in a full line whose position has changed."""

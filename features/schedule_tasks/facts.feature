@@ -1,0 +1,21 @@
+@beyond @scheduling
+Feature: What a node has is known before anybody asks
+  A hive tells what its node can compute on, has free, and has on disk, and each change of it. So no
+  question waits until the nodes have been asked.
+
+  Scenario: A hive tells what its node has, and what comes and goes
+    Given a hive that an operator started
+    When somebody watches the hive's events
+    Then they are told the facts of the node, as the hive answers who asks it
+    When a person places the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    Then they are told within 10 s that hf:lab/smol/smol-Q4_1.gguf is there, with its size and the memory that it needs
+    When somebody asks the hive to delete hf:lab/smol/smol-Q4_1.gguf
+    Then they are told within 10 s that no model is there
+
+  Scenario: A question for a worker that is ready asks its node for nothing else
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    When the queen has seen that worker idle, and I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And meanwhile the node was asked for that answer only

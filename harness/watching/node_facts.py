@@ -1,0 +1,58 @@
+"""What a hive tells of its node without being asked, beside what it answers who asks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.world.world import World
+
+# Memory and disk are used by others too, while the two are compared.
+_NEAR = 0.05
+
+
+def complaints(world: World, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever differs from the hive's replies."""
+    node = _answer(world, "GET", "/v1/node")
+    for name in ("backends", "devices"):
+        if facts[name] != node[name]:
+            yield f"{name}: {facts[name]}, and {node[name]} when asked"
+    if not _near(facts["disk_free_bytes"], node["disk_free_bytes"]):
+        yield f"disk_free_bytes: {facts['disk_free_bytes']}, and {node['disk_free_bytes']}"
+    told, asked = facts["memory"], node["memory"]
+    if [_device(each) for each in told] != [_device(each) for each in asked]:
+        yield f"memory: {told}, and {asked} when asked"
+    for one, other in zip(told, asked, strict=False):
+        if not _near(one["memory_free_bytes"], other["memory_free_bytes"]):
+            yield f"memory_free_bytes: {one}, and {other} when asked"
+    yield from model_complaints(world, facts)
+
+
+def model_complaints(world: World, facts: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever differs from the hive's list of models, and from what it says of each."""
+    listed = {row["reference"]: row for row in _answer(world, "GET", "/v1/models")["models"]}
+    if [each["reference"] for each in facts["models"]] != list(listed):
+        yield f"models: {facts['models']}, and {list(listed)} when asked"
+        return
+    for each in facts["models"]:
+        info = _answer(world, "POST", "/v1/models/info", {"model": each["reference"]})
+        wanted = {
+            "reference": each["reference"],
+            "quantization": listed[each["reference"]]["quantization"],
+            "size_bytes": info["size_bytes"],
+            "required_bytes": info["required_bytes"],
+        }
+        if each != wanted:
+            yield f"a model: {each}, and {wanted} when asked"
+
+
+def _device(memory: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in memory.items() if name != "memory_free_bytes"}
+
+
+def _near(one: int, other: int) -> bool:
+    return abs(one - other) <= _NEAR * max(one, other)
+
+
+def _answer(world: World, method: str, path: str, body: object = None) -> Any:
+    reply = world.call(method, world.hive_url + path, body)
+    assert reply.status == 200, reply
+    return reply.json

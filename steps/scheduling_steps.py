@@ -1,0 +1,145 @@
+"""Who is served first, and what is known of the nodes before anybody asks."""
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.watching import node_facts
+from harness.watching.named_keys import Holder
+from harness.world import cluster
+from harness.world.waiting import wait_until
+
+_LONGEST_S = 60
+
+
+@when("a task of {name:w} for {tokens:d} tokens streams")
+def one_streams(context: Context, name: str, tokens: int) -> None:
+    _holder(context, name).asks(tokens).wait_for("token", within=_LONGEST_S)
+
+
+@when("these wait in the queue, one after the other: {names}")
+def these_wait(context: Context, names: str) -> None:
+    context.waiting = []
+    for name in names.split(", "):
+        stream = _holder(context, name).asks(2)
+        stream.wait_for("queued", within=10)
+        context.waiting.append((name, stream))
+
+
+@then("{one:w} and {other:w} are told a place before the second of {flood:w}")
+def told_before(context: Context, one: str, other: str, flood: str) -> None:
+    """The second that waits was told 2 when it came, and a later place since."""
+
+    def last_places() -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        for name, stream in context.waiting:
+            places.setdefault(name, []).append(stream.named("queued")[-1].data["position"])
+        return places
+
+    def good(places: dict[str, list[int]]) -> bool:
+        second = places[flood][1]
+        return places[one][0] < second and places[other][0] < second
+
+    places = wait_until("the places to be told", last_places, 5, good)
+    told = sorted(position for each in places.values() for position in each)
+    assert told == list(range(1, len(told) + 1)), places
+
+
+@when("the first task of {name:w} is deleted")
+def delete_first(context: Context, name: str) -> None:
+    holder = _holder(context, name)
+    assert holder.cancels(holder.streams[0]) == 204
+
+
+@then("each of them is answered, {one:w} and the first of {other:w} before the second of {flood:w}")
+def answered_before(context: Context, one: str, other: str, flood: str) -> None:
+    started = _started(context)
+    second = started[flood][1]
+    assert started[one][0] < second, started
+    assert started[other][0] < second, started
+
+
+@then("the tasks of each key are answered in the order in which they came")
+def in_order_of_keys(context: Context) -> None:
+    started = _started(context)
+    assert all(times == sorted(times) for times in started.values()), started
+
+
+def _started(context: Context) -> dict[str, list[float]]:
+    """When each of those that waited began to be answered, by keys."""
+    started: dict[str, list[float]] = {}
+    for name, stream in context.waiting:
+        stream.wait_for_end(within=_LONGEST_S)
+        assert stream.named("done"), stream.events[-3:]
+        started.setdefault(name, []).append(stream.named("started")[0].at)
+    return started
+
+
+def _holder(context: Context, name: str) -> Holder:
+    holder: Holder = context.holders[name]
+    return holder
+
+
+# What a hive tells of its node
+
+
+@then("they are told the facts of the node, as the hive answers who asks it")
+def told_facts(context: Context) -> None:
+    context.watched.wait_for("facts", within=10)
+    facts = context.watched.named("facts")[-1].data
+    found = list(node_facts.complaints(context.world, facts))
+    assert not found, "\n".join(found)
+
+
+@then(
+    "they are told within {seconds:d} s that {reference:S} is there, "
+    "with its size and the memory that it needs"
+)
+def told_model(context: Context, seconds: int, reference: str) -> None:
+    def has(facts: dict[str, list[dict[str, str]]]) -> bool:
+        return reference in [each["reference"] for each in facts["models"]]
+
+    facts = context.watched.wait_for("facts", within=seconds, good=has).data
+    found = list(node_facts.model_complaints(context.world, facts))
+    assert not found, "\n".join(found)
+
+
+@when("somebody asks the hive to delete {reference:S}")
+def delete_model(context: Context, reference: str) -> None:
+    url = f"{context.world.hive_url}/v1/models/delete"
+    assert context.world.call("POST", url, {"model": reference}).status == 200
+
+
+@then("they are told within {seconds:d} s that no model is there")
+def told_no_model(context: Context, seconds: int) -> None:
+    wait_until(
+        "facts without a model",
+        lambda: context.watched.named("facts")[-1].data["models"],
+        seconds,
+        lambda models: models == [],
+    )
+
+
+@when("the queen has seen that worker idle, and I run `{line}`")
+def run_again(context: Context, line: str) -> None:
+    wait_until(
+        "an idle worker",
+        lambda: [row["state"] for row in cluster.queens_workers(context.world)],
+        10,
+        lambda states: states == ["idle"],
+    )
+    context.asked_before = len(_asked(context))
+    context.run = context.world.start(line)
+    context.run.wait(_LONGEST_S)
+
+
+@then("meanwhile the node was asked for that answer only")
+def asked_only(context: Context) -> None:
+    asked = _asked(context)[context.asked_before :]
+    assert asked == [("POST", "/v1/inference")], asked
+
+
+def _asked(context: Context) -> list[tuple[str, str]]:
+    """What hive and worker were asked through the proxies, but for the proofs of connections."""
+    requests = [*context.hive_proxy.requests, *context.proxy.requests]
+    asked = [(each.method, each.path) for each in sorted(requests, key=lambda each: each.at)]
+    return [each for each in asked if not each[1].startswith("/v1/auth/proof")]
