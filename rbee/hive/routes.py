@@ -54,7 +54,7 @@ FACTS: web.AppKey[Facts] = web.AppKey("facts", Facts)
 RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
-# Asking llama.cpp takes a second, and a queen that places a request asks every node.
+# Asking llama.cpp takes a second, and a listing of nodes asks every one of them.
 _MEMORY_OLD_S = 10.0
 
 
