@@ -3,7 +3,7 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import node_facts
+from harness.watching import logs, node_facts
 from harness.watching.named_keys import Holder
 from harness.world import cluster
 from harness.world.waiting import wait_until
@@ -130,6 +130,13 @@ def run_again(context: Context, line: str) -> None:
     context.asked_before = len(_asked(context))
     context.run = context.world.start(line)
     context.run.wait(_LONGEST_S)
+
+
+@when("the queen has noticed that the hive on {node:S} is gone")
+def noticed(context: Context, node: str) -> None:
+    words = f"the hive on {node} is gone: "
+    log = logs.folder(context.world.home) / "queen-rbee.log"
+    wait_until(words, lambda: words in log.read_text(encoding="utf-8"), 20)
 
 
 @then("meanwhile the node was asked for that answer only")

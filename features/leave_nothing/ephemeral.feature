@@ -51,8 +51,13 @@ Feature: When the person is done, the machine is as it was before
 
   @beyond
   Scenario: A hung hive is replaced, and does not live on beside its successor
-    Given a persistent queen, with a worker that has answered once
+    Given the setting times.stream_silence_s is 4
+    And a persistent queen, with a worker that has answered once
     When the hive hangs
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And "model provisioning" is shown as skipped
+    When the queen has noticed that the hive on localhost is gone
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     And the hive and worker are gone after 10 s
