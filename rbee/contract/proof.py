@@ -8,13 +8,13 @@ addresses are the same on every machine, so the machine is asked for with them.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+
+from rbee.contract.hashing import hmac_sha256
 
 LABEL = "rbee proof 1: the daemon knows the key"
 
@@ -48,7 +48,7 @@ class Proof(msgspec.Struct, frozen=True):
 def proof_of(digest: bytes, program: str, wanted: ProofWanted) -> str:
     """The proof that who makes it knows the key with this SHA-256, in hex. No client makes one, so
     none can be lured into making it for somebody else."""
-    return hmac.digest(digest, message(program, wanted), hashlib.sha256).hex()
+    return hmac_sha256(digest, message(program, wanted)).hex()
 
 
 def message(program: str, wanted: ProofWanted) -> bytes:

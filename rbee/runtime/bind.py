@@ -71,10 +71,18 @@ def url(host: str, port: int, tls: bool = False) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
+def resolvable(host: str) -> str | bytes:
+    """A host's name as the resolver takes it. To encode a text, Python loads the tables of
+    internationalized names, for 2 ms; an ASCII name needs none."""
+    return host.encode("ascii") if host.isascii() else host
+
+
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str, int]]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (socket.gaierror, UnicodeError):
+        found = socket.getaddrinfo(
+            resolvable(host), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (socket.gaierror, ValueError):
         raise ConfigInvalid(
             f"{host!r} is not the address of a network interface.",
             source="--host",

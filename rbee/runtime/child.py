@@ -22,7 +22,7 @@ import msgspec
 from rbee.contract.daemons import Failed, Hello, Listening
 from rbee.contract.errors import ErrorBody, ProgramFailed, RbeeError
 from rbee.contract.nodes import Owner
-from rbee.runtime import pid_file
+from rbee.runtime import kernel
 from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.lifeline import Lifeline
 from rbee.runtime.prepared import Prepared
@@ -37,7 +37,7 @@ _LONGEST_LINE = 1 << 20
 def owner(program: str) -> Owner:
     """This process, as the holder of a lifeline."""
     pid = os.getpid()
-    return Owner(program, pid, pid_file.started(pid) or time.time(), socket.gethostname())
+    return Owner(program, pid, kernel.started(pid) or time.time(), socket.gethostname())
 
 
 class Lines(Protocol):

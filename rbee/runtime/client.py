@@ -35,6 +35,8 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 _PORTS = {"http": 80, "https": 443}
+# The end of a stream's response follows its last event at once.
+_END_WITHIN_S = 0.1
 
 
 class Client:
@@ -201,6 +203,7 @@ class Client:
                 for raw in parser.feed(chunk):
                     if raw.data == DONE:
                         stream_trace.end()
+                        await _read_to_end(response)
                         return
                     event = sse.decode(raw)
                     if event is not None:
@@ -298,6 +301,15 @@ def address(url: str) -> tuple[str, int]:
 def reason(error: OSError) -> str:
     """Why an exchange failed, in a few words."""
     return "no answer in time" if isinstance(error, TimeoutError) else strerror(error)
+
+
+async def _read_to_end(response: Response) -> None:
+    """So that the next request can take the same connection, which is proven already. A response
+    that goes on loses its connection instead."""
+    with contextlib.suppress(OSError, NotHttp):
+        async with asyncio.timeout(_END_WITHIN_S):
+            while await response.read():
+                pass
 
 
 def _now() -> float:

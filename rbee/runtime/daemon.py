@@ -19,7 +19,7 @@ import msgspec
 from rbee import __version__
 from rbee.contract.daemons import Failed, Listening, PidFile
 from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
-from rbee.runtime import api_key, bind, log, paths, pid_file
+from rbee.runtime import api_key, bind, kernel, log, paths, pid_file
 from rbee.runtime.certificate import Certificate
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.daemon_flags import DaemonSettings
@@ -149,7 +149,7 @@ async def _serve(
 def _announce(daemon: Daemon, lifecycle: Lifecycle, file: Path | None) -> None:
     pid = os.getpid()
     if file is not None:
-        since = pid_file.started(pid) or 0.0
+        since = kernel.started(pid) or 0.0
         pid_file.write(file, PidFile(daemon.program, pid, since, lifecycle.url))
     target = paths.log_file(daemon.program, daemon.log_name) if daemon.settings.lifeline else None
     _say(msgspec.json.encode(Listening(daemon.program, __version__, pid, lifecycle.url)))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+from rbee.runtime import kernel
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -24,9 +27,7 @@ class Gauge(msgspec.Struct, frozen=True):
 
 def resident_bytes() -> int:
     """The resident memory of this process."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
+    return kernel.resident_bytes(os.getpid())
 
 
 def memory() -> Gauge:

@@ -7,8 +7,6 @@ known (see `rbee.runtime.proof`), and a file of them opens nothing.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import re
 from contextvars import ContextVar
 from typing import Protocol
@@ -16,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from rbee.contract import keys
+from rbee.contract.hashing import is_equal, sha256
 from rbee.contract.keys import Role
 
 # A named key: its public part tells which one it is, the rest is the secret of 256 bits.
@@ -53,7 +52,7 @@ class OneKey:
 
     def caller(self, key: str) -> Caller | None:
         """The operator, or nobody."""
-        return OPERATOR if hmac.compare_digest(digest_of(key), self._digest) else None
+        return OPERATOR if is_equal(digest_of(key), self._digest) else None
 
     def digest(self, key_id: str) -> bytes | None:
         """The digest, if the operator's key is asked for."""
@@ -68,7 +67,7 @@ caller: ContextVar[Caller] = ContextVar("caller", default=OPERATOR)
 
 def digest_of(key: str) -> bytes:
     """The SHA-256 of a key, 32 bytes."""
-    return hashlib.sha256(key.encode(errors="replace")).digest()
+    return sha256(key.encode(errors="replace"))
 
 
 def id_of(key: str) -> str:

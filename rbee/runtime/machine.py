@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
+
+from rbee.contract.hashing import sha256
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NETWORK = Path("/proc/self/ns/net")
@@ -15,7 +16,7 @@ def this_machine() -> str:
     """32 hex digits, the same for all programs that can reach each other's loopback addresses, and
     for no others. Empty where the kernel does not tell; it is Linux that does."""
     try:
-        name = f"{_BOOT.read_text('ascii').strip()}:{_NETWORK.stat().st_ino}"
-    except (OSError, ValueError):
+        name = b"%s:%d" % (_BOOT.read_bytes().strip(), _NETWORK.stat().st_ino)
+    except OSError:
         return ""
-    return hashlib.sha256(name.encode()).hexdigest()[:32]
+    return sha256(name).hex()[:32]

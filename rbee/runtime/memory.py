@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from rbee.runtime import kernel
+
 _PROC, _ROOT = Path("/proc/self"), Path("/")
 # The names of the files with a limit, with what counts towards it, and what of that is given back
 # when memory is wanted: files that were read and are not used.
@@ -27,10 +29,7 @@ class MainMemory(msgspec.Struct, frozen=True):
 
 def main_memory() -> MainMemory:
     """The memory of this machine, within the limits of this process's groups."""
-    import psutil  # late: it takes a while, and most processes never ask
-
-    now = psutil.virtual_memory()
-    return within_groups(MainMemory(int(now.total), int(now.available)))
+    return within_groups(MainMemory(*kernel.main_memory()))
 
 
 def within_groups(memory: MainMemory, proc: Path = _PROC, root: Path = _ROOT) -> MainMemory:

@@ -9,19 +9,7 @@ import msgspec
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import StateNotWritable
 from rbee.runtime import files
-
-
-def started(pid: int) -> float | None:
-    """When the process began, in seconds since the epoch; None if there is no such process."""
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return process.create_time()
-    except psutil.Error:
-        return None
+from rbee.runtime.kernel import started
 
 
 def is_running(pid: int, since: float) -> bool:

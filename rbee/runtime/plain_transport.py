@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import h11
 
 from rbee.contract.errors import RbeeError
+from rbee.runtime import bind
 from rbee.runtime.client import address
 from rbee.runtime.concurrency import in_thread
 from rbee.runtime.proof import Challenge, key_in
@@ -83,8 +84,10 @@ class PlainTransport:
         scheme, host, port = place
         try:
             # On a thread, since a resolver that hangs must not hold up the end of the program.
-            connected = await in_thread(partial(socket.create_connection, (host, port), connect_s))
-        except UnicodeError:
+            # The resolver takes bytes, too, which typeshed does not say.
+            where: Any = bind.resolvable(host), port
+            connected = await in_thread(partial(socket.create_connection, where, connect_s))
+        except ValueError:
             raise ConnectionError("this is not the name of a host") from None
         try:
             tls = self._tls(host, connect_s) if scheme == "https" else {}

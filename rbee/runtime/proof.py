@@ -5,13 +5,13 @@ what the answer is worth. See `rbee.contract.proof`.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
 from rbee.contract.endpoints import PROOF
+from rbee.contract.hashing import is_equal
 from rbee.contract.proof import Proof, ProofWanted, endpoint_of, is_loopback, proof_of
 from rbee.runtime.keyring import digest_of, id_of
 from rbee.runtime.machine import this_machine
@@ -67,7 +67,7 @@ class Challenge:
             hint = "Start it with the key, not with --insecure."
             raise NotProven("it runs without a key", hint)
         expected = proof_of(self._digest, found.program, self._wanted)
-        if not hmac.compare_digest(expected.encode(), (found.proof or "").encode()):
+        if not is_equal(expected.encode(), (found.proof or "").encode()):
             raise NotProven("it has another key", has_another=True)
 
     async def ask(self, reader: asyncio.StreamReader, transport: asyncio.WriteTransport) -> None:

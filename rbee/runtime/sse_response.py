@@ -109,7 +109,8 @@ class _Relay:
         if error is not None:
             log_refusal(self._request, error)
             await self._response.write(self._form.encode(error.envelope()))
-        await self._response.write(self._form.last)
+        # Both ends in one piece, so that a client that has read it all can ask the next.
+        await self._response.write_eof(self._form.last)
         return self._response
 
     async def _next(self) -> Any:

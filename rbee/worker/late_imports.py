@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 
 _NEEDED = (
-    "encodings.idna",
-    "psutil",
     "rbee.gguf.reader",
     "rbee.worker.engine.page_cache",
     "rbee.worker.model.choose_template",

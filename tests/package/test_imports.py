@@ -37,7 +37,9 @@ NOWHERE = {
     "importlib.metadata": "only an installation and the bundled model need it",
     "multiprocessing": "no program of ours uses it",
     "rich": "progress bars are our own",
+    "stringprep": "only a host's name that is not ASCII needs it: rbee.runtime.bind.resolvable",
 }
+_PSUTIL = "only to find out who holds a port, or to kill what hangs: rbee.runtime.kernel"
 NOT_IN_A_DAEMON = NOWHERE | {
     "numpy": "only a model needs it",
     "jinja2": "only a model needs it",
@@ -48,23 +50,31 @@ NOT_IN_A_COMMAND = NOT_IN_A_DAEMON | {
     "email": "comes with http.client",
     "aiosqlite": "the queen and the hive keep the databases",
     "sqlite3": "the queen and the hive keep the databases",
-    "psutil": "only a queen that ends is watched as a process",
+    "psutil": _PSUTIL,
+    "_hashlib": "OpenSSL; a proof needs none of it: rbee.contract.hashing",
     "ctypes": "only a child of a daemon needs it",
     "tempfile": "only an answer that breaks off is saved",
     "difflib": "only a typo needs it",
 }
 DAEMONS = {
-    "rbee.queen": NOT_IN_A_DAEMON | {"rbee.queen.install.wheels": "only an installation needs it"},
+    "rbee.queen": NOT_IN_A_DAEMON
+    | {"psutil": _PSUTIL, "rbee.queen.install.wheels": "only an installation needs it"},
+    # At its end it kills its standby worker, with psutil.
     "rbee.hive": NOT_IN_A_DAEMON | {"aiosqlite": "the catalog is opened when it is needed"},
 }
 _LATER = "only an answer needs it: rbee.worker.late_imports"
 _WITH_A_FORM = "only an answer in a form needs it"
 MODULES = {
+    "rbee.worker.late_imports, rbee.worker.standby; rbee.worker.late_imports.import_now()": {
+        "psutil": _PSUTIL,
+        "prometheus_client": NOWHERE["prometheus_client"],
+        "stringprep": NOWHERE["stringprep"],
+    },
     "rbee.worker.app": NOT_IN_A_DAEMON
     | {
+        "psutil": _PSUTIL,
         "llama_cpp": "imported while the worker listens already",
         "rbee.worker.model.bindings": "imported while the worker listens already",
-        "psutil": "imported while the worker listens already",
         "rbee.gguf.reader": "only the load needs it",
         "rbee.worker.model.chat_template": "only the load needs it",
         "rbee.worker.engine.sequence": _LATER,
@@ -136,6 +146,7 @@ async def test_a_question_to_a_queen_that_runs_imports_no_more_than_it_needs() -
 
     app = web.Application(middlewares=[knows(lambda: api_key.load(None))])
     app.router.add_route("*", "/{path:.*}", answer)
+    api_key.load(None)  # makes one if there is none, which takes more
     async with TestServer(app, host="127.0.0.1") as queen:
         variables = environment(RBEE_QUEEN_URL=str(queen.make_url("/")))
         words = ["infer", "--prompt", "Tell me"]

@@ -9,12 +9,12 @@ import pytest
 
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import StateNotWritable
-from rbee.runtime import pid_file
+from rbee.runtime import kernel, pid_file
 
 
 @pytest.fixture
 def me() -> PidFile:
-    since = pid_file.started(os.getpid())
+    since = kernel.started(os.getpid())
     assert since is not None
     return PidFile("queen-rbee", os.getpid(), since, "http://127.0.0.1:8080")
 
@@ -78,7 +78,7 @@ def test_a_file_that_can_not_be_written_is_told(tmp_path: Path, me: PidFile) -> 
 
 
 def test_nobody_started_under_a_pid_that_there_is_not() -> None:
-    assert pid_file.started(NOBODY) is None
+    assert kernel.started(NOBODY) is None
 
 
 def test_the_start_tells_whether_a_process_still_runs(me: PidFile) -> None:

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rbee.contract.endpoints import QUEEN_HEALTH, Endpoint
+from rbee.contract.endpoints import QUEEN_HEALTH, Endpoint, Nothing
 from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, RbeeError
+from rbee.contract.events import Event, Token
 from rbee.contract.workers import WorkerName
 from rbee.runtime import server
 from rbee.runtime.client import Client
@@ -24,6 +25,7 @@ from .conftest import Connect
 
 KEY = "key-of-this-machine"
 ASK = Endpoint("POST", "/ask", WorkerName, WorkerName)
+TALK = Endpoint("GET", "/talk", Nothing, Nothing, (Token,))
 PROMPT = WorkerName("a secret prompt")
 
 Answer = Callable[[str], bytes]
@@ -91,6 +93,29 @@ async def test_one_that_knows_the_key_gets_it(stack: AsyncExitStack, connect: Co
     for _ in range(3):
         assert await client.call(ASK, PROMPT) == PROMPT
     assert asked == [f"Bearer {KEY}"] * 3
+
+
+async def test_one_connection_with_one_proof_serves_streams_and_calls(
+    stack: AsyncExitStack, connect: Connect
+) -> None:
+    met: dict[object, list[str]] = {}
+
+    async def talk(request: web.Request, _: Nothing) -> AsyncIterator[Event | None]:
+        yield Token("a", 0)
+
+    async def count(request: web.Request, _: web.StreamResponse) -> None:
+        met.setdefault(request.transport, []).append(request.path)
+
+    app = server.application(Lifecycle("queen-rbee", None, KEY))
+    app.on_response_prepare.append(count)
+    server.stream(app, TALK, talk)
+    started = await stack.enter_async_context(TestServer(app, host="127.0.0.1"))
+    client = connect(str(started.make_url("/")), KEY)
+    for _ in range(2):
+        async with client.stream(TALK) as events:
+            assert [event async for event in events] == [Token("a", 0)]
+        await client.call(TALK)  # reads the stream as one body
+    assert list(met.values()) == [["/v1/auth/proof", *["/talk"] * 4]]
 
 
 async def test_an_open_door_with_the_same_key_proves_itself(

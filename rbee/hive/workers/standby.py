@@ -16,6 +16,7 @@ from rbee.contract.daemons import Assignment
 from rbee.contract.errors import RbeeError
 from rbee.contract.workers import StandbyRow
 from rbee.hive.workers.worker_program import worker_command
+from rbee.runtime import kernel
 from rbee.runtime.prepared import Prepared
 
 _QUIET_S = 3.0
@@ -70,10 +71,8 @@ class Standby:
 
     def rows(self) -> list[StandbyRow]:
         """Those that wait now, with their memory."""
-        import psutil
-
         return [
-            StandbyRow(each.pid, psutil.Process(each.pid).memory_info().rss)
+            StandbyRow(each.pid, kernel.resident_bytes(each.pid))
             for each in self._waiting
             if each.is_running
         ]

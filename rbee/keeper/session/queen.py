@@ -26,7 +26,7 @@ from rbee.contract.errors import (
 )
 from rbee.contract.versions import check
 from rbee.keeper.settings import KeeperSettings, address_of, url_of
-from rbee.runtime import api_key, bind, child, paths, pid_file
+from rbee.runtime import api_key, bind, child, kernel, paths, pid_file
 from rbee.runtime.client import Client, address
 from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
@@ -208,7 +208,7 @@ class Queen:
 
     async def _hold(self) -> None:
         assert self.health is not None
-        self._began = pid_file.started(self.health.pid)
+        self._began = kernel.started(self.health.pid)
         held = asyncio.get_running_loop().create_future()
         self._holding = asyncio.create_task(self._keep_holding(held))
         self._hold_id = await held
@@ -232,7 +232,7 @@ class Queen:
         """Whether the queen's process still runs, or if that is unknown, whether it answers."""
         if self.health is not None and bind.is_local(address_of(self._settings)[0]):
             # The start time matters: another process may get the pid meanwhile.
-            self._began = self._began or pid_file.started(self.health.pid)
+            self._began = self._began or kernel.started(self.health.pid)
             return self._began is not None and pid_file.is_running(self.health.pid, self._began)
         try:
             await self.client.call(ep.QUEEN_HEALTH)

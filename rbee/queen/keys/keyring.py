@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import logging
 import secrets
 import time
@@ -18,6 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from rbee.contract.errors import NameTaken, NotFound, RbeeError
+from rbee.contract.hashing import is_equal
 from rbee.contract.keys import CreateKey, KeyCreated, KeyRow
 from rbee.queen.keys.key_file import PREFIX, KeyFile, StoredKey
 from rbee.runtime.concurrency import finish, in_thread
@@ -55,7 +55,7 @@ class Keyring:
         """Who holds `key`; None if it opens nothing."""
         operator = self._operator.caller(key)
         known = self._of(id_of(key))
-        is_it = hmac.compare_digest(digest_of(key), known.digest if known else self._nobody)
+        is_it = is_equal(digest_of(key), known.digest if known else self._nobody)
         if operator is not None:
             return operator
         if known is None or not is_it:

@@ -27,6 +27,7 @@ from rbee.contract.events import Loading
 from rbee.contract.tasks import Sampling
 from rbee.contract.workers import ModelFacts
 from rbee.gguf.file_changes import FileChanges
+from rbee.runtime import kernel
 from rbee.worker.engine.batching import Pace, guess_s
 from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.settings import WorkerSettings
@@ -276,9 +277,7 @@ def _needs_encoder(header: Header) -> UnsupportedModelFormat:
 
 def _cores() -> int:
     """Those of the machine, or fewer if this process may not use all of them."""
-    import psutil
-
-    physical = int(psutil.cpu_count(logical=False) or psutil.cpu_count() or 1)
+    physical = kernel.cores()
     if not hasattr(os, "sched_getaffinity"):
         return physical
     return min(physical, len(os.sched_getaffinity(0)))

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal, TypeAlias
-
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+import bisect
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from rbee.contract.workers import WorkerStatus
 from rbee.runtime import gauges
 from rbee.worker.engine.request import Counts, Request
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 Outcome: TypeAlias = Literal["done", "canceled", "failed", "refused"]
 
 # Seconds: from the first token on a graphics card to that of a long prompt on a small machine.
 _FIRST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _NEXT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
+
+
+class Histogram:
+    """How many values lie below each border. prometheus-client has the same, but takes 10 ms to
+    import, which a worker that is never asked for its metrics saves."""
+
+    def __init__(self, name: str, help_text: str, borders: Sequence[float]) -> None:
+        self._name, self._help = name, help_text
+        self._borders = (*borders, float("inf"))
+        self._counts = [0] * len(self._borders)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value. One on a border lies below it."""
+        self._counts[bisect.bisect_left(self._borders, value)] += 1
+        self._sum += value
+
+    def family(self) -> Metric:
+        """As prometheus-client has it."""
+        from prometheus_client.core import HistogramMetricFamily
+        from prometheus_client.utils import floatToGoString
+
+        named = zip(map(floatToGoString, self._borders), accumulate(self._counts), strict=True)
+        return HistogramMetricFamily(self._name, self._help, list(named), self._sum)
 
 
 class Metrics:
@@ -27,23 +53,15 @@ class Metrics:
     def __init__(self, counts: Callable[[], Counts], status: Callable[[], WorkerStatus]) -> None:
         self._counts = counts
         self._status = status
-        self._registry = CollectorRegistry()
         self.first_token_s = Histogram(
             "rbee_time_to_first_token_seconds",
             "From the request's arrival to its first token.",
-            buckets=_FIRST,
-            registry=self._registry,
+            _FIRST,
         )
         self.token_s = Histogram(
-            "rbee_time_per_token_seconds",
-            "Between two tokens of an answer.",
-            buckets=_NEXT,
-            registry=self._registry,
+            "rbee_time_per_token_seconds", "Between two tokens of an answer.", _NEXT
         )
-        self._requests = Counter(
-            "rbee_requests", "Requests that ended, by how.", ["outcome"], registry=self._registry
-        )
-        self._registry.register(self)
+        self._outcomes: Counter[Outcome] = Counter()
 
     def token(self, request: Request, now: float) -> None:
         """Observe the time to a request's first token, or between two of its tokens."""
@@ -54,10 +72,20 @@ class Metrics:
 
     def ended(self, outcome: Outcome) -> None:
         """Count a request that has ended."""
-        self._requests.labels(outcome).inc()
+        self._outcomes[outcome] += 1
 
     def collect(self) -> Iterator[Metric]:
-        """The values that are only known when they are read. Called by prometheus-client."""
+        """Every metric. Called by prometheus-client."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+        yield self.first_token_s.family()
+        yield self.token_s.family()
+        requests = CounterMetricFamily(
+            "rbee_requests", "Requests that ended, by how.", labels=["outcome"]
+        )
+        for outcome, ended in self._outcomes.items():
+            requests.add_metric([outcome], ended)
+        yield requests
         counts, status = self._counts(), self._status()
         for name, help_text, tokens in (
             ("generated", "Tokens made.", counts.made),
@@ -79,4 +107,9 @@ class Metrics:
 
     def text(self) -> str:
         """All metrics, as Prometheus reads them."""
-        return generate_latest(self._registry).decode()
+        # Late: most workers are never asked for metrics.
+        from prometheus_client import CollectorRegistry, generate_latest
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        return generate_latest(registry).decode()

@@ -16,7 +16,7 @@ import pytest
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import ProgramFailed
 from rbee.keeper.session.queen import end_unresponsive, find_unresponsive
-from rbee.runtime import paths, pid_file
+from rbee.runtime import kernel, paths, pid_file
 
 Mute: TypeAlias = tuple[subprocess.Popen[bytes], int]
 
@@ -46,7 +46,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def named(pid: int, port: int, later_s: float = 0.0) -> PidFile:
-    since = pid_file.started(pid)
+    since = kernel.started(pid)
     assert since is not None
     content = PidFile("queen-rbee", pid, since + later_s, f"http://127.0.0.1:{port}")
     pid_file.write(paths.pid_file("queen-rbee"), content)

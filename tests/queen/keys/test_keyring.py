@@ -83,7 +83,7 @@ async def test_every_key_is_hashed_and_compared_once(
         compared.append(len(one) + len(other))
         return one == other
 
-    monkeypatch.setattr("hmac.compare_digest", compare)
+    monkeypatch.setattr("rbee.contract.hashing._compare_digest", compare)
     counts = []
     for key in (made, made[:-1] + "-", f"rbee_{'0' * 8}_{'a' * 43}", "short", ""):
         compared.clear()

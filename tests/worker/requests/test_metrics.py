@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import prometheus_client
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from rbee.contract.workers import WorkerStatus
 from rbee.worker.engine.request import Counts
-from rbee.worker.requests.metrics import Metrics
+from rbee.worker.requests.metrics import Histogram, Metrics
 
 Samples = dict[str, float]
+
+BORDERS = (0.01, 0.5, 1.0, 60.0)
 
 
 def read(metrics: Metrics) -> Samples:
@@ -100,6 +106,19 @@ def test_times_are_in_seconds_with_their_sum(name: str) -> None:
     assert found[f"{name}_bucket{{0.05}}"] == 1
     assert found[f"{name}_bucket{{0.5}}"] == 2
     assert found[f"{name}_bucket{{+Inf}}"] == 3
+
+
+@given(some.lists(some.floats(0, 200) | some.sampled_from(BORDERS)))
+def test_a_histogram_counts_as_the_library_does(values: list[float]) -> None:
+    registry = CollectorRegistry()
+    theirs = prometheus_client.Histogram("h", "Help.", buckets=BORDERS, registry=registry)
+    ours = Histogram("h", "Help.", BORDERS)
+    for value in values:
+        theirs.observe(value)
+        ours.observe(value)
+    [family] = registry.collect()
+    told = [sample for sample in family.samples if sample.name != "h_created"]
+    assert [each[:3] for each in ours.family().samples] == [each[:3] for each in told]
 
 
 def test_the_buckets_reach_from_a_graphics_card_to_a_small_machine() -> None:
