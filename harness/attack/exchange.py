@@ -41,7 +41,7 @@ class Answer:
     def error(self) -> Mapping[str, Any] | None:
         """The inside of the contract's envelope, which in OpenAI's protocol stands in `rbee`; None
         if the body has none."""
-        with contextlib.suppress(ValueError, AttributeError, KeyError):
+        with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
             found = json.loads(self.body)
             error = found["error"]
             if set(found) == {"error"} and "rbee" in error:

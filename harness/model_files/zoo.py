@@ -169,12 +169,12 @@ def _vocabulary(tokenizer: Tokenizer) -> tuple[list[str], list[int]]:
     """320 tokens: each byte, and control tokens."""
     control = ["<|begin|>", "<|over|>", *(f"<|control {number}|>" for number in range(61))]
     if tokenizer == "gpt2":
-        return [*_byte_letters(), "ab", *control], [_NORMAL] * 257 + [_CONTROL] * 63
+        return [*byte_letters(), "ab", *control], [_NORMAL] * 257 + [_CONTROL] * 63
     single = [f"<0x{byte:02X}>" for byte in range(_BYTES)]
     return ["<unk>", *single, *control], [_UNKNOWN] + [_BYTE] * 256 + [_CONTROL] * 63
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """The letter for each byte in a byte-level vocabulary: those that can't be seen get others."""
     seen = {*range(33, 127), *range(161, 173), *range(174, 256)}
     letters, others = [], _BYTES

@@ -5,9 +5,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Collection
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from harness import npm_programs
 from harness.breaking import doctor
 from harness.watching import wire
 from harness.world import control_group
@@ -46,6 +47,10 @@ def _has_tmpfs() -> bool:
     return bool(int(granted, 16) >> _CAP_SYS_ADMIN & 1)
 
 
+def _was_fetched(program: str) -> bool:
+    return npm_programs.PROGRAMS[program].fetched
+
+
 REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "cgroup": (control_group.can_be_made, "control groups can't be made"),
     "gpu": (_has_gpu, "there is no NVIDIA card, or llama.cpp was built without CUDA"),
@@ -63,6 +68,10 @@ REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
     "wire": (wire.available, "reading packets needs root, with CAP_NET_ADMIN"),
     "netns": (_has_namespaces, "network namespaces need root and ip"),
+    **{
+        name: (partial(_was_fetched, name), npm_programs.reason_against(name))
+        for name in npm_programs.PROGRAMS
+    },
 }
 
 

@@ -16,7 +16,7 @@ from harness.world.http_client import Reply
 
 ROUTES = Path(__file__).parents[1] / "promises" / "routes.toml"
 _SHUTDOWN = "/v1/admin/shutdown"
-_NOBODY = dict.fromkeys(("hold_id", "request_id", "name", "model"), "nobody")
+_NOBODY = dict.fromkeys(("hold_id", "request_id", "name", "model", "response_id"), "nobody")
 # No route that takes a body has such a field, so nothing is done.
 _HARMLESS = b'{"no_such_field": 1}'
 
@@ -162,8 +162,9 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
             right = kind == KINDS["json"] and {(route.method, each) for each in fields} <= known
             right = right and len(fields) == 1
             if route.kind == "openai":  # it ignores that field, and misses another
-                lacks = {"messages", "prompt", "input", "query"}
-                right = set(fields) <= lacks and reply.status == (400 if fields else 404)
+                lacks = {"messages", "prompt", "input", "query", "content", "tokens", "path"}
+                right = set(fields) <= lacks | {"response_id"}
+                right = right and reply.status == (400 if lacks & set(fields) else 404)
         if not right:
             complaints.append(f"{route}: HTTP {reply.status}, {kind}, {reply.body[:300]!r}")
     return complaints

@@ -20,6 +20,7 @@ ROUTES = [
             "completions",
             "embeddings",
             "rerank",
+            "responses",
         )
     ),
     "GET /v1/models",

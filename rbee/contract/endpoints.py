@@ -44,6 +44,14 @@ from rbee.contract.registry import (
     NodeRows,
 )
 from rbee.contract.tasks import InferenceRequest, TaskRequest
+from rbee.contract.texts import (
+    DetokenizeRequest,
+    PlainText,
+    PromptText,
+    TemplateText,
+    TokenizeRequest,
+    Tokens,
+)
 from rbee.contract.workers import (
     ModelFacts,
     NodeStandbyRows,
@@ -343,5 +351,13 @@ WORKER_EMBEDDINGS = Endpoint(
 WORKER_RERANK = Endpoint("POST", "/v1/rerank", RerankRequest, RerankReply, within_s=600)
 """Documents by how well they answer a query, for models with a rank head. The request occupies a
 slot."""
+WORKER_TOKENIZE = Endpoint("POST", "/v1/tokenize", TokenizeRequest, Tokens, within_s=60)
+"""The tokens of a text, as llama.cpp's server has them. It takes no slot."""
+WORKER_DETOKENIZE = Endpoint("POST", "/v1/detokenize", DetokenizeRequest, PlainText, within_s=60)
+"""The text of some tokens. It takes no slot."""
+WORKER_TEMPLATE = _get("/v1/template", TemplateText)
+"""The model's chat template; 503 while the model is loading."""
+WORKER_WRITE_PROMPT = Endpoint("POST", "/v1/template", InferenceRequest, PromptText, within_s=60)
+"""The prompt that the chat template writes of a conversation. It takes no slot."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)
 """What the worker is doing, whenever it changes."""

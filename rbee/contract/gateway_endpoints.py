@@ -8,6 +8,18 @@ from msgspec.structs import replace
 
 from rbee.contract.embeddings import EmbeddingReply, RerankReply
 from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.contract.llama_cpp import (
+    LlamaAnswer,
+    LlamaCompletion,
+    LlamaDetokenize,
+    LlamaError,
+    LlamaPrompt,
+    LlamaProps,
+    LlamaSlot,
+    LlamaText,
+    LlamaTokenize,
+    LlamaTokens,
+)
 from rbee.contract.openai import (
     ChatChunk,
     ChatCompletion,
@@ -20,6 +32,7 @@ from rbee.contract.openai import (
     RankRequest,
     TextCompletion,
 )
+from rbee.contract.responses import Response, ResponseEvent, ResponsesRequest
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -62,3 +75,43 @@ QUEEN_OPENAI_EMBEDDINGS_SHORT = _short(QUEEN_OPENAI_EMBEDDINGS)
 """The same, for clients that leave out /v1."""
 QUEEN_OPENAI_RERANK_SHORT = _short(QUEEN_OPENAI_RERANK)
 """The same, for clients that leave out /v1."""
+
+QUEEN_RESPONSES = _openai("POST", "/responses", ResponsesRequest, Response, ResponseEvent)
+"""Answer a conversation with items: what the model says, its calls of functions, its reasoning."""
+QUEEN_RESPONSE = _openai("GET", "/responses/{response_id}", Nothing, Response)
+"""Always 404, because responses are not stored."""
+QUEEN_RESPONSE_DELETE = replace(
+    _openai("DELETE", "/responses/{response_id}", Nothing, Nothing), status=204
+)
+"""Always 404, because responses are not stored."""
+QUEEN_RESPONSES_SHORT = _short(QUEEN_RESPONSES)
+"""The same, for clients that leave out /v1."""
+QUEEN_RESPONSE_SHORT = _short(QUEEN_RESPONSE)
+"""The same, for clients that leave out /v1."""
+QUEEN_RESPONSE_DELETE_SHORT = _short(QUEEN_RESPONSE_DELETE)
+"""The same, for clients that leave out /v1."""
+
+
+def _llama(
+    method: str, path: str, request: type[Q], reply: type[R], chunk: type | None = None
+) -> Endpoint[Q, R]:
+    query = ("model",)
+    return Endpoint(
+        method, path, request, reply, role="use", query=query, chunk=chunk, error=LlamaError
+    )
+
+
+QUEEN_LLAMA_TOKENIZE = _llama("POST", "/tokenize", LlamaTokenize, LlamaTokens)
+"""The tokens of a text. The model is loaded if it must be."""
+QUEEN_LLAMA_DETOKENIZE = _llama("POST", "/detokenize", LlamaDetokenize, LlamaText)
+"""The text of some tokens. The model is loaded if it must be."""
+QUEEN_LLAMA_TEMPLATE = _llama("POST", "/apply-template", ChatRequest, LlamaPrompt)
+"""What the model's chat template writes of a conversation. The model is loaded if it must be."""
+QUEEN_LLAMA_PROPS = _llama("GET", "/props", Nothing, LlamaProps)
+"""What is known of a model. None is loaded for that."""
+QUEEN_LLAMA_SLOTS = _llama("GET", "/slots", Nothing, LlamaSlot)
+"""A list of the slots of a model's workers; empty if none has it in memory."""
+QUEEN_LLAMA_COMPLETION = _llama("POST", "/completion", LlamaCompletion, LlamaAnswer, LlamaAnswer)
+"""Continue a raw prompt, in llama.cpp's own words."""
+QUEEN_LLAMA_INFILL = _llama("POST", "/infill", Nothing, LlamaAnswer)
+"""Always 400, because filling in is not supported."""

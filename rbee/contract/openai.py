@@ -97,14 +97,12 @@ class StreamOptions(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class OpenAISampling(msgspec.Struct, frozen=True, kw_only=True):
-    """What both kinds of completion take. What is not given has the default of a task. `n` answers
-    are made for each prompt; with a seed, each of them has the next one. `max_tokens` -1 is as good
-    as none, `top_k` -1 is off, and `top_p` 0 takes the likeliest token. An empty `stop` stops
-    nothing. `user` and `prompt_cache_key` change nothing."""
+class OpenAIShared(msgspec.Struct, frozen=True, kw_only=True):
+    """What all requests for an answer take. What is not given has the default of a task. `top_k` -1
+    is off, and `top_p` 0 takes the likeliest token. An empty `stop` stops nothing. `user` and
+    `prompt_cache_key` change nothing."""
 
     model: str | None = None
-    max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -115,15 +113,22 @@ class OpenAISampling(msgspec.Struct, frozen=True, kw_only=True):
     logit_bias: dict[str, float] | None = None
     seed: int | None = None
     stop: str | list[str] | None = None
-    n: Count | None = None
     grammar: str | None = None
     ignore_eos: bool | None = None
     cache_prompt: bool | None = None
     keep_alive: float | str | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
     prompt_cache_key: str | None = None
     user: str | None = None
+
+
+class OpenAISampling(OpenAIShared, frozen=True, kw_only=True):
+    """What both kinds of completion take besides. `n` answers are made for each prompt; with a
+    seed, each of them has the next one. `max_tokens` -1 is as good as none."""
+
+    max_tokens: int | None = None
+    n: Count | None = None
+    stream_options: StreamOptions | None = None
 
 
 class ChatRequest(OpenAISampling, frozen=True, kw_only=True):

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from rbee.queen import routes
+from rbee.queen.gateway.llama_cpp import routes as llama_cpp
 from rbee.queen.gateway.openai import routes as openai
+from rbee.queen.gateway.responses import routes as responses
 from rbee.queen.gateway.room import Room
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
@@ -15,6 +17,7 @@ from rbee.queen.keys.key_file import KeyFile
 from rbee.queen.keys.keyring import Keyring
 from rbee.queen.nodes.catalog import Catalog
 from rbee.queen.nodes.health import Health
+from rbee.queen.nodes.loaded import LoadedModels
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
@@ -90,6 +93,8 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app.on_shutdown.append(lambda _: catalog.close())
     room = Room(app[routes.SCHEDULER], catalog, config.models)
     openai.add(app, room)
+    responses.add(app, room)
+    llama_cpp.add(app, room, LoadedModels(nodes))
     return app
 
 

@@ -8,6 +8,14 @@ from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.events import Event, Loading
 from rbee.contract.tasks import InferenceRequest
+from rbee.contract.texts import (
+    DetokenizeRequest,
+    PlainText,
+    PromptText,
+    TemplateText,
+    TokenizeRequest,
+    Tokens,
+)
 from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast, Progress
@@ -32,6 +40,10 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.WORKER_CANCEL, _cancel)
     server.answer(app, ep.WORKER_EMBEDDINGS, _embed)
     server.answer(app, ep.WORKER_RERANK, _rerank)
+    server.answer(app, ep.WORKER_TOKENIZE, _tokenize)
+    server.answer(app, ep.WORKER_DETOKENIZE, _detokenize)
+    server.answer(app, ep.WORKER_TEMPLATE, _template)
+    server.answer(app, ep.WORKER_WRITE_PROMPT, _write_prompt)
     server.text(app, ep.METRICS, _metrics)
     server.stream(app, ep.WORKER_EVENTS, _events)
     server.accept_shutdown(app)
@@ -68,6 +80,30 @@ async def _rerank(request: web.Request, message: RerankRequest) -> RerankReply:
     from rbee.worker.requests import vectors
 
     return await vectors.rerank(request.app[REQUESTS], message)
+
+
+async def _tokenize(request: web.Request, message: TokenizeRequest) -> Tokens:
+    from rbee.worker.requests import texts
+
+    return await texts.tokenize(request.app[REQUESTS], message)
+
+
+async def _detokenize(request: web.Request, message: DetokenizeRequest) -> PlainText:
+    from rbee.worker.requests import texts
+
+    return await texts.detokenize(request.app[REQUESTS], message)
+
+
+async def _template(request: web.Request, _: ep.Nothing) -> TemplateText:
+    from rbee.worker.requests import texts
+
+    return texts.template(request.app[REQUESTS])
+
+
+async def _write_prompt(request: web.Request, message: InferenceRequest) -> PromptText:
+    from rbee.worker.requests import texts
+
+    return await texts.write_prompt(request.app[REQUESTS], message)
 
 
 async def _metrics(request: web.Request) -> str:

@@ -14,10 +14,11 @@ from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankRep
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Event, Token
 from rbee.contract.tasks import TaskRequest
+from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
 from rbee.queen.gateway.model_names import Names
 from rbee.queen.keys.access import Access
 from rbee.queen.nodes.catalog import KnownModel, ModelState
-from rbee.queen.tasks.task import VectorRequest
+from rbee.queen.tasks.task import Answered, TextRequest, VectorRequest
 from rbee.runtime.keyring import Caller, caller
 
 # How long a name that is not known may wait for the nodes to be asked again.
@@ -44,7 +45,7 @@ class Tasks(Protocol):
     def stream(self, request: TaskRequest, caller: Caller) -> AsyncGenerator[Event, None]:
         """The events of a task; a reader that leaves cancels it."""
 
-    async def ask(self, request: VectorRequest, caller: Caller) -> EmbeddingReply | RerankReply:
+    async def ask(self, request: VectorRequest | TextRequest, caller: Caller) -> Answered:
         """What a task without a stream is answered."""
 
 
@@ -81,6 +82,12 @@ class Room:
         if found is None:
             raise self._names().not_found(name)
         return found
+
+    def permitted(self, model: str) -> str:
+        """The full reference of what `model` found. Raises MODEL_NOT_ALLOWED."""
+        found = model_ref.parse(model, self._aliases)
+        self._access.check(caller.get(), found, force=False)
+        return str(found)
 
     async def known_model(self, name: str) -> KnownModel:
         """The model that a client means. Raises MODEL_NOT_FOUND for one that no node has and no
@@ -126,6 +133,25 @@ class Room:
         reply = await self._scheduler.ask(VectorRequest(texts=texts, model=model), caller.get())
         assert isinstance(reply, RerankReply)
         return reply
+
+    async def tokens(self, asked: TokenizeRequest, model: str) -> Tokens:
+        """The tokens of a text. The model is loaded if it must be, as for what follows."""
+        reply = await self._scheduler.ask(TextRequest(asked=asked, model=model), caller.get())
+        assert isinstance(reply, Tokens)
+        return reply
+
+    async def text(self, asked: DetokenizeRequest, model: str) -> str:
+        """The text of some tokens."""
+        reply = await self._scheduler.ask(TextRequest(asked=asked, model=model), caller.get())
+        assert isinstance(reply, PlainText)
+        return reply.content
+
+    async def prompt(self, task: TaskRequest) -> str:
+        """What the model's chat template writes of a task's conversation."""
+        asked = TextRequest(asked=task.inference("prompt"), model=task.model)
+        reply = await self._scheduler.ask(asked, caller.get())
+        assert isinstance(reply, PromptText)
+        return reply.prompt
 
     def _stream(self, request: TaskRequest) -> AsyncGenerator[Event, None]:
         return self._scheduler.stream(request, caller.get())

@@ -27,13 +27,14 @@ ASK_AGAIN_S = 0.25
 
 
 class Want(msgspec.Struct, frozen=True):
-    """What tasks of one line have in common. `tried` are nodes that could not, `lacking` those
-    where the model is a file that they don't have."""
+    """What tasks of one line have in common. `slot`: they take a slot of their worker. `tried` are
+    nodes that could not, `lacking` those where the model is a file that they don't have."""
 
     model: ModelRef
     node: str | None = None
     backend: str | None = None
     device: int | None = None
+    slot: bool = True
     tried: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
 
@@ -120,7 +121,7 @@ def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: fl
         if isinstance(outcome, Spot):
             placed.append((ticket, outcome))
             extra[ticket.key] += 1
-            if outcome.worker is not None:
+            if outcome.worker is not None and ticket.want.slot:
                 taken[outcome.worker.row.id] += 1
         else:
             nowhere.append((ticket, outcome))
@@ -132,7 +133,12 @@ def place(fleet: Fleet, want: Want, now: float, taken: Mapping[str, int]) -> Out
     """What one task can do at this moment. `taken` counts the slots of workers that tasks before
     it will have."""
     workers = list(_fitting(fleet, want))
-    free = [worker for worker in workers if _has_room(worker, taken.get(worker.row.id, 0), now)]
+    free = [
+        worker
+        for worker in workers
+        if _has_room(worker, taken.get(worker.row.id, 0), now)
+        or (not want.slot and worker.row.state != "unhealthy")
+    ]
     if free:
         best = min(free, key=lambda worker: _nearness(worker, taken))
         return Spot(best.node, best, _why(fleet, best, want))

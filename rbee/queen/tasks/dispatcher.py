@@ -44,6 +44,7 @@ class Turn:
         self._ticket: Ticket | None = None
         self._worker: FleetWorker | None = None
         self._is_served = False
+        self._takes_slot = True
 
     async def next(self, want: Want) -> Spot:
         """Where it may go now, or may go next. Raises QUEUE_FULL or ALL_SLOTS_BUSY if it would have
@@ -53,6 +54,7 @@ class Turn:
             self._dispatcher.leave(self._ticket)
             if self._ticket.want != want:
                 self.place = None
+        self._takes_slot = want.slot
         self._ticket = Ticket(self._key, want, self._number, self._since)
         self.spot = asyncio.get_running_loop().create_future()
         self._dispatcher.join(self._ticket, self)
@@ -61,7 +63,7 @@ class Turn:
     def go(self, spot: Spot) -> None:
         """It goes there."""
         self._serve(True)
-        if spot.worker is not None:
+        if spot.worker is not None and self._takes_slot:
             self._take(spot.worker)
         if self.spot is not None and not self.spot.done():
             self.spot.set_result(spot)
@@ -73,7 +75,7 @@ class Turn:
 
     def use(self, node: str, row: WorkerRow) -> None:
         """It goes to this worker, which may be another one than was meant."""
-        if self._worker is None or self._worker.row.id != row.id:
+        if self._takes_slot and (self._worker is None or self._worker.row.id != row.id):
             self._let_go()
             self._serve(True)
             self._take(self._dispatcher.worker(node, row))

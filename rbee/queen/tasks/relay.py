@@ -9,10 +9,11 @@ from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import StreamTruncated, WorkerCrashed
 from rbee.contract.events import Accepted, Done, Prefill, Started, Token
+from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
-from rbee.queen.tasks.task import Task, VectorRequest, size_of
+from rbee.queen.tasks.task import Task, TextRequest, VectorRequest, size_of
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import finish
 
@@ -25,7 +26,10 @@ async def relay_answer(
     """Up to `done`. `on_accepted` is called when the worker has taken the request. Raises
     ALL_SLOTS_BUSY, WORKER_CRASHED, and what the worker itself raises."""
     async with await hive.client_for(worker.url) as client:
-        await _relay(task, hive, worker, client, on_accepted)
+        if isinstance(task.request, TextRequest):
+            await _read_text(task, task.request, client)
+        else:
+            await _relay(task, hive, worker, client, on_accepted)
 
 
 def broken_off(
@@ -35,7 +39,7 @@ def broken_off(
     say how it ended."""
     tokens, wanted = task.tokens, task.request.max_tokens
     when = f"after {tokens} of {wanted} tokens"
-    if isinstance(task.request, VectorRequest):
+    if isinstance(task.request, VectorRequest | TextRequest):
         when = f"while it read {size_of(task.request)}"
     return crashed(hive, worker.id, when, why, gone, tokens=tokens, max_tokens=wanted)
 
@@ -48,6 +52,7 @@ async def _relay(
     on_accepted: Callable[[], None],
 ) -> None:
     request = task.request
+    assert not isinstance(request, TextRequest)  # it was answered above
     if isinstance(request, VectorRequest):
         await _call(task, request, client, on_accepted)
         return
@@ -74,6 +79,16 @@ async def _relay(
     if not done:
         gone = await hive.worker_exit(worker.id)
         raise broken_off(task, hive, worker, "its connection broke", gone)
+
+
+async def _read_text(task: Task, request: TextRequest, client: Client) -> None:
+    asked = request.asked
+    if isinstance(asked, TokenizeRequest):
+        task.reply = await client.call(ep.WORKER_TOKENIZE, asked)
+    elif isinstance(asked, DetokenizeRequest):
+        task.reply = await client.call(ep.WORKER_DETOKENIZE, asked)
+    else:
+        task.reply = await client.call(ep.WORKER_WRITE_PROMPT, asked)
 
 
 async def _call(

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from rbee.contract import errors, model_ref
 from rbee.contract.config import Config
-from rbee.contract.embeddings import EmbeddingReply, RerankReply
 from rbee.contract.errors import (
     AllSlotsBusy,
     InvalidApiKey,
@@ -35,7 +34,7 @@ from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.decide import Spot, Want, judge
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
-from rbee.queen.tasks.task import Task, VectorRequest
+from rbee.queen.tasks.task import Answered, Request, Task, TextRequest, VectorRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
@@ -85,8 +84,8 @@ class Scheduler:
                 yield event
 
     async def ask(
-        self, request: VectorRequest, caller: Caller = OPERATOR
-    ) -> EmbeddingReply | RerankReply:
+        self, request: VectorRequest | TextRequest, caller: Caller = OPERATOR
+    ) -> Answered:
         """What one task is answered that has no stream. Raises what `stream` raises; a client
         that is canceled cancels the task."""
         task = self._task(request, caller)
@@ -96,7 +95,7 @@ class Scheduler:
         assert task.reply is not None  # or an error was raised
         return task.reply
 
-    def _task(self, request: TaskRequest | VectorRequest, caller: Caller) -> Task:
+    def _task(self, request: Request, caller: Caller) -> Task:
         if request.node is not None:
             self._nodes.hive(request.node)
         name = request.model or self._models.default or model_ref.DEFAULT
@@ -204,7 +203,8 @@ class Scheduler:
     async def _want(self, task: Task) -> Want:
         """What the task wants, once something is known of every node that may be meant."""
         asked = task.request
-        want = Want(task.model, asked.node, asked.backend, asked.device)
+        takes_slot = not isinstance(asked, TextRequest)
+        want = Want(task.model, asked.node, asked.backend, asked.device, takes_slot)
         if want.node is not None or not self._nodes.registry.rows():
             return replace(want, node=want.node or LOCAL)
         await self._nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)

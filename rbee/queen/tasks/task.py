@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from typing import TypeAlias
 
 import msgspec
 
@@ -10,17 +11,16 @@ from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankRep
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef
-from rbee.contract.tasks import TaskRequest
+from rbee.contract.tasks import InferenceRequest, TaskRequest
+from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
 
 
-class VectorRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that is answered with vectors or scores, all at once. The other fields are those of
-    TaskRequest."""
+class _AtOnce(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that is answered all at once. The fields are those of TaskRequest."""
 
-    texts: EmbeddingRequest | RerankRequest
     node: str | None = None
     model: str | None = None
     backend: str | None = None
@@ -30,8 +30,26 @@ class VectorRequest(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int = 0
 
 
-def size_of(request: TaskRequest | VectorRequest) -> str:
+class VectorRequest(_AtOnce, frozen=True, kw_only=True):
+    """A task that is answered with vectors or scores."""
+
+    texts: EmbeddingRequest | RerankRequest
+
+
+class TextRequest(_AtOnce, frozen=True, kw_only=True):
+    """A task that is answered with tokens, or with a text, which takes no slot."""
+
+    asked: TokenizeRequest | DetokenizeRequest | InferenceRequest
+
+
+Request: TypeAlias = TaskRequest | VectorRequest | TextRequest
+Answered: TypeAlias = EmbeddingReply | RerankReply | Tokens | PlainText | PromptText
+
+
+def size_of(request: Request) -> str:
     """How much is asked, for a person."""
+    if isinstance(request, TextRequest):
+        return "a text"
     if isinstance(request, VectorRequest):
         texts = request.texts
         count = len(texts.texts if isinstance(texts, EmbeddingRequest) else texts.documents)
@@ -46,12 +64,12 @@ def size_of(request: TaskRequest | VectorRequest) -> str:
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
     means, and the `caller` whose key asked; and `events`, which its reader gets. `tokens` counts
-    those that were relayed, `tokens_read` those of the prompt; `reply` is what a VectorRequest was
-    answered; `cancel_reason` is set once it is canceled."""
+    those that were relayed, `tokens_read` those of the prompt; `reply` is what one was answered
+    that has no stream; `cancel_reason` is set once it is canceled."""
 
     def __init__(
         self,
-        request: TaskRequest | VectorRequest,
+        request: Request,
         model: ModelRef,
         caller: Caller = OPERATOR,
     ) -> None:
@@ -62,7 +80,7 @@ class Task:
         self.events = EventQueue()
         self.tokens = 0
         self.tokens_read = 0
-        self.reply: EmbeddingReply | RerankReply | None = None
+        self.reply: Answered | None = None
         self.cancel_reason: RbeeError | None = None
 
     def tell(self, event: Event) -> None:

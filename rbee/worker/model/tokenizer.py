@@ -67,12 +67,14 @@ class Tokenizer:
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of some tokens, control tokens included."""
+        return b"".join(self.pieces(tokens)).decode(errors="replace")
+
+    def pieces(self, tokens: Sequence[int]) -> Iterator[bytes]:
+        """The bytes of each token, which may be part of a character."""
         buffer = ctypes.create_string_buffer(_PIECE)
-        found = b""
         for token in tokens:
             length = C.llama_token_to_piece(self._vocab, token, buffer, _PIECE, 0, True)
-            found += buffer.raw[: max(length, 0)]
-        return found.decode(errors="replace")
+            yield buffer.raw[: max(length, 0)]
 
     def token(self, text: str) -> int | None:
         """The token that is spelled exactly so, if there is one."""

@@ -51,10 +51,18 @@ async def prompt_tokens(
             if tokens is not None:
                 break
     except RecursionError:
-        error = "Its JSON is nested too deeply for the model's chat template"
-        raise InvalidRequest.of("messages", "fewer levels", error) from None
+        raise _too_deep() from None
     assert tokens is not None
     return tokens
+
+
+async def written(loaded: Loaded, request: InferenceRequest) -> str:
+    """The text of a conversation's prompt. Raises INVALID_REQUEST as the template does."""
+    try:
+        said = _conversation(request)
+        return await loaded.chat.render(said.messages, said.tools, request.think, said.kwargs)
+    except RecursionError:
+        raise _too_deep() from None
 
 
 async def _rendered(
@@ -88,6 +96,11 @@ def without_second_bos(model: Model, tokens: list[int]) -> list[int]:
         elif not model.tokenizer.text([token]).isspace():
             break
     return tokens[begun:]
+
+
+def _too_deep() -> InvalidRequest:
+    error = "Its JSON is nested too deeply for the model's chat template"
+    return InvalidRequest.of("messages", "fewer levels", error)
 
 
 def _conversation(request: InferenceRequest) -> Conversation:

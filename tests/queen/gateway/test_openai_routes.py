@@ -203,7 +203,7 @@ async def test_what_is_refused_before_it_is_read_is_refused_in_shape(
     ("method", "path", "status", "allowed"),
     [
         ("GET", "/v1/models/", 404, None),
-        ("POST", "/v1/responses", 404, None),
+        ("POST", "/v1/images", 404, None),
         ("GET", "/v1/", 404, None),
         ("DELETE", "/v1/models/m", 405, "GET,HEAD"),
         ("GET", "/v1/chat/completions", 405, "POST"),

@@ -19,6 +19,7 @@ from rbee.contract.openai import (
     ContentPart,
     EmbeddingsRequest,
     OpenAISampling,
+    OpenAIShared,
     RankRequest,
 )
 from rbee.contract.tasks import TaskRequest
@@ -28,7 +29,8 @@ from rbee.queen.gateway.fields import CHAT_TOKENS, given, task
 # As the protocol has it.
 COMPLETION_TOKENS = 16
 _MOST_CHOICES = 128
-_SEEDS = 0xFFFF_FFFF
+# Any whole number is a seed for a client; a task has as many.
+SEEDS = 0xFFFF_FFFF
 _SAME = (
     "temperature",
     "top_p",
@@ -72,7 +74,7 @@ def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
         fields["parallel_tool_calls"] = asked.parallel_tool_calls
     if asked.response_format is not None:
         fields["response_format"] = _form(asked.response_format)
-    fields |= _reasoning(asked)
+    fields |= reasoning(asked.reasoning_effort, asked.chat_template_kwargs)
     return _choices(fields, asked, names)
 
 
@@ -121,7 +123,8 @@ def rerank_request(asked: RankRequest) -> RerankRequest:
     return convert(given(asked, without="model"), RerankRequest)
 
 
-def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any]:
+def shared(asked: OpenAIShared, model: str) -> dict[str, Any]:
+    """The fields of a task that every request for an answer has in the same way."""
     fields: dict[str, Any] = {
         name: value for name in _SAME if (value := getattr(asked, name)) is not None
     }
@@ -133,9 +136,12 @@ def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any
     if asked.stop is not None:
         stops = [asked.stop] if isinstance(asked.stop, str) else asked.stop
         fields["stop"] = [stop for stop in stops if stop]
-    fields["model"] = model
-    fields["max_tokens"] = max_tokens if asked.max_tokens in (None, _NO_LIMIT) else asked.max_tokens
-    return fields
+    return {**fields, "model": model}
+
+
+def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any]:
+    most = max_tokens if asked.max_tokens in (None, _NO_LIMIT) else asked.max_tokens
+    return {**shared(asked, model), "max_tokens": most}
 
 
 def _choices(
@@ -144,7 +150,7 @@ def _choices(
     """The same task once for each choice, with seeds of their own."""
     found = []
     for at in range(asked.n or 1):
-        seed = {} if asked.seed is None else {"seed": (asked.seed + at) % _SEEDS}
+        seed = {} if asked.seed is None else {"seed": (asked.seed + at) % SEEDS}
         found.append(task({**fields, **seed}, names))
     return found
 
@@ -196,14 +202,14 @@ def _form(asked: ChatFormat) -> dict[str, Any]:
     return fields
 
 
-def _reasoning(asked: ChatRequest) -> dict[str, Any]:
+def reasoning(effort: str | None, kwargs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of a task for how much a model shall reason, and for its chat template."""
     fields: dict[str, Any] = {}
-    kwargs = dict(asked.chat_template_kwargs or {})
-    effort = asked.reasoning_effort
+    variables = dict(kwargs or {})
     if effort is not None:
         fields["think"] = effort != "none"
         if effort != "none":
-            kwargs.setdefault("reasoning_effort", _EFFORTS.get(effort, effort))
-    if kwargs:
-        fields["chat_template_kwargs"] = kwargs
+            variables.setdefault("reasoning_effort", _EFFORTS.get(effort, effort))
+    if variables:
+        fields["chat_template_kwargs"] = variables
     return fields

@@ -39,7 +39,7 @@ class ChatStream:
         """The chunks for an event of the choice `index`; none for one that says nothing new."""
         if isinstance(event, Token):
             if event.logprob is not None and event.channel == "text":
-                self._likely.setdefault(index, []).append(_likely(event.logprob))
+                self._likely.setdefault(index, []).append(likely(event.logprob))
             delta = self._delta(index, event)
             if delta is not None:
                 yield self._chunk(index, delta, text=event.channel == "text")
@@ -83,8 +83,8 @@ class ChatStream:
         if index not in self._opened:
             self._opened.add(index)
             delta = ChatDelta("assistant", delta.content, delta.reasoning_content, delta.tool_calls)
-        likely = self._likely.pop(index, None) if text else None
-        logprobs = None if likely is None else ChatLogprobs(likely)
+        untold = self._likely.pop(index, None) if text else None
+        logprobs = None if untold is None else ChatLogprobs(untold)
         choice = ChunkChoice(index, delta, reason, logprobs)
         head = self._head
         return ChatChunk(
@@ -136,8 +136,8 @@ class _Answer:
             reasoning_content="".join(self.reasoning) or None,
             tool_calls=calls or None,
         )
-        likely = None if self.likely is None else ChatLogprobs(self.likely)
-        return ChatChoice(index, message, self.reason, likely)
+        logprobs = None if self.likely is None else ChatLogprobs(self.likely)
+        return ChatChoice(index, message, self.reason, logprobs)
 
 
 def gathered(chunks: Iterable[ChatChunk]) -> ChatCompletion:
@@ -162,6 +162,7 @@ def _says(event: Token) -> bool:
     return bool(event.token) or (event.call is not None and event.call.name is not None)
 
 
-def _likely(found: TokenLogprob) -> ChatLogprob:
+def likely(found: TokenLogprob) -> ChatLogprob:
+    """How likely a token was, in the protocol's form."""
     top = [ChatTopLogprob(each.token, each.logprob, each.bytes) for each in found.top]
     return ChatLogprob(found.token, found.logprob, found.bytes, top)

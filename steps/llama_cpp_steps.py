@@ -1,0 +1,130 @@
+"""The routes that llama.cpp's server has of its own."""
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.model_files.bundled import bundled_path
+from harness.model_files.plain_llama import PlainLlama
+from harness.watching import llama_server
+from harness.watching.llama_server import ask
+from harness.world import cluster
+
+
+@when("its properties and its slots are asked for")
+def asks_props(context: Context) -> None:
+    context.props = ask(context.world, "GET /props")
+    context.slots = ask(context.world, "GET /slots?model=smollm2")
+    wrong = llama_server.shape_problem(context.props, context.slots)
+    assert not wrong, wrong
+
+
+@then("they are those of a model that sleeps, and no worker was started")
+def sleeping(context: Context) -> None:
+    wrong = llama_server.told_problem(context.props, context.slots, 0, 0, "")
+    assert not wrong, wrong
+    assert not cluster.queens_workers(context.world)
+
+
+@then("they are those of the worker that has answered")
+def awake(context: Context) -> None:
+    path = str(bundled_path())
+    wrong = llama_server.told_problem(context.props, context.slots, 8192, 4, path)
+    assert not wrong, wrong
+
+
+@when("these texts are tokenized: {texts}")
+def tokenizes(context: Context, texts: str) -> None:
+    context.texts = texts.split(" | ")
+    context.tokens = [
+        ask(context.world, "POST /tokenize", {"content": text})["tokens"] for text in context.texts
+    ]
+
+
+@then("the tokens are those of llama.cpp, and their text is the same again")
+def same_tokens(context: Context) -> None:
+    llama = PlainLlama(bundled_path())
+    try:
+        assert context.tokens == [llama.tokenize(text) for text in context.texts], context.tokens
+    finally:
+        llama.close()
+    for text, tokens in zip(context.texts, context.tokens, strict=True):
+        again = ask(context.world, "POST /detokenize", {"tokens": tokens, "model": "smollm2"})
+        assert again == {"content": text}, (again, text)
+
+
+@then("with their pieces, and with control tokens as text, they spell the same text")
+def pieces(context: Context) -> None:
+    text = context.texts[1]
+    asked = {"content": text, "with_pieces": True, "parse_special": False}
+    found = ask(context.world, "POST /tokenize", asked)["tokens"]
+    assert all(set(each) == {"id", "piece"} for each in found), found
+    spelled = [each["piece"] for each in found]
+    data = b"".join(each.encode() if isinstance(each, str) else bytes(each) for each in spelled)
+    assert data.decode() == text and "<|im_start|>" not in spelled, spelled
+
+
+@then("special tokens and ids among the texts stay where they are")
+def mixed(context: Context) -> None:
+    """The bundled model expects no special token around a text."""
+    first, third = context.tokens[0], context.tokens[2]
+    asked = {"content": [context.texts[0], 7, context.texts[2]], "add_special": True}
+    found = ask(context.world, "POST /tokenize?model=smollm2", asked)
+    assert found == {"tokens": [*first, 7, *third]}, found
+
+
+@when('the chat template is applied to "{said}", with the system\'s "{system}"')
+def applies_template(context: Context, said: str, system: str) -> None:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": said}]
+    context.prompt = ask(context.world, "POST /apply-template", {"messages": messages})
+
+
+@then("the prompt is what the template writes, up to where the answer begins")
+def prompt_written(context: Context) -> None:
+    assert context.prompt == {
+        "prompt": "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi <|im_end|>"
+        "<|im_end|>\n<|im_start|>assistant\n"
+    }, context.prompt
+
+
+@when('"{prompt}" is completed in llama.cpp\'s way with {count:d} tokens, whole and streamed')
+def completes_raw(context: Context, prompt: str, count: int) -> None:
+    asked = {"prompt": prompt, "n_predict": count, "temperature": 0, "model": "smollm2"}
+    context.completed = prompt, count
+    context.answer = ask(context.world, "POST /completion", asked)
+    context.chunks = llama_server.chunks(context.world, asked)
+
+
+@then("the text is the one that llama.cpp itself writes, and the stream says the same")
+def same_text(context: Context) -> None:
+    llama = PlainLlama(bundled_path())
+    try:
+        wanted = llama.greedy(*context.completed)
+    finally:
+        llama.close()
+    assert context.answer["content"] == wanted, (context.answer, wanted)
+    wrong = llama_server.stream_problem(context.chunks, wanted)
+    assert not wrong, wrong
+
+
+@then("both say how they ended, with settings and timings")
+def says_end(context: Context) -> None:
+    for answer in (context.answer, context.chunks[-1]):
+        wrong = llama_server.answer_problem(answer, *context.completed)
+        assert not wrong, wrong
+        assert answer["model"] == "smollm2", answer
+
+
+@then("each of these is refused in llama.cpp's shape")
+def refused_in_shape(context: Context) -> None:
+    for row in context.table:
+        body = row["body"].replace("<a text of 9000 words>", "hello " * 9000)
+        found = llama_server.refusal_of(llama_server.reply_of(context.world, row["route"], body))
+        assert found == (int(row["status"]), row["type"], row["field"]), (row, found)
+
+
+@then("with a wrong key each route of llama.cpp answers {status:d} in that shape")
+def wrong_key(context: Context, status: int) -> None:
+    for route in llama_server.ROUTES:
+        body = "{}" if route.startswith("POST") else None
+        reply = llama_server.reply_of(context.world, route, body, key="wrong")
+        assert llama_server.refusal_of(reply) == (status, "authentication_error", ""), reply
