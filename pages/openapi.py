@@ -134,7 +134,7 @@ def _answer(route: Route) -> dict[str, Any]:
         return {"description": description, "content": content}
     if route.chunk is not None:
         content = {"text/event-stream": {"schema": _reference(route.chunk)}}
-        description = "The reply; or, with `stream`, a stream of these."
+        description = "The reply; or, with `stream`, its parts, each as it comes."
         return {"description": description, "content": {**_json(route.reply), **content}}
     if route.reply is ep.Text:
         content = {"text/plain": {"schema": {"type": "string"}}}

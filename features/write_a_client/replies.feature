@@ -338,7 +338,7 @@ Feature: What the daemons say of themselves is so
     Then it told started with
       """
       {"request_id": "<task id>", "model": "bundled:smollm2-135m-instruct",
-       "worker_id": "<worker id>", "node": "localhost"}
+       "worker_id": "<worker id>", "node": "localhost", "prompt_tokens": 4}
       """
     When another task is sent {"prompt":"hi","max_tokens":1}
     Then it told queued with

@@ -39,14 +39,15 @@ class Answer:
 
     @property
     def error(self) -> Mapping[str, Any] | None:
-        """The inside of the contract's envelope, which in OpenAI's protocol stands in `rbee`; None
-        if the body has none."""
+        """The inside of the contract's envelope, which in the protocols of others stands in
+        `rbee`; None if the body has none."""
         with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
             found = json.loads(self.body)
             error = found["error"]
-            if set(found) == {"error"} and "rbee" in error:
+            alone = set(found) in ({"error"}, {"error", "type", "request_id"})
+            if alone and "rbee" in error:
                 error = {**error["rbee"], "message": error["message"]}
-            if set(found) == {"error"} and {"code", "message", "details"} <= set(error):
+            if alone and {"code", "message", "details"} <= set(error):
                 return dict(error)
         return None
 

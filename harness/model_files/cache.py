@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gguf import GGUFReader, LlamaFileType
 
-from harness.model_files import broken, bundled, embedding_models, zoo
+from harness.model_files import broken, bundled, embedding_models, scripted, zoo
 from harness.model_files.bundled import bundled_path, bundled_reader
 from harness.model_files.package_wheels import write_wheels
 from harness.model_files.reference_decoder import ReferenceDecoder
@@ -182,6 +182,14 @@ class ModelFiles:
         return self._made(
             "that-reasons.gguf",
             lambda path: write_model(path, layers=1, width=128, hidden=512, template=template),
+        )
+
+    @property
+    def that_thinks(self) -> Path:
+        """It reasons "Hm." before it answers "Yes.", if it is to think."""
+        return self._made(
+            "that-thinks.gguf",
+            lambda path: scripted.write(path, "Yes.", "<think>\nHm.\n</think>\n\nYes.", "Yes."),
         )
 
     @property

@@ -22,6 +22,7 @@ _DEFAULTS: dict[str, Any] = {
     "tools": [],
     "tool_choice": "auto",
     "parallel_tool_calls": True,
+    "continue_final_message": None,
     "think": None,
     "chat_template_kwargs": {},
     "seed": None,

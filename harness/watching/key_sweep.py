@@ -23,8 +23,8 @@ _HARMLESS = b'{"no_such_field": 1}'
 
 @dataclass(frozen=True)
 class Route:
-    """`kind` is json, stream, text or nothing, or openai: JSON in that protocol; `open` routes want
-    no key, and those of `use` no key that manages."""
+    """`kind` is json, stream, text or nothing, or openai or anthropic: JSON in that protocol;
+    `open` routes want no key, and those of `use` no key that manages."""
 
     daemon: str
     method: str
@@ -161,7 +161,7 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
             known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query"), ("DELETE", "name")}
             right = kind == KINDS["json"] and {(route.method, each) for each in fields} <= known
             right = right and len(fields) == 1
-            if route.kind == "openai":  # it ignores that field, and misses another
+            if route.kind in ("openai", "anthropic"):  # it ignores that field, and misses another
                 lacks = {"messages", "prompt", "input", "query", "content", "tokens", "path"}
                 right = set(fields) <= lacks | {"response_id"}
                 right = right and reply.status == (400 if lacks & set(fields) else 404)

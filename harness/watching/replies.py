@@ -52,7 +52,8 @@ def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
 
 
 def _envelope(body: Any) -> dict[str, Any]:
-    assert set(body) == {"error"}, f"not the error envelope: {body}"
+    # In Anthropic's protocol there are two fields beside it.
+    assert set(body) in ({"error"}, {"error", "type", "request_id"}), f"not the envelope: {body}"
     error = dict(body["error"])
     if "rbee" in error:  # in a protocol of others, ours is inside
         error = {**error["rbee"], "message": error["message"]}

@@ -57,6 +57,7 @@ from rbee.contract.workers import (
     NodeStandbyRows,
     NodeWorkerRow,
     NodeWorkerRows,
+    PromptReply,
     Readiness,
     ReadyCallback,
     SpawnReply,
@@ -344,6 +345,9 @@ WORKER_CANCEL = Endpoint(
     "DELETE", "/v1/inference/{request_id}", Nothing, Nothing, status=204, within_s=2
 )
 """Cancel a request. Repeating it is not an error."""
+WORKER_PROMPT = Endpoint("POST", "/v1/prompt", InferenceRequest, PromptReply, within_s=60)
+"""Count the tokens of a request's prompt, as /v1/inference would read it. It takes no slot, and the
+prompt may be longer than the context."""
 WORKER_EMBEDDINGS = Endpoint(
     "POST", "/v1/embeddings", EmbeddingRequest, EmbeddingReply, within_s=600
 )

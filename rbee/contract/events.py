@@ -22,10 +22,12 @@ StopReason = Literal["MAX_TOKENS", "EOS", "STOP_SEQUENCE", "CONTEXT_FULL", "TOOL
 Channel = Literal["text", "reasoning", "tool_call"]
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """The first event of /v2/tasks and /v1/inference, so that a request can be canceled early."""
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The first event of /v2/tasks and /v1/inference, so that a request can be canceled early. A
+    worker says how many tokens the prompt has."""
 
     request_id: str
+    prompt_tokens: int | None = None
 
 
 class Queued(msgspec.Struct, frozen=True):
@@ -84,13 +86,15 @@ class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
     compared: bool | None = None
 
 
-class Started(msgspec.Struct, frozen=True):
-    """The worker has the request: which worker, on which node, with which model."""
+class Started(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The worker has the request: which worker, on which node, with which model, and how many
+    tokens of prompt."""
 
     request_id: str
     model: str
     worker_id: str
     node: str
+    prompt_tokens: int | None = None
 
 
 class Prefill(msgspec.Struct, frozen=True):
@@ -146,12 +150,13 @@ class Token(msgspec.Struct, frozen=True, omit_defaults=True):
     logprob: TokenLogprob | None = None
 
 
-class Done(msgspec.Struct, frozen=True):
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
     """The proof that an answer is complete.
 
     `time_to_first_token_ms` counts from the request's arrival at the worker; `tokens_per_second` is
     the decode rate, from the first token to the last. `cached_tokens` of the prompt were already in
-    the KV cache. `total_tokens` does not count the end-of-sequence token.
+    the KV cache. `total_tokens` does not count the end-of-sequence token. `stop_sequence` is that
+    before which the answer ended, if one ended it.
     """
 
     done: Literal[True]
@@ -162,6 +167,7 @@ class Done(msgspec.Struct, frozen=True):
     time_to_first_token_ms: float
     tokens_per_second: float
     stop_reason: StopReason
+    stop_sequence: str | None = None
 
 
 Event = (

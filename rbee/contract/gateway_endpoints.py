@@ -6,6 +6,14 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from rbee.contract.anthropic import (
+    AnthropicError,
+    AnthropicEvent,
+    AnthropicMessage,
+    CountTokensRequest,
+    MessagesRequest,
+    TokensCount,
+)
 from rbee.contract.embeddings import EmbeddingReply, RerankReply
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.llama_cpp import (
@@ -51,10 +59,13 @@ def _short(endpoint: Endpoint[Q, R]) -> Endpoint[Q, R]:
 
 
 QUEEN_OPENAI_MODELS = _openai("GET", "/models", Nothing, OpenAIModels)
-"""The models of all nodes, and the aliases, as the queen knows them at this moment."""
+"""The models of all nodes, and the aliases, as the queen knows them at this moment. With the
+header `anthropic-version` it is AnthropicModels, whose clients may ask for a part of it: `limit`,
+`after_id`, `before_id`."""
 QUEEN_OPENAI_MODEL = _openai("GET", "/models/{model}", Nothing, OpenAIModel)
 """One of them, by any name that a request may use. The name may have slashes. For a name that is
-not known the nodes are asked once more."""
+not known the nodes are asked once more. With the header `anthropic-version` it is an
+AnthropicModel."""
 QUEEN_OPENAI_CHAT = _openai("POST", "/chat/completions", ChatRequest, ChatCompletion, ChatChunk)
 """Answer a conversation. The model is downloaded and loaded if it must be."""
 QUEEN_OPENAI_COMPLETIONS = _openai(
@@ -115,3 +126,24 @@ QUEEN_LLAMA_COMPLETION = _llama("POST", "/completion", LlamaCompletion, LlamaAns
 """Continue a raw prompt, in llama.cpp's own words."""
 QUEEN_LLAMA_INFILL = _llama("POST", "/infill", Nothing, LlamaAnswer)
 """Always 400, because filling in is not supported."""
+QUEEN_ANTHROPIC_MESSAGES = Endpoint(
+    "POST",
+    "/v1/messages",
+    MessagesRequest,
+    AnthropicMessage,
+    role="use",
+    chunk=AnthropicEvent,
+    error=AnthropicError,
+)
+"""Answer a conversation in Anthropic's protocol, also with `?beta=true`. The model is downloaded
+and loaded if it must be."""
+QUEEN_ANTHROPIC_COUNT = Endpoint(
+    "POST",
+    "/v1/messages/count_tokens",
+    CountTokensRequest,
+    TokensCount,
+    role="use",
+    error=AnthropicError,
+)
+"""How many tokens the prompt of such a request has, by the model's own tokenizer and template. The
+model is loaded if it must be; no slot is taken."""

@@ -114,6 +114,8 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     likeliest tokens: as the model gave them, before grammar, bias, penalties and temperature.
     `tools` are functions that the model may call, as `tool_choice` says; a function named there is
     called once. Nothing here runs them.
+    With `continue_final_message` the answer goes on from the last message, which is the
+    assistant's.
     `think` turns a model's reasoning on or off, if its chat template can. `chat_template_kwargs`
     are further variables for that template.
     """
@@ -135,6 +137,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tools: Annotated[list[Tool], Meta(max_length=512)] = []
     tool_choice: Literal["auto", "none", "required"] | NamedTool = "auto"
     parallel_tool_calls: bool = True
+    continue_final_message: bool | None = None
     think: bool | None = None
     chat_template_kwargs: Annotated[dict[str, Any], Meta(max_length=64)] = {}
     seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFE)] | None = None
@@ -159,6 +162,12 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.keep_alive is not None:
             keep_alive_s(self.keep_alive)
         self._check_tools()
+        if self.continue_final_message:
+            *before, last = self.messages or [Message("user", "")]
+            if not before or last.role != "assistant" or last.tool_calls:
+                raise ValueError(
+                    "continue_final_message: Expected messages, with a text of the assistant last"
+                )
 
     def _check_tools(self) -> None:
         names = [tool.function.name for tool in self.tools]

@@ -193,6 +193,13 @@ class ModelFacts(msgspec.Struct, frozen=True):
     model_bytes: int
 
 
+class PromptReply(msgspec.Struct, frozen=True):
+    """POST /v1/prompt of a worker: how many tokens the model would read before it answers. Above a
+    million it may be less than there are."""
+
+    prompt_tokens: int
+
+
 class WorkerStatus(msgspec.Struct, frozen=True):
     """The `status` event of a worker's /v1/events: what the worker is doing now.
 

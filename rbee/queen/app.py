@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from rbee.queen import routes
+from rbee.queen.gateway.anthropic import routes as anthropic
 from rbee.queen.gateway.llama_cpp import routes as llama_cpp
 from rbee.queen.gateway.openai import routes as openai
 from rbee.queen.gateway.responses import routes as responses
@@ -95,6 +96,7 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     openai.add(app, room)
     responses.add(app, room)
     llama_cpp.add(app, room, LoadedModels(nodes))
+    anthropic.add(app, room)
     return app
 
 

@@ -40,6 +40,7 @@ from rbee.runtime.web_pages import is_own_name, is_welcome
 
 Q = TypeVar("Q")
 R = TypeVar("R")
+_Handle: TypeAlias = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("lifecycle", Lifecycle)
@@ -49,7 +50,10 @@ _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
 # How a path tells errors, where it is not our way: a body from an error and its status.
 Refuse: TypeAlias = Callable[[RbeeError, int], object]
 _REFUSE: web.AppKey[dict[str, Refuse]] = web.AppKey("refuse", dict)
-_BELOW: web.AppKey[dict[str, Refuse]] = web.AppKey("below", dict)
+# By a prefix of paths, and a header or "".
+_BELOW: web.AppKey[dict[tuple[str, str], Refuse]] = web.AppKey("below", dict)
+# By a path: the header whose senders get another answer there, and what gives it.
+_FOR: web.AppKey[dict[str, tuple[str, _Handle]]] = web.AppKey("for", dict)
 
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
@@ -76,6 +80,7 @@ def application(
     app[_ROLES] = {}
     app[_REFUSE] = {}
     app[_BELOW] = {}
+    app[_FOR] = {}
     app.on_response_prepare.append(_name)
     app.on_response_prepare.append(_let_pages_read)
     answer(app, PROOF, proving(lifecycle))
@@ -155,7 +160,9 @@ def foreign(
     last parameter of the path may have slashes. HEAD is as good as GET."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await handler(request, await _message(request, endpoint))
+        header, other = app[_FOR].get(endpoint.path, ("", handler))
+        chosen = other if header in request.headers else handler
+        return await chosen(request, await _message(request, endpoint))
 
     path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
     app[_REFUSE][endpoint.path] = refuse
@@ -163,9 +170,15 @@ def foreign(
         _route(app, replace(endpoint, method=method, path=path), handle)
 
 
-def foreign_below(app: web.Application, prefix: str, refuse: Refuse) -> None:
-    """What no route is for, but whose path begins with `prefix`, is refused with `refuse`."""
-    app[_BELOW][prefix] = refuse
+def foreign_for(app: web.Application, path: str, header: str, handler: _Handle) -> None:
+    """A request with this `header` for a `foreign` path is answered by `handler`."""
+    app[_FOR][path] = header, handler
+
+
+def foreign_below(app: web.Application, prefix: str, refuse: Refuse, header: str = "") -> None:
+    """What no route is for, but whose path begins with `prefix`, the longest of several, is refused
+    with `refuse`; given a `header`, so is every request below it that has this header."""
+    app[_BELOW][prefix, header] = refuse
 
 
 async def foreign_stream(
@@ -374,9 +387,11 @@ def _refusal_of(request: web.Request) -> Refuse | None:
     """How the request's path tells errors, if not our way."""
     resource = request.match_info.route.resource
     path = request.path if resource is None else resource.canonical
-    refuse = request.app[_REFUSE].get(path)
+    below = {key: each for key, each in request.app[_BELOW].items() if path.startswith(key[0])}
+    meant = (each for (_, header), each in below.items() if header in request.headers)
+    refuse = next(meant, None) or request.app[_REFUSE].get(path)
     if refuse is not None or resource is not None:
         return refuse
     ours = any(each.resource and each.resource.canonical == path for each in request.app[_ROLES])
-    below = (each for prefix, each in request.app[_BELOW].items() if path.startswith(prefix))
-    return None if ours else next(below, None)
+    plain = [key for key in below if not key[1]]
+    return None if ours or not plain else below[max(plain)]

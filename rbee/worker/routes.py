@@ -16,7 +16,7 @@ from rbee.contract.texts import (
     TokenizeRequest,
     Tokens,
 )
-from rbee.contract.workers import ModelFacts, Readiness, WorkerHealth
+from rbee.contract.workers import ModelFacts, PromptReply, Readiness, WorkerHealth
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast, Progress
 from rbee.runtime.light_aiohttp import web
@@ -38,6 +38,7 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.WORKER_LOADING, _loading)
     server.stream(app, ep.WORKER_INFERENCE, _infer)
     server.answer(app, ep.WORKER_CANCEL, _cancel)
+    server.answer(app, ep.WORKER_PROMPT, _count)
     server.answer(app, ep.WORKER_EMBEDDINGS, _embed)
     server.answer(app, ep.WORKER_RERANK, _rerank)
     server.answer(app, ep.WORKER_TOKENIZE, _tokenize)
@@ -68,6 +69,10 @@ async def _ready(request: web.Request, _: ep.Nothing) -> Readiness:
 
 async def _model(request: web.Request, _: ep.Nothing) -> ModelFacts:
     return request.app[REQUESTS].loaded.model_facts()
+
+
+async def _count(request: web.Request, message: InferenceRequest) -> PromptReply:
+    return PromptReply(await request.app[REQUESTS].count(message))
 
 
 async def _embed(request: web.Request, message: EmbeddingRequest) -> EmbeddingReply:

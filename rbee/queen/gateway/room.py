@@ -8,6 +8,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
+import msgspec
+
 from rbee.contract import model_ref
 from rbee.contract.config import ModelsSection
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
@@ -15,10 +17,11 @@ from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Event, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
+from rbee.contract.workers import PromptReply
 from rbee.queen.gateway.model_names import Names
 from rbee.queen.keys.access import Access
 from rbee.queen.nodes.catalog import KnownModel, ModelState
-from rbee.queen.tasks.task import Answered, TextRequest, VectorRequest
+from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, TextRequest, VectorRequest
 from rbee.runtime.keyring import Caller, caller
 
 # How long a name that is not known may wait for the nodes to be asked again.
@@ -45,7 +48,7 @@ class Tasks(Protocol):
     def stream(self, request: TaskRequest, caller: Caller) -> AsyncGenerator[Event, None]:
         """The events of a task; a reader that leaves cancels it."""
 
-    async def ask(self, request: VectorRequest | TextRequest, caller: Caller) -> Answered:
+    async def ask(self, request: AtOnce, caller: Caller) -> Answered:
         """What a task without a stream is answered."""
 
 
@@ -152,6 +155,13 @@ class Room:
         reply = await self._scheduler.ask(asked, caller.get())
         assert isinstance(reply, PromptText)
         return reply.prompt
+
+    async def count(self, request: TaskRequest) -> int:
+        """How many tokens the prompt of a task has: the model is loaded if it must be."""
+        counted = CountRequest(**msgspec.structs.asdict(request))
+        reply = await self._scheduler.ask(counted, caller.get())
+        assert isinstance(reply, PromptReply)
+        return reply.prompt_tokens
 
     def _stream(self, request: TaskRequest) -> AsyncGenerator[Event, None]:
         return self._scheduler.stream(request, caller.get())

@@ -13,7 +13,7 @@ from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
-from rbee.queen.tasks.task import Task, TextRequest, VectorRequest, size_of
+from rbee.queen.tasks.task import CountRequest, Task, TextRequest, VectorRequest, size_of
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import finish
 
@@ -28,6 +28,9 @@ async def relay_answer(
     async with await hive.client_for(worker.url) as client:
         if isinstance(task.request, TextRequest):
             await _read_text(task, task.request, client)
+        elif isinstance(task.request, CountRequest):
+            asked = task.request.inference(task.id)
+            task.reply = await client.call(ep.WORKER_PROMPT, asked)
         else:
             await _relay(task, hive, worker, client, on_accepted)
 
@@ -62,7 +65,8 @@ async def _relay(
             async for event in events:
                 if isinstance(event, Accepted):
                     on_accepted()
-                    task.tell(Started(task.id, worker.model_ref, worker.id, hive.node))
+                    about = worker.model_ref, worker.id, hive.node, event.prompt_tokens
+                    task.tell(Started(task.id, *about))
                 elif isinstance(event, Prefill | Token | Done):
                     if isinstance(event, Token):
                         task.tokens = max(task.tokens, event.index + 1)

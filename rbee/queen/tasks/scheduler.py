@@ -34,7 +34,7 @@ from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.decide import Spot, Want, judge
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
-from rbee.queen.tasks.task import Answered, Request, Task, TextRequest, VectorRequest
+from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
@@ -83,9 +83,7 @@ class Scheduler:
             async for event in events:
                 yield event
 
-    async def ask(
-        self, request: VectorRequest | TextRequest, caller: Caller = OPERATOR
-    ) -> Answered:
+    async def ask(self, request: AtOnce, caller: Caller = OPERATOR) -> Answered:
         """What one task is answered that has no stream. Raises what `stream` raises; a client
         that is canceled cancels the task."""
         task = self._task(request, caller)
@@ -203,7 +201,7 @@ class Scheduler:
     async def _want(self, task: Task) -> Want:
         """What the task wants, once something is known of every node that may be meant."""
         asked = task.request
-        takes_slot = not isinstance(asked, TextRequest)
+        takes_slot = not isinstance(asked, TextRequest | CountRequest)
         want = Want(task.model, asked.node, asked.backend, asked.device, takes_slot)
         if want.node is not None or not self._nodes.registry.rows():
             return replace(want, node=want.node or LOCAL)

@@ -13,6 +13,7 @@ from rbee.contract.events import Event
 from rbee.contract.model_ref import ModelRef
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
+from rbee.contract.workers import PromptReply
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
@@ -42,8 +43,13 @@ class TextRequest(_AtOnce, frozen=True, kw_only=True):
     asked: TokenizeRequest | DetokenizeRequest | InferenceRequest
 
 
+class CountRequest(TaskRequest, frozen=True, kw_only=True):
+    """A task whose prompt is counted, and not answered, which takes no slot."""
+
+
+AtOnce: TypeAlias = VectorRequest | TextRequest | CountRequest
 Request: TypeAlias = TaskRequest | VectorRequest | TextRequest
-Answered: TypeAlias = EmbeddingReply | RerankReply | Tokens | PlainText | PromptText
+Answered: TypeAlias = EmbeddingReply | RerankReply | Tokens | PlainText | PromptText | PromptReply
 
 
 def size_of(request: Request) -> str:

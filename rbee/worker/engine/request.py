@@ -93,7 +93,7 @@ class Timings:
         self._last_at = now
         self.tokens += 1
 
-    def done(self, now: float, reason: StopReason) -> Done:
+    def done(self, now: float, reason: StopReason, stop_sequence: str | None = None) -> Done:
         """The event that proves the end.
 
         `tokens_per_second` is the rate of the decode, without the prefill. A single token has no
@@ -112,4 +112,5 @@ class Timings:
             time_to_first_token_ms=round((first_at - self._arrived_at) * 1000, 3),
             tokens_per_second=round(steps / span, 3),
             stop_reason=reason,
+            stop_sequence=stop_sequence,
         )

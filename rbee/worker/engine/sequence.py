@@ -97,7 +97,7 @@ class Sequence:
             pieces += self._answer.finish(cut=True)
         pieces = pieces or [_nothing_more(self._last)]
         shown = self._events(pieces, self._timings.tokens - 1, self._sampler.logprob)
-        return shown, self._timings.done(now, reason) if reason else None
+        return shown, self._timings.done(now, reason, self._answer.stop_found) if reason else None
 
     def free(self, keep_cache: bool = True) -> None:
         """Leave the slot. With `keep_cache` its tokens stay for the next request."""

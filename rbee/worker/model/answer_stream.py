@@ -32,6 +32,11 @@ class AnswerStream:
         return self._text.stopped or self._stops.stopped
 
     @property
+    def stop_found(self) -> str | None:
+        """The stop sequence that has come, if one has."""
+        return self._text.stop_found or self._stops.found
+
+    @property
     def called(self) -> bool:
         """Whether a call has come."""
         return self._parser is not None and self._parser.called

@@ -21,6 +21,11 @@ class TextStream:
     def stopped(self) -> bool:
         return self._stops.stopped
 
+    @property
+    def stop_found(self) -> str | None:
+        """The stop sequence that has come, if one has."""
+        return self._stops.found
+
     def feed(self, piece: bytes) -> str:
         """The text that can be shown after `piece`; often empty."""
         return self._stops.take(self._decoder.decode(piece))
@@ -34,22 +39,27 @@ class TextStream:
 
 class Stops:
     """Holds back what might be the beginning of a stop sequence. Once one has come, it has
-    `stopped` and drops the rest."""
+    `stopped`, drops the rest, and has `found` that one: of several at the same place, the
+    longest."""
 
     def __init__(self, stop: Sequence[str]) -> None:
         self._stop = tuple(stop)
         self._held = ""
-        self.stopped = False
+        self.found: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        return self.found is not None
 
     def take(self, text: str) -> str:
         """The text that can be shown after `text`."""
         if self.stopped:
             return ""
         self._held += text
-        found = [start for start in map(self._held.find, self._stop) if start >= 0]
-        if found:
-            self.stopped = True
-            shown, self._held = self._held[: min(found)], ""
+        places = [(self._held.find(stop), -len(stop), stop) for stop in self._stop]
+        if found := [place for place in places if place[0] >= 0]:
+            start, _, self.found = min(found)
+            shown, self._held = self._held[:start], ""
             return shown
         keep = max((_overlap(self._held, stop) for stop in self._stop), default=0)
         cut = len(self._held) - keep

@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What a template is given, as JSON values in the form of the Chat Completions API."""
+    """What a template is given, as JSON values in the form of the Chat Completions API, and what
+    the answer has `begun` with."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     kwargs: dict[str, Any]
+    begun: str
 
 
 async def prompt_tokens(
-    loaded: Loaded, request: InferenceRequest, in_thread: InThread
+    loaded: Loaded, request: InferenceRequest, in_thread: InThread, most: int | None = None
 ) -> list[int]:
-    """The tokens; if there are surely more than the context holds, as many as are known by then,
-    which are more than that. In a raw prompt control tokens may be spelled out."""
-    prompt, most = request.prompt, loaded.context.tokens
+    """The tokens; if there are surely more than `most`, or than the context holds, as many as are
+    known by then, which are more than that. In a raw prompt control tokens may be spelled out."""
+    prompt, most = request.prompt, most or loaded.context.tokens
     if isinstance(prompt, list):
         check_prompt(len(prompt), most)  # eight million ids fit into a request's body
         check_tokens("prompt", prompt, loaded.model.vocabulary_size)
@@ -47,7 +49,8 @@ async def prompt_tokens(
     try:
         conversation = _conversation(request)
         for limit in (most, sys.maxsize):
-            tokens = await _rendered(loaded, conversation, request.think, limit, in_thread)
+            given = conversation, request.think, limit, most
+            tokens = await _rendered(loaded, *given, in_thread)
             if tokens is not None:
                 break
     except RecursionError:
@@ -66,17 +69,22 @@ async def written(loaded: Loaded, request: InferenceRequest) -> str:
 
 
 async def _rendered(
-    loaded: Loaded, conversation: Conversation, think: bool | None, most: int, in_thread: InThread
+    loaded: Loaded,
+    conversation: Conversation,
+    think: bool | None,
+    most: int,
+    room: int,
+    in_thread: InThread,
 ) -> list[int] | None:
-    """The prompt's tokens; None if they fit, but what is said has more than `most`: the template
-    shows a part of it only, in which control tokens might be spelled out."""
-    model, room = loaded.model, loaded.context.tokens
-    given = [conversation.messages, conversation.tools, conversation.kwargs]
+    """The prompt's tokens; None if the `room` is enough for them, but what is said has more than
+    `most`: the template shows a part of it only, in which control tokens might be spelled out."""
+    model = loaded.model
+    given = [conversation.messages, conversation.tools, conversation.kwargs, conversation.begun]
     texts = list(_texts(given))
     hiding = await in_thread(lambda: model.tokenizer.hide_control(texts, most))
     said, hidden = hiding or (texts, {})
     shown = Conversation(*_with_texts(given, iter(said)))
-    text = await loaded.chat.render(shown.messages, shown.tools, think, shown.kwargs)
+    text = await loaded.chat.render(shown.messages, shown.tools, think, shown.kwargs) + shown.begun
     tokens = await in_thread(lambda: model.tokenizer.tokenize(text, room, hidden))
     if hiding is None and len(tokens) <= room:
         return None
@@ -106,7 +114,8 @@ def _too_deep() -> InvalidRequest:
 def _conversation(request: InferenceRequest) -> Conversation:
     messages = [_turn(message) for message in request.messages or ()]
     tools = [_tool(tool) for tool in request.tools]
-    return Conversation(messages, tools, request.chat_template_kwargs)
+    begun = messages.pop()["content"] if request.continue_final_message else ""
+    return Conversation(messages, tools, request.chat_template_kwargs, begun)
 
 
 def _turn(message: Message) -> dict[str, Any]:

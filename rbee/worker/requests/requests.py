@@ -40,6 +40,8 @@ if TYPE_CHECKING:  # a worker listens before it imports these
 T = TypeVar("T")
 
 _PREPARERS = 2
+# The most tokens of a prompt that are counted exactly: more would hold up the prompts of others.
+_COUNTED = 1_000_000
 _OTHER_MODEL = "Choose another model for answers."
 
 
@@ -108,11 +110,7 @@ class Requests:
         from rbee.worker.requests import answer_form, tool_use
         from rbee.worker.requests.prompt import prompt_tokens
 
-        loaded = self.loaded
-        if not loaded.generates:
-            raise InvalidRequest.of(
-                "model", "a model that generates", _instead(loaded), hint=_OTHER_MODEL
-            )
+        loaded = self._generating()
         async with self.admitted(message.request_id) as request:
             read = partial(self.tokenize, "prompt")
             told = await self.prepare(request, tool_use.as_told(loaded, message))
@@ -132,13 +130,31 @@ class Requests:
                 message = msgspec.structs.replace(message, stop=[*message.stop, *loaded.chat.stops])
             request.inference, request.texts = message, [prompt]
             self.submit(request)
-            yield Accepted(request.id)
+            yield Accepted(request.id, len(prompt))
             while True:
                 output = await request.next()
                 assert isinstance(output, Prefill | Token | Done)
                 yield output
                 if isinstance(output, Done):
                     return
+
+    async def count(self, message: InferenceRequest) -> int:
+        """How many tokens the prompt of an answer would have, without a slot. Raises what `answer`
+        raises for a prompt that can't be had, but not for one that is too long."""
+        from rbee.worker.requests import tool_use
+        from rbee.worker.requests.prompt import prompt_tokens
+
+        loaded, read = self._generating(), partial(self.tokenize, "prompt")
+        told = await tool_use.as_told(loaded, message)
+        return len(await prompt_tokens(loaded, told, read, _COUNTED))
+
+    def _generating(self) -> Loaded:
+        """The loaded model, for answers. Raises INVALID_REQUEST if it makes none."""
+        if not self.loaded.generates:
+            raise InvalidRequest.of(
+                "model", "a model that generates", _instead(self.loaded), hint=_OTHER_MODEL
+            )
+        return self.loaded
 
     @asynccontextmanager
     async def admitted(self, request_id: str | None) -> AsyncIterator[Request]:

@@ -20,16 +20,16 @@ from rbee.contract.events import Accepted, Done, Event, Loading, Narration, Star
 from rbee.contract.model_ref import parse
 from rbee.contract.models import DownloadReply, Resolved
 from rbee.contract.tasks import TaskRequest
-from rbee.contract.workers import WorkerGone, WorkerRow, WorkerRows
+from rbee.contract.workers import PromptReply, WorkerGone, WorkerRow, WorkerRows
 from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.dispatcher import Dispatcher
-from rbee.queen.tasks.task import Task, VectorRequest
+from rbee.queen.tasks.task import CountRequest, Task, VectorRequest
 from tests.queen.nodes.conftest import UrlNode
 
 FILE = "hf:o/r/m.gguf"
 ANSWER: list[Event] = [
-    Accepted("r-1"),
+    Accepted("r-1", 2),
     Token("a", 0),
     Token("b", 1),
     Done(True, 2, 1.5, 2, 0, 0.5, 12.25, "MAX_TOKENS"),
@@ -78,7 +78,7 @@ async def test_a_worker_that_holds_the_model_answers_at_once(made: Made) -> None
     made.fake.workers = [made.row("idle")]
     await made.run()
     events = await made.events()
-    assert events[-4:] == [Started(made.task.id, FILE, "w-1", "workstation"), *ANSWER[1:]]
+    assert events[-4:] == [Started(made.task.id, FILE, "w-1", "workstation", 2), *ANSWER[1:]]
     assert [event.text for event in events if isinstance(event, Narration)] == [
         f"worker registry: w-1 holds {FILE}, idle",
         "skipped: pool preflight, model provisioning, worker preflight, worker startup,"
@@ -223,6 +223,20 @@ async def test_what_a_person_has_been_told_is_not_told_again(made: Made) -> None
 
 async def full() -> object:
     raise AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
+
+
+async def test_a_prompt_is_counted_whoever_else_waits_for_the_worker(made: Made) -> None:
+    made.fake.workers = [made.row("busy")]
+
+    async def count() -> object:
+        return PromptReply(42)
+
+    made.fake.replies["/v1/prompt"] = count
+    task = Task(CountRequest(prompt="p"), parse("hf:o/r"))
+    async with asyncio.timeout(20):
+        await Attempt(task, made.hive, made.turn).run()
+    assert task.reply == PromptReply(42)
+    assert INFERENCE not in made.fake.asked
 
 
 async def test_texts_that_end_two_workers_get_no_third(made: Made) -> None:

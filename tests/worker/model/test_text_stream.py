@@ -48,6 +48,17 @@ def test_a_stop_sequence_is_never_shown() -> None:
     assert stream.finish() == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [(b"a STOP", "STOP"), (b"an END, no STOP", "END"), (b"a STOPPED", "STOPPED"), (b"a", None)],
+)
+def test_the_stop_sequence_that_came_is_told(text: bytes, found: str | None) -> None:
+    stream = TextStream(["STOP", "STOPPED", "END"])
+    stream.feed(text)
+    stream.feed(b" STOP" if found else b"")
+    assert stream.stop_found == found
+
+
 def test_what_comes_after_the_stop_is_swallowed() -> None:
     stream = TextStream(["STOP"])
     stream.feed(b"STOP")

@@ -127,3 +127,19 @@ async def test_so_are_arguments_of_an_earlier_call(tokens: Any) -> None:
     arguments = '{"a":' * 5000 + "1" + "}" * 5000
     with pytest.raises(InvalidRequest, match=r"nested|recursion"):
         await tokens(request_of({"call": arguments}), ALL)
+
+
+async def test_an_answer_that_is_begun_stands_after_what_the_template_writes(
+    model: Model, tokens: Callable[..., Awaitable[list[int]]]
+) -> None:
+    source = "{% for m in messages %}{{ m.content }};{% endfor %}" + BEGIN
+    asked = {"role": "user", "content": "a"}, {"role": "assistant", "content": f"So{END}"}
+    fields = {"messages": list(asked), "continue_final_message": True}
+    found = await tokens(fields, source)
+    assert model.tokenizer.text(found) == f"a;{BEGIN}So{END}"
+    # What the template writes is a control token, and what is said is not.
+    control = model.tokenizer.control_token
+    assert (found.count(control(BEGIN)), found.count(control(END))) == (1, 0)
+    for wrong in (list(asked[:1]), list(asked[1:])):
+        with pytest.raises(msgspec.ValidationError, match="continue_final_message"):
+            msgspec.convert({**fields, "messages": wrong}, InferenceRequest)

@@ -82,6 +82,16 @@ def ask(prompt: str = "abc", **how: Any) -> InferenceRequest:
     return InferenceRequest(prompt=prompt, request_id="x", **how)
 
 
+async def test_a_prompt_is_counted_without_a_slot_and_beyond_the_context(
+    house: Any, requests: Requests, loaded: Any
+) -> None:
+    room = loaded.context.tokens
+    assert await requests.count(ask("a" * (room + 5))) == room + 5
+    said = [Message("user", "b" * (room + 5))]
+    assert await requests.count(InferenceRequest(messages=said)) == room + 6
+    assert requests.status().slots_available == requests.status().slots_total
+
+
 async def test_an_answer_is_accepted_then_streamed_then_done(
     house: Any, requests: Requests
 ) -> None:
@@ -90,7 +100,7 @@ async def test_an_answer_is_accepted_then_streamed_then_done(
     assert (submitted.id, submitted.texts, submitted.room) == ("x", [[97, 98, 99]], 7)
     assert submitted.inference == ask(max_tokens=4)
     house.take(("x", Token("d", 0)), ("x", DONE))
-    assert await answer == [Accepted("x"), Token("d", 0), DONE]
+    assert await answer == [Accepted("x", 3), Token("d", 0), DONE]
     assert house.engine.canceled == []
 
 
@@ -143,7 +153,7 @@ async def test_a_cancel_is_raised_in_the_stream(house: Any, requests: Requests) 
 
 async def test_a_reader_that_goes_away_stops_the_engine(house: Any, requests: Requests) -> None:
     answer = requests.answer(ask())
-    assert await anext(answer) == Accepted("x")
+    assert await anext(answer) == Accepted("x", 3)
     await answer.aclose()  # type: ignore[attr-defined]
     assert house.engine.canceled == ["x"]
 

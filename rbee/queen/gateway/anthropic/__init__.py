@@ -1,0 +1,1 @@
+"""Anthropic's protocol: messages, their tokens counted, and models."""
