@@ -21,7 +21,8 @@ say so. `X-Correlation-ID` is accepted or created, returned, logged and passed o
 up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never passes for a default.
 Every error has the same shape and one of [these codes](errors.md); an unknown route or worker is
 INVALID_REQUEST with HTTP 404. In the queen's routes of [OpenAI's](openai.md) and
-[Anthropic's](anthropic.md) protocol, errors, streams and unknown fields are the protocol's. What a
+[Anthropic's](anthropic.md) and [Ollama's](ollama.md) protocol, errors, streams and unknown fields
+are the protocol's. What a
 stream sends is described under [events](events.md).
 
 The same as OpenAPI 3.1 documents: [queen](openapi-queen.json), [hive](openapi-hive.json),
@@ -126,6 +127,8 @@ def _answer(route: Route) -> str:
         reply = f"Returns {_link(route.reply)}"
         return f"{reply}; with `Accept: text/event-stream`, streams {', '.join(names)}."
     if route.chunk is not None:
+        if route.chunk_type != "text/event-stream":
+            return f"Streams lines of {_link(route.chunk)}; with `stream` false, returns one."
         return f"Returns {_link(route.reply)}; with `stream`, streams {_link(route.chunk)}."
     if route.reply is ep.Text:
         return "Returns text."

@@ -26,6 +26,7 @@ PORTS = {"queen": 8080, "hive": 9200, "worker": 8001}
 Route = ep.Endpoint[Any, Any]
 
 _MODULES = (ep, gateway_endpoints)
+_SSE = "with `stream`, chunks of it, closed by `data: [DONE]`"
 _KEY = {"type": "http", "scheme": "bearer", "description": "The API key, where one is set."}
 
 
@@ -133,8 +134,10 @@ def _answer(route: Route) -> dict[str, Any]:
             description = "The answer; or, if the client accepts them, events closed by `[DONE]`."
         return {"description": description, "content": content}
     if route.chunk is not None:
-        content = {"text/event-stream": {"schema": _reference(route.chunk)}}
-        description = "The reply; or, with `stream`, its parts, each as it comes."
+        content = {route.chunk_type: {"schema": _reference(route.chunk)}}
+        lines = route.chunk_type == "application/x-ndjson"
+        stream = "without `stream` false, lines of it" if lines else _SSE
+        description = f"The reply; or, {stream}."
         return {"description": description, "content": {**_json(route.reply), **content}}
     if route.reply is ep.Text:
         content = {"text/plain": {"schema": {"type": "string"}}}

@@ -40,10 +40,12 @@ class Answer:
     @property
     def error(self) -> Mapping[str, Any] | None:
         """The inside of the contract's envelope, which in the protocols of others stands in
-        `rbee`; None if the body has none."""
+        `rbee`, in Ollama's beside the text; None if the body has none."""
         with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError):
             found = json.loads(self.body)
             error = found["error"]
+            if set(found) == {"error", "rbee"}:
+                return {**found["rbee"], "message": error}
             alone = set(found) in ({"error"}, {"error", "type", "request_id"})
             if alone and "rbee" in error:
                 error = {**error["rbee"], "message": error["message"]}

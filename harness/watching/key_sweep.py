@@ -23,8 +23,8 @@ _HARMLESS = b'{"no_such_field": 1}'
 
 @dataclass(frozen=True)
 class Route:
-    """`kind` is json, stream, text or nothing, or openai or anthropic: JSON in that protocol;
-    `open` routes want no key, and those of `use` no key that manages."""
+    """`kind` is json, stream, text or nothing, or openai, anthropic or ollama: JSON in that
+    protocol; `open` routes want no key, and those of `use` no key that manages."""
 
     daemon: str
     method: str
@@ -165,6 +165,8 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
                 lacks = {"messages", "prompt", "input", "query", "content", "tokens", "path"}
                 right = set(fields) <= lacks | {"response_id"}
                 right = right and reply.status == (400 if lacks & set(fields) else 404)
+            if route.kind == "ollama":
+                right = fields == ["model"] and reply.status == 400
         if not right:
             complaints.append(f"{route}: HTTP {reply.status}, {kind}, {reply.body[:300]!r}")
     return complaints

@@ -52,6 +52,8 @@ def error_of_stream(stream: EventStream, within: float) -> ErrorReply:
 
 
 def _envelope(body: Any) -> dict[str, Any]:
+    if set(body) == {"error", "rbee"}:  # in Ollama's protocol, ours is beside it
+        body = {"error": {**body["rbee"], "message": body["error"]}}
     # In Anthropic's protocol there are two fields beside it.
     assert set(body) in ({"error"}, {"error", "type", "request_id"}), f"not the envelope: {body}"
     error = dict(body["error"])

@@ -22,7 +22,9 @@ from rbee.contract.models import (
     Deleted,
     DownloadReply,
     DownloadRequest,
+    ModelCards,
     ModelDetails,
+    ModelMetadata,
     ModelName,
     ModelRows,
     NodeDownload,
@@ -53,6 +55,7 @@ from rbee.contract.texts import (
     Tokens,
 )
 from rbee.contract.workers import (
+    LoadedModels,
     ModelFacts,
     NodeStandbyRows,
     NodeWorkerRow,
@@ -82,7 +85,7 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     want no API key; the others one of at least this `role`. `within_s` bounds a whole exchange, in
     seconds. A stream is bounded by its silence; the queen also bounds the wait for a hive's first
     event other than narration. In a protocol of others, `chunk` is an event of the stream that a
-    request may ask for, and `error` the shape of errors."""
+    request may ask for, in a stream of the `chunk_type`, and `error` the shape of errors."""
 
     method: str
     path: str
@@ -95,6 +98,7 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     query: tuple[str, ...] = ()
     within_s: float = 30.0
     chunk: type | None = None
+    chunk_type: str = "text/event-stream"
     error: type = ErrorEnvelope
 
 
@@ -270,6 +274,8 @@ HIVE_WORKERS = _get("/v1/workers/list", WorkerRows, within_s=5)
 """The workers of this hive."""
 HIVE_STANDBY = _get("/v1/workers/standby", StandbyRows, within_s=5)
 """The processes that wait to become a worker of this hive."""
+HIVE_LOADED = _get("/v1/workers/loaded", LoadedModels, within_s=5)
+"""The models that workers of this hive have in memory."""
 HIVE_SPAWN = Endpoint(
     "POST",
     "/v1/workers/spawn",
@@ -286,6 +292,11 @@ HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
 """Stop one worker."""
 HIVE_MODELS = _get("/v1/models", ModelRows)
 """The models on this machine, including partial ones, and the free disk space."""
+HIVE_MODEL_CARDS = _get("/v1/models/cards", ModelCards, within_s=180)
+"""What the headers of the whole models on this machine tell, the bundled one included. The first
+answer waits until every header has been read."""
+HIVE_MODEL_METADATA = Endpoint("POST", "/v1/models/metadata", ModelName, ModelMetadata)
+"""The header of a model on this machine, with its chat template; the Hub is not asked."""
 HIVE_RESOLVE = Endpoint("POST", "/v1/models/resolve", ModelName, Resolved)
 """Which model on this machine a reference means; the Hub is not asked."""
 HIVE_DOWNLOAD = Endpoint(

@@ -15,7 +15,8 @@ from rbee.contract.anthropic import (
     TokensCount,
 )
 from rbee.contract.embeddings import EmbeddingReply, RerankReply
-from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.contract.endpoints import Endpoint, Nothing, Text
+from rbee.contract.keys import Role
 from rbee.contract.llama_cpp import (
     LlamaAnswer,
     LlamaCompletion,
@@ -27,6 +28,24 @@ from rbee.contract.llama_cpp import (
     LlamaText,
     LlamaTokenize,
     LlamaTokens,
+)
+from rbee.contract.ollama import (
+    ModelAsked,
+    OllamaChat,
+    OllamaChatPart,
+    OllamaEmbed,
+    OllamaEmbeddings,
+    OllamaError,
+    OllamaGenerate,
+    OllamaGeneratePart,
+    OllamaModels,
+    OllamaProcesses,
+    OllamaProgress,
+    OllamaPull,
+    OllamaShown,
+    OllamaVector,
+    OllamaVectors,
+    OllamaVersion,
 )
 from rbee.contract.openai import (
     ChatChunk,
@@ -147,3 +166,52 @@ QUEEN_ANTHROPIC_COUNT = Endpoint(
 )
 """How many tokens the prompt of such a request has, by the model's own tokenizer and template. The
 model is loaded if it must be; no slot is taken."""
+
+
+def _ollama(
+    method: str,
+    path: str,
+    request: type[Q],
+    reply: type[R],
+    chunk: type | None = None,
+    role: Role = "use",
+) -> Endpoint[Q, R]:
+    return Endpoint(
+        method,
+        path,
+        request,
+        reply,
+        role=role,
+        chunk=chunk,
+        chunk_type="application/x-ndjson",
+        error=OllamaError,
+    )
+
+
+QUEEN_OLLAMA = _ollama("GET", "/", Nothing, Text)
+"""Whether it runs, in Ollama's words, for programs that look for them. A browser finds no page."""
+QUEEN_OLLAMA_VERSION = _ollama("GET", "/api/version", Nothing, OllamaVersion)
+"""The version of the protocol."""
+QUEEN_OLLAMA_TAGS = _ollama("GET", "/api/tags", Nothing, OllamaModels)
+"""The models that are on any node, and their aliases, as the queen knows them at this moment."""
+QUEEN_OLLAMA_PS = _ollama("GET", "/api/ps", Nothing, OllamaProcesses)
+"""The models in memory. The hives that run are asked."""
+QUEEN_OLLAMA_SHOW = _ollama("POST", "/api/show", ModelAsked, OllamaShown)
+"""What is known of a model that is on a node. For a name that is not known the nodes are asked once
+more."""
+QUEEN_OLLAMA_CHAT = _ollama("POST", "/api/chat", OllamaChat, OllamaChatPart, OllamaChatPart)
+"""Answer a conversation. The model is downloaded and loaded if it must be."""
+QUEEN_OLLAMA_GENERATE = _ollama(
+    "POST", "/api/generate", OllamaGenerate, OllamaGeneratePart, OllamaGeneratePart
+)
+"""Answer a prompt. The model is downloaded and loaded if it must be."""
+QUEEN_OLLAMA_EMBED = _ollama("POST", "/api/embed", OllamaEmbed, OllamaVectors)
+"""Embeddings of texts."""
+QUEEN_OLLAMA_EMBEDDINGS = _ollama("POST", "/api/embeddings", OllamaEmbeddings, OllamaVector)
+"""The embedding of a text, in the older form."""
+QUEEN_OLLAMA_PULL = _ollama(
+    "POST", "/api/pull", OllamaPull, OllamaProgress, OllamaProgress, role="manage"
+)
+"""Download a model to the queen's machine."""
+QUEEN_OLLAMA_DELETE = _ollama("DELETE", "/api/delete", ModelAsked, Text, role="manage")
+"""Delete a model from every node that has it."""

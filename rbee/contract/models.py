@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ Node = Annotated[str, Meta(min_length=1, max_length=255)]
 
 Provider = Literal["hf", "file", "bundled"]
 ModelState = Literal["ready", "damaged", "downloading", "partial"]
+Capability = Literal["completion", "tools", "thinking", "embedding"]
 
 
 class ModelName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,6 +112,43 @@ class ModelDetails(msgspec.Struct, frozen=True, kw_only=True):
     memory_total_bytes: int
     memory_free_bytes: int
     offered: list[Offered]
+
+
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the header of a model on a node tells, and its row in the catalog, if it has one.
+
+    `parameters` are the elements of all tensors. `context_length` is what the model was trained
+    for, in tokens; `embedding_length` its width. Sizes in bytes, times in seconds since the epoch.
+    """
+
+    reference: str
+    size_bytes: int
+    modified_at_unix: int
+    sha256: str | None
+    architecture: str
+    quantization: str | None
+    parameters: int
+    context_length: int
+    embedding_length: int | None
+    capabilities: list[Capability]
+
+
+class ModelCards(msgspec.Struct, frozen=True):
+    """GET /v1/models/cards of a hive. A model whose header can't be read has no card."""
+
+    models: list[ModelCard]
+
+
+class NodeModelCard(ModelCard, frozen=True, kw_only=True):
+    node: str
+
+
+class ModelMetadata(msgspec.Struct, frozen=True):
+    """POST /v1/models/metadata of a hive. `fields` are the scalars of a model's header, and its
+    texts of up to a kilobyte; `chat_template` is the model's own, "" if it has none."""
+
+    fields: dict[str, Any]
+    chat_template: str
 
 
 class Deleted(msgspec.Struct, frozen=True):

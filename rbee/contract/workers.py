@@ -69,6 +69,26 @@ class WorkerRows(msgspec.Struct, frozen=True):
     workers: list[WorkerRow]
 
 
+class LoadedModel(msgspec.Struct, frozen=True):
+    """A model in a worker's memory. `memory_bytes` are its weights and its KV cache, for `context`
+    tokens; `device_bytes` of them are on a graphics card. `expires_at` is when the worker ends if
+    nobody asks it again, in seconds since the epoch; None means never."""
+
+    worker_id: str
+    model_ref: str
+    state: WorkerState
+    memory_bytes: int
+    device_bytes: int
+    context: int
+    expires_at: float | None
+
+
+class LoadedModels(msgspec.Struct, frozen=True):
+    """GET /v1/workers/loaded of a hive."""
+
+    models: list[LoadedModel]
+
+
 class StandbyRow(msgspec.Struct, frozen=True):
     """A process without a model, which waits to become a worker. `memory_bytes` is resident."""
 

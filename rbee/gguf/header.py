@@ -46,7 +46,8 @@ class Header(msgspec.Struct, frozen=True):
     """A model's metadata. Sizes are in bytes; a value that the file does not give is None.
 
     `files` are the parts of a split model in order, or the one file. `size_bytes` and `tensors`
-    cover all of them. `fields` holds the scalars and the texts of up to a kilobyte by key,
+    cover all of them, and so do `parameters`, the elements of the tensors. `fields` holds the
+    scalars and the texts of up to a kilobyte by key, and chat templates of up to a megabyte,
     `lengths` the number of elements of each array.
     """
 
@@ -55,6 +56,7 @@ class Header(msgspec.Struct, frozen=True):
     fields: Mapping[str, Value]
     lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...]
+    parameters: int
 
     @property
     def file(self) -> Path:
@@ -81,6 +83,10 @@ class Header(msgspec.Struct, frozen=True):
     def quantization(self) -> str | None:
         value = self.fields.get("general.file_type")
         return constants.QUANTIZATIONS.get(value) if isinstance(value, int) else None
+
+    @property
+    def embedding_length(self) -> int | None:
+        return self._optional("embedding_length")
 
     @property
     def eos_token_id(self) -> int | None:

@@ -2,7 +2,7 @@
 
 Some bytes of a hostile file can claim terabytes. A limit that spans several files covers all parts
 of a split model together. Memory and time are bounded while the header is read: texts that nobody
-needs are passed over, and of any other at most a kilobyte is kept.
+needs are passed over, and of any other at most a kilobyte is kept, of a chat template a megabyte.
 
 llama.cpp is given a file only when its header is within them. It may still refuse the file, or end
 its process, which is the worker's; with 16,384 names it is busy for about a second.
@@ -22,6 +22,8 @@ KEY_BYTES = 256
 VALUE_BYTES = 64 << 20
 # What is kept of a text, or it is left out: names have some 100 bytes.
 KEPT_BYTES = 1_024
+# The same for a chat template, which may be as long as a chapter.
+TEMPLATE_BYTES = 1 << 20
 # Words and merges: 260,000 and 520,000. Each takes at least 8 bytes.
 TEXTS = 4_000_000
 # DeepSeek and Kimi have 1,100; llama.cpp compares each name with every other.

@@ -23,16 +23,19 @@ Fetch: TypeAlias = Callable[[int, int], bytes]
 
 _BLOCK = 256 << 10
 _LENGTH = struct.Struct("<Q")
+_TEMPLATES = ("tokenizer.chat_template", "tokenizer.chat_template.tool_use")
 
 
 class Part(msgspec.Struct, frozen=True):
     """The header of one file. The offsets of its tensors count from the start of this file. Texts
-    of more than a kilobyte are left out of the `fields`."""
+    of more than a kilobyte are left out of the `fields`, but not chat templates. `parameters` are
+    the elements of all tensors."""
 
     size_bytes: int
     fields: Mapping[str, Value]
     lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...]
+    parameters: int
 
 
 def parse(fetch: Fetch, size: int, file: str, allowance: Allowance) -> Part:
@@ -76,9 +79,9 @@ class _Parser:
         lengths: dict[str, int] = {}
         for _ in range(field_count):
             self._field(fields, lengths)
-        tensors = self._tensors(tensor_count, fields)
+        tensors, parameters = self._tensors(tensor_count, fields)
         self._allowance.header_bytes -= self._position
-        return Part(self._size, fields, lengths, tensors)
+        return Part(self._size, fields, lengths, tensors, parameters)
 
     @property
     def _position(self) -> int:
@@ -93,7 +96,8 @@ class _Parser:
             self._skip_array(inner, count)
         elif kind == constants.STRING:
             length = at_most(self._int("<Q"), limits.VALUE_BYTES, f"bytes in the text {key!r}")
-            if length <= limits.KEPT_BYTES:
+            kept = limits.TEMPLATE_BYTES if key in _TEMPLATES else limits.KEPT_BYTES
+            if length <= kept:
                 fields[key] = self._text(length)
             else:
                 self._skip(length)
@@ -123,8 +127,10 @@ class _Parser:
             self._at = at
             self._check_position()
 
-    def _tensors(self, count: int, fields: Mapping[str, Value]) -> tuple[Tensor, ...]:
+    def _tensors(self, count: int, fields: Mapping[str, Value]) -> tuple[tuple[Tensor, ...], int]:
+        """The tensors, and how many elements they have in all."""
         found: list[tuple[str, int, int]] = []
+        parameters = 0
         for _ in range(count):
             name = self._name(limits.TENSOR_NAME_BYTES, "bytes in a tensor's name")
             dimensions = self._int("<I")
@@ -133,6 +139,7 @@ class _Parser:
             elements = math.prod(self._int("<Q") for _ in range(dimensions))
             if elements > limits.ELEMENTS:
                 raise self._corrupt(f"its header claims an impossible size of the tensor {name!r}")
+            parameters += elements
             kind, offset = self._int("<I"), self._int("<Q")
             # An unknown type may be newer than this table: llama.cpp decides about it.
             per_block, block = constants.TENSOR_TYPES.get(kind, (1, 0))
@@ -145,7 +152,7 @@ class _Parser:
         end = max((tensor.end for tensor in tensors), default=0)
         if end > self._size:
             raise self._corrupt(f"it is cut short: it has {self._size} bytes of {end}")
-        return tensors
+        return tensors, parameters
 
     def _name(self, longest: int, what: str) -> str:
         return self._text(at_most(self._int("<Q"), longest, what))

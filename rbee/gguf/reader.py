@@ -156,11 +156,12 @@ def _beside(
 
 def _header(files: tuple[Path, ...], parts: Sequence[Part]) -> Header:
     tensors: list[Tensor] = []
-    before = 0
+    before = parameters = 0
     for part in parts:
+        parameters += part.parameters
         tensors += (Tensor(t.name, before + t.start, before + t.end) for t in part.tensors)
         before += part.size_bytes
-    header = Header(files, before, parts[0].fields, parts[0].lengths, tuple(tensors))
+    header = Header(files, before, parts[0].fields, parts[0].lengths, tuple(tensors), parameters)
     check(header)
     return header
 

@@ -10,6 +10,7 @@ from rbee.hive.facts import Facts
 from rbee.hive.hardware.devices import Hardware
 from rbee.hive.hardware.preflight import Preflight
 from rbee.hive.logs.log_stream import RecentLog
+from rbee.hive.models.cards import Cards
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.inventory import Inventory
@@ -60,6 +61,7 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> we
     hub = Hub(config.models.download_stall_s, lifecycle.hello.hf_token if lifecycle.hello else None)
     preflight = Preflight(app[routes.HARDWARE], narrator.say)
     app[routes.PROVISIONER] = Provisioner(config, inventory, hub, preflight, narrator)
+    app[routes.CARDS] = Cards(inventory)
     app[routes.WORKERS] = Workers(
         config,
         lifecycle,

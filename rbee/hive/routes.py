@@ -17,13 +17,16 @@ from rbee.contract.models import (
     Deleted,
     DownloadReply,
     DownloadRequest,
+    ModelCards,
     ModelDetails,
+    ModelMetadata,
     ModelName,
     ModelRows,
     Resolved,
 )
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import (
+    LoadedModels,
     ReadyCallback,
     SpawnReply,
     SpawnRequest,
@@ -36,6 +39,7 @@ from rbee.hive.facts import Facts
 from rbee.hive.hardware.devices import Hardware, disk_free_bytes
 from rbee.hive.logs import log_stream
 from rbee.hive.logs.log_stream import RecentLog
+from rbee.hive.models.cards import Cards
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
@@ -48,6 +52,7 @@ from rbee.runtime.log import correlation_id
 
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 STANDBY: web.AppKey[Standby] = web.AppKey("standby", Standby)
+CARDS: web.AppKey[Cards] = web.AppKey("cards", Cards)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 FACTS: web.AppKey[Facts] = web.AppKey("facts", Facts)
@@ -64,10 +69,13 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.HIVE_NODE, _node)
     server.answer(app, ep.HIVE_WORKERS, _workers)
     server.answer(app, ep.HIVE_STANDBY, _standby)
+    server.answer(app, ep.HIVE_LOADED, _loaded)
     server.answer_or_stream(app, ep.HIVE_SPAWN, _spawn, _spawn_stream)
     server.answer(app, ep.HIVE_READY, _ready)
     server.answer(app, ep.HIVE_WORKER_SHUTDOWN, _end_worker)
     server.answer(app, ep.HIVE_MODELS, _models)
+    server.answer(app, ep.HIVE_MODEL_CARDS, _cards)
+    server.answer(app, ep.HIVE_MODEL_METADATA, _metadata)
     server.answer(app, ep.HIVE_RESOLVE, _resolve)
     server.answer_or_stream(app, ep.HIVE_DOWNLOAD, _download, _download_stream)
     server.stream(app, ep.HIVE_DOWNLOAD_PROGRESS, _progress)
@@ -110,6 +118,10 @@ async def _standby(request: web.Request, _: ep.Nothing) -> StandbyRows:
     return StandbyRows(request.app[STANDBY].rows())
 
 
+async def _loaded(request: web.Request, _: ep.Nothing) -> LoadedModels:
+    return LoadedModels(request.app[WORKERS].loaded())
+
+
 async def _metrics(request: web.Request) -> str:
     counted = Counter(row.state for row in request.app[WORKERS].rows())
     states = [
@@ -147,6 +159,15 @@ async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
 
 async def _models(request: web.Request, _: ep.Nothing) -> ModelRows:
     return await request.app[PROVISIONER].listing()
+
+
+async def _cards(request: web.Request, _: ep.Nothing) -> ModelCards:
+    return ModelCards(await request.app[CARDS].cards(request.app[WORKERS].files()))
+
+
+async def _metadata(request: web.Request, message: ModelName) -> ModelMetadata:
+    path = await request.app[PROVISIONER].path(message.model)
+    return await request.app[CARDS].metadata(path)
 
 
 async def _resolve(request: web.Request, message: ModelName) -> Resolved:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from rbee.queen import routes
 from rbee.queen.gateway.anthropic import routes as anthropic
 from rbee.queen.gateway.llama_cpp import routes as llama_cpp
+from rbee.queen.gateway.ollama import routes as ollama
+from rbee.queen.gateway.ollama.shelf import Shelf
 from rbee.queen.gateway.openai import routes as openai
 from rbee.queen.gateway.responses import routes as responses
 from rbee.queen.gateway.room import Room
@@ -88,7 +90,7 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app[DRAIN] = lambda: _drain(app, config.times.grace_s)
     routes.add(app)
     nodes, models = app[routes.NODES], app[routes.MODELS]
-    catalog = Catalog(lambda: models.rows(None), nodes.seen_workers)
+    catalog = Catalog(lambda: models.rows(None), nodes.seen_workers, models.cards)
     if lifecycle.hello is None:
         app.on_startup.append(lambda _: _begin(catalog, models))
     app.on_shutdown.append(lambda _: catalog.close())
@@ -97,6 +99,7 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     responses.add(app, room)
     llama_cpp.add(app, room, LoadedModels(nodes))
     anthropic.add(app, room)
+    ollama.add(app, room, Shelf(room, models, app[routes.WORKERS]))
     return app
 
 

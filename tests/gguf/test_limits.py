@@ -126,11 +126,18 @@ def test_the_texts_of_all_arrays_are_counted_together() -> None:
 
 
 def test_what_is_long_but_allowed_is_passed_over(tmp_path: Path) -> None:
-    template = field("tokenizer.chat_template", STRING, text("x" * 100_000))
-    (tmp_path / "m.gguf").write_bytes(model(template) + bytes(64))
+    tokenizer = field("tokenizer.huggingface.json", STRING, text("x" * 100_000))
+    (tmp_path / "m.gguf").write_bytes(model(tokenizer) + bytes(64))
     header = read(tmp_path / "m.gguf")
-    assert "tokenizer.chat_template" not in header.fields
+    assert "tokenizer.huggingface.json" not in header.fields
     assert header.architecture == "llama"
+
+
+def test_a_chat_template_is_kept_if_it_is_not_beyond_all_limits(tmp_path: Path) -> None:
+    for length, kept in ((100_000, True), (limits.TEMPLATE_BYTES + 1, False)):
+        template = field("tokenizer.chat_template", STRING, text("x" * length))
+        (tmp_path / "m.gguf").write_bytes(model(template) + bytes(64))
+        assert ("tokenizer.chat_template" in read(tmp_path / "m.gguf").fields) is kept
 
 
 def test_as_large_a_vocabulary_as_any_model_has_is_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from rbee.contract import events as ev
 from rbee.contract.config import Config
-from rbee.contract.errors import DiskFull, NotFound, RequestCanceled
+from rbee.contract.errors import DiskFull, ModelNotFound, NotFound, RequestCanceled
 from rbee.contract.model_ref import ModelRef, parse
 from rbee.contract.models import (
     Deleted,
@@ -108,6 +108,14 @@ class Provisioner:
             message = f"This hive knows no download {download_id!r}"
             raise NotFound.of("id", "a download of this hive", message, download_id)
         return found.watch()
+
+    async def path(self, text: str) -> Path:
+        """The file of a model on this node. Raises MODEL_NOT_FOUND if it is not here."""
+        ref = self.reference(text)
+        stored = await self.inventory.find(ref)
+        if stored is None:
+            raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
+        return stored.path
 
     async def listing(self) -> ModelRows:
         return await self.inventory.listing(self._downloads.sizes())

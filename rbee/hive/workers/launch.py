@@ -27,7 +27,8 @@ StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.C
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is started with; fixed for its lifetime. `context` in tokens, if the request
-    names one. `is_hash_known`: whether the file had the sha256 that the catalog has."""
+    names one. `is_hash_known`: whether the file had the sha256 that the catalog has.
+    `memory_bytes` are its weights and KV cache, for `context_in_use` tokens."""
 
     worker_id: str
     model_ref: str
@@ -38,6 +39,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str
     context: int | None = None
     is_hash_known: bool = False
+    memory_bytes: int = 0
+    context_in_use: int = 0
 
 
 class LaunchedWorker(msgspec.Struct, frozen=True):

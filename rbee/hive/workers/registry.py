@@ -11,7 +11,14 @@ from pathlib import Path
 from rbee.contract.config import Config
 from rbee.contract.errors import InvalidRequest, ModelCorrupt, NotFound, ShuttingDown
 from rbee.contract.events import Event
-from rbee.contract.workers import ReadyCallback, SpawnReply, SpawnRequest, WorkerGone, WorkerRow
+from rbee.contract.workers import (
+    LoadedModel,
+    ReadyCallback,
+    SpawnReply,
+    SpawnRequest,
+    WorkerGone,
+    WorkerRow,
+)
 from rbee.gguf.file_changes import FileChanges
 from rbee.gguf.header import Header, context_length
 from rbee.gguf.reader import read
@@ -64,6 +71,19 @@ class Workers:
             if worker.registered and not worker.is_ending
         ]
 
+    def loaded(self) -> list[LoadedModel]:
+        """What each of them has in memory, or is loading."""
+        return [
+            worker.loaded()
+            for worker in self._workers.values()
+            if worker.registered and not worker.is_ending
+        ]
+
+    def files(self) -> dict[str, Path]:
+        """The models that they have, each with its file."""
+        specs = (worker.spec for worker in self._workers.values())
+        return {spec.model_ref: Path(spec.file) for spec in specs}
+
     def is_busy(self) -> bool:
         """Whether a worker is being started, loads, or answers."""
         return bool(self._spawning) or any(row.state in ("loading", "busy") for row in self.rows())
@@ -102,6 +122,9 @@ class Workers:
         header = await self._read_header(model)
         files = await in_thread(FileChanges, header.files)
         backend, device = await self._check(request, model, header)
+        context = context_length(
+            request.context or self._config.worker.context, header.context_length
+        )
         spec = WorkerSpec(
             worker_id=f"worker-{uuid.uuid4()}",
             model_ref=str(model.reference),
@@ -112,6 +135,8 @@ class Workers:
             correlation_id=correlation_id.get(),
             context=request.context,
             is_hash_known=model.row is not None and model.row.sha256 is not None,
+            memory_bytes=header.size_bytes + header.kv_bytes(context),
+            context_in_use=context,
         )
         self._say("rbee-hive", "🚀", f"worker startup: starting {spec.worker_id} on {backend}")
         await in_thread(worker_logs.prune)

@@ -13,12 +13,12 @@ from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event, Loading, Narration
-from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
+from rbee.contract.workers import LoadedModel, WorkerGone, WorkerRow, WorkerStatus
 from rbee.gguf.file_changes import FileChanges
 from rbee.hive.workers import worker_exit
 from rbee.hive.workers.launch import LaunchedWorker, WorkerSpec
 from rbee.hive.workers.worker_logs import last_output
-from rbee.hive.workers.worker_state import Limits, Observation, Verdict, judge
+from rbee.hive.workers.worker_state import Limits, Observation, Verdict, judge, remaining_s
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.log import correlation_id, uncorrelated
@@ -103,6 +103,21 @@ class WorkerProcess:
             last_health=self._last_health,
             slots_total=status.slots_total,
             slots_available=status.slots_available,
+        )
+
+    def loaded(self) -> LoadedModel:
+        """What it has in memory, or is loading. One that answers is as good as used now."""
+        spec, state = self.spec, self.row().state
+        idle_s = time.monotonic() - self._active_at if state == "idle" else 0.0
+        left = remaining_s(self._status.keep_alive_s, self._limits, idle_s)
+        return LoadedModel(
+            worker_id=spec.worker_id,
+            model_ref=spec.model_ref,
+            state=state,
+            memory_bytes=spec.memory_bytes,
+            device_bytes=0 if spec.backend == "cpu" else spec.memory_bytes,
+            context=spec.context_in_use,
+            expires_at=None if left is None else time.time() + left,
         )
 
     @property

@@ -39,6 +39,11 @@ def judge(seen: Observation, limits: Limits, now: float) -> Verdict:
         return "unhealthy"
     if seen.state == "unhealthy":
         return "failing"
-    limit = limits.idle_timeout_s if seen.keep_alive_s is None else seen.keep_alive_s
-    idle = seen.state == "idle" and limit >= 0
-    return "idle" if idle and now - seen.active_at >= limit else "keep"
+    left = remaining_s(seen.keep_alive_s, limits, now - seen.active_at)
+    return "idle" if seen.state == "idle" and left == 0 else "keep"
+
+
+def remaining_s(keep_alive_s: float | None, limits: Limits, idle_s: float) -> float | None:
+    """How long a worker that has been idle for `idle_s` may stay so; None means for ever."""
+    limit = limits.idle_timeout_s if keep_alive_s is None else keep_alive_s
+    return max(0.0, limit - idle_s) if limit >= 0 else None

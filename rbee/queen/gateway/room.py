@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from rbee.contract import model_ref
 from rbee.contract.config import ModelsSection
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Done, Event, Token
+from rbee.contract.quantization import of_file
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
 from rbee.contract.workers import PromptReply
@@ -72,6 +74,10 @@ class Room:
         if who.role == "manage":
             return found
         return [model for model in found if self._access.sees(who, model.reference)]
+
+    async def read_models(self) -> None:
+        """Have the nodes asked once more, and wait some seconds at most for what they tell."""
+        await self._catalog.read(_READ_WITHIN_S)
 
     async def model(self, name: str | None) -> str:
         """The alias or reference that a client means; the default if it names none. Raises
@@ -227,16 +233,24 @@ def _named(known: Sequence[KnownModel], aliases: Mapping[str, str]) -> list[Know
         states = {each.state for each in same}
         state: ModelState = next((each for each in _NEAREST if each in states), "unloaded")
         since = max((each.since for each in same), default=0)
-        found.append(KnownModel(alias, state, since))
+        card, nodes = next(
+            ((each.card, each.nodes) for each in same if each.state == state), (None, ())
+        )
+        found.append(KnownModel(alias, state, since, card, nodes))
     return found
 
 
 def _meant(known: Sequence[KnownModel], reference: str) -> list[KnownModel]:
-    """The models that a reference may mean: those of a repository, or just one."""
+    """The models that a reference may mean: those of a repository, of one of its quantizations, or
+    just one."""
     try:
-        full = str(model_ref.parse(reference))
+        wanted = model_ref.parse(reference)
     except RbeeError:  # an alias that stands for nothing is told where it is used
         return []
+    full = str(replace(wanted, quantization=None))
+    if wanted.quantization is not None:
+        quantization = wanted.quantization.upper()
+        known = [model for model in known if of_file(model.reference) == quantization]
     return [
         model
         for model in known

@@ -15,9 +15,11 @@ from rbee.contract.models import (
     Disk,
     DownloadRequest,
     ModelDetails,
+    ModelMetadata,
     ModelName,
     NodeDownload,
     NodeModel,
+    NodeModelCard,
     NodeModelRow,
     NodeModelRows,
 )
@@ -49,6 +51,17 @@ class NodeModels:
         """The models of the hives that run already. Starts none."""
         await self._nodes.discover()
         return await self._of_all([hive for hive in self._nodes.hives() if hive.is_running])
+
+    async def cards(self) -> list[NodeModelCard]:
+        """What the hives that run already tell of their models. One that does not answer hides
+        no other."""
+        asked = (_cards(hive) for hive in self._nodes.hives() if hive.is_running)
+        return [card for part in await asyncio.gather(*asked) for card in part]
+
+    async def metadata(self, asked: NodeModel) -> ModelMetadata:
+        """The header of a model on the node. Raises MODEL_NOT_FOUND."""
+        hive = await self._running(asked.node, EventQueue())
+        return await hive.http.call(ep.HIVE_MODEL_METADATA, ModelName(asked.model))
 
     async def _of_all(self, hives: Iterable[Hive]) -> NodeModelRows:
         listed = await asyncio.gather(*(self._noted(hive) for hive in hives))
@@ -114,3 +127,11 @@ class NodeModels:
         hive = self._nodes.hive(node)
         await hive.ensure_running(Narrator(events.put_nowait, hive.node))
         return hive
+
+
+async def _cards(hive: Hive) -> list[NodeModelCard]:
+    try:
+        told = await hive.http.call(ep.HIVE_MODEL_CARDS)
+    except RbeeError:
+        return []
+    return [NodeModelCard(node=hive.node, **msgspec.structs.asdict(card)) for card in told.models]

@@ -16,6 +16,7 @@ from rbee.contract.daemons import Ack
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.workers import (
+    LoadedModel,
     NodeWorkerRow,
     SpawnRequest,
     StartWorker,
@@ -74,6 +75,12 @@ class NodeWorkers:
         # A hive that does not answer must not hide the workers of others.
         return WorkerChecks([row for each in found if isinstance(each, list) for row in each])
 
+    async def loaded(self) -> list[LoadedModel]:
+        """What is in the memory of all nodes whose hives run, as they tell at this moment. A hive
+        that does not answer hides no other."""
+        asked = (_loaded(hive) for hive in self._nodes.hives() if hive.is_running)
+        return [model for part in await asyncio.gather(*asked) for model in part]
+
     async def shutdown(self, name: str) -> Ack:
         """Shut one worker down in order, wherever it is; the start of its id is enough. Raises
         INVALID_REQUEST."""
@@ -102,6 +109,13 @@ async def _start(hive: Hive, wanted: SpawnRequest, events: EventQueue) -> None:
 
 async def _end(hive: Hive, name: WorkerName) -> None:
     await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=5)
+
+
+async def _loaded(hive: Hive) -> list[LoadedModel]:
+    try:
+        return (await hive.http.call(ep.HIVE_LOADED)).models
+    except RbeeError:
+        return []
 
 
 async def _checks(hive: Hive) -> list[WorkerCheck]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rbee.hive.workers.worker_state import Limits, Observation, judge
+from rbee.hive.workers.worker_state import Limits, Observation, judge, remaining_s
 
 LIMITS = Limits(idle_timeout_s=300, health_misses=3, loading_stall_s=120)
 IDLE = Observation("idle", active_at=1000.0, progress_at=900.0)
@@ -79,3 +79,9 @@ def test_old_progress_means_nothing_once_the_model_is_loaded() -> None:
 @pytest.mark.parametrize(("misses", "verdict"), [(0, "failing"), (3, "unhealthy")])
 def test_a_worker_that_says_it_is_unhealthy_ends(misses: int, verdict: str) -> None:
     assert judge(but(IDLE, state="unhealthy", misses=misses), LIMITS, 1000.0) == verdict
+
+
+def test_what_is_left_of_the_time_to_stay_is_never_negative() -> None:
+    assert remaining_s(None, LIMITS, 100.0) == 200.0
+    assert remaining_s(60.0, LIMITS, 100.0) == 0.0
+    assert remaining_s(-1.0, LIMITS, 100.0) is None

@@ -34,8 +34,8 @@ def worker(reference: str, state: str) -> WorkerRow:
 def test_each_model_is_there_once_with_the_state_nearest_to_an_answer() -> None:
     rows = [row("m:b"), row("m:b", node="b", at=9), row("m:a", at=None), row("m:c", "partial")]
     assert merged(rows, []) == [
-        KnownModel("m:a", "unloaded", 0),
-        KnownModel("m:b", "unloaded", 5),
+        KnownModel("m:a", "unloaded", 0, nodes=("a",)),
+        KnownModel("m:b", "unloaded", 5, nodes=("a", "b")),
     ]
     workers = [
         worker("m:b", "loading"),
@@ -45,8 +45,8 @@ def test_each_model_is_there_once_with_the_state_nearest_to_an_answer() -> None:
         worker("m:d", "loading"),
     ]
     assert merged(rows, workers) == [
-        KnownModel("m:a", "unloaded", 0),
-        KnownModel("m:b", "loaded", 5),
+        KnownModel("m:a", "unloaded", 0, nodes=("a",)),
+        KnownModel("m:b", "loaded", 5, nodes=("a", "b")),
         KnownModel("m:d", "loading", 0),
     ]
     assert merged([], [worker("m:d", "busy")]) == [KnownModel("m:d", "loaded")]
@@ -100,9 +100,9 @@ async def test_what_runs_is_known_before_the_first_reader_comes() -> None:
     catalog.begin(running.read)
     await asyncio.sleep(0.01)
     assert nodes.asked == 0
-    assert catalog.known() == [KnownModel("m:running", "unloaded", 5)]
+    assert catalog.known() == [KnownModel("m:running", "unloaded", 5, nodes=("a",))]
     await catalog.read(5)  # a reader has the rest asked for, and that counts
-    assert catalog.known() == [KnownModel("m:a", "unloaded", 5)]
+    assert catalog.known() == [KnownModel("m:a", "unloaded", 5, nodes=("a",))]
     await catalog.close()
 
 
@@ -115,7 +115,7 @@ async def test_what_is_read_at_the_start_comes_too_late_after_all_nodes() -> Non
     await catalog.read(5)
     running.answer.set()
     await asyncio.sleep(0.01)
-    assert catalog.known() == [KnownModel("m:a", "unloaded", 5)]
+    assert catalog.known() == [KnownModel("m:a", "unloaded", 5, nodes=("a",))]
     await catalog.close()
 
 
@@ -127,7 +127,7 @@ async def test_what_is_known_outlives_an_error() -> None:
     for error in (ConnectionTimeout(host="a", port=1, attempts=1), ZeroDivisionError()):
         nodes.error = error
         await catalog.read(5)
-    assert catalog.known() == [KnownModel("m:a", "unloaded", 5)]
+    assert catalog.known() == [KnownModel("m:a", "unloaded", 5, nodes=("a",))]
     await catalog.close()
 
 

@@ -1,0 +1,1 @@
+"""Ollama's protocol: chat, generate, embed, and the models that there are."""

@@ -1,0 +1,360 @@
+"""Programs that were written for Ollama, with its own package and the program llm."""
+
+import json
+from typing import Any
+
+import jsonschema
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.model_files.bundled import BUNDLED
+from harness.watching import channels, ollama_package, openai_package, protocol_errors, replies
+from harness.watching.ollama_package import OllamaPackage, WaitingChat
+from harness.watching.raw_requests import bearer, send
+from harness.world import cluster
+
+_SCHEMA = {
+    "type": "object",
+    "properties": {"age": {"type": "integer", "minimum": 1, "maximum": 99}},
+    "required": ["age"],
+    "additionalProperties": False,
+}
+_LONG = {"options": {"num_predict": 6000, "temperature": 0}, "format": "json"}
+
+
+def _package(context: Context) -> OllamaPackage:
+    return OllamaPackage(context.world.queen_url, context.world.key)
+
+
+# Answers
+
+
+@when("Ollama's package asks with each of these fields, whole and streamed")
+def asks(context: Context) -> None:
+    package = _package(context)
+    context.asked = [(row["route"], json.loads(row["fields"])) for row in context.table]
+    context.answers = [(package.ask(*each), package.parts(*each)) for each in context.asked]
+
+
+@then("every part is of the package's types, and the lines are in order")
+def in_order(context: Context) -> None:
+    """The types were checked as they came."""
+    for whole, parts in context.answers:
+        wrong = [ollama_package.disorder([whole]), ollama_package.disorder(parts)]
+        assert wrong == ["", ""], (wrong, whole, parts)
+
+
+@then("each stream of lines says what its reply says")
+def same(context: Context) -> None:
+    for whole, parts in context.answers:
+        assert len(parts) > 2, parts
+        assert ollama_package.said(whole) == ollama_package.gathered(parts), (whole, parts)
+        figures = [each["eval_count"] for each in (whole, parts[-1])]
+        assert figures[0] == figures[1], figures
+
+
+@then(
+    "the answers are called by the names that were asked for, and the likelihoods are those of "
+    "their tokens"
+)
+def names_and_likelihoods(context: Context) -> None:
+    for (_, asked), (whole, parts) in zip(context.asked, context.answers, strict=True):
+        names = {each["model"] for each in (whole, *parts)}
+        assert names == {asked.get("model", "smollm2")}, names
+        assert whole["eval_count"] <= asked["options"]["num_predict"], whole
+    likely = context.answers[1][0]["logprobs"]
+    assert "".join(each["token"] for each in likely) == context.answers[1][0]["message"]["content"]
+    assert {len(each["top_logprobs"]) for each in likely} == {2}, likely
+    assert all(each["logprob"] <= 0 for each in likely), likely
+
+
+@then("the asynchronous client of Ollama gets the first answer too, whole and streamed")
+def asynchronously(context: Context) -> None:
+    whole, parts = _package(context).asynchronously(*context.asked[0])
+    wanted = ollama_package.said(context.answers[0][0])
+    assert ollama_package.said(whole) == ollama_package.gathered(parts) == wanted, whole
+
+
+@then(
+    "a prompt with the context of an answer goes on with that conversation, and a raw one has none"
+)
+def goes_on(context: Context) -> None:
+    first, raw = context.answers[2][0], context.answers[3][0]
+    assert "context" not in raw, raw
+    numbers = first["context"]
+    assert numbers and all(type(each) is int for each in numbers), numbers
+    assert numbers == context.answers[2][1][-1]["context"], context.answers[2][1]
+    asked = {"prompt": "And then?", "options": {"num_predict": 3, "temperature": 0}}
+    package = _package(context)
+    alone = package.ask("generate", asked)
+    continued = package.ask("generate", {**asked, "context": numbers})
+    assert continued["prompt_eval_count"] > alone["prompt_eval_count"], (alone, continued)
+    assert len(continued["context"]) > len(numbers), continued
+
+
+@when("Ollama's package asks for a chat with these fields")
+def asks_with_fields(context: Context) -> None:
+    fields = {row["field"]: json.loads(row["value"]) for row in context.table}
+    _package(context).ask("chat", fields)
+
+
+# Forms and calls
+
+
+@when("Ollama's package asks for an answer as JSON, and one after a schema")
+def forms(context: Context) -> None:
+    options = {"num_predict": 200, "seed": 1}
+    context.answers = [
+        _package(context).ask("chat", {"format": form, "options": options})
+        for form in ("json", _SCHEMA)
+    ]
+
+
+@then("the first is an object, and the second is valid after the schema")
+def formed(context: Context) -> None:
+    first, second = (json.loads(each["message"]["content"]) for each in context.answers)
+    assert isinstance(first, dict), first
+    jsonschema.validate(second, _SCHEMA)
+
+
+@when("/api/chat is asked for a call of one of two functions, whole and in lines")
+def calls(context: Context) -> None:
+    body: dict[str, Any] = {"messages": ollama_package.QUESTION, "tools": channels.TOOLS}
+    body |= {"tool_choice": "required", "options": {"seed": 1, "num_predict": 200}}
+    package = _package(context)
+    whole = package.raw("POST /api/chat", {**body, "stream": False}).json
+    context.answers = [(whole, ollama_package.lines(package.raw("POST /api/chat", body)))]
+
+
+@then("each is calls of those functions, whole and with arguments as objects, that are valid")
+def are_calls(context: Context) -> None:
+    from ollama import ChatResponse
+
+    for whole, parts in context.answers:
+        for each in (whole, *parts):
+            ChatResponse.model_validate(each)
+        for found in (ollama_package.said(whole), ollama_package.gathered(parts)):
+            wrong = ollama_package.call_problems(found)
+            assert not wrong, wrong
+        assert parts[-1]["done_reason"] == "stop" and not ollama_package.said(parts[-1])["calls"]
+
+
+@then("the package tells the model of a call and its answer, by the name of the tool")
+def told(context: Context) -> None:
+    call = {"function": {"name": "is_day", "arguments": {"here": True}}}
+    said = [
+        *ollama_package.QUESTION,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_name": "is_day", "content": "yes"},
+    ]
+    package, few = _package(context), {"options": {"num_predict": 3}}
+    short = package.ask("chat", few)
+    found = package.ask("chat", {"messages": said, "tools": channels.TOOLS, **few})
+    assert found["prompt_eval_count"] > short["prompt_eval_count"] + 20, (short, found)
+
+
+# Models
+
+
+@when("Ollama's package lists the models of a queen that has just begun")
+def lists(context: Context) -> None:
+    context.listed = _package(context).call("list")["models"]
+
+
+@then("it lists the bundled one and its alias with every field that strict clients want")
+def listed(context: Context) -> None:
+    found = {each["model"]: each for each in context.listed}
+    assert set(found) == {BUNDLED, "smollm2:latest"}, found
+    for each in _package(context).raw("GET /api/tags").json["models"]:
+        assert each["name"] == each["model"], each
+        assert len(each["digest"]) == 64 and each["size"] == 98_362_432, each
+        assert not ollama_package.details_problem(each["details"]), each
+    assert found[BUNDLED]["digest"] == found["smollm2:latest"]["digest"], found
+    assert found[BUNDLED]["details"]["parameter_size"] == "134.52M", found
+    version = _package(context).raw("GET /api/version").json["version"]
+    assert [part.isdigit() for part in version.split(".")] == [True] * 3, version
+
+
+@then("it shows that model by each of these names: {names}")
+def shows(context: Context, names: str) -> None:
+    for name in names.split(", "):
+        found = _package(context).call("show", name)
+        info = found["modelinfo"]
+        assert info["llama.context_length"] == 8192, info
+        assert info["general.architecture"] == "llama", info
+        assert info["general.parameter_count"] == 134515008, info
+        assert found["capabilities"] == ["completion"], found
+        assert "<|im_start|>" in found["template"] and "temperature" in found["parameters"], found
+        assert found["license"] == "apache-2.0" and found["modified_at"], found
+        assert "smollm2" in found["modelfile"], found
+        assert not ollama_package.details_problem(found["details"]), found
+
+
+@then("an empty request loads it, and with keep_alive 0 takes it out of memory")
+def loads(context: Context) -> None:
+    package = _package(context)
+    for route in ("generate", "chat"):
+        nothing: dict[str, Any] = {"prompt": ""} if route == "generate" else {"messages": []}
+        loaded = package.ask(route, nothing)
+        assert (loaded["done"], loaded["done_reason"]) == (True, "load"), loaded
+        assert package.call("ps")["models"], "nothing is in memory"
+        unloaded = package.ask(route, {**nothing, "keep_alive": 0})
+        assert (unloaded["done"], unloaded["done_reason"]) == (True, "unload"), unloaded
+        assert not package.call("ps")["models"], "it is still in memory"
+
+
+@then("while it is in memory, its context, its size and the time of its end are told")
+def in_memory(context: Context) -> None:
+    package = _package(context)
+    package.ask("generate", {"prompt": "", "keep_alive": -1})
+    (stays,) = package.raw("GET /api/ps").json["models"]
+    assert "2200" < stays["expires_at"] < "2400", stays
+    package.ask("generate", {"prompt": "", "keep_alive": "10m"})
+    (found,) = package.raw("GET /api/ps").json["models"]
+    assert found["name"] == found["model"] == "smollm2:latest", found
+    assert found["context_length"] == 8192 and found["size"] == 287_106_112, found
+    assert found["size_vram"] == 0 and len(found["digest"]) == 64, found
+    assert "2020" < found["expires_at"] < "2200", found
+    assert not ollama_package.details_problem(found["details"]), found
+
+
+@then("vectors are those of its worker, in the new form and in the old one")
+def vectors(context: Context) -> None:
+    package = _package(context)
+    (worker,) = cluster.workers(context.world)
+    url = f"{worker['url']}/v1/embeddings"
+    reply = context.world.call("POST", url, {"input": "The cat"}, timeout=30)
+    wanted = replies.embeddings(reply).matrix[0]
+    new = package.call("embed", model="smollm2", input=["The cat", "A dog"])
+    old = package.call("embeddings", model="smollm2", prompt="The cat")
+    assert new["prompt_eval_count"] > 0 and len(new["embeddings"]) == 2, new
+    for found in (new["embeddings"][0], old["embedding"]):
+        assert 0.999 < openai_package.cosine(found, wanted) < 1.001, found
+    assert package.call("embed", model="smollm2", input="")["embeddings"] == []
+
+
+@then("the lists of Ollama take less than {most:d} ms")
+def quick(context: Context, most: int) -> None:
+    """The best of several: other programs run on this machine too."""
+    url = f"{context.world.queen_url}/api/tags"
+    least = min(protocol_errors.took_ms(url, context.world.key) for _ in range(10))
+    assert least < most, least
+
+
+@when("Ollama's package pulls {model:S}, streamed, and then whole")
+def pulls(context: Context, model: str) -> None:
+    package = _package(context)
+    context.progress = package.call_all("pull", model=model, stream=True)
+    context.pulled = package.call("pull", model=model)
+
+
+@then(
+    "the progress grows to the {size:d} bytes of the model, with one digest, and ends with a "
+    "success"
+)
+def progress(context: Context, size: int) -> None:
+    first, *_, last = context.progress
+    assert (first["status"], last["status"]) == ("pulling manifest", "success"), context.progress
+    steps = [each for each in context.progress if "digest" in each]
+    assert {(each["digest"], each["total"]) for each in steps} == {(steps[0]["digest"], size)}, (
+        steps
+    )
+    done = [each["completed"] for each in steps]
+    assert done == sorted(done) and done[-1] == size, done
+    assert context.pulled == {"status": "success"}, context.pulled
+
+
+@then("{model:S} is listed by Ollama's package, and after it is deleted it is not")
+def deleted(context: Context, model: str) -> None:
+    package = _package(context)
+    assert model in {each["model"] for each in package.call("list")["models"]}
+    package.call("delete", model)
+    assert model not in {each["model"] for each in package.call("list")["models"]}
+
+
+# What is refused
+
+
+@then("Ollama's package is refused each of these")
+def is_refused(context: Context) -> None:
+    for row in context.table:
+        status, text = _package(context).refusal(row["call"], json.loads(row["fields"]))
+        assert status == int(row["status"]) and row["text"] in text, (row, status, text)
+
+
+@then(
+    "with a wrong key, as Bearer and as X-Api-Key, every route of Ollama's answers "
+    "{status:d} in its shape"
+)
+def wrong_keys(context: Context, status: int) -> None:
+    found = ollama_package.with_wrong_keys(context.world.queen_url)
+    assert len(found) == 33 and {*found.values()} == {(status, True)}, found
+
+
+@then("a route below /api/ that is not there is refused with {status:d} in its shape")
+def no_route(context: Context, status: int) -> None:
+    reply = _package(context).raw("POST /api/create", {"model": "a"})
+    assert reply.status == status and ollama_package.in_shape(reply), reply
+
+
+@then("the address itself says that it is running, but not to a browser")
+def running(context: Context) -> None:
+    url, key = context.world.queen_url + "/", bearer(context.world.key)
+    reply = send("GET", url, key)
+    assert (reply.status, reply.body) == (200, b"Ollama is running"), reply
+    assert send("HEAD", url, key).status == 200
+    assert send("GET", url, {**key, "Accept": "text/html,*/*"}).status == 404
+
+
+# Clients that close, and clients that wait
+
+
+@when("Ollama's package streams a long answer, and closes it in the middle")
+def closes(context: Context) -> None:
+    _package(context).close_in_the_middle({"options": _LONG["options"]}, after=5)
+
+
+@when("a chat of Ollama's streams while the slot is busy")
+def waits(context: Context) -> None:
+    world, asked = context.world, {"options": {"num_predict": 3}}
+    context.chat = WaitingChat(world.queen_url, world.key, asked)
+
+
+@then("it has its status {status:d} after 2 s, and not a byte more")
+def early(context: Context, status: int) -> None:
+    assert context.chat.status == status, context.chat.status
+    assert 2 <= context.chat.opened_after < 4, context.chat.opened_after
+    assert context.chat.is_silent(0.5), "something came"
+
+
+@then("that chat is answered in lines, and ends with a last one")
+def answered(context: Context) -> None:
+    found = context.chat.lines()
+    assert not ollama_package.disorder(found), found
+
+
+@then("Ollama's package is refused one more with {status:d}")
+def one_more(context: Context, status: int) -> None:
+    fields = {"model": "smollm2", "messages": ollama_package.QUESTION}
+    found, text = _package(context).refusal("chat", fields)
+    assert found == status and "slot" in text, (found, text)
+
+
+# llm
+
+
+@given("a shell with the queen's address and key where Ollama's clients look for them")
+def shell(context: Context) -> None:
+    world = context.world
+    world.extra_environment |= {"OLLAMA_HOST": world.queen_url, "OLLAMA_API_KEY": world.key}
+
+
+@then("it has printed an answer")
+def printed(context: Context) -> None:
+    assert 2 < len(context.run.stdout.text.strip()) < 200, context.run.stdout.text
+
+
+@then("it has printed an object with name and age")
+def printed_object(context: Context) -> None:
+    found = json.loads(context.run.stdout.text)
+    assert type(found["name"]) is str and type(found["age"]) is int, found

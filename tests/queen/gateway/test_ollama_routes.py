@@ -1,0 +1,252 @@
+"""Ollama's routes over HTTP: lines, models, errors in its shape, and no body that breaks them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rbee.contract.daemons import Ack
+from rbee.contract.errors import DiskFull, QueueFull, WorkerCrashed
+from rbee.contract.events import Accepted, Download, Event, Started, Token
+from rbee.contract.models import Deleted, ModelCard, ModelMetadata, NodeDownload, NodeModel
+from rbee.contract.workers import LoadedModel
+from rbee.queen.gateway.ollama import routes
+from rbee.queen.gateway.ollama.shelf import Shelf
+from rbee.queen.gateway.room import Room
+from rbee.queen.nodes.catalog import KnownModel
+from rbee.runtime import server
+from rbee.runtime.keyring import Caller, caller
+from rbee.runtime.lifecycle import Lifecycle
+from tests.queen.gateway.conftest import ANSWER, FILE, Queen
+
+Client = TestClient[web.Request, web.Application]
+HI = {"model": "repo-q4_k_m", "messages": [{"role": "user", "content": "Hi"}]}
+FULL = QueueFull(slots_total=1, slots_busy=1, waiting=2)
+CRASH = WorkerCrashed(worker_id="w", node="n", tokens=1, max_tokens=2, log_tail=[])
+CARD = ModelCard(
+    reference=FILE,
+    size_bytes=10,
+    modified_at_unix=1,
+    sha256="a" * 64,
+    architecture="llama",
+    quantization=None,
+    parameters=1_500_000,
+    context_length=512,
+    embedding_length=64,
+    capabilities=["completion", "tools"],
+)
+
+
+class Store:
+    """Nodes whose disks and memory the test fills."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.memory: list[LoadedModel] = []
+        self.steps: list[Event | Exception] = []
+
+    async def metadata(self, asked: NodeModel) -> ModelMetadata:
+        self.asked.append(asked)
+        return ModelMetadata({"general.architecture": "llama", "a.nan": None}, "{{ hi }}")
+
+    async def delete(self, asked: NodeModel) -> Deleted:
+        self.asked.append(asked)
+        return Deleted("gone", 10)
+
+    async def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:
+        self.asked.append(asked)
+        yield None
+        for step in self.steps:
+            if isinstance(step, Exception):
+                raise step
+            yield step
+
+    async def loaded(self) -> list[LoadedModel]:
+        return self.memory
+
+    async def shutdown(self, name: str) -> Ack:
+        self.asked.append(name)
+        self.memory = [each for each in self.memory if each.worker_id != name]
+        return Ack("ended")
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+async def client(room: Room, queen: Queen, store: Store) -> AsyncIterator[Client]:
+    queen.models = [KnownModel(FILE, "loaded", 1, CARD, ("a", "b"))]
+    app = server.application(Lifecycle("queen-rbee", None, None), largest_body=1 << 16)
+    routes.add(app, room, Shelf(room, store, store))
+    async with TestClient(TestServer(app)) as found:
+        yield found
+
+
+async def lines_of(response: Any) -> list[Any]:
+    assert (response.status, response.content_type) == (200, "application/x-ndjson")
+    text = await response.text()
+    assert text.endswith("\n") and "\n\n" not in text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def test_a_stream_is_the_default_and_says_what_the_reply_says(client: Client) -> None:
+    for path, asked in (("/api/chat", HI), ("/api/generate", {"prompt": "Hi"})):
+        reply = await (await client.post(path, json={**asked, "stream": False})).json()
+        for stream in ({}, {"stream": None}, {"stream": True}):
+            found = await lines_of(await client.post(path, json={**asked, **stream}))
+            texts = [each.get("response", each.get("message", {}).get("content")) for each in found]
+            assert texts == ["Hel", "lo", ""]
+            assert [each["done"] for each in found] == [False, False, True]
+            assert {each["model"] for each in found} == {reply["model"]}
+            assert found[-1]["eval_count"] == reply["eval_count"] == 2
+        assert reply.get("response", reply.get("message", {}).get("content")) == "Hello"
+
+
+async def test_an_error_is_a_status_before_the_first_line_and_a_line_after_it(
+    client: Client, queen: Queen
+) -> None:
+    queen.answers = [[FULL], [FULL], [Accepted("r"), Token("a", 0), CRASH]]
+    for stream in (True, False):
+        refused = await client.post("/api/chat", json={**HI, "stream": stream})
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        assert set(await refused.json()) == {"error", "rbee"}
+    *_, last = await lines_of(await client.post("/api/chat", json=HI))
+    assert last["rbee"]["code"] == "WORKER_CRASHED" and isinstance(last["error"], str)
+
+
+async def test_a_reader_that_leaves_closes_the_answer(client: Client, queen: Queen) -> None:
+    queen.answers = [[Accepted("r"), Token("a", 0), asyncio.Event()]]
+    response = await client.post("/api/chat", json=HI)
+    await response.content.readline()
+    response.close()
+    await asyncio.wait_for(queen.closed.wait(), 2)
+    assert queen.left == 1
+
+
+async def test_an_empty_request_loads_and_a_time_of_0_unloads(
+    client: Client, queen: Queen, store: Store
+) -> None:
+    store.memory = [
+        LoadedModel("w-1", FILE, "idle", 5, 0, 512, 9e9),
+        LoadedModel("w-2", FILE, "busy", 5, 5, 512, None),
+    ]
+    for path in ("/api/chat", "/api/generate"):
+        asked: dict[str, Any] = {"model": "repo-q4_k_m", "messages": [], "prompt": ""}
+        (loaded,) = await lines_of(await client.post(path, json={**asked, "keep_alive": "5m"}))
+        assert (loaded["done"], loaded["done_reason"]) == (True, "load")
+        assert queen.asked[-1].keep_alive == 300
+        (unloaded,) = await lines_of(await client.post(path, json={**asked, "keep_alive": 0}))
+        assert (unloaded["done"], unloaded["done_reason"]) == (True, "unload")
+        assert queen.asked[-1].keep_alive == 0  # the busy one ends with its answer
+        refused = await client.post(path, json={"keep_alive": 0})
+        assert refused.status == 400
+    assert store.asked == ["w-1"]
+
+
+async def test_who_may_not_manage_takes_nothing_out_of_memory(
+    room: Room, queen: Queen, store: Store
+) -> None:
+    shelf = Shelf(room, store, store)
+    caller.set(Caller("guest", "use"))
+    from rbee.contract.errors import WrongRole
+    from rbee.contract.ollama import OllamaChat
+
+    with pytest.raises(WrongRole):
+        await shelf.unload(OllamaChat(model="big"))
+
+
+async def test_models_in_lists_and_one_by_one(client: Client, store: Store) -> None:
+    listed = await (await client.get("/api/tags")).json()
+    names = [each["name"] for each in listed["models"]]
+    assert names == [FILE, "big:latest"]  # what the other alias means is nowhere
+    assert {each["digest"] for each in listed["models"]} == {"a" * 64}
+    assert listed["models"][0]["details"]["parameter_size"] == "1.50M"
+    for name in ("big", "big:latest", FILE, "hf.co/Owner/Repo-GGUF:Q4_K_M", "repo-q4_k_m"):
+        for field in ("model", "name"):
+            shown = await client.post("/api/show", json={field: name})
+            assert (await shown.json())["model_info"]["general.parameter_count"] == 1_500_000
+    assert store.asked[0] == NodeModel(FILE, "a")
+    assert (await client.post("/api/show", json={"model": "Small"})).status == 404
+    assert (await client.post("/api/show", json={})).status == 400
+
+
+async def test_what_is_in_memory_has_the_name_it_was_asked_by(
+    client: Client, queen: Queen, store: Store
+) -> None:
+    store.memory = [
+        LoadedModel("w-1", FILE, "idle", 5, 4, 512, None),
+        LoadedModel("w-2", FILE, "idle", 5, 0, 512, 1.0),  # it ends at this moment
+        LoadedModel("w-3", "file:/secret.gguf", "idle", 5, 0, 512, None),
+    ]
+    (found,) = (await (await client.get("/api/ps")).json())["models"]
+    assert (found["name"], found["size_vram"], found["context_length"]) == ("big:latest", 4, 512)
+    queen.answers = [[Started("r", FILE, "w-1", "a"), *ANSWER]]
+    await (await client.post("/api/chat", json=HI)).read()
+    (found,) = (await (await client.get("/api/ps")).json())["models"]
+    assert found["model"] == "repo-q4_k_m:latest"
+
+
+async def test_a_download_is_told_in_steps(client: Client, store: Store) -> None:
+    store.steps = [Download("downloading", 3, 9), Download("retrying"), Download("complete", 9, 9)]
+    for name in ("model", "name"):
+        asked = {name: "hf.co/o/r:Q8_0"}
+        steps = await lines_of(await client.post("/api/pull", json=asked))
+        assert [each.get("completed") for each in steps if "digest" in each] == [3, 9]
+        assert (steps[0]["status"], steps[-1]) == ("pulling manifest", {"status": "success"})
+        whole = await client.post("/api/pull", json={**asked, "stream": False})
+        assert await whole.json() == {"status": "success"}
+    assert store.asked[0] == NodeDownload("hf:o/r:Q8_0")
+    store.steps = [DiskFull(required=2, available=1, path="/m")]
+    assert "error" in (await lines_of(await client.post("/api/pull", json=asked)))[-1]
+    assert (await client.post("/api/pull", json={**asked, "stream": False})).status == 507
+
+
+async def test_a_model_is_deleted_from_every_node(client: Client, store: Store) -> None:
+    reply = await client.delete("/api/delete", json={"model": "big"})
+    assert (reply.status, await reply.read()) == (200, b"")
+    assert store.asked == [NodeModel(FILE, "a"), NodeModel(FILE, "b")]
+    assert (await client.delete("/api/delete", json={"name": "Small"})).status == 404
+
+
+async def test_vectors_in_both_forms(client: Client, queen: Queen) -> None:
+    asked = {"model": "big", "input": ["a", "b"], "dimensions": 2, "truncate": True}
+    new = await (await client.post("/api/embed", json=asked)).json()
+    assert (new["model"], new["embeddings"], new["prompt_eval_count"]) == ("big", [[1, 0]] * 2, 2)
+    assert queen.wanted[0].texts.dimensions == 2  # type: ignore[union-attr]
+    old = await client.post("/api/embeddings", json={"model": "big", "prompt": "a"})
+    assert await old.json() == {"embedding": [1, 0]}
+    empty = await client.post("/api/embed", json={"model": "big", "input": []})
+    assert (await empty.json())["embeddings"] == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=6,
+)
+_ASKED = ["model", "messages", "prompt", "options", "format", "tools", "think", "keep_alive"]
+_MORE = ["context", "stream", "input", "name", "system", "raw", "images", "suffix", "top_logprobs"]
+FIELDS = st.sampled_from([*_ASKED, *_MORE])
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.dictionaries(FIELDS, JSON, max_size=4), place=st.integers(0, 5))
+async def test_no_body_breaks_a_route(client: Client, body: dict[str, Any], place: int) -> None:
+    path = ["chat", "generate", "embed", "embeddings", "show", "pull"][place]
+    reply = await client.post(f"/api/{path}", json=body)
+    text = await reply.text()
+    if reply.status != 200:
+        assert 400 <= reply.status < 500, (reply.status, text)
+        assert set(json.loads(text)) == {"error", "rbee"}
