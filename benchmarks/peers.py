@@ -101,7 +101,7 @@ def _running(name: str, slots: int, context: int) -> Iterator[Peer]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            _wait(process, peer)
+            wait_until_ready(process, peer)
             yield peer
         finally:
             process.terminate()
@@ -122,7 +122,8 @@ def command(name: str, port: int, slots: int, context: int) -> list[str]:
     return [str(BIN / "llm-worker-rbee"), "--model", str(bundled()), "--insecure", *given]
 
 
-def _wait(process: subprocess.Popen[bytes], peer: Peer) -> None:
+def wait_until_ready(process: subprocess.Popen[bytes], peer: Peer) -> None:
+    """Wait until a server answers; ends this program with a message if it does not."""
     kind = KINDS[peer.name]
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and process.poll() is None:

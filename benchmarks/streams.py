@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.peers import KINDS, Peer
@@ -44,11 +46,26 @@ async def ask(
 ) -> Answer:
     """Read one answer to its end. `answer` is filled as the tokens arrive."""
     kind = KINDS[peer.name]
-    parts = urlsplit(peer.url)
+    body = peer.body(prompt, tokens, cache)
+    return await read_answer(peer.url + kind.path, body, kind.mark, tokens, {}, answer)
+
+
+async def read_answer(
+    url: str,
+    asked: Mapping[str, Any],
+    mark: bytes,
+    tokens: int,
+    headers: Mapping[str, str],
+    answer: Answer | None = None,
+) -> Answer:
+    """Read one answer to its end, of which each line with a token has `mark`. Ends this program
+    with what was said if there are fewer than two."""
+    parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=1 << 24)
-    body = json.dumps(peer.body(prompt, tokens, cache)).encode()
+    body = json.dumps(asked).encode()
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
-        f"POST {kind.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n"
+        f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n{more}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     answer = answer or Answer(0.0)
@@ -57,14 +74,14 @@ async def ask(
     last = b""
     try:
         while line := await reader.readline():
-            if kind.mark in line:
+            if mark in line:
                 answer.arrivals.append(time.perf_counter())
             last = line if len(line) > 2 else last
     finally:
         answer.ended = time.perf_counter()
         writer.close()
     if len(answer.arrivals) < min(tokens, 2):
-        raise SystemExit(f"{peer.name} did not answer: {last!r}")
+        raise SystemExit(f"{url} did not answer: {last!r}")
     return answer
 
 

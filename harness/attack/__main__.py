@@ -32,6 +32,7 @@ def main(words: list[str] | None = None) -> int:
         options.requests if wants_fuzzer else 0,
         options.seconds,
         tuple(chosen),
+        options.foreign,
         options.evidence.absolute(),
     )
     results = []
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--seed", type=int, default=17, help="the same seed draws the same requests")
     add("--requests", type=int, default=10_000, help="how many the fuzzer sends")
+    add("--foreign", action="store_true", help="fuzz only the routes in protocols of others")
     add("--seconds", type=float, default=1800, help="begin nothing after so many seconds")
     add(
         "--case", action="append", default=[], metavar="NAME", help="run only this; may be repeated"

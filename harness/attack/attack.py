@@ -27,12 +27,14 @@ _LOG_BYTES_EACH = 1000
 
 @dataclass(frozen=True)
 class Plan:
-    """What to attack with, and for how long at most. The same seed draws the same requests."""
+    """What to attack with, and for how long at most. The same seed draws the same requests.
+    `foreign`: the fuzzer leaves out the routes that are our own."""
 
     seed: int
     requests: int
     seconds: float
     cases: tuple[Case, ...]
+    foreign: bool
     evidence: Path
 
 
@@ -73,10 +75,13 @@ def _in_one_world(plan: Plan, models: ModelFiles, deadline: float) -> Iterator[R
 def _of_shared(plan: Plan, scene: Scene, deadline: float) -> Iterator[Result]:
     if plan.requests:
         _warm_up(scene)
-        fuzz(scene, plan.seed + 1, min(_WARM_UP, plan.requests), deadline)
+        fuzz(scene, plan.seed + 1, min(_WARM_UP, plan.requests), deadline, plan.foreign)
         bounds = Bounds(log_bytes=max(LOG_BYTES, _LOG_BYTES_EACH * plan.requests))
         yield _judged(
-            FUZZER, lambda _: fuzz(scene, plan.seed, plan.requests, deadline), scene, bounds
+            FUZZER,
+            lambda _: fuzz(scene, plan.seed, plan.requests, deadline, plan.foreign),
+            scene,
+            bounds,
         )
     for case in (each for each in plan.cases if not each.own):
         yield _of_case(case, scene, deadline)

@@ -23,7 +23,8 @@ _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` is 0 if the connection was closed without an answer, and -1 if none came in time."""
+    """`status` is 0 if the connection was closed without an answer, and -1 if none came in time.
+    `in_shape`: its body is an error as the route's protocol has it."""
 
     status: int
     took_s: float
@@ -31,6 +32,7 @@ class Answer:
     body: bytes = b""
     to: str = ""
     only_head: bool = False
+    in_shape: bool = False
 
     @property
     def kind(self) -> str:

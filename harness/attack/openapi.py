@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 _DEEPEST = 4
+_OURS = "ErrorEnvelope"
+_QUESTIONS = {
+    *("chat", "completions", "embed", "embeddings", "generate", "messages", "count_tokens"),
+    *("rerank", "responses", "show", "tokenize", "detokenize", "apply-template"),
+}
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "num_predict")
 # Every address is on loopback, and no name means anything here: whatever the fuzzer draws, no other
 # machine hears of it, nothing is loaded, and nothing of this world is ended.
 ELSEWHERE: Mapping[str, tuple[str, ...]] = {
@@ -32,7 +38,8 @@ _OF_NAMES: Mapping[str, tuple[Any, ...]] = {
     "model": ("file:/nowhere.gguf", "hf:nobody/nothing", "bundled:nothing", "nothing", "file:/"),
     "worker_id": ("worker-0", "worker-nowhere"),
     "request_id": ("r1", "r2", "r" * 64),
-    "max_tokens": (1, 2),
+    **dict.fromkeys(_LIMITS, (1, 2)),
+    **dict.fromkeys(("n", "best_of"), (1, 2)),
     "keep_alive": (60, "10m"),
     "accept_host_key": ("SHA256:" + "A" * 43,),
 }
@@ -40,15 +47,27 @@ _OF_NAMES: Mapping[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Route:
-    """`parameters` are the names in the query; `body` is the schema of the request, if it has one.
-    A `deadly` route ends its program: it is never sent with a key and as it should be."""
+    """`parameters` are the names in the query; `body` is the schema of the request, if it has one;
+    `error` names the schema of its errors. A `deadly` route ends its program: it is never sent with
+    a key and as it should be."""
 
     program: str
     method: str
     path: str
     parameters: tuple[str, ...]
-    body: Mapping[str, Any] | None
-    schemas: Mapping[str, Any]
+    body: Mapping[str, Any] | None = field(hash=False)
+    schemas: Mapping[str, Any] = field(hash=False)
+    error: str = _OURS
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is in the protocol of somebody else."""
+        return self.error != _OURS
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is there to ask a model something."""
+        return self.foreign and self.path.rpartition("/")[2] in _QUESTIONS
 
     @property
     def deadly(self) -> bool:
@@ -71,7 +90,9 @@ def routes(folder: Path = FOLDER) -> list[Route]:
                 )
                 content = about.get("requestBody", {}).get("content", {})
                 body = content.get("application/json", {}).get("schema")
-                found.append(Route(program, method.upper(), path, names, body, schemas))
+                error = about["responses"]["default"]["content"]["application/json"]["schema"]
+                kind = error["$ref"].rpartition("/")[2]
+                found.append(Route(program, method.upper(), path, names, body, schemas, kind))
     return found
 
 
@@ -112,7 +133,7 @@ def _object(schema: Mapping[str, Any], route: Route, random: Random, deep: int) 
     required = schema.get("required", ())
     found = {}
     for name, inner in schema.get("properties", {}).items():
-        if name in required or name == "max_tokens" or (deep < _DEEPEST and random.random() < 0.3):
+        if name in required or name in _LIMITS or (deep < _DEEPEST and random.random() < 0.3):
             named = _named(name, random)
             found[name] = value(inner, route, random, deep + 1) if named is None else named
     return found

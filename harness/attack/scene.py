@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -31,13 +32,15 @@ _HEALTH = {"queen": "/health", "hive": "/v1/health", "worker": "/health"}
 
 
 class Scene:
-    """`addresses` has the programs that are up. What a case finds is in `faults`."""
+    """`addresses` has the programs that are up, and `model` is one that answers at once. What a
+    case finds is in `faults`."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.addresses: dict[str, Address] = {}
         self.answers: list[Answer] = []
         self.faults: list[str] = []
+        self.model = ""
         self._pids: dict[str, int] = {}
         self._watch = Watch(self._pids, self.logs)
         self._before = self._watch.begin()
@@ -50,6 +53,8 @@ class Scene:
         world.set("worker", "cache_ram_mb", 0)
         world.set("hive", "standby_workers", 0)
         open_hub(world)
+        self.model = f"file:{world.model_files.one}"
+        world.set("models", "default", self.model)
         world.start_daemon("queen-rbee daemon")
         started = self.run("rbee-keeper hive start --node localhost")
         assert started.exit_code == 0, started.stderr.text
@@ -135,9 +140,12 @@ class Scene:
         to: str = "",
         within: float = LIMIT_S,
         whole: bool = True,
+        is_error: Callable[[bytes], bool] = lambda body: False,
     ) -> Answer:
+        """`is_error` tells an error of the route by its body."""
         to = to or f"{program}: {content[:60]!r}"
         answer = exchange.send(self.addresses[program], content, within, whole, to)
+        answer = replace(answer, in_shape=answer.status >= 400 and is_error(answer.body))
         self.answers.append(answer)
         return answer
 

@@ -95,10 +95,13 @@ def _of_answer(answer: Answer, secrets: Sequence[bytes]) -> list[str]:
     code, status = answer.code, answer.status
     if status == -1 or answer.took_s > LIMIT_S:
         found.append(f"{answer.to}: no answer within {LIMIT_S:g} s")
-    if status >= 400 and not code and not answer.only_head:
+    known = EXPECTED.get(code) == status if code else status in EXPECTED.values()
+    if status >= 400 and not code and not answer.only_head and not answer.in_shape:
         found.append(f"{answer.to}: {status} without the envelope: {answer.body[:120]!r}")
-    elif status >= 500 and code and EXPECTED.get(code) != status:
+    elif status >= 500 and not answer.only_head and not known:
         found.append(f"{answer.to}: {status} {code}: {answer.body[:200]!r}")
+    elif status == 200 and b'"code":"INTERNAL"' in answer.body:
+        found.append(f"{answer.to}: INTERNAL in a stream: {answer.body[-200:]!r}")
     if any(secret in answer.body for secret in secrets):
         found.append(f"{answer.to}: a key is in the answer")
     if b"Traceback (most recent call last)" in answer.body:

@@ -99,8 +99,9 @@ class StreamOptions(msgspec.Struct, frozen=True):
 
 class OpenAIShared(msgspec.Struct, frozen=True, kw_only=True):
     """What all requests for an answer take. What is not given has the default of a task. `top_k` -1
-    is off, and `top_p` 0 takes the likeliest token. An empty `stop` stops nothing. `user` and
-    `prompt_cache_key` change nothing."""
+    is off, and `top_p` 0 takes the likeliest token. An empty `stop` stops nothing. Requests with
+    the same `prompt_cache_key`, or the same header X-Session-Id, go to the same worker while it has
+    a free slot. `user` changes nothing."""
 
     model: str | None = None
     temperature: float | None = None

@@ -202,7 +202,9 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
     """POST /v2/tasks of the queen. Without `node` or `model` the queen chooses; with `explain` it
-    says why. `force`: load the model even if it may not fit in memory."""
+    says why. `force`: load the model even if it may not fit in memory. Tasks of one `session`, a
+    text of yours, go to the worker that answered the last of them, as long as it has a free
+    slot."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
@@ -210,6 +212,7 @@ class TaskRequest(Sampling, frozen=True, kw_only=True):
     device: Annotated[int, Meta(ge=0, le=255)] | None = None
     force: bool = False
     explain: bool = False
+    session: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None
 
     def inference(self, request_id: str) -> InferenceRequest:
         """The same request, as the worker gets it."""

@@ -14,6 +14,8 @@ from rbee.contract.validation import convert
 # An answer in a chat ends by itself. A worker reserves its context for the whole of it: with 512
 # tokens of prompt, four such chats fill the context that a worker has by default.
 CHAT_TOKENS = 1536
+_SESSION_HEADERS = ("X-Session-Id", "session_id")
+_LONGEST_SESSION = 1024
 
 
 def task(fields: Mapping[str, Any], names: Mapping[str, str]) -> TaskRequest:
@@ -35,6 +37,13 @@ def given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:
     """The fields of a message that are given, as plain values."""
     found = msgspec.to_builtins(message)
     return {name: value for name, value in _without_null(found).items() if name != without}
+
+
+def session(headers: Mapping[str, str], *keys: str | None) -> str | None:
+    """The session of a request: the first of these keys that is given, else a header that clients
+    have for it."""
+    found = [*keys, *map(headers.get, _SESSION_HEADERS)]
+    return next((key[:_LONGEST_SESSION] for key in found if key), None)
 
 
 def _without_null(found: dict[str, Any]) -> dict[str, Any]:

@@ -117,11 +117,14 @@ class Room:
         return next(iter(same or _meant(models, found)), None)
 
     async def answers(
-        self, requests: Sequence[TaskRequest]
+        self, requests: Sequence[TaskRequest], session: str | None = None
     ) -> AsyncGenerator[tuple[int, Event], None]:
         """The events of the tasks, each with its task's place in `requests`. The first task reads
-        its prompt before the others begin, which find it in the worker's cache. Raises the first
-        error; a reader that leaves cancels all tasks."""
+        its prompt before the others begin, which find it in the worker's cache; those of a
+        `session` find what its last ones left there. Raises the first error; a reader that leaves
+        cancels all tasks."""
+        if session is not None:
+            requests = [replace(request, session=session) for request in requests]
         if len(requests) > 1:
             async with contextlib.aclosing(self._merged(requests)) as merged:
                 async for each in merged:

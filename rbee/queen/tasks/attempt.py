@@ -182,9 +182,9 @@ class Attempt:
             # Workers have the name of the file; a repository or a quantization means one.
             known = await self._hive.http.call(ep.HIVE_RESOLVE, ModelName(self._model))
             self._model = known.reference or self._model
-        return match_worker(
-            rows, self._model, self._task.request.backend, self._task.request.device
-        )
+        request, before = self._task.request, self._task.session.place
+        last = before.worker_id if before and before.node == self._hive.node else None
+        return match_worker(rows, self._model, request.backend, request.device, last)
 
     def _say(self, emoji: str, text: str) -> None:
         if not self._is_told:

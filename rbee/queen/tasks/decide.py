@@ -19,6 +19,7 @@ from rbee.gguf.choice import choose
 from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, repository_of
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.placement import Candidate, Verdict, rank_nodes
+from rbee.queen.tasks.sessions import Place
 
 # A node whose hive has just been found tells its facts in a moment.
 FACTS_WITHIN_S = 2.0
@@ -40,12 +41,14 @@ class Want(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, eq=False):
-    """A task that waits: the name of its key, what it wants, and the number of its arrival."""
+    """A task that waits: the name of its key, what it wants, the number of its arrival, and the
+    worker that answered its session `before`."""
 
     key: str
     want: Want
     turn: int
     since: float
+    before: Place | None = None
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -114,7 +117,7 @@ def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: fl
         if known < account(ticket):  # a task of this key has been placed from another line
             heapq.heappush(heads, (account(ticket), ticket.turn, ticket, rest))
             continue
-        outcome = place(fleet, ticket.want, now, taken)
+        outcome = place(fleet, ticket.want, now, taken, ticket.before)
         if isinstance(outcome, Full | Look):
             held[ticket.want] = outcome
             continue
@@ -129,7 +132,13 @@ def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: fl
     return Decision(placed, nowhere, held)
 
 
-def place(fleet: Fleet, want: Want, now: float, taken: Mapping[str, int]) -> Outcome:
+def place(
+    fleet: Fleet,
+    want: Want,
+    now: float,
+    taken: Mapping[str, int],
+    before: Place | None = None,
+) -> Outcome:
     """What one task can do at this moment. `taken` counts the slots of workers that tasks before
     it will have."""
     workers = list(_fitting(fleet, want))
@@ -140,8 +149,8 @@ def place(fleet: Fleet, want: Want, now: float, taken: Mapping[str, int]) -> Out
         or (not want.slot and worker.row.state != "unhealthy")
     ]
     if free:
-        best = min(free, key=lambda worker: _nearness(worker, taken))
-        return Spot(best.node, best, _why(fleet, best, want))
+        best = min(free, key=lambda worker: _nearness(worker, taken, before))
+        return Spot(best.node, best, _why(fleet, best, want, before))
     if full := [worker for worker in workers if worker.row.state != "unhealthy"]:
         others = [worker.seen_at for worker in full if worker.others]
         at = max(now, min(others) + ASK_AGAIN_S) if others else None
@@ -193,28 +202,28 @@ def _has_room(worker: FleetWorker, taken: int, now: float) -> bool:
     return worker.free > taken or may_have
 
 
-_Nearness = tuple[bool, bool, int, int, bool, str]
+_Nearness = tuple[bool, bool, bool, int, int, bool, str]
 
 
-def _nearness(worker: FleetWorker, taken: Mapping[str, int]) -> _Nearness:
-    """A worker that is loaded before one that is not, a GPU before a CPU, then the most room, then
-    this machine."""
+def _nearness(worker: FleetWorker, taken: Mapping[str, int], before: Place | None) -> _Nearness:
+    """The worker that answered the session before, a worker that is loaded before one that is not,
+    a GPU before a CPU, then the most room, then this machine."""
     row = worker.row
     free = worker.free - taken.get(row.id, 0)
-    is_away = worker.node != LOCAL
     return (
+        Place(worker.node, row.id) != before,
         row.state == "loading",
         row.backend == "cpu",
         row.slots_total - free,
         -free,
-        is_away,
+        worker.node != LOCAL,
         row.id,
     )
 
 
-def _why(fleet: Fleet, worker: FleetWorker, want: Want) -> list[str]:
+def _why(fleet: Fleet, worker: FleetWorker, want: Want, before: Place | None) -> list[str]:
     candidate = _candidate(fleet, fleet.nodes[worker.node], want)
-    [verdict] = rank_nodes([candidate], str(want.model), want.backend, want.device)
+    [verdict] = rank_nodes([candidate], str(want.model), want.backend, want.device, before)
     return verdict.reasons
 
 

@@ -14,6 +14,7 @@ from rbee.queen.tasks.decide import Full, Look, Spot, Ticket, Want, decide
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.lines import Lines
 from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.sessions import Place
 
 # Of one who has not been told yet.
 _NO_PLACE = Queued(0, 0)
@@ -46,8 +47,9 @@ class Turn:
         self._is_served = False
         self._takes_slot = True
 
-    async def next(self, want: Want) -> Spot:
-        """Where it may go now, or may go next. Raises QUEUE_FULL or ALL_SLOTS_BUSY if it would have
+    async def next(self, want: Want, before: Place | None = None) -> Spot:
+        """Where it may go now, or may go next; best to the worker that answered its session
+        `before`. Raises QUEUE_FULL or ALL_SLOTS_BUSY if it would have
         to wait and nobody more may, and NowhereError."""
         self._let_go()
         if self._ticket is not None:
@@ -55,7 +57,7 @@ class Turn:
             if self._ticket.want != want:
                 self.place = None
         self._takes_slot = want.slot
-        self._ticket = Ticket(self._key, want, self._number, self._since)
+        self._ticket = Ticket(self._key, want, self._number, self._since, before)
         self.spot = asyncio.get_running_loop().create_future()
         self._dispatcher.join(self._ticket, self)
         return await self.spot

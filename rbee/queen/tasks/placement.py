@@ -10,10 +10,11 @@ import msgspec
 
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import WorkerRow
+from rbee.queen.tasks.sessions import Place
 
 _MB = 1_000_000
 # A worker that holds the model, the nearer to answering the better.
-_MATCHES = ("idle", "free", "full", None)
+_MATCHES = ("same", "idle", "free", "full", None)
 # The nearer to answering, the better.
 _ORDER = {"idle": 0, "busy": 1, "loading": 2}
 
@@ -44,14 +45,19 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def rank_nodes(
-    candidates: Collection[Candidate], model_ref: str, backend: str | None, device: int | None
+    candidates: Collection[Candidate],
+    model_ref: str,
+    backend: str | None,
+    device: int | None,
+    before: Place | None = None,
 ) -> list[Verdict]:
     """Every node with its reasons, in the order in which they are tried, those that can't last.
 
-    A node with a worker that holds the model comes first, then one that has the file, then one
-    whose hive runs, then this machine, then the one with the most free memory.
+    The one whose worker answered `before` comes first, if that has a free slot; then one with a
+    worker that holds the model, then one that has the file, then one whose hive runs, then this
+    machine, then the one with the most free memory.
     """
-    judged = [_judge(candidate, model_ref, backend, device) for candidate in candidates]
+    judged = [_judge(candidate, model_ref, backend, device, before) for candidate in candidates]
     return [verdict for _, verdict in sorted(judged, key=lambda pair: pair[0])]
 
 
@@ -59,9 +65,14 @@ _Key = tuple[bool, int, bool, bool, bool, bool, int, str]
 
 
 def _judge(
-    node: Candidate, model_ref: str, backend: str | None, device: int | None
+    node: Candidate,
+    model_ref: str,
+    backend: str | None,
+    device: int | None,
+    before: Place | None,
 ) -> tuple[_Key, Verdict]:
-    held = _held(node, model_ref, backend, device)
+    last = before.worker_id if before is not None and before.node == node.node else None
+    held = _held(node, model_ref, backend, device, last)
     against = _against(node, backend, held)
     free = _free(node, backend)
     unsure = node.backends is None and backend not in (None, "cpu")
@@ -80,14 +91,16 @@ def _judge(
 
 
 def _held(
-    node: Candidate, model_ref: str, backend: str | None, device: int | None
-) -> Literal["idle", "free", "full"] | None:
-    worker = match_worker(node.workers, node.model_ref or model_ref, backend, device)
+    node: Candidate, model_ref: str, backend: str | None, device: int | None, last: str | None
+) -> Literal["same", "idle", "free", "full"] | None:
+    worker = match_worker(node.workers, node.model_ref or model_ref, backend, device, last)
     if worker is None:
         return None
-    if worker.state == "idle":
-        return "idle"
-    return "full" if worker.state == "busy" and worker.slots_available == 0 else "free"
+    if _is_full(worker):
+        return "full"
+    if worker.id == last:
+        return "same"
+    return "idle" if worker.state == "idle" else "free"
 
 
 def _against(node: Candidate, backend: str | None, held: str | None) -> list[str]:
@@ -106,6 +119,7 @@ def _against(node: Candidate, backend: str | None, held: str | None) -> list[str
 
 def _reasons(node: Candidate, held: str | None, free: int, unsure: bool) -> list[str]:
     worker = {
+        "same": "the worker that answered the session last has a free slot",
         "idle": "an idle worker holds the model",
         "free": "a worker with a free slot holds the model",
         "full": "a busy worker holds the model",
@@ -128,12 +142,17 @@ def _free(node: Candidate, backend: str | None) -> int:
 
 
 def match_worker(
-    workers: Collection[WorkerRow], model_ref: str, backend: str | None, device: int | None
+    workers: Collection[WorkerRow],
+    model_ref: str,
+    backend: str | None,
+    device: int | None,
+    last: str | None = None,
 ) -> WorkerRow | None:
     """The best worker that holds the model, on the backend and device that were asked for, if any.
 
-    An idle one comes first, then one with a free slot, then one that is busy or still loading;
-    None where there is none. An unhealthy worker is never chosen.
+    The one with the id `last` comes first, unless it is full and another is not; then an idle one,
+    then one with a free slot, then one that is busy or still loading; None where there is none. An
+    unhealthy worker is never chosen.
     """
     fitting = [
         worker
@@ -143,9 +162,13 @@ def match_worker(
         and backend in (None, worker.backend)
         and device in (None, worker.device)
     ]
-    return min(fitting, key=_worker_order, default=None)
+    return min(fitting, key=lambda worker: _worker_order(worker, last), default=None)
 
 
-def _worker_order(worker: WorkerRow) -> tuple[bool, int, int, str]:
-    full = worker.state == "busy" and worker.slots_available == 0
-    return (full, _ORDER[worker.state], -worker.slots_available, worker.id)
+def _worker_order(worker: WorkerRow, last: str | None) -> tuple[bool, bool, int, int, str]:
+    state = _ORDER[worker.state]
+    return (_is_full(worker), worker.id != last, state, -worker.slots_available, worker.id)
+
+
+def _is_full(worker: WorkerRow) -> bool:
+    return worker.state == "busy" and worker.slots_available == 0

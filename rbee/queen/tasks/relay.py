@@ -13,6 +13,7 @@ from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.worker_start import crashed
+from rbee.queen.tasks.sessions import Place
 from rbee.queen.tasks.task import CountRequest, Task, TextRequest, VectorRequest, size_of
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import finish
@@ -65,6 +66,7 @@ async def _relay(
             async for event in events:
                 if isinstance(event, Accepted):
                     on_accepted()
+                    task.session.place = Place(hive.node, worker.id)
                     about = worker.model_ref, worker.id, hive.node, event.prompt_tokens
                     task.tell(Started(task.id, *about))
                 elif isinstance(event, Prefill | Token | Done):

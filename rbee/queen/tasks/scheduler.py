@@ -34,6 +34,7 @@ from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.decide import Spot, Want, judge
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
+from rbee.queen.tasks.sessions import Place, Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
@@ -70,6 +71,7 @@ class Scheduler:
         self._nodes = nodes
         self._attempt = attempt or _attempt
         self._dispatcher = Dispatcher(nodes.fleet, config.queen.queue_limit)
+        self._sessions = Sessions()
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._figures = KeyFigures()
 
@@ -104,7 +106,10 @@ class Scheduler:
         if caller.role == "use" and isinstance(request, TaskRequest):
             # How long a model stays is for those who manage: others use it too.
             request = msgspec.structs.replace(request, keep_alive=None)
-        return Task(request, model, caller)
+        session = None
+        if isinstance(request, TaskRequest) and request.session is not None:
+            session = self._sessions.of(caller.name, str(model), request.session)
+        return Task(request, model, caller, session)
 
     async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:
         self._figures.begin(task)
@@ -167,7 +172,7 @@ class Scheduler:
         first: RbeeError | None = None
         told: Spot | None = None
         while True:
-            spot = await self._spot(turn, want, first)
+            spot = await self._spot(turn, want, task.session.place, first)
             is_told = told is not None and (told.node, told.worker) == (spot.node, spot.worker)
             if not is_told:
                 self._explain(task, want, spot, first)
@@ -185,14 +190,16 @@ class Scheduler:
                 first = first or error
                 want = replace(want, tried=want.tried | {spot.node})
 
-    async def _spot(self, turn: Turn, want: Want, first: RbeeError | None) -> Spot:
+    async def _spot(
+        self, turn: Turn, want: Want, before: Place | None, first: RbeeError | None
+    ) -> Spot:
         """Where the task may go. If no node can, this machine says why; if none is left, raises the
         error of the first that was tried."""
         if want.node in want.tried:
             assert first is not None  # or it would not have been tried
             raise first
         try:
-            return await turn.next(want)
+            return await turn.next(want, before)
         except NowhereError:
             if first is not None:
                 raise first from None

@@ -14,6 +14,7 @@ from rbee.contract.model_ref import ModelRef
 from rbee.contract.tasks import InferenceRequest, TaskRequest
 from rbee.contract.texts import DetokenizeRequest, PlainText, PromptText, TokenizeRequest, Tokens
 from rbee.contract.workers import PromptReply
+from rbee.queen.tasks.sessions import Session
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
@@ -69,20 +70,23 @@ def size_of(request: Request) -> str:
 
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
-    means, and the `caller` whose key asked; and `events`, which its reader gets. `tokens` counts
-    those that were relayed, `tokens_read` those of the prompt; `reply` is what one was answered
-    that has no stream; `cancel_reason` is set once it is canceled."""
+    means, and the `caller` whose key asked; `events`, which its reader gets; and the `session` that
+    it belongs to. `tokens` counts those that were relayed, `tokens_read` those of the prompt;
+    `reply` is what one was answered that has no stream; `cancel_reason` is set once it is
+    canceled."""
 
     def __init__(
         self,
         request: Request,
         model: ModelRef,
         caller: Caller = OPERATOR,
+        session: Session | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.request = request
         self.model = model
         self.caller = caller
+        self.session = session or Session()
         self.events = EventQueue()
         self.tokens = 0
         self.tokens_read = 0

@@ -25,6 +25,7 @@ _GAP = r"/\n{0,2}/"
 _UNSAFE = re.compile(r"[<>\"\n]")
 _SAYS_NOTHING = {"type", "title", "description", "default", "examples"}
 _OBJECT_SAYS = {*_SAYS_NOTHING, "properties", "required", "additionalProperties", "$schema"}
+_EMPTY_SAYS = _OBJECT_SAYS - {"additionalProperties"}
 _TEXT_SAYS = {*_SAYS_NOTHING, "enum"}
 _KINDS = ("string", "integer", "number", "boolean", "array", "object", "null")
 _NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -49,8 +50,10 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 def arguments_schema(function: Function) -> Mapping[str, Any]:
-    """A function without parameters takes no arguments."""
-    return function.parameters or _NOTHING
+    """A function without parameters takes no arguments, however that is written."""
+    schema = function.parameters
+    empty = schema.get("properties") == {} and not schema.get("required")
+    return _NOTHING if not schema or (empty and schema.keys() <= _EMPTY_SAYS) else schema
 
 
 def grammar_of(wanted: Wanted, control: ControlToken) -> str:

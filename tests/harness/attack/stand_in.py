@@ -6,13 +6,20 @@ It is a program of its own, so that its memory and its end can be seen.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
+
+sys.path.append(str(Path(__file__).parents[3]))
+
+from harness.attack import openapi
 
 WAY, HOST, PORT, KEY, LOG = sys.argv[1:]
 kept: list[bytes] = []
+foreign = [route for route in openapi.routes() if route.foreign]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -45,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             import os
 
             os._exit(1)
-        return self.send(404, envelope("INVALID_REQUEST"))
+        return self.send(404, refusal(self.path.partition("?")[0]))
 
     def send(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -65,6 +72,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def refusal(path: str) -> bytes:
+    """An error as the route has it, for those in protocols of others."""
+    for route in foreign:
+        if re.fullmatch(re.sub(r"{\w+}", ".+", route.path), path):
+            reference = {"$ref": f"#/components/schemas/{route.error}"}
+            return json.dumps(openapi.value(reference, route, Random(1))).encode()
+    return envelope("INVALID_REQUEST")
 
 
 def envelope(code: str, message: str = "no") -> bytes:

@@ -18,7 +18,9 @@ _REQUESTS = 500
 
 def test_the_installed_programs_hold(tmp_path: Path) -> None:
     cases = tuple(case for case in all_cases() if not case.own and not case.slow)
-    plan = Plan(seed=17, requests=_REQUESTS, seconds=60, cases=cases, evidence=tmp_path)
+    plan = Plan(
+        seed=17, requests=_REQUESTS, seconds=60, cases=cases, foreign=False, evidence=tmp_path
+    )
     results = list(attack(plan))
     faults = {result.case: result.faults[:3] for result in results if not result.held}
     assert faults == {}
@@ -48,5 +50,5 @@ def test_a_case_that_does_not_exist_is_told(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_case_without_time_has_not_held(tmp_path: Path) -> None:
     [case] = [case for case in all_cases() if case.name == "an open umask"]
-    [result] = attack(Plan(17, 0, -1, (case,), tmp_path))
+    [result] = attack(Plan(17, 0, -1, (case,), False, tmp_path))
     assert result.faults == ["no time was left for it"]

@@ -21,6 +21,7 @@ SCENE = cast(
     SimpleNamespace(
         addresses=dict.fromkeys(("queen", "hive", "worker"), ("127.0.0.1", 1)),
         bearer={"Authorization": f"Bearer {KEY}"},
+        model="bundled:one",
     ),
 )
 _FAR = re.compile(rb'"(?:ssh_host|hive_url|git_repo_url)": "([^"]*)"')
@@ -31,6 +32,12 @@ def test_every_route_of_every_program_is_drawn() -> None:
     paths = {(route.program, route.method, route.path) for route, _ in drawn(1, 200, SCENE)}
     assert paths == {(each.program, each.method, each.path) for each in openapi.routes()}
     assert len(paths) > 50
+
+
+def test_only_the_routes_in_protocols_of_others_are_drawn_if_asked_for() -> None:
+    wanted = {each for each in openapi.routes() if each.foreign}
+    assert {route for route, _ in drawn(1, 200, SCENE, foreign=True)} == wanted
+    assert all(route.error != "ErrorEnvelope" for route in wanted) and len(wanted) > 10
 
 
 def test_nothing_that_is_drawn_leads_elsewhere() -> None:

@@ -215,6 +215,23 @@ def test_a_schema_may_stand_beside_the_type_as_llama_cpp_has_it(kind: str) -> No
     assert task.response_format == ResponseFormat("json_object")
 
 
+@pytest.mark.parametrize(
+    ("fields", "parallel"),
+    [
+        ({"tool_choice": "required"}, False),
+        ({"tool_choice": "required", "parallel_tool_calls": True}, True),
+        ({"tool_choice": "auto"}, True),
+        ({"parallel_tool_calls": False}, False),
+        ({}, True),
+    ],
+)
+def test_a_call_that_must_come_is_one_unless_more_are_asked_for(
+    fields: dict[str, Any], parallel: bool
+) -> None:
+    [task] = chat(tools=[ADD], **fields)
+    assert task.parallel_tool_calls is parallel
+
+
 def test_tools_and_forms() -> None:
     schema = {"type": "object", "properties": {"x": {"type": "null", "default": None}}}
     form = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}

@@ -334,3 +334,27 @@ async def _asked(path: str, body: Any) -> tuple[int, str, str]:
     async with TestClient(TestServer(app)) as client:
         reply = await client.post(f"/v1/{path}", json=body)
         return reply.status, reply.content_type, await reply.text()
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "session"),
+    [
+        ({"prompt_cache_key": "k"}, {}, "k"),
+        ({"prompt_cache_key": "k"}, {"X-Session-Id": "h"}, "k"),
+        ({}, {"x-session-id": "h"}, "h"),
+        ({}, {"session_id": "h"}, "h"),
+        ({"prompt_cache_key": "", "user": "u"}, {"X-Session-Id": ""}, None),
+        ({"prompt_cache_key": "k" * 2000}, {}, "k" * 1024),
+    ],
+)
+async def test_a_session_is_told_by_a_key_or_a_header(
+    client: Client,
+    queen: Queen,
+    fields: dict[str, str],
+    headers: dict[str, str],
+    session: str | None,
+) -> None:
+    for path, said in (("chat/completions", HI), ("completions", {"prompt": "Hi"})):
+        reply = await client.post(f"/v1/{path}", json={**said, **fields, "n": 2}, headers=headers)
+        assert reply.status == 200
+    assert [asked.session for asked in queen.asked] == [session] * 4

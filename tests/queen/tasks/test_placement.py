@@ -8,6 +8,7 @@ import pytest
 
 from rbee.contract.workers import WorkerRow, WorkerState
 from rbee.queen.tasks.placement import Candidate, Verdict, match_worker, rank_nodes
+from rbee.queen.tasks.sessions import Place
 
 MODEL = "hf:a/b:Q8_0"
 
@@ -268,3 +269,43 @@ def test_the_free_memory_of_the_backend_that_was_asked_for_counts() -> None:
 
 def test_of_two_equal_nodes_the_first_name_comes_first_whatever_is_said_of_them() -> None:
     assert order(up("b", free_bytes={"cuda": GB}), up("a")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("row", "other", "found"),
+    [
+        (worker("last"), worker("a"), "last"),
+        (worker("last", "busy", 1), worker("a"), "last"),
+        (worker("last", "busy", 0), worker("a", "busy", 1), "a"),
+        (worker("last", "busy", 0), worker("a", "loading", 0), "a"),
+        (worker("last", "busy", 0), worker("a", "busy", 0), "last"),
+        (worker("last", "unhealthy"), worker("a"), "a"),
+        (worker("last", model="hf:a/b:Q4_0"), worker("a"), "a"),
+    ],
+)
+def test_the_last_worker_of_a_session_comes_first_unless_it_makes_us_wait(
+    row: WorkerRow, other: WorkerRow, found: str
+) -> None:
+    chosen_one = match_worker([other, row], MODEL, None, None, "last")
+    assert chosen_one is not None and chosen_one.id == found
+
+
+@pytest.mark.parametrize(
+    ("last", "first"),
+    [
+        (worker("last"), "far"),
+        (worker("last", "busy", 2), "far"),
+        (worker("last", "busy", 0), "localhost"),
+        (worker("other"), "localhost"),
+    ],
+)
+def test_the_node_of_the_last_worker_comes_first_unless_it_makes_us_wait(
+    last: WorkerRow, first: str
+) -> None:
+    nodes = [
+        Candidate(node="far", is_up=True, workers=[last], model_ref=MODEL),
+        Candidate(node="localhost", is_up=True, workers=[worker("last-here")], model_ref=MODEL),
+    ]
+    verdicts = rank_nodes(nodes, MODEL, None, None, Place("far", "last"))
+    assert verdicts[0].node == first
+    assert ("session" in verdicts[0].reasons[0]) == (first == "far")

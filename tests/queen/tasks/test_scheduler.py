@@ -56,6 +56,7 @@ class Made:
     def __init__(self, nodes: Nodes) -> None:
         self.errors: dict[str, Exception] = {}
         self.tried: list[str] = []
+        self.tasks: list[Task] = []
         self.held = asyncio.Event()
         self.held.set()
         self.nodes = nodes
@@ -79,6 +80,7 @@ class Made:
 
     async def _attempt(self, task: Task, hive: Hive, *_: object) -> None:
         self.tried.append(hive.node)
+        self.tasks.append(task)
         await self.held.wait()
         if hive.node in self.errors:
             raise self.errors[hive.node]
@@ -271,3 +273,11 @@ async def test_what_has_no_stream_is_asked_for_and_canceled_with_its_caller(made
     made.errors["a"] = AWAY
     with pytest.raises(ConnectionTimeout):
         await made.scheduler.ask(texts)
+
+
+async def test_tasks_of_a_session_share_what_is_known_of_it(alone: Made) -> None:
+    for asked in ({"session": "s"}, {"session": "s"}, {"session": "t"}, {}, {}):
+        await alone.ask(**asked)
+    first, second, other, none, nor_this = [task.session for task in alone.tasks]
+    assert first is second
+    assert len({id(each) for each in (first, other, none, nor_this)}) == 4

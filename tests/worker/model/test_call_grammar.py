@@ -168,6 +168,26 @@ def test_one_call_is_one(name: str) -> None:
         check(said)
 
 
+@pytest.mark.parametrize(
+    ("parameters", "closed"),
+    [
+        ({}, True),
+        ({"type": "object", "properties": {}}, True),
+        ({"type": "object", "properties": {}, "required": [], "title": "Nothing"}, True),
+        ({"type": "object"}, False),
+        ({"type": "object", "properties": {}, "additionalProperties": True}, False),
+        ({"type": "object", "properties": {}, "required": ["a"]}, False),
+        ({"properties": {}, "anyOf": [{"type": "object"}]}, False),
+    ],
+)
+def test_a_function_without_parameters_takes_no_arguments(
+    parameters: dict[str, Any], closed: bool
+) -> None:
+    schema = arguments_schema(Function("now", parameters=parameters))
+    assert (schema.get("additionalProperties") is False) == closed
+    assert closed or schema == parameters
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_calls_that_come_amid_text_are_held_too(name: str) -> None:
     """Text goes on until a mark, whatever the die shows; what follows that is a call."""

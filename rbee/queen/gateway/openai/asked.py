@@ -72,6 +72,9 @@ def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
         fields["tool_choice"] = msgspec.to_builtins(asked.tool_choice)
     if asked.parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = asked.parallel_tool_calls
+    elif asked.tool_choice == "required":
+        # A small model that must call would go on calling.
+        fields["parallel_tool_calls"] = False
     if asked.response_format is not None:
         fields["response_format"] = _form(asked.response_format)
     fields |= reasoning(asked.reasoning_effort, asked.chat_template_kwargs)

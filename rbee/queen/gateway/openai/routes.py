@@ -25,6 +25,7 @@ from rbee.contract.openai import (
     RankRequest,
     TextCompletion,
 )
+from rbee.queen.gateway import fields
 from rbee.queen.gateway.openai import chat, completions
 from rbee.queen.gateway.openai.asked import (
     chat_tasks,
@@ -74,13 +75,17 @@ class _Routes:
         return json_reply(_listed(await self._room.known_model(request.match_info["model"])))
 
     async def chat(self, request: web.Request, asked: ChatRequest) -> web.StreamResponse:
-        chunks = self._chat(asked, not asked.stream or _wants_usage(asked))
+        chunks = self._chat(
+            asked, _session(request, asked), not asked.stream or _wants_usage(asked)
+        )
         if asked.stream:
             return await server.foreign_stream(request, chunks, _form(_refuse_chat))
         return json_reply(chat.gathered(await server.unless_revoked(request, whole(chunks))))
 
     async def complete(self, request: web.Request, asked: CompletionRequest) -> web.StreamResponse:
-        chunks = self._complete(asked, not asked.stream or _wants_usage(asked))
+        chunks = self._complete(
+            asked, _session(request, asked), not asked.stream or _wants_usage(asked)
+        )
         if asked.stream:
             return await server.foreign_stream(request, chunks, _form(refusal))
         return json_reply(completions.gathered(await server.unless_revoked(request, whole(chunks))))
@@ -97,28 +102,34 @@ class _Routes:
         reply = await server.unless_revoked(request, self._room.scores(texts, model))
         return json_reply(msgspec.structs.replace(reply, model=asked.model or model))
 
-    async def _chat(self, asked: ChatRequest, usage: bool) -> AsyncGenerator[ChatChunk, None]:
+    async def _chat(
+        self, asked: ChatRequest, session: str | None, usage: bool
+    ) -> AsyncGenerator[ChatChunk, None]:
         model = await self._room.model(asked.model)
         tasks = chat_tasks(asked, model)
         head = _head("chatcmpl", asked, model)
         stream = chat.ChatStream(head, usage)
-        async with contextlib.aclosing(self._room.answers(tasks)) as events:
+        async with contextlib.aclosing(self._room.answers(tasks, session)) as events:
             async for index, event in events:
                 for chunk in stream.take(index, event):
                     yield chunk
 
     async def _complete(
-        self, asked: CompletionRequest, usage: bool
+        self, asked: CompletionRequest, session: str | None, usage: bool
     ) -> AsyncGenerator[TextCompletion, None]:
         model = await self._room.model(asked.model)
         tasks = completion_tasks(asked, model)
         head = _head("cmpl", asked, model)
         echoes = [str(prompt) for prompt in prompts_of(asked) for _ in range(head.choices)]
         stream = completions.TextStream(head, usage, len(tasks), echoes if asked.echo else ())
-        async with contextlib.aclosing(self._room.answers(tasks)) as events:
+        async with contextlib.aclosing(self._room.answers(tasks, session)) as events:
             async for index, event in events:
                 for chunk in stream.take(index, event):
                     yield chunk
+
+
+def _session(request: web.Request, asked: OpenAISampling) -> str | None:
+    return fields.session(request.headers, asked.prompt_cache_key)
 
 
 def _head(kind: str, asked: OpenAISampling, model: str) -> Head:

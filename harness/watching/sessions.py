@@ -1,0 +1,60 @@
+"""Which worker answers the tasks of a session, and what a chat of a session finds in the cache."""
+
+import json
+import urllib.request
+from typing import Any
+
+from harness.model_files.bundled import BUNDLED
+from harness.world.http_client import EventStream
+from harness.world.world import World
+
+_LONG = {"max_tokens": 6000, "temperature": 0, "ignore_eos": True}
+
+
+def stream(world: World, session: str, **fields: Any) -> EventStream:
+    """A task of a session, once a worker has it."""
+    task = {"prompt": "Once", "model": BUNDLED, "session": session, "max_tokens": 2, **fields}
+    found = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
+    assert found.refused is None, found.refused
+    found.wait_for("started", 30)
+    return found
+
+
+def answered_by(world: World, session: str) -> str:
+    """The worker of a short task of a session, which has ended."""
+    found = stream(world, session)
+    found.wait_for_end(30)
+    return worker_of(found)
+
+
+def both(world: World, long: str, short: str) -> tuple[str, str]:
+    """The workers of a long task and of a short one that is answered while the long one streams;
+    then the long one is canceled."""
+    streaming = stream(world, long, **_LONG)
+    streaming.wait_for("token", 30)
+    found = answered_by(world, short)
+    asked = streaming.named("started")[0].data["request_id"]
+    reply = world.call("DELETE", f"{world.queen_url}/v2/tasks/{asked}")
+    assert reply.status < 300, reply
+    streaming.wait_for_end(10)
+    return worker_of(streaming), found
+
+
+def worker_of(found: EventStream) -> str:
+    return str(found.named("started")[0].data["worker_id"])
+
+
+def cached(world: World, text: str, key: str = "", header: str = "") -> tuple[int, int]:
+    """How many tokens of a chat's prompt were in the cache, and how many it has."""
+    body: dict[str, Any] = {"model": "smollm2", "max_tokens": 1}
+    body |= {"messages": [{"role": "user", "content": text}]}
+    if key:
+        body["prompt_cache_key"] = key
+    headers = {"Authorization": f"Bearer {world.key}", "Content-Type": "application/json"}
+    if header:
+        headers["X-Session-Id"] = header
+    url = f"{world.queen_url}/v1/chat/completions"
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        usage = json.load(reply)["usage"]
+    return usage["prompt_tokens_details"]["cached_tokens"], usage["prompt_tokens"]

@@ -1,0 +1,64 @@
+"""Tasks of a session, and the worker that each of them gets."""
+
+from behave import given, then, when
+from behave.runner import Context
+
+from harness.model_files.bundled import BUNDLED
+from harness.watching import sessions
+from harness.world import cluster
+
+_TEXT = "Tell me more about the color of the sky on a long evening in a warm summer. " * 4
+
+
+@given("a second worker of the bundled model")
+def second_worker(context: Context) -> None:
+    cluster.spawn(context.world, BUNDLED)
+
+
+@when(
+    "a task of the session {long:w} streams, and meanwhile one of the session {short:w} is answered"
+)
+def meanwhile(context: Context, long: str, short: str) -> None:
+    context.session_workers = sessions.both(context.world, long, short)
+
+
+@then("they have different workers")
+def different(context: Context) -> None:
+    one, other = context.session_workers
+    assert one != other, one
+
+
+@when("tasks of the sessions {names} are answered")
+def are_answered(context: Context, names: str) -> None:
+    each = names.split(", ")
+    context.answered_by = [(name, sessions.answered_by(context.world, name)) for name in each]
+
+
+@then("each is answered by the worker of its session")
+def by_its_worker(context: Context) -> None:
+    wanted = dict(zip("ab", context.session_workers, strict=True))
+    assert all(worker == wanted[name] for name, worker in context.answered_by), (
+        wanted,
+        context.answered_by,
+    )
+
+
+@when(
+    "the session whose worker is not the first choice is asked for chats, by key, by header, and "
+    "by neither"
+)
+def by_key_and_header(context: Context) -> None:
+    world, of = context.world, dict(context.answered_by)
+    (first_choice,) = {sessions.answered_by(world, "a new one"), sessions.answered_by(world, "c")}
+    (name,) = [name for name, worker in of.items() if worker != first_choice]
+    context.cached = [
+        sessions.cached(world, _TEXT, key=name),
+        sessions.cached(world, _TEXT, header=name),
+        sessions.cached(world, _TEXT),
+    ]
+
+
+@then("only the second of them has found its prompt in the cache")
+def only_the_second(context: Context) -> None:
+    parts = [found / length for found, length in context.cached]
+    assert parts[0] < 0.5 < 0.9 < parts[1] <= 1 and parts[2] < 0.5, context.cached
