@@ -59,11 +59,9 @@ def record(home: Path) -> list[str]:
 def draw(lines: list[str]) -> str:
     """The screen as SVG: a dark window, which is readable on a light and on a dark page."""
     rows = [_row(0, f"$ {COMMAND}", _TEXT)]
-    answered = False
     for number, line in enumerate(lines, 1):
-        # The lines before the answer and after it go to standard error; only the answer is bright.
-        answered = answered or " inference: " in line
-        is_answer = answered and not line.startswith(("[", "→")) and " tokens/s" not in line
+        # Narration, figures and hints go to standard error; only the answer is bright.
+        is_answer = not line.startswith(("[", "→")) and " tokens/s" not in line
         rows.append(_row(number, line, _TEXT if is_answer else _DIM))
     width = round(_COLUMNS * _CELL + 2 * _MARGIN)
     height = round((len(rows) + 0.5) * _LINE + 2 * _MARGIN)

@@ -212,3 +212,50 @@ def asked_with_less(context: Context) -> None:
     assert last[0]["role"] == "user", last
     assert "Question 0" in _asked(context)[0][0]["content"], _asked(context)[0]
     assert "Question 0" not in last[0]["content"], last
+
+
+@then('the last task of the queen had temperature {heat:d}, context {size:d} and model "{model}"')
+def last_task_had(context: Context, heat: int, size: int, model: str) -> None:
+    body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)
+    found = body["temperature"], body["context"], body["model"]
+    assert found == (heat, size, model), body
+
+
+@then("the roles of the last task are {roles}")
+def last_roles(context: Context, roles: str) -> None:
+    assert [each["role"] for each in _asked(context)[-1]] == roles.split(", "), _asked(context)
+
+
+@then("~/.rbee/chats/{name:S} is readable only by its owner")
+def saved_chat(context: Context, name: str) -> None:
+    folder = context.world.home / ".rbee" / "chats"
+    modes = [each.stat().st_mode & 0o777 for each in (folder, folder / name)]
+    assert modes == [0o700, 0o600], modes
+
+
+@then('the queen was asked "{question}" next')
+def asked_next(context: Context, question: str) -> None:
+    wait_until("the next question", lambda: _asked(context), 30, lambda asked: len(asked) == 2)
+    assert _asked(context)[1][-1]["content"] == question, _asked(context)
+    context.question = question
+
+
+@then("what was typed was never in the answer")
+def not_echoed(context: Context) -> None:
+    """Each line stands behind a prompt, wherever the screen shows it."""
+    screens = list(context.terminal.screens)
+    typed = ("/set top_k", "Zebras?")
+    found = [line for screen in screens for line in screen.splitlines() for each in typed
+             if each in line and not line.startswith(f"> {each}")]  # fmt: skip
+    assert not found, found
+
+
+@then("both answers are whole")
+def both_whole(context: Context) -> None:
+    assert _answered(context) == 2, context.proxy.relayed
+
+
+@then("the screen has no line of narration")
+def no_narration(context: Context) -> None:
+    found = [line for line in context.terminal.screen.splitlines() if line.startswith("[")]
+    assert not found, found

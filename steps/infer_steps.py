@@ -228,3 +228,10 @@ def queen_goes_on(context: Context, seconds: int) -> None:
 def no_traceback(context: Context) -> None:
     for log in sorted((context.world.home / ".rbee" / "logs").glob("*.log")):
         assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@then("neither output has anything but ASCII, or an escape in its place")
+def readable_ascii(context: Context) -> None:
+    for text in (context.run.stdout.text, context.run.stderr.text):
+        assert text.isascii(), text
+        assert "\\x" not in text and "\\u" not in text.lower(), text

@@ -2,7 +2,7 @@
 
 import re
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.watching import node_installation, terminal_screen
@@ -224,6 +224,57 @@ def counted_down(context: Context) -> None:
 def three_waits(context: Context) -> None:
     screen = context.terminal.screen
     assert terminal_screen.finished_waits(screen) == [(1, 1), (2, 2), (3, 4)], screen
+
+
+@then('before the story the terminal showed one line at a time, among them "{words}"')
+def one_live_line(context: Context, words: str) -> None:
+    """The story is that of the run without a terminal."""
+    first = context.run.stdout.text.split()[0]
+    seen = terminal_screen.lines_before(context.terminal, f"\n{first}")
+    assert all(len(lines) <= 1 for lines in seen), seen
+    assert any(words in line for lines in seen for line in lines), seen
+    assert all(len(line) < context.columns for lines in seen for line in lines), seen
+
+
+@then("the screen has that story, and no word is broken, and apart from figures")
+def story_on_screen(context: Context) -> None:
+    """`STORY` stands for the answer of the run without a terminal."""
+    story = " ".join(context.run.stdout.text.split())
+    shown = terminal_screen.paragraphs(f"{context.terminal.screen}\n")
+    wanted = terminal_screen.paragraphs(f"{context.text.rstrip()}\n".replace("STORY", story))
+    assert [terminal_screen.without_figures(each) for each in shown] == wanted, (shown, wanted)
+    assert context.terminal.screen.startswith("\n"), "no blank line before the story"
+
+
+@then("what matters less was dimmed, and nothing else was sent in a colour")
+def dimmed(context: Context) -> None:
+    assert context.terminal.colours == {b"2"}, context.terminal.colours
+
+
+@then('"{words}" was sent in red')
+def in_red(context: Context, words: str) -> None:
+    assert f"\x1b[31m{words}\x1b[0m".encode() in context.terminal.written, context.terminal.written
+
+
+@given("a prompt of 20 KB in long.txt")
+def long_prompt(context: Context) -> None:
+    words = "In the garden bees fly from flower to flower and bring honey home. "
+    context.long_prompt = words * (20_480 // len(words))
+    (context.world.tmp / "long.txt").write_text(context.long_prompt)
+
+
+@then("the terminal showed how many tokens were read, growing, of as many as the prompt has")
+def prompt_is_read(context: Context) -> None:
+    """The chat template adds some tokens to those of the text."""
+    least = len(context.model_files.reference_decoder.tokens(context.long_prompt))
+    wait_until("three positions", lambda: terminal_screen.tokens_read(context.terminal), 30, _three)
+    seen = terminal_screen.tokens_read(context.terminal)
+    assert seen == sorted(seen), seen
+    assert all(least <= total < least + 100 for _, total in seen), (least, seen)
+
+
+def _three(seen: list[tuple[int, int]]) -> bool:
+    return len(seen) >= 3
 
 
 # Bars, colours and control sequences

@@ -45,7 +45,7 @@ def the_row(context: Context, state: str, total: int, free: int) -> None:
         "slots_available": free,
     }
     assert {name: row.get(name) for name in wanted} == wanted, row
-    assert set(row) == {*wanted, "last_activity", "last_health"}, row
+    assert set(row) == {*wanted, "last_activity", "last_health", "context"}, row
 
 
 @then("the hive reports the worker within {seconds:d} s, while it loads")

@@ -307,3 +307,20 @@ def _size_mb(context: Context, model: str) -> float:
 
 def _free_is_true(reported: dict[str, int]) -> None:
     machine.assert_free(reported["free"] * 1_000_000)
+
+
+@then("the hive lists workers with {contexts} tokens of context")
+def workers_contexts(context: Context, contexts: str) -> None:
+    """As each of them says itself."""
+    rows = cluster.workers(context.world)
+    listed = sorted(row["context"] for row in rows)
+    assert listed == [int(each) for each in contexts.replace(" and", ",").split(", ")], rows
+    own = [cluster.model_of(context.world, row["url"])["context"] for row in rows]
+    assert sorted(own) == listed, (own, rows)
+
+
+@then("the queen lists no worker")
+def queen_lists_none(context: Context) -> None:
+    """At once: whoever waits here would not see that the command came back too early."""
+    rows = cluster.queens_workers(context.world)
+    assert not rows, rows

@@ -66,6 +66,67 @@ Feature: A chat in the terminal
     When I type "/exit" there
     Then it exits there with 0
 
+  Scenario: Words that ollama's users know
+    Given a persistent queen
+    And a proxy between keeper and queen
+    When I type `rbee-keeper chat --quiet --max-tokens 4` on a terminal
+    And the prompt appears
+    And I type "/clear now" there
+    Then the terminal shows "Unknown command /clear now. See /help."
+    When I type "/" there
+    Then the terminal shows "Unknown command /. See /help."
+    When I type "/set parameter temperature 9" there
+    Then the terminal shows "temperature must be a number from 0 to 5, got 9."
+    When I type "/set parameter temperature 0" there
+    Then the terminal shows "temperature: 0.0"
+    When I type "/set num_ctx 1024" there
+    Then the terminal shows "context: 1024"
+    When I type "/set warmth 3" there
+    Then the terminal shows "warmth can't be set"
+    When I type "/system Be brief." there
+    And I type "/model bundled:smollm2-135m-instruct" there
+    Then the terminal shows "The next question goes to bundled:smollm2-135m-instruct."
+    When I ask "One?" there and get an answer
+    Then the last task of the queen is "One?" after "Be brief.", and nothing else
+    And the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
+    When I type "/save bees" there
+    Then the terminal shows "The conversation is kept in"
+    When I type "/bye" there
+    Then it exits there with 0
+    And ~/.rbee/chats/bees.json is readable only by its owner
+    When I type `rbee-keeper chat --quiet` on a terminal
+    And the prompt appears
+    And I type "/load wasps" there
+    Then the terminal shows "Saved chats: bees."
+    When I type "/load bees" there
+    Then the terminal shows "The conversation goes on after 1 question."
+    When I ask "Two?" there and get an answer
+    Then the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
+    And the roles of the last task are system, user, assistant, user
+    When I type "/show" there
+    Then the terminal shows "system: Be brief."
+    When I type "/show info" there
+    Then the terminal shows "trained context: 8192 tokens"
+    When I press Ctrl+D there
+    Then it exits there with 0
+
+  Scenario: What is typed while an answer streams waits for the prompt
+    Given a persistent queen, with a worker that has answered once
+    And a proxy between keeper and queen
+    When I type `rbee-keeper infer --interactive --ignore-eos --max-tokens 120 --temperature 0` on a terminal
+    And I ask "Tell me a story." there
+    And an answer is arriving there
+    And I type "/set top_k 7" there
+    And I type "Zebras?" there
+    Then the terminal shows "top_k: 7"
+    And the queen was asked "Zebras?" next
+    And what was typed was never in the answer
+    When an answer is arriving there
+    And I press Ctrl+D there
+    Then it exits there with 0
+    And both answers are whole
+    And the screen has no line of narration
+
   Scenario: A text of several lines
     Given a persistent queen
     And a proxy between keeper and queen

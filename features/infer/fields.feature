@@ -71,7 +71,7 @@ Feature: An answer is asked for with every wish, and with no other
   Scenario: Flags of the command line
     Given a persistent queen
     And a proxy between keeper and queen
-    When I run `rbee-keeper infer --raw --prompt "Bees are" --max-tokens 3 --temperature 1.25 --top-p 0.5 --top-k 7 --min-p 0.125 --repeat-penalty 1.5 --seed 42 --stop "§ §" --stop "##" --ignore-eos --keep-alive 10m --backend cpu --device 0 --force --explain --node localhost --model bundled:smollm2-135m-instruct`
+    When I run `rbee-keeper infer --raw --prompt "Bees are" --max-tokens 3 --temperature 1.25 --top-p 0.5 --top-k 7 --min-p 0.125 --repeat-penalty 1.5 --seed 42 --stop "§ §" --stop "##" --ignore-eos --keep-alive 10m --backend cpu --device 0 --context 512 --force --explain --node localhost --model bundled:smollm2-135m-instruct`
     Then it exits with 0
     And the queen was asked with these fields, and no others
       | field          | value                            |
@@ -88,6 +88,7 @@ Feature: An answer is asked for with every wish, and with no other
       | keep_alive     | "10m"                            |
       | backend        | "cpu"                            |
       | device         | 0                                |
+      | context        | 512                              |
       | force          | true                             |
       | explain        | true                             |
       | node           | "localhost"                      |

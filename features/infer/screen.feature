@@ -1,6 +1,46 @@
 @beyond
 Feature: The screen during the work and after it
-  A bar shows how far a download or a load has come. When the answer arrives it is gone.
+  One line says what is going on, or a bar shows how far a download, a load or the reading of the
+  prompt has come. When the answer arrives it is gone.
+
+  Scenario Outline: The first story on a terminal of <columns> columns
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0`
+    Then it exits with 0
+    When I type `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0` on a terminal of <columns> columns
+    Then it exits there with 0
+    And before the story the terminal showed one line at a time, among them "starting rbee-hive on local"
+    And the screen has that story, and no word is broken, and apart from figures
+      """
+
+      STORY
+
+      20 tokens · N ms to first token · N tokens/s · stopped at --max-tokens 20
+      → To keep the model warm between commands: rbee-keeper daemon start
+      """
+    And what matters less was dimmed, and nothing else was sent in a colour
+
+    Examples:
+      | columns |
+      | 80      |
+      | 40      |
+
+  Scenario: The whole story of the work with --verbose, and an error in red
+    When I type `rbee-keeper infer --verbose --prompt hi --max-tokens 2` on a terminal
+    Then it exits there with 0
+    And the screen says "[queen-rbee] 🐝 starting rbee-hive on localhost"
+    And the screen says "[queen-rbee] 💬 inference:"
+    When I type `rbee-keeper infer --node attic --prompt hi` on a terminal
+    Then it exits there with 1
+    And the screen shows NODE_NOT_FOUND, and right below it the next step
+    And "Error [NODE_NOT_FOUND]" was sent in red
+
+  Scenario: A long prompt is read, and one sees how far
+    Given a prompt of 20 KB in long.txt
+    When I type `rbee-keeper infer --prompt-file long.txt --max-tokens 2` on a terminal of 40 columns
+    Then the terminal showed how many tokens were read, growing, of as many as the prompt has
+    When I press Ctrl+C there
+    Then it exits there with 130
+    And no bar is left on the terminal
 
   Scenario Outline: A download and a load on a terminal of <columns> columns
     Given the Hub has lab/small with small.gguf, the small model
@@ -10,7 +50,6 @@ Feature: The screen during the work and after it
     And the terminal showed a bar that moved, with percentage, speed and time left
     And no bar was ever wider than the terminal or left a piece behind
     And no bar is left on the terminal
-    And no colour was sent to the terminal
 
     Examples:
       | columns |
@@ -50,9 +89,26 @@ Feature: The screen during the work and after it
     Then it exits with 0
     And neither output has a control character
 
-  Scenario: With NO_COLOR there is no colour in a chat either
+  Scenario Outline: A terminal that shows only ASCII, by <name>=<value>
+    Given the environment has LC_ALL=C
+    And the environment has <name>=<value>
+    When I run `rbee-keeper infer --explain --prompt hi --max-tokens 2`
+    Then it exits with 0
+    And standard error says "[queen-rbee] placement: localhost"
+    And standard error says "-> To keep the model warm"
+    And neither output has anything but ASCII, or an escape in its place
+
+    Examples:
+      | name             | value |
+      | PYTHONUTF8       | 0     |
+      | PYTHONIOENCODING | ascii |
+
+  Scenario: With NO_COLOR there is no colour, in a chat either
     Given the environment has NO_COLOR=1
-    When I type `rbee-keeper infer --interactive --quiet` on a terminal
+    When I type `rbee-keeper infer --prompt hi --max-tokens 2` on a terminal
+    Then it exits there with 0
+    And no colour was sent to the terminal
+    When I type `rbee-keeper infer --interactive` on a terminal
     And the prompt appears
     And I press Ctrl+D there
     Then it exits there with 0

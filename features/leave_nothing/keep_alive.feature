@@ -24,6 +24,24 @@ Feature: A request says how long its model may stay in memory
     Then the answer is 400 with the error INVALID_REQUEST
     And it names the field keep_alive
 
+  Scenario: With 0 the model is gone when the command returns
+    Given a persistent queen, with a worker that has answered once
+    When I run `rbee-keeper infer --quiet --prompt hi --max-tokens 2 --keep-alive 0`
+    Then it exits with 0
+    And the queen lists no worker
+    When I run `rbee-keeper infer --quiet --prompt hi --max-tokens 2 --keep-alive 0`
+    Then it exits with 0
+    And the queen lists no worker
+    When I run `rbee-keeper stop nope`
+    Then it exits with 1
+    And standard error says "Error [INVALID_REQUEST]: nope is not in memory. No worker holds it."
+    When I run `rbee-keeper worker stop --id nope`
+    Then it exits with 1
+    And standard error says "Error [INVALID_REQUEST]: There is no worker nope on any node."
+    When I run `rbee-keeper infer --prompt hi --seed -2`
+    Then it exits with 2
+    And standard error says "--seed must be a whole number from 0 to 4294967294, or -1 for any, got -2."
+
   Scenario: By a flag of infer
     Given the setting hive.idle_timeout_s is 60
     And a persistent queen, with a worker that has answered once

@@ -39,7 +39,7 @@ Feature: What the daemons say of themselves is so
         "workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
           "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
           "state": "idle", "last_activity": "≈ <answered at> ± 2", "last_health": "≈ <now> ± 5",
-          "slots_total": 4, "slots_available": 4}],
+          "slots_total": 4, "slots_available": 4, "context": 8192}],
         "error": null}]}
       """
     And the queen answers GET /v2/registry/beehives/list with
@@ -89,7 +89,7 @@ Feature: What the daemons say of themselves is so
       {"workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
         "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
         "state": "idle", "last_activity": "≈ <answered at> ± 2", "last_health": "≈ <now> ± 5",
-        "slots_total": 4, "slots_available": 4}]}
+        "slots_total": 4, "slots_available": 4, "context": 8192}]}
       """
     And the worker answers GET /health with
       """

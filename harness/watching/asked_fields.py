@@ -36,6 +36,7 @@ _OF_THE_QUEEN: dict[str, Any] = {
     "model": None,
     "backend": None,
     "device": None,
+    "context": None,
     "force": False,
     "explain": False,
 }

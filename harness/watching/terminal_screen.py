@@ -125,3 +125,35 @@ def misplaced_bars(terminal: Terminal, columns: int) -> list[str]:
 def bars_drawn_since(terminal: Terminal, byte: int) -> list[str]:
     """Return each bar written after that byte, without the first, which may be incomplete."""
     return _DRAWN.findall(terminal.written[byte:].decode(errors="replace"))[1:]
+
+
+_FIGURE = re.compile(r"\d+(?:\.\d+)?(?= ms| tokens/s|\stokens/s|$)")
+_READ = re.compile(r"([\d,]+)(?: of |/)([\d,]+)")
+
+
+def paragraphs(screen: str) -> list[str]:
+    """Return the texts between blank lines; words stand where they are whole, and in one line."""
+    return [" ".join(each.split()) for each in re.split(r"\n\s*\n", screen)]
+
+
+def without_figures(text: str) -> str:
+    return _FIGURE.sub("N", text)
+
+
+def lines_before(terminal: Terminal, words: str) -> list[list[str]]:
+    """Return for each screen before these words were there its lines that are not blank."""
+    screens = list(terminal.screens)
+    first = next(at for at, screen in enumerate(screens) if words in screen)
+    return [[line for line in screen.splitlines() if line] for screen in screens[:first]]
+
+
+def tokens_read(terminal: Terminal) -> list[tuple[int, int]]:
+    """Return each new position of the bar while a prompt is read: tokens, and of how many."""
+    seen: list[tuple[int, int]] = []
+    for screen in list(terminal.screens):
+        for line in bar_lines(screen):
+            found = _READ.search(line) if "layers" not in line else None
+            if found:
+                place = int(found[1].replace(",", "")), int(found[2].replace(",", ""))
+                seen += [place] if place not in seen[-1:] else []
+    return seen

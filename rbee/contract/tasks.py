@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.workers import ContextLength
+
 StopText = Annotated[str, Meta(min_length=1, max_length=256)]
 FunctionName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:/-]{1,128}\Z")]
 TokenId = Annotated[int, Meta(ge=0, le=0x7FFF_FFFF)]
@@ -202,14 +204,16 @@ class InferenceRequest(Sampling, frozen=True, kw_only=True):
 
 class TaskRequest(Sampling, frozen=True, kw_only=True):
     """POST /v2/tasks of the queen. Without `node` or `model` the queen chooses; with `explain` it
-    says why. `force`: load the model even if it may not fit in memory. Tasks of one `session`, a
-    text of yours, go to the worker that answered the last of them, as long as it has a free
-    slot."""
+    says why. `context`: only a worker with at least so many tokens of context answers; if none
+    runs, one is started. `force`: load the model even if it may not fit in memory. Tasks of one
+    `session`, a text of yours, go to the worker that answered the last of them, as long as it has a
+    free slot."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
     model: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     backend: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
     device: Annotated[int, Meta(ge=0, le=255)] | None = None
+    context: ContextLength | None = None
     force: bool = False
     explain: bool = False
     session: Annotated[str, Meta(min_length=1, max_length=1024)] | None = None

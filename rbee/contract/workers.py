@@ -51,7 +51,8 @@ class ReadyCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WorkerRow(msgspec.Struct, frozen=True):
-    """A row of the hive's list of workers. Times are seconds since the epoch; None means never."""
+    """A row of the hive's list of workers. Times are seconds since the epoch; None means never.
+    `context` is in tokens, which all slots share."""
 
     id: str
     url: str
@@ -63,6 +64,7 @@ class WorkerRow(msgspec.Struct, frozen=True):
     last_health: float | None
     slots_total: int
     slots_available: int
+    context: int | None = None
 
 
 class WorkerRows(msgspec.Struct, frozen=True):

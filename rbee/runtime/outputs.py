@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from rbee.contract.errors import StateNotWritable
+from rbee.runtime import plain_text
 
 
 def prepare() -> None:
@@ -25,9 +26,11 @@ def prepare() -> None:
     if sys.stdout is None:  # one that can't be written: EBADF
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that can't show a character shows a substitute, and the output goes on.
-        sys.stdout.reconfigure(errors="replace")
+    # A terminal that can't show a character shows a substitute, and the output goes on.
+    plain_text.register()
+    for stream, way in ((sys.stdout, plain_text.ANSWER), (sys.stderr, plain_text.ELSEWHERE)):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=way)
 
 
 def write(text: str) -> None:

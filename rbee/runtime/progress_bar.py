@@ -1,25 +1,13 @@
-"""The progress bar at the foot of a terminal: one at a time, gone when its work is done.
-
-It is drawn with each event and by nothing else: no thread of its own delays the first token, and
-nothing is drawn over what comes next.
-"""
+"""A progress bar: what it says of a piece of work, and how that fits in one line of a terminal."""
 
 from __future__ import annotations
-
-import os
-import sys
-import time
 
 import msgspec
 
 from rbee.contract.events import Download, Loading, Prefill, Verify
-from rbee.runtime import outputs
 
-CLEAR_LINE = "\r\x1b[K"
-_REDRAW_S = 0.05
-_DEFAULT_COLUMNS = 80
 # Not wider: a terminal that is made narrower wraps a longer line, which can't be wiped away then.
-_MAX_WIDTH = 79
+MAX_WIDTH = 79
 _MIN_BAR = 6
 _MB = 1_000_000
 
@@ -33,52 +21,6 @@ class Position(msgspec.Struct, frozen=True):
     total: float
     words: tuple[str, ...]
     now: bool = False
-
-
-class ProgressBar:
-    """Shown on standard error while there is something to show."""
-
-    def __init__(self) -> None:
-        self._position: Position | None = None
-        self._drawn_at = 0.0
-
-    @property
-    def is_shown(self) -> bool:
-        return self._position is not None
-
-    def show(self, event: Download | Loading | Verify | Prefill) -> None:
-        """Move the bar; the last event of the work removes it."""
-        new = position(event)
-        if new is None:
-            self.close()
-            return
-        now = time.monotonic()
-        is_new = self._position is None or self._position.name != new.name
-        self._position = new
-        if is_new or new.now or now - self._drawn_at >= _REDRAW_S:
-            self._drawn_at = now
-            self._draw(new)
-
-    def print_above(self, text: str) -> None:
-        """Print a line above the bar."""
-        outputs.write_error(f"{CLEAR_LINE}{text}\n")
-        if self._position is not None:
-            self._draw(self._position)
-
-    def close(self) -> None:
-        """Wipe the bar away."""
-        if self._position is not None:
-            self._position = None
-            outputs.write_error(CLEAR_LINE)
-
-    def _draw(self, shown: Position) -> None:
-        # Each time: the terminal may have another width by now.
-        outputs.write_error(f"\r{line(shown, _columns(), *_characters())}\x1b[K")
-
-
-def can_redraw() -> bool:
-    """Whether standard error is a terminal on which a line can be drawn again."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def position(event: Download | Loading | Verify | Prefill) -> Position | None:
@@ -115,7 +57,7 @@ def _download_position(event: Download) -> Position:
 def line(shown: Position, columns: int, full: str = "━", empty: str = "─") -> str:
     """One line of less than `columns` characters, so that the cursor stays on it: name, bar and
     words, with fewer words the narrower it is. `full` and `empty` are the bar's characters."""
-    width = min(columns - 1, _MAX_WIDTH)
+    width = min(columns - 1, MAX_WIDTH)
     for words in shown.words:
         for name in (f"{shown.name} ", ""):
             room = width - len(name) - len(words) - 1
@@ -141,18 +83,3 @@ def _time_left(size: int, mb_per_s: float) -> str:
     minutes, seconds = divmod(round(size / _MB / mb_per_s), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
-def _columns() -> int:
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns or _DEFAULT_COLUMNS
-    except (OSError, ValueError):
-        return _DEFAULT_COLUMNS
-
-
-def _characters() -> tuple[str, str]:
-    try:
-        "━─".encode(sys.stderr.encoding or "ascii")
-    except UnicodeEncodeError:
-        return "#", "-"
-    return "━", "─"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import sys
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rbee.contract.events import Download, Loading, Prefill, Verify
-from rbee.runtime.progress_bar import ProgressBar, can_redraw, line, position
+from rbee.runtime.progress_bar import line, position
 
 MB = 1_000_000
 HALF = Download("downloading", 49 * MB, 98 * MB, 10.24)
@@ -115,71 +112,5 @@ def test_no_line_is_as_wide_as_the_terminal(
 
 
 @pytest.mark.parametrize("last", [Download("complete"), Loading("ready"), Verify("complete")])
-def test_the_last_event_of_the_work_removes_the_bar(last: Download | Loading | Verify) -> None:
+def test_the_last_event_of_the_work_has_no_bar(last: Download | Loading | Verify) -> None:
     assert position(last) is None
-    bar = ProgressBar()
-    bar.show(HALF)
-    assert bar.is_shown
-    bar.show(last)
-    assert not bar.is_shown
-
-
-def test_one_bar_replaces_another(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    bar.show(HALF)
-    bar.show(Loading("loading_to_vram", 3, 30, 12.5))
-    bar.close()
-    bar.close()
-    assert not bar.is_shown
-    drawn = capsys.readouterr().err.split("\r")
-    assert [text.split(" ")[0] for text in drawn[1:3]] == ["downloading", "loading"]
-    assert drawn[3:] == ["\x1b[K"]
-    assert all(text.endswith("\x1b[K") for text in drawn[1:])
-
-
-def test_few_of_many_events_at_once_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    for layers in range(200):
-        bar.show(Loading("loading_to_vram", layers, 200, 12.5))
-    assert 1 <= capsys.readouterr().err.count("loading") < 100
-
-
-def test_a_line_is_printed_above_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    bar = ProgressBar()
-    bar.show(HALF)
-    bar.print_above("a line")
-    assert capsys.readouterr().err.split("\r\x1b[K")[1].startswith("a line\n\rdownloading ")
-
-
-def test_a_terminal_without_these_characters_gets_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    err = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
-    monkeypatch.setattr(sys, "stderr", err)
-    ProgressBar().show(HALF)
-    drawn = err.buffer.getvalue()  # type: ignore[attr-defined]  # it is a BytesIO
-    assert b"downloading ####" in drawn
-
-
-def test_a_terminal_that_is_gone_does_not_raise(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Gone(io.StringIO):
-        def write(self, text: str, /) -> int:
-            raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(sys, "stderr", Gone())
-    bar = ProgressBar()
-    bar.show(HALF)
-    bar.close()
-
-
-@pytest.mark.parametrize(
-    ("is_terminal", "term", "shown"),
-    [(True, "xterm", True), (True, "dumb", False), (True, None, False), (False, "xterm", False)],
-)
-def test_a_bar_needs_a_terminal_that_can_redraw(
-    monkeypatch: pytest.MonkeyPatch, is_terminal: bool, term: str | None, shown: bool
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
-    if term is None:
-        monkeypatch.delenv("TERM", raising=False)
-    else:
-        monkeypatch.setenv("TERM", term)
-    assert can_redraw() is shown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -223,3 +224,100 @@ def test_reasoning_is_for_a_person_at_a_terminal(
     assert err[0].startswith("\x1b[2mHm") and err[0].endswith("\x1b[0m")
     assert "\x07" not in err[0]
     assert shown(*events, quiet=True) == (["Yes"], [])
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both outputs are a terminal of 40 columns, without colours."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((40, 24)))
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2)
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+def kept(err: str) -> list[str]:
+    """The lines that stay: each was printed after the live line was wiped away, or with none."""
+    return [line.rpartition("\x1b[K")[2] for line in err.split("\n")][:-1]
+
+
+TOLD = [
+    Narration("queen-rbee", "starting rbee-hive on localhost", "", "🐝"),
+    Narration("model-provisioner", "the Hub says 503", "", "🔁"),
+    Narration("queen-rbee", "pool preflight: connecting to a:22, attempt 1 of 3", "", "🔌"),
+    Narration("queen-rbee", "worker health: waiting until w is ready", "", "⏳"),
+]
+
+
+def test_a_live_screen_keeps_only_what_went_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_terminal(monkeypatch)
+    screen = Screen(is_live=True)
+    for event in (*TOLD, Token("Once", 0), Token(" upon", 1)):
+        screen.show(event)
+    screen.close()
+    screen.aside("2 tokens")
+    out, err = capsys.readouterr()
+    assert out == "Once upon\n"
+    assert kept(err) == ["[model-provisioner] 🔁 the Hub says 503", "", "", "2 tokens"]
+    assert "\r🐝 starting rbee-hive on localhost\x1b[K" in err
+    assert "attempt 1 of 3" not in err
+
+
+def test_a_first_attempt_is_kept_once_there_is_a_second(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_terminal(monkeypatch)
+    screen = Screen(is_live=True)
+    for turn in (1, 2, 3):
+        screen.show(Narration("queen-rbee", f"dialing, attempt {turn} of 3", "", "🔌"))
+    screen.close()
+    assert kept(capsys.readouterr().err) == [
+        f"[queen-rbee] 🔌 dialing, attempt {turn} of 3" for turn in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize("dumb", [False, True])
+def test_without_a_live_line_every_step_is_a_line_of_whole_words(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, dumb: bool
+) -> None:
+    on_a_terminal(monkeypatch)
+    if dumb:
+        monkeypatch.setenv("TERM", "dumb")
+    screen = Screen(is_live=dumb)
+    for event in (TOLD[0], TOLD[3]):
+        screen.show(event)
+    assert capsys.readouterr().err.split("\n") == [
+        "[queen-rbee] 🐝 starting rbee-hive on",
+        "localhost",
+        "[queen-rbee] ⏳ worker health: waiting",
+        "until w is ready",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_quiet_still_explains_what_it_was_asked_to_explain(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch, is_live: bool
+) -> None:
+    on_a_terminal(monkeypatch)
+    why = Narration("queen-rbee", "placement: localhost", "", "🧭")
+    assert shown(why, *TOLD, quiet=True, is_live=is_live)[1] == [
+        "[queen-rbee] 🧭 placement: localhost"
+    ]
+
+
+def test_an_error_is_red_where_colour_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_terminal(monkeypatch)
+    Screen().error(NodeNotFound(node="attic"))
+    assert capsys.readouterr().err.startswith("Error [NODE_NOT_FOUND]: ")
+    monkeypatch.delenv("NO_COLOR")
+    Screen().error(NodeNotFound(node="attic"))
+    assert capsys.readouterr().err.startswith("\x1b[31mError [NODE_NOT_FOUND]\x1b[0m: ")
+    screen = Screen(is_live=True)
+    screen.show(TOLD[0])
+    assert capsys.readouterr().err == "\r\x1b[2m🐝 starting rbee-hive on localhost\x1b[0m\x1b[K"

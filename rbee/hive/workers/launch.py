@@ -27,8 +27,8 @@ StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.C
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is started with; fixed for its lifetime. `context` in tokens, if the request
-    names one. `is_hash_known`: whether the file had the sha256 that the catalog has.
-    `memory_bytes` are its weights and KV cache, for `context_in_use` tokens."""
+    names one; `context_in_use` is what the worker then has. `is_hash_known`: whether the file had
+    the sha256 that the catalog has. `memory_bytes` are its weights and KV cache."""
 
     worker_id: str
     model_ref: str

@@ -122,9 +122,7 @@ class Workers:
         header = await self._read_header(model)
         files = await in_thread(FileChanges, header.files)
         backend, device = await self._check(request, model, header)
-        context = context_length(
-            request.context or self._config.worker.context, header.context_length
-        )
+        context = self._context(request, header)
         spec = WorkerSpec(
             worker_id=f"worker-{uuid.uuid4()}",
             model_ref=str(model.reference),
@@ -216,8 +214,7 @@ class Workers:
                 request.context,
                 hint=f"Use --context {most}, or less.",
             )
-        context = request.context or self._config.worker.context
-        kv = header.kv_bytes(context_length(context, header.context_length))
+        kv = header.kv_bytes(self._context(request, header))
 
         async def find_fitting(free: int) -> str | None:
             return await self._provisioner.largest_fitting(model, kv, free)
@@ -226,6 +223,11 @@ class Workers:
         device = await self._preflight.memory_device(wanted)
         await self._preflight.check_memory(wanted, device, header.size_bytes, kv, find_fitting)
         return await self._preflight.backend_and_device(wanted, device)
+
+    def _context(self, request: SpawnRequest, header: Header) -> int:
+        """In tokens: as asked for, or configured, or by default."""
+        wanted = request.context or self._config.worker.context
+        return context_length(wanted, header.context_length)
 
     def _report(self, event: Event) -> None:
         if isinstance(event, WorkerGone):

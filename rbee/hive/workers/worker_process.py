@@ -103,6 +103,7 @@ class WorkerProcess:
             last_health=self._last_health,
             slots_total=status.slots_total,
             slots_available=status.slots_available,
+            context=self.spec.context_in_use,
         )
 
     def loaded(self) -> LoadedModel:

@@ -45,6 +45,7 @@ class Answer:
     def __init__(self) -> None:
         self.request_id: str | None = None
         self.node: str | None = None
+        self.worker_id: str | None = None
         self.tokens = 0
         self.done: Done | None = None
         self.calls: list[Called] = []
@@ -59,7 +60,7 @@ class Answer:
         if isinstance(event, Accepted):
             self.request_id = event.request_id
         elif isinstance(event, Started):
-            self.node = event.node
+            self.node, self.worker_id = event.node, event.worker_id
         elif isinstance(event, Token):
             self.tokens = max(self.tokens, event.index + 1)
             if event.channel == "text":

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import msgspec
-
 from rbee.contract.errors import PromptTooLong, RbeeError
 from rbee.contract.tasks import TaskRequest
-from rbee.keeper.chat.conversation import Conversation, content
+from rbee.keeper.chat.answer import Answer, summary
+from rbee.keeper.chat.commands import ENDS, RETRY, Commands, Explain, is_command
+from rbee.keeper.chat.conversation import content
+from rbee.keeper.chat.saved_chats import SavedChats
+from rbee.keeper.chat.state import ChatState
 from rbee.keeper.chat.task import Task
 from rbee.keeper.session.queen import Queen
+from rbee.keeper.terminal.typed_ahead import not_echoed
+from rbee.runtime import paths
 from rbee.runtime.command import Interrupts
 from rbee.runtime.concurrency import Interruptible
 from rbee.runtime.screen import Screen
 
 _WELCOME = "Ask a question. /help lists the commands, Ctrl+D ends the chat."
 _HOW_TO_END = "To end the chat: Ctrl+D or /exit"
-_HELP = '''\
-/clear   forget the conversation
-/retry   ask the last question again
-/exit    end the chat, like Ctrl+D
-/help    show this help
-Ctrl+C   stop an answer, or clear the line
-"""      begin and end a text of several lines; Alt+Enter starts a new line anywhere'''
 
 
 class Lines(Protocol):
@@ -44,15 +41,17 @@ class Chat:
         screen: Screen,
         interrupts: Interrupts,
         lines: Lines,
+        explain: Explain = lambda error, _: error,
     ) -> None:
-        """`request` is asked with each question; its messages come before the first one."""
+        """`request` is asked with each question; its messages come before the first one. `explain`
+        puts an error of a setting into the words of the chat."""
         self._queen = queen
-        self._request = request
         self._screen = screen
         self._interrupts = interrupts
         self._lines = lines
-        self._conversation = Conversation(request.messages or [])
-        self._node = request.node
+        self._state = ChatState(request)
+        saved = SavedChats(paths.state_dir() / "chats")
+        self._commands = Commands(self._state, queen, screen, saved, explain)
 
     async def run(self, first: str | None) -> None:
         """Chat; `first` is a question that was asked already."""
@@ -62,16 +61,11 @@ class Chat:
             self._lines.remember(first)
             self._screen.say(*f"> {first}".split("\n"))
             await self._turn(first)
-        while (typed := await self._read()) not in ("/exit", "/quit", "/bye", None):
-            if typed == "/help":
-                self._screen.note(*_HELP.split("\n"))
-            elif typed == "/clear":
-                self._conversation.forget()
-                self._screen.note("The conversation is forgotten.")
-            elif typed == "/retry":
+        while (typed := await self._read()) is not None and typed not in ENDS:
+            if typed == RETRY:
                 await self._again()
-            elif _is_command(typed or ""):
-                self._screen.note(f"Unknown command {typed}. See /help.")
+            elif is_command(typed):
+                await self._commands.run(typed)
             elif typed:
                 await self._turn(typed)
 
@@ -88,7 +82,7 @@ class Chat:
             self._interrupts.listen()
 
     async def _again(self) -> None:
-        question = self._conversation.again()
+        question = self._state.conversation.again()
         if question is None:
             self._screen.note("No question has been asked yet.")
         else:
@@ -96,22 +90,23 @@ class Chat:
 
     async def _turn(self, question: str) -> None:
         """Ask one question. Raises CancelledError when the chat must end."""
-        self._conversation.ask(question)
-        while not await self._ask():
-            continue
+        self._state.conversation.ask(question)
+        with not_echoed(as_keys=True):
+            while not await self._ask():
+                continue
         self._screen.close()
         self._screen.say("")
 
     async def _ask(self) -> bool:
         """Whether the question is done: answered, canceled or failed. Otherwise it must be asked
         again, with less of the conversation."""
-        messages = self._conversation.messages
-        request = msgspec.structs.replace(self._request, messages=messages, node=self._node)
+        conversation = self._state.conversation
+        request = self._state.question()
         task = Task(self._queen, request, self._screen)
         try:
             whole = await self._run_breakable(task)
         except PromptTooLong as error:
-            if dropped := self._conversation.shorten(error, request.max_tokens):
+            if dropped := conversation.shorten(error, request.max_tokens):
                 turns = "turn was" if dropped == 1 else f"{dropped} turns were"
                 self._screen.note(f"→ The context is full: the oldest {turns} left out.")
                 return False
@@ -120,20 +115,25 @@ class Chat:
         except RbeeError as error:
             self._fail(task, error)
             return True
-        answer = task.answer
-        self._conversation.answer(answer.text)
+        conversation.answer(task.answer.text)
         self._screen.close()
+        self._end(task.answer, whole)
+        return True
+
+    def _end(self, answer: Answer, whole: bool) -> None:
         if not whole:
             self._screen.note("Canceled.")
-        elif answer.done is not None and answer.done.stop_reason == "CONTEXT_FULL":
-            text = "the answer stops here. The next question leaves the oldest turns out."
-            self._screen.note(f"→ The context is full: {text}")
-        if whole:
+        elif answer.done is not None:
+            if answer.done.stop_reason == "CONTEXT_FULL":
+                text = "the answer stops here. The next question leaves the oldest turns out."
+                self._screen.note(f"→ The context is full: {text}")
+            if self._state.shows_figures:
+                self._screen.aside(summary(answer.done))
+        if answer.tokens:
             # The model is loaded: narration would only say that it is found again. The KV cache of
             # that node holds the conversation.
             self._screen.narrates = False
-            self._node = answer.node
-        return True
+            self._state.node = answer.node
 
     async def _run_breakable(self, task: Task) -> bool:
         """Whether the answer is complete. After an interrupt the queen has confirmed the end of the
@@ -152,15 +152,10 @@ class Chat:
         self._screen.close()
         task.save()
         self._screen.error(error)
-        self._conversation.answer(task.answer.text)
+        self._state.conversation.answer(task.answer.text)
         self._screen.narrates = not self._screen.quiet
-        self._node = self._request.node
+        self._state.forget_node()
 
 
 async def _prove(task: Task) -> None:
     await task.run()
-
-
-def _is_command(typed: str) -> bool:
-    """A slash and one word; not a path, nor a question that begins with one."""
-    return typed.startswith("/") and typed[1:].isalpha()

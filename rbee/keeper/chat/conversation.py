@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Self
 
 from rbee.contract.errors import PromptTooLong
 from rbee.contract.tasks import Message
@@ -20,6 +21,37 @@ class Conversation:
         self._turns: list[tuple[str, str]] = []
         self._asked: str | None = None
         self._last: str | None = None
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> Self:
+        """A conversation that had these messages. What does not alternate between user and
+        assistant at its end is its beginning."""
+        turns: list[tuple[str, str]] = []
+        rest = list(messages)
+        while [each.role for each in rest[-2:]] == ["user", "assistant"]:
+            question, answer = rest[-2:]
+            turns.insert(0, (question.content or "", answer.content or ""))
+            del rest[-2:]
+        found = cls(rest)
+        found._turns = turns
+        found._last = turns[-1][0] if turns else None
+        return found
+
+    @property
+    def turns(self) -> int:
+        """How many questions have been answered."""
+        return len(self._turns)
+
+    @property
+    def system(self) -> str | None:
+        """The text that the model gets before everything else."""
+        texts = [each.content for each in self._beginning if each.role == "system"]
+        return texts[0] if texts else None
+
+    @system.setter
+    def system(self, text: str) -> None:
+        others = [each for each in self._beginning if each.role != "system"]
+        self._beginning = [Message("system", text), *others]
 
     @property
     def messages(self) -> list[Message]:

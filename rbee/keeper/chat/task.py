@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -20,13 +21,14 @@ from rbee.contract.errors import (
     TooManyRequests,
 )
 from rbee.contract.events import Done, Narration
-from rbee.contract.tasks import TaskRequest
+from rbee.contract.tasks import TaskRequest, keep_alive_s
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, waiting
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.terminal.countdown import count_down
 from rbee.runtime.screen import Screen
 
 _RESTARTS = 3
+_UNLOADED_WITHIN_S, _IDLE_WITHIN_S, _POLL_S = 5.0, 1.0, 0.05
 
 Pause: TypeAlias = Callable[[int, Callable[[int], str]], Awaitable[None]]
 
@@ -78,6 +80,26 @@ class Task:
         if self._answer.request_id is not None and self._answer.done is None:
             with contextlib.suppress(RbeeError):
                 await self._queen.client.call(ep.QUEEN_CANCEL, request_id=self._answer.request_id)
+
+    async def wait_until_unloaded(self) -> None:
+        """If the answer's worker was to end at once, wait until it is gone. If another request uses
+        it, or has asked for another time, don't wait long."""
+        keep_alive, worker_id = self._request.keep_alive, self._answer.worker_id
+        if keep_alive is None or keep_alive_s(keep_alive) != 0 or self._queen.started_here:
+            return
+        with contextlib.suppress(RbeeError, TimeoutError):
+            async with asyncio.timeout(_UNLOADED_WITHIN_S):
+                busy = 0
+                while (state := await self._state_of(worker_id)) is not None:
+                    # The queen learns a moment after the answer that a worker is idle.
+                    busy += state == "busy"
+                    if busy * _POLL_S > _IDLE_WITHIN_S:
+                        return
+                    await asyncio.sleep(_POLL_S)
+
+    async def _state_of(self, worker_id: str | None) -> str | None:
+        rows = (await self._queen.client.call(ep.QUEEN_WORKERS)).workers
+        return next((row.state for row in rows if row.worker_id == worker_id), None)
 
     def save(self) -> None:
         """Keep the text of an answer that broke off, and say where."""

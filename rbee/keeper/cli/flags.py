@@ -89,7 +89,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 as_events = click.option(
     "--json", "as_events", is_flag=True, help="Print each event as a line of JSON."
 )
-quiet = click.option("--quiet", is_flag=True, help="Don't show what rbee is doing.")
+quiet = click.option("--quiet", "-q", is_flag=True, help="Don't show what rbee is doing.")
+verbose = click.option(
+    "--verbose", is_flag=True, help="On a terminal, keep each step on the screen."
+)
 port = click.IntRange(1, 65535)
 backend = click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
 device = click.option("--device", type=int, help="The number of the backend's device.")

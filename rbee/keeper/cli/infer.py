@@ -48,6 +48,7 @@ from rbee.keeper.cli import flags
 @click.option("--keep-alive", help="How long an idle model stays loaded: 10m, 0, or -1 (forever).")
 @flags.backend
 @flags.device
+@click.option("--context", type=int, help="Tokens of context that the model must have at least.")
 @flags.force
 @click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
 @flags.file_option(
@@ -56,6 +57,7 @@ from rbee.keeper.cli import flags
 @click.option("--raw", is_flag=True, help="Send the prompt as it is, without a chat template.")
 @flags.as_events
 @flags.quiet
+@flags.verbose
 def infer(
     words: tuple[str, ...],
     prompt: str | None,

@@ -28,6 +28,7 @@ def models() -> None:
 @flags.some_node
 @click.option("--detach", is_flag=True, help="Don't wait; download in the background.")
 @flags.as_events
+@flags.verbose
 def download(**given: object) -> None:
     """Download MODEL from Hugging Face and print its path.
 

@@ -38,6 +38,7 @@ def workers() -> None:
 @flags.force
 @flags.as_events
 @flags.quiet
+@flags.verbose
 def start(**given: object) -> None:
     """Load a model before the first question.
 

@@ -11,6 +11,8 @@ from msgspec import inspect
 
 from rbee.contract.errors import InvalidRequest
 
+# What a flag takes beside what its message does.
+_ALSO = {"seed": ", or -1 for any"}
 _FIELD = re.compile(r"([a-z_]+)((?:\[\d+\].*)?)")
 _SHOWN = 60
 
@@ -35,7 +37,7 @@ def for_command_line(
     limits = None if kind is None else _limits(kind, field, value)
     if limits is None:
         flag += found[2]
-    words = limits or _without_types(str(wrong["message"]))
+    words = (limits or _without_types(str(wrong["message"]))) + _ALSO.get(field, "")
     message = f"{flag} must be {words}{_got(value)}."
     details = {**wrong, "field": flag, "message": f"must be {words}"}
     more = {key: each for key, each in error.details.items() if key != "errors"}
@@ -55,6 +57,7 @@ def _got(value: object) -> str:
 
 def _without_types(message: str) -> str:
     text = message.removeprefix("Expected ").replace("`", "").rstrip(".")
+    text = re.sub(r", got \w+$", "", text)  # a type; the value says more
     return re.sub(r"^(str|int|float)\b", lambda found: _KINDS[found[1]], text)
 
 

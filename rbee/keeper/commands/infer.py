@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import NoReturn
 
 from msgspec.structs import replace
 
-from rbee.contract.errors import RbeeError, RequestCanceled
+from rbee.contract.errors import InvalidRequest, RbeeError, RequestCanceled
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.keeper.chat.answer import summary
@@ -17,12 +18,15 @@ from rbee.keeper.commands.runner import Flags, message, request_or_exit, run_con
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import leave, say_canceled
 from rbee.keeper.settings import KeeperSettings
+from rbee.keeper.terminal.typed_ahead import not_echoed
 from rbee.runtime import paths, safe_text
 from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
 from rbee.runtime.outputs import on_reader_gone
 from rbee.runtime.screen import Screen
 
 _KEEP_WARM = "→ To keep the model warm between commands: rbee-keeper daemon start"
+
+_FIRST_STEP = "👑 finding the queen, or starting one"
 
 
 def infer(prompt: str, system: str | None, raw: bool, **flags: object) -> NoReturn:
@@ -65,7 +69,7 @@ async def _infer(settings: KeeperSettings, screen: Screen, request: TaskRequest)
     interrupts = Interrupts()
     task = Task(queen, request, screen)
     try:
-        with on_reader_gone(interrupts.cancel_quietly):
+        with on_reader_gone(interrupts.cancel_quietly), not_echoed():
             code = await _run(queen, task, screen)
     except (asyncio.CancelledError, BrokenPipeError) as error:
         quietly = interrupts.reader_is_gone or isinstance(error, BrokenPipeError)
@@ -81,6 +85,7 @@ async def _infer(settings: KeeperSettings, screen: Screen, request: TaskRequest)
 
 async def _run(queen: Queen, task: Task, screen: Screen) -> int:
     try:
+        screen.step(_FIRST_STEP)
         await queen.reach()
         done = await task.run()
         screen.close()
@@ -92,7 +97,8 @@ async def _run(queen: Queen, task: Task, screen: Screen) -> int:
         task.save()
         screen.error(error)
         return error.exit_code
-    screen.note(summary(done))
+    screen.aside(summary(done))
+    await task.wait_until_unloaded()
     _hint(queen, screen)
     return 0
 
@@ -116,9 +122,12 @@ async def _chat(
     queen = _queen(settings, request)
     interrupts = Interrupts()
     try:
-        await queen.reach()
+        screen.step(_FIRST_STEP)
+        with not_echoed(as_keys=True):
+            await queen.reach()
+        screen.close()
         lines = LineEditor(paths.state_dir() / "history", is_open)
-        await Chat(queen, request, screen, interrupts, lines).run(first)
+        await Chat(queen, request, screen, interrupts, lines, _in_the_chat).run(first)
         code = 0
         _hint(queen, screen)
     except RbeeError as error:
@@ -132,7 +141,14 @@ async def _chat(
     return await leave(queen, interrupts, screen, code)
 
 
+def _in_the_chat(error: InvalidRequest, fields: Mapping[str, object]) -> InvalidRequest:
+    """Name what was set as it was typed there: without the dashes of a flag."""
+    from rbee.keeper.commands.flag_errors import for_command_line
+
+    return for_command_line(error, TaskRequest, fields, {name: name for name in fields})
+
+
 def _hint(queen: Queen, screen: Screen) -> None:
     """Tell a person who has waited for everything to start how to be faster the next time."""
     if queen.started_here and not screen.quiet and not screen.as_json:
-        screen.note(_KEEP_WARM)
+        screen.aside(_KEEP_WARM)

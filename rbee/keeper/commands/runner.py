@@ -103,10 +103,12 @@ def run_configured(work: Callable[[KeeperSettings], Work], screen: Screen) -> No
 
 
 def screen_of(flags: Flags) -> Screen:
-    """The screen that the flags ask for; they are taken out."""
+    """The screen that the flags ask for; they are taken out. A command with `verbose` shows what is
+    going on in one live line where it can."""
+    is_live = not flags.pop("verbose", True)
     streams = "as_events" in flags
     as_json = bool(flags.pop("as_events", False) or flags.pop("as_json", False))
-    return Screen(bool(flags.pop("quiet", False)), as_json, streams)
+    return Screen(bool(flags.pop("quiet", False)), as_json, streams, is_live)
 
 
 def request_or_exit(

@@ -31,6 +31,8 @@ _HEALTH_HEADS = ("WORKER", "NODE", "MODEL", "STATE", "HEALTH", "MEMORY", "LAST A
 _UNKNOWN = "-"
 _UNHEALTHY = 1
 _LONGEST_ID = 64
+# The constraint that a worker which does not exist breaks.
+_RUNS = "a worker that runs"
 _MB = 1_000_000
 
 
@@ -52,7 +54,14 @@ async def start(queen: Queen, screen: Screen, request: StartWorker) -> None:
 @queen_request(WorkerName, {"worker_id": "--id"})
 async def stop(queen: Queen, screen: Screen, request: WorkerName) -> None:
     """End a worker in order, and wait until it is gone."""
-    done = await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, request)
+    try:
+        done = await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, request)
+    except InvalidRequest as error:
+        [wrong] = error.details["errors"]
+        if wrong["constraint"] != _RUNS:
+            raise
+        # The field's name is that of the API: a person typed --id.
+        raise NotFound(f"{wrong['message']}.", **error.details) from None
     screen.answer(done, done.message)
 
 
@@ -70,15 +79,13 @@ async def stop_model(queen: Queen, screen: Screen, model: str) -> None:
             done.append(await queen.client.call(ep.QUEEN_WORKER_SHUTDOWN, asked))
         except InvalidRequest as error:
             [wrong] = error.details["errors"]
-            if wrong["constraint"] != "a worker that runs":
+            if wrong["constraint"] != _RUNS:
                 raise
             if ids:  # it has just ended by itself
                 continue
-            raise NotFound.of(
-                "MODEL",
-                "a model in memory",
-                "No worker holds it",
-                model,
+            raise NotFound(
+                f"{model} is not in memory. No worker holds it.",
+                errors=[{**wrong, "field": "MODEL", "value": model}],
                 hint="See what is in memory: rbee-keeper ps",
             ) from None
     screen.listing(done, "\n".join(safe_text.line(each.message) for each in done))

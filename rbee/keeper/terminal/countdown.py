@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from rbee.runtime import outputs, safe_text
-from rbee.runtime.progress_bar import CLEAR_LINE, can_redraw
+from rbee.runtime.terminal import CLEAR_LINE, can_redraw
 
 
 async def count_down(

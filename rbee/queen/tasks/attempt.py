@@ -146,7 +146,13 @@ class Attempt:
 
     def _worker_start(self) -> WorkerStart:
         request = self._task.request
-        wanted = SpawnRequest(self._model, request.backend, request.device, force=request.force)
+        wanted = SpawnRequest(
+            self._model,
+            request.backend,
+            request.device,
+            context=request.context,
+            force=request.force,
+        )
         return WorkerStart(wanted, self._hive, self._task.events)
 
     async def _loaded(self, worker: WorkerRow) -> WorkerRow:
@@ -158,7 +164,10 @@ class Attempt:
         """Phase 1."""
         worker = await self._match()
         if worker is None:
-            self._say("🔎", f"worker registry: no worker on {self._hive.node} holds {self._model}")
+            context = self._task.request.context
+            size = f" with {context} tokens of context" if context else ""
+            none = f"no worker on {self._hive.node} holds {self._model}{size}"
+            self._say("🔎", f"worker registry: {none}")
             return None
         self._say("🔎", f"worker registry: {worker.id} holds {self._model}, {worker.state}")
         skipped = [
@@ -182,9 +191,9 @@ class Attempt:
             # Workers have the name of the file; a repository or a quantization means one.
             known = await self._hive.http.call(ep.HIVE_RESOLVE, ModelName(self._model))
             self._model = known.reference or self._model
-        request, before = self._task.request, self._task.session.place
+        wish, before = self._task.request, self._task.session.place
         last = before.worker_id if before and before.node == self._hive.node else None
-        return match_worker(rows, self._model, request.backend, request.device, last)
+        return match_worker(rows, self._model, wish.backend, wish.device, wish.context, last)
 
     def _say(self, emoji: str, text: str) -> None:
         if not self._is_told:

@@ -28,13 +28,15 @@ ASK_AGAIN_S = 0.25
 
 
 class Want(msgspec.Struct, frozen=True):
-    """What tasks of one line have in common. `slot`: they take a slot of their worker. `tried` are
-    nodes that could not, `lacking` those where the model is a file that they don't have."""
+    """What tasks of one line have in common. `context`: at least so many tokens. `slot`: they take
+    a slot of their worker. `tried` are nodes that could not, `lacking` those where the model is a
+    file that they don't have."""
 
     model: ModelRef
     node: str | None = None
     backend: str | None = None
     device: int | None = None
+    context: int | None = None
     slot: bool = True
     tried: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
@@ -175,7 +177,8 @@ def judge(fleet: Fleet, want: Want, chosen: Spot | None = None) -> list[Verdict]
     with reasons; the one that is `chosen` first, and those that can't last."""
     nodes = fleet.nodes.values()
     candidates = [_candidate(fleet, node, want) for node in nodes if node.name not in want.tried]
-    verdicts = rank_nodes(candidates, str(want.model), want.backend, want.device)
+    asked = str(want.model), want.backend, want.device, want.context
+    verdicts = rank_nodes(candidates, *asked)
     return sorted(verdicts, key=lambda each: chosen is None or each.node != chosen.node)
 
 
@@ -191,6 +194,7 @@ def _fitting(fleet: Fleet, want: Want) -> Iterator[FleetWorker]:
                 and worker.node not in want.tried
                 and want.backend in (None, row.backend)
                 and want.device in (None, row.device)
+                and (want.context is None or (row.context or 0) >= want.context)
                 and (is_only or _meant(fleet, fleet.nodes[worker.node], want.model) == reference)
             ):
                 yield worker
@@ -223,7 +227,8 @@ def _nearness(worker: FleetWorker, taken: Mapping[str, int], before: Place | Non
 
 def _why(fleet: Fleet, worker: FleetWorker, want: Want, before: Place | None) -> list[str]:
     candidate = _candidate(fleet, fleet.nodes[worker.node], want)
-    [verdict] = rank_nodes([candidate], str(want.model), want.backend, want.device, before)
+    asked = str(want.model), want.backend, want.device, want.context, before
+    [verdict] = rank_nodes([candidate], *asked)
     return verdict.reasons
 
 

@@ -49,6 +49,7 @@ def rank_nodes(
     model_ref: str,
     backend: str | None,
     device: int | None,
+    context: int | None = None,
     before: Place | None = None,
 ) -> list[Verdict]:
     """Every node with its reasons, in the order in which they are tried, those that can't last.
@@ -57,7 +58,7 @@ def rank_nodes(
     worker that holds the model, then one that has the file, then one whose hive runs, then this
     machine, then the one with the most free memory.
     """
-    judged = [_judge(candidate, model_ref, backend, device, before) for candidate in candidates]
+    judged = [_judge(each, model_ref, backend, device, context, before) for each in candidates]
     return [verdict for _, verdict in sorted(judged, key=lambda pair: pair[0])]
 
 
@@ -69,10 +70,11 @@ def _judge(
     model_ref: str,
     backend: str | None,
     device: int | None,
+    context: int | None,
     before: Place | None,
 ) -> tuple[_Key, Verdict]:
     last = before.worker_id if before is not None and before.node == node.node else None
-    held = _held(node, model_ref, backend, device, last)
+    held = _held(node, model_ref, backend, device, context, last)
     against = _against(node, backend, held)
     free = _free(node, backend)
     unsure = node.backends is None and backend not in (None, "cpu")
@@ -91,9 +93,15 @@ def _judge(
 
 
 def _held(
-    node: Candidate, model_ref: str, backend: str | None, device: int | None, last: str | None
+    node: Candidate,
+    model_ref: str,
+    backend: str | None,
+    device: int | None,
+    context: int | None,
+    last: str | None,
 ) -> Literal["same", "idle", "free", "full"] | None:
-    worker = match_worker(node.workers, node.model_ref or model_ref, backend, device, last)
+    reference = node.model_ref or model_ref
+    worker = match_worker(node.workers, reference, backend, device, context, last)
     if worker is None:
         return None
     if _is_full(worker):
@@ -146,9 +154,11 @@ def match_worker(
     model_ref: str,
     backend: str | None,
     device: int | None,
+    context: int | None = None,
     last: str | None = None,
 ) -> WorkerRow | None:
-    """The best worker that holds the model, on the backend and device that were asked for, if any.
+    """The best worker that holds the model, on the backend and device that were asked for, if any,
+    and with at least as many tokens of context.
 
     The one with the id `last` comes first, unless it is full and another is not; then an idle one,
     then one with a free slot, then one that is busy or still loading; None where there is none. An
@@ -161,6 +171,7 @@ def match_worker(
         and worker.state in _ORDER
         and backend in (None, worker.backend)
         and device in (None, worker.device)
+        and (context is None or (worker.context or 0) >= context)
     ]
     return min(fitting, key=lambda worker: _worker_order(worker, last), default=None)
 

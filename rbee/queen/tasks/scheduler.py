@@ -209,7 +209,7 @@ class Scheduler:
         """What the task wants, once something is known of every node that may be meant."""
         asked = task.request
         takes_slot = not isinstance(asked, TextRequest | CountRequest)
-        want = Want(task.model, asked.node, asked.backend, asked.device, takes_slot)
+        want = Want(task.model, asked.node, asked.backend, asked.device, asked.context, takes_slot)
         if want.node is not None or not self._nodes.registry.rows():
             return replace(want, node=want.node or LOCAL)
         await self._nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)

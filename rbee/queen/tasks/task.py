@@ -27,6 +27,7 @@ class _AtOnce(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     backend: str | None = None
     device: int | None = None
+    context: int | None = None
     force: bool = False
     explain: bool = False
     max_tokens: int = 0

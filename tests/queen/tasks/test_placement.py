@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from rbee.contract.workers import WorkerRow, WorkerState
@@ -286,7 +287,7 @@ def test_of_two_equal_nodes_the_first_name_comes_first_whatever_is_said_of_them(
 def test_the_last_worker_of_a_session_comes_first_unless_it_makes_us_wait(
     row: WorkerRow, other: WorkerRow, found: str
 ) -> None:
-    chosen_one = match_worker([other, row], MODEL, None, None, "last")
+    chosen_one = match_worker([other, row], MODEL, None, None, last="last")
     assert chosen_one is not None and chosen_one.id == found
 
 
@@ -306,6 +307,34 @@ def test_the_node_of_the_last_worker_comes_first_unless_it_makes_us_wait(
         Candidate(node="far", is_up=True, workers=[last], model_ref=MODEL),
         Candidate(node="localhost", is_up=True, workers=[worker("last-here")], model_ref=MODEL),
     ]
-    verdicts = rank_nodes(nodes, MODEL, None, None, Place("far", "last"))
+    verdicts = rank_nodes(nodes, MODEL, None, None, before=Place("far", "last"))
     assert verdicts[0].node == first
     assert ("session" in verdicts[0].reasons[0]) == (first == "far")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (None, "small"),
+        (255, "small"),
+        (256, "small"),
+        (257, "large"),
+        (1024, "large"),
+        (1025, None),
+    ],
+)
+def test_a_worker_has_at_least_the_context_that_is_wanted(
+    wanted: int | None, found: str | None
+) -> None:
+    small = msgspec.structs.replace(worker("small", free=4), context=256)
+    large = msgspec.structs.replace(worker("large", free=3), context=1024)
+    unknown = worker("unknown", free=4 if wanted else 0)
+    best = match_worker([large, unknown, small], MODEL, None, None, wanted)
+    assert (best.id if best else None) == found
+
+
+def test_a_node_whose_worker_has_too_little_context_is_no_better_than_another() -> None:
+    row = msgspec.structs.replace(held(), context=256)
+    nodes = [up("b-small", workers=[row]), up("a-empty")]
+    assert rank_nodes(nodes, RANKED, None, None, 256)[0].node == "b-small"
+    assert rank_nodes(nodes, RANKED, None, None, 512)[0].node == "a-empty"
