@@ -4,7 +4,7 @@ import signal
 import statistics
 from itertools import pairwise
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.watching import catalog, download_speed, keeper_output
@@ -309,3 +309,22 @@ def _size(context: Context) -> int:
     (repository,) = context.hub.repositories.values()
     (blob,) = repository.branches["main"].blobs.values()
     return int(blob.size)
+
+
+@given("{repository} was downloaded {count:d} times in the last month")
+def is_known(context: Context, repository: str, count: int) -> None:
+    context.hub.repositories[repository].downloads = count
+
+
+@then('the Hub was last searched for "{words}" in GGUF, and for {count:d} repository')
+@then('the Hub was last searched for "{words}" in GGUF, and for {count:d} repositories')
+def searched_for(context: Context, words: str, count: int) -> None:
+    asked = context.hub.log.searches()[-1]
+    wanted = {"search": words, "filter": "gguf", "sort": "downloads", "limit": str(count)}
+    assert asked.query == wanted, asked
+
+
+@then("the Hub was asked for no file")
+def no_file(context: Context) -> None:
+    asked = [each for each in context.hub.log.all() if each.of_a_file]
+    assert not asked, asked

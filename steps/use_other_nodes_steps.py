@@ -168,3 +168,16 @@ def narration_shown(context: Context) -> None:
     shown = keeper_output.narration(context.run.stderr.text)
     progress = [line for line in shown if keeper_output.download_progress(line)]
     assert [line for line in shown if line not in progress] == told, (shown, told)
+
+
+@then("the error has the worker's last lines, and so has the queen's log")
+def last_lines_are_kept(context: Context) -> None:
+    error = keeper_output.data_of(context.run.stdout.text, "error")["error"]
+    worker, told = error["details"]["worker_id"], error["details"]["log_tail"]
+    (node,) = context.world.nodes.values()
+    (file,) = (node.home / ".rbee" / "logs").glob(f"*{worker}.log")
+    own = file.read_text(encoding="utf-8").splitlines()
+    assert told, error
+    assert not [line for line in told if line not in own], (told, own)
+    kept = f"the last lines of the worker {worker} on {node.name}: "
+    assert kept in context.world.log_of("queen")

@@ -55,6 +55,8 @@ Feature: The queen gives up in good time on a node that does not answer
     And workstation's SSH server refuses connections
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
+    And the error is CONNECTION_REFUSED
+    And the next step says "check that its SSH server runs"
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
     And standard output says "unreachable"

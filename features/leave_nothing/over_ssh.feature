@@ -34,6 +34,23 @@ Feature: What a queen started on another node ends with it
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
 
+  Scenario Outline: What a worker wrote last is told though no hive is left to tell it: <what>
+    Given a persistent queen
+    When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 2000 --temperature 0 --json`
+    And tokens are arriving
+    And the pids of the queen, and of hive and worker on workstation, are noted
+    And <what>
+    Then it exits with 1
+    And the error is WORKER_CRASHED
+    And standard error says "<why>"
+    And the next step says "Its log, and the hive's, are in ~/.rbee/logs on workstation"
+    And the error has the worker's last lines, and so has the queen's log
+
+    Examples:
+      | what                                          | why                                                         |
+      | the hive is killed                            | the hive on workstation ended with code -9                  |
+      | workstation's SSH server drops all connections | the connection to workstation was lost, and its hive with it |
+
   Scenario: The queen gets SIGTERM in mid-stream
     Given the setting times.grace_s is 2
     And on workstation the setting times.grace_s is 2

@@ -140,6 +140,7 @@ Feature: Every error has one shape
       | CONNECTION_TIMEOUT    | workstation's SSH server is mute           | {"host":"workstation.home.arpa","port":<workstation port>,"attempts":3,"node":"workstation"}                        |
       | SSH_CONNECTION_FAILED | workstation's SSH server rejects every key | {"host":"<workstation address>","port":<workstation port>,"reason":"the key was rejected…","agent":false,"command":"ssh workstation.home.arpa"} |
       | VERSION_MISMATCH      | version 0.2.0 is installed on workstation  | {"program":"queen-rbee","version":"<version>","other_program":"rbee-hive","other_version":"0.2.0","hint":"…0.2.0…"} |
+      | CONNECTION_REFUSED    | workstation's SSH server refuses connections | {"host":"<workstation address>","port":<workstation port>,"attempts":3,"node":"workstation"}                      |
 
   Scenario: PORT_BLOCKED
     Given the node workstation behind a router that lets only SSH through

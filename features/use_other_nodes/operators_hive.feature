@@ -63,7 +63,8 @@ Feature: A hive that an operator started is a node like any other
     And the operator has stopped the hive on workstation
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
-    And the error is CONNECTION_TIMEOUT
+    And the error is CONNECTION_REFUSED
     And standard error says "workstation does not answer at <workstation address>:9333 after 3 attempts: refused"
+    And the next step says "workstation is switched on, but nothing listens at that port"
     And the next step says "rbee-keeper hive status --node workstation"
     And nothing is running

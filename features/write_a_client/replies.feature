@@ -282,7 +282,7 @@ Feature: What the daemons say of themselves is so
     Then the queen answers GET /v2/registry/beehives/check with
       """
       {"nodes": [{"node": "workstation", "hive": "unreachable", "version": null,
-        "clock_ahead_s": null, "code": "CONNECTION_TIMEOUT", "error": "…<workstation address>:9333…refused…",
+        "clock_ahead_s": null, "code": "CONNECTION_REFUSED", "error": "…<workstation address>:9333…refused…",
         "advice": "…rbee-keeper hive status --node workstation…"}]}
       """
     And the queen answers GET /v2/hives/status?node=workstation with

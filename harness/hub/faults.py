@@ -29,7 +29,7 @@ class Interruption:
 
 @dataclass
 class Refusal:
-    """`where` is "listing", "file", "header" (a range of a file with an end) or "any"."""
+    """`where` is "search", "listing", "file", "header" (a range of a file with an end) or "any"."""
 
     status: int
     retry_after: int | None

@@ -31,9 +31,11 @@ class Commit:
 
 @dataclass
 class Repository:
-    """`branches` by name, including "main"; a gated repository is opened by `token`."""
+    """`branches` by name, including "main"; a gated repository is opened by `token`. `downloads` is
+    what a search orders by."""
 
     name: str
+    downloads: int = 0
     branches: dict[str, Commit] = field(default_factory=dict)
     token: str | None = None
 
@@ -59,6 +61,26 @@ class Repository:
         wrong = replace(blob, sha256=hashlib.sha256(blob.sha256.encode()).hexdigest())
         self.branches["main"] = Commit({**main.blobs, filename: wrong})
 
+    def found(self) -> dict[str, Any]:
+        """The repository in the answer to `GET /api/models?search=WORDS`, which names no files."""
+        return {
+            "_id": "0" * 24,
+            "id": self.name,
+            "modelId": self.name,
+            "private": False,
+            "gated": "auto" if self.token else False,
+            "tags": ["gguf"],
+            "downloads": self.downloads,
+            "likes": 0,
+            "createdAt": "2026-01-01T00:00:00.000Z",
+        }
+
+    def matches(self, words: str) -> bool:
+        """Whether all words are in its name; it must hold a GGUF file, for which it has a tag."""
+        files = self.branches["main"].blobs
+        holds = any(name.lower().endswith(".gguf") for name in files)
+        return holds and all(word in self.name.lower() for word in words.lower().split())
+
     def listing(self, commit: Commit) -> dict[str, Any]:
         """The answer to `GET /api/models/OWNER/NAME?blobs=true`."""
         return {
@@ -71,7 +93,7 @@ class Repository:
             "gated": "auto" if self.token else False,
             "disabled": False,
             "tags": ["gguf"],
-            "downloads": 0,
+            "downloads": self.downloads,
             "likes": 0,
             "siblings": [_sibling(name, blob) for name, blob in sorted(commit.blobs.items())],
         }

@@ -18,6 +18,7 @@ class HubRequest:
     path: str
     range: str
     authorization: str
+    query: dict[str, str] = field(default_factory=dict)
     at: float = field(default_factory=time.monotonic)
     status: int = 0
     sent: int = 0
@@ -57,6 +58,9 @@ class RequestLog:
 
     def listings(self) -> list[HubRequest]:
         return [record for record in self.all() if record.path.startswith("/api/models/")]
+
+    def searches(self) -> list[HubRequest]:
+        return [record for record in self.all() if record.path == "/api/models"]
 
     def transfers(self, filename: str = "") -> list[HubRequest]:
         """Requests for a file or for the rest of it, in order.

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from harness.hub import sending
 from harness.hub.faults import HubFaults
@@ -77,6 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=unquote(urlsplit(self.path).path),
             range=self.headers.get("Range", ""),
             authorization=self.headers.get("Authorization", ""),
+            query=dict(parse_qsl(urlsplit(self.path).query)),
         )
         self.server.library.log.note(self.record)
         try:
@@ -99,7 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         words = self.record.path.strip("/").split("/")
-        if words[:2] == ["api", "models"] and len(words) in (4, 6):
+        if words == ["api", "models"]:
+            self._search(self.record.query)
+        elif words[:2] == ["api", "models"] and len(words) in (4, 6):
             self._listing("/".join(words[2:4]), words[5] if len(words) == 6 else "main")
         elif len(words) >= 5 and words[2] == "resolve":
             self._file("/".join(words[:2]), words[3], "/".join(words[4:]))
@@ -114,6 +117,23 @@ class _Handler(BaseHTTPRequestHandler):
         elif found:
             repository, commit = found
             self._send_content(json.dumps(repository.listing(commit)).encode())
+
+    def _search(self, asked: dict[str, str]) -> None:
+        """As huggingface_hub's `list_models` asks. Only GGUF is tagged here."""
+        if refusal := self.server.library.faults.next_refusal("search"):
+            self._refuse(refusal.status, "", "Try again")
+            return
+        if odd := self.server.library.faults.listings:
+            self._odd_listing(*odd)
+            return
+        repositories = list(self.server.library.repositories.values())
+        found = [each for each in repositories if each.matches(asked.get("search", ""))]
+        if asked.get("filter", "gguf") != "gguf":
+            found = []
+        if asked.get("sort") == "downloads":
+            found.sort(key=lambda each: -each.downloads)
+        limit = int(asked.get("limit", "1000"))
+        self._send_content(json.dumps([each.found() for each in found[:limit]]).encode())
 
     def _odd_listing(self, beginning: bytes, endless: bool) -> None:
         self.send_response(200)

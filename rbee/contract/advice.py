@@ -114,6 +114,19 @@ def _connection_timeout(details: Details) -> str:
     )
 
 
+def _connection_refused(details: Details) -> str:
+    if node := details.get("node"):
+        return (
+            f"{node} is switched on, but nothing listens at that port: check that its SSH server "
+            "runs (or its hive, if you started one there yourself); then check again: "
+            f"rbee-keeper hive status --node {shlex.quote(str(node))}"
+        )
+    return (
+        "Start the program there, or correct the address, which is that of another program or of "
+        "none: rbee-keeper config show"
+    )
+
+
 def _version_mismatch(details: Details) -> str:
     newest = max(details["version"] or "", details["other_version"] or "", key=_numbers)
     return f"Install the newer version on the other side: pip install 'rbee=={newest}'"
@@ -236,7 +249,10 @@ def _worker_crashed(details: Details) -> str:
             "Run the command again to start a new worker. Its log, and the hive's, are in "
             f"~/.rbee/logs on {details['node']}."
         )
-    return f"Run the command again to start a new worker. Read its log: {_logs(details)}"
+    return (
+        "Run the command again to start a new worker. Read its log (in ~/.rbee/logs on "
+        f"{details['node']}; while a hive runs there, also with this): {_logs(details)}"
+    )
 
 
 def _compute_failed(details: Details) -> str:
@@ -358,6 +374,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "NODE_NOT_FOUND": _node_not_found,
     "SSH_CONNECTION_FAILED": _ssh_connection_failed,
     "CONNECTION_TIMEOUT": _connection_timeout,
+    "CONNECTION_REFUSED": _connection_refused,
     "PORT_BLOCKED": _port_blocked,
     "VERSION_MISMATCH": _version_mismatch,
     "MODEL_NOT_FOUND": _model_not_found,

@@ -22,6 +22,7 @@ from rbee.contract.models import (
     Deleted,
     DownloadReply,
     DownloadRequest,
+    FoundRepositories,
     ModelCards,
     ModelDetails,
     ModelMetadata,
@@ -30,7 +31,9 @@ from rbee.contract.models import (
     NodeDownload,
     NodeModel,
     NodeModelRows,
+    NodeSearch,
     Resolved,
+    SearchModels,
 )
 from rbee.contract.nodes import HiveGone, HiveHealth, NodeFacts, NodeInfo
 from rbee.contract.proof import Proof
@@ -220,6 +223,10 @@ QUEEN_DOWNLOAD = Endpoint(
 """Download a model to a node."""
 QUEEN_MODEL_INFO = Endpoint("POST", "/v2/models/info", NodeModel, ModelDetails, within_s=200)
 """What is known about a model, on the node or on the Hub."""
+QUEEN_MODEL_SEARCH = Endpoint(
+    "POST", "/v2/models/search", NodeSearch, FoundRepositories, within_s=200
+)
+"""Search the Hub for repositories with GGUF files, and say which of their models fit the node."""
 QUEEN_MODEL_VERIFY = Endpoint(
     "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
 )
@@ -320,6 +327,11 @@ HIVE_DOWNLOAD_PROGRESS = Endpoint(
 """The progress of the download `id`; 404 if it is unknown."""
 HIVE_MODEL_INFO = Endpoint("POST", "/v1/models/info", ModelName, ModelDetails, within_s=180)
 """What is known about a model, on this machine or on the Hub."""
+HIVE_MODEL_SEARCH = Endpoint(
+    "POST", "/v1/models/search", SearchModels, FoundRepositories, within_s=180
+)
+"""Search the Hub for repositories with GGUF files, and say which of their models fit this
+machine."""
 HIVE_MODEL_VERIFY = Endpoint(
     "POST", "/v1/models/verify", ModelName, Nothing, (ev.Verify, ErrorEnvelope)
 )

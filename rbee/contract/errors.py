@@ -5,8 +5,8 @@ turns HTTP back into it, and the keeper shows `message` and `advice` to the pers
 each code is in `advice.py`.
 
     RbeeError
-    ├── nodes      NodeNotFound, SshConnectionFailed, ConnectionTimeout, PortBlocked,
-    │              VersionMismatch
+    ├── nodes      NodeNotFound, SshConnectionFailed, PortBlocked, VersionMismatch,
+    │              ConnectionTimeout ─── ConnectionRefused
     ├── models     ModelNotFound, ModelGated, ModelInUse, DownloadFailed, ChecksumMismatch,
     │              DiskFull, ModelCorrupt, UnsupportedModelFormat, InvalidModelRef
     ├── workers    VramExhausted, BackendUnavailable, LoadingTimeout, WorkerCrashed,
@@ -127,6 +127,13 @@ class SshConnectionFailed(RbeeError):
 class ConnectionTimeout(RbeeError):
     code, status, keys = "CONNECTION_TIMEOUT", 503, ("host", "port", "attempts")
     says = "No answer from {host}:{port} after {attempts} attempts."
+
+
+class ConnectionRefused(ConnectionTimeout):
+    """The machine answers, and nothing listens at that port."""
+
+    code = "CONNECTION_REFUSED"
+    says = "{host} refuses the connection to port {port}."
 
 
 class PortBlocked(RbeeError):

@@ -151,6 +151,31 @@ class ModelMetadata(msgspec.Struct, frozen=True):
     chat_template: str
 
 
+class SearchModels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`words` are looked for in the names of repositories; `limit` is how many of these are
+    wanted."""
+
+    words: Annotated[str, Meta(min_length=1, max_length=200)]
+    limit: Annotated[int, Meta(ge=1, le=50)] = 10
+
+
+class FoundRepository(msgspec.Struct, frozen=True):
+    """A repository of the Hub with GGUF files. `downloads`: of the last month. `offered` lists its
+    models from the smallest on, without the memory of a context; None if the Hub does not list
+    them."""
+
+    repository: str
+    downloads: int
+    gated: bool
+    offered: list[Offered] | None
+
+
+class FoundRepositories(msgspec.Struct, frozen=True):
+    """What was found, most downloaded first."""
+
+    repositories: list[FoundRepository]
+
+
 class Deleted(msgspec.Struct, frozen=True):
     message: str
     freed_bytes: int
@@ -160,6 +185,12 @@ class NodeModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A model on a node, in a request to the queen; without a node, on this machine."""
 
     model: Reference
+    node: Node | None = None
+
+
+class NodeSearch(SearchModels, frozen=True, forbid_unknown_fields=True):
+    """A search by the hive of a node, whose memory counts; without a node, of this machine."""
+
     node: Node | None = None
 
 

@@ -17,12 +17,14 @@ from rbee.contract.models import (
     Deleted,
     DownloadReply,
     DownloadRequest,
+    FoundRepositories,
     ModelCards,
     ModelDetails,
     ModelMetadata,
     ModelName,
     ModelRows,
     Resolved,
+    SearchModels,
 )
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import (
@@ -80,6 +82,7 @@ def add(app: web.Application) -> None:
     server.answer_or_stream(app, ep.HIVE_DOWNLOAD, _download, _download_stream)
     server.stream(app, ep.HIVE_DOWNLOAD_PROGRESS, _progress)
     server.answer(app, ep.HIVE_MODEL_INFO, _info)
+    server.answer(app, ep.HIVE_MODEL_SEARCH, _search)
     server.stream(app, ep.HIVE_MODEL_VERIFY, _verify)
     server.answer(app, ep.HIVE_MODEL_DELETE, _delete)
     server.stream(app, ep.HIVE_LOGS, _logs)
@@ -215,6 +218,10 @@ def _progress(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None
 
 async def _info(request: web.Request, message: ModelName) -> ModelDetails:
     return await request.app[PROVISIONER].info(message.model)
+
+
+async def _search(request: web.Request, message: SearchModels) -> FoundRepositories:
+    return await request.app[PROVISIONER].search(message)
 
 
 def _verify(request: web.Request, message: ModelName) -> AsyncIterator[Event | None]:

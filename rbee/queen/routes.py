@@ -14,10 +14,12 @@ from rbee.contract.keys import CreateKey, KeyCreated, KeyRows
 from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
+    FoundRepositories,
     ModelDetails,
     NodeDownload,
     NodeModel,
     NodeModelRows,
+    NodeSearch,
 )
 from rbee.contract.registry import (
     AddNode,
@@ -85,6 +87,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_MODELS, _models)
     server.stream(app, ep.QUEEN_DOWNLOAD, _download)
     server.answer(app, ep.QUEEN_MODEL_INFO, _model_info)
+    server.answer(app, ep.QUEEN_MODEL_SEARCH, _search)
     server.stream(app, ep.QUEEN_MODEL_VERIFY, _verify)
     server.answer(app, ep.QUEEN_MODEL_DELETE, _delete_model)
     server.answer(app, ep.QUEEN_ADD_NODE, _add_node)
@@ -171,6 +174,10 @@ def _download(request: web.Request, message: NodeDownload) -> AsyncIterator[Even
 
 async def _model_info(request: web.Request, message: NodeModel) -> ModelDetails:
     return await request.app[MODELS].info(message)
+
+
+async def _search(request: web.Request, message: NodeSearch) -> FoundRepositories:
+    return await request.app[MODELS].search(message)
 
 
 def _verify(request: web.Request, message: NodeModel) -> AsyncIterator[Event | None]:

@@ -14,6 +14,7 @@ import msgspec
 
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import (
+    ConnectionRefused,
     ConnectionTimeout,
     ErrorEnvelope,
     InvalidApiKey,
@@ -44,8 +45,8 @@ class Client:
 
     Before the key is sent, or anything that wants one, the peer has proven that it knows the key.
     Raises KEY_NOT_PROVEN if it can't, INVALID_API_KEY if it has another one, the errors that it
-    names, CONNECTION_TIMEOUT where nothing answers, and STREAM_TRUNCATED where a stream ends
-    without `[DONE]` or is silent for `silence_s`.
+    names, CONNECTION_REFUSED where nothing listens, CONNECTION_TIMEOUT where nothing answers, and
+    STREAM_TRUNCATED where a stream ends without `[DONE]` or is silent for `silence_s`.
     """
 
     def __init__(
@@ -264,7 +265,8 @@ class Client:
         if isinstance(error, ssl.SSLError):
             return not_trusted(error, host, port)
         message = f"No answer from {self.url}: {reason(error)}."
-        return ConnectionTimeout(message, host=host, port=port, attempts=1)
+        kind = ConnectionRefused if isinstance(error, ConnectionRefusedError) else ConnectionTimeout
+        return kind(message, host=host, port=port, attempts=1)
 
     async def _unproven(self, error: NotProven) -> RbeeError:
         where = urlsplit(self.far or self.url).netloc

@@ -145,7 +145,7 @@ BACKEND_UNAVAILABLE: Available here: vulkan, cpu. The node has the hardware, but
 BACKEND_UNAVAILABLE: Available here: cpu 0…1.
 BACKEND_UNAVAILABLE: Available here: none.
 LOADING_TIMEOUT: Read the worker's log: rbee-keeper logs --node 'my node' (~/.rbee/logs on my node); if the disk is slow, raise [hive] loading_stall_s there.
-WORKER_CRASHED: Run the command again to start a new worker. Read its log: rbee-keeper logs --node 'my node'
+WORKER_CRASHED: Run the command again to start a new worker. Read its log (in ~/.rbee/logs on my node; while a hive runs there, also with this): rbee-keeper logs --node 'my node'
 WORKER_CRASHED: Run the command again to start a new worker. Its log, and the hive's, are in ~/.rbee/logs on my node.
 INVALID_REQUEST: Correct a, b and try again.
 INVALID_REQUEST:

@@ -12,7 +12,7 @@ from aiohttp import web
 from rbee.contract.endpoints import Endpoint, Nothing
 from rbee.contract.errors import (
     AllSlotsBusy,
-    ConnectionTimeout,
+    ConnectionRefused,
     Internal,
     StreamTruncated,
     WorkerCrashed,
@@ -209,5 +209,7 @@ async def test_an_error_event_is_raised(start: Start, connect: Connect) -> None:
 async def test_where_nothing_listens_there_is_no_stream(connect: Connect) -> None:
     with bind.listening_socket("127.0.0.1", 0) as sock:
         url = bind.url("127.0.0.1", sock.getsockname()[1])
-    with pytest.raises(ConnectionTimeout):
+    with pytest.raises(ConnectionRefused) as caught:
         await heard(connect(url))
+    assert caught.value.code == "CONNECTION_REFUSED"
+    assert "Start the program there" in caught.value.advice

@@ -7,24 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from rbee.contract.errors import BackendUnavailable, VramExhausted
 from rbee.contract.nodes import DeviceMemory
+from rbee.gguf.memory import HEADROOM, required_bytes
 
 _MB = 1_000_000
-_HEADROOM = 1.2
 # CUDA reports a little less memory for a card than nvidia-smi does.
 _TOLERANCE = 0.1
-
-
-def required_bytes(model_bytes: int, kv_bytes: int) -> int:
-    """Memory that a model needs: 1.2 × its size, or weights plus KV cache if that is more."""
-    return max(int(model_bytes * _HEADROOM), model_bytes + kv_bytes)
 
 
 def arithmetic(model_bytes: int, kv_bytes: int, available: int) -> str:
     """`required_bytes` in words, with its terms and the memory that is free."""
     size, kv = round(model_bytes / _MB), round(kv_bytes / _MB)
     required = required_bytes(model_bytes, kv_bytes)
-    more_with_cache = required > int(model_bytes * _HEADROOM)
-    terms = f"{size} MB and {kv} MB of KV cache" if more_with_cache else f"{_HEADROOM} × {size} MB"
+    more_with_cache = required > int(model_bytes * HEADROOM)
+    terms = f"{size} MB and {kv} MB of KV cache" if more_with_cache else f"{HEADROOM} × {size} MB"
     return f"needs {round(required / _MB)} MB ({terms}), {available // _MB} MB are free"
 
 

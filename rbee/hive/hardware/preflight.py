@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from rbee.contract.nodes import DeviceMemory
+from rbee.gguf.memory import required_bytes
 from rbee.hive.hardware import cards, placement
 from rbee.hive.hardware.devices import Hardware, ram, reinstall_command_here
 from rbee.runtime.narration import Say
@@ -57,7 +58,7 @@ class Preflight:
         """Raise VRAM_EXHAUSTED if the model does not fit, unless forced; narrates the arithmetic.
         `size` and `kv` are bytes."""
         free, name = device.memory_free_bytes, placement.label(device)
-        required = placement.required_bytes(size, kv)
+        required = required_bytes(size, kv)
         sums = placement.arithmetic(size, kv, free) + ("" if name == "cpu" else f" on {name}")
         if required <= free:
             self._say(_MANAGER, "🧮", f"worker preflight: memory is enough, {sums}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias, TypeVar
 
 from rbee.contract.config import Config
-from rbee.contract.errors import StreamTruncated
+from rbee.contract.errors import ModelNotFound, StreamTruncated
 from rbee.contract.events import Download, Event, Verify
 from rbee.contract.models import ModelRows
 from rbee.contract.nodes import Detected
@@ -89,7 +90,7 @@ async def info(config: Config, screen: Screen, model: str) -> int:
 
 
 async def verify(config: Config, screen: Screen, model: str) -> int:
-    async with _models(config, screen) as models:
+    async with _models(config, screen) as models, _of_the_disk():
         done = await _last(models.verify(model), Verify, screen)
         if done is None:
             raise StreamTruncated("The verification stopped before its result.", tokens=0)
@@ -109,10 +110,21 @@ async def _last(events: AsyncIterator[Event | None], kind: type[E], screen: Scre
 
 
 async def delete(config: Config, screen: Screen, model: str) -> int:
-    async with _models(config, screen) as models:
+    async with _models(config, screen) as models, _of_the_disk():
         deleted = await models.delete(model)
     screen.answer(deleted, deleted.message)
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _of_the_disk() -> AsyncIterator[None]:
+    """What is not on the disk is not to be looked for on the Hub."""
+    try:
+        yield
+    except ModelNotFound as error:
+        if not error.details["near"]:
+            error.details["hint"] = "See which models are there: rbee-hive models list"
+        raise
 
 
 def _models(config: Config, screen: Screen) -> AbstractAsyncContextManager[ModelAccess]:

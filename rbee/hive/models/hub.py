@@ -17,7 +17,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -105,6 +105,27 @@ class Hub:
                     response, hub_replies.LISTING_BYTES, hub_replies.LISTING_WITHIN_S
                 )
             return hub_replies.listing(body, ref.revision or "main")
+
+    def search(self, words: str, limit: int) -> list[hub_replies.Match]:
+        """The repositories with GGUF files whose names have `words`, most downloaded first."""
+        from huggingface_hub import constants
+        from huggingface_hub.utils import (  # type: ignore[attr-defined]  # exported late
+            hf_raise_for_status,
+        )
+
+        asked = {"search": words, "filter": "gguf", "sort": "downloads", "limit": str(limit)}
+        url = f"{constants.ENDPOINT}/api/models?{urlencode(asked)}"
+        with (
+            _translated(ModelRef("hf", words), _LISTING_S),
+            _client().stream(
+                "GET", url, headers=self._headers(), timeout=_timeout(_LISTING_S)
+            ) as response,
+        ):
+            hf_raise_for_status(response)
+            body = hub_replies.read_whole(
+                response, hub_replies.SEARCH_BYTES, hub_replies.SEARCH_WITHIN_S
+            )
+            return hub_replies.matches(body, limit)
 
     def read_range(self, model: RemoteModel, start: int, length: int) -> bytes:
         """`length` bytes of the model's first file."""

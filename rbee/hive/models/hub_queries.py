@@ -8,14 +8,14 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from rbee.contract.errors import DownloadFailed
+from rbee.contract.errors import DownloadFailed, ModelNotFound, RbeeError
 from rbee.contract.events import Download
 from rbee.contract.model_ref import ModelRef
 from rbee.gguf.header import Header
 from rbee.gguf.reader import read_beginning
 from rbee.hive.models import repository
-from rbee.hive.models.hub import Hub, with_retries
-from rbee.hive.models.hub_replies import MOST_FILES
+from rbee.hive.models.hub import Hub, TransientError, with_retries
+from rbee.hive.models.hub_replies import MOST_FILES, Match
 from rbee.hive.models.repository import Listing, RemoteModel
 from rbee.runtime.concurrency import go_on, in_thread
 from rbee.runtime.error_text import retrying
@@ -27,6 +27,7 @@ _PROVISIONER = "model-provisioner"
 _HEADER_CHUNK, _LARGEST_CHUNK = 4 << 20, 32 << 20
 # Less than the queen waits, so that the queen gets the reason.
 _QUERIES_S = 150.0
+_LISTED_AT_ONCE = 4
 _REMEMBERED = 32
 _REMEMBERED_FILES = 2 * MOST_FILES
 
@@ -53,6 +54,33 @@ class HubQueries:
             choice = f"{model.quantization} is chosen of {', '.join(offered)}"
             self._say(_PROVISIONER, "🎯", f"model provisioning: {choice}")
         return listing, model
+
+    async def search(self, words: str, limit: int) -> list[tuple[Match, Listing | None]]:
+        """The repositories that the Hub finds, each with what it holds; None for one that the Hub
+        does not list. Raises DOWNLOAD_FAILED."""
+        try:
+            async with self.deadline(ModelRef("hf", words)):
+                found = await self._ask(
+                    ModelRef("hf", words), lambda: self._hub.search(words, limit)
+                )
+                at_once = asyncio.Semaphore(_LISTED_AT_ONCE)
+                listings = await asyncio.gather(*(self._listed(each, at_once) for each in found))
+        except ModelNotFound:
+            raise _not_searched(words, 1, "what answers there has no search") from None
+        except DownloadFailed as error:
+            attempts, reason = error.details["attempts"], error.details["reason"]
+            raise _not_searched(words, attempts, reason) from None
+        return list(zip(found, listings, strict=True))
+
+    async def _listed(self, match: Match, at_once: asyncio.Semaphore) -> Listing | None:
+        ref = ModelRef("hf", match.id)
+        async with at_once:
+            try:
+                listing = await in_thread(lambda: self._hub.listing(ref))
+            except (RbeeError, TransientError):
+                return None
+        self._remember(ref, listing)
+        return listing
 
     async def header(self, model: RemoteModel) -> Header:
         """The model's header, read without the rest of its file."""
@@ -97,6 +125,17 @@ class HubQueries:
             self._say(_PROVISIONER, "🔁", retrying(event))
 
         return await with_retries(ref, lambda: in_thread(ask), report)
+
+
+def _not_searched(words: str, attempts: int, reason: str) -> DownloadFailed:
+    return DownloadFailed(
+        f"The Hub could not be searched for {words!r}: {reason}.",
+        model=words,
+        attempts=attempts,
+        bytes_downloaded=0,
+        bytes_total=None,
+        reason=reason,
+    )
 
 
 def _repository(ref: ModelRef) -> ModelRef:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
-from rbee.hive.models.repository import Listing, RemoteFile
+from rbee.hive.models.repository import Listing, RemoteFile, named
 from rbee.runtime.concurrency import go_on
 
 if TYPE_CHECKING:
     import httpx2
+
+T = TypeVar("T")
 
 # Repositories of GGUF files have up to 1,000, each with 350 bytes in the listing.
 MOST_FILES = 20_000
@@ -26,6 +28,12 @@ LISTING_WITHIN_S = 60.0
 # Of an error or a redirect.
 _ERROR_BYTES = 64 << 10
 _ERROR_WITHIN_S = 10.0
+
+
+# A search for 50 repositories takes some 50 KB.
+MOST_FOUND = 1_000
+SEARCH_BYTES = 4 << 20
+SEARCH_WITHIN_S = 20.0
 
 
 class UnreadableError(Exception):
@@ -59,14 +67,7 @@ def listing(body: bytes, revision: str) -> Listing:
     """The listing in the Hub's answer; `revision` is what it is of if it names no commit. Raises
     UnreadableError, and msgspec.DecodeError for what is not JSON at all."""
     _count(body.count(b'"rfilename"'), MOST_FILES, "files")  # before they take memory
-    try:
-        info = msgspec.json.decode(body, type=_Info)
-    except msgspec.ValidationError as error:
-        raise UnreadableError(str(error)) from None
-    except RecursionError:
-        raise UnreadableError("it is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise UnreadableError("it is not UTF-8") from None
+    info = _decoded(body, _Info)
     files = tuple(
         RemoteFile(
             found.rfilename,
@@ -80,6 +81,22 @@ def listing(body: bytes, revision: str) -> Listing:
     models = sum(file.path.lower().endswith(".gguf") for file in files)
     _count(models, MOST_GGUF_FILES, "GGUF files")
     return Listing(info.sha or revision, files)
+
+
+class Match(msgspec.Struct, frozen=True):
+    """A repository that a search found. `gated` may say how access is given."""
+
+    id: Annotated[str, msgspec.Meta(max_length=256)]
+    downloads: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)] = 0
+    gated: bool | str = False
+
+
+def matches(body: bytes, limit: int) -> list[Match]:
+    """The repositories in the Hub's answer to a search, `limit` at most; those with a name that no
+    reference can have are left out. Raises as `listing`."""
+    _count(body.count(b'"id"'), MOST_FOUND, "repositories")
+    found = _decoded(body, list[Match])
+    return [match for match in found if named(match.id, None, "m.gguf") is not None][:limit]
 
 
 def read_whole(
@@ -129,6 +146,17 @@ def bound(response: httpx2.Response) -> None:
 
     response.headers.pop("Content-Encoding", None)
     response.stream = Cut()
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(str(error)) from None
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise UnreadableError("it is not UTF-8") from None
 
 
 def _count(count: int, limit: int, what: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import difflib
 import logging
 import shlex
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from rbee.hive.models.catalog import Catalog
 from rbee.hive.models.folder import BeingFetchedError, Folder, Found, Removal
 from rbee.hive.models.inside import LinkOnTheWayError
 from rbee.hive.models.stored_models import (
+    BUNDLES,
     StoredModel,
     file_outside,
     has_files,
@@ -176,6 +178,14 @@ class Inventory:
             path = Path(ref.name)  # which need not be a good model
         else:
             path = await in_thread(file_outside, ref)
+            message = f"{ref} is a Python package, {path}, and not in the models folder"
+            raise InvalidRequest.of(
+                "model",
+                "a model of the models folder",
+                message,
+                str(ref),
+                f"To remove it: {shlex.quote(sys.executable)} -m pip uninstall {BUNDLES[ref.name]}",
+            )
         if known is None and not self.folder.holds(path):
             message = f"{path} is not in the models folder {self.folder.root}, so it is not rbee's"
             raise InvalidRequest.of("model", "a model of the models folder", message, str(ref))

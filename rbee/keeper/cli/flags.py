@@ -94,7 +94,11 @@ verbose = click.option(
     "--verbose", is_flag=True, help="On a terminal, keep each step on the screen."
 )
 port = click.IntRange(1, 65535)
-backend = click.option("--backend", help="cpu, cuda, metal … [default: the best one available].")
+backend = click.option(
+    "--backend",
+    help="cpu, cuda, metal … [default: the best one available].",
+    shell_complete=_known("backends"),
+)
 device = click.option("--device", type=int, help="The number of the backend's device.")
 force = click.option(
     "--force", is_flag=True, help="Load the model even if it may not fit in memory."

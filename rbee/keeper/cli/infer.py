@@ -9,6 +9,10 @@ import click
 from rbee.keeper.cli import flags
 
 
+class NoPrompt(click.UsageError):
+    """There is nothing to ask."""
+
+
 @click.command()
 @click.argument("words", nargs=-1, metavar="[PROMPT]...")
 @click.option("--prompt", "-p", help="The prompt; - reads it from standard input.")
@@ -104,12 +108,12 @@ def infer(
         commands.chat(first, system, **given)
     text = _prompt(prompt, prompt_file, raw)
     if text is None:
-        raise click.UsageError(
+        raise NoPrompt(
             "There is no prompt. To chat, use --interactive; to ask, "
             '--prompt "…", --prompt-file FILE, or standard input.'
         )
     if not text.strip():
-        raise click.UsageError('The prompt is empty. Write one: --prompt "…"')
+        raise NoPrompt('The prompt is empty. Write one: --prompt "…"')
     commands.infer(text, system, raw, as_events=as_events, **given)
 
 

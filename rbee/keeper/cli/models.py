@@ -46,12 +46,15 @@ def download(**given: object) -> None:
 @flags.some_node
 @flags.as_json
 def list_(**given: object) -> None:
-    """List the models, including incomplete downloads.
+    """List the models, including incomplete downloads, and the aliases.
 
     \b
         rbee-keeper models list --node workstation
+
+    For this machine no queen is started. The bundled model is a Python package, and listed like
+    the others.
     """
-    from rbee.keeper.commands import models as commands
+    from rbee.keeper.commands import model_list as commands
 
     commands.show_list(**given)
 
@@ -71,6 +74,25 @@ def info(**given: object) -> None:
     from rbee.keeper.commands import models as commands
 
     commands.info(**given)
+
+
+@models.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--limit", type=int, help="Show this many repositories at most [default: 10].")
+@flags.some_node
+@flags.as_json
+def search(words: tuple[str, ...], **given: object) -> None:
+    """Search the Hub for models in GGUF, most downloaded first.
+
+    \b
+        rbee-keeper models search qwen coder
+
+    Each quantization is shown with its size, and whether it fits into the machine's memory. A long
+    context needs more: rbee-keeper models info MODEL counts it.
+    """
+    from rbee.keeper.commands import model_search as commands
+
+    commands.search(words=" ".join(words).removeprefix("hf:"), **given)
 
 
 @models.command()

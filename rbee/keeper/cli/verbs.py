@@ -1,22 +1,24 @@
-"""The verbs that people know from other programs: run, chat, pull, ps, list, show, rm, stop, serve,
-status and help. Each is another command under a shorter name, and says which."""
+"""The verbs that people know from other programs, such as run, pull and ps. Most are another
+command under a shorter name, and say which."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from typing import Any
 
 import click
 
-from rbee.keeper.cli import flags
+from rbee.keeper.cli import elsewhere, flags
 from rbee.keeper.cli.daemon import daemon
-from rbee.keeper.cli.infer import infer
+from rbee.keeper.cli.infer import NoPrompt, infer
 from rbee.keeper.cli.models import models
 from rbee.keeper.cli.worker import worker
 from rbee.runtime.usage import Group
 
 _ASKED_BY_INFER = ("prompt", "prompt_file", "words", "interactive", "model")
 _NOT_IN_A_CHAT = ("raw", "as_events", "tools")
+_ONE_FORM = ("schema", "grammar")
 
 
 def _another_name(command: click.Command, name: str, text: str) -> click.Command:
@@ -28,10 +30,22 @@ def _another_name(command: click.Command, name: str, text: str) -> click.Command
 
 def _options_of_infer(*others: str) -> list[click.Parameter]:
     left_out = (*_ASKED_BY_INFER, *others)
-    return [each for each in infer.params if each.name not in left_out]
+    return [_spelled(each) for each in infer.params if each.name not in left_out]
+
+
+def _spelled(option: click.Parameter) -> click.Parameter:
+    """The option, also as ollama spells it."""
+    if option.name != "keep_alive":
+        return option
+    both = copy.copy(option)
+    both.opts = [*option.opts, "--keepalive"]
+    return both
 
 
 _model = click.Argument(["model"], required=False, shell_complete=flags.known_models)
+_format = click.Option(
+    ["--format", "form"], type=click.Choice(["json"]), help="Answer with any JSON object."
+)
 
 
 def _ask(model: str | None, words: tuple[str, ...], interactive: bool, given: object) -> None:
@@ -43,25 +57,41 @@ def _ask(model: str | None, words: tuple[str, ...], interactive: bool, given: ob
     )
 
 
-def _run(model: str | None, words: tuple[str, ...], **given: object) -> None:
+def _run(model: str | None, words: tuple[str, ...], form: str | None, **given: object) -> None:
     if model and not words and " " in model.strip():
         raise click.UsageError(
             f"{model!r} is not a model. The model comes first: rbee-keeper run MODEL {model!r}; to "
             f"ask the default one: rbee-keeper infer {model!r}"
         )
     terminal = bool(sys.stdin and sys.stdin.isatty())
-    _ask(model, words, interactive=terminal and not words, given=given)
+    try:
+        _ask(model, words, interactive=terminal and not words, given=given | _formed(form, given))
+    except NoPrompt:
+        raise click.UsageError(
+            'There is no prompt. To ask: rbee-keeper run MODEL "PROMPT", or standard input; to '
+            "chat, type it in a terminal."
+        ) from None
 
 
-def _chat(model: str | None, **given: object) -> None:
-    _ask(model, (), interactive=True, given=given)
+def _chat(model: str | None, form: str | None, **given: object) -> None:
+    _ask(model, (), interactive=True, given=given | _formed(form, given))
+
+
+def _formed(form: str | None, given: dict[str, object]) -> dict[str, object]:
+    """The field of a task that holds its answer to --format."""
+    if form is None:
+        return {}
+    for other in _ONE_FORM:
+        if given[other] is not None:
+            raise click.UsageError(f"--format can't be combined with --{other}.")
+    return {"response_format": {"type": "json_object"}}
 
 
 run = click.Command(
     "run",
     callback=_run,
     params=[_model, click.Argument(["words"], nargs=-1, metavar="[PROMPT]..."),
-            *_options_of_infer()],
+            _format, *_options_of_infer()],
     help="""Ask MODEL, or chat with it if there is no prompt.
 
     \b
@@ -75,7 +105,7 @@ run = click.Command(
 chat = click.Command(
     "chat",
     callback=_chat,
-    params=[_model, *_options_of_infer(*_NOT_IN_A_CHAT)],
+    params=[_model, _format, *_options_of_infer(*_NOT_IN_A_CHAT)],
     help="""Chat with MODEL in the terminal.
 
     \b
@@ -100,6 +130,15 @@ list_ = _another_name(
 
     \b
         rbee-keeper list
+    """,
+)
+search = _another_name(
+    models.commands["search"],
+    "search",
+    """Search the Hub for models in GGUF, as models search does.
+
+    \b
+        rbee-keeper search qwen coder
     """,
 )
 show = _another_name(
@@ -171,6 +210,23 @@ def serve() -> None:
     commands.serve()
 
 
+@click.command()
+@flags.as_json
+def update(**given: object) -> None:
+    """Say whether a newer rbee can be had, and the command that gets it.
+
+    \b
+        rbee-keeper update
+
+    The place that rbee was installed from is asked: the package index, with pip, or a repository,
+    with git. Nothing is installed, and no other command asks. The exit code is 1 if what is new
+    can't be known, such as without a network.
+    """
+    from rbee.keeper.commands import update as commands
+
+    commands.update(**given)
+
+
 @click.command("help")
 @click.argument("command", nargs=-1)
 @click.pass_context
@@ -190,7 +246,7 @@ def help_(context: click.Context, command: tuple[str, ...]) -> None:
     click.echo(at.get_help())
 
 
-VERBS = (run, chat, pull, ps, list_, show, rm, stop, serve, status, help_)
+VERBS = (run, chat, search, pull, ps, list_, show, rm, stop, serve, status, update, help_)
 
 
 class Sections(Group):
@@ -200,6 +256,28 @@ class Sections(Group):
         ("As in other programs", tuple(str(each.name) for each in VERBS)),
         ("Older names", ("pool", "workers")),
     )
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """`ls` is `list`, as everywhere."""
+        return super().get_command(ctx, "list" if cmd_name == "ls" else cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises UsageError, which says what rbee has in place of another program's command."""
+        if self.get_command(ctx, args[0]) is None and args[0] in elsewhere.COMMANDS:
+            ctx.fail(f"No such command '{args[0]}'. {elsewhere.COMMANDS[args[0]]}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The same for an option."""
+        try:
+            return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            name = error.ctx.info_name if error.ctx else None
+            if instead := elsewhere.OPTIONS.get((str(name), error.option_name)):
+                raise click.UsageError(f"{error.message} {instead}", error.ctx) from None
+            raise
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         elsewhere = {name for _, names in self.sections for name in names}

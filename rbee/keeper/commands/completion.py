@@ -1,8 +1,8 @@
 """The names that Tab completes: at once or not at all, and never a word about what went wrong.
 
 Nodes, models, workers and keys come from the config file and from the queen that runs, if it
-answers in time; none is started. It is asked without aiohttp, which takes longer to load than a
-person waits.
+answers in time; none is started. Without one, nodes and models come from the databases on disk. It
+is asked without aiohttp, which takes longer to load than a person waits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
 _WITHIN_S = 0.4
+_FILE = "file:"
 _LONGEST_PROOF = 1024
+_BACKENDS = {
+    "cpu": "any processor",
+    "cuda": "NVIDIA",
+    "metal": "Apple",
+    "rocm": "AMD",
+    "sycl": "Intel",
+    "vulkan": "most graphics cards",
+}
 _LISTINGS: dict[str, Endpoint[Any, Any]] = {
     "nodes": ep.QUEEN_NODES,
     "models": ep.QUEEN_MODELS,
@@ -34,8 +43,8 @@ _LISTINGS: dict[str, Endpoint[Any, Any]] = {
 
 
 def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
-    """The names of `kind`, which is nodes, models, workers or keys, that begin with `typed`,
-    sorted, each with its description; unless `local`, without this machine."""
+    """The names of `kind`, which is nodes, models, workers, keys or backends, that begin with
+    `typed`, sorted, each with its description; unless `local`, without this machine."""
     from rbee.runtime import safe_text, settings
 
     try:
@@ -43,9 +52,14 @@ def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
     except RbeeError:
         config = Config()
     found = _from_config(kind, config)
-    query = threading.Thread(target=_add_from_queen, args=(kind, config, found), daemon=True)
-    query.start()
-    query.join(_WITHIN_S)
+    told: dict[str, str] = {}
+    if kind in _LISTINGS:
+        query = threading.Thread(target=_add_from_queen, args=(kind, config, told), daemon=True)
+        query.start()
+        query.join(_WITHIN_S)
+    found = {**found, **(told.copy() or _from_disk(kind, config))}
+    if kind == "models" and typed.startswith(_FILE):
+        found |= _files(typed)
     names = sorted(name for name in dict(found) if name.startswith(typed))
     return [
         (name, safe_text.line(found[name]))
@@ -61,7 +75,37 @@ def _from_config(kind: str, config: Config) -> dict[str, str]:
         return {LOCAL: "this machine", **nodes}
     if kind == "models":
         return {DEFAULT: "bundled", **ALIASES, **config.models.aliases}
+    if kind == "backends":
+        return _BACKENDS
     return {}
+
+
+def _from_disk(kind: str, config: Config) -> dict[str, str]:
+    if kind not in ("nodes", "models"):
+        return {}
+    from rbee.keeper.session import on_disk
+
+    if kind == "nodes":
+        return on_disk.nodes(config)
+    return dict.fromkeys(on_disk.models(config), "ready")
+
+
+def _files(typed: str) -> dict[str, str]:
+    """The GGUF files and the folders whose path begins so."""
+    folder = Path(typed.removeprefix(_FILE)).expanduser()
+    folder = folder if typed.endswith("/") else folder.parent
+    found = {}
+    with contextlib.suppress(OSError):
+        if not folder.is_absolute():
+            return {}
+        for path in folder.iterdir():
+            if path.name.startswith(".") and not typed.rpartition("/")[2].startswith("."):
+                continue
+            if path.is_dir():
+                found[f"{_FILE}{path}/"] = "folder"
+            elif path.name.lower().endswith(".gguf"):
+                found[f"{_FILE}{path}"] = "file"
+    return found
 
 
 def _add_from_queen(kind: str, config: Config, found: dict[str, str]) -> None:

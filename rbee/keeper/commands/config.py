@@ -19,7 +19,7 @@ from rbee.keeper.commands.runner import (
 from rbee.keeper.commands.setup import node_request
 from rbee.keeper.config import config_file
 from rbee.keeper.session.queen import PROGRAM, Queen
-from rbee.keeper.session.session import with_queen
+from rbee.keeper.session.session import of_the_known_nodes, with_queen
 from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import settings as configuration
 from rbee.runtime.screen import Screen
@@ -78,7 +78,8 @@ async def _remove(settings: KeeperSettings, screen: Screen, request: NodeNamed) 
         await queen.client.call(ep.QUEEN_RELOAD_NODES)
         text = f"{request.node_name} is removed."
         try:
-            text = (await queen.client.call(ep.QUEEN_REMOVE_NODE, request)).message
+            with of_the_known_nodes():
+                text = (await queen.client.call(ep.QUEEN_REMOVE_NODE, request)).message
         except NodeNotFound:
             if file is None:
                 raise

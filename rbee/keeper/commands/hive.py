@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, NodeNotFound, ProgramFailed
+from rbee.contract.errors import ConnectionRefused, ConnectionTimeout, NodeNotFound, ProgramFailed
 from rbee.contract.registry import HiveNode, HiveStatus
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import PROGRAM, Queen
-from rbee.keeper.session.session import call_for, follow
+from rbee.keeper.session.session import call_for, follow, of_the_known_nodes
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
@@ -31,7 +31,8 @@ async def start(queen: Queen, screen: Screen, request: HiveNode) -> None:
 async def stop(queen: Queen, screen: Screen, request: HiveNode) -> None:
     """End a node's hive and its workers. Raises PROGRAM_FAILED when it does not end, and
     CONNECTION_TIMEOUT when it is not known whether one runs."""
-    hive = await status_of(queen, request.node)
+    with of_the_known_nodes():
+        hive = await status_of(queen, request.node)
     if hive.state == "stopped":
         screen.say(f"No hive runs on {hive.node}.")
         return
@@ -104,4 +105,5 @@ def _cells(hive: HiveStatus) -> tuple[str, ...]:
 def _out_of_reach(hive: HiveStatus) -> ConnectionTimeout:
     node, reason = hive.node, hive.error or "it does not answer."
     text = f"It is not known whether a hive runs on {node}: {reason}"
-    return ConnectionTimeout(text, host=node, port=None, attempts=1, node=node)
+    kind = ConnectionRefused if reason.endswith(": refused.") else ConnectionTimeout
+    return kind(text, host=node, port=None, attempts=1, node=node)

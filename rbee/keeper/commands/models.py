@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 from rbee.contract import endpoints as ep
 from rbee.contract.advice import on_node
-from rbee.contract.errors import ModelNotFound, StreamTruncated
+from rbee.contract.errors import InvalidModelRef, InvalidRequest, ModelNotFound, StreamTruncated
 from rbee.contract.events import Download, Verify
 from rbee.contract.models import Disk, NodeDownload, NodeModel, NodeModelRows
+from rbee.keeper.commands.model_list import listing_of
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import Queen
-from rbee.keeper.session.session import call_for, events_of
+from rbee.keeper.session.session import events_of, of_the_known_nodes
 from rbee.runtime import safe_text
-from rbee.runtime.listings import MODEL_HEADS, described, megabytes, model_cells, table, usage
+from rbee.runtime.listings import described, megabytes, usage
 from rbee.runtime.screen import Screen
 
 
@@ -35,26 +36,9 @@ async def download(queen: Queen, screen: Screen, request: NodeDownload) -> None:
 
 
 @queen_command
-async def show_list(queen: Queen, screen: Screen, node: str | None) -> None:
-    """List every model, complete or not."""
-    await show_models(queen, screen, node)
-
-
-async def show_models(queen: Queen, screen: Screen, node: str | None) -> None:
-    """List the models of a node, or of all."""
-    found = await _listing(queen, screen, node)
-    several = len(found.disks) > 1
-    heads = ["NODE"] * several + [*MODEL_HEADS]
-    rows = [[*[row.node] * several, *model_cells(row)] for row in found.models]
-    screen.listing(found.models, table(heads, rows) if rows else "")
-    if not rows:
-        screen.note("No models are here yet. Fetch one: rbee-keeper models download MODEL")
-
-
-@queen_command
 async def disk_usage(queen: Queen, screen: Screen, node: str | None) -> None:
     """Say how much the models take, the largest first, and how much is free."""
-    found = await _listing(queen, screen, node)
+    found = await listing_of(queen, screen, node)
     screen.listing(found, "\n".join(_usage(found, disk) for disk in found.disks))
 
 
@@ -91,21 +75,15 @@ async def delete(queen: Queen, screen: Screen, request: NodeModel) -> None:
 
 @contextlib.contextmanager
 def _of_the_disk(request: NodeModel) -> Iterator[None]:
-    """What is not on the node's disk is not to be looked for on the Hub."""
+    """What is not on the node's disk is not to be looked for on the Hub, or a node to be added."""
     try:
-        yield
-    except ModelNotFound as error:
-        if not error.details["near"]:
+        with of_the_known_nodes():
+            yield
+    except (ModelNotFound, InvalidModelRef, InvalidRequest) as error:
+        if not error.details.get("near") and "hint" not in error.details:
             listing = f"rbee-keeper models list{on_node({'node': request.node})}"
             error.details["hint"] = f"See which models are there: {listing}"
         raise
-
-
-async def _listing(queen: Queen, screen: Screen, node: str | None) -> NodeModelRows:
-    found = await call_for(queen, ep.QUEEN_MODELS, node)
-    for note in found.notes:
-        screen.note(f"[model-provisioner] ⚠️ {note}")
-    return found
 
 
 def _usage(found: NodeModelRows, disk: Disk) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rbee.contract import endpoints as ep
 from rbee.contract.registry import LOCAL, InstallNode, NodeRow
 from rbee.contract.workers import WorkerRow
-from rbee.keeper.commands import hive, models, setup
+from rbee.keeper.commands import hive, model_list, setup
 from rbee.keeper.commands.runner import queen_command
 from rbee.keeper.session.queen import Queen
 from rbee.runtime.listings import table
@@ -26,7 +26,7 @@ async def health(queen: Queen, screen: Screen, host: str) -> int:
 @queen_command
 async def list_models(queen: Queen, screen: Screen, host: str) -> None:
     """The same as `models list --node`."""
-    await models.show_models(queen, screen, await _node(queen, host))
+    await model_list.show_models(queen, screen, await _node(queen, host))
 
 
 @queen_command

@@ -83,12 +83,14 @@ async def stop_model(queen: Queen, screen: Screen, model: str) -> None:
                 raise
             if ids:  # it has just ended by itself
                 continue
-            raise NotFound(
-                f"{model} is not in memory. No worker holds it.",
-                errors=[{**wrong, "field": "MODEL", "value": model}],
-                hint="See what is in memory: rbee-keeper ps",
-            ) from None
+            raise _not_in_memory(model) from None
     screen.listing(done, "\n".join(safe_text.line(each.message) for each in done))
+
+
+def _not_in_memory(model: str) -> NotFound:
+    said = f"Nothing to stop: no worker holds {model[:_LONGEST_ID]!r}."
+    error = {"field": "MODEL", "constraint": "a model in memory", "message": said, "value": model}
+    return NotFound(said, errors=[error], hint="See what is in memory: rbee-keeper ps")
 
 
 def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:

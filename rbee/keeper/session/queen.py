@@ -17,6 +17,7 @@ from rbee.contract.daemons import OWNER, Hello, Hold, PidFile, QueenHealth
 from rbee.contract.errors import (
     AddressInUse,
     ConfigInvalid,
+    ConnectionRefused,
     ConnectionTimeout,
     ProgramFailed,
     RbeeError,
@@ -46,6 +47,7 @@ class Queen:
         """`with_hive`: the command will need this machine's hive, so a queen that is started for it
         prepares one."""
         self._settings = settings
+        self._refused = False
         self._with_hive = with_hive
         self._key = api_key.load(settings.config.auth.api_key_file)
         self.client = self._connect(settings.queen_url)
@@ -98,7 +100,8 @@ class Queen:
             try:
                 left = max(deadline - now(), _POLL_S)
                 return await self.client.call(ep.QUEEN_HEALTH, within_s=left)
-            except ConnectionTimeout:
+            except ConnectionTimeout as error:
+                self._refused = isinstance(error, ConnectionRefused)
                 if not bind.is_local(host) or bind.is_free(host, port):
                     return None
                 if now() >= deadline:
@@ -187,8 +190,10 @@ class Queen:
         host, port = address_of(self._settings)
         if not bind.is_local(host):
             url = self._settings.queen_url
+            why = " (refused)" if self._refused else ""
             raise ConnectionTimeout(
-                f"No queen answers at {url}, and that is not this machine, so none is started.",
+                f"No queen answers at {url}{why}, and that is not this machine, so none is "
+                "started.",
                 host=host,
                 port=port,
                 attempts=1,

@@ -8,7 +8,13 @@ import logging
 
 import msgspec
 
-from rbee.contract.errors import ConnectionTimeout, Internal, ProgramFailed, RbeeError
+from rbee.contract.errors import (
+    ConnectionRefused,
+    ConnectionTimeout,
+    Internal,
+    ProgramFailed,
+    RbeeError,
+)
 from rbee.contract.registry import HiveStatus, NodeCheck, NodeChecks, NodeRow
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hosts import Host, Probe, check_hive_version
@@ -77,9 +83,10 @@ async def _probe(host: Host) -> Probe:
     try:
         probe = await host.probe()
     except NoAnswerError as error:
-        if not error.timed_out:
+        if not error.timed_out and not error.refused:
             raise _with_node(error.as_rbee_error(), host) from None
-        raise ConnectionTimeout(
+        kind = ConnectionRefused if error.refused else ConnectionTimeout
+        raise kind(
             f"{host.node} does not answer: {error.reason}.",
             host=error.host,
             port=error.port,

@@ -36,6 +36,7 @@ from rbee.queen.nodes.hosts import (
     port_blocked,
     way_to,
 )
+from rbee.queen.nodes.last_lines import LastLines
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client
@@ -48,6 +49,7 @@ _How: TypeAlias = Literal["ended", "killed", "lost", "left"]
 
 _QUEEN = "queen-rbee"
 _CONTACT_WITHIN_S = 5.0
+_NOTICED_WITHIN_S = 0.5
 _log = logging.getLogger(_QUEEN)
 
 
@@ -94,6 +96,7 @@ class Hive:
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._process: HiveProcess | None = None
         self._watching: asyncio.Task[None] | None = None
+        self.last_lines = LastLines(host)
         # How the last hive of this queen broke off; None while it runs.
         self.broke: str | None = None
 
@@ -123,8 +126,19 @@ class Hive:
         return [worker.row for worker in self._known_workers.values()] if self.is_running else []
 
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
-        """How a worker ended; None if the hive does not tell it within 3 s."""
-        return await self._events.worker_exit(worker_id)
+        """How a worker ended; None if the hive does not tell it within 3 s. Where the hive is gone,
+        `last_lines` has what the worker wrote last."""
+        found = await self._events.worker_exit(worker_id)
+        if found is None and self.broke is not None:
+            async with self.use_host():
+                await self.last_lines.read(worker_id)
+        return found
+
+    async def notice_end(self) -> None:
+        """Wait a moment for the end of the hive's process: a worker that ends in mid-answer may do
+        so because its hive has died."""
+        if self._watching is not None:
+            await asyncio.wait({self._watching}, timeout=_NOTICED_WITHIN_S)
 
     # What is asked of it
 

@@ -19,6 +19,7 @@ from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
 from rbee.contract.daemons import Hello, Listening
 from rbee.contract.errors import (
+    ConnectionRefused,
     ConnectionTimeout,
     InvalidRequest,
     PortBlocked,
@@ -101,7 +102,8 @@ class Host(Protocol):
 
     async def connect(self, say: Say) -> str:
         """Make sure that the machine can be reached; the URL at which a hive would be found.
-        Raises CONNECTION_TIMEOUT after three attempts, and SSH_CONNECTION_FAILED."""
+        Raises CONNECTION_TIMEOUT and CONNECTION_REFUSED after three attempts, and
+        SSH_CONNECTION_FAILED."""
         ...
 
     async def connect_once(self) -> str:
@@ -222,6 +224,8 @@ class UrlHost(_WithoutConnection):
         try:
             await dial(host, port)
         except NoAnswerError as error:
+            if error.refused:
+                raise refused(self.node, error) from None
             message = f"{self.node} does not answer at {host}:{port}: {error.reason}."
             raise ConnectionTimeout(message, host=host, port=port, attempts=1) from None
         return self.url
@@ -294,6 +298,12 @@ def at_the_same_host(url: str, hive_url: str) -> str:
     return bind.url(address(hive_url)[0], port)
 
 
+def refused(node: str, error: NoAnswerError) -> ConnectionRefused:
+    """The error for a machine where nothing listens."""
+    message = f"{node} does not answer at {error.host}:{error.port}: {error.reason}."
+    return ConnectionRefused(message, host=error.host, port=error.port, attempts=1, node=node)
+
+
 async def dial(host: str, port: int) -> None:
     """Open a TCP connection, and close it again. Raises NoAnswerError."""
     try:
@@ -307,8 +317,8 @@ async def connect_repeatedly(
     attempt: Callable[[], Awaitable[T]], node: str, host: str, port: int, limit_s: float, say: Say
 ) -> T:
     """Connect in three attempts, each narrated, with its limit and the pause before it. Raises
-    CONNECTION_TIMEOUT."""
-    reason = ""
+    CONNECTION_TIMEOUT, or CONNECTION_REFUSED if the last one was refused."""
+    reason, kind = "", ConnectionTimeout
     for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, ATTEMPTS), start=1):
         delay = f" in {1000 * pause:.0f} ms" if pause else ""
         which = f"attempt {turn} of {ATTEMPTS}{delay} (limit {limit_s:g} s)"
@@ -318,10 +328,11 @@ async def connect_repeatedly(
             async with asyncio.timeout(limit_s):
                 return await attempt()
         except TimeoutError:
-            reason = f"timeout, no answer within {limit_s:g} s"
+            reason, kind = f"timeout, no answer within {limit_s:g} s", ConnectionTimeout
         except NoAnswerError as error:
             host, port, reason = error.host, error.port, error.reason
-    raise ConnectionTimeout(
+            kind = ConnectionRefused if error.refused else ConnectionTimeout
+    raise kind(
         f"{node} does not answer at {host}:{port} after {ATTEMPTS} attempts: {reason}.",
         host=host,
         port=port,

@@ -14,6 +14,7 @@ from rbee.contract.models import (
     Deleted,
     Disk,
     DownloadRequest,
+    FoundRepositories,
     ModelDetails,
     ModelMetadata,
     ModelName,
@@ -22,6 +23,8 @@ from rbee.contract.models import (
     NodeModelCard,
     NodeModelRow,
     NodeModelRows,
+    NodeSearch,
+    SearchModels,
 )
 from rbee.contract.registry import LOCAL
 from rbee.queen.nodes.error_names import with_node_name
@@ -75,6 +78,11 @@ class NodeModels:
         hive = await self._running(asked.node, EventQueue())
         name = ModelName(asked.model)
         return await hive.http.call(ep.HIVE_MODEL_INFO, name)
+
+    async def search(self, asked: NodeSearch) -> FoundRepositories:
+        hive = await self._running(asked.node, EventQueue())
+        wanted = SearchModels(asked.words, asked.limit)
+        return await hive.http.call(ep.HIVE_MODEL_SEARCH, wanted)
 
     async def delete(self, asked: NodeModel) -> Deleted:
         hive = await self._running(asked.node, EventQueue())

@@ -21,6 +21,7 @@ from rbee.queen.nodes.hosts import (
     clock_ahead_s,
     connect_repeatedly,
     dial,
+    refused,
 )
 from rbee.queen.ssh import hive_process
 from rbee.queen.ssh.connection import SshConnection
@@ -88,11 +89,13 @@ class SshHost:
             try:
                 await dial(host, port)
             except NoAnswerError as error:
-                if isinstance(error.__cause__, ConnectionRefusedError):
+                if error.refused:
                     raise NoHiveError from None
         try:
             await self.remote.connect()
         except NoAnswerError as error:
+            if error.refused:
+                raise refused(self.node, error) from None
             raise error.as_rbee_error() from None
         return self._hive_url()
 

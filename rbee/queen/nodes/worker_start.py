@@ -178,7 +178,7 @@ def crashed(
         node=node,
         tokens=tokens,
         max_tokens=max_tokens,
-        log_tail=gone.log_tail if gone else [],
+        log_tail=gone.log_tail if gone else hive.last_lines.of(worker_id),
         **without_hive,
     )
 

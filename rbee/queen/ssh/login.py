@@ -20,17 +20,20 @@ from rbee.runtime.paths import home
 if TYPE_CHECKING:
     import asyncssh
 
+REFUSED = "refused"
 # A connection on which nothing comes for about ten seconds is dead.
 KEEPALIVE_S = 2.0
 _KEEPALIVES = 4
 
 
 class NoAnswerError(Exception):
-    """No SSH server answers there. Unlike with a refused key, another attempt may help."""
+    """No SSH server answers there. Unlike with a refused key, another attempt may help. `refused`:
+    the machine is there, and nothing listens."""
 
     def __init__(self, host: str, port: int, reason: str, timed_out: bool = False) -> None:
         super().__init__(reason)
         self.host, self.port, self.reason, self.timed_out = host, port, reason, timed_out
+        self.refused = reason == REFUSED
         # For the advice of SSH_CONNECTION_FAILED.
         self.details: dict[str, Any] = {}
 
@@ -160,7 +163,7 @@ def _untrusted(
 def reason_of(error: Exception) -> str:
     """Why there is no connection, for a person."""
     if isinstance(error, ConnectionRefusedError):
-        return "refused"
+        return REFUSED
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name is not known here"
     if isinstance(error, OSError) and error.errno == errno.ECONNRESET:

@@ -94,6 +94,10 @@ class Attempt:
                     await check_port(hive, worker)
                     gone = await hive.worker_exit(worker.id)
                     deaths += gone is not None and gone.exit_code != 0
+                elif task.tokens:
+                    await hive.notice_end()
+                    if hive.broke is not None:
+                        gone = await hive.worker_exit(worker.id)
                 if turn == _TURNS or task.tokens or deaths == _DEATHS:
                     ended = broken_off(task, hive, worker, error.message.rstrip("."), gone)
                     if deaths == _DEATHS:

@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, Final
 
+from rbee.worker.model.beginning import Beginning
 from rbee.worker.model.bindings import C
 from rbee.worker.model.large_stack import call_with_stack
 
@@ -46,7 +47,7 @@ class Tokenizer:
         self, text: str, most: int, hidden: Mapping[str, str] = _NOTHING, around: bool = True
     ) -> list[int]:
         """The token ids, unless told otherwise with the special tokens that the model expects
-        `around` a text. If it surely has more than `most`, as many as are known by then, which are
+        `around` a text. If it surely has more than `most`, perhaps only its Beginning, which has
         more than that. `hidden` is what `hide_control` made. Raises MemoryError if there is none to
         take the text apart."""
         first, *others = self._pieces(text.encode(errors="replace"))
@@ -54,11 +55,16 @@ class Tokenizer:
         if not others:
             tokens = self._tokenize(first, most, around)
         else:
-            tokens = [*before, *self._tokenize(first, most)]
+            begun = self._tokenize(first, most)
+            tokens = [*before, *begun]
+            if isinstance(begun, Beginning):
+                return Beginning(tokens)
             for piece in others:
                 if len(tokens) > most:
-                    return tokens
-                tokens += self._tokenize(piece, most)
+                    return Beginning(tokens)
+                tokens += (part := self._tokenize(piece, most))
+                if isinstance(part, Beginning):
+                    return Beginning(tokens)
             tokens += after
         if not hidden or len(tokens) > most:
             return tokens
@@ -179,7 +185,7 @@ class Tokenizer:
         while look < len(data):
             begun = _with_stack(look, partial(self._ask, data[:look], around))
             if len(begun) > 2 * most:
-                return begun
+                return Beginning(begun)
             look *= 2
         return _with_stack(len(data), partial(self._ask, data, around))
 

@@ -13,23 +13,27 @@ def check_slot(busy: int, slots: int) -> None:
         raise AllSlotsBusy(slots_total=slots, slots_busy=slots, waiting=0)
 
 
-def check_length(field: str, tokens: int, most: int, why: str) -> None:
+def check_length(field: str, tokens: int, most: int, why: str, at_least: bool = False) -> None:
     """Raises PROMPT_TOO_LONG for a text of more than `most` tokens. `why` is where the limit comes
-    from, for the message."""
+    from, for the message; `at_least`: the text has more than `tokens`, which were not counted."""
     if tokens > most:
         limit = f"at most {most} tokens"
-        message = f"The {field} has {tokens} tokens, and {why}"
+        count = f"more than {tokens}" if at_least else str(tokens)
+        message = f"The {field} has {count} tokens, and {why}"
         raise PromptTooLong(
             f"{message}.",
             errors=[{"field": field, "constraint": limit, "message": message, "value": tokens}],
         )
 
 
-def check_prompt(tokens: int, context: int, trained: int | None = None) -> None:
-    """Raises PROMPT_TOO_LONG if the context can never have room for an answer. Where it is as large
+def check_prompt(
+    tokens: int, context: int, trained: int | None = None, at_least: bool = False
+) -> None:
+    """Raises PROMPT_TOO_LONG if the context can never have room for an answer. `at_least` is as for
+    `check_length`. Where it is as large
     as what the model was `trained` for, the advice is not to raise it."""
     try:
-        check_length("prompt", tokens, context - 1, f"the context holds {context}")
+        check_length("prompt", tokens, context - 1, f"the context holds {context}", at_least)
     except PromptTooLong as error:
         if trained is not None and context >= trained:
             error.details["hint"] = "Shorten the prompt: the model was trained for no more."

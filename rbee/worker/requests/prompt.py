@@ -17,6 +17,7 @@ from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import InferenceRequest, Message, Tool, ToolCall
 from rbee.runtime.concurrency import InThread
 from rbee.worker.engine.load import Loaded
+from rbee.worker.model.beginning import Beginning
 from rbee.worker.requests.admission import check_prompt, check_tokens
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def without_second_bos(model: Model, tokens: list[int]) -> list[int]:
     """Without the beginning-of-sequence token that a template writes, and blanks before it, if the
     tokenizer has put one in front."""
     bos = model.special_token("bos")
-    if not model.adds_bos() or tokens[:1] != [bos]:
+    if isinstance(tokens, Beginning) or not model.adds_bos() or tokens[:1] != [bos]:
         return tokens
     begun = 0
     for at, token in enumerate(tokens):

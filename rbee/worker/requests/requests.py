@@ -28,7 +28,8 @@ from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import finish
 from rbee.worker.engine.request import Counts, Output, Outputs, Request
-from rbee.worker.requests.admission import check_slot, check_tokens, reserve
+from rbee.worker.model.beginning import Beginning
+from rbee.worker.requests.admission import check_prompt, check_slot, check_tokens, reserve
 from rbee.worker.requests.fitness import Fitness
 
 if TYPE_CHECKING:  # a worker listens before it imports these
@@ -115,6 +116,9 @@ class Requests:
             read = partial(self.tokenize, "prompt")
             told = await self.prepare(request, tool_use.as_told(loaded, message))
             prompt = await self.prepare(request, prompt_tokens(loaded, told, read))
+            if isinstance(prompt, Beginning):
+                trained = loaded.header.context_length
+                check_prompt(len(prompt), loaded.context.tokens, trained, at_least=True)
             if not prompt:
                 error = "The prompt has no tokens"
                 raise InvalidRequest.of("prompt", "at least one token", error)

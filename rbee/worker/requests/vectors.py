@@ -22,6 +22,7 @@ from rbee.contract.embeddings import (
 )
 from rbee.contract.errors import InvalidRequest
 from rbee.worker.engine.load import Loaded
+from rbee.worker.model.beginning import Beginning
 from rbee.worker.requests.admission import check_length, check_tokens
 from rbee.worker.requests.requests import Requests
 
@@ -116,7 +117,7 @@ def _pair(loaded: Loaded, query: str, document: str, most: int) -> list[int]:
 
 
 def _check(field: str, tokens: list[int], most: int, why: str) -> None:
-    check_length(field, len(tokens), most, why)
+    check_length(field, len(tokens), most, why, isinstance(tokens, Beginning))
     if not tokens:
         raise InvalidRequest.of(field, "at least one token", "The text has no tokens")
 

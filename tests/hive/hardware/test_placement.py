@@ -6,6 +6,7 @@ import pytest
 
 from rbee.contract.errors import BackendUnavailable, ErrorBody, RbeeError, VramExhausted
 from rbee.contract.nodes import DeviceMemory
+from rbee.gguf.memory import required_bytes
 from rbee.hive.hardware.placement import (
     arithmetic,
     choose_backend,
@@ -14,7 +15,6 @@ from rbee.hive.hardware.placement import (
     largest_that_fits,
     require_device,
     require_memory,
-    required_bytes,
     same_cards,
 )
 

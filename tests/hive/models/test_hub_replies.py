@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,7 @@ from rbee.contract.errors import DownloadFailed, ModelNotFound
 from rbee.contract.model_ref import parse
 from rbee.hive.models import hub_replies, repository
 from rbee.hive.models.hub import Hub, TransientError
+from rbee.hive.models.hub_queries import HubQueries
 from rbee.hive.models.hub_replies import UnreadableError, listing
 from rbee.hive.models.repository import Listing, RemoteFile
 from rbee.runtime.concurrency import in_thread
@@ -274,3 +276,63 @@ def test_a_slow_answer_has_a_deadline() -> None:
     moments = iter([0.0, 1.0, 61.0])
     with pytest.raises(UnreadableError, match="within 60 s"):
         hub_replies.read_whole(response, 100, 60.0, lambda: next(moments))
+
+
+# A search
+
+SEARCH = "/api/models?search=tiny+one&filter=gguf&sort=downloads&limit=3"
+
+
+def found(*names: str) -> bytes:
+    return json.dumps([{"id": name, "downloads": 3, "gated": "auto"} for name in names]).encode()
+
+
+def test_a_search_keeps_what_a_reference_can_name_and_no_more_than_was_asked_for() -> None:
+    said = found("a/b", "no-owner", "a/..", "a/b c", "a/c", "a/d")
+    assert [match.id for match in hub_replies.matches(said, 2)] == ["a/b", "a/c"]
+    [match] = hub_replies.matches(b'[{"id":"a/b"}]', 2)
+    assert (match.downloads, match.gated) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"{}",
+        b'["a/b"]',
+        b'[{"id":7}]',
+        b'[{"id":"a/b","downloads":-1}]',
+        b'[{"id":"a/b","downloads":1e30}]',
+        b"[" * 100_000,
+        found(*["a/b"] * (hub_replies.MOST_FOUND + 1)),
+    ],
+)
+def test_a_search_of_another_form_is_not_believed(said: bytes) -> None:
+    with pytest.raises((UnreadableError, msgspec.DecodeError)):
+        hub_replies.matches(said, 5)
+
+
+def test_the_hub_is_searched_for_gguf(hub_server: HubServer) -> None:
+    hub_server.answers[SEARCH] = reply(found("a/b"), headers=JSON)
+    assert [match.id for match in Hub(5.0).search("tiny one", 3)] == ["a/b"]
+
+
+async def test_a_repository_that_the_hub_does_not_list_is_found_all_the_same(
+    hub_server: HubServer,
+) -> None:
+    hub_server.answers[SEARCH] = reply(found("a/b", "owner/repo"), headers=JSON)
+    hub_server.answers[LISTING] = reply(body(GOOD), headers=JSON)
+    queries = HubQueries(Hub(5.0), lambda *_: None)
+    [(one, nothing), (two, files)] = await queries.search("tiny one", 3)
+    assert (one.id, nothing, two.id) == ("a/b", None, "owner/repo")
+    assert files is not None and len(files.files) == 1
+
+
+async def test_what_answers_without_a_search_is_told_as_such(hub_server: HubServer) -> None:
+    with pytest.raises(DownloadFailed, match=r"could not be searched for 'x': .*has no search"):
+        await HubQueries(Hub(5.0), lambda *_: None).search("x", 3)
+
+
+async def test_an_endless_search_is_given_up(hub_server: HubServer) -> None:
+    hub_server.answers[SEARCH] = reply(b" " * (hub_replies.SEARCH_BYTES + 1), headers=JSON)
+    with pytest.raises(DownloadFailed, match="more than 4 MB"):
+        await HubQueries(Hub(5.0), lambda *_: None).search("tiny one", 3)

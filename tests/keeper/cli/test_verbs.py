@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rbee.contract.models import NodeModelRows
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.cli import main
 from rbee.keeper.commands.worker import holds
+from rbee.keeper.install import origin
 
 FakeQueen = Any
 Keeper = Callable[..., Any]
@@ -77,7 +79,7 @@ def test_a_model_that_is_not_in_memory_says_where_to_look(
     fake_queen.on(ep.QUEEN_WORKER_SHUTDOWN, gone)
     done = keeper("stop", "qwen-0.5b")
     assert done.exit_code == 1
-    assert "No worker holds it" in done.stderr
+    assert "Nothing to stop: no worker holds 'qwen-0.5b'." in done.stderr
     assert "rbee-keeper ps" in done.stderr
 
 
@@ -112,7 +114,7 @@ def test_pull_and_list_are_models_download_and_list(fake_queen: FakeQueen, keepe
     fake_queen.on(ep.QUEEN_DOWNLOAD, [Download("complete", local_path="/m.gguf")])
     assert keeper("pull", "qwen-0.5b").stdout == "/m.gguf\n"
     fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([], []))
-    assert "No models are here yet" in keeper("list").stderr
+    assert "No model was downloaded yet" in keeper("list").stderr
 
 
 def test_serve_becomes_the_queen(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,3 +163,81 @@ def test_every_alias_has_a_help_of_its_own() -> None:
 def test_a_seed_of_minus_one_is_any(fake_queen: FakeQueen, keeper: Keeper) -> None:
     keeper("infer", "hello", "--seed", "-1")
     assert fake_queen.body(ep.QUEEN_TASKS)["seed"] is None
+
+
+# What ollama's users type beside the verbs
+
+
+@pytest.mark.parametrize("flag", ["--keepalive", "--keep-alive"])
+def test_run_keeps_the_model_as_long_as_either_spelling_says(
+    fake_queen: FakeQueen, keeper: Keeper, flag: str
+) -> None:
+    keeper("run", "qwen-0.5b", flag, "5m", "hello")
+    assert fake_queen.body(ep.QUEEN_TASKS)["keep_alive"] == "5m"
+
+
+def test_run_format_json_asks_for_any_json_object(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    keeper("run", "qwen-0.5b", "--format", "json", "hello")
+    assert fake_queen.body(ep.QUEEN_TASKS)["response_format"]["type"] == "json_object"
+
+
+@pytest.mark.parametrize("other", ["--schema", "--grammar"])
+def test_an_answer_has_one_form(keeper: Keeper, other: str) -> None:
+    done = keeper("run", "m", "--format", "json", other, "x.json", "hello")
+    assert (done.exit_code, f"--format can't be combined with {other}" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("run", "m"), 'rbee-keeper run MODEL "PROMPT"'),
+        (("run", "m", " "), 'rbee-keeper run MODEL "PROMPT"'),
+        (("infer",), "--prompt"),
+    ],
+)
+def test_a_missing_prompt_is_told_in_the_words_of_the_verb(
+    keeper: Keeper, words: tuple[str, ...], told: str
+) -> None:
+    done = keeper(*words)
+    assert (done.exit_code, told in done.stderr) == (2, True)
+    assert ("--interactive" in done.stderr) is (words[0] == "infer")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("create", "mine"), "[models] aliases"),
+        (("cp", "a", "b"), "[models] aliases"),
+        (("push", "mine"), "hf upload"),
+        (("signin",), "hf auth login"),
+        (("edit", "a"), "rbee-keeper help config"),
+        (("show", "--modelfile", "m"), "no Modelfile"),
+        (("show", "m", "--system"), "no Modelfile"),
+        (("run", "m", "--nowordwrap", "hi"), "| cat"),
+        (("pull", "m", "--insecure"), "HF_ENDPOINT"),
+        (("run", "--model", "m"), "The model comes first: rbee-keeper run MODEL"),
+        (("chat", "--prompt", "m"), "rbee-keeper run MODEL"),
+        (("run", "m", "--keep-alife", "3"), "'--keep-alive'"),
+        (("lsit",), "'list'"),
+    ],
+)
+def test_what_rbee_has_under_another_name_is_told(
+    keeper: Keeper, words: tuple[str, ...], told: str
+) -> None:
+    done = keeper(*words)
+    assert (done.exit_code, told in " ".join(done.stderr.split())) == (2, True), done.stderr
+
+
+def test_ls_and_v_are_list_and_version(fake_queen: FakeQueen, keeper: Keeper) -> None:
+    fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([], []))
+    assert keeper("ls").exit_code == 0
+    assert keeper("-v").stdout == keeper("--version").stdout
+
+
+def test_update_says_what_is_new_and_how_to_get_it(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(origin, "here", lambda: origin.Origin("folder", str(tmp_path)))
+    done = keeper("update")
+    assert (done.exit_code, str(tmp_path) in done.stdout) == (0, True)
+    assert keeper("update", "--json").stdout.startswith("{")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sqlite3
 import ssl
 import threading
 import time
@@ -184,3 +186,52 @@ def test_a_queen_over_https_is_asked_if_its_certificate_is_trusted(
         monkeypatch.setenv("RBEE_QUEEN_CA", str(cert))
         assert names("workers") == ["worker-1"]
         queen.shutdown()
+
+
+def write_databases(home: Path, model: Path) -> None:
+    folder = home / ".rbee"
+    folder.mkdir(exist_ok=True)
+    with contextlib.closing(sqlite3.connect(folder / "models.db")) as catalog, catalog:
+        catalog.execute("CREATE TABLE models (reference TEXT, local_path TEXT)")
+        rows = [("hf:a/here/m.gguf", str(model)), ("hf:a/gone/m.gguf", f"{model}.gone")]
+        catalog.executemany("INSERT INTO models VALUES (?, ?)", rows)
+    with contextlib.closing(sqlite3.connect(folder / "beehives.db")) as registry, registry:
+        registry.execute("CREATE TABLE beehives (node_name TEXT, status TEXT)")
+        registry.execute("INSERT INTO beehives VALUES ('barn', 'unreachable')")
+
+
+def test_without_a_queen_models_and_nodes_are_those_on_disk(home: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.gguf"
+    model.touch()
+    write_databases(home, model)
+    before = sorted(home.rglob("*"))
+    assert names("models", "hf:a/") == ["hf:a/here/m.gguf"]
+    assert completion.suggest("nodes", "b") == [("barn", "unreachable")]
+    assert sorted(home.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", ["no database", ""])
+def test_a_database_that_can_not_be_read_does_not_get_in_the_way(home: Path, content: str) -> None:
+    (home / ".rbee").mkdir()
+    for name in ("models.db", "beehives.db"):
+        (home / ".rbee" / name).write_text(content)
+    assert names("models", "smol") == ["smollm2"]
+    assert names("nodes") == ["localhost"]
+
+
+def test_paths_of_models_are_completed(home: Path, tmp_path: Path) -> None:
+    for name in ("a b.gguf", "B.GGUF", "notes.txt", ".hidden.gguf", "sub/c.gguf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    at = f"file:{tmp_path}"
+    assert names("models", f"{at}/") == [f"{at}/B.GGUF", f"{at}/a b.gguf", f"{at}/sub/"]
+    assert names("models", f"{at}/s") == [f"{at}/sub/"]
+    assert names("models", f"{at}/sub/") == [f"{at}/sub/c.gguf"]
+    assert names("models", f"{at}/.h") == [f"{at}/.hidden.gguf"]
+    assert names("models", f"{at}/nowhere/x") == []
+    assert names("models", "file:relative") == []
+
+
+@pytest.mark.parametrize("words", ["infer --backend", "run --backend", "worker start --backend"])
+def test_backends_are_completed(home: Path, words: str) -> None:
+    assert [value for _, value in suggested(words, "c")] == ["cpu", "cuda"]

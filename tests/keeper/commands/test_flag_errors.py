@@ -27,6 +27,7 @@ from rbee.keeper.commands.runner import message
         (TaskRequest, {"device": -1}, "--device must be a whole number from 0 to 255, got -1."),
         (TaskRequest, {"keep_alive": "soon"}, "--keep-alive must be seconds or a text such as \"10m\", got 'soon'."),
         (SpawnRequest, {"model": "m", "slots": 0}, "--slots must be a whole number from 1 to 256, got 0."),
+        (TaskRequest, {"seed": -2}, "--seed must be a whole number from 0 to 4294967294, or -1 for any, got -2."),
         (AddNode, {"node_name": "a", "ssh_host": "h", "hive_port": 0}, "--hive-port must be a whole number from 1 to 65535, got 0."),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,16 +11,28 @@ import pytest
 
 from rbee.contract import endpoints as ep
 from rbee.contract.endpoints import Endpoint
-from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelInUse, ModelNotFound
+from rbee.contract.errors import (
+    ChecksumMismatch,
+    DiskFull,
+    InvalidModelRef,
+    InvalidRequest,
+    ModelInUse,
+    ModelNotFound,
+    NodeNotFound,
+    RbeeError,
+)
 from rbee.contract.events import Download, Narration, Verify
 from rbee.contract.models import (
     Deleted,
     Disk,
+    FoundRepositories,
+    FoundRepository,
     ModelDetails,
     NodeModelRow,
     NodeModelRows,
     Offered,
 )
+from rbee.contract.registry import NodeChanged
 
 MB = 1_000_000
 MODEL = "hf:owner/repo"
@@ -104,11 +117,19 @@ def test_a_detached_download_keeps_the_queen_and_says_where_to_look(
 def test_a_list_is_a_table(fake_queen: FakeQueen, keeper: Keeper) -> None:
     fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([SMALL, LARGE, HALF], [DISK]))
     done = keeper("models", "list")
-    assert done.stdout.splitlines() == [
-        "REFERENCE      QUANTIZATION  SIZE     STATE",
-        "hf:a/a/m.gguf  Q8_0          98 MB    ready",
-        "hf:b/b/m.gguf  unknown       40.0 GB  ready",
-        "hf:c/c/m.gguf  Q8_0          200 MB   partial, 49 %",
+    models, _, aliases = done.stdout.partition("\n\n")
+    assert models.splitlines() == [
+        "REFERENCE                      QUANTIZATION  SIZE     STATE",
+        "hf:a/a/m.gguf                  Q8_0          98 MB    ready",
+        "hf:b/b/m.gguf                  unknown       40.0 GB  ready",
+        "hf:c/c/m.gguf                  Q8_0          200 MB   partial, 49 %",
+        "bundled:smollm2-135m-instruct  Q4_1          98 MB    ready",
+    ]
+    assert aliases.splitlines() == [
+        "ALIAS      MODEL",
+        "qwen-0.5b  hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF",
+        "smollm2    bundled:smollm2-135m-instruct",
+        "tinyllama  hf:TheBloke/TinyLlama-1.1B-Chat-v1.0-GGUF",
     ]
     assert fake_queen.asked[-1] == (ep.QUEEN_MODELS.path, {}, None)
 
@@ -120,19 +141,20 @@ def test_a_list_of_several_nodes_names_them(fake_queen: FakeQueen, keeper: Keepe
         NodeModelRows([SMALL, msgspec.structs.replace(LARGE, node="n1")], [DISK, other]),
     )
     done = keeper("models", "list")
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["NODE", "localhost", "n1"]
+    rows = done.stdout.partition("\n\n")[0].splitlines()
+    assert [line.split()[0] for line in rows] == ["NODE", "localhost", "n1", "localhost"]
 
 
 def test_a_list_of_one_node_asks_for_it(fake_queen: FakeQueen, keeper: Keeper) -> None:
     fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([SMALL], [DISK]))
-    keeper("models", "list", "--node", "n1")
+    assert "bundled" not in keeper("models", "list", "--node", "n1").stdout
     assert fake_queen.asked[-1] == (ep.QUEEN_MODELS.path, {"node": "n1"}, None)
 
 
 def test_an_empty_list_says_how_to_get_a_model(fake_queen: FakeQueen, keeper: Keeper) -> None:
     fake_queen.on(ep.QUEEN_MODELS, NodeModelRows([], [DISK]))
     done = keeper("models", "list")
-    assert (done.exit_code, done.stdout) == (0, "")
+    assert (done.exit_code, "hf:a" in done.stdout) == (0, False)
     assert "rbee-keeper models download" in done.stderr
 
 
@@ -281,3 +303,121 @@ def test_what_is_not_on_the_disk_is_not_looked_for_on_the_hub(
     assert done.exit_code == 1
     assert "→ See which models are there: rbee-keeper models list --node attic" in done.stderr
     assert "token" not in done.stderr
+
+
+def test_without_a_queen_this_machines_models_are_listed_all_the_same(
+    home: Path, keeper: Keeper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RBEE_QUEEN_PORT", "1")
+    config = tmp_path / "config.toml"
+    config.write_text('[models.aliases]\nmine = "hf:a/a"\n[nodes.attic]\nssh_host = "a"\n')
+    monkeypatch.setenv("RBEE_CONFIG", str(config))
+    placed = home / ".local/share/rbee/models/a/a/m-Q8_0.gguf"
+    placed.parent.mkdir(parents=True)
+    placed.write_bytes(b"GGUF")
+    done = keeper("models", "list")
+    assert done.exit_code == 0, done.stderr
+    assert "hf:a/a/m-Q8_0.gguf" in done.stdout and "mine" in done.stdout
+    assert "attic is not listed: no queen runs. Ask it: --node attic" in done.stderr
+    assert not list(home.rglob("queen*")) and not list(home.rglob("beehives.db"))
+    [row] = msgspec.json.decode(keeper("models", "list", "--json").stdout, type=list[NodeModelRow])
+    assert (row.node, row.reference) == ("localhost", "hf:a/a/m-Q8_0.gguf")
+    assert "attic" not in keeper("models", "list", "--node", "localhost").stderr
+
+
+def test_a_queen_of_another_machine_is_not_replaced(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RBEE_QUEEN_URL", "http://192.0.2.1:8080")
+    monkeypatch.setenv("RBEE_TIMES_CONNECT_S", "0.1")
+    assert "No queen answers at" in keeper("models", "list").stderr
+
+
+def test_a_search_names_each_model_so_that_it_can_be_pulled(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    offered = [
+        Offered("hf:a/b/b-Q4_0.gguf", "Q4_0", 98 * MB, True),
+        Offered("hf:a/b/b-Q8_0.gguf", "Q8_0", 150 * MB, True),
+        Offered("hf:a/b/x/b-Q8_0.gguf", "Q8_0", 0, False),
+        Offered("hf:a/b/b.gguf", None, 40_000 * MB, False),
+    ]
+    found = [FoundRepository("a/b", 7, False, offered), FoundRepository("c/d", 0, True, None)]
+    fake_queen.on(ep.QUEEN_MODEL_SEARCH, FoundRepositories(found))
+    done = keeper("search", "hf:a", "b", "--limit", "5", "--node", "attic")
+    assert done.stdout.splitlines() == [
+        "MODEL                 SIZE     FITS     DOWNLOADS",
+        "hf:a/b:Q4_0           98 MB    yes      7",
+        "hf:a/b/b-Q8_0.gguf    150 MB   yes      7",
+        "hf:a/b/x/b-Q8_0.gguf  unknown  no       7",
+        "hf:a/b/b.gguf         40.0 GB  no       7",
+        "hf:c/d                unknown  unknown  0",
+    ]
+    assert "c/d is gated" in done.stderr
+    asked = fake_queen.body(ep.QUEEN_MODEL_SEARCH)
+    assert asked == {"words": "a b", "limit": 5, "node": "attic"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("search",), "Missing argument 'WORDS...'"),
+        (("search", ""), "WORDS must be a text"),
+        (("search", "x" * 201), "WORDS must be a text of at most 200 characters"),
+        (("search", "x", "--limit", "0"), "--limit must be a whole number from 1 to 50, got 0"),
+    ],
+)
+def test_a_search_that_can_not_be_asked_is_told_in_the_command_lines_words(
+    keeper: Keeper, words: tuple[str, ...], told: str
+) -> None:
+    done = keeper(*words)
+    assert (done.exit_code, told in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize("verb", ["delete", "verify"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModelNotFound(model="hf:a/b", near=[]),
+        InvalidModelRef(value="nope", forms=[]),
+        InvalidRequest.of("model", "a model of the models folder", "elsewhere", "file:/m"),
+    ],
+)
+def test_a_model_that_is_not_there_is_looked_for_in_the_list(
+    fake_queen: FakeQueen, keeper: Keeper, verb: str, error: RbeeError
+) -> None:
+    for endpoint in (ep.QUEEN_MODEL_DELETE, ep.QUEEN_MODEL_VERIFY):
+        fake_queen.on(endpoint, error)
+    done = keeper("models", verb, "hf:a/b", "--node", "n1")
+    assert "→ See which models are there: rbee-keeper models list --node n1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "delete", "hf:a/b", "--node", "n1"),
+        ("models", "verify", "hf:a/b", "--node", "n1"),
+        ("hive", "stop", "--node", "n1"),
+        ("logs", "--node", "n1"),
+        ("setup", "remove-node", "--name", "n1"),
+        ("config", "remove-node", "--node", "n1"),
+    ],
+)
+def test_an_unknown_node_from_which_something_is_taken_is_not_to_be_added(
+    fake_queen: FakeQueen, keeper: Keeper, words: tuple[str, ...]
+) -> None:
+    unknown = NodeNotFound(node="n1")
+    for endpoint in (
+        ep.QUEEN_MODEL_DELETE,
+        ep.QUEEN_MODEL_VERIFY,
+        ep.QUEEN_HIVES,
+        ep.QUEEN_HIVE_STOP,
+        ep.QUEEN_LOGS,
+        ep.QUEEN_REMOVE_NODE,
+    ):
+        fake_queen.on(endpoint, unknown)
+    fake_queen.on(ep.QUEEN_RELOAD_NODES, NodeChanged(True, "again"))
+    done = keeper(*words)
+    assert done.exit_code == 1
+    assert "→ To see the known nodes: rbee-keeper setup list-nodes" in done.stderr
+    assert "add-node" not in done.stderr

@@ -159,21 +159,21 @@ def test_llama_cpp_that_does_not_run_is_a_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "largest", "state"),
+    ("needed", "largest", "state"),
     [
         (None, 16, "ok"),
-        (6, 16, "ok"),
-        (7, 16, "warning"),  # 8.4 of 8 GB
-        (14, 16, "problem"),  # 16.8 of 16 GB
-        (14, 24, "ok"),  # on a card
+        (7.2, 16, "ok"),
+        (8.4, 16, "warning"),  # of 8 GB
+        (16.8, 16, "problem"),
+        (16.8, 24, "ok"),  # on a card
     ],
 )
-def test_a_model_needs_a_fifth_more_than_its_size(
-    size: int | None, largest: int, state: str
+def test_a_model_needs_no_more_than_there_is(
+    needed: float | None, largest: int, state: str
 ) -> None:
     facts = Memory(
         model="m",
-        size=None if size is None else size * GB,
+        needed=None if needed is None else int(needed * GB),
         free=8 * GB,
         total=16 * GB,
         largest=largest * GB,

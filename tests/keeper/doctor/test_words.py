@@ -128,18 +128,22 @@ def findings() -> list[Finding]:
         programs.backends(detected(notes=["one", "two"])),
         programs.backends(detected()),
         programs.memory(
-            Memory(model="m", size=1, free=1, total=1, largest=1, error="no", advice="do")
-        ),
-        programs.memory(Memory(model="m", size=None, free=8 * GB, total=16 * GB, largest=16 * GB)),
-        programs.memory(Memory(model="m", size=10 * GB, free=8 * GB, total=9 * GB, largest=9 * GB)),
-        programs.memory(
-            Memory(model="m", size=10 * GB, free=8 * GB, total=12 * GB, largest=12 * GB)
+            Memory(model="m", needed=1, free=1, total=1, largest=1, error="no", advice="do")
         ),
         programs.memory(
-            Memory(model="m", size=10 * GB, free=12 * GB, total=12 * GB, largest=12 * GB)
+            Memory(model="m", needed=None, free=8 * GB, total=16 * GB, largest=16 * GB)
         ),
         programs.memory(
-            Memory(model="m", size=10 * GB, free=8 * GB, total=9 * GB, largest=12 * GB)
+            Memory(model="m", needed=12 * GB, free=8 * GB, total=9 * GB, largest=9 * GB)
+        ),
+        programs.memory(
+            Memory(model="m", needed=12 * GB, free=8 * GB, total=12 * GB, largest=12 * GB)
+        ),
+        programs.memory(
+            Memory(model="m", needed=12 * GB, free=12 * GB, total=12 * GB, largest=12 * GB)
+        ),
+        programs.memory(
+            Memory(model="m", needed=12 * GB, free=8 * GB, total=9 * GB, largest=12 * GB)
         ),
         programs.terminal("UTF-8-SIG"),
         programs.terminal("latin-1"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from harness.model_files.synthetic import write_model
 from rbee.worker.model import llama
+from rbee.worker.model.beginning import Beginning
 from rbee.worker.model.bindings import C
 from rbee.worker.model.tokenizer import Tokenizer
 
@@ -126,12 +127,15 @@ def test_a_text_that_is_far_too_long_is_not_read_to_its_end(
 ) -> None:
     found = vocabulary(family).tokenizer.tokenize(text * (4_000_000 // len(text)), 1000)
     assert 1000 < len(found) < 500_000
+    assert isinstance(found, Beginning)
 
 
 def test_a_text_that_is_slightly_too_long_is_counted(
     vocabulary: Callable[[str], Vocabulary],
 ) -> None:
-    assert len(vocabulary("smollm").tokenizer.tokenize("bees " * 30_000, 30_000)) > 30_000
+    found = vocabulary("smollm").tokenizer.tokenize("bees " * 30_000, 30_000)
+    assert len(found) > 30_000
+    assert not isinstance(found, Beginning)
 
 
 @pytest.fixture

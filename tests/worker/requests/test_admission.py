@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rbee.contract.errors import AllSlotsBusy, PromptTooLong
-from rbee.worker.requests.admission import check_length, check_slot, reserve
+from rbee.worker.requests.admission import check_length, check_prompt, check_slot, reserve
 
 
 def test_a_request_may_fill_prompt_and_answer() -> None:
@@ -104,3 +104,9 @@ def test_what_is_at_its_limit_is_not_to_be_raised(trained: int, told: str) -> No
     with pytest.raises(PromptTooLong) as caught:
         reserve(100, 1, 100, [], 4, trained)
     assert told in caught.value.advice
+
+
+def test_what_was_not_counted_is_told_as_more() -> None:
+    with pytest.raises(PromptTooLong, match="prompt has more than 900 tokens") as caught:
+        check_prompt(900, 100, trained=100, at_least=True)
+    assert caught.value.advice.startswith("Shorten the prompt: the model")
