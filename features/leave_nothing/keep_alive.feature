@@ -34,7 +34,7 @@ Feature: A request says how long its model may stay in memory
     And the queen lists no worker
     When I run `rbee-keeper stop nope`
     Then it exits with 1
-    And standard error says "Error [INVALID_REQUEST]: nope is not in memory. No worker holds it."
+    And standard error says "Error [INVALID_REQUEST]: Nothing to stop: no worker holds 'nope'."
     When I run `rbee-keeper worker stop --id nope`
     Then it exits with 1
     And standard error says "Error [INVALID_REQUEST]: There is no worker nope on any node."

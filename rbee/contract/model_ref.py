@@ -3,12 +3,16 @@
 hf:owner/repo[@revision][:QUANT]      hf:owner/repo[@revision]/path/file.gguf
 file:/abs/path.gguf                   bundled:smollm2-135m-instruct
 owner/repo   (means hf:)              a bare word (an alias)
+
+The path of a file in a repository is percent-encoded where it holds what a reference can't: blanks,
+`%#?:@` and letters outside ASCII (RFC 3986, 2.1).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -40,6 +44,13 @@ _HF = re.compile(
     rf"(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._-]{{0,95}}))?"
     r"(?:/(?P<file>[^\s:@?#\\\x00-\x1f\x7f]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
 )
+# A file's path as the Hub has it, behind the repository.
+_WRITTEN_OUT = re.compile(
+    rf"(?P<place>{_NAME}/{_NAME}(?:@[^/]*)?/)(?P<file>.+\.gguf)", re.IGNORECASE
+)
+_ENCODED = re.compile(r"[^!-~]|[%#?:@]")
+# What no name of a file may hold, however it is written.
+_NEVER = re.compile(r"[\\\x00-\x1f\x7f]")
 
 
 class ModelRef(msgspec.Struct, frozen=True):
@@ -55,9 +66,30 @@ class ModelRef(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         """The reference in the one form in which the programs pass it on."""
         revision = f"@{self.revision}" if self.revision else ""
-        file = f"/{self.file}" if self.file else ""
+        file = f"/{encoded(self.file)}" if self.file else ""
         quantization = f":{self.quantization}" if self.quantization else ""
         return f"{self.scheme}:{self.name}{revision}{file}{quantization}"
+
+    @property
+    def shown(self) -> str:
+        """The reference for people to read, with the file's name as it is in its repository."""
+        if self.file is None:
+            return str(self)
+        return f"{str(self).removesuffix(encoded(self.file))}{self.file}"
+
+
+def encoded(file: str, but: str = "") -> str:
+    """The path of a file in a repository, for a reference; the characters of `but` stay. Raises
+    UnicodeEncodeError for a name that is not UTF-8."""
+    return _ENCODED.sub(lambda each: each[0] if each[0] in but else quote(each[0], safe=""), file)
+
+
+def shown(reference: str) -> str:
+    """A reference of another program for people to read."""
+    try:
+        return parse(reference).shown
+    except RbeeError:
+        return reference
 
 
 def parse(text: str, aliases: Mapping[str, str] | None = None) -> ModelRef:
@@ -113,14 +145,32 @@ def _hf(rest: str, written: str) -> ModelRef:
     if rest.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     match = _HF.fullmatch(rest)
+    if match is None:
+        raise InvalidModelRef(value=written, forms=list(FORMS), near=_near(rest))
+    try:
+        file = unquote(match["file"], errors="strict") if match["file"] else None
+    except UnicodeDecodeError:
+        raise InvalidModelRef(value=written, forms=list(FORMS)) from None
     # Any of them would make a file's place another one: `owner/repo//etc/m.gguf`.
-    if match is None or not {"", ".", ".."}.isdisjoint(rest.split("/")):
+    if file and (not {"", ".", ".."}.isdisjoint(file.split("/")) or _NEVER.search(file)):
         raise InvalidModelRef(value=written, forms=list(FORMS))
     quantization = match["quantization"]
     return ModelRef(
         "hf",
         match["repo"],
         match["revision"] if match["revision"] != "main" else None,
-        match["file"],
+        file,
         quantization.upper() if quantization else None,
     )
+
+
+def _near(rest: str) -> list[str]:
+    """The reference of a file whose name was written as it is in its repository."""
+    found = _WRITTEN_OUT.fullmatch(rest)
+    try:
+        file = encoded(found["file"], but="%") if found else ""
+        return (
+            [str(_hf(f"{found['place']}{file}", rest))] if found and file != found["file"] else []
+        )
+    except (RbeeError, UnicodeEncodeError):
+        return []

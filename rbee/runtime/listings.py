@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rbee.contract.model_ref import shown
 from rbee.contract.models import ModelDetails, ModelRow, Offered
 from rbee.runtime import safe_text
 
@@ -44,13 +45,13 @@ def model_cells(row: ModelRow) -> tuple[str, str, str, str]:
     if row.state != "ready" and row.size_bytes:
         state = f"{row.state}, {100 * row.bytes_downloaded // row.size_bytes} %"
     size = megabytes(row.size_bytes) if row.size_bytes else "unknown"
-    return row.reference, row.quantization or "unknown", size, state
+    return shown(row.reference), row.quantization or "unknown", size, state
 
 
 def usage(models: Sequence[ModelRow]) -> str:
     """The disk space of each model, largest first, and the total."""
     rows = sorted(models, key=lambda row: -row.bytes_downloaded)
-    cells = [(megabytes(row.bytes_downloaded), row.reference) for row in rows]
+    cells = [(megabytes(row.bytes_downloaded), shown(row.reference)) for row in rows]
     taken = sum(row.bytes_downloaded for row in rows)
     return table(("SIZE", "REFERENCE"), [*cells, (megabytes(taken), "total")])
 

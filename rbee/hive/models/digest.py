@@ -41,9 +41,10 @@ class BackgroundHash:
     hashed, so that little is left to wait for at the end.
     """
 
-    def __init__(self, path: Path, sync_every: int = _SYNC_EVERY) -> None:
-        # Not a copy of the writer's descriptor, which would keep the writer's lock.
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    def __init__(self, descriptor: int, sync_every: int = _SYNC_EVERY) -> None:
+        """`descriptor` is of the file, opened for reading, and is closed here. It may not be a copy
+        of the writer's, which would keep the writer's lock."""
+        self._descriptor = descriptor
         self._status = os.fstat(self._descriptor)
         self._sync_every = sync_every
         self._sum = hashlib.sha256()

@@ -25,13 +25,16 @@ from rbee.hive.models.folder import (
     part_path,
     whole_name,
 )
-from rbee.hive.models.hub import FileStream, Hub, TransientError
+from rbee.hive.models.hub import FileStream, Hub
+from rbee.hive.models.hub_errors import RangeRefusedError, TransientError, failed
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.runtime.files import OPEN_FILE, OPEN_FOLDER, make_folder, set_mode
 
 # Written at once: fewer bytes cost speed, more are lost when the hive is killed.
 BUFFER_BYTES = 1 << 20
 _BUFFER_S = 0.25
+# How often a server may refuse the rest of a file before it is fetched from its beginning.
+_LOOKS = 2
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _MB = 1_000_000
 
@@ -47,7 +50,7 @@ class FileTransfer:
         root: Path,
         target: Path,
         on_growth: Callable[[int], None],
-        hasher: Callable[[Path], digest.BackgroundHash] = digest.BackgroundHash,
+        hasher: Callable[[int], digest.BackgroundHash] = digest.BackgroundHash,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         """`target` lies in the models folder `root`. `on_growth` is called with the bytes of the
@@ -64,6 +67,7 @@ class FileTransfer:
         self._hash: digest.BackgroundHash | None = None
         self._stream: FileStream | None = None
         self._stopped = False
+        self._refusals = 0
 
     @property
     def size(self) -> int:
@@ -93,6 +97,8 @@ class FileTransfer:
             if self._target.exists() and (known := self._adopt()) is not None:
                 return known
             return self._fetch()
+        except RangeRefusedError:
+            raise self._range_refused() from None
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise self._full() from None
@@ -125,8 +131,8 @@ class FileTransfer:
         if is_new and self._target.exists() and (known := self._adopt()) is not None:
             os.unlink(self.part.name, dir_fd=place)
             return known
-        self._append(descriptor)
-        found = self._hash_of(descriptor).result()
+        self._append(descriptor, place)
+        found = self._hash_of(descriptor, place).result()
         self._hash = None
         if self._stopped:
             raise digest.StoppedError
@@ -158,11 +164,14 @@ class FileTransfer:
             os.unlink(name, dir_fd=place)
         raise OSError(errno.EEXIST, "another program puts files in its place", str(self.part))
 
-    def _append(self, descriptor: int) -> None:
+    def _append(self, descriptor: int, place: int) -> None:
         size = os.lseek(descriptor, 0, os.SEEK_END)
         if size > self._file.size_bytes:
             size = self._start_over(descriptor)
-        hashing = self._hash_of(descriptor)
+        elif self._refusals == _LOOKS:
+            self._refusals += 1
+            size = self._start_over(descriptor)
+        hashing = self._hash_of(descriptor, place)
         hashing.grow_to(size)
         self._grown(size)
         if size == self._file.size_bytes:
@@ -172,7 +181,7 @@ class FileTransfer:
             self._grown(size)  # it may have been stopped while nothing had come yet
             if stream.start != size:  # the server does no ranges: the whole file comes
                 size = self._start_over(descriptor)
-                hashing = self._hash_of(descriptor)
+                hashing = self._hash_of(descriptor, place)
             try:
                 for chunks in _buffered(stream.chunks, self._buffer_bytes):
                     self._grown(size)  # what comes after a stop is not trusted
@@ -198,14 +207,26 @@ class FileTransfer:
             left = left[count:]
         return size
 
-    def _hash_of(self, descriptor: int) -> digest.BackgroundHash:
+    def _range_refused(self) -> Exception:
+        """The server has nothing behind what is here. It is asked once more; then what is here is
+        not taken for the beginning of its file; and then its file is not the one of the listing."""
+        self._refusals += 1
+        reason = "the server has no such part of the file (HTTP 416)"
+        if self._refusals <= _LOOKS:
+            return TransientError(reason)
+        return failed(self._model.reference, reason)
+
+    def _hash_of(self, descriptor: int, place: int) -> digest.BackgroundHash:
         """The hash of the partial file. It is kept through the attempts; otherwise each of them
         would read the file again from its beginning."""
         if self._hash is not None and not self._hash.covers(descriptor):
             self._hash.close()
             self._hash = None
         if self._hash is None:
-            self._hash = self._hasher(self.part)
+            reading = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._hash = self._hasher(os.open(self.part.name, reading, dir_fd=place))
+            if not self._hash.covers(descriptor):
+                raise TransientError("the partial file was taken away")
             self._hash.grow_to(os.fstat(descriptor).st_size)
         return self._hash
 

@@ -8,15 +8,18 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
+import msgspec
+
 from rbee.contract.errors import DownloadFailed, ModelNotFound, RbeeError
 from rbee.contract.events import Download
 from rbee.contract.model_ref import ModelRef
 from rbee.gguf.header import Header
 from rbee.gguf.reader import read_beginning
 from rbee.hive.models import repository
-from rbee.hive.models.hub import Hub, TransientError, with_retries
+from rbee.hive.models.hub import Hub, with_retries
+from rbee.hive.models.hub_errors import TransientError
 from rbee.hive.models.hub_replies import MOST_FILES, Match
-from rbee.hive.models.repository import Listing, RemoteModel
+from rbee.hive.models.repository import Listing, RemoteFile, RemoteModel
 from rbee.runtime.concurrency import go_on, in_thread
 from rbee.runtime.error_text import retrying
 from rbee.runtime.narration import Say
@@ -48,7 +51,7 @@ class HubQueries:
         """The repository, and the model in it that `ref` means."""
         listing = await self._ask(ref, lambda: self._hub.listing(ref))
         self._remember(ref, listing)
-        model = repository.pick(listing, ref)
+        model = await self._measured(repository.pick(listing, ref))
         offered = repository.quantizations(repository.models(listing, ref))
         if ref.file is None and ref.quantization is None and len(offered) > 1:
             choice = f"{model.quantization} is chosen of {', '.join(offered)}"
@@ -81,6 +84,16 @@ class HubQueries:
                 return None
         self._remember(ref, listing)
         return listing
+
+    async def _measured(self, model: RemoteModel) -> RemoteModel:
+        """The model with the size of each of its files, which not every mirror lists."""
+        files = [
+            file if file.is_measured else await self._measure(model, file) for file in model.files
+        ]
+        return msgspec.structs.replace(model, files=tuple(files))
+
+    async def _measure(self, model: RemoteModel, file: RemoteFile) -> RemoteFile:
+        return await self._ask(model.reference, lambda: self._hub.measured(model, file))
 
     async def header(self, model: RemoteModel) -> Header:
         """The model's header, read without the rest of its file."""

@@ -6,6 +6,7 @@ Hub's.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -28,6 +29,12 @@ LISTING_WITHIN_S = 60.0
 # Of an error or a redirect.
 _ERROR_BYTES = 64 << 10
 _ERROR_WITHIN_S = 10.0
+_TAGS = ("X-Linked-Etag", "ETag")
+
+
+# How the file begins that Git keeps in the place of a large one, which Git LFS keeps elsewhere.
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_BYTES = 1 << 10
 
 
 # A search for 50 repositories takes some 50 KB.
@@ -40,6 +47,10 @@ class UnreadableError(Exception):
     """The Hub's answer can't be read; the text says why."""
 
 
+class NotTheFileError(Exception):
+    """The Hub sends something else in the place of a file; the text says what."""
+
+
 _Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 # They become parts of file names and addresses.
 _Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
@@ -49,6 +60,7 @@ _Commit = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,128}\Z")]
 
 class _Large(msgspec.Struct, frozen=True):
     sha256: _Sha256
+    size: _Size | None = None
 
 
 class _Sibling(msgspec.Struct, frozen=True, rename={"blob_id": "blobId"}):
@@ -68,15 +80,7 @@ def listing(body: bytes, revision: str) -> Listing:
     UnreadableError, and msgspec.DecodeError for what is not JSON at all."""
     _count(body.count(b'"rfilename"'), MOST_FILES, "files")  # before they take memory
     info = _decoded(body, _Info)
-    files = tuple(
-        RemoteFile(
-            found.rfilename,
-            found.size or 0,
-            found.lfs.sha256 if found.lfs else None,
-            found.blob_id or "",
-        )
-        for found in info.siblings or ()
-    )
+    files = tuple(_file(found) for found in info.siblings or ())
     _count(len(files), MOST_FILES, "files")
     models = sum(file.path.lower().endswith(".gguf") for file in files)
     _count(models, MOST_GGUF_FILES, "GGUF files")
@@ -99,6 +103,16 @@ def matches(body: bytes, limit: int) -> list[Match]:
     return [match for match in found if named(match.id, None, "m.gguf") is not None][:limit]
 
 
+def _file(found: _Sibling) -> RemoteFile:
+    size, sha256 = found.size, None
+    if found.lfs is not None:
+        size = found.lfs.size if size is None else size
+        sha256 = found.lfs.sha256
+    return RemoteFile(
+        found.rfilename, size or 0, sha256, found.blob_id or "", is_measured=size is not None
+    )
+
+
 def read_whole(
     response: httpx2.Response,
     most_bytes: int,
@@ -118,6 +132,69 @@ def read_whole(
         if clock() - began > within_s:
             raise UnreadableError(f"it did not end within {within_s:g} s")
     return bytes(body)
+
+
+def first_byte(response: httpx2.Response, start: int, file: RemoteFile) -> int | None:
+    """The byte of the file at which an answer to a request for its bytes from `start` on begins;
+    None for an answer that is not the file: the login page of a hotel network must not be taken for
+    a model. Raises NotTheFileError."""
+    _check_coding(response, file)
+    ranged = re.fullmatch(
+        r"bytes (\d{1,18})-\d+/(\d{1,18})", response.headers.get("Content-Range", "")
+    )
+    if response.status_code == 206 and ranged:
+        if (int(ranged[1]), int(ranged[2])) == (start, file.size_bytes):
+            return start
+    elif response.headers.get("Content-Length") == str(file.size_bytes):
+        return 0
+    elif start == 0 and not response.headers.get("Content-Type", "").startswith("text/"):
+        return 0  # perhaps cut short on the way, but that loses nothing
+    for chunk in response.iter_raw(_POINTER_BYTES):
+        _check_pointer(chunk, file)
+        break
+    return None
+
+
+def chunks(response: httpx2.Response, start: int, file: RemoteFile) -> Iterator[bytes]:
+    """The bytes of a file as they come, from `start` on. Raises NotTheFileError."""
+    is_first = start == 0
+    for chunk in response.iter_raw():
+        if is_first:
+            _check_pointer(chunk, file)
+        is_first = False
+        yield chunk
+
+
+def measured(response: httpx2.Response, file: RemoteFile) -> RemoteFile:
+    """The file with the size and hash in the headers of an answer to a request for its first byte,
+    or of the redirects before it. Raises NotTheFileError if they say no size."""
+    _check_coding(response, file)
+    answers = [*response.history, response]
+    sizes = [answer.headers.get("X-Linked-Size", "") for answer in answers]
+    sizes.append(response.headers.get("Content-Range", "").rpartition("/")[2])
+    if response.status_code == 200:
+        sizes.append(response.headers.get("Content-Length", ""))
+    size = next((int(text) for text in sizes if re.fullmatch(r"\d{1,15}", text)), None)
+    if size is None:
+        raise NotTheFileError(
+            f"neither the Hub's listing nor its headers say how large {file.path} is"
+        )
+    tags = [answer.headers.get(name, "") for name in _TAGS for answer in answers]
+    sums = (re.fullmatch(r'(?:W/)?"?([0-9a-f]{64})"?', tag) for tag in tags)
+    sha256 = file.sha256 or next((found[1] for found in sums if found), None)
+    return msgspec.structs.replace(file, size_bytes=size, sha256=sha256, is_measured=True)
+
+
+def _check_coding(response: httpx2.Response, file: RemoteFile) -> None:
+    if (coding := response.headers.get("Content-Encoding", "identity")) != "identity":
+        raise NotTheFileError(
+            f"the Hub sends {file.path} compressed ({coding[:20]!r}), which was not asked for"
+        )
+
+
+def _check_pointer(beginning: bytes, file: RemoteFile) -> None:
+    if beginning.startswith(LFS_POINTER):
+        raise NotTheFileError(f"the Hub sends the Git LFS pointer of {file.path}, not the file")
 
 
 def bound(response: httpx2.Response) -> None:

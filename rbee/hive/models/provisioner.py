@@ -3,7 +3,7 @@ check that needs no download."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from rbee.contract import events as ev
 from rbee.contract.config import Config
 from rbee.contract.errors import DiskFull, ModelNotFound, NotFound, RequestCanceled
-from rbee.contract.model_ref import ModelRef, parse
+from rbee.contract.model_ref import ModelRef, parse, shown
 from rbee.contract.models import (
     Deleted,
     DownloadReply,
@@ -189,7 +189,7 @@ class Provisioner:
         }
         if (listing := self._hub_queries.last_listing(ref)) is not None:
             offered = repository.models(listing, ref)
-            sizes |= {str(other.reference): other.size_bytes for other in offered}
+            sizes |= _sizes(offered)
         return largest_that_fits(sizes, kv, free)
 
     async def _fetch(self, ref: ModelRef, request: DownloadRequest) -> Download:
@@ -204,9 +204,9 @@ class Provisioner:
                 await self._check_memory(listing, model, header, request)
                 await self._check_disk(model, path)
                 size = round(model.size_bytes / _MB)
-                text = f"model provisioning: fetching {model.reference} ({size} MB)"
+                text = f"model provisioning: fetching {model.reference.shown} ({size} MB)"
             else:
-                text = f"model provisioning: {model.reference} is already being downloaded"
+                text = f"model provisioning: {model.reference.shown} is already being downloaded"
             self._say(_PROVISIONER, "⬇️", text)
             return self._downloads.begin(model, request.detach, quantization)
 
@@ -216,7 +216,7 @@ class Provisioner:
         """A model to run must fit into the memory that is free, another one into all there is."""
         kv = self._kv_bytes(header)
         others = repository.models(listing, model.reference)
-        sizes = {str(other.reference): other.size_bytes for other in others}
+        sizes = {**_sizes(others), str(model.reference): model.size_bytes}
         on = DeviceRequest(request.backend, request.device, request.force)
         await self._preflight.check_download(
             on if request.to_run else None,
@@ -233,7 +233,9 @@ class Provisioner:
         if missing > free:
             stored = [row for row in await self.inventory.rows() if folder.holds(row.local_path)]
             stored.sort(key=lambda row: -row.size_bytes)
-            named = (f"{row.reference} ({round(row.size_bytes / _MB)} MB)" for row in stored[:3])
+            named = (
+                f"{shown(row.reference)} ({round(row.size_bytes / _MB)} MB)" for row in stored[:3]
+            )
             largest = f" The largest models there: {', '.join(named)}." if stored else ""
             required, available = -(-missing // _MB), max(0, free) // _MB
             raise DiskFull(
@@ -277,7 +279,8 @@ class Provisioner:
 
 def _offers(listing: Listing, ref: ModelRef, total: int, kv: int) -> list[Offered]:
     """The models of a repository, from the smallest on. `kv` is the memory of the context."""
-    offered = sorted(repository.models(listing, ref), key=lambda model: model.size_bytes)
+    known = [model for model in repository.models(listing, ref) if model.is_measured]
+    offered = sorted(known, key=lambda model: model.size_bytes)
     return [
         Offered(
             str(model.reference),
@@ -287,3 +290,8 @@ def _offers(listing: Listing, ref: ModelRef, total: int, kv: int) -> list[Offere
         )
         for model in offered
     ]
+
+
+def _sizes(models: Iterable[RemoteModel]) -> dict[str, int]:
+    """Bytes by reference, of the models whose size is known."""
+    return {str(model.reference): model.size_bytes for model in models if model.is_measured}

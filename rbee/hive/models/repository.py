@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 import msgspec
 
 from rbee.contract.errors import InvalidModelRef, ModelNotFound, UnsupportedModelFormat
-from rbee.contract.model_ref import FORMS, ModelRef, parse
+from rbee.contract.model_ref import FORMS, ModelRef, encoded, parse
 from rbee.contract.quantization import of_file
 from rbee.gguf import quantization, split
 from rbee.gguf.choice import choose
@@ -21,12 +21,14 @@ _NOT_MODELS = ("mmproj", "imatrix")
 
 class RemoteFile(msgspec.Struct, frozen=True):
     """A file of a repository. `sha256` is None for the few that the Hub knows only by git's
-    `blob` hash."""
+    `blob` hash. One that is not `is_measured` has a size of 0: the listing does not say it, as with
+    some mirrors of the Hub."""
 
     path: str
     size_bytes: int
     sha256: str | None
     blob: str = ""
+    is_measured: bool = True
 
     @property
     def identity(self) -> str:
@@ -59,6 +61,10 @@ class RemoteModel(msgspec.Struct, frozen=True):
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
 
+    @property
+    def is_measured(self) -> bool:
+        return all(file.is_measured for file in self.files)
+
 
 def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
     """Every model in the listing of `ref`'s repository; a split one only if no part is missing."""
@@ -81,8 +87,8 @@ def named(repository: str, revision: str | None, path: str) -> ModelRef | None:
     """The reference of a file in a repository; None for a path that no reference can name."""
     at = f"@{revision}" if revision else ""
     try:
-        ref = parse(f"hf:{repository}{at}/{path}")
-    except (InvalidModelRef, UnsupportedModelFormat):
+        ref = parse(f"hf:{repository}{at}/{encoded(path)}")
+    except (InvalidModelRef, UnsupportedModelFormat, UnicodeEncodeError):
         return None
     return ref if ref.file == path else None
 

@@ -13,6 +13,7 @@ import msgspec
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionTimeout, StreamTruncated
 from rbee.contract.events import Download, Event, Narration
+from rbee.contract.model_ref import shown
 from rbee.contract.models import DownloadReply, DownloadRequest
 from rbee.queen.nodes.hive import Hive
 from rbee.runtime.client import address
@@ -73,7 +74,7 @@ async def fetch_model(hive: Hive, wanted: DownloadRequest, events: EventQueue) -
     if reply is None or (reply.local_path is None and complete is None and not wanted.detach):
         raise StreamTruncated("The hive did not say how the download ended.", tokens=0)
     if reply.local_path is not None:
-        say(_PROVISIONER, "📦", f"model provisioning: {reply.reference} is on disk")
+        say(_PROVISIONER, "📦", f"model provisioning: {shown(reply.reference)} is on disk")
     elif complete is not None:
         checked = f"{complete.local_path} is whole ({complete.checked} checked)"
         say(_PROVISIONER, "✅", f"model provisioning: {checked}")

@@ -52,7 +52,7 @@ def test_a_growing_file_is_hashed_piece_by_piece(
 ) -> None:
     path = tmp_path_factory.mktemp("growing") / "m"
     path.touch()
-    hashing = BackgroundHash(path)
+    hashing = BackgroundHash(os.open(path, os.O_RDONLY))
     with path.open("ab", buffering=0) as file:
         for piece in pieces:
             file.write(piece)
@@ -62,14 +62,14 @@ def test_a_growing_file_is_hashed_piece_by_piece(
 
 def test_what_was_there_before_is_hashed_too(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(DATA)
-    hashing = BackgroundHash(tmp_path / "m")
+    hashing = BackgroundHash(os.open(tmp_path / "m", os.O_RDONLY))
     hashing.grow_to(len(DATA))
     assert hashing.result() == hashlib.sha256(DATA).hexdigest()
 
 
 def test_only_what_is_reported_of_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"abc and what does not count")
-    hashing = BackgroundHash(tmp_path / "m")
+    hashing = BackgroundHash(os.open(tmp_path / "m", os.O_RDONLY))
     hashing.grow_to(3)
     assert hashing.result() == hashlib.sha256(b"abc").hexdigest()
 
@@ -78,7 +78,7 @@ def test_only_what_is_reported_of_is_hashed(tmp_path: Path) -> None:
 def test_given_up_it_ends(tmp_path: Path, size: int) -> None:
     (tmp_path / "m").write_bytes(b"abc")
     before = set(threading.enumerate())
-    hashing = BackgroundHash(tmp_path / "m")
+    hashing = BackgroundHash(os.open(tmp_path / "m", os.O_RDONLY))
     [thread] = set(threading.enumerate()) - before
     hashing.grow_to(size)
     hashing.close()
@@ -96,7 +96,7 @@ def test_what_the_disk_refuses_is_reported_at_the_end(
 
     monkeypatch.setattr(os, "fsync", full)
     (tmp_path / "m").write_bytes(DATA)
-    hashing = BackgroundHash(tmp_path / "m", sync_every=1)
+    hashing = BackgroundHash(os.open(tmp_path / "m", os.O_RDONLY), sync_every=1)
     hashing.grow_to(len(DATA))
     with pytest.raises(OSError, match="No space"):
         hashing.result()
@@ -108,7 +108,7 @@ def test_on_its_way_it_has_the_disk_take_what_is_hashed(
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
     (tmp_path / "m").write_bytes(DATA)
-    hashing = BackgroundHash(tmp_path / "m", sync_every=4 << 20)
+    hashing = BackgroundHash(os.open(tmp_path / "m", os.O_RDONLY), sync_every=4 << 20)
     hashing.grow_to(len(DATA))
     assert hashing.result() == hashlib.sha256(DATA).hexdigest()
     assert len(synced) == len(DATA) // (4 << 20)

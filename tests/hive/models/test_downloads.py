@@ -19,7 +19,8 @@ from rbee.contract.errors import DiskFull, Internal, ModelGated, RequestCanceled
 from rbee.contract.model_ref import parse
 from rbee.hive.models.downloads import WATCHED_WITHIN_S, Download, Downloads
 from rbee.hive.models.folder import Folder
-from rbee.hive.models.hub import FileStream, Hub, TransientError
+from rbee.hive.models.hub import FileStream, Hub
+from rbee.hive.models.hub_errors import TransientError
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.hive.models.transfer import TransferSettings
 

@@ -15,12 +15,19 @@ from typing import Any, cast
 
 import pytest
 
-from rbee.contract.errors import ChecksumMismatch, DiskFull, ModelGated, StateNotWritable
+from rbee.contract.errors import (
+    ChecksumMismatch,
+    DiskFull,
+    DownloadFailed,
+    ModelGated,
+    StateNotWritable,
+)
 from rbee.contract.model_ref import parse
 from rbee.hive.models.digest import BackgroundHash, StoppedError
 from rbee.hive.models.file_transfer import FileTransfer
 from rbee.hive.models.folder import BeingFetchedError, is_being_fetched
-from rbee.hive.models.hub import FileStream, Hub, TransientError
+from rbee.hive.models.hub import FileStream, Hub
+from rbee.hive.models.hub_errors import RangeRefusedError, TransientError
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 
 DATA = bytes(range(256)) * 4
@@ -75,7 +82,7 @@ class Made:
         hub: FakeHub,
         target: Path,
         sha256: str | None = SUM,
-        hasher: Callable[[Path], BackgroundHash] = BackgroundHash,
+        hasher: Callable[[int], BackgroundHash] = BackgroundHash,
     ) -> None:
         file = RemoteFile("m.gguf", len(DATA), sha256)
         model = RemoteModel(parse("hf:owner/repo/m.gguf"), "c0ffee", (file,))
@@ -156,11 +163,11 @@ def test_attempts_go_on_where_the_last_one_broke_off(
 
 
 def test_the_beginning_is_hashed_once_however_many_attempts(hub: FakeHub, target: Path) -> None:
-    hashed: list[Path] = []
+    hashed: list[str] = []
 
-    def counting(path: Path) -> BackgroundHash:
-        hashed.append(path)
-        return BackgroundHash(path)
+    def counting(descriptor: int) -> BackgroundHash:
+        hashed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        return BackgroundHash(descriptor)
 
     made = Made(hub, target, hasher=counting)
     hub.limit = 500
@@ -168,7 +175,7 @@ def test_the_beginning_is_hashed_once_however_many_attempts(hub: FakeHub, target
         made.attempt()
     hub.limit = None
     made.attempt()
-    assert hashed == [made.part]
+    assert hashed == [str(made.part)]
 
 
 def test_a_partial_file_that_is_whole_needs_no_hub(made: Made, hub: FakeHub, target: Path) -> None:
@@ -190,15 +197,15 @@ def test_a_server_without_ranges_is_begun_with_again(
 class PromptHash:
     """A hash that has read every byte as soon as it is written."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
         self._sum = hashlib.sha256()
         self._done = 0
         self._closed = False
 
     def grow_to(self, size: int) -> None:
         if not self._closed:
-            self._sum.update(self._path.read_bytes()[self._done : size])
+            self._sum.update(os.pread(self._descriptor, size - self._done, self._done))
             self._done = size
 
     def result(self) -> str:
@@ -209,11 +216,12 @@ class PromptHash:
 
     def close(self) -> None:
         self._closed = True
+        os.close(self._descriptor)
 
 
 @pytest.mark.parametrize("left", [b"damaged" + DATA[7:300], bytes(len(DATA) + 1)])
 def test_what_is_thrown_away_does_not_count(hub: FakeHub, target: Path, left: bytes) -> None:
-    made = Made(hub, target, hasher=lambda path: cast(BackgroundHash, PromptHash(path)))
+    made = Made(hub, target, hasher=lambda descriptor: cast(BackgroundHash, PromptHash(descriptor)))
     begun(made, left)
     hub.ranges = False
     assert made.attempt() == SUM
@@ -228,6 +236,62 @@ def test_a_server_that_loses_its_ranges_between_attempts_is_begun_with_again(
     hub.limit, hub.ranges = None, False
     assert made.attempt() == SUM
     assert target.read_bytes() == DATA
+
+
+def test_a_rest_that_is_refused_is_asked_for_again_and_then_the_whole_file(
+    made: Made, hub: FakeHub, target: Path
+) -> None:
+    begun(made, DATA[:400])
+    refused = RangeRefusedError("HTTP 416")
+    for _ in range(2):
+        hub.error = refused
+        with pytest.raises(TransientError):
+            made.attempt()
+        assert made.part.read_bytes() == DATA[:400]
+    hub.error, hub.limit = None, 300
+    with pytest.raises(TransientError, match="reset"):
+        made.attempt()
+    hub.limit = None
+    assert made.attempt() == SUM
+    assert hub.starts == [400, 400, 0, 300]
+
+
+def test_a_rest_that_is_refused_whatever_is_asked_for_ends_the_download(
+    made: Made, hub: FakeHub
+) -> None:
+    """The file on the server is shorter than the Hub's listing says: it would never end."""
+    begun(made, DATA[:400])
+    hub.error = RangeRefusedError("HTTP 416")
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            made.attempt()
+    hub.error, hub.limit = None, 300
+    with pytest.raises(TransientError):
+        made.attempt()
+    hub.error = RangeRefusedError("HTTP 416")
+    with pytest.raises(DownloadFailed, match="HTTP 416"):
+        made.attempt()
+
+
+def test_a_file_that_is_put_in_the_place_of_the_partial_one_is_not_hashed(
+    made: Made,
+) -> None:
+    """Between the opening of the one that is written and that of the one that is read."""
+    begun(made, DATA[:400])
+    stat_of = os.stat
+
+    def swapped(*of: Any, **how: Any) -> os.stat_result:
+        found = stat_of(*of, **how)
+        if of[0] == made.part.name:
+            made.part.unlink()
+            made.part.write_bytes(b"another")
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "stat", swapped)
+        with pytest.raises(TransientError, match="taken away"):
+            made.attempt()
+    assert made.part.read_bytes() == b"another"
 
 
 def test_a_partial_file_that_is_too_long_is_begun_again(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import httpx2
-import huggingface_hub
 import pytest
 
 from rbee.contract.errors import DownloadFailed, ModelGated, ModelNotFound
 from rbee.contract.model_ref import parse
-from rbee.hive.models.hub import FileStream, Hub, TransientError
-from rbee.hive.models.repository import RemoteModel, pick
+from rbee.hive.models.hub import FileStream, Hub
+from rbee.hive.models.hub_errors import RangeRefusedError, TransientError
+from rbee.hive.models.repository import RemoteFile, RemoteModel, pick
 from rbee.runtime import bind
+from tests import certificates
 from tests.hive.conftest import COMMIT, Answer, HubServer, ranged, refuse, reply, reset
 
 REF = parse("hf:owner/repo")
@@ -113,6 +115,58 @@ def test_a_page_is_not_the_beginning_of_a_file(
     hub_server.answers[FILE] = reply(b"<html></html>", headers={"Content-Type": "text/html"})
     with pytest.raises(TransientError, match="did not send"):
         fetched(hub, model)
+
+
+def test_a_listing_without_sizes_is_completed_from_the_headers_of_the_file(
+    hub_server: HubServer,
+) -> None:
+    hub_server.holds({"sub/m.gguf": DATA})
+    body = b'{"sha":"%s","siblings":[{"rfilename":"sub/m.gguf"}]}' % COMMIT.encode()
+    hub_server.answers[LISTING] = reply(body)
+    hub = Hub(5.0)
+    model = pick(hub.listing(REF), REF)
+    assert not model.is_measured
+    file = hub.measured(model, model.files[0])
+    assert (file.size_bytes, file.sha256, file.is_measured) == (len(DATA), None, True)
+    assert hub_server.header("range") == "bytes=0-0"
+
+
+SHA = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("redirect", "answer", "sha256"),
+    [
+        ({"X-Linked-Size": "2560", "X-Linked-Etag": f'"{SHA}"'}, reply(DATA[:1]), SHA),
+        ({"X-Linked-Size": "2560", "ETag": f'W/"{SHA}"'}, ranged(DATA), SHA),
+        ({}, reply(DATA), None),
+        ({}, reply(DATA, headers={"ETag": f'"{SHA}"'}), SHA),
+        ({}, reply(DATA, headers={"ETag": '"0123"'}), None),
+        ({}, reply(b"", 416, {"Content-Range": "bytes */2560"}), None),
+    ],
+)
+def test_a_size_may_stand_in_a_redirect_or_behind_it(
+    hub: Hub,
+    model: RemoteModel,
+    hub_server: HubServer,
+    cdn: HubServer,
+    redirect: dict[str, str],
+    answer: Answer,
+    sha256: str | None,
+) -> None:
+    unknown = RemoteFile("sub/m.gguf", 0, None, is_measured=False)
+    location = {"Location": f"{cdn.url}/blob", **redirect}
+    hub_server.answers[FILE] = reply(status=302, headers=location)
+    cdn.answers["/blob"] = answer
+    assert hub.measured(model, unknown) == RemoteFile("sub/m.gguf", len(DATA), sha256)
+
+
+def test_a_size_that_is_nowhere_is_told(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(b"x", 206, {"Content-Range": "bytes 0-0/*"})
+    with pytest.raises(DownloadFailed, match=r"how large sub/m\.gguf is"):
+        hub.measured(model, model.files[0])
 
 
 def test_a_token_that_was_reported_goes_before_the_machines_own(
@@ -256,19 +310,37 @@ def test_what_may_pass_is_worth_another_attempt(
 
 @pytest.mark.parametrize(
     ("asked", "pause"),
-    [("7", 7.0), ("0", 0.0), ("3600", 60.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("-5", 0.0)],
+    [
+        ("7", 7.0),
+        ("0", 0.0),
+        ("3600", 60.0),
+        ("-5", 0.0),
+        ("soon", 0.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 2026 07:28:17 GMT", 17.0),
+        ("Wednesday, 21-Oct-26 07:28:17 GMT", 17.0),
+        ("Wed, 21 Oct 2026 07:28:17 -0000", 17.0),
+        ("Thu, 22 Oct 2026 07:28:00 GMT", 60.0),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", 0.0),
+    ],
 )
 def test_the_pause_that_the_hub_asks_for_is_reported(
     hub: Hub, hub_server: HubServer, asked: str, pause: float
 ) -> None:
-    hub_server.answers[LISTING] = refuse(429, **{"Retry-After": asked})
+    """A date is meant by the clock of who sends it."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.date_time_string = lambda *_: "Wed, 21 Oct 2026 07:28:00 GMT"  # type: ignore[method-assign]
+        refuse(429, **{"Retry-After": asked})(handler)
+
+    hub_server.answers[LISTING] = answer
     with pytest.raises(TransientError) as caught:
         hub.listing(REF)
     assert caught.value.pause_s == pause
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(403, "refuses the token"), (400, "HTTP 400"), (416, "HTTP 416")]
+    ("status", "words"), [(403, "node without a token"), (400, "HTTP 400"), (416, "HTTP 416")]
 )
 def test_what_does_not_pass_has_failed(
     hub: Hub, model: RemoteModel, hub_server: HubServer, status: int, words: str
@@ -278,6 +350,110 @@ def test_what_does_not_pass_has_failed(
         fetched(hub, model)
     assert caught.value.details["model"] == "hf:owner/repo/sub/m.gguf"
     assert caught.value.details["attempts"] == 1
+
+
+def test_a_token_that_is_refused_is_told_from_none(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub_server.answers[FILE] = refuse(403)
+    with pytest.raises(DownloadFailed, match="without a token") as caught:
+        fetched(hub, model)
+    assert "hf auth login" in caught.value.advice
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with pytest.raises(DownloadFailed, match="refuses the token of this node"):
+        fetched(hub, model)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_address_that_has_expired_is_asked_for_again(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, cdn: HubServer, status: int
+) -> None:
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": f"{cdn.url}/old?s3cret"})
+    cdn.answers["/old?s3cret"] = refuse(status)
+    with pytest.raises(TransientError) as caught:
+        fetched(hub, model, 1000)
+    assert caught.value.reason == (
+        f"the storage that the Hub leads to refuses to send it (HTTP {status})"
+    )
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": f"{cdn.url}/new"})
+    cdn.answers["/new"] = ranged(DATA)
+    assert fetched(hub, model, 1000) == (1000, DATA[1000:])
+
+
+def test_a_hub_that_has_moved_is_still_believed(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, cdn: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(status=307, headers={"Location": f"{cdn.url}/moved"})
+    cdn.answers["/moved"] = refuse(403, "GatedRepo")
+    with pytest.raises(ModelGated):
+        fetched(hub, model)
+
+
+def test_a_rest_that_there_is_not_is_told_from_other_refusals(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, cdn: HubServer
+) -> None:
+    hub_server.answers[FILE] = refuse(416)
+    with pytest.raises(RangeRefusedError):
+        fetched(hub, model, 1000)
+    cdn.answers["/blob"] = refuse(416)
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": f"{cdn.url}/blob"})
+    with pytest.raises(RangeRefusedError):
+        fetched(hub, model, 1000)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 2560\n"
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream"])
+def test_a_pointer_in_the_place_of_its_file_is_told_as_such(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, start: int, kind: str
+) -> None:
+    hub_server.answers[FILE] = reply(POINTER, headers={"Content-Type": kind})
+    with pytest.raises(DownloadFailed, match=r"Git LFS pointer of sub/m\.gguf, not the file"):
+        fetched(hub, model, start)
+
+
+def test_a_pointer_that_is_as_long_as_the_listing_says_is_one(hub_server: HubServer) -> None:
+    hub_server.holds({"sub/m.gguf": POINTER})
+    hub = Hub(5.0)
+    with pytest.raises(DownloadFailed, match="Git LFS pointer"):
+        hub.read_range(pick(hub.listing(REF), REF), 0, len(POINTER))
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+@pytest.mark.parametrize("ask", ["whole", "range"])
+def test_a_file_that_is_compressed_is_told_as_such(
+    hub: Hub, model: RemoteModel, hub_server: HubServer, start: int, ask: str
+) -> None:
+    body = gzip.compress(DATA)
+    hub_server.answers[FILE] = reply(body, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(DownloadFailed, match=r"sends sub/m\.gguf compressed \('gzip'\)"):
+        fetched(hub, model, start) if ask == "whole" else hub.read_range(model, start, 100)
+
+
+def test_headers_that_come_byte_by_byte_end_in_time(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    """Each byte sets the limit on silence back."""
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while not hub_server.over.wait(0.02):
+            handler.wfile.write(b"x")
+
+    hub_server.answers[FILE] = drip
+    with pytest.raises(TransientError) as caught:
+        fetched(Hub(stall_s=0.1), model)
+    assert caught.value.reason == "no whole answer within 2.1 s"
+
+
+def test_a_redirect_to_what_is_not_http_is_not_tried_again(
+    hub: Hub, model: RemoteModel, hub_server: HubServer
+) -> None:
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": "ftp://127.0.0.1/m.gguf"})
+    with pytest.raises(DownloadFailed, match="not HTTP"):
+        fetched(hub, model)
 
 
 def test_a_reset_connection_is_reported_as_one(
@@ -400,14 +576,15 @@ def test_aborting_a_stream_leaves_its_encryption_alone() -> None:
 
 
 def test_an_untrusted_certificate_is_not_tried_again(
-    hub: Hub, model: RemoteModel, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, model: RemoteModel, hub_server: HubServer, tmp_path: Path
 ) -> None:
-    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    cause.verify_message = "self-signed certificate"
-
-    def refuse(*_: object, **__: object) -> None:
-        raise httpx2.ConnectError("in short") from cause
-
-    monkeypatch.setattr(huggingface_hub.utils.get_session(), "stream", refuse)
-    with pytest.raises(DownloadFailed, match="not trusted: self-signed certificate"):
-        fetched(hub, model)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates.pair(tmp_path / "tls"))
+    secret = HubServer(context)
+    location = f"{secret.url}/blob".replace("http://", "https://")
+    hub_server.answers[FILE] = reply(status=302, headers={"Location": location})
+    try:
+        with pytest.raises(DownloadFailed, match="not trusted: self-signed certificate"):
+            fetched(hub, model)
+    finally:
+        secret.close()

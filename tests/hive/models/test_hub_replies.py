@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from rbee.contract.errors import DownloadFailed, ModelNotFound
 from rbee.contract.model_ref import parse
 from rbee.hive.models import hub_replies, repository
-from rbee.hive.models.hub import Hub, TransientError
+from rbee.hive.models.hub import Hub
+from rbee.hive.models.hub_errors import TransientError
 from rbee.hive.models.hub_queries import HubQueries
 from rbee.hive.models.hub_replies import UnreadableError, listing
 from rbee.hive.models.repository import Listing, RemoteFile
@@ -42,7 +43,7 @@ def test_a_listing_of_the_hubs_form_is_read() -> None:
     assert found.commit == COMMIT
     assert found.files == (
         RemoteFile("m.gguf", 7, "a" * 64, "b" * 40),
-        RemoteFile("README.md", 0, None, ""),
+        RemoteFile("README.md", 0, None, "", is_measured=False),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from rbee.contract.errors import DownloadFailed, ModelGated
 from rbee.contract.events import Download
 from rbee.contract.model_ref import parse
-from rbee.hive.models.hub import TransientError, with_retries
+from rbee.hive.models.hub import with_retries
+from rbee.hive.models.hub_errors import TransientError
 
 REF = parse("hf:owner/repo/m.gguf")
 MB = 1 << 20
