@@ -79,6 +79,7 @@ def events_name(context: Context, node: str) -> None:
         "model": BUNDLED,
         "worker_id": context.worker["id"],
         "node": node,
+        "prompt_tokens": keeper_output.data_of(text, "done")["prompt_tokens"],
     }
     assert started == wanted, (started, wanted)
 

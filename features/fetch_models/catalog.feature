@@ -328,3 +328,14 @@ Feature: The catalog knows every model on a node, and none is lost
     When I run `rbee-keeper models download hf:lab/small --json`
     Then it exits with 1
     And the stream ended with the error DOWNLOAD_FAILED and without "done"
+
+  @beyond
+  Scenario: A file with a name that a reference holds percent-encoded
+    Given the Hub has lab/odd with né #1 100%.gguf, the small model
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models download hf:lab/odd/n%C3%A9%20%231%20100%25.gguf`
+    Then it exits with 0
+    And the file lab/odd/né #1 100%.gguf is the one on the Hub
+    When I run `rbee-keeper models list`
+    Then it exits with 0
+    And standard output says "hf:lab/odd/né #1 100%.gguf"

@@ -78,6 +78,22 @@ Feature: A download that fails is reported, and nothing is left that looks like 
     And the Hub was asked for nothing
 
   @beyond
+  Scenario Outline: A way to the Hub that can't be gone, <variable>
+    Given the Hub has lab/small with small.gguf, the small model
+    And the environment has <variable>=<value>
+    When I run `rbee-keeper models download hf:lab/small/small.gguf`
+    Then it exits with 1
+    And the error is DOWNLOAD_FAILED
+    And standard error says "<words>"
+    And it is a clear message with a next step
+    And the Hub was asked for nothing
+
+    Examples:
+      | variable    | value               | words                                          |
+      | HF_ENDPOINT | hf-mirror.com       | HF_ENDPOINT is not an address that begins with |
+      | ALL_PROXY   | socks4://127.0.0.1:1 | ALL_PROXY names a proxy with socks4://         |
+
+  @beyond
   Scenario: The Hub is down
     Given the Hub is down
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi`

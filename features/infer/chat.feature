@@ -107,7 +107,8 @@ Feature: A chat in the terminal
     Then the terminal shows "system: Be brief."
     When I type "/show info" there
     Then the terminal shows "trained context: 8192 tokens"
-    When I press Ctrl+D there
+    When the prompt appears
+    And I press Ctrl+D there
     Then it exits there with 0
 
   Scenario: What is typed while an answer streams waits for the prompt

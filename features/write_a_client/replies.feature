@@ -16,7 +16,7 @@ Feature: What the daemons say of themselves is so
       """
       {"workers": [{"worker_id": "<worker id>", "node": "localhost", "state": "idle",
         "model_ref": "bundled:smollm2-135m-instruct", "url": "http://<hive address>:8001",
-        "backend": "cpu", "device": 0, "slots_total": 4, "slots_available": 4}]}
+        "backend": "cpu", "device": 0, "slots_total": 4, "slots_available": 4, "context": 8192}]}
       """
     And the queen answers GET /v2/workers/health with
       """

@@ -356,6 +356,19 @@ def _address_in_use(details: Details) -> str:
     return "Choose another address: host and port in the config file, or the daemon's flags."
 
 
+def _state_not_writable(details: Details) -> str:
+    """By `reason`, the system's words for what went wrong."""
+    reason = str(details.get("reason", "")).lower()
+    elsewhere = "name another place: HOME for the state, [models] dir for models."
+    if "no space" in reason or "quota" in reason or "disk is full" in reason:
+        return f"Free some space on that disk, or {elsewhere}"
+    if "read-only" in reason or "readonly" in reason:
+        return f"Mount that disk for writing, or {elsewhere}"
+    if "which is not there" in reason:
+        return f"Make the folder that it leads to, remove the link, or {elsewhere}"
+    return f"Fix its permissions, or {elsewhere}"
+
+
 def _internal(details: Details) -> str:
     if not (found := details.get("correlation_id")):
         return ""
@@ -416,9 +429,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     "STREAM_TRUNCATED": "Run the command again.",
     "ADDRESS_IN_USE": _address_in_use,
     "CONFIG_INVALID": "Correct the setting.",
-    "STATE_NOT_WRITABLE": (
-        "Fix its permissions, or name another place: HOME for the state, [models] dir for models."
-    ),
+    "STATE_NOT_WRITABLE": _state_not_writable,
     "PROGRAM_FAILED": "Fix the cause, then try again; the logs are in ~/.rbee/logs.",
     "INTERNAL": _internal,
 }

@@ -146,7 +146,8 @@ def _hf(rest: str, written: str) -> ModelRef:
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
     match = _HF.fullmatch(rest)
     if match is None:
-        raise InvalidModelRef(value=written, forms=list(FORMS), near=_near(rest))
+        near = {"near": found} if (found := _near(rest)) else {}
+        raise InvalidModelRef(value=written, forms=list(FORMS), **near)
     try:
         file = unquote(match["file"], errors="strict") if match["file"] else None
     except UnicodeDecodeError:

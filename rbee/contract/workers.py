@@ -103,7 +103,8 @@ class StandbyRows(msgspec.Struct, frozen=True):
 
 
 class NodeWorkerRow(msgspec.Struct, frozen=True):
-    """A row of the queen's list: a worker, and the node it is on."""
+    """A row of the queen's list: a worker, and the node it is on. `context` is in tokens, which all
+    slots share."""
 
     worker_id: str
     node: str
@@ -114,6 +115,7 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
     device: int
     slots_total: int
     slots_available: int
+    context: int | None = None
 
     @classmethod
     def of(cls, node: str, row: WorkerRow) -> NodeWorkerRow:
@@ -128,6 +130,7 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
             device=row.device,
             slots_total=row.slots_total,
             slots_available=row.slots_available,
+            context=row.context,
         )
 
 

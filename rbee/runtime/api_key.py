@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
 
 from rbee.contract.errors import ConfigInvalid, StateNotWritable
 from rbee.gguf.regular_file import open_regular
-from rbee.runtime import paths
+from rbee.runtime import files, paths
 
 # The form of a bearer token (RFC 6750), and how much is read in search of one.
 _LONGEST = 512
@@ -52,19 +51,8 @@ def file_of(named: str | None) -> Path:
 def _make(path: Path) -> None:
     import secrets
 
-    draft = path.with_name(f".api_key.{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as out:
-            out.write(secrets.token_urlsafe(32) + "\n")
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # Another program was faster; its key is the key.
-        except OSError:
-            draft.rename(path)  # A file system without hard links.
-        finally:
-            draft.unlink(missing_ok=True)
+        files.add(path, f"{secrets.token_urlsafe(32)}\n".encode())
     except OSError as error:
         raise StateNotWritable(path=str(path), reason=error.strerror) from None
 

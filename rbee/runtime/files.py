@@ -29,6 +29,9 @@ def make_folder(path: Path, mode: int = PRIVATE_FOLDER) -> None:
     except FileExistsError:
         if path.is_dir():  # another process was faster
             return
+        if path.is_symlink():
+            reason = f"it is a link to {path.readlink()}, which is not there"
+            raise FileNotFoundError(errno.ENOENT, reason, str(path)) from None
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -58,6 +61,23 @@ def replace(path: Path, content: bytes, mode: int = PRIVATE_FILE, *, durable: bo
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def add(path: Path, content: bytes, mode: int = PRIVATE_FILE) -> None:
+    """Write a file where there is none: whole or not at all. If another program is faster, its file
+    stays. Raises OSError."""
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(create(draft, mode), "wb") as out:
+            out.write(content)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            draft.rename(path)  # a file system without hard links
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def ensure(path: Path, mode: int = PRIVATE_FILE) -> None:

@@ -12,7 +12,7 @@ from rbee.contract.daemons import Hold
 from rbee.contract.errors import ModelNotFound
 from rbee.contract.logs import LogLine
 from rbee.contract.models import DownloadReply
-from rbee.contract.nodes import HiveGone
+from rbee.contract.nodes import HeldModel, HiveGone, NodeFacts
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 from rbee.runtime import sse
 
@@ -34,6 +34,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "done": DONE,
     "error": ModelNotFound(model="m", near=[]).envelope(),
     "hold": Hold("h-1"),
+    "facts": NodeFacts(["cpu"], {"cpu": 1}, [], [HeldModel("hf:a/b/m.gguf", None, 5, 7)], 9),
     "hive_gone": HiveGone("workstation", "ended", 2),
     "log": LogLine("rbee-hive", "listening on http://h:1", "workstation"),
     "ready": NodeWorkerRow.of("workstation", ROW),

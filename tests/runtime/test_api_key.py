@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import secrets
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.contract.errors import ConfigInvalid
+from rbee.contract.errors import ConfigInvalid, StateNotWritable
 from rbee.runtime import api_key
 
 
@@ -153,3 +155,22 @@ def test_a_key_that_a_person_chose_may_be_short_enough_to_be_guessed(home: Path)
     assert not api_key.is_short("x" * 24)
     assert api_key.is_short("x" * 23)
     assert api_key.is_short("x" * 10 + "=" * 20)
+
+
+def test_a_full_disk_leaves_nothing_beside_the_key(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.fdopen
+
+    class Full(io.FileIO):
+        def write(self, _: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def full(descriptor: int, mode: str) -> object:
+        return Full(descriptor, "w") if mode == "wb" else opened(descriptor, mode)
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(StateNotWritable, match="No space left") as caught:
+        api_key.load(None)
+    assert "Free some space" in caught.value.advice
+    assert list((home / ".rbee").iterdir()) == []

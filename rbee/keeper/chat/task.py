@@ -25,6 +25,7 @@ from rbee.contract.tasks import TaskRequest, keep_alive_s
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, Answer, waiting
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.terminal.countdown import count_down
+from rbee.runtime import files
 from rbee.runtime.screen import Screen
 
 _RESTARTS = 3
@@ -136,8 +137,7 @@ def save_partial_answer(request_id: str, text: str, folder: Path | None = None) 
     path = (folder or Path(tempfile.gettempdir())) / f"rbee-partial-{request_id}.txt"
     with contextlib.suppress(OSError):
         if text:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(files.create(path), "w", encoding="utf-8") as file:
                 file.write(text)
             return path
     return None

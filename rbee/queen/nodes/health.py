@@ -85,13 +85,18 @@ async def _probe(host: Host) -> Probe:
     except NoAnswerError as error:
         if not error.timed_out and not error.refused:
             raise _with_node(error.as_rbee_error(), host) from None
-        kind = ConnectionRefused if error.refused else ConnectionTimeout
+        kind, hint = ConnectionTimeout, {}
+        if error.refused:
+            check = error.as_rbee_error().advice
+            kind = ConnectionRefused
+            hint = {"hint": f"{host.node} is switched on, but nothing listens there. {check}"}
         raise kind(
             f"{host.node} does not answer: {error.reason}.",
             host=error.host,
             port=error.port,
             attempts=1,
             node=host.node,
+            **hint,
         ) from None
     except RbeeError as error:
         raise _with_node(error, host) from None

@@ -392,3 +392,10 @@ def test_a_file_in_the_way_is_reported(tmp_path: Path) -> None:
         made(tmp_path, tmp_path / "lab" / "small")
     with pytest.raises(StateNotWritable, match="lab"):
         Folder(tmp_path / "lab").make()
+
+
+def test_a_models_folder_that_leads_nowhere_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "models").symlink_to(tmp_path / "away")
+    with pytest.raises(StateNotWritable, match=r"link to .*away, which is not there") as caught:
+        Folder(tmp_path / "models").make()
+    assert "remove the link" in caught.value.advice
