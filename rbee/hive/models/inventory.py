@@ -50,6 +50,7 @@ class Inventory:
     def __init__(self, database: Path, folder: Folder, narrator: Narrator) -> None:
         self.folder = folder
         self._say = narrator.say
+        self._database = database
         self._catalog = Catalog(database, self._rebuild)
         self._reconciling = asyncio.Lock()
         self._notes: deque[str] = deque(maxlen=_NOTES)
@@ -84,6 +85,11 @@ class Inventory:
     async def rows(self) -> list[ModelRow]:
         """Every whole model of the catalog and the folder."""
         return (await self._reconcile())[0]
+
+    async def rows_if_any(self) -> list[ModelRow]:
+        """The same, but a look at a node that has no models makes no catalog."""
+        is_there = await in_thread(lambda: self._database.exists() or bool(self.folder.scan()))
+        return await self.rows() if is_there else []
 
     async def listing(self, running: Mapping[Path, int]) -> ModelRows:
         """Every model, also those that are not whole yet; `running` are the paths that are being
