@@ -112,4 +112,4 @@ def test_a_name_that_is_written_as_it_is_is_told_how_to_write_it(
 ) -> None:
     with pytest.raises(InvalidModelRef) as caught:
         parse(written)
-    assert caught.value.details["near"] == near
+    assert caught.value.details.get("near", []) == near

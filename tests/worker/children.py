@@ -1,4 +1,4 @@
-"""The processes that a test's own process has started."""
+"""The processes that a test's own process has started itself."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ import psutil
 
 def running(module: ModuleType) -> list[psutil.Process]:
     """Those that run `module`. One that has ended and was not waited for yet runs nothing."""
-    children = psutil.Process().children(recursive=True)
+    children = psutil.Process().children()
     alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
     return [child for child in alive if module.__name__ in child.cmdline()]
