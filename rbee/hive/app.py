@@ -108,5 +108,6 @@ async def _watch_facts(app: web.Application) -> AsyncIterator[None]:
 
 async def _drain(app: web.Application) -> None:
     """End workers and downloads, at the same time."""
+    app[routes.FACTS].close()
     app[routes.STANDBY].close()
     await asyncio.gather(app[routes.WORKERS].end_all(), app[routes.PROVISIONER].end_all())

@@ -18,8 +18,10 @@ from rbee.runtime.broadcast import Broadcast
 
 # While somebody listens. What this hive does itself is told sooner.
 _LOOK_EVERY_S = 5.0
-# Asking llama.cpp for the memory of cards takes a second of processor time.
+# Asking for the memory of cards takes up to a second of processor time: how old it may be when
+# nothing has happened, and when something has. A start of a worker asks anyway.
 _MEMORY_OLD_S = 60.0
+_MEMORY_NEWS_OLD_S = 10.0
 # A change of memory or disk below this part of it is noise.
 _NOTICED = 0.02
 _log = logging.getLogger("rbee-hive")
@@ -42,13 +44,18 @@ class Facts:
         self._look_every_s = look_every_s
         self._wanted = asyncio.Event()
         self._loaded: set[str] = set()
+        self._is_closed = False
         # What a model needs, by its file and size: a header takes milliseconds to read.
         self._required: dict[tuple[str, int], int | None] = {}
+
+    def close(self) -> None:
+        """Begin no more looks: the hive ends."""
+        self._is_closed = True
 
     async def watch(self) -> None:
         """Look, and tell what is new, for as long as the hive runs."""
         with self._events.forward(self._hear):
-            while True:
+            while not self._is_closed:
                 if self._wanted.is_set() or self._events.is_heard:
                     await self._look()
                 try:
@@ -68,11 +75,11 @@ class Facts:
             self._loaded.discard(event.worker_id)
         elif isinstance(event, WorkerRow) and event.state != "loading":
             self._loaded.add(event.id)
-        if self._loaded != before:
+        if self._loaded != before and not self._is_closed:
             self.want()
 
     async def _look(self) -> None:
-        known_old_s = 0.0 if self._wanted.is_set() else _MEMORY_OLD_S
+        known_old_s = _MEMORY_NEWS_OLD_S if self._wanted.is_set() else _MEMORY_OLD_S
         self._wanted.clear()
         try:
             seen = await self._seen(known_old_s)
