@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
+from rbee.contract.errors import ErrorEnvelope, RbeeError
+from rbee.runtime import server
 from rbee.runtime.light_aiohttp import web
 
 C = TypeVar("C")
@@ -20,6 +22,14 @@ async def whole(chunks: AsyncGenerator[C, None]) -> list[C]:
     """Every chunk of a stream, for a reply that is one."""
     async with contextlib.aclosing(chunks):
         return [chunk async for chunk in chunks]
+
+
+def refused(chunk: object, refuse: server.Refuse) -> object:
+    """What stands in a stream: the chunk, or the protocol's body of the error that it is."""
+    if isinstance(chunk, ErrorEnvelope):
+        error = RbeeError.from_body(chunk.error)
+        return refuse(error, error.status or 500)
+    return chunk
 
 
 def json_reply(reply: msgspec.Struct) -> web.Response:

@@ -49,8 +49,8 @@ class Turn:
 
     async def next(self, want: Want, before: Place | None = None) -> Spot:
         """Where it may go now, or may go next; best to the worker that answered its session
-        `before`. Raises QUEUE_FULL or ALL_SLOTS_BUSY if it would have
-        to wait and nobody more may, and NowhereError."""
+        `before`. Raises QUEUE_FULL or ALL_SLOTS_BUSY if it would have to wait and nobody more may,
+        and NowhereError."""
         self._let_go()
         if self._ticket is not None:
             self._dispatcher.leave(self._ticket)

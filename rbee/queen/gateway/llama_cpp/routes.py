@@ -11,7 +11,7 @@ import msgspec
 from rbee import __version__
 from rbee.contract import gateway_endpoints as ep
 from rbee.contract.endpoints import Nothing
-from rbee.contract.errors import ErrorEnvelope, InvalidRequest, RbeeError
+from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.llama_cpp import (
     LlamaAnswer,
     LlamaCompletion,
@@ -32,7 +32,7 @@ from rbee.contract.validation import convert
 from rbee.queen.gateway.llama_cpp import completion
 from rbee.queen.gateway.llama_cpp.refusal import refusal
 from rbee.queen.gateway.openai.asked import chat_tasks
-from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
+from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, refused, whole
 from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.loaded import LoadedModel
 from rbee.runtime import server
@@ -177,10 +177,7 @@ def _defaults() -> dict[str, object]:
 
 
 def _encoded(chunk: object) -> bytes:
-    if isinstance(chunk, ErrorEnvelope):
-        error = RbeeError.from_body(chunk.error)
-        chunk = refusal(error, error.status or 500)
-    return b"data: %s\n\n" % msgspec.json.encode(chunk)
+    return b"data: %s\n\n" % msgspec.json.encode(refused(chunk, refusal))
 
 
 # Its stream has no mark at the end: the last event has `stop`.

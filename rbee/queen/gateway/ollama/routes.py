@@ -11,7 +11,7 @@ import msgspec
 
 from rbee.contract import gateway_endpoints as ep
 from rbee.contract.endpoints import Nothing
-from rbee.contract.errors import ErrorEnvelope, NotFound, RbeeError
+from rbee.contract.errors import NotFound
 from rbee.contract.events import Started
 from rbee.contract.ollama import (
     ModelAsked,
@@ -32,7 +32,7 @@ from rbee.queen.gateway.ollama.pieces import Piece, Pieces, gathered
 from rbee.queen.gateway.ollama.refusal import refusal
 from rbee.queen.gateway.ollama.shelf import Shelf, named
 from rbee.queen.gateway.ollama.values import nanoseconds, seconds
-from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
+from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, refused, whole
 from rbee.queen.gateway.room import Room
 from rbee.runtime import server
 from rbee.runtime.light_aiohttp import web
@@ -186,10 +186,7 @@ async def _reply(
 
 
 def _line(part: object) -> bytes:
-    if isinstance(part, ErrorEnvelope):
-        error = RbeeError.from_body(part.error)
-        part = refusal(error, error.status or 500)
-    return msgspec.json.encode(part) + b"\n"
+    return msgspec.json.encode(refused(part, refusal)) + b"\n"
 
 
 # No comments, and nothing after the last line: clients read every line as JSON.

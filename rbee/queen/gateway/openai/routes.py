@@ -12,7 +12,6 @@ import msgspec
 
 from rbee.contract import gateway_endpoints as ep
 from rbee.contract.endpoints import Nothing
-from rbee.contract.errors import ErrorEnvelope, RbeeError
 from rbee.contract.openai import (
     ChatChunk,
     ChatRequest,
@@ -36,7 +35,7 @@ from rbee.queen.gateway.openai.asked import (
 )
 from rbee.queen.gateway.openai.chunks import Head
 from rbee.queen.gateway.openai.refusal import refusal
-from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
+from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, refused, whole
 from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
@@ -143,10 +142,7 @@ def _wants_usage(asked: OpenAISampling) -> bool:
 
 def _form(refuse: server.Refuse) -> StreamForm:
     def encode(chunk: object) -> bytes:
-        if isinstance(chunk, ErrorEnvelope):
-            error = RbeeError.from_body(chunk.error)
-            chunk = refuse(error, error.status or 500)
-        return b"data: %s\n\n" % msgspec.json.encode(chunk)
+        return b"data: %s\n\n" % msgspec.json.encode(refused(chunk, refuse))
 
     return StreamForm(encode, opens_within_s=OPENS_WITHIN_S)
 
