@@ -44,6 +44,7 @@ NOT_IN_A_DAEMON = NOWHERE | {
     "numpy": "only a model needs it",
     "jinja2": "only a model needs it",
 }
+_OTHER_COMMANDS = "only its own commands need it: rbee.keeper.cli.sections"
 NOT_IN_A_COMMAND = NOT_IN_A_DAEMON | {
     "aiohttp": "a command has a transport of its own",
     "http.client": "a command has a transport of its own",
@@ -55,6 +56,9 @@ NOT_IN_A_COMMAND = NOT_IN_A_DAEMON | {
     "ctypes": "only a child of a daemon needs it",
     "tempfile": "only an answer that breaks off is saved",
     "difflib": "only a typo needs it",
+    "rbee.keeper.cli.models": _OTHER_COMMANDS,
+    "rbee.keeper.cli.verbs": _OTHER_COMMANDS,
+    "rbee.keeper.cli.worker": _OTHER_COMMANDS,
 }
 DAEMONS = {
     "rbee.queen": NOT_IN_A_DAEMON

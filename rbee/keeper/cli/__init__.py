@@ -8,18 +8,7 @@ from __future__ import annotations
 import click
 
 from rbee import __version__
-from rbee.keeper.cli import flags
-from rbee.keeper.cli.auth import auth
-from rbee.keeper.cli.config import config
-from rbee.keeper.cli.daemon import daemon
-from rbee.keeper.cli.hive import hive
-from rbee.keeper.cli.infer import infer
-from rbee.keeper.cli.machine import completion, detect, doctor, install
-from rbee.keeper.cli.models import models
-from rbee.keeper.cli.pool import pool
-from rbee.keeper.cli.setup import setup
-from rbee.keeper.cli.verbs import VERBS, Sections
-from rbee.keeper.cli.worker import logs, worker, workers
+from rbee.keeper.cli.sections import Sections
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,25 +25,3 @@ def main() -> None:
     \b
         rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa
     """
-
-
-for _command in (
-    infer,
-    models,
-    worker,
-    workers,
-    logs,
-    setup,
-    config,
-    auth,
-    hive,
-    daemon,
-    detect,
-    install,
-    doctor,
-    completion,
-    pool,
-    *VERBS,
-):
-    main.add_command(_command)
-flags.add_debug(main)

@@ -105,13 +105,18 @@ force = click.option(
 )
 
 
-def add_debug(group: click.Group) -> None:
-    """Add --debug to `group` and to everything below it. A command may be part of two groups."""
-    for command in (group, *group.commands.values()):
-        if not any(parameter.name == _DEBUG for parameter in command.params):
-            command.params.append(_debug_option())
-        if isinstance(command, click.Group) and command is not group:
-            add_debug(command)
+def add_debug(command: click.Command) -> None:
+    """Add --debug to `command` and to everything below it. A command may be part of two groups."""
+    add_debug_option(command)
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            add_debug(each)
+
+
+def add_debug_option(command: click.Command) -> None:
+    """Add --debug to `command`, unless it has it."""
+    if not any(parameter.name == _DEBUG for parameter in command.params):
+        command.params.append(_debug_option())
 
 
 def _debug_option() -> click.Option:

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import copy
 import sys
-from typing import Any
 
 import click
 
-from rbee.keeper.cli import elsewhere, flags
+from rbee.keeper.cli import flags
 from rbee.keeper.cli.daemon import daemon
 from rbee.keeper.cli.infer import NoPrompt, infer
 from rbee.keeper.cli.models import models
 from rbee.keeper.cli.worker import worker
-from rbee.runtime.usage import Group
 
 _ASKED_BY_INFER = ("prompt", "prompt_file", "words", "interactive", "model")
 _NOT_IN_A_CHAT = ("raw", "as_events", "tools")
@@ -244,46 +242,3 @@ def help_(context: click.Context, command: tuple[str, ...]) -> None:
             at.fail(f"No such command '{name}'.")
         at = click.Context(below, info_name=name, parent=at)
     click.echo(at.get_help())
-
-
-VERBS = (run, chat, search, pull, ps, list_, show, rm, stop, serve, status, update, help_)
-
-
-class Sections(Group):
-    """The main group: its help shows the commands in sections."""
-
-    sections: tuple[tuple[str, tuple[str, ...]], ...] = (
-        ("As in other programs", tuple(str(each.name) for each in VERBS)),
-        ("Older names", ("pool", "workers")),
-    )
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """`ls` is `list`, as everywhere."""
-        return super().get_command(ctx, "list" if cmd_name == "ls" else cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises UsageError, which says what rbee has in place of another program's command."""
-        if self.get_command(ctx, args[0]) is None and args[0] in elsewhere.COMMANDS:
-            ctx.fail(f"No such command '{args[0]}'. {elsewhere.COMMANDS[args[0]]}")
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """The same for an option."""
-        try:
-            return super().invoke(ctx)
-        except click.NoSuchOption as error:
-            name = error.ctx.info_name if error.ctx else None
-            if instead := elsewhere.OPTIONS.get((str(name), error.option_name)):
-                raise click.UsageError(f"{error.message} {instead}", error.ctx) from None
-            raise
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        elsewhere = {name for _, names in self.sections for name in names}
-        own = tuple(name for name in self.list_commands(context) if name not in elsewhere)
-        for title, names in (("Commands", own), *self.sections):
-            width = formatter.width - 6 - max(map(len, names))
-            rows = [(name, self.commands[name].get_short_help_str(width)) for name in names]
-            with formatter.section(title):
-                formatter.write_dl(rows)
