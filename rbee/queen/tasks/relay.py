@@ -27,6 +27,7 @@ async def relay_answer(
     """Up to `done`. `on_accepted` is called when the worker has taken the request. Raises
     ALL_SLOTS_BUSY, WORKER_CRASHED, and what the worker itself raises."""
     async with await hive.client_for(worker.url) as client:
+        task.is_sent = True
         if isinstance(task.request, TextRequest):
             await _read_text(task, task.request, client)
         elif isinstance(task.request, CountRequest):

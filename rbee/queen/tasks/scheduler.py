@@ -56,7 +56,10 @@ _OTHERS_MAY = (
     errors.SshConnectionFailed,
     errors.VersionMismatch,
     errors.VramExhausted,
+    errors.WorkerCrashed,
 )
+# On how many nodes a model's worker may end before it is ready.
+_CRASHES = 3
 
 Try: TypeAlias = Callable[[Task, Hive, Turn, FleetWorker | None, bool], Awaitable[None]]
 _log = logging.getLogger("queen-rbee")
@@ -171,6 +174,7 @@ class Scheduler:
         want = await self._want(task)
         first: RbeeError | None = None
         told: Spot | None = None
+        crashes = 0
         while True:
             spot = await self._spot(turn, want, task.session.place, first)
             is_told = told is not None and (told.node, told.worker) == (spot.node, spot.worker)
@@ -184,10 +188,14 @@ class Scheduler:
                 if self._dispatcher.limit == 0:
                     raise
                 turn.refused()
+                task.is_sent = False
             except _OTHERS_MAY as error:
                 if isinstance(error, InvalidApiKey) and spot.node != LOCAL:
                     error.details.setdefault("node", spot.node)  # it is not the queen's own
                 first = first or error
+                crashes += isinstance(error, WorkerCrashed)
+                if isinstance(error, WorkerCrashed) and (task.is_sent or crashes == _CRASHES):
+                    raise
                 want = replace(want, tried=want.tried | {spot.node})
 
     async def _spot(

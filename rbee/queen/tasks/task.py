@@ -72,9 +72,9 @@ def size_of(request: Request) -> str:
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
     means, and the `caller` whose key asked; `events`, which its reader gets; and the `session` that
-    it belongs to. `tokens` counts those that were relayed, `tokens_read` those of the prompt;
-    `reply` is what one was answered that has no stream; `cancel_reason` is set once it is
-    canceled."""
+    it belongs to. `is_sent` is set once a worker may have read the request. `tokens` counts those
+    that were relayed, `tokens_read` those of the prompt; `reply` is what one was answered that has
+    no stream; `cancel_reason` is set once it is canceled."""
 
     def __init__(
         self,
@@ -89,6 +89,7 @@ class Task:
         self.caller = caller
         self.session = session or Session()
         self.events = EventQueue()
+        self.is_sent = False
         self.tokens = 0
         self.tokens_read = 0
         self.reply: Answered | None = None

@@ -51,7 +51,8 @@ FACTS = NodeFacts(["cpu"], {"cpu": 1}, [], [], 1)
 
 class Made:
     """A scheduler of the nodes a, b and c, with attempts that a test decides on: `errors` are what
-    they raise, by node; `held` keeps them from ending."""
+    they raise, by node; `held` keeps them from ending, and `is_sent` says that a worker had the
+    task."""
 
     def __init__(self, nodes: Nodes) -> None:
         self.errors: dict[str, Exception] = {}
@@ -59,6 +60,7 @@ class Made:
         self.tasks: list[Task] = []
         self.held = asyncio.Event()
         self.held.set()
+        self.is_sent = False
         self.nodes = nodes
         self.scheduler = Scheduler(Config(), nodes, self._attempt)
 
@@ -82,6 +84,7 @@ class Made:
         self.tried.append(hive.node)
         self.tasks.append(task)
         await self.held.wait()
+        task.is_sent = self.is_sent
         if hive.node in self.errors:
             raise self.errors[hive.node]
 
@@ -143,6 +146,7 @@ async def test_all_are_explained_to_who_asks(made: Made) -> None:
         BackendUnavailable(backend="cuda", available=["cpu"]),
         VramExhausted(node="b", device="cpu", required=2, available=1),
         ModelNotFound(model="m", near=[]),
+        WorkerCrashed(worker_id="w", node="b", tokens=0, max_tokens=9, log_tail=[]),
     ],
 )
 async def test_what_another_may_do_is_tried_there(made: Made, error: RbeeError) -> None:
@@ -156,7 +160,6 @@ async def test_what_another_may_do_is_tried_there(made: Made, error: RbeeError) 
     "error",
     [
         ModelCorrupt(file="/m.gguf", reason="it is cut off"),
-        WorkerCrashed(worker_id="w", node="b", tokens=3, max_tokens=9, log_tail=[]),
         InvalidRequest(errors=[]),
     ],
 )
@@ -165,6 +168,31 @@ async def test_what_no_other_would_do_better_is_raised(made: Made, error: RbeeEr
     with pytest.raises(type(error)):
         await made.ask()
     assert made.tried == ["b"]
+
+
+async def test_a_worker_that_had_the_task_when_it_ended_is_not_replaced_on_another_node(
+    made: Made,
+) -> None:
+    made.errors["b"] = _crashed("b")
+    made.is_sent = True
+    with pytest.raises(WorkerCrashed):
+        await made.ask()
+    assert made.tried == ["b"]
+
+
+async def test_a_model_whose_workers_never_get_ready_is_tried_on_three_nodes(made: Made) -> None:
+    await made.know("d")
+    for name in ("a", "b", "d", "localhost"):
+        made.nodes.fleet.connected(name, 0)
+        made.nodes.fleet.told(name, FACTS)
+        made.errors[name] = _crashed(name)
+    with pytest.raises(WorkerCrashed):
+        await made.ask()
+    assert len(made.tried) == len(set(made.tried)) == 3
+
+
+def _crashed(node: str) -> WorkerCrashed:
+    return WorkerCrashed(worker_id="w", node=node, tokens=0, max_tokens=9, log_tail=[])
 
 
 async def test_where_none_can_the_first_error_is_raised(made: Made) -> None:
