@@ -12,6 +12,9 @@ from rbee.runtime.light_aiohttp import aiohttp
 from rbee.runtime.proof import Challenge, key_in
 from rbee.runtime.transport import NotHttp, Request
 
+# Between two exchanges. A daemon closes its end later: `rbee.runtime.connections`.
+_KEPT_S = 60.0
+
 
 class AiohttpTransport:
     """Opens its session with the first exchange."""
@@ -52,7 +55,7 @@ class _Proven(aiohttp.TCPConnector):
     knows the key. All requests of a session have the same one."""
 
     def __init__(self, far: str | None) -> None:
-        super().__init__()
+        super().__init__(limit=0, keepalive_timeout=_KEPT_S)
         self._far = far
         self._proven: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
 

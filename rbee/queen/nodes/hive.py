@@ -37,6 +37,7 @@ from rbee.queen.nodes.hosts import (
     way_to,
 )
 from rbee.queen.nodes.last_lines import LastLines
+from rbee.queen.nodes.worker_clients import WorkerClients
 from rbee.runtime import child
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client
@@ -94,6 +95,7 @@ class Hive:
         self._key = ""
         self._client: Client | None = None
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+        self._worker_clients = WorkerClients()
         self._process: HiveProcess | None = None
         self._watching: asyncio.Task[None] | None = None
         self.last_lines = LastLines(host)
@@ -153,6 +155,14 @@ class Hive:
     async def client_for(self, url: str) -> Client:
         """A client for a program of this node."""
         return self._connect(*await way_to(self.host, url), self._key)
+
+    @contextlib.asynccontextmanager
+    async def worker_client(self, url: str) -> AsyncIterator[Client]:
+        """The client for a worker of this node, which others use too."""
+        near, far = await way_to(self.host, url)
+        connect = partial(self._connect, near, far, self._key)
+        async with self._worker_clients.use(near, connect) as client:
+            yield client
 
     def separate_client(self) -> Client:
         """Another client of the hive, for a stream that outlasts the requests beside it."""
@@ -390,6 +400,7 @@ class Hive:
         if self._client is not None:
             await self._client.close()
             self._client = None
+        await self._worker_clients.forget()
         if self._process is not None:
             # Gone, or hung: one that is given up must not live on beside its successor.
             await self._process.kill()

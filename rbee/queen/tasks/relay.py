@@ -26,7 +26,7 @@ async def relay_answer(
 ) -> None:
     """Up to `done`. `on_accepted` is called when the worker has taken the request. Raises
     ALL_SLOTS_BUSY, WORKER_CRASHED, and what the worker itself raises."""
-    async with await hive.client_for(worker.url) as client:
+    async with hive.worker_client(worker.url) as client:
         task.is_sent = True
         if isinstance(task.request, TextRequest):
             await _read_text(task, task.request, client)

@@ -22,7 +22,8 @@ from tests.proving import knows
 class FakeHive:
     """`asked` are the paths that were asked with the right key, `refused` the others. `replies` are
     answers of its own for a path, `streams` what it streams for one, without an end mark
-    if it `breaks`. `messages` are the bodies it got."""
+    if it `breaks`. `messages` are the bodies it got. `connections` are those that
+    had the right key."""
 
     def __init__(self) -> None:
         self.key = "key-of-the-node"
@@ -38,6 +39,7 @@ class FakeHive:
         self.breaks = False
         self.messages: list[object] = []
         self.listening = 0
+        self.connections: set[web.RequestHandler[web.Request]] = set()
         self.url = ""
         self._events: list[asyncio.Queue[Event]] = []
         self._streams: list[asyncio.Transport] = []
@@ -78,6 +80,7 @@ class FakeHive:
             self.refused.append(path)
             return _failed(InvalidApiKey(host="node"), 401)
         self.asked.append(path)
+        self.connections.add(request.protocol)
         if path in self.replies:
             try:
                 return _body(await self.replies[path]())
