@@ -96,7 +96,7 @@ def _messages() -> list[type]:
         kind
         for route in routes
         for kind in (route.request, route.reply, route.chunk, route.error)
-        if kind not in (ep.Nothing, ep.Text, None)
+        if kind not in (ep.Nothing, ep.Text, ep.Content, None)
     ]
     return [kind for kind in found if kind is not None]
 
@@ -113,7 +113,7 @@ def _route(name: str, route: Route) -> str:
     lines = [f"**`{route.method} {route.path}{query}`**", openapi.about(name)]
     if route.request is not ep.Nothing:
         lines.append(f"Takes {_link(route.request)}.")
-    if route.role == "use":
+    if route.role == "use" and not name.startswith("HIVE_"):  # which knows no such keys
         lines.append("Open to keys of the role `use`.")
     lines.append(_answer(route))
     return "  \n".join(lines)
@@ -132,6 +132,8 @@ def _answer(route: Route) -> str:
         return f"Returns {_link(route.reply)}; with `stream`, streams {_link(route.chunk)}."
     if route.reply is ep.Text:
         return "Returns text."
+    if route.reply is ep.Content:
+        return "Returns the bytes, as `application/octet-stream`."
     if route.reply is ep.Nothing:
         return f"Returns {route.status} without a body."
     status = f" with {route.status}" if route.status != 200 else ""

@@ -72,7 +72,7 @@ def messages(program: str) -> list[type]:
     found: dict[type | None, None] = {}
     for route in routes(program).values():
         for kind in (route.request, route.reply, *route.events, route.chunk, route.error):
-            if kind not in (ep.Nothing, ep.Text, None):
+            if kind not in (ep.Nothing, ep.Text, ep.Content, None):
                 found.setdefault(kind)
     return [kind for kind in found if kind is not None]
 
@@ -142,6 +142,9 @@ def _answer(route: Route) -> dict[str, Any]:
     if route.reply is ep.Text:
         content = {"text/plain": {"schema": {"type": "string"}}}
         return {"description": "As text.", "content": content}
+    if route.reply is ep.Content:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        return {"description": "The bytes; with `Range`, a part of them.", "content": content}
     if route.reply is ep.Nothing:
         return {"description": "Done, without a body."}
     return {"description": "The reply.", "content": _json(route.reply)}

@@ -23,6 +23,7 @@ Feature: Every setting has one default, and a place that counts
       | worker.template_s          | 10          |
       | models.aliases             | {}          |
       | models.download_stall_s    | 30          |
+      | models.fetch_from_nodes    | true        |
       | times.connect_s            | 10          |
       | times.lifeline_heartbeat_s | 5           |
       | times.lifeline_lease_s     | 30          |
@@ -71,6 +72,7 @@ Feature: Every setting has one default, and a place that counts
       | models.dir                 | "/one"             | "/two"              |                   |            |
       | models.default             | "one"              | "two"               |                   |            |
       | models.download_stall_s    | 31                 | 32                  |                   |            |
+      | models.fetch_from_nodes    | true               | false               |                   |            |
       | times.connect_s            | 11                 | 12                  |                   |            |
       | times.lifeline_heartbeat_s | 6                  | 7                   |                   |            |
       | times.lifeline_lease_s     | 31                 | 32                  |                   |            |

@@ -15,7 +15,7 @@ import shlex
 import socket
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from harness.world.network import BlackHolePort
 
@@ -93,14 +93,20 @@ _PIECE = 65536
 class PortForwarder:
     """Forwards connections to these ports of `outside` to the same ports of `inside`.
 
-    Any other port refuses connections; a port in `swallowed` does not answer at all.
+    Any other port refuses connections; a port in `swallowed` does not answer at all. Once a
+    connection has brought `dies_after` bytes out, everything is cut, and stays so.
     """
 
     def __init__(
-        self, outside: str, inside: str, ports: Iterable[int], swallowed: Iterable[int] = ()
+        self,
+        outside: str,
+        inside: str,
+        ports: Iterable[int],
+        swallowed: Iterable[int] = (),
+        dies_after: int | None = None,
     ) -> None:
         self._ports: list[_ForwardedPort | BlackHolePort] = [
-            _ForwardedPort(outside, inside, port) for port in ports
+            _ForwardedPort(outside, inside, port, dies_after, self.close) for port in ports
         ]
         self._ports += [BlackHolePort(outside, port) for port in swallowed]
 
@@ -112,8 +118,16 @@ class PortForwarder:
 class _ForwardedPort:
     """One port."""
 
-    def __init__(self, outside: str, inside: str, port: int) -> None:
+    def __init__(
+        self,
+        outside: str,
+        inside: str,
+        port: int,
+        dies_after: int | None,
+        die: Callable[[], None],
+    ) -> None:
         self._inside = inside, port
+        self._dies_after, self._die = dies_after, die
         self._socket = socket.create_server((outside, port))
         self._open: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
@@ -132,20 +146,32 @@ class _ForwardedPort:
             near.close()
             return
         self._open += [near, far]
-        for source, target in ((near, far), (far, near)):
-            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+        threading.Thread(target=_copy, args=(near, far), daemon=True).start()
+        threading.Thread(target=self._bring_out, args=(far, near), daemon=True).start()
+
+    def _bring_out(self, far: socket.socket, near: socket.socket) -> None:
+        if _copy(far, near, self._dies_after):
+            self._die()
 
     def close(self) -> None:
         # A thread that waits in accept is not woken by close alone.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         for each in (self._socket, *self._open):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
             each.close()
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, most: int | None = None) -> bool:
+    """Copy up to the end, or up to `most` bytes; whether it was that many."""
+    copied = 0
     with contextlib.suppress(OSError):
         while piece := source.recv(_PIECE):
-            target.sendall(piece)
+            target.sendall(piece[: None if most is None else most - copied])
+            copied += len(piece)
+            if most is not None and copied >= most:
+                return True
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
+    return False

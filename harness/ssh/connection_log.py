@@ -68,9 +68,13 @@ class Forwarding:
 
 
 class SshLog:
-    """Written in the server's thread, read in the scenario's; only ever appended to."""
+    """Written in the server's thread, read in the scenario's; only ever appended to.
+
+    `ways_back` are the addresses on the node that lead back to the client's side.
+    """
 
     def __init__(self) -> None:
+        self.ways_back: list[Forwarding] = []
         self.connections: list[Connection] = []
         self.authentications: list[Authentication] = []
         self.commands: list[Command] = []

@@ -219,6 +219,11 @@ class _Server(asyncssh.SSHServer):
         self._server.log.forwardings.append(Forwarding(now, dest_host, dest_port))
         return True
 
+    def server_requested(self, listen_host: str, listen_port: int) -> bool:
+        now = self._server._loop.time()
+        self._server.log.ways_back.append(Forwarding(now, listen_host, listen_port))
+        return True
+
 
 class _MuteProtocol(asyncio.Protocol):
     """Records who connected and when they gave up."""

@@ -158,7 +158,8 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
             right = right and (route.kind != "nothing" or not reply.body)
         else:
             fields = [each["field"] for each in error_of(reply).details.get("errors", [])]
-            known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query"), ("DELETE", "name")}
+            known = {("POST", "no_such_field"), ("GET", "id"), ("GET", "query")}
+            known |= {("GET", "name"), ("DELETE", "name")}
             right = kind == KINDS["json"] and {(route.method, each) for each in fields} <= known
             right = right and len(fields) == 1
             if route.kind in ("openai", "anthropic"):  # it ignores that field, and misses another

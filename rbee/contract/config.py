@@ -208,6 +208,13 @@ class ModelsSection(_Section, frozen=True):
         Seconds,
         Meta(description="Retry a download after this many seconds without data."),
     ] = 30
+    fetch_from_nodes: Annotated[
+        bool,
+        Meta(
+            description="Download a model from a node that has it, if there is one, rather than "
+            "from the Hub. The queen decides this for all nodes."
+        ),
+    ] = True
 
 
 class TimesSection(_Section, frozen=True):

@@ -34,6 +34,7 @@ from rbee.contract.models import (
     NodeSearch,
     Resolved,
     SearchModels,
+    SharedModel,
 )
 from rbee.contract.nodes import HiveGone, HiveHealth, NodeFacts, NodeInfo
 from rbee.contract.proof import Proof
@@ -111,6 +112,10 @@ class Nothing(msgspec.Struct, frozen=True):
 
 class Text(msgspec.Struct, frozen=True):
     """A reply that is not JSON."""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """A reply that is the bytes of a file, or with `Range` a part of them."""
 
 
 def _get(
@@ -332,6 +337,11 @@ HIVE_MODEL_SEARCH = Endpoint(
 )
 """Search the Hub for repositories with GGUF files, and say which of their models fit this
 machine."""
+HIVE_MODEL_SHARE = Endpoint("POST", "/v1/models/share", ModelName, SharedModel, within_s=5)
+"""Let another hive fetch a model of this one. Only a whole model whose hash is known is shared."""
+HIVE_MODEL_FILE = Endpoint("GET", "/v1/models/files/{name}", Nothing, Content, role="use")
+"""A file of the model that the ticket is for. The ticket is sent as the key, and opens nothing
+else."""
 HIVE_MODEL_VERIFY = Endpoint(
     "POST", "/v1/models/verify", ModelName, Nothing, (ev.Verify, ErrorEnvelope)
 )

@@ -59,7 +59,9 @@ class Loading(msgspec.Struct, frozen=True, omit_defaults=True):
 class Download(msgspec.Struct, frozen=True, omit_defaults=True):
     """Progress of a download; which fields are set depends on `stage`. Bytes, and MB per second.
 
-    `checked` says which of the Hub's values the whole file was compared with.
+    `from_node` is the node that the bytes come from; without it they come from the Hub. `checked`
+    says which value the whole file was compared with: the Hub's, or if the Hub could not be asked,
+    that of the node.
     """
 
     stage: Literal["downloading", "complete", "retrying"]
@@ -72,6 +74,7 @@ class Download(msgspec.Struct, frozen=True, omit_defaults=True):
     delay_ms: int | None = None
     reason: str | None = None
     checked: Literal["sha256", "size"] | None = None
+    from_node: str | None = None
 
 
 class Verify(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -12,6 +12,8 @@ from rbee.contract.workers import BackendName, DeviceIndex
 Reference = Annotated[str, Meta(min_length=1, max_length=4096)]
 Node = Annotated[str, Meta(min_length=1, max_length=255)]
 
+HiveUrl = Annotated[str, Meta(pattern=r"^[Hh][Tt][Tt][Pp]://[\x21-\x7e]{1,4096}\Z")]
+
 Provider = Literal["hf", "file", "bundled"]
 ModelState = Literal["ready", "damaged", "downloading", "partial"]
 Capability = Literal["completion", "tools", "thinking", "embedding"]
@@ -21,10 +23,38 @@ class ModelName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Reference
 
 
+class SharedFile(msgspec.Struct, frozen=True):
+    """One file of a shared model, by its name without a folder."""
+
+    name: Annotated[str, Meta(pattern=r"^[^/\x00-\x1f\x7f]{1,255}\Z")]
+    size_bytes: Annotated[int, Meta(ge=0, le=1 << 50)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class SharedModel(msgspec.Struct, frozen=True):
+    """POST /v1/models/share. The `ticket` is the key with which another hive fetches the `files`,
+    and nothing else, for `expires_in_s` seconds. The sizes and hashes are those of the catalog."""
+
+    reference: Reference
+    files: Annotated[list[SharedFile], Meta(min_length=1, max_length=4096)]
+    ticket: Annotated[str, Meta(pattern=r"^[\x21-\x7e]{24,200}\Z")]
+    expires_in_s: float
+
+
+class ModelSource(msgspec.Struct, frozen=True):
+    """A node that shares the model, and the URL of its hive as the downloading hive reaches it.
+    `far` is the URL at the far end, if that one leads through a tunnel."""
+
+    node: Node
+    url: HiveUrl
+    far: HiveUrl | None
+    shared: SharedModel
+
+
 class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`detach`: continue even if nobody is watching. `to_run`: the model is loaded right after the
     download, so it must fit into the memory that is free now on that backend and device, not only
-    into the node's total memory. `force` skips this check."""
+    into the node's total memory. `force` skips this check. `sources` are tried before the Hub."""
 
     model: Reference
     detach: bool = False
@@ -32,6 +62,7 @@ class DownloadRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backend: BackendName | None = None
     device: DeviceIndex | None = None
     force: bool = False
+    sources: Annotated[list[ModelSource], Meta(max_length=16)] = []
 
 
 class DownloadReply(msgspec.Struct, frozen=True):

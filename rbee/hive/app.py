@@ -15,6 +15,7 @@ from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
+from rbee.hive.models.shared_models import SharedModels
 from rbee.hive.settings import HiveSettings
 from rbee.hive.workers.launch import Launcher
 from rbee.hive.workers.registry import Workers
@@ -61,6 +62,9 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> we
     hub = Hub(config.models.download_stall_s, lifecycle.hello.hf_token if lifecycle.hello else None)
     preflight = Preflight(app[routes.HARDWARE], narrator.say)
     app[routes.PROVISIONER] = Provisioner(config, inventory, hub, preflight, narrator)
+    shared = app[routes.SHARED] = SharedModels(inventory, lifecycle.keys)
+    if lifecycle.keys is not None:
+        lifecycle.keys = shared
     app[routes.CARDS] = Cards(inventory)
     app[routes.WORKERS] = Workers(
         config,

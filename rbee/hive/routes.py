@@ -25,6 +25,7 @@ from rbee.contract.models import (
     ModelRows,
     Resolved,
     SearchModels,
+    SharedModel,
 )
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import (
@@ -43,12 +44,15 @@ from rbee.hive.logs import log_stream
 from rbee.hive.logs.log_stream import RecentLog
 from rbee.hive.models.cards import Cards
 from rbee.hive.models.provisioner import Provisioner
+from rbee.hive.models.shared_models import SharedModels
 from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
 from rbee.hive.workers.standby import Standby
 from rbee.runtime import gauges, server
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
+from rbee.runtime.file_response import FileResponse
+from rbee.runtime.keyring import caller
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import correlation_id
 
@@ -56,6 +60,7 @@ WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 STANDBY: web.AppKey[Standby] = web.AppKey("standby", Standby)
 CARDS: web.AppKey[Cards] = web.AppKey("cards", Cards)
 PROVISIONER: web.AppKey[Provisioner] = web.AppKey("provisioner", Provisioner)
+SHARED: web.AppKey[SharedModels] = web.AppKey("shared", SharedModels)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 FACTS: web.AppKey[Facts] = web.AppKey("facts", Facts)
 RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
@@ -83,6 +88,8 @@ def add(app: web.Application) -> None:
     server.stream(app, ep.HIVE_DOWNLOAD_PROGRESS, _progress)
     server.answer(app, ep.HIVE_MODEL_INFO, _info)
     server.answer(app, ep.HIVE_MODEL_SEARCH, _search)
+    server.answer(app, ep.HIVE_MODEL_SHARE, _share)
+    server.raw(app, ep.HIVE_MODEL_FILE, _model_file)
     server.stream(app, ep.HIVE_MODEL_VERIFY, _verify)
     server.answer(app, ep.HIVE_MODEL_DELETE, _delete)
     server.stream(app, ep.HIVE_LOGS, _logs)
@@ -222,6 +229,16 @@ async def _info(request: web.Request, message: ModelName) -> ModelDetails:
 
 async def _search(request: web.Request, message: SearchModels) -> FoundRepositories:
     return await request.app[PROVISIONER].search(message)
+
+
+async def _share(request: web.Request, message: ModelName) -> SharedModel:
+    ref = request.app[PROVISIONER].reference(message.model)
+    return await request.app[SHARED].share(ref)
+
+
+async def _model_file(request: web.Request) -> web.StreamResponse:
+    path = request.app[SHARED].file(caller.get(), request.match_info["name"])
+    return FileResponse(path, request.app[server.LIFECYCLE].over)
 
 
 def _verify(request: web.Request, message: ModelName) -> AsyncIterator[Event | None]:

@@ -17,8 +17,10 @@ from rbee.contract import keys
 from rbee.contract.hashing import is_equal, sha256
 from rbee.contract.keys import Role
 
+PREFIX = "rbee_"
+_ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # A named key: its public part tells which one it is, the rest is the secret of 256 bits.
-_NAMED = re.compile(r"rbee_([a-z0-9]{8})_[A-Za-z0-9_-]{43}")
+_NAMED = re.compile(rf"{PREFIX}([a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
 
 
 class Caller(msgspec.Struct, frozen=True, eq=False):
@@ -68,6 +70,14 @@ caller: ContextVar[Caller] = ContextVar("caller", default=OPERATOR)
 def digest_of(key: str) -> bytes:
     """The SHA-256 of a key, 32 bytes."""
     return sha256(key.encode(errors="replace"))
+
+
+def new_key() -> str:
+    """A key with a public part, and a secret of 256 bits."""
+    import secrets
+
+    key_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
+    return f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
 
 
 def id_of(key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from rbee.contract.events import Download, Loading, Prefill, Verify
+from rbee.runtime import safe_text
 
 # Not wider: a terminal that is made narrower wraps a longer line, which can't be wiped away then.
 MAX_WIDTH = 79
@@ -51,7 +52,8 @@ def _download_position(event: Download) -> Position:
         pace = f"{pace}, {left} left"
     percent = _percent(done, total)
     words = f"{_amount(done, total)}, {pace}", f"{percent}, {pace}", percent
-    return Position("downloading", done, total, words, now=event.stage == "retrying")
+    where = f" from {safe_text.line(event.from_node)}" if event.from_node else ""
+    return Position(f"downloading{where}", done, total, words, now=event.stage == "retrying")
 
 
 def line(shown: Position, columns: int, full: str = "━", empty: str = "─") -> str:

@@ -98,7 +98,7 @@ def answer(
         message = await _message(request, endpoint)
         return _reply(endpoint, await unless_revoked(request, handler(request, message)))
 
-    _route(app, endpoint, handle)
+    raw(app, endpoint, handle)
 
 
 def text(
@@ -111,7 +111,7 @@ def text(
     async def handle(request: web.Request) -> web.Response:
         return web.Response(text=await handler(request))
 
-    _route(app, endpoint, handle)
+    raw(app, endpoint, handle)
 
 
 def stream(
@@ -129,7 +129,7 @@ def stream(
     async def handle(request: web.Request) -> web.StreamResponse:
         return await _stream_response(request, handler(request, await _message(request, endpoint)))
 
-    _route(app, endpoint, handle)
+    raw(app, endpoint, handle)
 
 
 def answer_or_stream(
@@ -146,7 +146,7 @@ def answer_or_stream(
             return _reply(endpoint, await unless_revoked(request, handler(request, message)))
         return await _stream_response(request, streamer(request, message))
 
-    _route(app, endpoint, handle)
+    raw(app, endpoint, handle)
 
 
 def foreign(
@@ -167,7 +167,7 @@ def foreign(
     path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
     app[_REFUSE][endpoint.path] = refuse
     for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-        _route(app, replace(endpoint, method=method, path=path), handle)
+        raw(app, replace(endpoint, method=method, path=path), handle)
 
 
 def foreign_for(app: web.Application, path: str, header: str, handler: _Handle) -> None:
@@ -200,7 +200,8 @@ def accept_shutdown(app: web.Application) -> None:
     answer(app, SHUTDOWN, handle)
 
 
-def _route(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
+def raw(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
+    """Serve `endpoint` with the response that `handle` makes."""
     app[_ROLES][app.router.add_route(endpoint.method, endpoint.path, handle)] = endpoint.role
     if endpoint.open:
         app[_OPEN].add(endpoint.path)

@@ -10,6 +10,7 @@ from rbee.contract.events import Download, Loading, Prefill, Verify
 from rbee.runtime.progress_bar import line, position
 
 MB = 1_000_000
+FROM_NODE = Download("downloading", 12 * 1_000_000, 98 * 1_000_000, 10.24, from_node="gpu-1\x1b[2J")
 HALF = Download("downloading", 49 * MB, 98 * MB, 10.24)
 
 
@@ -114,3 +115,10 @@ def test_no_line_is_as_wide_as_the_terminal(
 @pytest.mark.parametrize("last", [Download("complete"), Loading("ready"), Verify("complete")])
 def test_the_last_event_of_the_work_has_no_bar(last: Download | Loading | Verify) -> None:
     assert position(last) is None
+
+
+def test_the_node_that_sends_the_model_is_named_and_its_name_is_only_shown() -> None:
+    place = position(FROM_NODE)
+    assert place is not None
+    assert place.name.startswith("downloading from gpu-1")
+    assert "\x1b" not in place.name

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 from rbee.contract import events as ev
@@ -15,10 +15,12 @@ from rbee.contract.errors import Internal, RbeeError, RequestCanceled, ShuttingD
 from rbee.contract.model_ref import ModelRef
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
+from rbee.hive.models.node_source import NodeSource
 from rbee.hive.models.repository import RemoteModel
 from rbee.hive.models.transfer import DEFAULT_SETTINGS, ModelTransfer, TransferSettings
 from rbee.runtime.broadcast import Progress
 from rbee.runtime.log import correlation_id
+from rbee.runtime.narration import Say
 
 WATCHED_WITHIN_S = 10.0
 _REMEMBERED = 256
@@ -106,12 +108,15 @@ class Downloads:
         arrived: Arrived,
         settings: TransferSettings = DEFAULT_SETTINGS,
         watched_within_s: float = WATCHED_WITHIN_S,
+        say: Say = lambda *_: None,
     ) -> None:
+        """`say` narrates where the bytes come from, when that changes."""
         self._hub = hub
         self._folder = folder
         self._arrived = arrived
         self._settings = settings
         self._watched_within_s = watched_within_s
+        self._say = say
         self._running: dict[Path, Download] = {}
         self._known: OrderedDict[str, Download] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -135,8 +140,15 @@ class Downloads:
         others = (download for path, download in self._running.items() if path != but)
         return sum(download.missing_bytes for download in others)
 
-    def begin(self, model: RemoteModel, detach: bool, quantization: str | None = None) -> Download:
-        """The model's download, which may run already. `quantization` comes from its header."""
+    def begin(
+        self,
+        model: RemoteModel,
+        detach: bool,
+        quantization: str | None = None,
+        nodes: Sequence[NodeSource] = (),
+    ) -> Download:
+        """The model's download, which may run already. `quantization` comes from its header. The
+        `nodes` are tried before the Hub."""
         if self._ending:
             raise ShuttingDown("The hive is shutting down.")
         path = self._folder.target(model.reference, model.files[0].path)
@@ -147,7 +159,7 @@ class Downloads:
             download = Download(model.reference, path, size, self._watched_within_s)
             self._remember(download)
             self._running[path] = download
-            download.task = asyncio.create_task(self._run(download, model, quantization))
+            download.task = asyncio.create_task(self._run(download, model, quantization, nodes))
             self._tasks.add(download.task)
             download.task.add_done_callback(self._tasks.discard)
         download.request(detach)
@@ -174,10 +186,18 @@ class Downloads:
         for old in over[: max(0, len(over) - _REMEMBERED)]:
             del self._known[old.id]
 
-    async def _run(self, download: Download, model: RemoteModel, quantization: str | None) -> None:
+    async def _run(
+        self,
+        download: Download,
+        model: RemoteModel,
+        quantization: str | None,
+        nodes: Sequence[NodeSource],
+    ) -> None:
         """Fetch every file, then write the catalog, then report that the model is complete."""
         report = download.progress.tell
-        transfer = ModelTransfer(self._hub, self._folder, model, report, self._settings)
+        transfer = ModelTransfer(
+            self._hub, self._folder, model, report, self._settings, nodes, self._say
+        )
         try:
             sums = await transfer.run()
             await self._arrived(model, download.path, quantization, sums)

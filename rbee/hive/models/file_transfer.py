@@ -25,7 +25,7 @@ from rbee.hive.models.folder import (
     part_path,
     whole_name,
 )
-from rbee.hive.models.hub import FileStream, Hub
+from rbee.hive.models.hub import FileStream, Source
 from rbee.hive.models.hub_errors import RangeRefusedError, TransientError, failed
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.runtime.files import OPEN_FILE, OPEN_FOLDER, make_folder, set_mode
@@ -44,7 +44,7 @@ class FileTransfer:
 
     def __init__(
         self,
-        hub: Hub,
+        hub: Source,
         model: RemoteModel,
         file: RemoteFile,
         root: Path,
@@ -85,8 +85,9 @@ class FileTransfer:
         if self._hash is not None:
             self._hash.close()
 
-    def attempt(self) -> str:
-        """Fetch what is missing; returns the sha256 of the whole file, which has its name then.
+    def attempt(self, source: Source | None = None) -> str:
+        """Fetch what is missing, from the Hub or another `source`; returns the sha256 of the whole
+        file, which has its name then.
 
         Raises TransientError, BeingFetchedError, StoppedError, CHECKSUM_MISMATCH, DISK_FULL,
         STATE_NOT_WRITABLE, and what the Hub raises.
@@ -96,7 +97,7 @@ class FileTransfer:
         try:
             if self._target.exists() and (known := self._adopt()) is not None:
                 return known
-            return self._fetch()
+            return self._fetch(source or self._hub)
         except RangeRefusedError:
             raise self._range_refused() from None
         except OSError as error:
@@ -113,25 +114,25 @@ class FileTransfer:
         found = digest.sha256(self._target, self._grown)
         return found if self._file.sha256 in (None, found) else None
 
-    def _fetch(self) -> str:
+    def _fetch(self, source: Source) -> str:
         make_folder(self._root, OPEN_FOLDER)
         # Whatever is put in the folder's place meanwhile, the file is written in this one.
         with inside.opened(self._root, self._target.parent, make=True) as place:
             self._remove_other_contents(place)
             descriptor = self._open_part(place)
             try:
-                return self._fetch_into(descriptor, place)
+                return self._fetch_into(source, descriptor, place)
             finally:
                 os.close(descriptor)
 
-    def _fetch_into(self, descriptor: int, place: int) -> str:
+    def _fetch_into(self, source: Source, descriptor: int, place: int) -> str:
         self._lock(descriptor, place)
         # A new partial file: another hive may have finished since we looked.
         is_new = not os.fstat(descriptor).st_size
         if is_new and self._target.exists() and (known := self._adopt()) is not None:
             os.unlink(self.part.name, dir_fd=place)
             return known
-        self._append(descriptor, place)
+        self._append(source, descriptor, place)
         found = self._hash_of(descriptor, place).result()
         self._hash = None
         if self._stopped:
@@ -164,7 +165,7 @@ class FileTransfer:
             os.unlink(name, dir_fd=place)
         raise OSError(errno.EEXIST, "another program puts files in its place", str(self.part))
 
-    def _append(self, descriptor: int, place: int) -> None:
+    def _append(self, source: Source, descriptor: int, place: int) -> None:
         size = os.lseek(descriptor, 0, os.SEEK_END)
         if size > self._file.size_bytes:
             size = self._start_over(descriptor)
@@ -176,7 +177,7 @@ class FileTransfer:
         self._grown(size)
         if size == self._file.size_bytes:
             return
-        with self._hub.stream(self._model, self._file, size) as stream:
+        with source.stream(self._model, self._file, size) as stream:
             self._stream = stream
             self._grown(size)  # it may have been stopped while nothing had come yet
             if stream.start != size:  # the server does no ranges: the whole file comes

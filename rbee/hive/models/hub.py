@@ -14,7 +14,8 @@ import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -45,7 +46,7 @@ _FIRST_BYTE = "bytes=0-0"
 ATTEMPTS = 6
 _PAUSES_S = tuple(doubling(0.1, ATTEMPTS))
 # An attempt that brought this much starts the count again.
-_PROGRESS_BYTES = 1 << 20
+PROGRESS_BYTES = 1 << 20
 
 
 class FileStream(msgspec.Struct, frozen=True):
@@ -62,6 +63,19 @@ class FileStream(msgspec.Struct, frozen=True):
                 # Not the method of a TLS socket: it also drops the keys, and a thread that is
                 # reading would get bytes that are still encrypted.
                 socket.socket.shutdown(self.connection, socket.SHUT_RDWR)
+
+
+class Source(Protocol):
+    """Where the bytes of files come from. Every call blocks. `stall_s` is for how many seconds it
+    may be silent."""
+
+    stall_s: float
+
+    def stream(
+        self, model: RemoteModel, file: RemoteFile, start: int, length: int | None = None
+    ) -> AbstractContextManager[FileStream]:
+        """The file's bytes from `start` on; from 0 if the source does not support ranges. Raises
+        TransientError where another attempt, or another source, may help."""
 
 
 class Hub:
@@ -125,20 +139,6 @@ class Hub:
         """A file whose size the listing does not say, as its own headers describe it."""
         with self._open(model, file, _FIRST_BYTE) as response:
             return hub_replies.measured(response, file)
-
-    def read_range(self, model: RemoteModel, start: int, length: int) -> bytes:
-        """`length` bytes of the model's first file."""
-        data = bytearray()
-        with self.stream(model, model.files[0], start, length) as stream:
-            skipped = start - stream.start
-            for chunk in stream.chunks:
-                go_on()
-                data += chunk
-                if len(data) >= skipped + length:
-                    break
-        if len(data) < skipped + length:
-            raise TransientError("Connection closed early")
-        return bytes(data[skipped : skipped + length])
 
     @contextlib.contextmanager
     def stream(
@@ -224,6 +224,21 @@ class Hub:
         return headers
 
 
+def read_range(source: Source, model: RemoteModel, start: int, length: int) -> bytes:
+    """`length` bytes of the model's first file. Blocks."""
+    data = bytearray()
+    with source.stream(model, model.files[0], start, length) as stream:
+        skipped = start - stream.start
+        for chunk in stream.chunks:
+            go_on()
+            data += chunk
+            if len(data) >= skipped + length:
+                break
+    if len(data) < skipped + length:
+        raise TransientError("Connection closed early")
+    return bytes(data[skipped : skipped + length])
+
+
 async def with_retries(
     model: ModelRef,
     attempt: Callable[[], Awaitable[T]],
@@ -231,9 +246,10 @@ async def with_retries(
     bytes_there: Callable[[], int] = lambda: 0,
     total: int | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    attempts: int = ATTEMPTS,
 ) -> T:
-    """What `attempt` returns, tried six times while it raises TransientError, with pauses from
-    100 ms doubling.
+    """What `attempt` returns, tried `attempts` times while it raises TransientError, with pauses
+    from 100 ms doubling.
 
     After an attempt that brought a megabyte the count starts again, so that even a large file
     arrives over a line that breaks now and then. `report` is called before every pause. Raises
@@ -245,8 +261,8 @@ async def with_retries(
         try:
             return await attempt()
         except TransientError as error:
-            failed = 1 if bytes_there() - before >= _PROGRESS_BYTES else failed + 1
-            if failed == ATTEMPTS:
+            failed = 1 if bytes_there() - before >= PROGRESS_BYTES else failed + 1
+            if failed == attempts:
                 raise DownloadFailed(
                     model=str(model),
                     attempts=failed,
@@ -261,7 +277,7 @@ async def with_retries(
                     bytes_downloaded=bytes_there(),
                     bytes_total=total,
                     attempt=failed + 1,
-                    attempts=ATTEMPTS,
+                    attempts=attempts,
                     delay_ms=round(pause * 1000),
                     reason=error.reason,
                 )

@@ -16,7 +16,7 @@ from rbee.contract.model_ref import ModelRef
 from rbee.gguf.header import Header
 from rbee.gguf.reader import read_beginning
 from rbee.hive.models import repository
-from rbee.hive.models.hub import Hub, with_retries
+from rbee.hive.models.hub import ATTEMPTS, Hub, Source, read_range, with_retries
 from rbee.hive.models.hub_errors import TransientError
 from rbee.hive.models.hub_replies import MOST_FILES, Match
 from rbee.hive.models.repository import Listing, RemoteFile, RemoteModel
@@ -47,9 +47,9 @@ class HubQueries:
         """What the Hub last said of the repository, if it was asked."""
         return self._listings.get(_repository(ref))
 
-    async def model(self, ref: ModelRef) -> tuple[Listing, RemoteModel]:
+    async def model(self, ref: ModelRef, attempts: int = ATTEMPTS) -> tuple[Listing, RemoteModel]:
         """The repository, and the model in it that `ref` means."""
-        listing = await self._ask(ref, lambda: self._hub.listing(ref))
+        listing = await self._ask(ref, lambda: self._hub.listing(ref), attempts)
         self._remember(ref, listing)
         model = await self._measured(repository.pick(listing, ref))
         offered = repository.quantizations(repository.models(listing, ref))
@@ -95,14 +95,15 @@ class HubQueries:
     async def _measure(self, model: RemoteModel, file: RemoteFile) -> RemoteFile:
         return await self._ask(model.reference, lambda: self._hub.measured(model, file))
 
-    async def header(self, model: RemoteModel) -> Header:
-        """The model's header, read without the rest of its file."""
+    async def header(self, model: RemoteModel, node: Source | None = None) -> Header:
+        """The model's header, read without the rest of its file: from the Hub, with retries, or
+        from a `node`. Raises TransientError if the node does not send it."""
         size, name = model.files[0].size_bytes, str(model.reference)
         data = bytearray()
         # Ends at the latest where a header must end.
         while (header := await in_thread(read_beginning, data, size, name, go_on)) is None:
             data += await self._range(
-                model, len(data), min(max(len(data), _HEADER_CHUNK), _LARGEST_CHUNK)
+                model, len(data), min(max(len(data), _HEADER_CHUNK), _LARGEST_CHUNK), node
             )
         return header
 
@@ -126,18 +127,22 @@ class HubQueries:
     def _files(self) -> int:
         return sum(len(listing.files) for listing in self._listings.values())
 
-    async def _range(self, model: RemoteModel, start: int, length: int) -> bytes:
+    async def _range(
+        self, model: RemoteModel, start: int, length: int, node: Source | None
+    ) -> bytes:
         """Bytes of the model's first file, as many as there are."""
         length = min(length, model.files[0].size_bytes - start)
-        return await self._ask(model.reference, lambda: self._hub.read_range(model, start, length))
+        if node is not None:
+            return await in_thread(read_range, node, model, start, length)
+        return await self._ask(model.reference, lambda: read_range(self._hub, model, start, length))
 
-    async def _ask(self, ref: ModelRef, ask: Callable[[], T]) -> T:
+    async def _ask(self, ref: ModelRef, ask: Callable[[], T], attempts: int = ATTEMPTS) -> T:
         """Ask the Hub on a thread, with retries."""
 
         def report(event: Download) -> None:
             self._say(_PROVISIONER, "🔁", retrying(event))
 
-        return await with_retries(ref, lambda: in_thread(ask), report)
+        return await with_retries(ref, lambda: in_thread(ask), report, attempts=attempts)
 
 
 def _not_searched(words: str, attempts: int, reason: str) -> DownloadFailed:

@@ -1,5 +1,5 @@
-"""From a model reference to a file on this node: found here, or fetched from the Hub after every
-check that needs no download."""
+"""From a model reference to a file on this node: found here, or fetched from another node or the
+Hub after every check that needs no download."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import msgspec
 
 from rbee.contract import events as ev
 from rbee.contract.config import Config
-from rbee.contract.errors import DiskFull, ModelNotFound, NotFound, RequestCanceled
+from rbee.contract.errors import (
+    DiskFull,
+    DownloadFailed,
+    ModelGated,
+    ModelNotFound,
+    NotFound,
+    RequestCanceled,
+)
 from rbee.contract.model_ref import ModelRef, parse, shown
 from rbee.contract.models import (
     Deleted,
@@ -20,6 +27,7 @@ from rbee.contract.models import (
     FoundRepository,
     ModelDetails,
     ModelRows,
+    ModelSource,
     Offered,
     SearchModels,
 )
@@ -30,12 +38,14 @@ from rbee.gguf.reader import read
 from rbee.hive.hardware.devices import ram
 from rbee.hive.hardware.placement import largest_that_fits
 from rbee.hive.hardware.preflight import DeviceRequest, Preflight
-from rbee.hive.models import repository
+from rbee.hive.models import offers, repository
 from rbee.hive.models.downloads import Download, Downloads
 from rbee.hive.models.folder import bytes_on_disk
 from rbee.hive.models.hub import Hub
+from rbee.hive.models.hub_errors import TransientError
 from rbee.hive.models.hub_queries import HubQueries
 from rbee.hive.models.inventory import Inventory
+from rbee.hive.models.node_source import NodeSource
 from rbee.hive.models.repository import Listing, RemoteModel
 from rbee.hive.models.stored_models import StoredModel, of_row, same_repository
 from rbee.runtime.concurrency import go_on, in_thread
@@ -43,6 +53,8 @@ from rbee.runtime.narration import Narrator
 
 _PROVISIONER = "model-provisioner"
 _MB = 1_000_000
+# At the Hub's listing, if a node has the model: one lost packet must not be taken for no Hub.
+_ATTEMPTS_BESIDE_NODES = 2
 
 
 class Provisioner:
@@ -61,7 +73,9 @@ class Provisioner:
         self._preflight = preflight
         self._say = narrator.say
         self._hub_queries = HubQueries(hub, narrator.say)
-        self._downloads = Downloads(hub, inventory.folder, inventory.add_downloaded)
+        self._downloads = Downloads(
+            hub, inventory.folder, inventory.add_downloaded, say=narrator.say
+        )
 
     async def end_all(self) -> None:
         """Stop the downloads; partial files stay."""
@@ -195,20 +209,56 @@ class Provisioner:
     async def _fetch(self, ref: ModelRef, request: DownloadRequest) -> Download:
         """Begin the download, or share the one that runs."""
         async with self._hub_queries.deadline(ref):
-            listing, model = await self._hub_queries.model(ref)
+            listing, model, nodes = await self._find(ref, request.sources)
             path = self.inventory.folder.target(model.reference, model.files[0].path)
             quantization = None
             if self._downloads.of(path) is None:
-                header = await self._hub_queries.header(model)
+                header = await self._header(model, nodes)
                 quantization = header.quantization
                 await self._check_memory(listing, model, header, request)
                 await self._check_disk(model, path)
                 size = round(model.size_bytes / _MB)
-                text = f"model provisioning: fetching {model.reference.shown} ({size} MB)"
+                where = f" from the node {nodes[0].node}" if nodes else ""
+                text = f"model provisioning: fetching {model.reference.shown} ({size} MB){where}"
             else:
                 text = f"model provisioning: {model.reference.shown} is already being downloaded"
             self._say(_PROVISIONER, "⬇️", text)
-            return self._downloads.begin(model, request.detach, quantization)
+            return self._downloads.begin(model, request.detach, quantization, nodes)
+
+    async def _find(
+        self, ref: ModelRef, sources: list[ModelSource]
+    ) -> tuple[Listing, RemoteModel, list[NodeSource]]:
+        """The model that `ref` means, and the nodes that have the very same. The Hub says what it
+        is; if it can't be asked, the first node that offers it does. Raises what the Hub raises."""
+        if not sources:
+            return *await self._hub_queries.model(ref), []
+        try:
+            listing, model = await self._hub_queries.model(ref, _ATTEMPTS_BESIDE_NODES)
+        except (DownloadFailed, ModelGated, ModelNotFound) as error:
+            trusted = offers.first(sources, ref)
+            if trusted is None:
+                return *await self._hub_queries.model(ref), []
+            listing, model = Listing(trusted.commit, trusted.files), trusted
+            reason = error.details.get("reason", error.code)
+            text = f"the Hub does not say what {ref} is ({reason}): another node does"
+            self._say(_PROVISIONER, "🤝", f"model provisioning: {text}")
+        same = offers.agreeing(model, sources, ref)
+        if same:
+            model = offers.with_hashes(model, same[0], ref)
+        stall_s = self._config.models.download_stall_s
+        return listing, model, [NodeSource(source, stall_s) for source in same]
+
+    async def _header(self, model: RemoteModel, nodes: list[NodeSource]) -> Header:
+        """The model's header, from the first node that sends it, else from the Hub. Those that do
+        not are taken out of `nodes`."""
+        while nodes:
+            try:
+                return await self._hub_queries.header(model, nodes[0])
+            except TransientError as error:
+                node = nodes.pop(0).node
+                text = f"the node {node} does not send {model.reference.shown} ({error.reason})"
+                self._say(_PROVISIONER, "↪️", f"model provisioning: {text}")
+        return await self._hub_queries.header(model)
 
     async def _check_memory(
         self, listing: Listing, model: RemoteModel, header: Header, request: DownloadRequest

@@ -1,21 +1,25 @@
-"""One model on its way from the Hub to the disk: file by file, with retries and progress."""
+"""One model on its way to the disk, from other nodes or the Hub: file by file, with retries and
+progress."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from rbee.contract import events as ev
-from rbee.contract.errors import DownloadFailed
+from rbee.contract.errors import ChecksumMismatch, DownloadFailed
 from rbee.hive.models.file_transfer import BUFFER_BYTES, FileTransfer
 from rbee.hive.models.folder import BeingFetchedError, Folder
-from rbee.hive.models.hub import Hub, with_retries
+from rbee.hive.models.hub import PROGRESS_BYTES, Hub, Source, with_retries
+from rbee.hive.models.hub_errors import TransientError
+from rbee.hive.models.node_source import NodeSource
 from rbee.hive.models.repository import RemoteFile, RemoteModel
 from rbee.runtime.concurrency import finish, in_thread, stop
+from rbee.runtime.narration import Say
 
 _MB = 1_000_000
 _STOPS_WITHIN_S = 1.0
@@ -43,13 +47,19 @@ class ModelTransfer:
         model: RemoteModel,
         report: Callable[[ev.Download], None],
         settings: TransferSettings = DEFAULT_SETTINGS,
+        nodes: Sequence[NodeSource] = (),
+        say: Say = lambda *_: None,
     ) -> None:
-        """`report` is called with the progress, on the event loop."""
+        """`report` is called with the progress, on the event loop. The `nodes` are tried before the
+        Hub, each until it fails, which is narrated."""
         self._hub = hub
         self._folder = folder
         self._model = model
         self._report = report
         self._settings = settings
+        self._nodes = deque(nodes)
+        self._say = say
+        self._node: str | None = None
         self._loop = asyncio.get_running_loop()
         self._rate = Rate()
         self._finished_bytes = 0
@@ -87,24 +97,60 @@ class ModelTransfer:
             self._on_growth,
             buffer_bytes=buffer_bytes,
         )
+        before = transfer.size
         try:
-            return await with_retries(
-                self._model.reference,
-                lambda: self._attempt(transfer),
-                self._report,
-                lambda: self._finished_bytes + transfer.size,
-                self._model.size_bytes,
-            )
+            found = await self._from_nodes(transfer)
+            if found is not None:
+                return found
+            is_mixed = transfer.size > before
+            try:
+                return await self._from_hub(transfer)
+            except ChecksumMismatch:
+                if not is_mixed:
+                    raise
+                self._say_next("what other nodes sent was wrong")
+                return await self._from_hub(transfer)
         finally:
             transfer.close()
 
-    async def _attempt(self, transfer: FileTransfer) -> str:
+    async def _from_nodes(self, transfer: FileTransfer) -> str | None:
+        """The sha256 of the file, if one of the nodes brings it to its end. One that fails is asked
+        no more, unless it has brought a megabyte."""
+        while self._nodes:
+            source, before = self._nodes[0], transfer.size
+            self._node = source.node
+            try:
+                return await self._attempt(transfer, source)
+            except (TransientError, ChecksumMismatch) as error:
+                if transfer.size - before < PROGRESS_BYTES:
+                    self._nodes.popleft()
+                wrong = "its sha256 is wrong"
+                reason = error.reason if isinstance(error, TransientError) else wrong
+                self._say_next(f"the node {source.node} broke off ({reason})")
+            finally:
+                self._node = None
+        return None
+
+    async def _from_hub(self, transfer: FileTransfer) -> str:
+        return await with_retries(
+            self._model.reference,
+            lambda: self._attempt(transfer, self._hub),
+            self._report,
+            lambda: self._finished_bytes + transfer.size,
+            self._model.size_bytes,
+        )
+
+    def _say_next(self, what: str) -> None:
+        next_source = f"the node {self._nodes[0].node}" if self._nodes else "the Hub"
+        self._say("model-provisioner", "↪️", f"model provisioning: {what}: on from {next_source}")
+
+    async def _attempt(self, transfer: FileTransfer, source: Source) -> str:
         """One attempt on a thread. When this ends, also by cancellation, the thread mostly has
         ended too: only one that still waits for the Hub's first byte can't be woken, and it does
         nothing afterwards."""
         held_size, since = -1, time.monotonic()
         while True:
-            work = asyncio.create_task(in_thread(transfer.attempt))
+            work = asyncio.create_task(in_thread(transfer.attempt, source))
             try:
                 return await asyncio.shield(work)
             except BeingFetchedError as held:
@@ -144,6 +190,7 @@ class ModelTransfer:
                 bytes_downloaded=size,
                 bytes_total=self._model.size_bytes,
                 speed_mbps=round(speed, 1),
+                from_node=self._node,
             )
         )
 

@@ -23,8 +23,8 @@ from msgspec import Meta
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.keys import KeyRow, Role
 from rbee.runtime import files
+from rbee.runtime.keyring import PREFIX
 
-PREFIX = "rbee_"
 # Another queen may hold the file for so long; each change takes some milliseconds.
 _LOCK_WITHIN_S, _TRY_EVERY_S = 3.0, 0.01
 _log = logging.getLogger("queen-rbee")

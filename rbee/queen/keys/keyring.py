@@ -19,15 +19,14 @@ import msgspec
 from rbee.contract.errors import NameTaken, NotFound, RbeeError
 from rbee.contract.hashing import is_equal
 from rbee.contract.keys import CreateKey, KeyCreated, KeyRow
-from rbee.queen.keys.key_file import PREFIX, KeyFile, StoredKey
+from rbee.queen.keys.key_file import KeyFile, StoredKey
 from rbee.runtime.concurrency import finish, in_thread
-from rbee.runtime.keyring import Caller, OneKey, digest_of, id_of
+from rbee.runtime.keyring import Caller, OneKey, digest_of, id_of, new_key
 
 # How long another queen's change, or the last use of a key, may take to be seen.
 _LOOK_EVERY_S = 1.0
 _WRITE_USE_EVERY_S = 60.0
 _log = logging.getLogger("queen-rbee")
-_ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
 class _Known(msgspec.Struct, eq=False):
@@ -80,10 +79,9 @@ class Keyring:
     async def create(self, asked: CreateKey) -> KeyCreated:
         """Make a key; `asked.models` are whole references. Raises INVALID_REQUEST (409) for a name
         that is taken, and STATE_NOT_WRITABLE."""
-        key_id = "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
-        key = f"{PREFIX}{key_id}_{secrets.token_urlsafe(32)}"
+        key = new_key()
         made = StoredKey(
-            id=key_id,
+            id=id_of(key),
             name=asked.name,
             sha256=digest_of(key).hex(),
             role=asked.role,

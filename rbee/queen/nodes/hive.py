@@ -68,11 +68,13 @@ class Hive:
         on_contact: OnContact | None = None,
         *,
         fleet: Fleet | None = None,
+        others: Callable[[], list[Hive]] = list,
         discover_within_s: float = 2.0,
         end_within_s: float | None = None,
     ) -> None:
         """`on_contact` hears whether the node could be reached: what its hive says of it, None if
-        no hive was asked, or the error. The `fleet` hears what the hive tells. `discover_within_s`
+        no hive was asked, or the error. The `fleet` hears what the hive tells. The `others` are the
+        hives from which this one may fetch models. `discover_within_s`
         bounds a look at a machine that may be off, `end_within_s` is how long a hive may take to
         end."""
         self.node = host.node
@@ -91,6 +93,7 @@ class Hive:
         self._changing = asyncio.Lock()
         self._work = Interruptible()
         self._fleet = fleet or Fleet()
+        self.others = others
         self._events = HiveEvents(host.node, queen_events, self._fleet)
         self._key = ""
         self._client: Client | None = None
@@ -116,6 +119,12 @@ class Hive:
     @property
     def is_running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the node did not answer the last time."""
+        node = self._fleet.nodes.get(self.node)
+        return node is not None and node.away is not None
 
     @property
     def is_ours(self) -> bool:

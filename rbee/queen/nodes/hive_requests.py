@@ -8,17 +8,23 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
-import msgspec
+from msgspec.structs import replace
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, StreamTruncated
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    DownloadFailed,
+    ModelGated,
+    StreamTruncated,
+)
 from rbee.contract.events import Download, Event, Narration
 from rbee.contract.model_ref import shown
 from rbee.contract.models import DownloadReply, DownloadRequest
+from rbee.queen.nodes import model_sources
 from rbee.queen.nodes.hive import Hive
 from rbee.runtime.client import address
 from rbee.runtime.event_queue import EventQueue
-from rbee.runtime.narration import Narrator
+from rbee.runtime.narration import Narrator, Say
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -44,7 +50,7 @@ async def ask(
         ):
             async for event in answer:
                 if isinstance(event, Narration):
-                    events.put_nowait(msgspec.structs.replace(event, node=hive.node))
+                    events.put_nowait(replace(event, node=hive.node))
                 else:
                     deadline.reschedule(None)  # from here on only silence is bounded
                     begun = True
@@ -60,9 +66,25 @@ async def ask(
 
 
 async def fetch_model(hive: Hive, wanted: DownloadRequest, events: EventQueue) -> DownloadReply:
-    """Wait until the model is on the node; with `detach`, until its download has begun. Raises
-    the hive's error if it can't be fetched."""
+    """Wait until the model is on the node; with `detach`, until its download has begun. It comes
+    from another node whose hive runs and has it, or from the Hub. If that does not send it, the
+    hives of the other nodes are started. Raises the hive's error if it can't be fetched."""
     say = Narrator(events.put_nowait, hive.node).say
+    others = hive.others()
+    try:
+        async with model_sources.offered(hive, wanted, others) as sources:
+            return await _fetch_model(hive, replace(wanted, sources=sources), events, say)
+    except (DownloadFailed, ModelGated):
+        started = await model_sources.start(others, say)
+        async with model_sources.offered(hive, wanted, started) as sources:
+            if not sources:
+                raise
+            return await _fetch_model(hive, replace(wanted, sources=sources), events, say)
+
+
+async def _fetch_model(
+    hive: Hive, wanted: DownloadRequest, events: EventQueue, say: Say
+) -> DownloadReply:
     reply, complete = None, None
     async with contextlib.aclosing(ask(hive, ep.HIVE_DOWNLOAD, wanted, events)) as answer:
         async for event in answer:

@@ -17,7 +17,7 @@ from rbee.contract.models import ModelName
 from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
 from rbee.contract.workers import NodeStandbyRow, NodeWorkerRow, WorkerRow
 from rbee.queen.nodes.fleet import Fleet
-from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.hive import Hive, OnContact
 from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.registry import Registry
@@ -49,7 +49,7 @@ class Nodes:
         self._config = config
         self._events = events
         local = LocalHost(config, key, local_hive)
-        self._hives = {LOCAL: Hive(local, config, events, fleet=self.fleet)}
+        self._hives = {LOCAL: self._made(local)}
         self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
 
     def hive(self, node: str | None) -> Hive:
@@ -61,7 +61,7 @@ class Nodes:
         if found is None:
             on_contact = partial(self.registry.record_contact, row.node_name)
             host = host_of(row, self._config)
-            found = Hive(host, self._config, self._events, on_contact, fleet=self.fleet)
+            found = self._made(host, on_contact)
             self._hives[row.node_name] = found
         return found
 
@@ -100,6 +100,17 @@ class Nodes:
                 discoveries.append(discovery)
         if discoveries:
             await asyncio.wait(discoveries, timeout=within_s)
+
+    def _made(self, host: Host, on_contact: OnContact | None = None) -> Hive:
+        config, events = self._config, self._events
+        others = partial(self._others, host.node)
+        return Hive(host, config, events, on_contact, fleet=self.fleet, others=others)
+
+    def _others(self, node: str) -> list[Hive]:
+        """The hives from which that node's may fetch models."""
+        if not self._config.models.fetch_from_nodes:
+            return []
+        return [hive for hive in self.hives() if hive.node != node]
 
     async def find_running(self, hive: Hive) -> None:
         """Find the hive if it runs. Raises why it can't be asked, but not if there is none."""

@@ -230,6 +230,14 @@ class SshConnection:
                 self._forwards[port] = known
             return known.get_port()
 
+    async def forward_back(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """A port on the node's 127.0.0.1 that leads to `port` of `host`, as this machine reaches
+        it, and what closes it."""
+        with self.ssh_errors(f"port {port} can't be forwarded there: "):
+            connection = await self.connect()
+            listener = await connection.forward_remote_port("127.0.0.1", 0, host, port)
+            return listener.get_port(), listener.close
+
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """In this block `close` leaves the connection open."""

@@ -58,7 +58,7 @@ async def test_a_model_that_is_there_is_told_at_once(url_node: UrlNode) -> None:
     assert await fetched(url_node.hive, events) == ON_DISK
     told = f"[model-provisioner] 📦 model provisioning: {REFERENCE} is on disk (workstation)"
     assert narrated(await put(events)) == [told]
-    assert url_node.fake.messages == [{**ASKED, "detach": False, "to_run": False}]
+    assert url_node.fake.messages == [{**ASKED, "detach": False, "to_run": False, "sources": []}]
 
 
 async def test_a_model_that_is_fetched_is_told_step_by_step(url_node: UrlNode) -> None:
@@ -72,7 +72,7 @@ async def test_a_model_that_is_fetched_is_told_step_by_step(url_node: UrlNode) -
         "[model-provisioner] ✅ model provisioning: /m.gguf is whole (sha256 checked)"
         " (workstation)",
     ]
-    assert url_node.fake.messages == [{**ASKED, "detach": False, "to_run": True}]
+    assert url_node.fake.messages == [{**ASKED, "detach": False, "to_run": True, "sources": []}]
 
 
 async def test_detached_it_is_not_waited_for(url_node: UrlNode) -> None:
@@ -80,7 +80,7 @@ async def test_detached_it_is_not_waited_for(url_node: UrlNode) -> None:
     events = EventQueue()
     assert await fetched(url_node.hive, events, detach=True) == FETCHED
     assert await put(events) == []
-    assert url_node.fake.messages == [{**ASKED, "detach": True, "to_run": False}]
+    assert url_node.fake.messages == [{**ASKED, "detach": True, "to_run": False, "sources": []}]
 
 
 async def test_what_the_hive_refuses_is_raised_after_what_it_narrated(url_node: UrlNode) -> None:

@@ -172,6 +172,7 @@ async def test_the_model_is_started_under_the_name_that_the_node_has_for_it(
         "model": "hf:o/r",
         "detach": False,
         "to_run": True,
+        "sources": [],
         "backend": None,
         "device": None,
         "force": False,
