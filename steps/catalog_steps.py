@@ -366,6 +366,19 @@ def deleted(context: Context, name: str) -> None:
     (context.world.models / name).unlink()
 
 
+@then("OpenAI's route for chats answers for {model} with {tokens:d} tokens")
+def chat_answers(context: Context, model: str, tokens: int) -> None:
+    body = {
+        "model": context.world.expand(model),
+        "messages": [{"role": "user", "content": "write a short story"}],
+        "max_tokens": tokens,
+    }
+    url = f"{context.world.queen_url}/v1/chat/completions"
+    reply = context.world.call("POST", url, body, timeout=30)
+    assert reply.status == 200, reply
+    assert reply.json["usage"]["completion_tokens"] == tokens, reply
+
+
 @when("a person cuts {name} in half")
 def cut(context: Context, name: str) -> None:
     path = context.world.models / name

@@ -1,10 +1,10 @@
 """Daemons that were started to last, and their pid files."""
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking import machine_faults
-from harness.breaking.machine_faults import UnrelatedProcess
+from harness.breaking.machine_faults import SmallDisk, UnrelatedProcess
 from harness.world import cluster
 
 
@@ -72,3 +72,29 @@ def unrelated_program_runs(context: Context) -> None:
 def pid_file_true(context: Context) -> None:
     found = machine_faults.recorded_pid(context.world, "queen")
     assert found == cluster.process_at(context.world, context.world.queen_url).pid
+
+
+# Disks
+
+
+@given("~/.rbee is on a disk of {megabytes:d} MB")
+def state_on_small_disk(context: Context, megabytes: int) -> None:
+    folder = context.world.home / ".rbee"
+    context.disk = SmallDisk(folder, megabytes)
+    context.world.add_cleanup(context.disk.close)
+    folder.chmod(0o700)
+
+
+@when("the disk becomes read-only")
+def disk_read_only(context: Context) -> None:
+    context.disk.forbid_writing()
+
+
+@then("~/.rbee holds no file that could not be written")
+def no_half_written(context: Context) -> None:
+    """A draft is hidden until it is whole."""
+    files = [path for path in (context.world.home / ".rbee").rglob("*") if path.is_file()]
+    names = [path.name for path in files]
+    assert SmallDisk.FILLER in names, names
+    assert not [name for name in names if name.startswith(".")], names
+    assert "bees.json" not in names, names

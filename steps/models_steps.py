@@ -364,6 +364,7 @@ def is_the_hubs(context: Context, name: str) -> None:
 
 @given("there is a catalog, and it is damaged")
 def damage_before(context: Context) -> None:
+    catalog.add_file(context.world, context.model_files.named("small"), "lab/any/small.gguf")
     run = context.world.start("rbee-keeper models list")
     assert run.wait(within=10) == 0, run.stderr.text
     context.noise = catalog.damage(context.world)
@@ -383,7 +384,7 @@ def hive_lists(context: Context, reference: str, state: str) -> None:
 
 @given("a worker for {model} is ready")
 def worker_ready(context: Context, model: str) -> None:
-    cluster.spawn(context.world, model)
+    cluster.spawn(context.world, context.world.expand(model))
 
 
 @then("the only worker is idle, with the model {model}, on {backend:w} {device:d}")

@@ -29,6 +29,12 @@ def a_worker_with(context: Context, flags: str) -> None:
     _start(context, flags)
 
 
+@given("a standalone worker for {name} in the models folder")
+def a_worker_for_one_of_the_folder(context: Context, name: str) -> None:
+    _start(context, "--slots 1", context.world.models / name)
+    context.world.placeholders["standalone worker"] = str(context.standalone.process.pid)
+
+
 @given("a standalone worker for {model} with `{flags}`")
 def a_worker_for(context: Context, model: str, flags: str) -> None:
     _start(context, flags, context.model_files.named(model.strip("<>")))

@@ -43,6 +43,12 @@ def press(context: Context, key: str) -> None:
     context.terminal.press(key)
 
 
+@when("I press {key} there, {seconds:g} s later")
+def press_later(context: Context, key: str, seconds: float) -> None:
+    let_pass(seconds)
+    context.terminal.press(key)
+
+
 @when("I press {key} there, and again a moment later")
 def press_twice(context: Context, key: str) -> None:
     """As a person does: two signals at the same moment would count as one."""

@@ -62,6 +62,27 @@ Feature: The catalog knows every model on a node, and none is lost
     And the hive's list has hf:lab/smol/smol-Q4_1.gguf as ready
 
   @beyond
+  Scenario Outline: A model whose file was deleted by hand answers while its worker runs, as <name>
+    Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
+    And a queen and a hive that an operator started
+    And hf:lab/smol:Q4_1 has been fetched before
+    And a worker for <loaded> is ready
+    When a person deletes lab/smol/smol-Q4_1.gguf in the models folder
+    And I run `rbee-keeper infer --model <name> --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And the Hub was asked 1 time for smol-Q4_1.gguf
+    And OpenAI's route for chats answers for <name> with 5 tokens
+    When I run `rbee-keeper stop <name>`
+    Then it exits with 0
+    And the hive lists no worker after 10 s
+
+    Examples:
+      | loaded                                         | name                                           |
+      | hf:lab/smol:Q4_1                               | hf:Lab/smol                                    |
+      | hf:lab/smol:Q4_1                               | hf:Lab/smol:Q4_1                               |
+      | file:<models folder>/lab/smol/smol-Q4_1.gguf   | file:<models folder>/lab/smol/smol-Q4_1.gguf   |
+
+  @beyond
   Scenario: What has changed on the Hub since it was deleted by hand
     Given the Hub has lab/small with small.gguf, the small model
     And a hive that an operator started
@@ -262,6 +283,17 @@ Feature: The catalog knows every model on a node, and none is lost
     And there is no file lab/smol/smol-Q4_1.gguf in the models folder, and the catalog has no row for it
 
   @beyond
+  Scenario: delete says what is free only later
+    The worker is not the hive's, so nothing keeps its file.
+    Given a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And a standalone worker for lab/smol/smol-Q4_1.gguf in the models folder
+    And a queen and a hive that an operator started
+    When I run `rbee-keeper models delete hf:lab/smol:Q4_1`
+    Then it exits with 0
+    And standard output says "98 MB are free again when what has it in memory ends: llm-worker-rbee (pid <standalone worker>)"
+    And there is no file lab/smol/smol-Q4_1.gguf in the models folder, and the catalog has no row for it
+
+  @beyond
   Scenario: delete touches nothing outside the models folder
     Given a person keeps the small model at <models folder>/../own.gguf
     And a queen and a hive that an operator started
@@ -338,4 +370,4 @@ Feature: The catalog knows every model on a node, and none is lost
     And the file lab/odd/né #1 100%.gguf is the one on the Hub
     When I run `rbee-keeper models list`
     Then it exits with 0
-    And standard output says "hf:lab/odd/né #1 100%.gguf"
+    And standard output says "hf:lab/odd/n%C3%A9%20%231%20100%25.gguf"

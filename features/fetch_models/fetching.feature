@@ -125,6 +125,15 @@ Feature: A model is fetched when it is first needed
     And the catalog has 2 rows
 
   @beyond
+  Scenario: A mirror whose listings say no sizes is asked for those of the files
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub's listings say no sizes
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small
+    Then it is fetched
+    And the file lab/small/small.gguf is the one on the Hub
+
+  @beyond
   Scenario: A name says one quantization, the header another: the header decides
     Given the Hub has lab/small with small-Q8_0.gguf, the small Q2_K model
     And a hive that an operator started

@@ -88,7 +88,12 @@ Feature: A repository may hold many quantizations, and models in many files
     And the error is CHECKSUM_MISMATCH
     And the error names lab/parts/smollm2-00003-of-00003.gguf, its sha256, and that of the Hub as the expected one
     When a person deletes lab/parts/smollm2-00002-of-00003.gguf in the models folder
-    And I run `rbee-keeper models download hf:lab/parts`
+    And I run `rbee-keeper infer --model file:<models folder>/lab/parts/smollm2-00001-of-00003.gguf --prompt hi`
+    Then it exits with 1
+    And the error is MODEL_CORRUPT
+    And standard error says "part 2 of 3 is missing: smollm2-00002-of-00003.gguf"
+    And the next step says "rbee-keeper models download hf:lab/parts/smollm2-00001-of-00003.gguf"
+    When I run `rbee-keeper models download hf:lab/parts`
     Then it exits with 0
     And the Hub was asked 1 time for smollm2-00001-of-00003.gguf
     And the Hub was asked 2 times for smollm2-00002-of-00003.gguf

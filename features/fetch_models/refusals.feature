@@ -164,6 +164,8 @@ Feature: A download that fails is reported, and nothing is left that looks like 
       | file              | content      |
       | small-Q4_K_M.gguf | small Q4_K_M |
       | small-Q8_0.gguf   | small Q8_0   |
+      | big-Q6_K-00001-of-00003.gguf | small Q6_K |
+      | big-Q6_K-00003-of-00003.gguf | small Q6_K |
     When I run `rbee-keeper models download <reference>`
     Then it exits with 1
     And the error is MODEL_NOT_FOUND
@@ -178,6 +180,7 @@ Feature: A download that fails is reported, and nothing is left that looks like 
       | file         | hf:lab/small/small-Q8.gguf       | Did you mean hf:lab/small/small-Q8_0.gguf, hf:lab/small/small-Q4_K_M.gguf? |
       | quantization | hf:lab/small:Q4_K                | Did you mean hf:lab/small:Q4_K_M, hf:lab/small:Q8_0? |
       | quantization | hf:lab/small:Q8_1                | Did you mean hf:lab/small:Q8_0, hf:lab/small:Q4_K_M? |
+      | part         | hf:lab/small:Q6_K                | part 2 of 3 is missing: big-Q6_K-00002-of-00003.gguf |
 
   @beyond @tmpfs
   Scenario: A disk with too little room

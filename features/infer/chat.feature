@@ -177,3 +177,14 @@ Feature: A chat in the terminal
     And standard error says "needs a terminal"
     And it is a clear message with a next step
     And nothing is running
+
+  Scenario: Ctrl+D while a command of the chat waits for the queen ends the chat
+    Given a persistent queen
+    When I type `rbee-keeper infer --interactive --quiet --model smollm2` on a terminal
+    And the prompt appears
+    And the queen hangs
+    And I type "/show info" there
+    And I press Ctrl+D there, 0.5 s later
+    And the queen goes on
+    Then the terminal shows "trained context"
+    And it exits there with 0

@@ -11,6 +11,7 @@ Feature: A broken model is reported as broken
       | file                     | code                     | words        |
       | empty                    | MODEL_CORRUPT            | empty        |
       | a shopping list          | UNSUPPORTED_MODEL_FORMAT | not a GGUF   |
+      | a Git LFS pointer        | MODEL_CORRUPT            | it is the Git LFS pointer of the file, not the file |
       | cut in half              | MODEL_CORRUPT            | cut short    |
       | cut in its header        | MODEL_CORRUPT            | header       |
       | noise behind the magic   | MODEL_CORRUPT            | version      |

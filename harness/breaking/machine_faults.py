@@ -134,21 +134,28 @@ _TELLING_S = 0.015
 
 
 class SmallDisk:
+    FILLER = "another-program.log"
+
     def __init__(self, path: Path, megabytes: int) -> None:
         self.path = path
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         options = f"size={megabytes * 1_000_000 // _BLOCK * _BLOCK}"
         argv = ["mount", "-t", "tmpfs", "-o", options, "rbee-small-disk", str(path)]
         subprocess.run(argv, check=True, capture_output=True, timeout=5)
 
     def fill(self) -> None:
         """Fill it to the last block, as another program's log file might."""
-        with (self.path / "another-program.log").open("wb", buffering=0) as file:
+        with (self.path / self.FILLER).open("wb", buffering=0) as file:
             try:
                 while file.write(b"\0" * _BLOCK):
                     pass
             except OSError:
                 return
+
+    def forbid_writing(self) -> None:
+        """Remount it read-only, as a kernel does after an error."""
+        argv = ["mount", "-o", "remount,ro", str(self.path)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=5)
 
     def close(self) -> None:
         """Unmount lazily: a program of the scenario may still hold a file on it."""

@@ -17,6 +17,7 @@ WAYS_TO_BREAK = ("resets", "ends early", "stalls", "truncated")
 ODD_LISTINGS = {
     "never end": (b'{"siblings":[', True),
     "have a word in place of their list": (b'{"siblings":"x"}', False),
+    "say no sizes": (b'{"siblings":[{"rfilename":"small.gguf"}]}', False),
 }
 
 

@@ -85,9 +85,14 @@ def _place(field: ReaderField, part: int) -> int:
     return int(field.offset) + sum(int(before.nbytes) for before in field.parts[:part])
 
 
+_POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 98362752\n"
+)
+
 _CONTENTS: Mapping[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "a shopping list": lambda _: b"milk, bread, two light bulbs\n" * 100,
+    "a Git LFS pointer": lambda _: _POINTER,
     "cut in its header": lambda header: header[:100_000],
     "noise behind the magic": lambda _: b"GGUF" + random.Random(0).randbytes(65_536),
     "noise behind the version": lambda header: header[:8] + random.Random(1).randbytes(65_536),

@@ -191,8 +191,17 @@ def _disk_full(details: Details) -> str:
 
 
 def _model_corrupt(details: Details) -> str:
-    if model := details.get("model"):
+    """By `reason`; `model` names one that can be downloaded again."""
+    reason, model = str(details.get("reason", "")), details.get("model")
+    if "missing" in reason:
+        if model:
+            name = shlex.quote(str(model)) + on_node(details)
+            return f"Download what is missing: rbee-keeper models download {name}"
+        return "Put what is missing beside the other parts, or use another model."
+    if model:
         return _download_again(str(model), details)
+    if "Git LFS" in reason:
+        return "Run `git lfs pull` in its folder, which fetches the file, or use another one."
     return "Download the file again, or use another one."
 
 

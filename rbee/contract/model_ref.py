@@ -71,6 +71,11 @@ class ModelRef(msgspec.Struct, frozen=True):
         return f"{self.scheme}:{self.name}{revision}{file}{quantization}"
 
     @property
+    def repository(self) -> str:
+        """The name for comparing: the Hub ignores case in names."""
+        return self.name.lower() if self.scheme == "hf" else self.name
+
+    @property
     def shown(self) -> str:
         """The reference for people to read, with the file's name as it is in its repository."""
         if self.file is None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 MAGIC = b"GGUF"
+# How the file begins that Git keeps in the place of a large one, which Git LFS keeps elsewhere.
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 VERSIONS = (2, 3)
 DEFAULT_ALIGNMENT = 32
 

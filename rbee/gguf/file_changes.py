@@ -35,6 +35,14 @@ class FileChanges:
     def __init__(self, files: Iterable[Path]) -> None:
         self._marks = {file: _mark(file) for file in files}
 
+    def hold(self, file: Path) -> bool:
+        """Whether `file`, which is not a link, is one of them by whatever name."""
+        try:
+            inode = file.lstat().st_ino
+        except OSError:
+            return False
+        return any(mark is not None and mark.inode == inode for mark in self._marks.values())
+
     def find(self) -> Change | None:
         """The first file that is not what it was. A file that is gone, or can't be looked at now,
         has not changed: what was mapped of it stays."""

@@ -53,9 +53,10 @@ def read(
             raise ModelCorrupt(file=str(path), reason=reason)
 
     first = _parsed(path, allowance, check_time)
+    _refuse_missing_parts(path)
     _refuse_later_part(f"file:{path}", str(path))
     files = (path, *(path.with_name(name) for name in split.parts(path.name)[1:]))
-    later = (_beside(path, file, allowance, check_time) for file in files[1:])
+    later = (_beside(file, allowance, check_time) for file in files[1:])
     return _header(files, [first, *later])
 
 
@@ -70,7 +71,7 @@ def read_beginning(
     hold, or exceeds a limit, is refused at once. Raises what `read` raises, except for errors of
     the other parts.
     """
-    _check_magic(bytes(data[: len(constants.MAGIC)]), size, name)
+    _check_magic(bytes(data[: len(constants.LFS_POINTER)]), size, name)
     end = min(len(data), size)
 
     def fetch(offset: int, length: int) -> bytes:
@@ -139,17 +140,12 @@ def _check_place(name: str, fields: Mapping[str, Value], file: str) -> None:
         raise ModelCorrupt(file=file, reason=reason)
 
 
-def _beside(
-    first: Path, path: Path, allowance: Allowance, check_time: Callable[[], object]
-) -> Part:
-    """A later part of the model that begins with `first`."""
-    number, count = split.place(path.name)
-    if not path.exists():
-        missing = f"part {number} of {count} is missing: {path.name}"
-        raise ModelCorrupt(file=str(first), reason=missing)
+def _beside(path: Path, allowance: Allowance, check_time: Callable[[], object]) -> Part:
+    """A later part of a model."""
     try:
         return _parsed(path, allowance, check_time)
     except UnsupportedModelFormat:
+        number, count = split.place(path.name)
         reason = f"part {number} of {count} is not a GGUF file"
         raise ModelCorrupt(file=str(path), reason=reason) from None
 
@@ -164,6 +160,14 @@ def _header(files: tuple[Path, ...], parts: Sequence[Part]) -> Header:
     header = Header(files, before, parts[0].fields, parts[0].lengths, tuple(tensors), parameters)
     check(header)
     return header
+
+
+def _refuse_missing_parts(path: Path) -> None:
+    """Raises MODEL_CORRUPT if some of the parts of the model of `path` are there and others not."""
+    there = [path.with_name(name).exists() for name in split.parts(path.name)]
+    missing = [number for number, is_there in enumerate(there, start=1) if not is_there]
+    if missing and len(missing) < len(there):
+        raise ModelCorrupt(file=str(path), reason=split.told_missing(missing, path.name))
 
 
 def _refuse_later_part(value: str, shown: str) -> None:
@@ -182,7 +186,11 @@ def _refuse_later_part(value: str, shown: str) -> None:
 def _check_magic(beginning: bytes, size: int, file: str) -> None:
     if size == 0:
         raise ModelCorrupt(file=file, reason="the file is empty")
-    if size < len(constants.MAGIC) or not constants.MAGIC.startswith(beginning):
+    if beginning.startswith(constants.LFS_POINTER):
+        reason = "it is the Git LFS pointer of the file, not the file"
+        raise ModelCorrupt(file=file, reason=reason)
+    magic = beginning[: len(constants.MAGIC)]
+    if size < len(constants.MAGIC) or not constants.MAGIC.startswith(magic):
         raise UnsupportedModelFormat(
             f"{file} is not a GGUF file: it does not begin with the letters GGUF.",
             value=file,
@@ -194,11 +202,13 @@ def _check_magic(beginning: bytes, size: int, file: str) -> None:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with open_regular(path) as file:
-            magic = file.read(len(constants.MAGIC))
-            _check_magic(magic, len(magic), str(path))
+            beginning = file.read(len(constants.LFS_POINTER))
+            _check_magic(beginning, len(beginning), str(path))
             yield file
     except (FileNotFoundError, NotADirectoryError):
-        raise ModelNotFound(model=f"file:{path}", near=[]) from None
+        _refuse_missing_parts(path)
+        message = f"There is no file {path} on this node."
+        raise ModelNotFound(message, model=f"file:{path}", near=[]) from None
     except IsADirectoryError:
         raise ModelNotFound(f"{path} is a folder.", model=f"file:{path}", near=[]) from None
     except OSError as error:

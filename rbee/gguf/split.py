@@ -9,7 +9,7 @@ are kept.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rbee.gguf import limits
 
@@ -18,6 +18,7 @@ _PART = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _ENDING = ".gguf"
+_NAMED = 3
 
 
 def place(name: str) -> tuple[int, int]:
@@ -47,6 +48,18 @@ def each_part(name: str) -> Iterator[str]:
     stem, count, ending = found["stem"], int(found["count"]), found["ending"]
     for number in range(1, count + 1):
         yield f"{stem}{suffix(number, count, ending)}"
+
+
+def told_missing(missing: Sequence[int], name: str) -> str:
+    """What to say of the `missing` parts, by number, of the model that `name` is a part of."""
+    names = parts(name)
+    if len(missing) == 1:
+        [number] = missing
+        return f"part {number} of {len(names)} is missing: {names[number - 1]}"
+    named = [names[number - 1] for number in missing[:_NAMED]]
+    if len(missing) > _NAMED:
+        named.append(f"and {len(missing) - _NAMED} more")
+    return f"{len(missing)} of its {len(names)} parts are missing: {', '.join(named)}"
 
 
 def stem(name: str) -> str:

@@ -93,7 +93,7 @@ class Facts:
     async def _seen(self, known_old_s: float) -> NodeFacts:
         usable = await self._hardware.usable()
         memory = await self._hardware.memory(known_old_s)
-        rows = await self._provisioner.inventory.rows_if_any()
+        rows = await self._provisioner.inventory.rows()
         models = [
             HeldModel(row.reference, row.quantization, row.size_bytes, await self._needs(row))
             for row in rows

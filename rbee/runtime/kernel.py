@@ -8,12 +8,16 @@ psutil's `_pslinux.py`, whose figures these are.
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 _PROC = Path("/proc")
 _CORES = Path("/sys/devices/system/cpu")
 # The fields of /proc/PID/stat after the program's name, which may hold any character.
 _STATE, _BEGAN_AT = 0, 19
+# The words of a line of /proc/PID/maps, and what stands behind the path of a file without a name.
+_INODE, _PATH = 4, 5
+_REMOVED = " (deleted)"
 _KB = 1024
 
 
@@ -40,6 +44,24 @@ def resident_bytes(pid: int, proc: Path = _PROC) -> int:
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def holders(files: Collection[tuple[int, str]], proc: Path = _PROC) -> list[tuple[int, str]]:
+    """The processes that have one of the files in memory, by pid and name, as far as they may be
+    looked at; none where there is no /proc. A file is its inode and name, and may be removed."""
+    found = []
+    wanted = {(str(inode), name.removesuffix(_REMOVED)) for inode, name in files}
+    for folder in sorted(proc.glob("[0-9]*")):
+        try:
+            maps = (folder / "maps").read_text(errors="surrogateescape").splitlines()
+            name = (folder / "comm").read_text(errors="replace").strip()
+        except OSError:  # another user's, or gone
+            continue
+        mapped = (line.split(maxsplit=_PATH) for line in maps)
+        paths = {(words[_INODE], words[_PATH]) for words in mapped if len(words) > _PATH}
+        if any((inode, Path(path.removesuffix(_REMOVED)).name) in wanted for inode, path in paths):
+            found.append((int(folder.name), name))
+    return found
 
 
 def main_memory(proc: Path = _PROC) -> tuple[int, int]:

@@ -45,13 +45,20 @@ def model_cells(row: ModelRow) -> tuple[str, str, str, str]:
     if row.state != "ready" and row.size_bytes:
         state = f"{row.state}, {100 * row.bytes_downloaded // row.size_bytes} %"
     size = megabytes(row.size_bytes) if row.size_bytes else "unknown"
-    return shown(row.reference), row.quantization or "unknown", size, state
+    return _name(row), row.quantization or "unknown", size, state
+
+
+def _name(row: ModelRow) -> str:
+    """As people read it, but in one word, so that awk finds the columns behind it: with a blank in
+    its file's name, as a command takes it."""
+    name = shown(row.reference)
+    return name if name.split() == [name] else row.reference
 
 
 def usage(models: Sequence[ModelRow]) -> str:
     """The disk space of each model, largest first, and the total."""
     rows = sorted(models, key=lambda row: -row.bytes_downloaded)
-    cells = [(megabytes(row.bytes_downloaded), shown(row.reference)) for row in rows]
+    cells = [(megabytes(row.bytes_downloaded), _name(row)) for row in rows]
     taken = sum(row.bytes_downloaded for row in rows)
     return table(("SIZE", "REFERENCE"), [*cells, (megabytes(taken), "total")])
 

@@ -15,9 +15,17 @@ from rbee.runtime import kernel
 
 _PROC, _ROOT = Path("/proc/self"), Path("/")
 # The names of the files with a limit, with what counts towards it, and what of that is given back
-# when memory is wanted: files that were read and are not used.
-_V2 = (("memory.max", "memory.high"), "memory.current", "inactive_file")
-_V1 = (("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_inactive_file")
+# when memory is wanted: files that were read, and what the kernel keeps of them. lxcfs counts so.
+_V2 = (
+    ("memory.max", "memory.high"),
+    "memory.current",
+    ("inactive_file", "active_file", "slab_reclaimable"),
+)
+_V1 = (
+    ("memory.limit_in_bytes",),
+    "memory.usage_in_bytes",
+    ("total_inactive_file", "total_active_file", "slab_reclaimable"),
+)
 
 
 class MainMemory(msgspec.Struct, frozen=True):
@@ -39,13 +47,15 @@ def within_groups(memory: MainMemory, proc: Path = _PROC, root: Path = _ROOT) ->
         for limit in limits:
             if (most := _number(folder / limit)) is None:
                 continue
-            used = (_number(folder / usage) or 0) - _statistic(folder / "memory.stat", unused)
+            used = (_number(folder / usage) or 0) - _statistics(folder / "memory.stat", unused)
             free = max(most - max(used, 0), 0)
             memory = MainMemory(min(memory.total, most), min(memory.available, free))
     return memory
 
 
-def _groups(proc: Path, root: Path) -> Iterator[tuple[Path, tuple[tuple[str, ...], str, str]]]:
+def _groups(
+    proc: Path, root: Path
+) -> Iterator[tuple[Path, tuple[tuple[str, ...], str, tuple[str, ...]]]]:
     """The folder of each group, from the process's own up, with the names of its files."""
     try:
         own = [line.split(":", 2) for line in (proc / "cgroup").read_text().splitlines()]
@@ -82,9 +92,10 @@ def _number(file: Path) -> int | None:
         return None
 
 
-def _statistic(file: Path, name: str) -> int:
+def _statistics(file: Path, names: tuple[str, ...]) -> int:
+    """The sum of some figures of a file."""
     try:
         lines = [line.split() for line in file.read_text().splitlines()]
     except OSError:
         return 0
-    return next((int(words[1]) for words in lines if words[:1] == [name]), 0)
+    return sum(int(words[1]) for words in lines if words and words[0] in names)

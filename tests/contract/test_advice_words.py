@@ -51,6 +51,9 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("DISK_FULL", {}),
     ("MODEL_CORRUPT", {"model": "hf:a/b c"}),
     ("MODEL_CORRUPT", {"file": "f"}),
+    ("MODEL_CORRUPT", {"reason": "part 2 of 3 is missing: m"}),
+    ("MODEL_CORRUPT", {"reason": "part 2 of 3 is missing: m", "model": "hf:a/b c"}),
+    ("MODEL_CORRUPT", {"reason": "it is the Git LFS pointer of the file, not the file"}),
     ("UNSUPPORTED_MODEL_FORMAT", {}),
     ("INVALID_MODEL_REF", {"forms": ["one", "two"], "near": ["a", "b"]}),
     ("INVALID_MODEL_REF", {"forms": ["one", "two"]}),
@@ -134,6 +137,9 @@ DISK_FULL: See what takes space with `rbee-keeper models disk-usage --node w`, d
 DISK_FULL: See what takes space with `rbee-keeper models disk-usage`, delete what you no longer need with `rbee-keeper models delete MODEL`, then try again.
 MODEL_CORRUPT: Download it again: rbee-keeper models delete 'hf:a/b c' && rbee-keeper models download 'hf:a/b c'
 MODEL_CORRUPT: Download the file again, or use another one.
+MODEL_CORRUPT: Put what is missing beside the other parts, or use another model.
+MODEL_CORRUPT: Download what is missing: rbee-keeper models download 'hf:a/b c'
+MODEL_CORRUPT: Run `git lfs pull` in its folder, which fetches the file, or use another one.
 UNSUPPORTED_MODEL_FORMAT: rbee runs GGUF files. For a safetensors model, look for a repository with GGUF in its name, or convert the model with llama.cpp's convert_hf_to_gguf.py.
 INVALID_MODEL_REF: Did you mean a, b? Write a model as one of: one, two.
 INVALID_MODEL_REF: Write a model as one of: one, two.

@@ -97,15 +97,39 @@ def test_a_missing_part_is_named(whole: Path, number: int) -> None:
     assert reason(whole) == f"part {number} of 3 is missing: m-0000{number}-of-00003.gguf"
 
 
+def test_all_missing_parts_are_named_at_once(make: Make) -> None:
+    first = make("m.gguf", each=1)
+    names = [f"m-{number:05d}-of-00007.gguf" for number in range(1, 8)]
+    for name in (names[1], names[4]):
+        first.with_name(name).unlink()
+    assert reason(first) == f"2 of its 7 parts are missing: {names[1]}, {names[4]}"
+    for name in (names[2], names[6]):
+        first.with_name(name).unlink()
+    told = f"{names[1]}, {names[2]}, {names[4]}, and 1 more"
+    assert reason(first) == f"4 of its 7 parts are missing: {told}"
+
+
 def test_a_link_to_nowhere_is_a_missing_part(whole: Path) -> None:
     part(whole, 2).unlink()
     part(whole, 2).symlink_to(whole.with_name("nowhere"))
     assert "part 2 of 3 is missing" in reason(whole)
 
 
-def test_a_split_model_without_its_first_part_is_not_found(whole: Path) -> None:
+@pytest.mark.parametrize("named", [1, 2, 3])
+def test_a_missing_first_part_is_named_whichever_part_was_asked_for(
+    whole: Path, named: int
+) -> None:
     whole.unlink()
-    with pytest.raises(ModelNotFound):
+    asked = part(whole, named)
+    assert reason(asked) == f"part 1 of 3 is missing: {whole.name}"
+
+
+def test_a_split_model_of_which_nothing_is_there_is_not_found(whole: Path) -> None:
+    for number in (1, 2, 3):
+        part(whole, number).unlink()
+    with pytest.raises(
+        ModelNotFound, match=r"There is no file .*00001-of-00003\.gguf on this node"
+    ):
         read(whole)
 
 
@@ -123,8 +147,10 @@ def test_an_empty_part_is_named(whole: Path) -> None:
 
 
 def test_a_part_of_another_kind_makes_the_model_corrupt(whole: Path) -> None:
-    part(whole, 3).write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    part(whole, 3).write_bytes(b"milk, bread")
     assert reason(whole, part(whole, 3)) == "part 3 of 3 is not a GGUF file"
+    part(whole, 3).write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "it is the Git LFS pointer" in reason(whole, part(whole, 3))
 
 
 @pytest.mark.parametrize("number", [2, 3])

@@ -21,7 +21,7 @@ class Node:
 
     def __init__(self) -> None:
         self.asked: list[float] = []
-        self.inventory = SimpleNamespace(rows_if_any=self._rows)
+        self.inventory = SimpleNamespace(rows=self._rows)
 
     async def usable(self) -> Usable:
         return Usable(["cpu"], {"cpu": 1})

@@ -109,3 +109,11 @@ def test_a_model_is_described_line_by_line() -> None:
     assert "memory needed: 287 MB (500 MB of 32.0 GB are free)" in lines
     assert "path: none" in lines
     assert lines[-2:] == ["Q2_K          20 MB    yes", "unknown       99.0 GB  no"]
+
+
+def test_a_name_with_a_blank_stands_in_a_table_as_a_command_takes_it() -> None:
+    """So that awk finds the columns behind it."""
+    blank, plain = "hf:o/r/n%C3%A9%20%231.gguf", "hf:o/r/n%C3%A9%231.gguf"
+    assert [model_cells(row(each, 15))[0] for each in (blank, plain)] == [blank, "hf:o/r/né#1.gguf"]
+    listed = [line.split()[-1] for line in usage([row(blank, 15), row(plain, 14)]).splitlines()]
+    assert listed == ["REFERENCE", blank, "hf:o/r/né#1.gguf", "total"]

@@ -71,6 +71,17 @@ def test_a_limit_is_all_there_is_and_what_is_used_of_it_is_not_available(machine
     assert machine.memory() == MainMemory(4 * GB, 2 * GB)
 
 
+def test_what_was_read_of_files_can_be_had_back_whether_it_was_used_of_late_or_not(
+    machine: Machine,
+) -> None:
+    """As free(1) and lxcfs count."""
+    machine.process("0::/unit", V2)
+    machine.group("/unit", 4 * GB, 3 * GB, unused=GB)
+    kept = f"active_file {GB}\nslab_reclaimable {GB // 4}\nslab {GB}"
+    machine.write("/sys/fs/cgroup/unit/memory.stat", f"anon 5\ninactive_file {GB}\n{kept}")
+    assert machine.memory() == MainMemory(4 * GB, 3 * GB + GB // 4)
+
+
 def test_the_limit_of_a_group_around_ones_own_counts(machine: Machine) -> None:
     machine.process("0::/pod/container/worker", V2)
     machine.group("/pod/container/worker", "max", GB)

@@ -19,6 +19,7 @@ from rbee.contract.quantization import of_file
 from rbee.gguf import split
 from rbee.hive.models import inside, repository
 from rbee.hive.models.repository import RemoteFile
+from rbee.runtime import kernel
 from rbee.runtime.concurrency import go_on
 from rbee.runtime.files import OPEN_FOLDER, make_folder
 
@@ -59,10 +60,13 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """What a deletion did. `stays` are the files that links led to."""
+    """What a deletion did. `stays` are the files that links led to; `held_bytes` are free when the
+    processes `held_by` end, which have the files in memory."""
 
     freed_bytes: int = 0
     stays: tuple[str, ...] = ()
+    held_bytes: int = 0
+    held_by: tuple[str, ...] = ()
 
 
 class Folder:
@@ -115,7 +119,8 @@ class Folder:
         """Remove a model with its parts and partial files, and the folders that this leaves empty.
         Of a link only itself is removed. Raises BeingFetchedError, LinkOnTheWayError for a model
         that lies behind a link to a folder, and OSError."""
-        freed, stays = 0, []
+        removed: dict[tuple[int, str], int] = {}
+        stays = []
         try:
             with inside.opened(self.root, first.parent) as place:
                 whole, partial = _files_of(first.name, inside.names(place))
@@ -128,12 +133,16 @@ class Folder:
                         if stat.S_ISLNK(status.st_mode):
                             stays.append(os.path.realpath(first.with_name(name)))
                         elif status.st_nlink == 1:
-                            freed += status.st_size
+                            removed[status.st_ino, name] = status.st_size
                         os.unlink(name, dir_fd=place)
         except FileNotFoundError:
             return Removal()
         self._remove_empty(first.parent)
-        return Removal(freed, tuple(stays))
+        size, holders = sum(removed.values()), kernel.holders(removed)
+        if not holders:
+            return Removal(size, tuple(stays))
+        held_by = tuple(f"{name} (pid {pid})" for pid, name in holders)
+        return Removal(0, tuple(stays), size, held_by)
 
     def _remove_empty(self, folder: Path) -> None:
         """Remove a folder if it is empty, and so on with those above it up to the root."""

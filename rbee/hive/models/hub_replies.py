@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
 
+from rbee.gguf.constants import LFS_POINTER
 from rbee.hive.models.repository import Listing, RemoteFile, named
 from rbee.runtime.concurrency import go_on
 
@@ -30,10 +31,6 @@ LISTING_WITHIN_S = 60.0
 _ERROR_BYTES = 64 << 10
 _ERROR_WITHIN_S = 10.0
 _TAGS = ("X-Linked-Etag", "ETag")
-
-
-# How the file begins that Git keeps in the place of a large one, which Git LFS keeps elsewhere.
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES = 1 << 10
 
 

@@ -55,6 +55,7 @@ class Inventory:
         self._reconciling = asyncio.Lock()
         self._notes: deque[str] = deque(maxlen=_NOTES)
         self._missing: set[str] = set()
+        self._trouble = ""
 
     async def close(self) -> None:
         await self._catalog.close()
@@ -69,7 +70,7 @@ class Inventory:
             inside = await self.rows() if path.is_relative_to(self.folder.root) else []
             rows = {row.reference: row for row in inside}
             return StoredModel(ref, path, rows.get(str(self.folder.reference(path))))
-        found = self._choose(await self._catalog.rows(), ref)
+        found = self._choose(await self._catalog_rows(), ref)
         if found is not None and await in_thread(is_whole, found):
             return found
         # Its files were added, removed or changed by hand.
@@ -83,13 +84,9 @@ class Inventory:
         return self._choose(await self.rows(), ref)
 
     async def rows(self) -> list[ModelRow]:
-        """Every whole model of the catalog and the folder."""
+        """Every whole model of the catalog and the folder. To look makes no catalog where there are
+        no models."""
         return (await self._reconcile())[0]
-
-    async def rows_if_any(self) -> list[ModelRow]:
-        """The same, but a look at a node that has no models makes no catalog."""
-        is_there = await in_thread(lambda: self._database.exists() or bool(self.folder.scan()))
-        return await self.rows() if is_there else []
 
     async def listing(self, running: Mapping[Path, int]) -> ModelRows:
         """Every model, also those that are not whole yet; `running` are the paths that are being
@@ -135,22 +132,26 @@ class Inventory:
         Raises MODEL_IN_USE, INVALID_REQUEST for a model behind a link to a folder, and
         STATE_NOT_WRITABLE.
         """
-        known = {row.local_path: row.reference for row in await self._catalog.rows()}
+        known = {row.local_path: row.reference for row in await self._catalog_rows()}
         reference = known.get(str(path), str(self.folder.reference(path)))
-        if workers := holding(path):
+        if workers := await in_thread(holding, path):
             message = f"{reference} is in memory: {', '.join(workers)} holds it."
             raise ModelInUse(message, model=reference, workers=workers)
         if self.folder.holds(path):
             removal = await self._remove(reference, path)
-            message = (
-                f"{reference} is deleted: {round(removal.freed_bytes / _MB)} MB are free again"
-            )
+            size = round((removal.freed_bytes + removal.held_bytes) / _MB)
+            message = f"{reference} is deleted: {size} MB are free again"
+            if removal.held_by:
+                message += f" when what has it in memory ends: {', '.join(removal.held_by)}"
             if removal.stays:
                 message += f". What it was linked to stays: {', '.join(removal.stays)}"
         else:  # a row of an earlier folder, or of whoever wrote into the catalog
             removal = Removal()
             message = f"{reference} is not listed any more; {path} is elsewhere, and stays"
-        await self._catalog.remove(reference)
+        try:
+            await self._catalog.remove(reference)
+        except StateNotWritable as error:
+            self._report(error)
         self._say(_PROVISIONER, "🗑️", message)
         return Deleted(message, removal.freed_bytes)
 
@@ -218,34 +219,62 @@ class Inventory:
         offered = [model for model in stored if same_repository(model.reference, ref)]
         return choose(offered, ref)
 
+    async def _catalog_rows(self) -> list[ModelRow]:
+        """None if the catalog can't be used."""
+        try:
+            return await self._catalog.rows()
+        except StateNotWritable as error:
+            self._report(error)
+            return []
+
     async def _reconcile(self) -> tuple[list[ModelRow], list[Found]]:
         """Bring the catalog in line with the disk: add the files that were put there by hand, leave
-        out those that were taken away. Returns the rows, and what lies in the folder."""
+        out those that were taken away. Returns the rows, and what lies in the folder, which also
+        gives the rows if the catalog can't be used."""
         async with self._reconciling:
-            rows = {row.local_path: row for row in await self._catalog.rows()}
             found = await in_thread(self.folder.scan)
-            whole = {str(model.path): model for model in found if not model.partial}
-            for path in [path for path in rows if path not in whole]:
-                if await in_thread(has_files, Path(path)):
-                    self._missing.discard(path)
-                    continue
-                # Its row stays: perhaps only the disk is away, and the hash is wanted again.
-                del rows[path]
-                if path not in self._missing:
-                    self._missing.add(path)
-                    self._note("❓", f"{path} is not there any more")
-            known = {row.reference for row in rows.values()}
-            new = [
-                model
-                for path, model in whole.items()
-                if path not in rows and str(model.reference) not in known
-            ]
-            if not new:
-                return list(rows.values()), found
-            _log.info("found %d model(s) that nobody fetched: %s …", len(new), new[0].path)
-            await self._catalog.add(*await in_thread(rows_of_found, new))
-            present = {*rows, *whole}
-            return [row for row in await self._catalog.rows() if row.local_path in present], found
+            whole = [model for model in found if not model.partial]
+            if not whole and not await in_thread(self._database.exists):
+                return [], found
+            try:
+                rows = await self._reconciled(whole)
+            except StateNotWritable as error:
+                self._report(error)
+                return await in_thread(rows_of_found, whole), found
+            self._trouble = ""
+            return rows, found
+
+    async def _reconciled(self, on_disk: list[Found]) -> list[ModelRow]:
+        rows = {row.local_path: row for row in await self._catalog.rows()}
+        whole = {str(model.path): model for model in on_disk}
+        for path in [path for path in rows if path not in whole]:
+            if await in_thread(has_files, Path(path)):
+                self._missing.discard(path)
+                continue
+            # Its row stays: perhaps only the disk is away, and the hash is wanted again.
+            del rows[path]
+            if path not in self._missing:
+                self._missing.add(path)
+                self._note("❓", f"{path} is not there any more")
+        known = {row.reference for row in rows.values()}
+        new = [
+            model
+            for path, model in whole.items()
+            if path not in rows and str(model.reference) not in known
+        ]
+        if not new:
+            return list(rows.values())
+        _log.info("found %d model(s) that nobody fetched: %s …", len(new), new[0].path)
+        await self._catalog.add(*await in_thread(rows_of_found, new))
+        present = {*rows, *whole}
+        return [row for row in await self._catalog.rows() if row.local_path in present]
+
+    def _report(self, error: StateNotWritable) -> None:
+        """Of a catalog that can't be used, as on a full disk: that keeps nobody from looking which
+        models there are, or from deleting one."""
+        if error.message != self._trouble:
+            self._trouble = error.message
+            self._note("⚠️", f"{error.message} The files alone say what there is.")
 
     async def _rebuild(self, kept: Path) -> None:
         note = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -66,21 +66,47 @@ class RemoteModel(msgspec.Struct, frozen=True):
         return all(file.is_measured for file in self.files)
 
 
+class _Incomplete(msgspec.Struct, frozen=True):
+    """A split model that lacks parts, named by its first file, which may be one of them."""
+
+    reference: ModelRef
+    path: str
+
+    @property
+    def quantization(self) -> str | None:
+        return of_file(self.path)
+
+
 def models(listing: Listing, ref: ModelRef) -> list[RemoteModel]:
     """Every model in the listing of `ref`'s repository; a split one only if no part is missing."""
     files = {file.path: file for file in listing.files}
     found = []
-    for path in sorted(files):
-        name = PurePosixPath(path).name.lower()
-        if not name.endswith(".gguf") or not split.is_first(path):
-            continue
-        if any(other in name for other in _NOT_MODELS):
-            continue
-        reference = named(ref.name, ref.revision, path)
-        if reference is not None and all(part in files for part in split.each_part(path)):
+    for path, reference in _named(ref, (path for path in sorted(files) if split.is_first(path))):
+        if all(part in files for part in split.each_part(path)):
             whole = tuple(files[part] for part in split.parts(path))
             found.append(RemoteModel(reference, listing.commit, whole))
     return found
+
+
+def _incomplete(listing: Listing, ref: ModelRef) -> list[_Incomplete]:
+    files = {file.path for file in listing.files}
+    firsts = {next(split.each_part(path)) for path in files if split.place(path) != (1, 1)}
+    return [
+        _Incomplete(reference, path)
+        for path, reference in _named(ref, sorted(firsts))
+        if not all(part in files for part in split.each_part(path))
+    ]
+
+
+def _named(ref: ModelRef, paths: Iterable[str]) -> Iterator[tuple[str, ModelRef]]:
+    """Those of `paths` that are models, with their references."""
+    for path in paths:
+        name = PurePosixPath(path).name.lower()
+        if not name.endswith(".gguf") or any(other in name for other in _NOT_MODELS):
+            continue
+        reference = named(ref.name, ref.revision, path)
+        if reference is not None:
+            yield path, reference
 
 
 def named(repository: str, revision: str | None, path: str) -> ModelRef | None:
@@ -94,19 +120,37 @@ def named(repository: str, revision: str | None, path: str) -> ModelRef | None:
 
 
 def pick(listing: Listing, ref: ModelRef) -> RemoteModel:
-    """The model that `ref` means. Raises MODEL_NOT_FOUND with near names, and
+    """The model that `ref` means. Raises MODEL_NOT_FOUND with near names, or the missing parts; and
     UNSUPPORTED_MODEL_FORMAT for a repository without GGUF files."""
     offered = models(listing, ref)
+    found = choose(offered, ref) if offered else None
+    if found is not None:
+        return found
+    if (incomplete := choose(_incomplete(listing, ref), ref)) is not None:
+        raise _not_whole(listing, ref, incomplete, _near(offered, ref))
     if not offered:
         if any(file.path.endswith((".safetensors", ".bin")) for file in listing.files):
             message = f"{ref.name} holds no GGUF file."
             raise UnsupportedModelFormat(message, value=str(ref), forms=list(FORMS))
         raise ModelNotFound(f"{ref.name} holds no GGUF model.", model=str(ref), near=[])
-    found = choose(offered, ref)
-    if found is None:
-        message = f"{ref.name} has no {ref.file or ref.quantization}."
-        raise ModelNotFound(message, model=str(ref), near=_near(offered, ref))
-    return found
+    message = f"{ref.name} has no {ref.file or ref.quantization}."
+    raise ModelNotFound(message, model=str(ref), near=_near(offered, ref))
+
+
+def _not_whole(
+    listing: Listing, ref: ModelRef, found: _Incomplete, near: Sequence[str]
+) -> ModelNotFound:
+    there = {file.path for file in listing.files}
+    parts = enumerate(split.each_part(found.path), start=1)
+    missing = [number for number, part in parts if part not in there]
+    told = split.told_missing(missing, PurePosixPath(found.path).name)
+    return ModelNotFound(
+        f"{found.reference.shown} is not whole on the Hub: {told}.",
+        model=str(ref),
+        near=near,
+        hint=f"Ask the owner of {ref.name} to upload what is missing, or use "
+        f"{', '.join(near) or 'another model'}.",
+    )
 
 
 def quantizations(offered: Iterable[RemoteModel]) -> list[str]:

@@ -49,14 +49,12 @@ def same_repository(one: ModelRef, other: ModelRef) -> bool:
 
 
 def file_outside(ref: ModelRef) -> Path:
-    """The file of a model that is named by its path or bundled. Raises MODEL_NOT_FOUND, and
-    UNSUPPORTED_MODEL_FORMAT for a file that is not a GGUF; it is not checked any further."""
+    """The file of a model that is named by its path or bundled. Raises what `check_magic` raises:
+    it is not checked any further."""
     if ref.scheme == "bundled":
         return _bundled_file(ref)
     if ref.scheme == "file":
         path = Path(ref.name)
-        if not _exists(path):
-            raise ModelNotFound(f"There is no file {path} on this node.", model=str(ref), near=[])
         check_magic(path)
         return path
     raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
@@ -126,13 +124,6 @@ def _from_header(path: Path) -> str | None:
     with contextlib.suppress(RbeeError):
         return read(path, go_on).quantization
     return None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name that no file can have
-        return False
 
 
 def _bundled_file(ref: ModelRef) -> Path:

@@ -90,7 +90,7 @@ class Workers:
 
     def holding(self, path: Path) -> list[str]:
         """The workers that have this file in memory, or are about to load it."""
-        holding = [name for name, worker in self._workers.items() if worker.spec.file == str(path)]
+        holding = [name for name, worker in self._workers.items() if worker.has_loaded(path)]
         return holding or (["a worker that is starting"] if self._wanted[path] else [])
 
     async def spawn(self, request: SpawnRequest) -> SpawnReply:

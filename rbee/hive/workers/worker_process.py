@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
@@ -88,6 +89,10 @@ class WorkerProcess:
             asyncio.create_task(self._await_exit()),
             asyncio.create_task(self._register_late()),
         ]
+
+    def has_loaded(self, path: Path) -> bool:
+        """Whether its model is this file, by this name or another."""
+        return self.spec.file == str(path) or self._files.hold(path)
 
     def row(self) -> WorkerRow:
         """The worker as the registry shows it."""

@@ -65,7 +65,8 @@ class Chat:
             if typed == RETRY:
                 await self._again()
             elif is_command(typed):
-                await self._commands.run(typed)
+                with not_echoed(as_keys=True):
+                    await self._commands.run(typed)
             elif typed:
                 await self._turn(typed)
 

@@ -29,7 +29,7 @@ from rbee.runtime import files
 from rbee.runtime.screen import Screen
 
 _RESTARTS = 3
-_UNLOADED_WITHIN_S, _IDLE_WITHIN_S, _POLL_S = 5.0, 1.0, 0.05
+_UNLOADED_WITHIN_S, _ENDS_WITHIN_S, _POLL_S = 5.0, 1.0, 0.05
 
 Pause: TypeAlias = Callable[[int, Callable[[int], str]], Awaitable[None]]
 
@@ -84,17 +84,17 @@ class Task:
 
     async def wait_until_unloaded(self) -> None:
         """If the answer's worker was to end at once, wait until it is gone. If another request uses
-        it, or has asked for another time, don't wait long."""
+        it, or has asked for another time, or this key may not end it, don't wait long."""
         keep_alive, worker_id = self._request.keep_alive, self._answer.worker_id
         if keep_alive is None or keep_alive_s(keep_alive) != 0 or self._queen.started_here:
             return
         with contextlib.suppress(RbeeError, TimeoutError):
             async with asyncio.timeout(_UNLOADED_WITHIN_S):
-                busy = 0
+                stays = 0
                 while (state := await self._state_of(worker_id)) is not None:
-                    # The queen learns a moment after the answer that a worker is idle.
-                    busy += state == "busy"
-                    if busy * _POLL_S > _IDLE_WITHIN_S:
+                    # The queen learns a moment after the answer that a worker ends.
+                    stays += state in ("busy", "idle")
+                    if stays * _POLL_S > _ENDS_WITHIN_S:
                         return
                     await asyncio.sleep(_POLL_S)
 

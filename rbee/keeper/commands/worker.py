@@ -105,7 +105,7 @@ def holds(loaded: str, model: str, aliases: Mapping[str, str]) -> bool:
         there = parse(loaded)
     except RbeeError:
         return loaded == model
-    if (meant.scheme, meant.name) != (there.scheme, there.name):
+    if meant.scheme != there.scheme or meant.repository != there.repository:
         return False
     if meant.revision is not None and meant.revision != there.revision:
         return False

@@ -5,6 +5,7 @@ prompt_toolkit takes long to import: only a chat imports this module.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,14 @@ class LineEditor:
         self._history.append_string(line)
 
 
+class _History(FileHistory):
+    """What can't be written any more, as on a disk that is full, is kept in memory alone."""
+
+    def store_string(self, string: str) -> None:
+        with contextlib.suppress(OSError):
+            super().store_string(string)
+
+
 def _history(path: Path) -> History:
     """A private file, or if it can't be written, memory for this chat alone."""
     try:
@@ -53,7 +62,7 @@ def _history(path: Path) -> History:
             os.fchmod(descriptor, 0o600)  # an older file, too
     except OSError:
         return InMemoryHistory()
-    return FileHistory(str(path))
+    return _History(str(path))
 
 
 def _keys(is_open: Callable[[str], bool]) -> KeyBindings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 import sqlite3
 from collections.abc import AsyncIterator
@@ -234,6 +235,34 @@ async def test_deleting_takes_the_file_the_row_and_the_empty_folders(made: Made)
     assert list(made.root.iterdir()) == []
     assert await made.references() == []
     assert "any more" not in made.words
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells who maps a file")
+async def test_what_a_program_has_mapped_is_free_when_that_ends(made: Made) -> None:
+    path = await made.fetched()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ):
+        done = await made.deleted("hf:owner/repo")
+    deleted, _, held = done.message.partition(" when what has it in memory ends: ")
+    assert deleted == "hf:owner/repo/m-Q8_0.gguf is deleted: 0 MB are free again"
+    assert held.endswith(f" (pid {os.getpid()})")
+    assert done.freed_bytes == 0
+
+
+async def test_a_catalog_that_cannot_be_used_hides_no_model_and_keeps_none(made: Made) -> None:
+    """As on a disk that is full, or read-only."""
+    made.put("owner/repo/m-Q8_0.gguf")
+    made.database.mkdir()
+    assert (await made.found("hf:owner/repo")).path == made.root / "owner/repo/m-Q8_0.gguf"
+    assert await made.references() == ["hf:owner/repo/m-Q8_0.gguf"]
+    assert "can't be written" in made.words
+    done = await made.deleted("hf:owner/repo")
+    assert done.message == "hf:owner/repo/m-Q8_0.gguf is deleted: 0 MB are free again"
+    assert await made.references() == []
+
+
+async def test_a_look_at_a_node_without_models_makes_no_catalog(made: Made) -> None:
+    assert await made.references() == []
+    assert not made.database.exists()
 
 
 async def test_a_model_in_memory_is_not_deleted(made: Made) -> None:

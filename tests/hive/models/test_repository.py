@@ -69,6 +69,38 @@ def test_a_split_model_that_lacks_a_part_is_none(missing: int) -> None:
     assert offered(*there, "m.gguf") == ["m.gguf"]
 
 
+@pytest.mark.parametrize("missing", range(3))
+@pytest.mark.parametrize("wanted", ["", ":Q8_0", *(f"/{part}" for part in SPLIT)])
+def test_the_missing_part_of_the_model_that_is_meant_is_named(missing: int, wanted: str) -> None:
+    there = [path for number, path in enumerate(SPLIT) if number != missing]
+    with pytest.raises(ModelNotFound) as caught:
+        picked(f"hf:owner/repo{wanted}", *there)
+    told = f"part {missing + 1} of 3 is missing: {SPLIT[missing]}"
+    assert caught.value.message == f"hf:owner/repo/{SPLIT[0]} is not whole on the Hub: {told}."
+    assert caught.value.advice == (
+        "Ask the owner of owner/repo to upload what is missing, or use another model."
+    )
+
+
+def test_beside_a_model_that_lacks_a_part_the_whole_ones_are_near() -> None:
+    with pytest.raises(ModelNotFound, match="part 2 of 3 is missing") as caught:
+        picked("hf:owner/repo:Q8_0", SPLIT[0], SPLIT[2], "m-Q4_K_M.gguf")
+    assert caught.value.details["near"] == ["hf:owner/repo:Q4_K_M"]
+    assert "or use hf:owner/repo:Q4_K_M" in caught.value.advice
+
+
+def test_a_whole_model_of_the_wanted_quantization_is_taken_before_one_that_lacks_a_part() -> None:
+    assert picked("hf:owner/repo:Q8_0", *SPLIT[:2], "long/name-Q8_0.gguf").endswith(
+        "name-Q8_0.gguf"
+    )
+
+
+def test_another_wish_is_not_told_of_a_model_that_lacks_a_part() -> None:
+    with pytest.raises(ModelNotFound, match=r"has no Q4_K_M\.") as caught:
+        picked("hf:owner/repo:Q4_K_M", *SPLIT[:2], "m-Q2_K.gguf")
+    assert caught.value.details["near"] == ["hf:owner/repo:Q2_K"]
+
+
 def test_a_part_in_another_folder_is_not_a_part() -> None:
     assert offered(SPLIT[0], SPLIT[1], f"sub/{SPLIT[2]}") == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rbee.contract.errors import ModelNotFound, UnsupportedModelFormat
+from rbee.contract.errors import ModelCorrupt, ModelNotFound, UnsupportedModelFormat
 from rbee.contract.model_ref import parse
 from rbee.hive.models.stored_models import file_outside
 
@@ -21,6 +21,18 @@ def test_a_file_that_is_not_a_gguf_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").write_bytes(b"milk, bread")
     with pytest.raises(UnsupportedModelFormat, match="letters GGUF"):
         file_outside(parse(f"file:{tmp_path}/m.gguf"))
+
+
+def test_a_git_lfs_pointer_is_told_as_such(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 98362752\n"
+    (tmp_path / "m.gguf").write_text(pointer)
+    with pytest.raises(ModelCorrupt) as caught:
+        file_outside(parse(f"file:{tmp_path}/m.gguf"))
+    assert caught.value.details == {
+        "file": f"{tmp_path}/m.gguf",
+        "reason": "it is the Git LFS pointer of the file, not the file",
+    }
+    assert "git lfs pull" in caught.value.advice
 
 
 def test_a_file_that_is_not_there_is_reported_with_its_path(tmp_path: Path) -> None:

@@ -103,6 +103,13 @@ async def test_one_that_is_gone_is_forgotten(made: Made) -> None:
         await made.workers.end(worker_id)
 
 
+async def test_a_file_is_held_by_what_a_link_to_it_has_loaded(made: Made) -> None:
+    stored = made.path.rename(made.path.with_name("stored.gguf"))
+    made.path.symlink_to(stored)
+    worker_id = await made.spawn()
+    assert made.workers.holding(stored) == [worker_id]
+
+
 async def test_one_whose_asker_leaves_as_it_starts_is_not_left_behind(made: Made) -> None:
     """It listens, and nobody has been told yet."""
     loop = asyncio.get_running_loop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError, TooManyRequests
-from rbee.contract.events import Accepted, Done, Token
+from rbee.contract.events import Accepted, Done, Started, Token
 from rbee.contract.tasks import TaskRequest
+from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.chat.answer import BUSY_PAUSES_S, waiting
 from rbee.keeper.chat.task import Task, save_partial_answer
 from rbee.keeper.session.queen import Queen
@@ -83,6 +85,29 @@ def test_a_slot_that_is_free_after_a_wait_is_taken(
     fake_queen.on(ep.QUEEN_TASKS, BUSY, FULL, ANSWER)
     assert asked(pauses).total_tokens == 1
     assert (pauses.seconds, capsys.readouterr().out) == ([1, 2], "Once")
+
+
+@pytest.mark.parametrize("state", ["idle", "busy"])
+def test_a_worker_that_stays_is_not_waited_for_long(state: str, fake_queen: FakeQueen) -> None:
+    """As with a key of the role `use`, whose `--keep-alive` counts for nothing."""
+    row = NodeWorkerRow("w", "localhost", state, "hf:o/r/m.gguf", "http://x:1", "cpu", 0, 4, 4)  # type: ignore[arg-type]
+    answer = [Accepted("r"), Started("r", "hf:o/r/m.gguf", "w", "localhost"), *ANSWER[1:]]
+    fake_queen.on(ep.QUEEN_TASKS, answer)
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([row]))
+
+    async def ask() -> float:
+        queen = Queen(of(settings.load()))
+        try:
+            await queen.reach()
+            task = Task(queen, TaskRequest(prompt="hi", keep_alive=0), Screen(), Pauses())
+            await task.run()
+            began = time.monotonic()
+            await task.wait_until_unloaded()
+            return time.monotonic() - began
+        finally:
+            await queen.release()
+
+    assert asyncio.run(ask()) < 4
 
 
 def test_a_partial_answer_is_saved_under_the_id_of_its_request(tmp_path: Path) -> None:

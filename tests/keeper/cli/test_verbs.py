@@ -42,7 +42,9 @@ def worker(name: str, model: str) -> NodeWorkerRow:
         ("hf:o/r:F16", "hf:o/r/model-BF16.gguf", False),
         ("hf:o/r:q8_0", "hf:o/r:Q8_0", True),
         ("mine", QWEN, True),
+        ("hf:qwen/qwen2.5-0.5b-instruct-gguf", QWEN, True),
         ("file:/m/a.gguf", "file:/m/a.gguf", True),
+        ("file:/m/A.gguf", "file:/m/a.gguf", False),
         ("worker-1", QWEN, False),
     ],
 )
