@@ -24,6 +24,7 @@ from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.tasks.decide import Spot, Want
 from rbee.queen.tasks.dispatcher import Dispatcher, Turn
 from rbee.runtime import sse
+from rbee.runtime.keyring import Caller
 
 GB = 1_000_000_000
 
@@ -87,11 +88,11 @@ async def decisions(lab: Lab, keys: int, waiting: int, rounds: int) -> dict[str,
         took.append((time.perf_counter() - began) * 1000)
 
     dispatcher._decide = timed  # type: ignore[method-assign]
-    names = [f"key{number}" for number in range(keys)]
+    callers = [Caller(f"key{number}", "use") for number in range(keys)]
 
     def ask() -> None:
         model = lab.random.choice(lab.models)
-        turn = dispatcher.enter(lab.random.choice(names), lambda _: None)
+        turn = dispatcher.enter(lab.random.choice(callers), lambda _: None)
         served[turn] = asyncio.create_task(turn.next(Want(parse(model))))
 
     for _ in range(len(lab.rows) + waiting):

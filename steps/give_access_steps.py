@@ -36,6 +36,11 @@ def another_queens_key(context: Context, name: str) -> None:
     _holder(context, name).has_a_key_of_another_queen()
 
 
+@given("the {name:w} asks with the queen's own key")
+def own_key(context: Context, name: str) -> None:
+    _holder(context, name).has_the_queens_own_key()
+
+
 @when("the operator keeps in {name:w}'s key file what `{line}` prints")
 def created_in_a_shell(context: Context, name: str, line: str) -> None:
     """With a umask that keeps nothing from anybody."""

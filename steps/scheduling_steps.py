@@ -44,6 +44,24 @@ def told_before(context: Context, one: str, other: str, flood: str) -> None:
     assert told == list(range(1, len(told) + 1)), places
 
 
+@then("they are told at last the places {places}")
+def told_at_last(context: Context, places: str) -> None:
+    """Of each task that waits, in the order in which they came."""
+    wanted = [int(place) for place in places.split(", ")]
+
+    def told() -> list[int]:
+        return [stream.named("queued")[-1].data["position"] for _, stream in context.waiting]
+
+    wait_until(f"the places {places}", told, 5, lambda found: found == wanted)
+
+
+@then("they are answered in the order {names}")
+def answered_in_order(context: Context, names: str) -> None:
+    times = [(at, name) for name, each in _started(context).items() for at in each]
+    found = [name for _, name in sorted(times)]
+    assert found == names.split(", "), found
+
+
 @when("the first task of {name:w} is deleted")
 def delete_first(context: Context, name: str) -> None:
     holder = _holder(context, name)

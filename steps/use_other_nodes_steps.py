@@ -8,9 +8,12 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking.machine_faults import occupy_port
+from harness.ssh.sleeping import SleepingCard
 from harness.watching import catalog, keeper_output, node_registry
 from harness.world import cluster
 from harness.world.waiting import wait_until
+
+_LONGEST_S = 60
 
 
 @given("{name:S} has been added by its hive's address")
@@ -44,6 +47,11 @@ def only_it_answered(context: Context, name: str) -> None:
     started = keeper_output.data_of(context.run.stdout.text, "started")
     row = context.hives[name].only_worker()
     assert (started["node"], started["worker_id"]) == (name, row["id"]), (started, row)
+    assert [hive for hive in context.hives if context.hives[hive].workers()] == [name]
+
+
+@then("of left and right only {name:w} has a worker")
+def only_it_has_a_worker(context: Context, name: str) -> None:
     assert [hive for hive in context.hives if context.hives[hive].workers()] == [name]
 
 
@@ -90,6 +98,39 @@ def nobody_spawned(context: Context) -> None:
     ports = {urlsplit(row["url"]).port for row in context.workers.values()}
     assert ports == {8001}, ports
     assert context.stream.reading, context.stream.events[-3:]
+
+
+@given("{name:w} sleeps, and boots within {seconds:d} s of a magic packet")
+def sleeps(context: Context, name: str, seconds: int) -> None:
+    _card(context, name).sleep(boots_within=seconds)
+
+
+@given("{name:w} sleeps, and never boots")
+def sleeps_for_good(context: Context, name: str) -> None:
+    _card(context, name).sleep(boots_within=None)
+
+
+def _card(context: Context, name: str) -> SleepingCard:
+    if "card" not in context:
+        context.card = SleepingCard(context.world.nodes[name])
+        context.world.add_cleanup(context.card.close)
+    card: SleepingCard = context.card
+    return card
+
+
+@then("{name:w} was sent {count:d} magic packet")
+@then("{name:w} was sent {count:d} magic packets")
+def was_sent(context: Context, name: str, count: int) -> None:
+    assert context.card.packets == count, context.card.packets
+
+
+@then('both exit with {code:d}, and were told "{first}" and "{last}"')
+def both_exit(context: Context, code: int, first: str, last: str) -> None:
+    for run in context.two_runs:
+        assert run.wait(_LONGEST_S) == code, run.stderr.text
+        said = run.stderr.text
+        assert context.world.expand(first) in said, said
+        assert last in said, said
 
 
 @given("some time has passed since somebody connected to {name:S}")

@@ -10,6 +10,7 @@ Feature: Every setting has one default, and a place that counts
       | queen.host                 | "127.0.0.1" |
       | queen.port                 | 8080        |
       | queen.queue_limit          | 64          |
+      | queen.operator_weight      | 1           |
       | hive.host                  | "127.0.0.1" |
       | hive.port                  | 9200        |
       | hive.idle_timeout_s        | 300         |
@@ -25,6 +26,7 @@ Feature: Every setting has one default, and a place that counts
       | models.download_stall_s    | 30          |
       | models.fetch_from_nodes    | true        |
       | times.connect_s            | 10          |
+      | times.boot_s               | 120         |
       | times.lifeline_heartbeat_s | 5           |
       | times.lifeline_lease_s     | 30          |
       | times.grace_s              | 5           |
@@ -52,6 +54,7 @@ Feature: Every setting has one default, and a place that counts
       | queen.tls_cert             | "/cert"            | "/cert two"         |                   |            |
       | queen.tls_key              | "/key"             | "/key two"          |                   |            |
       | queen.queue_limit          | 65                 | 66                  |                   |            |
+      | queen.operator_weight      | 2                  | 0.5                 |                   |            |
       | queen.command              | "queen one"        | "queen two"         |                   |            |
       | hive.host                  | "127.9.1.1"        | "127.9.1.2"         | rbee-hive daemon  | "127.9.1.3" |
       | hive.port                  | 9201               | 9202                | rbee-hive daemon  | 9203       |
@@ -74,6 +77,7 @@ Feature: Every setting has one default, and a place that counts
       | models.download_stall_s    | 31                 | 32                  |                   |            |
       | models.fetch_from_nodes    | true               | false               |                   |            |
       | times.connect_s            | 11                 | 12                  |                   |            |
+      | times.boot_s               | 121                | 122                 |                   |            |
       | times.lifeline_heartbeat_s | 6                  | 7                   |                   |            |
       | times.lifeline_lease_s     | 31                 | 32                  |                   |            |
       | times.grace_s              | 6                  | 7                   |                   |            |

@@ -20,8 +20,9 @@ Feature: Others use the queen with keys of their own
     And the next step says "rbee-keeper auth create NAME --role manage"
     And the queen answers GET /v2/keys with
       """
-      {"keys": [{"name": "laptop", "prefix": "rbee_…_", "role": "use", "limit": 3, "models": [],
-                 "created_unix": "≈ <now> ± 30", "last_used_unix": "≈ <now> ± 10"}]}
+      {"keys": [{"name": "laptop", "prefix": "rbee_…_", "role": "use", "limit": 3, "queue_limit": null,
+                 "weight": 1.0, "models": [], "created_unix": "≈ <now> ± 30",
+                 "last_used_unix": "≈ <now> ± 10"}]}
       """
     And the queen's metrics count 1 task and 3 tokens of laptop, and 1 task and 2 tokens of operator
     And the queen's log names laptop in "POST /v2/tasks", and nobody else
@@ -97,18 +98,18 @@ Feature: Others use the queen with keys of their own
     Then each answer is as it says there, and each refusal names laptop and hf:lab/many:Q8_0, which is allowed
     And the models folder holds lab/many/many-Q8_0.gguf
     And laptop is shown this model and its worker, and no other
-    And the queen answers POST /v2/keys {"name": "phone", "role": "use", "limit": 1, "models": ["eight"]} with
+    And the queen answers POST /v2/keys {"name": "phone", "role": "use", "limit": 1, "queue_limit": 7, "weight": 0.5, "models": ["eight"]} with
       """
       {"name": "phone", "prefix": "rbee_…_", "key": "rbee_…_…", "role": "use", "limit": 1,
-       "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10", "last_used_unix": null}
+       "queue_limit": 7, "weight": 0.5, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10", "last_used_unix": null}
       """
     And the queen answers GET /v2/keys with
       """
       {"keys": [{"name": "laptop", "prefix": "rbee_…_", "role": "use", "limit": null,
-                 "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 60",
+                 "queue_limit": null, "weight": 1.0, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 60",
                  "last_used_unix": "≈ <now> ± 30"},
                 {"name": "phone", "prefix": "rbee_…_", "role": "use", "limit": 1,
-                 "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10",
+                 "queue_limit": 7, "weight": 0.5, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10",
                  "last_used_unix": null}]}
       """
 

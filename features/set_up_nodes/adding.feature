@@ -9,7 +9,7 @@ Feature: A machine becomes a node once SSH to it works
     And on workstation the programs are below the folder /home/rbee and nowhere else
     And on workstation the rbee-hive below the folder /home/rbee finds 2 cards for cuda
     And the person's only key is ~/.ssh/lab key
-    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --ssh-port 2222 --ssh-user vince --ssh-key "~/.ssh/lab key" --git-repo https://git.home.arpa/rbee.git --git-branch release --install-path ~/rbee --hive-port 9311 --accept-host-key <workstation fingerprint>`
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --ssh-port 2222 --ssh-user vince --ssh-key "~/.ssh/lab key" --git-repo https://git.home.arpa/rbee.git --git-branch release --install-path ~/rbee --hive-port 9311 --mac 3c:7c:3f:12:ab:9e --no-wake --wake-address 192.168.1.255:7 --accept-host-key <workstation fingerprint>`
     Then it exits with 0
     And standard error says "[queen-rbee] 🔌 testing SSH to workstation (vince@workstation.home.arpa:2222)"
     And standard error says "[queen-rbee] ✅ workstation is reachable"
@@ -32,6 +32,9 @@ Feature: A machine becomes a node once SSH to it works
       | hive_url      | null                          |
       | api_key_file  | null                          |
       | tunnel        | false                         |
+      | mac           | 3c:7c:3f:12:ab:9e             |
+      | wake          | false                         |
+      | wake_address  | 192.168.1.255:7               |
       | backends      | ["cuda", "cpu"]               |
       | devices       | {"cuda": 2, "cpu": 1}         |
     And it has no other column but last_connected_unix

@@ -24,6 +24,21 @@ Feature: If nobody names a node, the queen chooses one
     And right answered, with a worker of its own
     And the nodes were placed in the order right, left, localhost
 
+  Scenario: A worker is started, and a model fetched, where a task would go
+    Given the nodes left and right, each with a hive that an operator started, are added
+    And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder of right
+    When I run `rbee-keeper worker start --model hf:lab/smol/smol-Q4_1.gguf --explain`
+    Then it exits with 0
+    And the nodes were placed in the order right, left, localhost
+    And standard error says "placement: right, since the model is there, its hive runs"
+    And standard output says " runs on right: hf:lab/smol/smol-Q4_1.gguf, cpu:0"
+    And of left and right only right has a worker
+    And the queen that was started is persistent
+    When I run `rbee-keeper models download hf:lab/smol/smol-Q4_1.gguf --explain`
+    Then it exits with 0
+    And the nodes were placed in the order right, left, localhost
+    And standard output says "<right root>/home/.local/share/rbee/models/lab/smol/smol-Q4_1.gguf"
+
   Scenario: No node has more than another: this machine is used
     Given the added node attic
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`

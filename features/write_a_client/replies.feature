@@ -243,7 +243,8 @@ Feature: What the daemons say of themselves is so
         "ssh_port": null, "ssh_user": null, "ssh_key_path": null, "git_repo_url": null,
         "git_branch": "next", "install_path": null, "last_connected_unix": "≈ <now> ± 10",
         "last_error": null, "status": "reachable", "backends": ["cpu"], "devices": {"cpu": 1},
-        "hive_port": 9300, "hive_url": null, "api_key_file": null, "tunnel": false}]}
+        "hive_port": 9300, "hive_url": null, "api_key_file": null, "tunnel": false,
+        "mac": null, "wake": true, "wake_address": "255.255.255.255"}]}
       """
     And the queen answers GET /v2/registry/beehives/check with
       """
@@ -298,7 +299,8 @@ Feature: What the daemons say of themselves is so
         "last_connected_unix": null, "last_error": "…<workstation address>:9333…refused…",
         "status": "unreachable", "backends": null, "devices": null, "hive_port": 9200,
         "hive_url": "http://<workstation address>:9333",
-        "api_key_file": "<workstation root>/home/.rbee/api_key", "tunnel": false}]}
+        "api_key_file": "<workstation root>/home/.rbee/api_key", "tunnel": false,
+        "mac": null, "wake": true, "wake_address": "255.255.255.255"}]}
       """
 
   Scenario: A node that has every setting in the config file
@@ -315,6 +317,9 @@ Feature: What the daemons say of themselves is so
       install_path = "~/lab"
       hive_port = 9311
       tunnel = true
+      mac = "3C-7C-3F-12-AB-9E"
+      wake = false
+      wake_address = "192.168.1.255"
       """
     Then the queen answers POST /v2/registry/reload { } with
       """
@@ -327,7 +332,8 @@ Feature: What the daemons say of themselves is so
         "git_repo_url": "https://git.home.arpa/rbee.git", "git_branch": "release",
         "install_path": "~/lab", "last_connected_unix": null, "last_error": null,
         "status": "unknown", "backends": null, "devices": null, "hive_port": 9311,
-        "hive_url": null, "api_key_file": null, "tunnel": true}]}
+        "hive_url": null, "api_key_file": null, "tunnel": true,
+        "mac": "3C-7C-3F-12-AB-9E", "wake": false, "wake_address": "192.168.1.255"}]}
       """
 
   Scenario: What streams tell of tasks that run and wait

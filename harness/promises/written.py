@@ -20,6 +20,7 @@ _NOTHING: tuple[object, ...] = (
     [],
     {},
 )  # as good as not compared: a default, or anything at all
+_PARAMETER = re.compile(r"\{\w+\}")
 _PLACEHOLDER = re.compile(r"<[^<>]*>")
 
 Field = tuple[str, str]
@@ -79,7 +80,16 @@ class Use:
             return list(known.values())
         path = self.values["path"].partition("?")[0]
         method = "POST" if "POST" in self.step.name else "GET"
-        return [known[self.values["who"], f"{method} {path}"]]
+        asked = f"{method} {path}"
+        there = [each for who, each in known if who == self.values["who"]]
+        template = next(each for each in there if _matches(each, asked))
+        return [known[self.values["who"], template]]
+
+
+def _matches(template: str, path: str) -> bool:
+    """Whether a route with `{name}` in it is that of the path."""
+    parts = _PARAMETER.split(template)
+    return re.fullmatch("[^/]+".join(map(re.escape, parts)), path) is not None
 
 
 def _json(text: str) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness import npm_programs
 from harness.breaking import doctor
+from harness.ssh import sleeping
 from harness.watching import wire
 from harness.world import control_group
 
@@ -67,6 +68,7 @@ REQUIREMENTS: dict[str, tuple[Callable[[], bool], str]] = {
     "zsh": (lambda: shutil.which("zsh") is not None, "zsh is not installed"),
     "fish": (lambda: shutil.which("fish") is not None, "fish is not installed"),
     "wire": (wire.available, "reading packets needs root, with CAP_NET_ADMIN"),
+    "wol": (sleeping.can_listen, "listening at port 9 needs root"),
     "netns": (_has_namespaces, "network namespaces need root and ip"),
     **{
         name: (partial(_was_fetched, name), npm_programs.reason_against(name))

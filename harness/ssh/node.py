@@ -10,6 +10,7 @@ The world's user may log in, and their ~/.ssh/config knows `workstation.home.arp
 """
 
 import os
+import secrets
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,6 +45,7 @@ class Node:
         self.name = name
         self.commands = commands
         self.host = f"{name}.home.arpa"
+        self.mac = "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
         self.address = address
         self.root = root
         self.home = root / "home"

@@ -43,6 +43,10 @@ class Holder:
         self.file.touch(mode=0o600)
         self.file.write_text(f"rbee_abcd1234_{secrets.token_urlsafe(32)}\n")
 
+    def has_the_queens_own_key(self) -> None:
+        self.file.touch(mode=0o600)
+        self.file.write_text(f"{self._world.key}\n")
+
     def runs(self, line: str) -> Run:
         """Start the keeper as on a machine whose `api_key_file` is this key."""
         before = dict(self._world.extra_environment)

@@ -10,6 +10,7 @@ from typing import Any
 from harness.world.world import World
 
 _STRUCTURED = ("backends", "devices")
+_FLAGS = ("tunnel", "wake")
 
 
 def rows(world: World) -> list[dict[str, Any]]:
@@ -23,7 +24,8 @@ def rows(world: World) -> list[dict[str, Any]]:
     for row in rows:
         for name in _STRUCTURED:
             row[name] = json.loads(row[name] or "null")
-        row["tunnel"] = bool(row["tunnel"])
+        for name in _FLAGS:
+            row[name] = bool(row[name])
     return rows
 
 

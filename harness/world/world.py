@@ -52,6 +52,7 @@ class Machine(Protocol):
 
     name: str
     host: str
+    mac: str
     address: str
     root: Path
     home: Path
@@ -186,6 +187,7 @@ class World:
         for name, node in self.nodes.items():
             found[f"{name} address"] = node.address
             found[f"{name} port"] = str(node.port)
+            found[f"{name} mac"] = node.mac
             found[f"{name} root"] = str(node.root)
             found[f"{name} fingerprint"] = node.fingerprint
         return found

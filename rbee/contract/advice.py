@@ -102,6 +102,13 @@ def _port_blocked(details: Details) -> str:
 
 
 def _connection_timeout(details: Details) -> str:
+    if details.get("mac"):
+        return (
+            "Check that Wake-on-LAN is on in its firmware and for its network card (`ethtool -s "
+            f"eth0 wol g`), that {details['mac']} is the address of that card, plugged in by "
+            "cable, and that the packet gets there: set wake_address for the node to the broadcast "
+            "address of its network; [times] boot_s is how long it may take."
+        )
     if node := details.get("node"):
         return (
             f"Check that {node} is switched on, and that this machine can reach its SSH server "
@@ -327,6 +334,16 @@ def _wrong_role(details: Details) -> str:
     )
 
 
+def _queue_full(details: Details) -> str:
+    if details.get("queue_limit") is None:
+        return f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}"
+    name = shlex.quote(str(details["key"]))
+    return (
+        "Wait a moment, or ask the operator of the queen for a higher limit: "
+        f"rbee-keeper auth change {name} --queue-limit N"
+    )
+
+
 def _model_not_allowed(details: Details) -> str:
     allowed = details["allowed"]
     if isinstance(allowed, list) and allowed:
@@ -433,7 +450,7 @@ _ADVICE: dict[str, str | Callable[[Details], str]] = {
     ),
     "TLS_FAILED": _tls_failed,
     "ALL_SLOTS_BUSY": f"Wait for a running request to finish, or {_ANOTHER_NODE}",
-    "QUEUE_FULL": f"Wait a moment, raise [queen] queue_limit, or {_ANOTHER_NODE}",
+    "QUEUE_FULL": _queue_full,
     "SHUTTING_DOWN": "Run the command again.",
     "STREAM_TRUNCATED": "Run the command again.",
     "ADDRESS_IN_USE": _address_in_use,

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.keys import Weight
 from rbee.contract.registry import NodeName, NodeSettings
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -71,6 +72,13 @@ class QueenSection(_Section, frozen=True):
             description="How many requests may wait while all slots are busy; more are refused.",
         ),
     ] = 64
+    operator_weight: Annotated[
+        Weight,
+        Meta(
+            description="The weight of your own key beside keys with names, which have 1 unless "
+            "`auth create --weight` says another."
+        ),
+    ] = 1
     command: Annotated[
         Command | None,
         Meta(description=_INSTEAD.format("queen-rbee"), examples=["/opt/rbee/bin/queen-rbee"]),
@@ -223,6 +231,10 @@ class TimesSection(_Section, frozen=True):
     connect_s: Annotated[
         Seconds, Meta(description="How long one attempt to connect to another program may take.")
     ] = 10
+    boot_s: Annotated[
+        Seconds,
+        Meta(description="How long a node that was woken may take until it answers."),
+    ] = 120
     lifeline_heartbeat_s: Annotated[
         Seconds,
         Meta(description="Seconds between two heartbeats on the lifeline of a hive over SSH."),

@@ -16,7 +16,7 @@ from rbee.contract import events as ev
 from rbee.contract.daemons import Ack, Hold, QueenHealth, Released
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.errors import ErrorEnvelope
-from rbee.contract.keys import CreateKey, KeyCreated, KeyRows, Role
+from rbee.contract.keys import ChangeKey, CreateKey, KeyCreated, KeyRow, KeyRows, Role
 from rbee.contract.logs import LogLine
 from rbee.contract.models import (
     Deleted,
@@ -254,12 +254,22 @@ QUEEN_INSTALL = Endpoint(
     (ev.Narration, ErrorEnvelope),
 )
 """Install rbee on a node, or update it."""
+QUEEN_WAKE_NODE = Endpoint(
+    "POST",
+    "/v2/registry/beehives/wake",
+    NodeNamed,
+    Nothing,
+    (ev.Narration, ErrorEnvelope),
+)
+"""Wake a node by Wake-on-LAN, and wait until it answers; one that is awake is sent nothing."""
 QUEEN_RELOAD_NODES = Endpoint("POST", "/v2/registry/reload", Nothing, NodeChanged)
 """Reload the [nodes.NAME] sections of the config file."""
 QUEEN_KEY_CREATE = Endpoint("POST", "/v2/keys", CreateKey, KeyCreated)
 """Create a key with a name; 409 if the name is taken."""
 QUEEN_KEYS = _get("/v2/keys", KeyRows)
 """The keys with a name, without the keys themselves."""
+QUEEN_KEY_CHANGE = Endpoint("POST", "/v2/keys/{name}", ChangeKey, KeyRow)
+"""Change the limits or the weight of a key: it stays the same key, and its requests go on."""
 QUEEN_KEY_REVOKE = Endpoint("DELETE", "/v2/keys/{name}", Nothing, Ack)
 """Revoke a key: it opens nothing any more, and its requests and streams end."""
 QUEEN_HIVE_START = Endpoint(

@@ -350,6 +350,9 @@ class AllSlotsBusy(RbeeError):
 
 
 class QueueFull(RbeeError):
+    """If it is the limit of one key that is reached, `key` and `queue_limit` say so, and `waiting`
+    counts the tasks of that key."""
+
     code, status, keys = "QUEUE_FULL", 503, ("slots_total", "slots_busy", "waiting")
     says = "All slots are busy, and the queue is full: {waiting} requests are waiting."
 

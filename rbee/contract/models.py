@@ -226,7 +226,11 @@ class NodeSearch(SearchModels, frozen=True, forbid_unknown_fields=True):
 
 
 class NodeDownload(NodeModel, frozen=True, forbid_unknown_fields=True):
+    """Without a node, to the one on which the queen would run the model; with `explain` it says
+    why."""
+
     detach: bool = False
+    explain: bool = False
 
 
 class NodeModelRow(ModelRow, frozen=True, kw_only=True):

@@ -23,6 +23,9 @@ _WITH_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.]*)://(?P<user>[^/?#]*)
 # Also `user:password@host/path`, unlike `git@host:path` and a folder.
 _WITHOUT_SCHEME = re.compile(r"[^/:@]+:[^/@]+@[^/@]+[/:]")
 
+_MAC = re.compile(r"[0-9A-Fa-f]{2}(?P<sign>[:-])(?:[0-9A-Fa-f]{2}(?P=sign)){4}[0-9A-Fa-f]{2}")
+_WAKE_ADDRESS = re.compile(r"[A-Za-z0-9._-]+(?::[1-9][0-9]{0,4})?")
+
 NodeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
 NodeStatus = Literal["unknown", "reachable", "unreachable"]
@@ -74,6 +77,23 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     tunnel: Annotated[
         bool, Meta(description="Reach its hive and its workers through SSH only.")
     ] = False
+    mac: Annotated[
+        _Word | None,
+        Meta(
+            description="The MAC address of its network card. If the node does not answer, it is "
+            "woken by Wake-on-LAN when it is needed and no other node can serve."
+        ),
+    ] = None
+    wake: Annotated[
+        bool, Meta(description="With `mac`: false to wake it by hand only, with `setup wake`.")
+    ] = True
+    wake_address: Annotated[
+        _Word,
+        Meta(
+            description="Where the packet that wakes it is sent: the broadcast address of its "
+            "network, and a port if it is not 9."
+        ),
+    ] = "255.255.255.255"
 
     def __post_init__(self) -> None:
         if self.ssh_host is None and self.hive_url is None:
@@ -85,10 +105,21 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 "git_repo_url: Expected an address without a password or token, because others "
                 "could read it: use a deploy key (ssh), or git's credential helper on the node"
             )
+        if self.mac is not None and not _is_mac(self.mac):
+            raise ValueError(
+                "mac: Expected the address of a network card, such as 3c:7c:3f:12:ab:9e"
+            )
+        if not _WAKE_ADDRESS.fullmatch(self.wake_address):
+            raise ValueError("wake_address: Expected HOST or HOST:PORT, such as 192.168.1.255")
         # `~` is the home directory there; `~somebody` is not supported.
         path = self.install_path
         if path is not None and path.startswith("~") and not path.startswith("~/"):
             raise ValueError("install_path: Expected ~/FOLDER, or a path that begins with /")
+
+
+def _is_mac(text: str) -> bool:
+    """Whether a card may have it: an odd first byte is that of a group of them."""
+    return _MAC.fullmatch(text) is not None and int(text[:2], 16) % 2 == 0
 
 
 def _is_address(url: str) -> bool:
@@ -138,6 +169,9 @@ class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
     hive_url: str | None = None
     api_key_file: str | None = None
     tunnel: bool = False
+    mac: str | None = None
+    wake: bool = True
+    wake_address: str = "255.255.255.255"
 
 
 class NodeAdded(msgspec.Struct, frozen=True):

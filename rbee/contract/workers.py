@@ -135,9 +135,10 @@ class NodeWorkerRow(msgspec.Struct, frozen=True):
 
 
 class StartWorker(WorkerWish, frozen=True, kw_only=True):
-    """POST /v2/workers/start. Without a node, on this machine."""
+    """POST /v2/workers/start. Without a node, the queen chooses one; with `explain` it says why."""
 
     node: Annotated[str, Meta(min_length=1, max_length=255)] | None = None
+    explain: bool = False
 
 
 class WorkerCheck(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from rbee.contract import endpoints as ep
 from rbee.contract.daemons import OWNER, Ack, QueenHealth, Released
 from rbee.contract.errors import WrongRole
 from rbee.contract.events import Event
-from rbee.contract.keys import CreateKey, KeyCreated, KeyRows
+from rbee.contract.keys import ChangeKey, CreateKey, KeyCreated, KeyRow, KeyRows
 from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
@@ -95,9 +95,11 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_CHECK_NODES, _check_nodes)
     server.answer(app, ep.QUEEN_REMOVE_NODE, _remove_node)
     server.stream(app, ep.QUEEN_INSTALL, _install)
+    server.stream(app, ep.QUEEN_WAKE_NODE, _wake)
     server.answer(app, ep.QUEEN_RELOAD_NODES, _reload_nodes)
     server.answer(app, ep.QUEEN_KEY_CREATE, _create_key)
     server.answer(app, ep.QUEEN_KEYS, _keys)
+    server.answer(app, ep.QUEEN_KEY_CHANGE, _change_key)
     server.answer(app, ep.QUEEN_KEY_REVOKE, _revoke_key)
     server.stream(app, ep.QUEEN_HIVE_START, _start_hive)
     server.stream(app, ep.QUEEN_HIVE_STOP, _stop_hive)
@@ -208,6 +210,10 @@ def _install(request: web.Request, message: InstallNode) -> AsyncIterator[Event 
     return request.app[INSTALLER].start(message)
 
 
+def _wake(request: web.Request, message: NodeNamed) -> AsyncIterator[Event | None]:
+    return request.app[NODES].wake(message.node_name)
+
+
 async def _reload_nodes(request: web.Request, _: ep.Nothing) -> NodeChanged:
     return await request.app[MEMBERSHIP].reload()
 
@@ -218,6 +224,10 @@ async def _create_key(request: web.Request, message: CreateKey) -> KeyCreated:
 
 async def _keys(request: web.Request, _: ep.Nothing) -> KeyRows:
     return KeyRows(request.app[KEYS].rows())
+
+
+async def _change_key(request: web.Request, message: ChangeKey) -> KeyRow:
+    return await request.app[KEYS].change(request.match_info["name"], message)
 
 
 async def _revoke_key(request: web.Request, _: ep.Nothing) -> Ack:

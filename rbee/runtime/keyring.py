@@ -23,15 +23,19 @@ _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _NAMED = re.compile(rf"{PREFIX}([a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
 
 
-class Caller(msgspec.Struct, frozen=True, eq=False):
+class Caller(msgspec.Struct, eq=False):
     """Whose key opened the door, and what it opens: one object for each key. Without `models`,
-    every model is allowed; `limit` is how many of its tasks may be in flight at once, None for as
-    many as there are. `revoked` is set when the key is; None for a key that can't be."""
+    every model is allowed. `limit` is how many of its tasks may be in flight at once, `queue_limit`
+    how many may wait for a slot, None for as many as there are, and `weight` its share beside other
+    keys; only the keyring changes these three. `revoked` is set when the key is; None for a key
+    that can't be."""
 
     name: str
     role: Role
     models: tuple[str, ...] = ()
     limit: int | None = None
+    queue_limit: int | None = None
+    weight: float = 1.0
     revoked: asyncio.Event | None = None
 
 

@@ -87,6 +87,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("KEY_NOT_PROVEN", {"holder": None, "node": "attic"}),
     ("ALL_SLOTS_BUSY", {}),
     ("QUEUE_FULL", {}),
+    ("QUEUE_FULL", {"key": "laptop", "queue_limit": 0}),
     ("SHUTTING_DOWN", {}),
     ("STREAM_TRUNCATED", {}),
     ("ADDRESS_IN_USE", {"holder": "nginx"}),
@@ -173,6 +174,7 @@ KEY_NOT_PROVEN: If it is not yours, stop nginx (pid 7) of the user www, or set a
 KEY_NOT_PROVEN: Find out what listens there, on attic. If it is your hive, update rbee there.
 ALL_SLOTS_BUSY: Wait for a running request to finish, or use another node (--node NODE); rbee-keeper setup list-nodes lists them.
 QUEUE_FULL: Wait a moment, raise [queen] queue_limit, or use another node (--node NODE); rbee-keeper setup list-nodes lists them.
+QUEUE_FULL: Wait a moment, or ask the operator of the queen for a higher limit: rbee-keeper auth change laptop --queue-limit N
 SHUTTING_DOWN: Run the command again.
 STREAM_TRUNCATED: Run the command again.
 ADDRESS_IN_USE: It is used by nginx: stop that, or set another port in the config file.

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import InvalidRequest
-from rbee.contract.keys import CreateKey
+from rbee.contract.keys import ChangeKey, CreateKey
 from rbee.contract.validation import decode
 
 
@@ -16,6 +16,7 @@ def made(**fields: object) -> CreateKey:
 
 def test_a_key_uses_everything_and_manages_nothing_unless_told() -> None:
     assert made() == CreateKey(name="laptop", role="use", limit=None, models=[])
+    assert (made().queue_limit, made().weight) == (None, 1.0)
 
 
 @pytest.mark.parametrize("name", ["a", "Anna.s-laptop_2", "9", "a" * 63, "Operator"])
@@ -40,6 +41,11 @@ def test_these_are_not(name: object) -> None:
         ("limit", 0),
         ("limit", 10_001),
         ("limit", 1.5),
+        ("queue_limit", -1),
+        ("queue_limit", 100_001),
+        ("weight", 0),
+        ("weight", 100.1),
+        ("weight", None),
         ("models", [""]),
         ("models", ["m"] * 257),
         ("models", "m"),
@@ -57,3 +63,18 @@ def test_a_key_that_manages_loads_any_model_so_a_list_would_promise_too_much() -
         made(role="manage", models=["hf:o/r"])
     assert caught.value.details["errors"][0]["field"] == "models"
     assert made(role="manage", limit=3).limit == 3
+
+
+def changed(**fields: object) -> dict[str, int | float | None]:
+    return decode(msgspec.json.encode(fields), ChangeKey).changes
+
+
+def test_a_limit_that_is_null_is_taken_away_and_one_that_is_not_given_stays() -> None:
+    assert changed(limit=None) == {"limit": None}
+    assert changed(queue_limit=0, weight=2) == {"queue_limit": 0, "weight": 2.0}
+
+
+@pytest.mark.parametrize("fields", [{}, {"weight": None}, {"limit": 0}, {"role": "manage"}])
+def test_a_change_changes_something_that_can_be_changed(fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest):
+        changed(**fields)

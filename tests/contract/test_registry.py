@@ -185,3 +185,31 @@ def test_the_status_of_a_hive_is_what_it_says_itself() -> None:
         ram_free_bytes=12,
         workers=rows,
     )
+
+
+@pytest.mark.parametrize("mac", ["3c:7c:3f:12:ab:9e", "3C-7C-3F-12-AB-9E", "02:00:00:00:00:00"])
+def test_these_are_addresses_of_network_cards(mac: str) -> None:
+    assert (add(mac=mac).mac, add(mac=mac).wake) == (mac, True)
+
+
+@pytest.mark.parametrize(
+    "mac",
+    [
+        *("3c:7c:3f:12:ab", "3c:7c:3f:12:ab:9e:00", "3c:7c-3f:12:ab:9e", "3c7c3f12ab9e"),
+        *("3c:7c:3f:12:ab:9g", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "3c:7c:3f:12:ab:9e\n", ""),
+    ],
+)
+def test_these_are_not(mac: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="mac"):
+        msgspec.convert({"node_name": "w", "ssh_host": "w", "mac": mac}, AddNode)
+
+
+@pytest.mark.parametrize("address", ["192.168.1.255", "10.0.0.255:7", "wake.home.arpa:40000"])
+def test_a_packet_may_be_sent_there(address: str) -> None:
+    assert add(wake_address=address).wake_address == address
+
+
+@pytest.mark.parametrize("address", ["", "a b", "10.0.0.255:", "10.0.0.255:0", "a:99999x", "::1"])
+def test_a_packet_may_not_be_sent_there(address: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="wake_address"):
+        msgspec.convert({"node_name": "w", "ssh_host": "w", "wake_address": address}, AddNode)

@@ -24,6 +24,10 @@ def auth() -> None:
     help="use: ask models and list them; manage: everything [default: use].",
 )
 @click.option("--limit", type=int, help="How many of its tasks may run or wait at once.")
+@click.option("--queue-limit", type=int, help="How many of its tasks may wait for a slot.")
+@click.option(
+    "--weight", type=float, help="Its share of the tokens while others wait, too [default: 1]."
+)
 @flags.model_option(
     "--models", multiple=True, help="A model that it may use [default: all]; may be given again."
 )
@@ -33,6 +37,7 @@ def create(models: tuple[str, ...], **given: object) -> None:
 
     \b
         rbee-keeper auth create laptop > laptop.key
+        rbee-keeper auth create family --weight 2 --queue-limit 4
         rbee-keeper auth create phone --limit 1 --models qwen-0.5b --models hf:owner/repo:Q4_K_M
 
     A key of the role use asks models, and lists models and workers. It can't cancel what others
@@ -42,6 +47,32 @@ def create(models: tuple[str, ...], **given: object) -> None:
     from rbee.keeper.commands import auth as commands
 
     commands.create(models=list(models) or None, **given)
+
+
+@auth.command()
+@flags.key_argument
+@flags.number_or_none(
+    "--limit", help="How many of its tasks may run or wait at once; none for no limit."
+)
+@flags.number_or_none(
+    "--queue-limit",
+    help="How many of its tasks may wait for a slot; none for no limit of its own.",
+)
+@click.option("--weight", type=float, help="Its share of the tokens while others wait, too.")
+@flags.as_json
+def change(name: str, **given: object) -> None:
+    """Change the limits or the weight of the key called NAME, which stays the same key.
+
+    \b
+        rbee-keeper auth change laptop --weight 2 --queue-limit none
+
+    It counts at once, and what the key has asked for goes on.
+    """
+    if all(given[flag] is None for flag in ("limit", "queue_limit", "weight")):
+        raise click.UsageError("Say what to change: --limit, --queue-limit or --weight.")
+    from rbee.keeper.commands import auth as commands
+
+    commands.change(name, **given)
 
 
 @auth.command("list")

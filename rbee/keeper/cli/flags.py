@@ -74,6 +74,7 @@ def model_option(name: str = "--model", **more: Any) -> Callable[[F], F]:
 
 known_models = _known("models")
 some_node = node_option(help="The machine [default: this one].")
+chosen_node = node_option(help="The machine [default: the queen chooses].")
 one_node = node_option(required=True, help="The node's name.")
 other_node = node_option("--node", "node_name", other=True, required=True, help="The node's name.")
 every_node = node_option(help="Show this node only.")
@@ -100,9 +101,24 @@ backend = click.option(
     shell_complete=_known("backends"),
 )
 device = click.option("--device", type=int, help="The number of the backend's device.")
+explain = click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
 force = click.option(
     "--force", is_flag=True, help="Load the model even if it may not fit in memory."
 )
+
+
+def number_or_none(*names: str, **more: Any) -> Callable[[F], F]:
+    """An option that takes a whole number, or the word none."""
+    return click.option(*names, metavar="INTEGER|none", callback=_number_or_none, **more)
+
+
+def _number_or_none(_: click.Context, __: click.Parameter, value: str | None) -> int | str | None:
+    if value is None or value == "none":
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not a whole number, nor none.") from None
 
 
 def add_debug(command: click.Command) -> None:

@@ -54,7 +54,7 @@ class NoPrompt(click.UsageError):
 @flags.device
 @click.option("--context", type=int, help="Tokens of context that the model must have at least.")
 @flags.force
-@click.option("--explain", is_flag=True, help="Say why the queen chose this node.")
+@flags.explain
 @flags.file_option(
     "--tools", help="Functions that the model may call: a JSON file, in OpenAI's form."
 )

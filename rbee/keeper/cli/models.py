@@ -25,8 +25,9 @@ def models() -> None:
 
 @models.command()
 @flags.one_model
-@flags.some_node
+@flags.chosen_node
 @click.option("--detach", is_flag=True, help="Don't wait; download in the background.")
+@flags.explain
 @flags.as_events
 @flags.verbose
 def download(**given: object) -> None:
@@ -35,7 +36,8 @@ def download(**given: object) -> None:
     \b
         rbee-keeper models download hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q8_0
 
-    A download that broke off resumes when you run the command again.
+    Without --node it goes where the queen would run the model. A download that broke off resumes
+    when you run the command again.
     """
     from rbee.keeper.commands import models as commands
 

@@ -33,6 +33,11 @@ def setup() -> None:
 @click.option("--hive-port", type=flags.port, help="The port of its hive [default: 9200].")
 @flags.file_option("--api-key-file", help="A local file with the key of a hive that runs there.")
 @click.option("--tunnel", is_flag=True, help="Reach its hive and workers through SSH only.")
+@click.option("--mac", help="Its MAC address, to wake it when it is needed (Wake-on-LAN).")
+@click.option("--wake/--no-wake", default=None, help="--no-wake: wake it by setup wake only.")
+@click.option(
+    "--wake-address", help="Where the packet goes that wakes it [default: 255.255.255.255]."
+)
 @click.option("--accept-host-key", help="Trust the host key with this fingerprint, SHA256:….")
 def add_node(**given: object) -> None:
     """Add a computer, after testing that SSH reaches it.
@@ -78,6 +83,23 @@ def remove_node(**given: object) -> None:
     from rbee.keeper.commands import setup as commands
 
     commands.remove(**given)
+
+
+@setup.command()
+@flags.other_node
+@flags.as_events
+@flags.quiet
+def wake(**given: object) -> None:
+    """Wake a node by Wake-on-LAN, and wait until it answers.
+
+    \b
+        rbee-keeper setup wake --node workstation
+
+    Its MAC address must be known (add-node --mac). A node that a command needs is woken by itself.
+    """
+    from rbee.keeper.commands import setup as commands
+
+    commands.wake(**given)
 
 
 @setup.command()

@@ -29,13 +29,14 @@ def workers() -> None:
 
 
 @worker.command()
-@flags.some_node
+@flags.chosen_node
 @flags.model_option(required=True, help="The model to load.")
 @flags.backend
 @flags.device
 @click.option("--slots", type=int, help="How many answers at once [default: config].")
 @click.option("--context", type=int, help="Tokens that all slots share [default: config].")
 @flags.force
+@flags.explain
 @flags.as_events
 @flags.quiet
 @flags.verbose
@@ -45,7 +46,8 @@ def start(**given: object) -> None:
     \b
         rbee-keeper worker start --node workstation --model qwen-0.5b --slots 8
 
-    A new worker is started even if another one has loaded the model. It ends when it has been idle
+    Without --node the queen chooses: where the model is, and where it fits. A new worker is started
+    even if another one has loaded the model. It ends when it has been idle
     for [hive] idle_timeout_s. The queen keeps running; rbee-keeper daemon stop ends both.
     """
     from rbee.keeper.commands import worker as commands

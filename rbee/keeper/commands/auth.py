@@ -1,4 +1,4 @@
-"""`rbee-keeper auth create|list|revoke`: keys with names."""
+"""`rbee-keeper auth create|change|list|revoke`: keys with names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import InvalidRequest
-from rbee.contract.keys import CreateKey, KeyCreated, KeyRow
+from rbee.contract.keys import ChangeKey, CreateKey, KeyRow
 from rbee.keeper.commands.runner import (
     message,
     queen_command,
@@ -21,7 +21,17 @@ from rbee.runtime.client import address
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
-_HEADS = ("NAME", "KEY", "ROLE", "LIMIT", "MODELS", "CREATED", "LAST USED")
+_HEADS = (
+    "NAME",
+    "KEY",
+    "ROLE",
+    "LIMIT",
+    "QUEUE LIMIT",
+    "WEIGHT",
+    "MODELS",
+    "CREATED",
+    "LAST USED",
+)
 _NAME = "Expected a letter or digit, then letters, digits, . _ or -, at most 63 in all"
 _MAY = {"use": "ask models and list them", "manage": "do everything"}
 
@@ -38,6 +48,18 @@ def create(**flags: object) -> NoReturn:
 
     request = request_or_exit(make, flags, screen, {"name": "NAME"})
     run_with_queen(lambda queen: _create(queen, screen, request), screen)
+
+
+def change(name: str, **flags: object) -> NoReturn:
+    """Change the limits or the weight of a key."""
+    screen = screen_of(flags)
+
+    given = {each: value for each, value in flags.items() if value is not None}
+    wanted = {each: None if value == "none" else value for each, value in given.items()}
+    request = request_or_exit(
+        lambda: message(ChangeKey, wanted, keep_none=True), flags, screen, kind=ChangeKey
+    )
+    run_with_queen(lambda queen: _change(queen, screen, name, request), screen)
 
 
 @queen_command
@@ -74,10 +96,17 @@ async def _create(queen: Queen, screen: Screen, request: CreateKey) -> None:
         )
 
 
-def _described(made: KeyCreated) -> str:
-    limit = "" if made.limit is None else f"; at most {made.limit} of its tasks at once"
-    models = f"; only {', '.join(made.models)}" if made.models else ""
-    return f"{made.name} may {_MAY[made.role]}{limit}{models}"
+async def _change(queen: Queen, screen: Screen, name: str, request: ChangeKey) -> None:
+    row = await queen.client.call(ep.QUEEN_KEY_CHANGE, request, name=name)
+    screen.answer(row, _described(row))
+
+
+def _described(row: KeyRow) -> str:
+    limit = "" if row.limit is None else f"; at most {row.limit} of its tasks at once"
+    waiting = "" if row.queue_limit is None else f"; at most {row.queue_limit} of them wait"
+    weight = "" if row.weight == 1 else f"; weight {row.weight:g}"
+    models = f"; only {', '.join(row.models)}" if row.models else ""
+    return f"{row.name} may {_MAY[row.role]}{limit}{waiting}{weight}{models}"
 
 
 def _in_words(error: InvalidRequest) -> InvalidRequest:
@@ -93,7 +122,8 @@ def _cells(row: KeyRow) -> tuple[str, ...]:
         row.name,
         f"{row.prefix}…",
         row.role,
-        "none" if row.limit is None else str(row.limit),
+        *("none" if each is None else str(each) for each in (row.limit, row.queue_limit)),
+        f"{row.weight:g}",
         ", ".join(row.models) or "all",
         _at(row.created_unix),
         "never" if row.last_used_unix is None else _at(row.last_used_unix),

@@ -130,12 +130,13 @@ def request_or_exit(
         sys.exit(WRONG_USAGE)
 
 
-def message(kind: type[M], fields: Mapping[str, object]) -> M:
-    """The message that `fields` make. Raises INVALID_REQUEST."""
+def message(kind: type[M], fields: Mapping[str, object], keep_none: bool = False) -> M:
+    """The message that `fields` make; None is left out, unless it is kept as a value. Raises
+    INVALID_REQUEST."""
     for name, value in fields.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidRequest.of(name, "number", "Expected a number", str(value))
-    given = {name: value for name, value in fields.items() if value is not None}
+    given = {name: value for name, value in fields.items() if keep_none or value is not None}
     # Bytes of argv that are not UTF-8 become a substitute, as they do on a terminal.
     text = json.dumps(given, ensure_ascii=False).encode(errors="surrogateescape")
     return decode(text.decode(errors="replace").encode(), kind)

@@ -95,6 +95,14 @@ async def install(queen: Queen, screen: Screen, request: InstallNode) -> None:
     await install_on(queen, screen, request)
 
 
+@queen_request(NodeNamed, {"node_name": "--node"})
+async def wake(queen: Queen, screen: Screen, request: NodeNamed) -> None:
+    """Wake a node, and wait until it answers."""
+    with of_the_known_nodes():
+        await follow(queen, screen, ep.QUEEN_WAKE_NODE, request)
+    screen.result(f"{request.node_name} is awake.")
+
+
 async def install_on(queen: Queen, screen: Screen, request: InstallNode) -> None:
     """Install rbee on a node and say so."""
     await follow(queen, screen, ep.QUEEN_INSTALL, request)

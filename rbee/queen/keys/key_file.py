@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from rbee.contract.errors import StateNotWritable
-from rbee.contract.keys import KeyRow, Role
+from rbee.contract.keys import KeyRow, Role, Weight
 from rbee.runtime import files
 from rbee.runtime.keyring import PREFIX
 
@@ -39,6 +39,8 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     role: Role
     limit: int | None = None
+    queue_limit: int | None = None
+    weight: Weight = 1.0
     models: list[str] = []
     created_unix: int
     last_used_unix: int | None = None
@@ -51,6 +53,8 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
             prefix=f"{PREFIX}{self.id}_",
             role=self.role,
             limit=self.limit,
+            queue_limit=self.queue_limit,
+            weight=self.weight,
             models=self.models,
             created_unix=self.created_unix,
             last_used_unix=self.last_used_unix,

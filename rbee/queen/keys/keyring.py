@@ -12,13 +12,14 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import msgspec
 
 from rbee.contract.errors import NameTaken, NotFound, RbeeError
 from rbee.contract.hashing import is_equal
-from rbee.contract.keys import CreateKey, KeyCreated, KeyRow
+from rbee.contract.keys import ChangeKey, CreateKey, KeyCreated, KeyRow
 from rbee.queen.keys.key_file import KeyFile, StoredKey
 from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.keyring import Caller, OneKey, digest_of, id_of, new_key
@@ -26,6 +27,7 @@ from rbee.runtime.keyring import Caller, OneKey, digest_of, id_of, new_key
 # How long another queen's change, or the last use of a key, may take to be seen.
 _LOOK_EVERY_S = 1.0
 _WRITE_USE_EVERY_S = 60.0
+T = TypeVar("T", StoredKey, KeyRow)
 _log = logging.getLogger("queen-rbee")
 
 
@@ -86,6 +88,8 @@ class Keyring:
             sha256=digest_of(key).hex(),
             role=asked.role,
             limit=asked.limit,
+            queue_limit=asked.queue_limit,
+            weight=asked.weight,
             models=asked.models,
             created_unix=int(self._clock()),
         )
@@ -110,15 +114,24 @@ class Keyring:
         name, and STATE_NOT_WRITABLE."""
 
         def remove(keys: list[StoredKey]) -> list[StoredKey]:
-            left = [each for each in keys if each.name != name]
-            if len(left) == len(keys):
-                message = f"No key is called {name!r}"
-                hint = "See the names: rbee-keeper auth list"
-                raise NotFound.of("name", "a key with a name", message, name, hint)
-            return left
+            _find(keys, name)
+            return [each for each in keys if each.name != name]
 
         await self._change(remove)
         _log.info("the key %s was revoked", name)
+
+    async def change(self, name: str, asked: ChangeKey) -> KeyRow:
+        """Change the limits or the weight of a key; what it asks for goes on. Raises
+        INVALID_REQUEST (404) for an unknown name, and STATE_NOT_WRITABLE."""
+
+        def replaced(keys: list[StoredKey]) -> list[StoredKey]:
+            found = _find(keys, name)
+            changed = msgspec.structs.replace(found, **asked.changes)
+            return [changed if each is found else each for each in keys]
+
+        await self._change(replaced)
+        _log.info("the key %s was changed: %s", name, asked.changes)
+        return _find(self.rows(), name)
 
     async def watch(self) -> None:
         """Until canceled: notice what other queens of this HOME change, and write down the last
@@ -174,22 +187,34 @@ class Keyring:
         before, self._known = self._known, {}
         for key in keys:
             old = before.get(key.id)
-            if old is not None and _but_for_use(old.stored) == _but_for_use(key):
+            if old is not None and _opens(old.stored) == _opens(key):
                 used = _later(old.last_used_unix, key.last_used_unix)
                 known = _Known(key, old.digest, old.caller, used)
                 del before[key.id]
             else:
-                models = tuple(key.models)
-                who = Caller(key.name, key.role, models, key.limit, asyncio.Event())
+                who = Caller(key.name, key.role, tuple(key.models), revoked=asyncio.Event())
                 known = _Known(key, bytes.fromhex(key.sha256), who, key.last_used_unix)
+            who = known.caller
+            who.limit, who.queue_limit, who.weight = key.limit, key.queue_limit, key.weight
             self._known[key.id] = known
         for gone in before.values():
             if gone.caller.revoked is not None:
                 gone.caller.revoked.set()
 
 
-def _but_for_use(key: StoredKey) -> StoredKey:
-    return msgspec.structs.replace(key, last_used_unix=None)
+def _find(keys: Iterable[T], name: str) -> T:
+    """The key with this name. Raises INVALID_REQUEST (404)."""
+    for key in keys:
+        if key.name == name:
+            return key
+    message = f"No key is called {name!r}"
+    hint = "See the names: rbee-keeper auth list"
+    raise NotFound.of("name", "a key with a name", message, name, hint)
+
+
+def _opens(key: StoredKey) -> tuple[object, ...]:
+    """What makes it another key if it changes."""
+    return key.name, key.sha256, key.role, key.models
 
 
 def _later(one: int | None, other: int | None) -> int | None:

@@ -40,12 +40,13 @@ class FleetWorker(msgspec.Struct):
 class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
     the hive has told them. `backends` is what was known of it before, `away` why it did not answer
-    the last time."""
+    the last time, `wakes` whether it may be woken then."""
 
     name: str
     is_up: bool = False
     since: float = 0.0
     away: str | None = None
+    wakes: bool = False
     backends: list[str] | None = None
     facts: NodeFacts | None = None
     workers: dict[str, FleetWorker] = {}
@@ -69,11 +70,17 @@ class Fleet:
 
     # What is told
 
-    def know(self, name: str, backends: list[str] | None = None, away: str | None = None) -> None:
+    def know(
+        self,
+        name: str,
+        backends: list[str] | None = None,
+        away: str | None = None,
+        wakes: bool = False,
+    ) -> None:
         """There is such a node, with what is remembered of it."""
         node = self._node(name)
-        if (node.backends, node.away) != (backends, away):
-            node.backends, node.away = backends, away
+        if (node.backends, node.away, node.wakes) != (backends, away, wakes):
+            node.backends, node.away, node.wakes = backends, away, wakes
             self.on_change()
 
     def forget(self, name: str) -> None:

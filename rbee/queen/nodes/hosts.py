@@ -111,6 +111,10 @@ class Host(Protocol):
         whether a hive runs. Raises NoHiveError if that is known at once."""
         ...
 
+    async def knock(self) -> None:
+        """Connect once, to see whether anybody is there. Raises NoAnswerError."""
+        ...
+
     async def probe(self, accept_host_key: str | None = None) -> Probe:
         """Ask the machine what it is, with one attempt. `accept_host_key` is the fingerprint of a
         host key to trust from now on. Raises NoAnswerError, SSH_CONNECTION_FAILED,
@@ -175,6 +179,9 @@ class LocalHost(_WithoutConnection):
     async def connect_once(self) -> str:
         return bind.url(self._config.hive.host, self._config.hive.port)
 
+    async def knock(self) -> None:
+        """It is there."""
+
     async def probe(self, accept_host_key: str | None = None) -> Probe:
         return await _probe_hive(await self.connect_once(), self._key, self._config)
 
@@ -229,6 +236,9 @@ class UrlHost(_WithoutConnection):
             message = f"{self.node} does not answer at {host}:{port}: {error.reason}."
             raise ConnectionTimeout(message, host=host, port=port, attempts=1) from None
         return self.url
+
+    async def knock(self) -> None:
+        await dial(*self._address)
 
     async def probe(self, accept_host_key: str | None = None) -> Probe:
         return await _probe_hive(self.url, await self._key(), self._config)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
 
 from rbee.contract import endpoints as ep
+from rbee.contract import model_ref
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Download, Event
 from rbee.contract.models import (
@@ -30,6 +31,7 @@ from rbee.contract.registry import LOCAL
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hive_requests import fetch_model
+from rbee.queen.nodes.node_wish import NodeWish, OnNode
 from rbee.queen.nodes.nodes import Nodes
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
@@ -39,8 +41,11 @@ class NodeModels:
     """The models of all nodes. Every method starts the node's hive, but `rows` for
     all nodes only this machine's, and `running` none."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, aliases: Mapping[str, str], on_node: OnNode) -> None:
+        """`on_node` chooses the node of a download."""
         self._nodes = nodes
+        self._aliases = aliases
+        self._on_node = on_node
 
     async def rows(self, node: str | None) -> NodeModelRows:
         """The models of one node; without a name, of this machine and of every node whose hive
@@ -102,14 +107,19 @@ class NodeModels:
         return run_as_stream(lambda events: self._download(asked, events))
 
     async def _download(self, asked: NodeDownload, events: EventQueue) -> None:
-        try:
-            hive = await self._running(asked.node, events)
-            wanted = DownloadRequest(asked.model, detach=asked.detach)
-            reply = await fetch_model(hive, wanted, events)
-            if reply.local_path is not None:
-                events.put_nowait(Download("complete", local_path=reply.local_path))
-        except RbeeError as error:
-            raise with_node_name(error, asked.node or LOCAL) from None
+        if asked.node is not None:
+            hive = self._nodes.hive(asked.node)
+            await self._nodes.may_use(hive, True, Narrator(events.put_nowait, hive.node).say)
+            await _download_to(hive, asked, events)
+            return
+        model = model_ref.parse(asked.model, self._aliases)
+
+        async def work(hive: Hive) -> None:
+            # What an alias means there is for that machine's config file to say.
+            name = asked.model if hive.node == LOCAL else str(model)
+            await _download_to(hive, msgspec.structs.replace(asked, model=name), events)
+
+        await self._on_node(NodeWish(model=model, explain=asked.explain), events, work)
 
     async def _noted(self, hive: Hive) -> NodeModelRows:
         if hive.node != LOCAL and not hive.is_running:
@@ -135,6 +145,17 @@ class NodeModels:
         hive = self._nodes.hive(node)
         await hive.ensure_running(Narrator(events.put_nowait, hive.node))
         return hive
+
+
+async def _download_to(hive: Hive, asked: NodeDownload, events: EventQueue) -> None:
+    try:
+        await hive.ensure_running(Narrator(events.put_nowait, hive.node))
+        wanted = DownloadRequest(asked.model, detach=asked.detach)
+        reply = await fetch_model(hive, wanted, events)
+        if reply.local_path is not None:
+            events.put_nowait(Download("complete", local_path=reply.local_path))
+    except RbeeError as error:
+        raise with_node_name(error, hive.node) from None
 
 
 async def _cards(hive: Hive) -> list[NodeModelCard]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import ConnectionTimeout, RbeeError, ShuttingDown
+from rbee.contract.errors import ConnectionTimeout, InvalidRequest, RbeeError, ShuttingDown
 from rbee.contract.events import Event
 from rbee.contract.models import ModelName
 from rbee.contract.registry import LOCAL, HiveStatus, HiveStatuses, NodeRow
@@ -22,9 +22,10 @@ from rbee.queen.nodes.hosts import Host, LocalHost, UrlHost
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.nodes.ssh_host import SshHost
+from rbee.queen.nodes.waking import Waking
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
-from rbee.runtime.narration import Narrator
+from rbee.runtime.narration import Narrator, Say
 
 R = TypeVar("R")
 
@@ -51,6 +52,7 @@ class Nodes:
         local = LocalHost(config, key, local_hive)
         self._hives = {LOCAL: self._made(local)}
         self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
+        self._wakings: dict[str, Waking] = {}
 
     def hive(self, node: str | None) -> Hive:
         """The node's hive; without a name, this machine's. Raises NODE_NOT_FOUND."""
@@ -70,11 +72,13 @@ class Nodes:
         rows = self.registry.rows()
         for row in rows:
             away = row.last_error or "unreachable" if row.status == "unreachable" else None
-            self.fleet.know(row.node_name, row.backends, away)
+            wakes = row.wake and row.mac is not None
+            self.fleet.know(row.node_name, row.backends, away, wakes)
         return [self._hives[LOCAL], *(self.hive(row.node_name) for row in rows)]
 
     async def forget(self, name: str) -> None:
         """Close the hive of a node whose row changes. The next caller gets another one."""
+        self._wakings.pop(name, None)
         hive = self._hives.pop(name, None)
         if hive is not None:
             await hive.close()
@@ -100,6 +104,50 @@ class Nodes:
                 discoveries.append(discovery)
         if discoveries:
             await asyncio.wait(discoveries, timeout=within_s)
+
+    async def may_use(self, hive: Hive, is_meant: bool, say: Say) -> bool:
+        """Whether the node can be used now. One that sleeps is woken, if it `is_meant` or no other
+        node can; if nobody knew that it sleeps, it is known now, and another may be chosen. Raises
+        CONNECTION_TIMEOUT for one that is woken and does not come."""
+        row = self.registry.get(hive.node)
+        if row is None or row.mac is None or not row.wake or hive.is_running:
+            return True
+        if is_meant or row.status == "unreachable":
+            await self._wake(row, say)
+            return True
+        if await self._waking(row).is_awake():
+            return True
+        say(_QUEEN, "💤", f"{row.node_name} sleeps: it is woken only if no other node can serve")
+        error = ConnectionTimeout("It sleeps.", host=row.node_name, port=None, attempts=1)
+        self.registry.record_contact(row.node_name, error)
+        self.hives()
+        return False
+
+    def wake(self, node: str) -> AsyncIterator[Event | None]:
+        """Wake a node because a person asks. Raises NODE_NOT_FOUND, and INVALID_REQUEST for one
+        without a MAC address, before the first event."""
+        row = self.registry.find(node)
+        if row.mac is None:
+            message = f"The MAC address of {row.node_name} is not known"
+            hint = f"Set mac in [nodes.{row.node_name}] of the config file, or add the node again "
+            hint += "with --mac (rbee-keeper setup add-node --help)."
+            raise InvalidRequest.of("node_name", "a node with a MAC address", message, node, hint)
+        return run_as_stream(
+            lambda events: self._wake(row, Narrator(events.put_nowait, row.node_name).say)
+        )
+
+    async def _wake(self, row: NodeRow, say: Say) -> None:
+        await self._waking(row).wake(say)
+        if row.status == "unreachable":
+            self.registry.record_contact(row.node_name, None)
+
+    def _waking(self, row: NodeRow) -> Waking:
+        hive = self.hive(row.node_name)
+        found = self._wakings.get(row.node_name)
+        if found is None:
+            found = Waking(row, hive.use_host, self._config.times)
+            self._wakings[row.node_name] = found
+        return found
 
     def _made(self, host: Host, on_contact: OnContact | None = None) -> Hive:
         config, events = self._config, self._events
@@ -175,7 +223,12 @@ class Nodes:
 
     def start_hive(self, node: str) -> AsyncIterator[Event | None]:
         """Find the node's hive or start it. A reader that leaves cancels it."""
-        return run_as_stream(lambda events: _start(self.hive(node), events))
+        return run_as_stream(lambda events: self._start(self.hive(node), events))
+
+    async def _start(self, hive: Hive, events: EventQueue) -> None:
+        narrator = Narrator(events.put_nowait, hive.node)
+        await self.may_use(hive, True, narrator.say)
+        await hive.ensure_running(narrator)
 
     def stop_hive(self, node: str) -> AsyncIterator[Event | None]:
         """Shut the node's hive down, whoever started it."""
@@ -218,11 +271,6 @@ class Nodes:
 def host_of(row: NodeRow, config: Config) -> Host:
     """The machine that a row of the registry describes."""
     return UrlHost(row, config) if row.ssh_host is None else SshHost(row, config)
-
-
-async def _start(hive: Hive, events: EventQueue) -> None:
-    narrator = Narrator(events.put_nowait, hive.node)
-    await hive.ensure_running(narrator)
 
 
 async def _stop(hive: Hive, events: EventQueue) -> None:

@@ -49,10 +49,15 @@ _MIGRATIONS = (
         tunnel INTEGER NOT NULL DEFAULT 0
     )
     """,
+    "ALTER TABLE beehives ADD COLUMN mac TEXT",
+    "ALTER TABLE beehives ADD COLUMN wake INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE beehives ADD COLUMN wake_address TEXT NOT NULL DEFAULT '255.255.255.255'",
 )
 _COLUMNS = NodeRow.__struct_fields__
 # Kept as JSON.
 _STRUCTURED = ("backends", "devices")
+# SQLite has them as numbers.
+_FLAGS = ("tunnel", "wake")
 # After any other error, the machine has answered.
 _AWAY = ConnectionTimeout, PortBlocked, SshConnectionFailed
 _log = logging.getLogger("queen-rbee")
@@ -230,7 +235,8 @@ def _row(values: tuple[object, ...]) -> NodeRow:
     for name in _STRUCTURED:
         if isinstance(written := found[name], str):
             found[name] = _decoded(written)
-    return msgspec.convert({**found, "tunnel": bool(found["tunnel"])}, NodeRow)
+    flags = {name: bool(found[name]) for name in _FLAGS}
+    return msgspec.convert({**found, **flags}, NodeRow)
 
 
 def _decoded(written: str) -> object:

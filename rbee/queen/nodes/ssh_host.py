@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
@@ -98,6 +99,10 @@ class SshHost:
                 raise refused(self.node, error) from None
             raise error.as_rbee_error() from None
         return self._hive_url()
+
+    async def knock(self) -> None:
+        with contextlib.suppress(SshConnectionFailed):  # it is there, and says no
+            await self.remote.connect()
 
     async def probe(self, accept_host_key: str | None = None) -> Probe:
         await self.remote.connect(accept_host_key)

@@ -1,5 +1,7 @@
-"""The clients of one node's workers, kept from one question to the next: to connect, and to have the
-worker prove that it knows the key, takes longer than to ask."""
+"""The clients of one node's workers, kept from one question to the next.
+
+To connect, and to have the worker prove that it knows the key, takes longer than to ask.
+"""
 
 from __future__ import annotations
 

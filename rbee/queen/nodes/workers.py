@@ -29,6 +29,7 @@ from rbee.contract.workers import (
 )
 from rbee.queen.nodes.find_worker import find_worker
 from rbee.queen.nodes.hive import Hive
+from rbee.queen.nodes.node_wish import NodeWish, OnNode
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.worker_start import WorkerStart
 from rbee.runtime.concurrency import finish
@@ -43,20 +44,31 @@ _BESIDE_GRACE_S = 10.0
 class NodeWorkers:
     """The workers of all nodes."""
 
-    def __init__(self, config: Config, nodes: Nodes) -> None:
+    def __init__(self, config: Config, nodes: Nodes, on_node: OnNode) -> None:
+        """`on_node` chooses the node of a worker."""
         self._aliases: Mapping[str, str] = config.models.aliases
         self._end_within_s = config.times.grace_s + _BESIDE_GRACE_S
         self._nodes = nodes
+        self._on_node = on_node
 
     def start(self, asked: StartWorker) -> AsyncIterator[Event | None]:
         """Start a worker, even beside one that has the model already. If the reader leaves, the
         start is given up and its worker ends. Raises NODE_NOT_FOUND and INVALID_MODEL_REF before
         the first event."""
-        hive = self._nodes.hive(asked.node)
-        model = str(model_ref.parse(asked.model, self._aliases))
+        self._nodes.hive(asked.node)
+        model = model_ref.parse(asked.model, self._aliases)
         fields = {name: getattr(asked, name) for name in WorkerWish.__struct_fields__}
-        wanted = SpawnRequest(**{**fields, "model": model}, end_with_reader=True)
-        return run_as_stream(partial(_start, hive, wanted))
+        wanted = SpawnRequest(**{**fields, "model": str(model)}, end_with_reader=True)
+        wish = NodeWish(
+            model=model,
+            node=asked.node,
+            backend=asked.backend,
+            device=asked.device,
+            explain=asked.explain,
+        )
+        return run_as_stream(
+            lambda events: self._on_node(wish, events, partial(_start, wanted, events))
+        )
 
     async def health(self, node: str | None) -> WorkerChecks:
         """Ask every worker of the node, or of all nodes, now. Raises NODE_NOT_FOUND and, for a
@@ -91,7 +103,7 @@ class NodeWorkers:
         return Ack(f"{row.worker_id} on {row.node} has ended.")
 
 
-async def _start(hive: Hive, wanted: SpawnRequest, events: EventQueue) -> None:
+async def _start(wanted: SpawnRequest, events: EventQueue, hive: Hive) -> None:
     narrator = Narrator(events.put_nowait, hive.node)
     await hive.ensure_running(narrator)
     narrator.say(_QUEEN, "⏭️", "skipped: worker registry, since another worker is wanted")

@@ -29,8 +29,9 @@ ASK_AGAIN_S = 0.25
 
 class Want(msgspec.Struct, frozen=True):
     """What tasks of one line have in common. `context`: at least so many tokens. `slot`: they take
-    a slot of their worker. `tried` are nodes that could not, `lacking` those where the model is a
-    file that they don't have."""
+    a slot of their worker. `new`: a worker that there is already is not wanted.
+    `wake`: a node that sleeps may be woken, if no other can. `tried` are nodes
+    that could not, `lacking` those where the model is a file that they don't have."""
 
     model: ModelRef
     node: str | None = None
@@ -38,6 +39,8 @@ class Want(msgspec.Struct, frozen=True):
     device: int | None = None
     context: int | None = None
     slot: bool = True
+    new: bool = False
+    wake: bool = True
     tried: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
 
@@ -184,6 +187,8 @@ def judge(fleet: Fleet, want: Want, chosen: Spot | None = None) -> list[Verdict]
 
 def _fitting(fleet: Fleet, want: Want) -> Iterator[FleetWorker]:
     """The workers that hold what is wanted."""
+    if want.new:
+        return
     references = fleet.references(repository_of(want.model))
     is_only = len(references) == 1 and not want.model.file and not want.model.quantization
     for reference in references:
@@ -267,9 +272,10 @@ def _candidate(fleet: Fleet, node: FleetNode, want: Want) -> Candidate:
         node=node.name,
         is_up=node.is_up,
         away=None if node.is_up else node.away,
+        wakes=node.wakes and want.wake,
         lacks=node.name in want.lacking,
         backends=node.backends,
-        workers=[worker.row for worker in node.workers.values()],
+        workers=[] if want.new else [worker.row for worker in node.workers.values()],
         model_ref=reference,
         free_bytes=free,
         required_bytes=held.required_bytes if held else None,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable
 from itertools import count
 
-from rbee.contract.errors import AllSlotsBusy, QueueFull
+from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError
 from rbee.contract.events import Queued
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker, repository_of
@@ -15,6 +16,7 @@ from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.lines import Lines
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.sessions import Place
+from rbee.runtime.keyring import OPERATOR, Caller
 
 # Of one who has not been told yet.
 _NO_PLACE = Queued(0, 0)
@@ -33,13 +35,13 @@ class Turn:
     changes; `place` is the last that it heard, None while it has not been told to wait."""
 
     def __init__(
-        self, dispatcher: Dispatcher, key: str, number: int, tell: Callable[[Queued], None]
+        self, dispatcher: Dispatcher, caller: Caller, number: int, tell: Callable[[Queued], None]
     ) -> None:
         self.tell = tell
         self.place: Queued | None = None
         self.spot: asyncio.Future[Spot] | None = None
+        self.caller = caller
         self._dispatcher = dispatcher
-        self._key = key
         self._number = number
         self._since = asyncio.get_running_loop().time()
         self._ticket: Ticket | None = None
@@ -57,7 +59,7 @@ class Turn:
             if self._ticket.want != want:
                 self.place = None
         self._takes_slot = want.slot
-        self._ticket = Ticket(self._key, want, self._number, self._since, before)
+        self._ticket = Ticket(self.caller.name, want, self._number, self._since, before)
         self.spot = asyncio.get_running_loop().create_future()
         self._dispatcher.join(self._ticket, self)
         return await self.spot
@@ -99,7 +101,7 @@ class Turn:
         """Its task has ended, after so many tokens; 0 if it was never served."""
         self._leave()
         self._let_go()
-        self._dispatcher.end(self._key, tokens)
+        self._dispatcher.end(self.caller, tokens)
 
     def _take(self, worker: FleetWorker) -> None:
         self._worker = worker
@@ -119,19 +121,21 @@ class Turn:
     def _serve(self, is_served: bool) -> None:
         if is_served != self._is_served:
             self._is_served = is_served
-            self._dispatcher.count(self._key, is_served)
+            self._dispatcher.count(self.caller.name, is_served)
 
 
 class Dispatcher:
-    """The only one that decides. At most `limit` tasks may wait for a slot."""
+    """The only one that decides. At most `limit` tasks may wait for a slot. `operator_weight` is
+    the weight of the queen's own key."""
 
-    def __init__(
-        self, fleet: Fleet, limit: int, weights: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, fleet: Fleet, limit: int, operator_weight: float = 1.0) -> None:
         self.fleet = fleet
         self.limit = limit
         self.waiting = 0
-        self._accounts = Accounts(weights)
+        self._operator_weight = operator_weight
+        self._callers: dict[str, Caller] = {}
+        self._waiting_of: Counter[str] = Counter()
+        self._accounts = Accounts(self._weight)
         self._lines = Lines(self._accounts)
         self._turns: dict[int, Turn] = {}
         self._arrivals = count()
@@ -141,15 +145,17 @@ class Dispatcher:
         self._timer: asyncio.TimerHandle | None = None
         fleet.on_change = self._wake
 
-    def enter(self, key: str, tell: Callable[[Queued], None]) -> Turn:
-        """A task of this key has come."""
-        self._accounts.enter(key)
-        return Turn(self, key, next(self._arrivals), tell)
+    def enter(self, caller: Caller, tell: Callable[[Queued], None]) -> Turn:
+        """A task of this caller has come."""
+        self._callers[caller.name] = caller
+        self._accounts.enter(caller.name)
+        return Turn(self, caller, next(self._arrivals), tell)
 
     def join(self, ticket: Ticket, turn: Turn) -> None:
         """A task waits for what its ticket says."""
         self._turns[ticket.turn] = turn
-        self.waiting += turn.place is not None
+        if turn.place is not None:
+            self._count_waiting(turn, 1)
         self._lines.join(ticket)
         self._move(ticket.want)
 
@@ -157,7 +163,8 @@ class Dispatcher:
         """It waits no longer."""
         turn = self._turns.pop(ticket.turn, None)
         if turn is not None:
-            self.waiting -= turn.place is not None
+            if turn.place is not None:
+                self._count_waiting(turn, -1)
             self._lines.leave(ticket)
             if ticket.want not in self._lines.waiting():
                 self._held.pop(ticket.want, None)
@@ -180,11 +187,19 @@ class Dispatcher:
         """One task more of this key is served, or one less."""
         (self._accounts.serve if is_served else self._accounts.unserve)(key)
 
-    def end(self, key: str, tokens: int) -> None:
-        """A task of this key has ended, after so many tokens."""
+    def end(self, caller: Caller, tokens: int) -> None:
+        """A task of this caller has ended, after so many tokens."""
         if tokens:
-            self._accounts.use(key, tokens)
-        self._accounts.leave(key)
+            self._accounts.use(caller.name, tokens)
+        self._accounts.leave(caller.name)
+
+    def _weight(self, key: str) -> float:
+        caller = self._callers[key]
+        return self._operator_weight if caller is OPERATOR else caller.weight
+
+    def _count_waiting(self, turn: Turn, change: int) -> None:
+        self.waiting += change
+        self._waiting_of[turn.caller.name] += change
 
     def _move(self, want: Want) -> None:
         """Something in this line has changed."""
@@ -244,18 +259,32 @@ class Dispatcher:
         turn = self._turns[ticket.turn]
         if turn.place is not None or not self._lines.waits(ticket):
             return
-        if self.waiting < self.limit:
-            self.waiting += 1
+        error = self._too_many(turn.caller, outcome.slots)
+        if error is None:
+            self._count_waiting(turn, 1)
             turn.place = _NO_PLACE
         else:
-            slots = outcome.slots
-            busy = {"slots_total": slots, "slots_busy": slots}
-            turn.fail(
-                QueueFull(**busy, waiting=self.waiting)
-                if self.limit
-                else AllSlotsBusy(**busy, waiting=0)
-            )
+            turn.fail(error)
             self.leave(ticket)
+
+    def _too_many(self, caller: Caller, slots: int) -> RbeeError | None:
+        """Why another task of this caller may not wait."""
+        busy = {"slots_total": slots, "slots_busy": slots}
+        if not self.limit:
+            return AllSlotsBusy(**busy, waiting=0)
+        own, limit = self._waiting_of[caller.name], caller.queue_limit
+        if limit is not None and own >= limit:
+            return QueueFull(
+                f"All slots are busy, and {own} requests of the key {caller.name} are waiting, as "
+                "many as it may have.",
+                **busy,
+                waiting=own,
+                key=caller.name,
+                queue_limit=limit,
+            )
+        if self.waiting >= self.limit:
+            return QueueFull(**busy, waiting=self.waiting)
+        return None
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -23,10 +23,11 @@ LEAST_TOKENS = 16
 
 
 class Accounts:
-    """The accounts of all keys that have tasks. `weights` are 1 for keys that are not named."""
+    """The accounts of all keys that have tasks. `weight` is asked for the weight of a key each time
+    anew."""
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
-        self._weights = weights or {}
+    def __init__(self, weight: Callable[[str], float] = lambda _: 1.0) -> None:
+        self._weight = weight
         self._used: dict[str, float] = {}
         self._tasks: Counter[str] = Counter()
         self._served: Counter[str] = Counter()
@@ -84,6 +85,3 @@ class Accounts:
             else:
                 turn, task = following
                 heapq.heapreplace(heads, (account + self.expected(key), turn, key, task, rest))
-
-    def _weight(self, key: str) -> float:
-        return self._weights.get(key, 1.0)

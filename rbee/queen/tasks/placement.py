@@ -20,7 +20,8 @@ _ORDER = {"idle": 0, "busy": 1, "loading": 2}
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a node. `away` says why it does not answer. `lacks` is set if the model is a
+    """What is known of a node. `away` says why it does not answer, and `wakes` whether it may be
+    woken. `lacks` is set if the model is a
     file that the node does not have and can't fetch. `backends` is None if nobody asked it yet.
     `free_bytes` has the most that one device of each backend has free; `required_bytes` is what the
     model needs, if known."""
@@ -28,6 +29,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     is_up: bool
     away: str | None = None
+    wakes: bool = False
     lacks: bool = False
     backends: Sequence[str] | None = None
     workers: Collection[WorkerRow] = ()
@@ -43,6 +45,10 @@ class Verdict(msgspec.Struct, frozen=True):
     can: bool
     reasons: list[str]
 
+    def __str__(self) -> str:
+        can = "can" if self.can else "can't"
+        return f"{self.node} {can}: {', '.join(self.reasons)}"
+
 
 def rank_nodes(
     candidates: Collection[Candidate],
@@ -54,7 +60,8 @@ def rank_nodes(
 ) -> list[Verdict]:
     """Every node with its reasons, in the order in which they are tried, those that can't last.
 
-    The one whose worker answered `before` comes first, if that has a free slot; then one with a
+    One that has to be woken comes after all others. The one whose worker answered `before` comes
+    first, if that has a free slot; then one with a
     worker that holds the model, then one that has the file, then one whose hive runs, then this
     machine, then the one with the most free memory.
     """
@@ -62,7 +69,7 @@ def rank_nodes(
     return [verdict for _, verdict in sorted(judged, key=lambda pair: pair[0])]
 
 
-_Key = tuple[bool, int, bool, bool, bool, bool, int, str]
+_Key = tuple[bool, bool, int, bool, bool, bool, bool, int, str]
 
 
 def _judge(
@@ -81,6 +88,7 @@ def _judge(
     reasons = against or _reasons(node, held, free, unsure)
     key = (
         bool(against),
+        node.away is not None,
         _MATCHES.index(held),
         node.model_ref is None,
         unsure,
@@ -113,7 +121,7 @@ def _held(
 
 def _against(node: Candidate, backend: str | None, held: str | None) -> list[str]:
     """Why it can't, if it can't."""
-    if node.away is not None:
+    if node.away is not None and not node.wakes:
         return [f"it did not answer: {node.away}"]
     if node.lacks:
         return ["the model is not there, and can't be fetched"]
@@ -136,7 +144,10 @@ def _reasons(node: Candidate, held: str | None, free: int, unsure: bool) -> list
     reasons = [worker] if worker else []
     if node.model_ref is not None and not worker:
         reasons.append("the model is there")
-    reasons.append("its hive runs" if node.is_up else "its hive is to be started")
+    if node.away is not None:
+        reasons.append("it sleeps, and can be woken")
+    else:
+        reasons.append("its hive runs" if node.is_up else "its hive is to be started")
     if unsure:
         reasons.append("what it computes on is not known yet")
     if free:

@@ -10,9 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
-from msgspec.structs import replace
 
-from rbee.contract import errors, model_ref
+from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.errors import (
     AllSlotsBusy,
@@ -31,49 +30,34 @@ from rbee.queen.nodes.fleet import FleetWorker
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.attempt import Attempt
-from rbee.queen.tasks.decide import Spot, Want, judge
+from rbee.queen.tasks.decide import Spot, Want
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
+from rbee.queen.tasks.node_choice import CRASHES, OTHERS_MAY, NodeChoice, explain, informed, without
 from rbee.queen.tasks.sessions import Place, Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
-
-_DISCOVER_WITHIN_S = 1.0
-
-# What one node can't do and another may.
-_OTHERS_MAY = (
-    errors.BackendUnavailable,
-    errors.ConnectionTimeout,
-    errors.DiskFull,
-    errors.InvalidApiKey,
-    errors.KeyNotProven,
-    errors.LoadingTimeout,
-    errors.ModelNotFound,
-    errors.PortBlocked,
-    errors.ProgramFailed,
-    errors.SshConnectionFailed,
-    errors.VersionMismatch,
-    errors.VramExhausted,
-    errors.WorkerCrashed,
-)
-# On how many nodes a model's worker may end before it is ready.
-_CRASHES = 3
+from rbee.runtime.narration import Narrator
 
 Try: TypeAlias = Callable[[Task, Hive, Turn, FleetWorker | None, bool], Awaitable[None]]
 _log = logging.getLogger("queen-rbee")
 
 
 class Scheduler:
-    """The only owner of the tasks. `attempt` answers a task on one node."""
+    """The only owner of the tasks. `attempt` answers a task on one node; `on_node` does other work
+    on the node that a task would get."""
 
     def __init__(self, config: Config, nodes: Nodes, attempt: Try | None = None) -> None:
         self._models = config.models
         self._access = Access(config.models)
         self._nodes = nodes
         self._attempt = attempt or _attempt
-        self._dispatcher = Dispatcher(nodes.fleet, config.queen.queue_limit)
+        self._dispatcher = Dispatcher(
+            nodes.fleet, config.queen.queue_limit, config.queen.operator_weight
+        )
+        self.on_node = NodeChoice(nodes, self._dispatcher)
         self._sessions = Sessions()
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._figures = KeyFigures()
@@ -164,7 +148,7 @@ class Scheduler:
     async def _run(self, task: Task) -> None:
         """To the last token, on the first node that can. If none can, raises the error of the
         first choice."""
-        turn = self._dispatcher.enter(task.caller.name, task.tell)
+        turn = self._dispatcher.enter(task.caller, task.tell)
         try:
             await self._serve(task, turn)
         finally:
@@ -181,22 +165,25 @@ class Scheduler:
             if not is_told:
                 self._explain(task, want, spot, first)
             told = spot
+            hive = self._nodes.hive(spot.node)
+            say = Narrator(task.tell, hive.node).say
             try:
-                await self._attempt(task, self._nodes.hive(spot.node), turn, spot.worker, is_told)
-                return
+                if await self._nodes.may_use(hive, want.node is not None, say):
+                    await self._attempt(task, hive, turn, spot.worker, is_told)
+                    return
             except AllSlotsBusy:
                 if self._dispatcher.limit == 0:
                     raise
                 turn.refused()
                 task.is_sent = False
-            except _OTHERS_MAY as error:
+            except OTHERS_MAY as error:
                 if isinstance(error, InvalidApiKey) and spot.node != LOCAL:
                     error.details.setdefault("node", spot.node)  # it is not the queen's own
                 first = first or error
                 crashes += isinstance(error, WorkerCrashed)
-                if isinstance(error, WorkerCrashed) and (task.is_sent or crashes == _CRASHES):
+                if isinstance(error, WorkerCrashed) and (task.is_sent or crashes == CRASHES):
                     raise
-                want = replace(want, tried=want.tried | {spot.node})
+                want = without(want, spot.node, error)
 
     async def _spot(
         self, turn: Turn, want: Want, before: Place | None, first: RbeeError | None
@@ -218,30 +205,12 @@ class Scheduler:
         asked = task.request
         takes_slot = not isinstance(asked, TextRequest | CountRequest)
         want = Want(task.model, asked.node, asked.backend, asked.device, asked.context, takes_slot)
-        if want.node is not None or not self._nodes.registry.rows():
-            return replace(want, node=want.node or LOCAL)
-        await self._nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)
-        if want.model.scheme != "file":
-            return want
-        lacking = await self._nodes.without_file(str(want.model))
-        return replace(want, lacking=frozenset(lacking))
+        return await informed(want, self._nodes)
 
     def _explain(self, task: Task, want: Want, spot: Spot, first: RbeeError | None) -> None:
-        """Say which node it is, and why; to who asks, also what was thought of the others."""
-        explain = task.request.explain
-        if task.request.node is not None:
-            return
-        if first is not None:
-            _narrate_placement(task, f"{first.message.rstrip('.')}; trying {spot.node}")
-        elif want.node is not None:
-            if explain:
-                _narrate_placement(task, f"{LOCAL}, the only node there is")
-        else:
-            for verdict in judge(self._nodes.fleet, want, spot) if explain else ():
-                can = "can" if verdict.can else "can't"
-                _narrate_placement(task, f"{verdict.node} {can}: {', '.join(verdict.reasons)}")
-            if spot.reasons:
-                _narrate_placement(task, f"{spot.node}, since {', '.join(spot.reasons)}")
+        if task.request.node is None:
+            fleet, narrator = self._nodes.fleet, Narrator(task.tell)
+            explain(fleet, want, spot, first, task.request.explain, narrator)
 
     def _end(self, task: Task, running: asyncio.Task[None]) -> None:
         """Tell the reader how the task ended, also if it was canceled before it began."""
@@ -259,7 +228,3 @@ async def _attempt(
     task: Task, hive: Hive, turn: Turn, worker: FleetWorker | None, is_told: bool
 ) -> None:
     await Attempt(task, hive, turn, worker.row if worker else None, is_told).run()
-
-
-def _narrate_placement(task: Task, text: str) -> None:
-    task.narrate("🧭", f"placement: {text}")

@@ -80,6 +80,7 @@ def test_a_download_prints_only_the_path(fake_queen: FakeQueen, keeper: Keeper) 
         "model": "hf:owner/repo",
         "node": "n1",
         "detach": False,
+        "explain": False,
     }
 
 

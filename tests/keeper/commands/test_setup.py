@@ -60,10 +60,12 @@ def test_every_flag_of_add_node_arrives(
         "--hive-url": "http://w.home.arpa:9300",
         "--hive-port": "9300",
         "--api-key-file": "keys/w",
+        "--mac": "3c:7c:3f:12:ab:9e",
+        "--wake-address": "192.168.1.255",
         "--accept-host-key": FINGERPRINT,
     }
     flags = [word for pair in words.items() for word in pair]
-    assert keeper(*ADD, *flags, "--tunnel").exit_code == 0
+    assert keeper(*ADD, *flags, "--tunnel", "--no-wake").exit_code == 0
     assert fake_queen.body(ep.QUEEN_ADD_NODE) == {
         "node_name": "workstation",
         "ssh_host": "w.home.arpa",
@@ -77,6 +79,9 @@ def test_every_flag_of_add_node_arrives(
         "hive_port": 9300,
         "api_key_file": f"{home}/keys/w",
         "tunnel": True,
+        "mac": "3c:7c:3f:12:ab:9e",
+        "wake": False,
+        "wake_address": "192.168.1.255",
         "accept_host_key": FINGERPRINT,
     }
 

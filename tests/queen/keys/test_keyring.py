@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from rbee.contract.errors import NameTaken, NotFound, StateNotWritable
-from rbee.contract.keys import CreateKey
+from rbee.contract.keys import ChangeKey, CreateKey
 from rbee.queen.keys.key_file import KeyFile, StoredKey
 from rbee.queen.keys.keyring import Keyring
 from rbee.runtime.keyring import OPERATOR, digest_of, id_of
@@ -108,6 +108,28 @@ async def test_a_name_is_taken_once_and_free_again_when_its_key_is_revoked(ring:
     second = await ring.create(LAPTOP)
     assert ring.caller(first.key) is None
     assert ring.caller(second.key) is not None
+
+
+async def test_a_changed_key_is_the_same_caller_and_its_streams_go_on(
+    ring: Keyring, path: Path
+) -> None:
+    made = await ring.create(LAPTOP)
+    await ring.create(CreateKey(name="other"))
+    who = ring.caller(made.key)
+    assert who is not None and who.revoked is not None
+    assert (who.limit, who.queue_limit, who.weight) == (2, None, 1.0)
+    row = await ring.change("laptop", ChangeKey(limit=None, queue_limit=4, weight=0.5))
+    assert (row.name, row.limit, row.queue_limit, row.weight) == ("laptop", None, 4, 0.5)
+    assert ring.caller(made.key) is who
+    assert (who.limit, who.queue_limit, who.weight) == (None, 4, 0.5)
+    assert not who.revoked.is_set()
+    await Keyring(OWN, KeyFile(path)).change("laptop", ChangeKey(weight=3))  # by another queen
+    assert ring.caller(made.key) is who
+    assert (who.limit, who.queue_limit, who.weight) == (None, 4, 3)
+    assert [each.weight for each in kept(path)] == [3, 1]
+    with pytest.raises(NotFound) as caught:
+        await ring.change("nobody", ChangeKey(weight=3))
+    assert caught.value.status == 404
 
 
 async def test_revoking_tells_those_who_wait_and_nobody_else(ring: Keyring) -> None:
@@ -239,7 +261,6 @@ async def test_a_key_that_can_not_be_kept_is_not_made(ring: Keyring, path: Path)
     "change",
     [
         {"role": "manage"},
-        {"limit": 1},
         {"models": []},
         {"name": "other"},
         {"sha256": digest_of("rbee_another").hex()},

@@ -34,6 +34,9 @@ FULL = NodeRow(
     hive_url="http://10.0.0.2:9300",
     api_key_file="/keys/workstation",
     tunnel=True,
+    mac="3c:7c:3f:12:ab:9e",
+    wake=False,
+    wake_address="192.168.1.255:7",
 )
 BARE = NodeRow(node_name="attic", ssh_host="attic")
 
@@ -89,13 +92,13 @@ async def test_another_program_reads_the_columns_of_the_contract(opened: Open, p
     expected = msgspec.to_builtins(FULL)
     for structured in ("backends", "devices"):
         del expected[structured]
-    assert row == {**expected, "tunnel": 1}
+    assert row == {**expected, "tunnel": 1, "wake": 0}
     assert list(asked(path, "SELECT * FROM beehives")[0]) == [
         "node_name", "ssh_host", "ssh_port", "ssh_user", "ssh_key_path", "git_repo_url",
         "git_branch", "install_path", "last_connected_unix", "last_error", "status", "backends",
-        "devices", "hive_port", "hive_url", "api_key_file", "tunnel",
+        "devices", "hive_port", "hive_url", "api_key_file", "tunnel", "mac", "wake", "wake_address",
     ]  # fmt: skip
-    assert asked(path, "PRAGMA user_version") == [{"user_version": 1}]
+    assert asked(path, "PRAGMA user_version") == [{"user_version": 4}]
     assert asked(path, "PRAGMA journal_mode") == [{"journal_mode": "wal"}]
 
 
@@ -104,6 +107,16 @@ async def test_what_another_program_leaves_out_has_its_default(opened: Open, pat
     change(path, "INSERT INTO beehives (node_name, ssh_host) VALUES ('cellar', 'cellar')")
     rows = {row.node_name: row for row in await opened().rows()}
     assert rows["cellar"] == NodeRow(node_name="cellar", ssh_host="cellar", ssh_port=22)
+
+
+async def test_the_file_of_an_older_rbee_is_kept(opened: Open, path: Path) -> None:
+    """It knew nothing of sleeping nodes."""
+    await opened().put(BARE)
+    for column in ("mac", "wake", "wake_address"):
+        change(path, f"ALTER TABLE beehives DROP COLUMN {column}")
+    change(path, "PRAGMA user_version = 1")
+    assert await opened().rows() == [BARE]
+    assert asked(path, "PRAGMA user_version") == [{"user_version": 4}]
 
 
 async def test_what_was_put_is_read_by_name(opened: Open) -> None:

@@ -25,6 +25,7 @@ from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.dispatcher import Dispatcher
 from rbee.queen.tasks.task import CountRequest, Task, VectorRequest
+from rbee.runtime.keyring import OPERATOR
 from tests.queen.nodes.conftest import UrlNode
 
 FILE = "hf:o/r/m.gguf"
@@ -45,7 +46,7 @@ class Made:
         self.fake, self.hive = node.fake, node.hive
         self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"))
         self.fleet = Fleet()
-        self.turn = Dispatcher(self.fleet, 8).enter("operator", self.task.tell)
+        self.turn = Dispatcher(self.fleet, 8).enter(OPERATOR, self.task.tell)
         self.attempt = Attempt(self.task, node.hive, self.turn)
         self.fake.replies["/v1/models/resolve"] = self._resolve
         self.fake.streams["/v1/models/download"] = [DownloadReply("d", FILE, "/m.gguf")]

@@ -44,7 +44,7 @@ def attempt(node: UrlNode, model: str, *allowed: str) -> Attempt:
     node.fake.replies[INFO] = details
     who = Caller("laptop", "use", allowed)
     task = Task(TaskRequest(prompt="p"), parse(model), who)
-    return Attempt(task, node.hive, Dispatcher(Fleet(), 1).enter(who.name, task.tell))
+    return Attempt(task, node.hive, Dispatcher(Fleet(), 1).enter(who, task.tell))
 
 
 async def resolved() -> object:

@@ -16,6 +16,7 @@ from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker
 from rbee.queen.tasks.decide import Spot, Want
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
+from rbee.runtime.keyring import OPERATOR, Caller
 
 T = TypeVar("T")
 FILE = "hf:o/r/m.gguf"
@@ -39,11 +40,12 @@ async def settled() -> None:
 class Lab:
     """This machine, with a worker that has one slot."""
 
-    def __init__(self, limit: int = 8, slots: int = 1) -> None:
+    def __init__(self, limit: int = 8, slots: int = 1, operator_weight: float = 1.0) -> None:
         self.fleet = Fleet()
         self.fleet.connected("localhost", 0)
         self.fleet.worker_told("localhost", row(slots, slots), 0)
-        self.dispatcher = Dispatcher(self.fleet, limit)
+        self.dispatcher = Dispatcher(self.fleet, limit, operator_weight)
+        self.callers: dict[str, Caller] = {"operator": OPERATOR}
         self.told: dict[str, list[Queued]] = {}
 
     @property
@@ -55,7 +57,8 @@ class Lab:
     def come(self, name: str, key: str = "a", want: Want = WANT) -> tuple[Turn, asyncio.Task[Spot]]:
         told: list[Queued] = []
         self.told[name] = told
-        turn = self.dispatcher.enter(key, told.append)
+        caller = self.callers.setdefault(key, Caller(key, "use"))
+        turn = self.dispatcher.enter(caller, told.append)
         return turn, asyncio.create_task(turn.next(want))
 
     async def served(self, name: str, key: str = "a") -> Turn:
@@ -167,6 +170,70 @@ async def test_more_than_the_limit_may_not_wait() -> None:
     assert lab.dispatcher.waiting == 0
 
 
+async def test_more_than_a_keys_own_limit_may_not_wait_and_others_may() -> None:
+    lab = Lab()
+    lab.callers["a"] = Caller("a", "use", queue_limit=1)
+    served = await lab.served("one")  # it waits no longer
+    waiting = [lab.come("two"), lab.come("three", "b")]
+    await settled()
+    with pytest.raises(QueueFull) as caught:
+        await soon(lab.come("four")[1])
+    assert caught.value.details == {
+        "slots_total": 1,
+        "slots_busy": 1,
+        "waiting": 1,
+        "key": "a",
+        "queue_limit": 1,
+    }
+    assert "of the key a are waiting" in caught.value.message
+    assert caught.value.retry_after_s == 1
+    assert "auth change a --queue-limit" in caught.value.advice
+    lab.callers["a"].queue_limit = 2
+    waiting.append(lab.come("five"))
+    await settled()
+    assert not waiting[-1][1].done()
+    lab.callers["a"].queue_limit = 0  # who waits already goes on
+    with pytest.raises(QueueFull):
+        await soon(lab.come("six")[1])
+    for turn in (served, *(turn for turn, _ in waiting)):
+        turn.end(1)
+    assert lab.dispatcher.waiting == 0
+    lab.callers["a"].queue_limit = 1
+    served = await lab.served("seven")
+    again, going = lab.come("eight")
+    await settled()
+    assert not going.done()
+    for turn in (served, again):
+        turn.end(1)
+
+
+async def test_the_queens_own_limit_is_named_where_it_is_the_one() -> None:
+    lab = Lab(limit=1)
+    lab.callers["a"] = Caller("a", "use", queue_limit=5)
+    served, waiting = await lab.served("one"), lab.come("two", "b")
+    await settled()
+    with pytest.raises(QueueFull) as caught:
+        await soon(lab.come("three")[1])
+    assert caught.value.details == {"slots_total": 1, "slots_busy": 1, "waiting": 1}
+    for turn in (served, waiting[0]):
+        turn.end(1)
+
+
+async def test_weights_are_those_of_the_callers_and_of_the_operator() -> None:
+    lab = Lab(limit=9, operator_weight=8)
+    lab.callers["b"] = Caller("b", "use", weight=4)
+    served = await lab.served("one", "c")
+    turns = [
+        lab.come(f"{key}{number}", key)[0] for key in ("a", "b", "operator") for number in (1, 2, 3)
+    ]
+    await settled()
+    last = {name: places[-1].partition(" ")[0] for name, places in lab.places().items()}
+    order = sorted(last, key=lambda name: int(last[name]))
+    assert order == ["a1", "b1", "operator1", "operator2", "b2", "operator3", "b3", "a2", "a3"]
+    for turn in (served, *turns):
+        turn.end(1)
+
+
 async def test_where_nobody_may_wait_all_slots_are_busy() -> None:
     lab = Lab(limit=0)
     await lab.served("one")
@@ -216,7 +283,7 @@ async def test_many_come_and_go_and_every_slot_is_given_back() -> None:
     ended: list[int] = []
 
     async def live(number: int) -> None:
-        turn = lab.dispatcher.enter(f"key{number % 7}", lambda _: None)
+        turn = lab.dispatcher.enter(Caller(f"key{number % 7}", "use"), lambda _: None)
         try:
             async with asyncio.timeout(0.05 if number % 5 == 0 else 20):
                 while True:

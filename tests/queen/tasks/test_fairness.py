@@ -18,7 +18,8 @@ class Lab:
     got it."""
 
     def __init__(self, weights: dict[str, float] | None = None) -> None:
-        self.accounts = Accounts(weights)
+        self.weights = weights or {}
+        self.accounts = Accounts(lambda key: self.weights.get(key, 1.0))
         self.waiting: dict[str, dict[int, str]] = {}
         self.served: list[str] = []
         self._arrivals = 0
@@ -91,6 +92,15 @@ def test_a_key_with_twice_the_weight_gets_twice_as_much() -> None:
     assert Counter(lab.served) == {"a": 10, "b": 20}
 
 
+def test_a_weight_that_is_changed_counts_at_once() -> None:
+    lab = Lab({"b": 4})
+    lab.come("a", 3)
+    lab.come("b", 3)
+    assert [each[0] for each in lab.order()] == list("abbbaa")
+    lab.weights = {"a": 4}
+    assert [each[0] for each in lab.order()] == list("abaabb")
+
+
 def test_who_was_away_has_saved_nothing_up() -> None:
     lab = Lab()
     lab.come("a", 3)
@@ -141,3 +151,59 @@ def test_who_comes_is_served_after_one_or_two_of_each_other_key(
             break
         first[lab.served[-1]] += 1
     assert all(count <= 2 for count in first.values())
+
+
+WEIGHTS = st.lists(st.floats(0.25, 8), min_size=2, max_size=4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(weights=WEIGHTS, tokens=st.lists(st.integers(LEAST_TOKENS, 4000), min_size=1, max_size=20))
+def test_the_shares_of_tokens_come_to_be_those_of_the_weights(
+    weights: list[float], tokens: list[int]
+) -> None:
+    """While each of them always has a task that waits, no account is more than one task behind
+    another: so for each, the difference from its share is bounded, whatever was served."""
+    of = dict(zip("abcd", weights, strict=False))
+    lab = Lab(of)
+    for key in of:
+        lab.come(key, 2)
+    used: Counter[str] = Counter()
+    for served in range(200):
+        size = tokens[served % len(tokens)]
+        key = lab.serve(size)[0]
+        used[key] += size
+        lab.come(key)
+    accounts = {key: used[key] / weight for key, weight in of.items()}
+    most = max(max(tokens) / weight for weight in weights)
+    assert max(accounts.values()) - min(accounts.values()) <= most + 1e-6
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    weights=WEIGHTS,
+    own=st.floats(0.25, 8),
+    tokens=st.lists(st.integers(LEAST_TOKENS, 4000), min_size=1, max_size=40),
+)
+def test_with_weights_too_whoever_comes_waits_for_a_bounded_number_of_others(
+    weights: list[float], own: float, tokens: list[int]
+) -> None:
+    """Each other key may first use up what it is behind, which is one task at most, and then one
+    task more."""
+    of = dict(zip("abcd", weights, strict=False))
+    lab = Lab({**of, "x": own})
+    for key in of:
+        lab.come(key, 300)
+    for size in tokens:
+        lab.serve(size)
+    lab.come("x")
+    longest = max(max(tokens) / weight for weight in weights)
+    before: Counter[str] = Counter()
+    for served in range(1000):
+        key = lab.serve(tokens[served % len(tokens)])[0]
+        if key == "x":
+            break
+        before[key] += 1
+    assert before["x"] == 0 and lab.served[-1] == "x"
+    for key, count in before.items():
+        # At the lowest account it came, and none goes before it with a higher one.
+        assert (count - 1) * min(tokens) / of[key] <= longest + 1e-6

@@ -132,11 +132,14 @@ LOCAL = up("localhost")
 ROOMY = up("u-roomy", free_bytes={"cpu": 9 * GB})
 STOPPED = down("t-stopped")
 UNSURE = down("s-unsure")
+ASLEEP = down("a-asleep", away="off", wakes=True, model_ref=RANKED, backends=["cuda"])
 
 
 @pytest.mark.parametrize(
     ("better", "worse", "backend"),
     [
+        (UNSURE, ASLEEP, None),
+        (UNSURE, ASLEEP, "cuda"),
         (IDLE, FREE, None),
         (FREE, FULL, None),
         (LOADING, FULL, None),
@@ -338,3 +341,11 @@ def test_a_node_whose_worker_has_too_little_context_is_no_better_than_another() 
     nodes = [up("b-small", workers=[row]), up("a-empty")]
     assert rank_nodes(nodes, RANKED, None, None, 256)[0].node == "b-small"
     assert rank_nodes(nodes, RANKED, None, None, 512)[0].node == "a-empty"
+
+
+def test_a_node_that_sleeps_can_if_it_may_be_woken() -> None:
+    assert only(ASLEEP) == Verdict(
+        "a-asleep", True, ["the model is there", "it sleeps, and can be woken"]
+    )
+    assert only(down("a", away="off", wakes=True, backends=["cpu"]), "cuda").can is False
+    assert only(down("a", away="off")).reasons == ["it did not answer: off"]

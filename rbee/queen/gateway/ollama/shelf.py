@@ -121,7 +121,7 @@ class Shelf:
     # Changes
 
     async def pull(self, asked: OllamaPull) -> AsyncGenerator[OllamaProgress, None]:
-        """The steps of a download to this machine, the last of them a success."""
+        """The steps of a download to the node that would run it, the last of them a success."""
         model = await self._room.model(self.plain(named(asked.asked)))
         events = self._models.download(NodeDownload(model))
         async with contextlib.aclosing(progress(events, model)) as steps:
