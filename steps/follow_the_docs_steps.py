@@ -3,7 +3,7 @@
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import documentation
+from harness.watching import documentation, exported_packages
 
 _LONGEST_S = 150
 
@@ -35,6 +35,23 @@ def _type(context: Context, examples: list[documentation.Example]) -> None:
         run = documentation.type_in_a_shell(context.world, example.command)
         run.wait(_LONGEST_S)
         context.runs.append(run)
+
+
+@when(
+    "OpenAI's, Anthropic's and Ollama's packages ask where the lines of {page} with export were "
+    "typed"
+)
+def packages_ask(context: Context, page: str) -> None:
+    lines = [each.command for each in documentation.examples(page)]
+    exported = [line for line in lines if line.startswith("export ")]
+    context.asked = exported_packages.ask(context.world, exported)
+
+
+@then("each of the {count:d} is answered")
+def packages_answered(context: Context, count: int) -> None:
+    assert len(context.asked) == count, context.asked
+    for package, run in context.asked.items():
+        assert run.exit_code == 0 and run.stdout.text.strip(), (package, run.stderr.text)
 
 
 @then("each of the {count:d} shows what the page says, apart from figures")

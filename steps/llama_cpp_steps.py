@@ -114,6 +114,22 @@ def says_end(context: Context) -> None:
         assert answer["model"] == "smollm2", answer
 
 
+@when('"{prompt}" is completed until one of these comes: {words}')
+def completes_until(context: Context, prompt: str, words: str) -> None:
+    asked = {"prompt": prompt, "temperature": 0, "n_predict": 40, "stop": words.split(" | ")}
+    context.chunks = llama_server.chunks(context.world, asked)
+    context.answer = ask(context.world, "POST /completion", asked)
+
+
+@then('both say that "{word}" has ended it, and do not show it')
+def ended_by(context: Context, word: str) -> None:
+    streamed = "".join(each["content"] for each in context.chunks)
+    assert streamed == context.answer["content"] != "" and word not in streamed, context.chunks
+    for answer in (context.answer, context.chunks[-1]):
+        wrong = llama_server.stop_problem(answer, word)
+        assert not wrong, wrong
+
+
 @then("each of these is refused in llama.cpp's shape")
 def refused_in_shape(context: Context) -> None:
     for row in context.table:

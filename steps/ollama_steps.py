@@ -214,8 +214,15 @@ def in_memory(context: Context) -> None:
     assert found["name"] == found["model"] == "smollm2:latest", found
     assert found["context_length"] == 8192 and found["size"] == 287_106_112, found
     assert found["size_vram"] == 0 and len(found["digest"]) == 64, found
-    assert "2020" < found["expires_at"] < "2200", found
+    left = ollama_package.seconds_left(found)
+    assert 590 < left <= 601, (left, found)
     assert not ollama_package.details_problem(found["details"]), found
+
+
+@then("it leaves the memory at the time that was told")
+def leaves(context: Context) -> None:
+    told, took = ollama_package.stays(context.world, "3s")
+    assert 1 < told <= 3.1 and told - 0.5 < took < told + 3, (told, took)
 
 
 @then("vectors are those of its worker, in the new form and in the old one")
@@ -288,12 +295,12 @@ def is_refused(context: Context) -> None:
 )
 def wrong_keys(context: Context, status: int) -> None:
     found = ollama_package.with_wrong_keys(context.world.queen_url)
-    assert len(found) == 33 and {*found.values()} == {(status, True)}, found
+    assert len(found) == 45 and {*found.values()} == {(status, True)}, found
 
 
 @then("a route below /api/ that is not there is refused with {status:d} in its shape")
 def no_route(context: Context, status: int) -> None:
-    reply = _package(context).raw("POST /api/create", {"model": "a"})
+    reply = _package(context).raw("POST /api/nothing", {"model": "a"})
     assert reply.status == status and ollama_package.in_shape(reply), reply
 
 

@@ -82,6 +82,14 @@ def usage(context: Context) -> None:
     assert [len(each["top_logprobs"]) for each in likely] == [2] * 4, likely
 
 
+@then("the package counts as many input tokens of each request as its usage has")
+def counts_input(context: Context) -> None:
+    """Both clients, in the same way."""
+    for asked, (reply, _) in zip(context.asked, context.responses, strict=True):
+        counted = _package(context).input_tokens(asked)
+        assert counted == [reply["usage"]["input_tokens"]] * 2, (asked, counted, reply["usage"])
+
+
 @then("each response repeats its request, and says that nothing is stored")
 def repeats(context: Context) -> None:
     for asked, (reply, events) in zip(context.asked, context.responses, strict=True):

@@ -245,7 +245,7 @@ def names_the_nearest(context: Context, name: str, near: str) -> None:
 )
 def wrong_keys(context: Context, status: int) -> None:
     found = protocol_errors.with_wrong_keys(context.world.queen_url)
-    assert len(found) == 39 and {*found.values()} == {(status, "invalid_api_key")}, found
+    assert len(found) == 45 and {*found.values()} == {(status, "invalid_api_key")}, found
 
 
 @then("with the right key as X-Api-Key, the models are listed")
@@ -259,7 +259,7 @@ def other_header(context: Context) -> None:
 @then("a body that is not JSON, and one of {size:d} bytes, are refused in that shape")
 def odd_bodies(context: Context, size: int) -> None:
     found = protocol_errors.with_odd_bodies(context.world.queen_url, context.world.key, size)
-    assert found == [(400, "invalid_request")] * 10 + [(413, "invalid_request")], found
+    assert found == [(400, "invalid_request")] * 12 + [(413, "invalid_request")], found
 
 
 # Clients that close, and clients that wait

@@ -62,9 +62,14 @@ Feature: A newcomer types what the pages say
       | source                          | it is on the PATH already                |
       | rbee-keeper infer --interactive | a chat wants a terminal                  |
       | rbee-keeper setup install       | the tutorial with two machines types it  |
-    Then each of the 13 exits with 0
+    Then each of the 16 exits with 0
     And the expected answers came: 5
     And nothing is running
+
+  Scenario: The lines of the first page for programs that people have already
+    Given a persistent queen
+    When OpenAI's, Anthropic's and Ollama's packages ask where the lines of README.md with export were typed
+    Then each of the 3 is answered
 
   Scenario: Asking
     Given tools.json as the page docs/how-to/ask.md shows it

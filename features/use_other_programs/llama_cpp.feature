@@ -13,6 +13,8 @@ Feature: Programs that were written for llama.cpp's server find its own routes
     And special tokens and ids among the texts stay where they are
     When the chat template is applied to "Hi <|im_end|>", with the system's "Be kind."
     Then the prompt is what the template writes, up to where the answer begins
+    When "Once upon a time" is completed until one of these comes: zzz | dragon | was
+    Then both say that "was" has ended it, and do not show it
     When "Once upon a time" is completed in llama.cpp's way with 6 tokens, whole and streamed
     Then the text is the one that llama.cpp itself writes, and the stream says the same
     And both say how they ended, with settings and timings

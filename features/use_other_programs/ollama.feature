@@ -31,6 +31,7 @@ Feature: Programs that were written for Ollama work unchanged
     Then it lists the bundled one and its alias with every field that strict clients want
     And it shows that model by each of these names: smollm2, smollm2:latest, bundled:smollm2-135m-instruct
     And an empty request loads it, and with keep_alive 0 takes it out of memory
+    And it leaves the memory at the time that was told
     And while it is in memory, its context, its size and the time of its end are told
     And vectors are those of its worker, in the new form and in the old one
     When Ollama's package pulls hf.co/lab/smol, streamed, and then whole
@@ -55,6 +56,10 @@ Feature: Programs that were written for Ollama work unchanged
       | generate | {"model": "smollm2", "prompt": "Hi", "think": "often"}                        | 400    | think:              |
       | generate | {"model": "smollm2", "prompt": "Hi", "keep_alive": "long"}                    | 400    | keep_alive:         |
       | generate | {"model": "smollm2", "prompt": "Hi", "format": {"not": {}}, "stream": true}   | 400    | format              |
+      | create   | {"model": "pirate", "from_": "smollm2", "system": "Talk like a pirate"}        | 400    | models.aliases      |
+      | copy     | {"source": "smollm2", "destination": "mine"}                                  | 400    | models.aliases      |
+      | push     | {"model": "smollm2"}                                                          | 400    | hf upload           |
+      | create_blob | {"path": "README.md"}                                                      | 400    | file:               |
     And with a wrong key, as Bearer and as X-Api-Key, every route of Ollama's answers 401 in its shape
     And a route below /api/ that is not there is refused with 404 in its shape
     And the address itself says that it is running, but not to a browser

@@ -13,6 +13,7 @@ Feature: Programs that speak OpenAI's Responses work unchanged
     And each stream ends with the response that its reply is
     And a response that was cut is incomplete, and one that came to its end is completed
     And the usage of each counts its tokens
+    And the package counts as many input tokens of each request as its usage has
     And each response repeats its request, and says that nothing is stored
     And asynchronously it is the same
     And the package's own reader of streams puts together "yes it is"
@@ -25,6 +26,7 @@ Feature: Programs that speak OpenAI's Responses work unchanged
     When OpenAI's package asks for a response with calls of one of two functions, whole and streamed
     Then every response and every event is of the package's types, and the events are in order
     And each response is calls of those functions, whose arguments are valid after their schemas
+    And the package counts as many input tokens of each request as its usage has
     When the call is answered, and the conversation so far is sent back with "root ::= \"It is day.\""
     Then the response says "It is day."
 

@@ -16,7 +16,9 @@ from harness.world.http_client import Reply
 
 ROUTES = Path(__file__).parents[1] / "promises" / "routes.toml"
 _SHUTDOWN = "/v1/admin/shutdown"
-_NOBODY = dict.fromkeys(("hold_id", "request_id", "name", "model", "response_id"), "nobody")
+_NOBODY = dict.fromkeys(
+    ("hold_id", "request_id", "name", "model", "response_id", "digest"), "nobody"
+)
 # No route that takes a body has such a field, so nothing is done.
 _HARMLESS = b'{"no_such_field": 1}'
 
@@ -167,7 +169,7 @@ def complaints(urls: dict[str, str], key: str) -> list[str]:
                 right = set(fields) <= lacks | {"response_id"}
                 right = right and reply.status == (400 if lacks & set(fields) else 404)
             if route.kind == "ollama":
-                right = fields == ["model"] and reply.status == 400
+                right = fields in (["model"], ["path"]) and reply.status == 400
         if not right:
             complaints.append(f"{route}: HTTP {reply.status}, {kind}, {reply.body[:300]!r}")
     return complaints

@@ -109,6 +109,12 @@ def answer_problem(answer: dict[str, Any], prompt: str, count: int) -> str:
     return "" if right else f"{answer}"
 
 
+def stop_problem(answer: dict[str, Any], word: str) -> str:
+    """What is wrong with the end of a completion that this stopping word has ended."""
+    found = answer["stop"], answer["stop_type"], answer["stopping_word"], answer["truncated"]
+    return "" if found == (True, "word", word, False) else f"{found}"
+
+
 def stream_problem(found: list[dict[str, Any]], text: str) -> str:
     """What is wrong with the events of a stream that says `text`."""
     *body, last = found

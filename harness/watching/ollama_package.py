@@ -8,11 +8,15 @@ import json
 import select
 import time
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from harness.watching import channels
 from harness.watching.raw_requests import bearer, send
+from harness.world import cluster
 from harness.world.http_client import Reply, open_call
+from harness.world.waiting import wait_until
+from harness.world.world import World
 
 QUESTION = [{"role": "user", "content": "Say something nice about cats."}]
 MODEL = "smollm2"
@@ -38,6 +42,7 @@ ROUTES = [
     *(f"POST /api/{name}" for name in ("chat", "generate", "embed", "embeddings", "show", "pull")),
     *(f"GET /api/{name}" for name in ("version", "tags", "ps")),
     "DELETE /api/delete",
+    *(f"POST /api/{name}" for name in ("create", "copy", "push", "blobs/sha256:0")),
     "GET /",
 ]
 
@@ -209,6 +214,21 @@ def with_wrong_keys(url: str) -> dict[str, tuple[int, bool]]:
             reply = send(method, url + path, header, b"{}" if method == "POST" else None)
             found[f"{route} with {header}"] = (reply.status, in_shape(reply))
     return found
+
+
+def seconds_left(running: Found) -> float:
+    """Until the time that is told of a model in memory."""
+    return datetime.fromisoformat(running["expires_at"]).timestamp() - time.time()
+
+
+def stays(world: World, keep_alive: str) -> tuple[float, float]:
+    """How many seconds a model that is loaded so is told to stay in memory, and stays."""
+    package = OllamaPackage(world.queen_url, world.key)
+    package.ask("generate", {"prompt": "", "keep_alive": keep_alive})
+    (found,) = package.raw("GET /api/ps").json["models"]
+    told, began = seconds_left(found), time.monotonic()
+    wait_until("the model to leave", lambda: cluster.workers(world), 20, lambda rows: not rows)
+    return told, time.monotonic() - began
 
 
 def in_shape(reply: Reply) -> bool:

@@ -21,6 +21,7 @@ ROUTES = [
             "embeddings",
             "rerank",
             "responses",
+            "responses/input_tokens",
         )
     ),
     "GET /v1/models",

@@ -19,6 +19,8 @@ _OURS = (
     *("ignore_eos", "cache_prompt", "grammar", "keep_alive", "chat_template_kwargs"),
     *("seed", "stop"),
 )
+# What the package sends to have the tokens of a request counted.
+_COUNTED = ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text")
 _WHOLE = ("created", "in_progress")
 _ENDS = ("completed", "incomplete", "failed")
 
@@ -66,6 +68,21 @@ class ResponsesPackage(OpenAIPackage):
         with self.client as client, client.responses.stream(**_asked(fields)) as stream:
             shown = [each.delta for each in stream if each.type == "response.output_text.delta"]
             return checked(stream.get_final_response()), "".join(shown)
+
+    def input_tokens(self, fields: Mapping[str, Any]) -> list[int]:
+        """The tokens of a request as the package counts them, in turn and asynchronously."""
+        from openai import AsyncOpenAI
+
+        asked = _asked(fields)
+        how = {name: asked[name] for name in _COUNTED if name in asked}
+
+        async def ask() -> Found:
+            async with AsyncOpenAI(**self._how) as client:
+                return checked(await client.responses.input_tokens.count(**how))
+
+        with self.client as client:
+            found = [checked(client.responses.input_tokens.count(**how)), asyncio.run(ask())]
+        return [each["input_tokens"] for each in found]
 
     def parsed_responses(self, kind: type[Any]) -> list[Any]:
         """What both clients, and the reader of streams, parse an answer into."""

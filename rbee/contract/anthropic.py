@@ -97,6 +97,12 @@ class OutputConfig(msgspec.Struct, frozen=True):
     format: AnthropicFormat | None = None
 
 
+class Metadata(msgspec.Struct, frozen=True):
+    """Requests of the same `user_id` are a session, if no header names another."""
+
+    user_id: str | None = None
+
+
 class CountTokensRequest(msgspec.Struct, frozen=True, kw_only=True):
     """POST /v1/messages/count_tokens. `output_format` is the older place of `output_config.format`.
     `mcp_servers`, a `thread` and a `compaction` are refused."""
@@ -117,8 +123,7 @@ class CountTokensRequest(msgspec.Struct, frozen=True, kw_only=True):
 class MessagesRequest(CountTokensRequest, frozen=True, kw_only=True):
     """POST /v1/messages. Without `thinking` the model does not reason. `max_tokens` 0 has the
     prompt read into the worker's cache, and nothing answered. `top_p` 0 takes the likeliest token.
-    An empty stop
-    sequence stops nothing. What is not given has the default of a task."""
+    An empty stop sequence stops nothing. What is not given has the default of a task."""
 
     max_tokens: Annotated[int, Meta(ge=0, le=1_000_000)]
     temperature: float | None = None
@@ -126,6 +131,7 @@ class MessagesRequest(CountTokensRequest, frozen=True, kw_only=True):
     top_k: int | None = None
     stop_sequences: Annotated[list[StopSequence], Meta(max_length=64)] | None = None
     stream: bool | None = None
+    metadata: Metadata | None = None
     keep_alive: float | str | None = None
 
 

@@ -59,7 +59,7 @@ from rbee.contract.openai import (
     RankRequest,
     TextCompletion,
 )
-from rbee.contract.responses import Response, ResponseEvent, ResponsesRequest
+from rbee.contract.responses import InputTokensCount, Response, ResponseEvent, ResponsesRequest
 
 Q = TypeVar("Q")
 R = TypeVar("R")
@@ -108,6 +108,11 @@ QUEEN_OPENAI_RERANK_SHORT = _short(QUEEN_OPENAI_RERANK)
 
 QUEEN_RESPONSES = _openai("POST", "/responses", ResponsesRequest, Response, ResponseEvent)
 """Answer a conversation with items: what the model says, its calls of functions, its reasoning."""
+QUEEN_RESPONSES_COUNT = _openai(
+    "POST", "/responses/input_tokens", ResponsesRequest, InputTokensCount
+)
+"""How many tokens the prompt of such a request has, by the model's own tokenizer and template. The
+model is loaded if it must be; no slot is taken."""
 QUEEN_RESPONSE = _openai("GET", "/responses/{response_id}", Nothing, Response)
 """Always 404, because responses are not stored."""
 QUEEN_RESPONSE_DELETE = replace(
@@ -115,6 +120,8 @@ QUEEN_RESPONSE_DELETE = replace(
 )
 """Always 404, because responses are not stored."""
 QUEEN_RESPONSES_SHORT = _short(QUEEN_RESPONSES)
+"""The same, for clients that leave out /v1."""
+QUEEN_RESPONSES_COUNT_SHORT = _short(QUEEN_RESPONSES_COUNT)
 """The same, for clients that leave out /v1."""
 QUEEN_RESPONSE_SHORT = _short(QUEEN_RESPONSE)
 """The same, for clients that leave out /v1."""
@@ -215,3 +222,11 @@ QUEEN_OLLAMA_PULL = _ollama(
 """Download a model to the queen's machine."""
 QUEEN_OLLAMA_DELETE = _ollama("DELETE", "/api/delete", ModelAsked, Text, role="manage")
 """Delete a model from every node that has it."""
+QUEEN_OLLAMA_CREATE = _ollama("POST", "/api/create", Nothing, OllamaProgress)
+"""Always 400: models are made of others by nobody here."""
+QUEEN_OLLAMA_COPY = _ollama("POST", "/api/copy", Nothing, Text)
+"""Always 400: another name for a model is an alias in the config file."""
+QUEEN_OLLAMA_PUSH = _ollama("POST", "/api/push", Nothing, OllamaProgress)
+"""Always 400: models are not uploaded."""
+QUEEN_OLLAMA_BLOBS = _ollama("POST", "/api/blobs/{digest}", Nothing, Text)
+"""Always 400: models are not uploaded to the queen either."""

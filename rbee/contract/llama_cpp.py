@@ -58,13 +58,22 @@ class LlamaPrompt(msgspec.Struct, frozen=True):
     prompt: str
 
 
+class LlamaMedia(msgspec.Struct, frozen=True):
+    """A text with images or sounds in it. rbee can't run models that read them yet, so only the
+    text can be given."""
+
+    prompt_string: str
+    multimodal_data: list[Any] | None = None
+
+
 class LlamaCompletion(msgspec.Struct, frozen=True, kw_only=True):
     """POST /completion. `n_predict` -1 is as good as none, and so is a negative `seed`. An answer
     without a limit ends after 1536 tokens. `logit_bias` is pairs of an id and a number, or false
     for a token that must not come. `n_probs` above 0 is refused: /v1/completions has `logprobs`.
-    """
+    So are images, in `image_data` or in the prompt. Requests for the same `id_slot` are a session:
+    they go to the same worker while it has a free slot, which need not be that one."""
 
-    prompt: Content
+    prompt: Content | LlamaMedia
     model: str | None = None
     n_predict: int | None = None
     max_tokens: int | None = None
@@ -84,6 +93,8 @@ class LlamaCompletion(msgspec.Struct, frozen=True, kw_only=True):
     ignore_eos: bool | None = None
     cache_prompt: bool | None = None
     n_probs: int | None = None
+    id_slot: int | None = None
+    image_data: list[Any] | None = None
     keep_alive: float | str | None = None
 
 
@@ -94,7 +105,10 @@ class LlamaTimings(Timings, frozen=True, kw_only=True):
 
 class LlamaAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reply, and each event of a stream. All but the last event have only what stands before
-    `model`; the last one of a stream has no content. `tokens` are not told."""
+    `model`; the last one of a stream has no content. `tokens` are not told. `stopping_word` is the
+    one of `stop` that came, if one did. `truncated` says that the context was full.
+    `tokens_cached` of the prompt and the answer are in the cache now; `timings` have those of the
+    prompt that were there before."""
 
     index: int
     content: str

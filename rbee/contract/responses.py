@@ -180,6 +180,13 @@ class ResponseUsage(msgspec.Struct, frozen=True):
     total_tokens: int
 
 
+class InputTokensCount(msgspec.Struct, frozen=True):
+    """What a response to the same request has as its usage's `input_tokens`."""
+
+    input_tokens: int
+    object: Literal["response.input_tokens"] = "response.input_tokens"
+
+
 class ResponseError(msgspec.Struct, frozen=True):
     """Why a response failed; `rbee` has the error as the other routes have it."""
 

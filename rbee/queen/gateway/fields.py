@@ -14,7 +14,15 @@ from rbee.contract.validation import convert
 # An answer in a chat ends by itself. A worker reserves its context for the whole of it: with 512
 # tokens of prompt, four such chats fill the context that a worker has by default.
 CHAT_TOKENS = 1536
-_SESSION_HEADERS = ("X-Session-Id", "session_id")
+# Claude Code's, what many programs send, opencode's besides, and Codex's in three versions.
+_SESSION_HEADERS = (
+    "X-Claude-Code-Session-Id",
+    "X-Session-Id",
+    "X-Session-Affinity",
+    "session-id",
+    "session_id",
+    "conversation_id",
+)
 _LONGEST_SESSION = 1024
 
 
@@ -39,10 +47,12 @@ def given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:
     return {name: value for name, value in _without_null(found).items() if name != without}
 
 
-def session(headers: Mapping[str, str], *keys: str | None) -> str | None:
-    """The session of a request: the first of these keys that is given, else a header that clients
-    have for it."""
-    found = [*keys, *map(headers.get, _SESSION_HEADERS)]
+def session(
+    headers: Mapping[str, str], key: str | None = None, user: str | None = None
+) -> str | None:
+    """The session of a request: the protocol's own `key` for it, else a header that clients have
+    for it, else the `user`."""
+    found = [key, *map(headers.get, _SESSION_HEADERS), user]
     return next((key[:_LONGEST_SESSION] for key in found if key), None)
 
 

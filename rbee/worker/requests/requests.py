@@ -216,8 +216,11 @@ class Requests:
             raise request.canceled
         assert self._engine is not None  # `loaded` has raised otherwise
         keep_alive = request.inference.keep_alive if request.inference else None
-        self._keep_alive_s = None if keep_alive is None else keep_alive_s(keep_alive)
+        stays_s = None if keep_alive is None else keep_alive_s(keep_alive)
         request.submitted = True
+        if stays_s != self._keep_alive_s:  # told now: the end of a short answer is told too late
+            self._keep_alive_s = stays_s
+            self._changed()
         self._engine.submit(request)
 
     def take(self, outputs: Outputs) -> None:

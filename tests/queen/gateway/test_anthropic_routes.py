@@ -30,6 +30,7 @@ from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import ANSWER, FILE, Queen
+from tests.queen.gateway.protocols import json_values
 
 Client = TestClient[web.Request, web.Application]
 HI = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
@@ -231,37 +232,6 @@ async def test_the_shape_of_an_error_is_that_of_the_protocol_that_is_meant(clien
         assert "request_id" not in await (await client.get(path)).json()
 
 
-async def test_a_client_that_waits_gets_its_headers_and_then_errors_in_the_stream(
-    client: Client, queen: Queen
-) -> None:
-    waiting = asyncio.Event()
-    queen.answers = [[Accepted("r"), waiting, FULL]]
-    async with client.post(MESSAGES, json={**HI, "stream": True}) as reply:
-        assert reply.status == 200  # after 2 s
-        assert await reply.content.readuntil(b"\n\n") == b": keep-alive\n\n"
-        waiting.set()
-        [error] = events_of((await reply.read()).decode())
-    assert in_shape(error)["type"] == "overloaded_error"
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_that_leaves_cancels_its_task(
-    client: Client, queen: Queen, stream: bool
-) -> None:
-    queen.answers = [[STARTED, Token("a", 0), asyncio.Event()]]
-    asking = asyncio.create_task(_read(client, {**HI, "stream": stream}))
-    await queen.begun.wait()
-    asking.cancel()
-    async with asyncio.timeout(1):
-        await queen.closed.wait()
-    assert queen.left == 1
-
-
-async def _read(client: Client, asked: dict[str, Any]) -> None:
-    async with client.post(MESSAGES, json=asked) as reply:
-        await reply.read()
-
-
 # No body breaks them
 
 blocks = st.fixed_dictionaries(
@@ -284,13 +254,6 @@ turns = st.fixed_dictionaries(
         "role": st.sampled_from(["user", "assistant", "system"]),
         "content": st.text(max_size=4) | st.lists(blocks, max_size=3),
     }
-)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
 )
 NAMES = [
     "messages",

@@ -38,7 +38,7 @@ from rbee.runtime import server
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import FILE, Queen
-from tests.queen.gateway.test_openai_routes import json_values
+from tests.queen.gateway.protocols import json_values
 
 Client = TestClient[web.Request, web.Application]
 FULL = QueueFull(slots_total=1, slots_busy=1, waiting=2)
@@ -169,12 +169,20 @@ def test_what_is_wrong_is_refused_by_its_name(fields: dict[str, Any], field: str
 
 
 @pytest.mark.parametrize(
-    ("reason", "kind"),
-    [("EOS", "eos"), ("STOP_SEQUENCE", "word"), ("MAX_TOKENS", "limit"), ("CONTEXT_FULL", "limit")],
+    ("reason", "sequence", "kind", "word"),
+    [
+        ("EOS", None, "eos", ""),
+        ("STOP_SEQUENCE", "##", "word", "##"),
+        ("MAX_TOKENS", None, "limit", ""),
+        ("CONTEXT_FULL", None, "limit", ""),
+    ],
 )
-def test_the_last_chunk_says_how_it_ended(reason: StopReason, kind: str) -> None:
-    stream = CompletionStream("big", task())
-    events = [Token("a\n", 0), Token("", 1), Done(True, 2, 12.0, 7, 3, 4.0, 250.0, reason)]
+def test_the_last_chunk_says_how_it_ended(
+    reason: StopReason, sequence: str | None, kind: str, word: str
+) -> None:
+    stream = CompletionStream("big", task(stop=["#!", "##"]))
+    done = Done(True, 2, 12.0, 7, 3, 4.0, 250.0, reason, sequence)
+    events = [Token("a\n", 0), Token("", 1), done]
     first, last = [chunk for event in events for chunk in stream.take(event)]
     assert msgspec.to_builtins(first) == {
         "index": 0,
@@ -186,6 +194,7 @@ def test_the_last_chunk_says_how_it_ended(reason: StopReason, kind: str) -> None
         "tokens_evaluated": 0,
     }
     assert (last.stop, last.stop_type, last.content, last.has_new_line) == (True, kind, "", True)
+    assert (last.stopping_word, last.truncated) == (word, reason == "CONTEXT_FULL")
     assert (last.tokens_predicted, last.tokens_evaluated, last.tokens_cached) == (2, 7, 9)
     assert last.timings is not None
     assert (last.timings.prompt_per_token_ms, last.timings.predicted_per_token_ms) == (1.0, 4.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 
 from rbee.contract.daemons import Ack
 from rbee.contract.errors import DiskFull, QueueFull, WorkerCrashed
-from rbee.contract.events import Accepted, Download, Event, Started, Token
+from rbee.contract.events import Download, Event, Started
 from rbee.contract.models import Deleted, ModelCard, ModelMetadata, NodeDownload, NodeModel
 from rbee.contract.workers import LoadedModel
 from rbee.queen.gateway.ollama import routes
@@ -26,6 +25,7 @@ from rbee.runtime import server
 from rbee.runtime.keyring import Caller, caller
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import ANSWER, FILE, Queen
+from tests.queen.gateway.protocols import json_values
 
 Client = TestClient[web.Request, web.Application]
 HI = {"model": "repo-q4_k_m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -110,27 +110,6 @@ async def test_a_stream_is_the_default_and_says_what_the_reply_says(client: Clie
             assert {each["model"] for each in found} == {reply["model"]}
             assert found[-1]["eval_count"] == reply["eval_count"] == 2
         assert reply.get("response", reply.get("message", {}).get("content")) == "Hello"
-
-
-async def test_an_error_is_a_status_before_the_first_line_and_a_line_after_it(
-    client: Client, queen: Queen
-) -> None:
-    queen.answers = [[FULL], [FULL], [Accepted("r"), Token("a", 0), CRASH]]
-    for stream in (True, False):
-        refused = await client.post("/api/chat", json={**HI, "stream": stream})
-        assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-        assert set(await refused.json()) == {"error", "rbee"}
-    *_, last = await lines_of(await client.post("/api/chat", json=HI))
-    assert last["rbee"]["code"] == "WORKER_CRASHED" and isinstance(last["error"], str)
-
-
-async def test_a_reader_that_leaves_closes_the_answer(client: Client, queen: Queen) -> None:
-    queen.answers = [[Accepted("r"), Token("a", 0), asyncio.Event()]]
-    response = await client.post("/api/chat", json=HI)
-    await response.content.readline()
-    response.close()
-    await asyncio.wait_for(queen.closed.wait(), 2)
-    assert queen.left == 1
 
 
 async def test_an_empty_request_loads_and_a_time_of_0_unloads(
@@ -229,11 +208,6 @@ async def test_vectors_in_both_forms(client: Client, queen: Queen) -> None:
     assert (await empty.json())["embeddings"] == []
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=6,
-)
 _ASKED = ["model", "messages", "prompt", "options", "format", "tools", "think", "keep_alive"]
 _MORE = ["context", "stream", "input", "name", "system", "raw", "images", "suffix", "top_logprobs"]
 FIELDS = st.sampled_from([*_ASKED, *_MORE])
@@ -242,7 +216,7 @@ FIELDS = st.sampled_from([*_ASKED, *_MORE])
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(body=st.dictionaries(FIELDS, JSON, max_size=4), place=st.integers(0, 5))
+@given(body=st.dictionaries(FIELDS, json_values, max_size=4), place=st.integers(0, 5))
 async def test_no_body_breaks_a_route(client: Client, body: dict[str, Any], place: int) -> None:
     path = ["chat", "generate", "embed", "embeddings", "show", "pull"][place]
     reply = await client.post(f"/api/{path}", json=body)

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 
 from rbee.contract.config import ModelsSection
 from rbee.contract.errors import ModelNotFound, PromptTooLong, QueueFull, WorkerCrashed
-from rbee.contract.events import Accepted, Token
+from rbee.contract.events import Accepted
 from rbee.queen.gateway.openai import routes
 from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import FILE, Queen
+from tests.queen.gateway.protocols import json_values
 
 Client = TestClient[web.Request, web.Application]
 HI = {"messages": [{"role": "user", "content": "Hi"}]}
@@ -155,24 +156,6 @@ async def test_an_error_before_the_first_word_is_a_status(
     assert ("Retry-After" in reply.headers) == (status == 503)
 
 
-async def test_an_error_after_it_is_the_last_event(client: Client, queen: Queen) -> None:
-    queen.answers = [[Accepted("r"), Token("a", 0), CRASH]]
-    reply = await client.post("/v1/chat/completions", json={**HI, "stream": True})
-    chunk, error, last = events_of(await reply.text())
-    assert (reply.status, last) == (200, "[DONE]")
-    assert chunk["choices"][0]["delta"]["content"] == "a"
-    assert in_shape(error)["code"] == "worker_crashed"
-    whole = await client.post("/v1/chat/completions", json=HI)
-    assert whole.status == 502
-
-
-async def test_what_nobody_expected_is_an_error_in_shape(client: Client, queen: Queen) -> None:
-    queen.answers = [[Token("a", 0), ZeroDivisionError("a secret")]]
-    reply = await client.post("/v1/chat/completions", json={**HI, "stream": True})
-    error = in_shape(events_of(await reply.text())[1])
-    assert (error["code"], "secret" in error["message"]) == ("internal", False)
-
-
 @pytest.mark.parametrize(
     ("send", "status"),
     [
@@ -230,46 +213,8 @@ async def test_head_is_get_without_a_body(client: Client, path: str) -> None:
     assert head.headers["Content-Length"] == get.headers["Content-Length"]
 
 
-async def test_a_client_that_waits_gets_its_headers_and_then_errors_in_the_stream(
-    client: Client, queen: Queen
-) -> None:
-    waiting = asyncio.Event()
-    queen.answers = [[Accepted("r"), waiting, FULL]]
-    async with client.post("/v1/chat/completions", json={**HI, "stream": True}) as reply:
-        assert reply.status == 200  # after 2 s
-        assert await reply.content.readuntil(b"\n\n") == b": keep-alive\n\n"
-        waiting.set()
-        error, last = events_of((await reply.read()).decode())
-    assert (in_shape(error)["code"], last) == ("queue_full", "[DONE]")
-
-
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_client_that_leaves_cancels_its_task(
-    client: Client, queen: Queen, stream: bool
-) -> None:
-    queen.answers = [[Token("a", 0), asyncio.Event()]]
-    asking = asyncio.create_task(_read(client, {**HI, "stream": stream}))
-    await queen.begun.wait()
-    asking.cancel()
-    async with asyncio.timeout(1):
-        await queen.closed.wait()
-    assert queen.left == 1
-
-
-async def _read(client: Client, asked: dict[str, Any]) -> None:
-    async with client.post("/v1/chat/completions", json=asked) as reply:
-        await reply.read()
-
-
 # No body breaks them
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
 NAMES = [
     "messages",
     "prompt",
@@ -334,27 +279,3 @@ async def _asked(path: str, body: Any) -> tuple[int, str, str]:
     async with TestClient(TestServer(app)) as client:
         reply = await client.post(f"/v1/{path}", json=body)
         return reply.status, reply.content_type, await reply.text()
-
-
-@pytest.mark.parametrize(
-    ("fields", "headers", "session"),
-    [
-        ({"prompt_cache_key": "k"}, {}, "k"),
-        ({"prompt_cache_key": "k"}, {"X-Session-Id": "h"}, "k"),
-        ({}, {"x-session-id": "h"}, "h"),
-        ({}, {"session_id": "h"}, "h"),
-        ({"prompt_cache_key": "", "user": "u"}, {"X-Session-Id": ""}, None),
-        ({"prompt_cache_key": "k" * 2000}, {}, "k" * 1024),
-    ],
-)
-async def test_a_session_is_told_by_a_key_or_a_header(
-    client: Client,
-    queen: Queen,
-    fields: dict[str, str],
-    headers: dict[str, str],
-    session: str | None,
-) -> None:
-    for path, said in (("chat/completions", HI), ("completions", {"prompt": "Hi"})):
-        reply = await client.post(f"/v1/{path}", json={**said, **fields, "n": 2}, headers=headers)
-        assert reply.status == 200
-    assert [asked.session for asked in queen.asked] == [session] * 4

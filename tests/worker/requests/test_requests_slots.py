@@ -121,9 +121,12 @@ async def test_every_change_is_sent_with_the_keep_alive_of_the_last_request(hous
     assert house.told.all == [
         ("idle", 2, None),
         ("busy", 1, None),
+        ("busy", 1, 60.0),
         ("busy", 0, 60.0),
+        ("busy", 0, 5.0),
         ("busy", 1, 5.0),
         ("idle", 2, 5.0),
         ("busy", 1, 5.0),
+        ("busy", 1, None),
         ("idle", 2, None),
     ]

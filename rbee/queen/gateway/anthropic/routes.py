@@ -19,6 +19,7 @@ from rbee.contract.anthropic import (
 from rbee.contract.endpoints import Nothing
 from rbee.contract.errors import ErrorEnvelope, RbeeError
 from rbee.contract.validation import decode_query
+from rbee.queen.gateway import fields
 from rbee.queen.gateway.anthropic import messages, models
 from rbee.queen.gateway.anthropic.asked import counted_task, message_task
 from rbee.queen.gateway.anthropic.refusal import refusal
@@ -50,7 +51,8 @@ class _Routes:
         self._room = room
 
     async def message(self, request: web.Request, asked: MessagesRequest) -> web.StreamResponse:
-        events = self._message(asked)
+        user = asked.metadata.user_id if asked.metadata is not None else None
+        events = self._message(asked, fields.session(request.headers, user=user))
         if asked.stream:
             return await server.foreign_stream(request, events, _FORM)
         return json_reply(messages.gathered(await server.unless_revoked(request, whole(events))))
@@ -66,11 +68,13 @@ class _Routes:
     async def model(self, request: web.Request, _: Nothing) -> web.Response:
         return json_reply(models.listed(await self._room.known_model(request.match_info["model"])))
 
-    async def _message(self, asked: MessagesRequest) -> AsyncGenerator[AnthropicEvent, None]:
+    async def _message(
+        self, asked: MessagesRequest, session: str | None
+    ) -> AsyncGenerator[AnthropicEvent, None]:
         model = await self._room.model(asked.model)
         task = message_task(asked, model)
         stream = messages.MessageStream(_head(asked, model))
-        async with contextlib.aclosing(self._room.answers([task])) as events:
+        async with contextlib.aclosing(self._room.answers([task], session)) as events:
             async for _, event in events:
                 for each in stream.take(event):
                     yield each

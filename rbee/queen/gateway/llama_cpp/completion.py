@@ -9,7 +9,7 @@ from msgspec.structs import asdict, replace
 
 from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.events import Done, Event, StopReason, Token
-from rbee.contract.llama_cpp import LlamaAnswer, LlamaCompletion, LlamaTimings
+from rbee.contract.llama_cpp import Content, LlamaAnswer, LlamaCompletion, LlamaMedia, LlamaTimings
 from rbee.contract.tasks import Sampling, TaskRequest
 from rbee.queen.gateway.fields import CHAT_TOKENS, task
 from rbee.queen.gateway.openai.chunks import timings_of
@@ -25,6 +25,7 @@ _SAME = (
     "keep_alive",
 )
 _NEVER = -100.0
+_ONLY_TEXT = "rbee can't run models that see or hear yet"
 _NAMES = {
     "max_tokens": "n_predict",
     "response_format": "json_schema",
@@ -51,6 +52,17 @@ _SETTINGS = (
     "grammar",
     "ignore_eos",
 )
+
+
+def prompt_of(asked: LlamaCompletion) -> Content:
+    """The prompt without what may stand around it. Raises INVALID_REQUEST for images and sounds."""
+    if asked.image_data:
+        raise InvalidRequest.of("image_data", "none", _ONLY_TEXT)
+    if not isinstance(asked.prompt, LlamaMedia):
+        return asked.prompt
+    if asked.prompt.multimodal_data:
+        raise InvalidRequest.of("prompt.multimodal_data", "none", _ONLY_TEXT)
+    return asked.prompt.prompt_string
 
 
 def completion_task(asked: LlamaCompletion, model: str, prompt: str | list[int]) -> TaskRequest:
@@ -154,9 +166,9 @@ class CompletionStream:
             prompt=prompt,
             generation_settings=settings_of(self._used),
             has_new_line=self._lines,
-            truncated=False,
+            truncated=done.stop_reason == "CONTEXT_FULL",
             stop_type=_STOPS[done.stop_reason],
-            stopping_word="",
+            stopping_word=done.stop_sequence or "",
             tokens_cached=done.prompt_tokens + done.total_tokens,
             timings=_timings(done),
         )

@@ -29,6 +29,7 @@ from rbee.contract.openai import ChatRequest
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.validation import convert
+from rbee.queen.gateway import fields
 from rbee.queen.gateway.llama_cpp import completion
 from rbee.queen.gateway.llama_cpp.refusal import refusal
 from rbee.queen.gateway.openai.asked import chat_tasks
@@ -122,7 +123,10 @@ class _Routes:
         model = await self._model(request, asked.model)
         prompt = await server.unless_revoked(request, self._prompt(asked, model))
         task = completion.completion_task(asked, model, prompt)
-        chunks = self._chunks(task, asked.model or model)
+        # Slots are not told apart here: requests for one find what its last one left in the cache.
+        slot = asked.id_slot if asked.id_slot is not None else -1
+        session = fields.session(request.headers, f"slot {slot}" if slot >= 0 else None)
+        chunks = self._chunks(task, session, asked.model or model)
         if asked.stream:
             return await server.foreign_stream(request, chunks, _FORM)
         return json_reply(completion.gathered(await server.unless_revoked(request, whole(chunks))))
@@ -137,21 +141,24 @@ class _Routes:
 
     async def _prompt(self, asked: LlamaCompletion, model: str) -> str | list[int]:
         """As a task has it: texts and ids mixed become the ids of all."""
-        if isinstance(asked.prompt, str):
-            return asked.prompt
-        ids = [each for each in asked.prompt if isinstance(each, int)]
-        if len(ids) == len(asked.prompt):
+        prompt = completion.prompt_of(asked)
+        if isinstance(prompt, str):
+            return prompt
+        ids = [each for each in prompt if isinstance(each, int)]
+        if len(ids) == len(prompt):
             return ids
-        if not ids and len(asked.prompt) > 1:
+        if not ids and len(prompt) > 1:
             message = "Expected one prompt: send a request for each"
-            raise InvalidRequest.of("prompt", "one prompt", message, len(asked.prompt))
-        wanted = convert({"content": asked.prompt, "add_special": True}, TokenizeRequest)
+            raise InvalidRequest.of("prompt", "one prompt", message, len(prompt))
+        wanted = convert({"content": prompt, "add_special": True}, TokenizeRequest)
         return (await self._room.tokens(wanted, model)).tokens
 
-    async def _chunks(self, task: TaskRequest, name: str) -> AsyncGenerator[LlamaAnswer, None]:
+    async def _chunks(
+        self, task: TaskRequest, session: str | None, name: str
+    ) -> AsyncGenerator[LlamaAnswer, None]:
         stream = completion.CompletionStream(name, task)
         try:
-            async with contextlib.aclosing(self._room.answers([task])) as events:
+            async with contextlib.aclosing(self._room.answers([task], session)) as events:
                 async for _, event in events:
                     for chunk in stream.take(event):
                         yield chunk

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from rbee.contract import gateway_endpoints as ep
-from rbee.contract.endpoints import Nothing
-from rbee.contract.errors import NotFound
+from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.contract.errors import InvalidRequest, NotFound
 from rbee.contract.events import Started
 from rbee.contract.ollama import (
     ModelAsked,
@@ -26,6 +26,7 @@ from rbee.contract.ollama import (
     OllamaVersion,
 )
 from rbee.contract.tasks import TaskRequest
+from rbee.queen.gateway import fields
 from rbee.queen.gateway.ollama import asked as ask
 from rbee.queen.gateway.ollama.parts import ChatParts, GenerateParts
 from rbee.queen.gateway.ollama.pieces import Piece, Pieces, gathered
@@ -44,6 +45,21 @@ A = TypeVar("A", bound=OllamaAsked)
 # The first Ollama that had all of what is here: programs ask for one that is not too old for them.
 VERSION = "0.13.0"
 _RUNNING = "Ollama is running"
+_CANNOT: dict[Endpoint[Nothing, Any], str] = {
+    ep.QUEEN_OLLAMA_CREATE: (
+        "rbee makes no models of others: name one in [models.aliases], and send a system prompt "
+        "and options with each request"
+    ),
+    ep.QUEEN_OLLAMA_COPY: "A second name for a model is an alias: write it into [models.aliases]",
+    ep.QUEEN_OLLAMA_PUSH: (
+        "rbee uploads no models: upload the file to Hugging Face with `hf upload`, and name it as "
+        "hf:OWNER/REPO"
+    ),
+    ep.QUEEN_OLLAMA_BLOBS: (
+        "A model's file is not uploaded to the queen: name it as file:/PATH on its node, or as "
+        "hf:OWNER/REPO"
+    ),
+}
 
 
 def add(app: web.Application, room: Room, shelf: Shelf) -> None:
@@ -61,6 +77,8 @@ def add(app: web.Application, room: Room, shelf: Shelf) -> None:
     server.foreign(app, ep.QUEEN_OLLAMA_SHOW, routes.show, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_PULL, routes.pull, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_DELETE, routes.delete, refusal)
+    for endpoint, why in _CANNOT.items():
+        server.foreign(app, endpoint, _cannot(why), refusal)
 
 
 async def _is_running(request: web.Request, _: Nothing) -> web.Response:
@@ -69,6 +87,13 @@ async def _is_running(request: web.Request, _: Nothing) -> web.Response:
         message = f"There is no page {request.path}"
         raise NotFound.of("path", "a route of this program", message, request.path)
     return web.Response(text=_RUNNING)
+
+
+def _cannot(why: str) -> Callable[[web.Request, Nothing], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request, _: Nothing) -> web.StreamResponse:
+        raise InvalidRequest.of("path", "another route", why, request.path)
+
+    return handle
 
 
 async def _version(_: web.Request, __: Nothing) -> web.Response:
@@ -84,18 +109,18 @@ class _Routes:
 
     async def chat(self, request: web.Request, asked: OllamaChat) -> web.StreamResponse:
         make = ask.chat_task if asked.messages else None
-        pieces = self._pieces(asked, make)
+        pieces = self._pieces(request, asked, make)
         return await _reply(request, asked, pieces, ChatParts(self._shelf.name(asked.model)))
 
     async def generate(self, request: web.Request, asked: OllamaGenerate) -> web.StreamResponse:
         make = ask.generate_task if asked.prompt else None
-        pieces = self._pieces(asked, make)
+        pieces = self._pieces(request, asked, make)
         turns = None if asked.raw else ask.turns_of(asked)
         parts = GenerateParts(self._shelf.name(asked.model), turns)
         return await _reply(request, asked, pieces, parts)
 
     async def _pieces(
-        self, asked: A, make: Callable[[A, str], TaskRequest] | None
+        self, request: web.Request, asked: A, make: Callable[[A, str], TaskRequest] | None
     ) -> AsyncGenerator[Piece, None]:
         """The pieces of an answer; without `make` of a request that asks nothing."""
         pieces = Pieces()
@@ -107,7 +132,8 @@ class _Routes:
             return
         model = await self._room.model(self._shelf.plain(asked.model))
         task = ask.load_task(asked, model) if make is None else make(asked, model)
-        async with contextlib.aclosing(self._room.answers([task])) as events:
+        session = fields.session(request.headers)
+        async with contextlib.aclosing(self._room.answers([task], session)) as events:
             async for _, event in events:
                 if isinstance(event, Started):
                     self._shelf.remember(event.model, asked.model)

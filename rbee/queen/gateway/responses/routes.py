@@ -12,8 +12,9 @@ import msgspec
 from rbee.contract import gateway_endpoints as ep
 from rbee.contract.endpoints import Nothing
 from rbee.contract.errors import ErrorEnvelope, NotFound, RbeeError
-from rbee.contract.responses import ResponseEvent, ResponsesRequest
+from rbee.contract.responses import InputTokensCount, ResponseEvent, ResponsesRequest
 from rbee.contract.tasks import TaskRequest
+from rbee.queen.gateway import fields
 from rbee.queen.gateway.openai.refusal import refusal
 from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
 from rbee.queen.gateway.responses.asked import renamed, response_task
@@ -33,6 +34,8 @@ def add(app: web.Application, room: Room) -> None:
     server.foreign_below(app, "/responses/", refusal)
     for asked in (ep.QUEEN_RESPONSES, ep.QUEEN_RESPONSES_SHORT):
         server.foreign(app, asked, routes.respond, refusal)
+    for counted in (ep.QUEEN_RESPONSES_COUNT, ep.QUEEN_RESPONSES_COUNT_SHORT):
+        server.foreign(app, counted, routes.count, refusal)
     for read in (ep.QUEEN_RESPONSE, ep.QUEEN_RESPONSE_SHORT):
         server.foreign(app, read, routes.stored, refusal)
     for deleted in (ep.QUEEN_RESPONSE_DELETE, ep.QUEEN_RESPONSE_DELETE_SHORT):
@@ -49,11 +52,22 @@ class _Routes:
         task = response_task(asked, model, tools)
         response_id = f"resp_{secrets.token_hex(16)}"
         stream = ResponseStream(begun(response_id, int(time.time()), asked, task, tools), tools)
-        events = self._events(task, stream, tools)
+        session = fields.session(request.headers, asked.prompt_cache_key)
+        events = self._events(task, session, stream, tools)
         if asked.stream:
             return await server.foreign_stream(request, events, _form(stream))
         await server.unless_revoked(request, whole(events))
         return json_reply(stream.response)
+
+    async def count(self, request: web.Request, asked: ResponsesRequest) -> web.Response:
+        model = await server.unless_revoked(request, self._room.model(asked.model))
+        tools = Tools(asked.tools or ())
+        task = response_task(asked, model, tools)
+        try:
+            counted = await server.unless_revoked(request, self._room.count(task))
+        except RbeeError as error:
+            raise renamed(error, tools) from None
+        return json_reply(InputTokensCount(counted))
 
     async def stored(self, request: web.Request, _: Nothing) -> web.StreamResponse:
         """No response is ever there."""
@@ -62,10 +76,10 @@ class _Routes:
         raise NotFound.of("response_id", "a stored response", message, response_id)
 
     async def _events(
-        self, task: TaskRequest, stream: ResponseStream, tools: Tools
+        self, task: TaskRequest, session: str | None, stream: ResponseStream, tools: Tools
     ) -> AsyncGenerator[ResponseEvent, None]:
         try:
-            async with contextlib.aclosing(self._room.answers([task])) as events:
+            async with contextlib.aclosing(self._room.answers([task], session)) as events:
                 async for _, event in events:
                     for each in stream.take(event):
                         yield each
