@@ -18,6 +18,8 @@ LIMIT_S = 5.0
 _OF_A_STREAM_S = 0.1
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _MOST = 8 << 20
+# With nothing behind it but the answer to the next request.
+_LAST_CHUNK = re.compile(rb"(^|\r\n)0\r\n\r\n(\Z|HTTP/1\.)")
 _HEAD = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
 
 
@@ -133,7 +135,7 @@ def _is_complete(came: bytes, only_head: bool) -> bool:
         return True
     if "content-length" in headers:
         return len(body) >= int(headers["content-length"])
-    return headers.get("transfer-encoding") == "chunked" and body.endswith(b"0\r\n\r\n")
+    return headers.get("transfer-encoding") == "chunked" and bool(_LAST_CHUNK.search(body))
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from rbee.contract.embeddings import Model
 from rbee.contract.openai import OurError
 from rbee.contract.tasks import FunctionName
 
@@ -108,9 +109,9 @@ class CountTokensRequest(msgspec.Struct, frozen=True, kw_only=True):
     `mcp_servers`, a `thread` and a `compaction` are refused."""
 
     messages: Annotated[list[InputMessage], Meta(min_length=1, max_length=10_000)]
-    model: str | None = None
+    model: Model | None = None
     system: str | list[InputBlock] | None = None
-    tools: list[AnthropicTool] | None = None
+    tools: Annotated[list[AnthropicTool], Meta(max_length=512)] | None = None
     tool_choice: AnthropicToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.embeddings import Model
 from rbee.contract.openai import OurError, Timings
 from rbee.contract.tasks import TokenId
 
@@ -25,7 +26,7 @@ class LlamaTokenize(msgspec.Struct, frozen=True):
     add_special: bool | None = None
     parse_special: bool | None = None
     with_pieces: bool | None = None
-    model: str | None = None
+    model: Model | None = None
 
 
 class LlamaPiece(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ class LlamaDetokenize(msgspec.Struct, frozen=True):
     """POST /detokenize."""
 
     tokens: list[TokenId]
-    model: str | None = None
+    model: Model | None = None
 
 
 class LlamaText(msgspec.Struct, frozen=True):
@@ -74,7 +75,7 @@ class LlamaCompletion(msgspec.Struct, frozen=True, kw_only=True):
     they go to the same worker while it has a free slot, which need not be that one."""
 
     prompt: Content | LlamaMedia
-    model: str | None = None
+    model: Model | None = None
     n_predict: int | None = None
     max_tokens: int | None = None
     stream: bool | None = None

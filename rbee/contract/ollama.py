@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from rbee.contract.embeddings import Model
 from rbee.contract.models import Capability
 from rbee.contract.openai import ChosenTool, OurError
 
@@ -45,7 +46,7 @@ class OllamaMessage(msgspec.Struct, frozen=True):
     content: str | None = None
     thinking: str | None = None
     images: list[Any] | None = None
-    tool_calls: list[OllamaCall] | None = None
+    tool_calls: Annotated[list[OllamaCall], Meta(max_length=256)] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
 
@@ -85,7 +86,7 @@ class OllamaAsked(msgspec.Struct, frozen=True, kw_only=True):
     off; low, medium and high are told to its chat template as well. `logprobs` asks for each
     token's likelihood, and `top_logprobs` for those of so many others."""
 
-    model: str | None = None
+    model: Model | None = None
     stream: bool | None = None
     format: str | dict[str, Any] | None = None
     options: Options | None = None
@@ -100,7 +101,7 @@ class OllamaChat(OllamaAsked, frozen=True, kw_only=True):
     the memory. `tool_choice` is OpenAI's; Ollama itself has none."""
 
     messages: Annotated[list[OllamaMessage], Meta(max_length=10_000)] | None = None
-    tools: list[OfferedTool] | None = None
+    tools: Annotated[list[OfferedTool], Meta(max_length=512)] | None = None
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
 
 
@@ -122,7 +123,7 @@ class OllamaEmbed(msgspec.Struct, frozen=True, kw_only=True):
     """POST /api/embed. Without a text the answer has no vectors. `dimensions` keeps so many of the
     first numbers."""
 
-    model: str | None = None
+    model: Model | None = None
     input: str | list[str] | None = None
     dimensions: int | None = None
     keep_alive: KeepAlive | None = None
@@ -131,7 +132,7 @@ class OllamaEmbed(msgspec.Struct, frozen=True, kw_only=True):
 class OllamaEmbeddings(msgspec.Struct, frozen=True, kw_only=True):
     """POST /api/embeddings, the older form: one text."""
 
-    model: str | None = None
+    model: Model | None = None
     prompt: str | None = None
     keep_alive: KeepAlive | None = None
 
@@ -139,8 +140,8 @@ class OllamaEmbeddings(msgspec.Struct, frozen=True, kw_only=True):
 class ModelAsked(msgspec.Struct, frozen=True):
     """A request about one model. `name` is the older form of `model`."""
 
-    model: str | None = None
-    name: str | None = None
+    model: Model | None = None
+    name: Model | None = None
 
     @property
     def asked(self) -> str:

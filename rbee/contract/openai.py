@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from rbee.contract.embeddings import Model
 from rbee.contract.tasks import TokenId
 
 Count = Annotated[int, Meta(ge=1, le=128)]
@@ -50,7 +51,7 @@ class ChatMessage(msgspec.Struct, frozen=True):
     content: str | list[ContentPart] | None = None
     name: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[ChatToolCall] | None = None
+    tool_calls: Annotated[list[ChatToolCall], Meta(max_length=256)] | None = None
     tool_call_id: str | None = None
     function_call: CalledFunction | None = None
 
@@ -103,7 +104,7 @@ class OpenAIShared(msgspec.Struct, frozen=True, kw_only=True):
     the same `prompt_cache_key`, or the same header X-Session-Id, go to the same worker while it has
     a free slot. `user` changes nothing."""
 
-    model: str | None = None
+    model: Model | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -134,11 +135,12 @@ class OpenAISampling(OpenAIShared, frozen=True, kw_only=True):
 
 class ChatRequest(OpenAISampling, frozen=True, kw_only=True):
     """POST /v1/chat/completions. Without a limit, an answer ends after 1536 tokens.
-    `reasoning_effort` none turns a model's reasoning off, any other value turns it on."""
+    `reasoning_effort` none turns a model's reasoning off, any other value turns it on. The older
+    `functions` and `function_call` are refused, and `modalities` other than text."""
 
     messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=10_000)]
     max_completion_tokens: int | None = None
-    tools: list[ChatTool] | None = None
+    tools: Annotated[list[ChatTool], Meta(max_length=512)] | None = None
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
     response_format: ChatFormat | None = None
@@ -148,6 +150,9 @@ class ChatRequest(OpenAISampling, frozen=True, kw_only=True):
         None
     )
     chat_template_kwargs: dict[str, Any] | None = None
+    functions: list[Any] | None = None
+    function_call: str | dict[str, Any] | None = None
+    modalities: list[str] | None = None
 
 
 class CompletionRequest(OpenAISampling, frozen=True, kw_only=True):
@@ -167,7 +172,7 @@ class EmbeddingsRequest(msgspec.Struct, frozen=True, kw_only=True):
     nothing."""
 
     input: str | list[str | TokenId | list[TokenId]]
-    model: str | None = None
+    model: Model | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
     user: str | None = None
@@ -178,7 +183,7 @@ class RankRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     query: str
     documents: list[str]
-    model: str | None = None
+    model: Model | None = None
     top_n: int | None = None
 
 

@@ -52,7 +52,7 @@ class ResponseTool(msgspec.Struct, frozen=True):
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
-    tools: list[ResponseTool] | None = None
+    tools: Annotated[list[ResponseTool], Meta(max_length=512)] | None = None
 
 
 class ResponseToolChoice(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ class ResponseToolChoice(msgspec.Struct, frozen=True):
     type: str
     name: str | None = None
     mode: Literal["auto", "required"] | None = None
-    tools: list[ResponseTool] | None = None
+    tools: Annotated[list[ResponseTool], Meta(max_length=512)] | None = None
 
 
 class ReasoningWish(msgspec.Struct, frozen=True):
@@ -94,10 +94,10 @@ class ResponsesRequest(OpenAIShared, frozen=True, kw_only=True):
     `service_tier` and `max_tool_calls` change nothing, nor do `metadata` and `safety_identifier`,
     which the reply repeats."""
 
-    input: str | list[InputItem] | None = None
+    input: str | Annotated[list[InputItem], Meta(max_length=10_000)] | None = None
     instructions: str | None = None
     max_output_tokens: int | None = None
-    tools: list[ResponseTool] | None = None
+    tools: Annotated[list[ResponseTool], Meta(max_length=512)] | None = None
     tool_choice: Literal["auto", "none", "required"] | ResponseToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning: ReasoningWish | None = None

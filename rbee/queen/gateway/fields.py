@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from rbee.contract.errors import InvalidRequest
+from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.validation import convert
 
@@ -39,6 +39,15 @@ def task(fields: Mapping[str, Any], names: Mapping[str, str]) -> TaskRequest:
         raise InvalidRequest.of(
             name, wrong["constraint"], wrong["message"], wrong["value"]
         ) from None
+
+
+def with_names(error: RbeeError, name: Callable[[str], str]) -> RbeeError:
+    """The error of a task, with each of its fields by its `name` in the protocol."""
+    for wrong in error.details.get("errors", ()):
+        field = wrong["field"]
+        wrong["field"] = name(field)
+        error.message = error.message.replace(f" {field}: ", f" {wrong['field']}: ", 1)
+    return error
 
 
 def given(message: msgspec.Struct, without: str = "") -> dict[str, Any]:

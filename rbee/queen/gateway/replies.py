@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
@@ -16,6 +17,8 @@ C = TypeVar("C")
 
 # A client that waits this long gets its headers, and from there on comments.
 OPENS_WITHIN_S = 2.0
+_EARLIEST = datetime(1, 1, 2, tzinfo=UTC).timestamp()
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 async def whole(chunks: AsyncGenerator[C, None]) -> list[C]:
@@ -30,6 +33,11 @@ def refused(chunk: object, refuse: server.Refuse) -> object:
         error = RbeeError.from_body(chunk.error)
         return refuse(error, error.status or 500)
     return chunk
+
+
+def utc(unix: float) -> datetime:
+    """A time in seconds since the epoch, from the year 1 to the year 9999."""
+    return datetime.fromtimestamp(min(max(unix, _EARLIEST), _LATEST), UTC)
 
 
 def json_reply(reply: msgspec.Struct) -> web.Response:

@@ -56,12 +56,13 @@ class Tasks(Protocol):
 
 class Room:
     """The queen, as a protocol of others sees it. Every call is on behalf of the client whose
-    request is being answered (`rbee.runtime.keyring.caller`)."""
+    request is being answered (`rbee.runtime.keyring.caller`). `default` is the model of requests
+    that name none."""
 
     def __init__(self, scheduler: Tasks, catalog: Models, models: ModelsSection) -> None:
         self._scheduler = scheduler
         self._catalog = catalog
-        self._default = models.default or model_ref.DEFAULT
+        self.default = models.default or model_ref.DEFAULT
         self._aliases = models.aliases
         self._access = Access(models)
         self._last_names: dict[str, tuple[Caller, list[str], Names]] = {}
@@ -83,7 +84,7 @@ class Room:
         """The alias or reference that a client means; the default if it names none. Raises
         MODEL_NOT_FOUND, after the nodes were asked once more."""
         if not name:
-            return self._default
+            return self.default
         found = self._resolve(name)
         if found is None:
             await self._catalog.read(_READ_WITHIN_S)
@@ -97,6 +98,10 @@ class Room:
         found = model_ref.parse(model, self._aliases)
         self._access.check(caller.get(), found, force=False)
         return str(found)
+
+    def shows(self, model: str) -> bool:
+        """Whether the client may see the model of this reference."""
+        return self._access.sees(caller.get(), model)
 
     async def known_model(self, name: str) -> KnownModel:
         """The model that a client means. Raises MODEL_NOT_FOUND for one that no node has and no

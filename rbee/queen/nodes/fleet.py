@@ -68,7 +68,7 @@ class Fleet:
         self.on_change: Callable[[], None] = lambda: None
         self._changes: Counter[str] = Counter()
 
-    # What is told
+    # What is told; a hive whose node has been forgotten tells nothing
 
     def know(
         self,
@@ -98,7 +98,9 @@ class Fleet:
 
     def lost(self, name: str) -> None:
         """Its hive tells no more: nothing that is known of its workers is true any longer."""
-        node = self._node(name)
+        node = self.nodes.get(name)
+        if node is None:
+            return
         for worker_id in list(node.workers):
             self.worker_gone(name, worker_id)
         self._hold(node, [])
@@ -107,7 +109,9 @@ class Fleet:
 
     def told(self, name: str, facts: NodeFacts) -> None:
         """What a hive says of its node."""
-        node = self._node(name)
+        node = self.nodes.get(name)
+        if node is None:
+            return
         node.facts = facts
         node.backends = facts.backends
         self._hold(node, facts.models)
@@ -115,8 +119,13 @@ class Fleet:
 
     def worker_told(self, name: str, row: WorkerRow, now: float) -> None:
         """What a hive says of a worker."""
-        node = self._node(name)
+        node = self.nodes.get(name)
+        if node is None:
+            return
         worker = node.workers.get(row.id)
+        if worker is not None and worker.row.model_ref != row.model_ref:
+            self.worker_gone(name, row.id)
+            worker = None
         if worker is None:
             worker = node.workers[row.id] = FleetWorker(name, row)
             self._workers.setdefault(row.model_ref, {})[row.id] = worker
@@ -128,8 +137,9 @@ class Fleet:
 
     def worker_gone(self, name: str, worker_id: str) -> None:
         """A worker has ended."""
-        worker = self._node(name).workers.pop(worker_id, None)
+        worker = self.worker(name, worker_id)
         if worker is not None:
+            del self.nodes[name].workers[worker_id]
             same = self._workers[worker.row.model_ref]
             del same[worker_id]
             if not same:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
@@ -31,15 +32,17 @@ class LoadedModels:
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
 
-    async def find(self, reference: str) -> LoadedModel | None:
-        """The model of this reference, or of this repository; None if no worker has it in memory
-        that answers within two seconds. The hives are not asked, nor is a node waited for."""
+    async def find(self, reference: str, shows: Callable[[str], bool]) -> LoadedModel | None:
+        """The model of this reference, or one of this repository that may be shown; None if no
+        worker has it in memory that answers within two seconds. The hives are not asked, nor is a
+        node waited for."""
         found = [
             (hive, row)
             for hive in self._nodes.hives()
             for row in hive.seen_workers
             if row.state in _IN_MEMORY
             and (row.model_ref == reference or row.model_ref.startswith(f"{reference}/"))
+            and shows(row.model_ref)
         ]
         if not found:
             return None

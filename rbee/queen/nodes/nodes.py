@@ -80,9 +80,12 @@ class Nodes:
         """Close the hive of a node whose row changes. The next caller gets another one."""
         self._wakings.pop(name, None)
         hive = self._hives.pop(name, None)
+        # First, since to close takes a while: no task goes there any more.
+        self.fleet.forget(name)
         if hive is not None:
             await hive.close()
-        self.fleet.forget(name)
+        if name not in self._hives:  # it may have found its hive again meanwhile
+            self.fleet.forget(name)
 
     async def discover(
         self, within_s: float = _DISCOVER_WITHIN_S, wait_for_unreachable: bool = True

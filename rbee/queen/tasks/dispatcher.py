@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Callable
 from itertools import count
@@ -18,6 +19,7 @@ from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.sessions import Place
 from rbee.runtime.keyring import OPERATOR, Caller
 
+_log = logging.getLogger("queen-rbee")
 # Of one who has not been told yet.
 _NO_PLACE = Queued(0, 0)
 
@@ -171,13 +173,11 @@ class Dispatcher:
             self._move(ticket.want)
 
     def worker(self, node: str, row: WorkerRow) -> FleetWorker:
-        """A worker of the fleet, which its hive perhaps has not told yet."""
-        known = self.fleet.worker(node, row.id)
-        if known is None:
+        """A worker of the fleet, which its hive perhaps has not told yet; or one that is only
+        known to who asks, if its node has been forgotten."""
+        if self.fleet.worker(node, row.id) is None:
             self.fleet.worker_told(node, row, _now())
-            known = self.fleet.worker(node, row.id)
-        assert known is not None
-        return known
+        return self.fleet.worker(node, row.id) or FleetWorker(node, row)
 
     def refused(self, worker: FleetWorker) -> None:
         """A worker had no slot after all."""
@@ -213,7 +213,17 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._decide)
 
     def _decide(self) -> None:
+        """A fault in it ends those who wait, who would wait for ever otherwise."""
         self._is_due = False
+        try:
+            self._decide_and_do()
+        except Exception as error:
+            _log.exception("no decision about the tasks that wait")
+            for ticket in self._lines.tickets():
+                self._turns[ticket.turn].fail(error)
+                self.leave(ticket)
+
+    def _decide_and_do(self) -> None:
         now, waiting = _now(), self._lines.waiting()
         lines = {want: line for want, line in waiting.items() if self._may_go_on(want, now)}
         decision = decide(self.fleet, lines, self._accounts, now)

@@ -21,6 +21,11 @@ class Lines:
         """Those that are to be decided on, by what they want and by their keys."""
         return self._waiting
 
+    def tickets(self) -> list[Ticket]:
+        """The tickets of those."""
+        lines = self._waiting.values()
+        return [ticket for line in lines for mine in line.values() for ticket in mine.values()]
+
     def join(self, ticket: Ticket) -> None:
         """Stand where its turn is, in the line of what it wants."""
         line = self._waiting.setdefault(ticket.want, {})

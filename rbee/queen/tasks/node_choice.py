@@ -31,8 +31,10 @@ OTHERS_MAY = (
     errors.KeyNotProven,
     errors.LoadingTimeout,
     errors.ModelNotFound,
+    errors.NodeNotFound,
     errors.PortBlocked,
     errors.ProgramFailed,
+    errors.ShuttingDown,
     errors.SshConnectionFailed,
     errors.VersionMismatch,
     errors.VramExhausted,
@@ -78,9 +80,9 @@ class NodeChoice:
             if wish.node is None:
                 narrator = Narrator(events.put_nowait)
                 explain(self._dispatcher.fleet, want, spot, first, wish.explain, narrator)
-            hive = self._nodes.hive(spot.node)
-            say = Narrator(events.put_nowait, hive.node).say
             try:
+                hive = self._nodes.hive(spot.node)
+                say = Narrator(events.put_nowait, hive.node).say
                 if await self._nodes.may_use(hive, want.node is not None, say):
                     await work(hive)
                     return

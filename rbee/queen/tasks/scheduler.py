@@ -165,9 +165,9 @@ class Scheduler:
             if not is_told:
                 self._explain(task, want, spot, first)
             told = spot
-            hive = self._nodes.hive(spot.node)
-            say = Narrator(task.tell, hive.node).say
             try:
+                hive = self._nodes.hive(spot.node)
+                say = Narrator(task.tell, hive.node).say
                 if await self._nodes.may_use(hive, want.node is not None, say):
                     await self._attempt(task, hive, turn, spot.worker, is_told)
                     return

@@ -203,6 +203,7 @@ IMAGE = {"type": "image", "source": {"type": "url", "url": "x"}}
         ({"thinking": {"type": "maybe"}}, "thinking.type"),
         ({"output_config": {"effort": "none"}}, "output_config.effort"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "messages"),
         ({"tools": [{"name": "x"}]}, "tools[0].input_schema"),
         ({"tools": [TOOL, {**TOOL, "name": "a b"}]}, "tools[1].name"),
         ({"tools": [TOOL, TOOL]}, "tools"),
@@ -232,6 +233,8 @@ def test_blocks_in_blocks_have_an_end() -> None:
     [
         ({"type": "auto"}, "auto", True),
         ({"type": "any", "disable_parallel_tool_use": True}, "required", False),
+        ({"type": "any"}, "required", False),
+        ({"type": "any", "disable_parallel_tool_use": False}, "required", True),
         ({"type": "none"}, "none", True),
         ({"type": "tool", "name": "is_day"}, "is_day", True),
     ],

@@ -232,6 +232,11 @@ def test_a_call_that_must_come_is_one_unless_more_are_asked_for(
     assert task.parallel_tool_calls is parallel
 
 
+def test_the_older_form_of_calls_is_refused_only_where_it_asks_for_something() -> None:
+    [task] = chat(functions=[], function_call="none", modalities=["text"])
+    assert task.tools == []
+
+
 def test_tools_and_forms() -> None:
     schema = {"type": "object", "properties": {"x": {"type": "null", "default": None}}}
     form = {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
@@ -253,6 +258,9 @@ def test_tools_and_forms() -> None:
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
+        ({"functions": [{"name": "add"}]}, "functions"),
+        ({"function_call": {"name": "add"}}, "function_call"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "king", "content": "a"}]}, "messages[0].role"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content"),

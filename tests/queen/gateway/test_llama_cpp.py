@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -35,7 +35,7 @@ from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.loaded import LoadedModel
 from rbee.queen.tasks.task import TextRequest, VectorRequest
 from rbee.runtime import server
-from rbee.runtime.keyring import OPERATOR, Caller
+from rbee.runtime.keyring import OPERATOR, Caller, caller
 from rbee.runtime.lifecycle import Lifecycle
 from tests.queen.gateway.conftest import FILE, Queen
 from tests.queen.gateway.protocols import json_values
@@ -50,6 +50,7 @@ def row(state: Any, total: int, free: int) -> WorkerRow:
     return WorkerRow("w", "http://n", FILE, "cpu", 0, state, None, None, total, free)
 
 
+OTHER = "hf:Owner/Repo-GGUF/other.gguf"
 FACTS = ModelFacts("/m.gguf", 1, "GGUF", "llama.cpp", "llama", None, 1, 99, 50, 7, 2, 1)
 LOADED = LoadedModel(
     [row("busy", 2, 1), row("idle", 1, 1)], FACTS, TemplateText("{{ messages }}", None, "</s>")
@@ -64,6 +65,7 @@ class TextQueen(Queen):
         self.texts: list[TextRequest] = []
         self.loaded: LoadedModel | None = None
         self.looked_for: list[str] = []
+        self.shown: dict[str, bool] = {}
 
     async def ask(self, request: VectorRequest | TextRequest, caller: Caller = OPERATOR) -> Any:
         if isinstance(request, VectorRequest):
@@ -74,8 +76,9 @@ class TextQueen(Queen):
             return Tokens([1, 2], ["a", [240]] if asked.with_pieces else None)
         return PlainText("ab") if isinstance(asked, DetokenizeRequest) else PromptText("<ab>")
 
-    async def find(self, reference: str) -> LoadedModel | None:
+    async def find(self, reference: str, shows: Callable[[str], bool]) -> LoadedModel | None:
         self.looked_for.append(reference)
+        self.shown = {name: shows(name) for name in (FILE, OTHER)}
         return self.loaded
 
 
@@ -232,6 +235,24 @@ async def test_of_a_model_that_nobody_has_loaded_nothing_is_told(
         "smollm2",
     )
     assert await (await client.get("/slots")).json() == []
+
+
+async def test_a_key_sees_no_more_of_a_repository_than_it_may_use(texts: TextQueen) -> None:
+    app = application(texts)
+    who = Caller("guest", "use", (FILE,))
+
+    @web.middleware
+    async def as_guest(request: web.Request, handler: Any) -> Any:
+        caller.set(who)
+        return await handler(request)
+
+    app.middlewares.append(as_guest)
+    async with TestClient(TestServer(app)) as client:
+        for path in ("/props", "/slots"):
+            reply = await client.get(f"{path}?model=hf:Owner/Repo-GGUF")
+            assert reply.status == 200
+            assert texts.shown == {FILE: True, OTHER: False}
+    assert texts.looked_for == ["hf:Owner/Repo-GGUF"] * 2
 
 
 async def test_slots_are_those_of_all_workers(client: Client, texts: TextQueen) -> None:

@@ -115,6 +115,22 @@ def test_an_answer_of_a_tool_is_tied_to_its_call() -> None:
     assert task.messages[0].tool_calls[0].function.arguments == '{"a": 1}'
 
 
+@pytest.mark.parametrize(
+    ("turns", "goes_on"),
+    [
+        ([("user", "Hi"), ("assistant", "The answer is")], True),
+        ([("assistant", "The answer is")], False),
+        ([("user", "Hi"), ("assistant", "")], False),
+        ([("user", "Hi")], False),
+    ],
+)
+def test_an_answer_goes_on_from_what_the_assistant_has_begun(
+    turns: list[tuple[str, str]], goes_on: bool
+) -> None:
+    task = chat(messages=[{"role": role, "content": content} for role, content in turns])
+    assert task.continue_final_message is goes_on
+
+
 def test_tools_may_leave_out_what_they_do_not_say() -> None:
     function = {"name": "f", "description": None, "parameters": None, "strict": True}
     (tool,) = chat(tools=[{"type": "function", "function": function}]).tools
@@ -168,3 +184,5 @@ def test_sizes_and_times_are_written_as_ollama_writes_them() -> None:
     sizes = [parameter_size(each) for each in (12, 22_700, 134_515_008, 8_030_261_248, 10**12)]
     assert sizes == ["12", "22.70K", "134.52M", "8.0B", "1.0T"]
     assert rfc3339(0.5) == "1970-01-01T00:00:00.500000Z"
+    far = [rfc3339(each) for each in (1e308, 1e12, -1e308, -1e12)]
+    assert far == ["9999-12-31T00:00:00.000000Z"] * 2 + ["0001-01-02T00:00:00.000000Z"] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from rbee.contract.config import ModelsSection
 from rbee.contract.daemons import Ack
-from rbee.contract.errors import DiskFull, QueueFull, WorkerCrashed
+from rbee.contract.errors import DiskFull, InvalidRequest, QueueFull, WorkerCrashed
 from rbee.contract.events import Download, Event, Started
 from rbee.contract.models import Deleted, ModelCard, ModelMetadata, NodeDownload, NodeModel
 from rbee.contract.workers import LoadedModel
@@ -173,6 +176,51 @@ async def test_what_is_in_memory_has_the_name_it_was_asked_by(
     await (await client.post("/api/chat", json=HI)).read()
     (found,) = (await (await client.get("/api/ps")).json())["models"]
     assert found["model"] == "repo-q4_k_m:latest"
+
+
+async def test_a_model_that_stays_for_longer_than_there_are_years_stays_for_ever(
+    client: Client, store: Store
+) -> None:
+    never = LoadedModel("w-1", FILE, "idle", 5, 4, 512, None)
+    found = []
+    for expires_at in (None, 1e308, 3.6e15):
+        store.memory = [replace(never, expires_at=expires_at)]
+        reply = await client.get("/api/ps")
+        assert reply.status == 200
+        found.append((await reply.json())["models"][0]["expires_at"][:4])
+    assert found == [str(datetime.now(UTC).year + 300)] * 3
+
+
+async def test_an_answer_without_a_model_is_called_by_the_default(
+    queen: Queen, store: Store
+) -> None:
+    room = Room(queen, queen, ModelsSection(default="hf:a/b"))
+    app = server.application(Lifecycle("queen-rbee", None, None))
+    routes.add(app, room, Shelf(room, store, store))
+    async with TestClient(TestServer(app)) as client:
+        asked = {"messages": HI["messages"], "stream": False}
+        reply = await (await client.post("/api/chat", json=asked)).json()
+    assert (reply["model"], queen.asked[0].model) == ("hf:a/b", "hf:a/b")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "field", "name"),
+    [
+        ("/api/chat", HI, "prompt", "messages"),
+        ("/api/chat", HI, "response_format.json_schema.schema", "format"),
+        ("/api/chat", HI, "tools[0].function.parameters", "tools[0].function.parameters"),
+        ("/api/generate", {"prompt": "a"}, "prompt", "prompt"),
+        ("/api/generate", {"prompt": "a"}, "messages[0].content", "prompt"),
+        ("/api/generate", {"prompt": "a"}, "response_format.json_schema.schema", "format"),
+    ],
+)
+async def test_an_error_of_the_worker_names_the_field_of_the_protocol(
+    client: Client, queen: Queen, path: str, asked: dict[str, Any], field: str, name: str
+) -> None:
+    queen.answers = [[InvalidRequest.of(field, "less", "Expected less")]]
+    reply = await (await client.post(path, json=asked)).json()
+    assert f"not valid: {name}: Expected less" in reply["error"]
+    assert reply["rbee"]["details"]["errors"][0]["field"] == name
 
 
 async def test_a_download_is_told_in_steps(client: Client, store: Store) -> None:

@@ -46,6 +46,7 @@ class Made:
         self.fake, self.hive = node.fake, node.hive
         self.task = Task(TaskRequest(prompt="p", max_tokens=9), parse("hf:o/r"))
         self.fleet = Fleet()
+        self.fleet.know(node.hive.node)
         self.turn = Dispatcher(self.fleet, 8).enter(OPERATOR, self.task.tell)
         self.attempt = Attempt(self.task, node.hive, self.turn)
         self.fake.replies["/v1/models/resolve"] = self._resolve

@@ -4,7 +4,7 @@ by nobody."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import TypeVar
 
 import pytest
@@ -75,6 +75,43 @@ class Lab:
             for name, told in self.told.items()
             if told
         }
+
+
+class BrokenFleet(Fleet):
+    """Nothing can be found in it until it is whole."""
+
+    is_whole = False
+
+    def references(self, repository: str) -> Collection[str]:
+        if not self.is_whole:
+            raise KeyError(repository)
+        return super().references(repository)
+
+
+async def test_a_fault_of_ours_ends_those_who_wait_and_nobody_after_them() -> None:
+    fleet = BrokenFleet()
+    dispatcher = Dispatcher(fleet, 8)
+    fleet.connected("localhost", 0)
+    fleet.worker_told("localhost", row(), 0)
+    for name in "ab":
+        turn = dispatcher.enter(Caller(name, "use"), lambda _: None)
+        with pytest.raises(KeyError):
+            await soon(turn.next(WANT))
+        turn.end(0)
+    assert dispatcher.waiting == 0
+    fleet.is_whole = True
+    spot = await soon(dispatcher.enter(Caller("a", "use"), lambda _: None).next(WANT))
+    assert spot.worker is fleet.worker("localhost", "w")
+
+
+async def test_a_worker_may_be_told_of_with_another_model() -> None:
+    lab = Lab()
+    other = WorkerRow("w", "http://w", "hf:o/other/m.gguf", "cpu", 0, "idle", None, None, 1, 1)
+    lab.fleet.worker_told("localhost", other, 0)
+    assert [each.row for each in lab.fleet.holding(other.model_ref)] == [other]
+    assert [*lab.fleet.holding(FILE)] == []
+    lab.fleet.lost("localhost")
+    assert [*lab.fleet.holding(other.model_ref)] == []
 
 
 async def test_a_free_slot_is_had_at_once_and_kept() -> None:

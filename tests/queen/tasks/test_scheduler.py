@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from rbee.contract.config import Config
 from rbee.contract.embeddings import EmbeddingRequest
@@ -98,6 +99,44 @@ async def alone(tmp_path: Path) -> AsyncIterator[Made]:
     yield Made(nodes)
     await nodes.close()
     await registry.close()
+
+
+async def test_no_task_goes_to_a_node_that_is_being_removed(alone: Made, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_text("k" * 43)
+    key.chmod(0o600)
+    streams: list[object] = []
+    async with await asyncio.start_server(
+        lambda *pair: streams.append(pair), "127.0.0.1", 0
+    ) as silent:
+        host, port = silent.sockets[0].getsockname()
+        url = f"http://{host}:{port}"
+        row = NodeRow(node_name="a", hive_url=url, api_key_file=str(key))
+        await alone.nodes.registry.put(row)
+        fleet = alone.nodes.fleet
+        fleet.connected("a", 0)
+        fleet.worker_told("a", IDLE, 0)
+        asking = asyncio.create_task(alone.nodes.hive("a").discover())
+        await asyncio.sleep(0.1)
+        assert not asking.done()  # so the hive takes a moment to close
+        await alone.nodes.registry.remove("a")
+        removing = asyncio.create_task(alone.nodes.forget("a"))
+        await asyncio.sleep(0)
+        assert not removing.done()
+        fleet.worker_told("a", IDLE, 0)  # its hive still tells
+        assert list(fleet.nodes) == ["localhost"]
+        await removing
+        with pytest.raises(ShuttingDown):
+            await asking
+        assert list(fleet.nodes) == ["localhost"]
+
+
+async def test_a_node_that_is_gone_when_its_turn_comes_is_not_the_only_one(made: Made) -> None:
+    made.nodes.fleet.connected("gone", 0)
+    made.nodes.fleet.worker_told("gone", replace(IDLE, slots_total=9, slots_available=9), 0)
+    said = await made.ask()
+    assert made.tried == ["b"]
+    assert said
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ _CANNOT = {
 _SEARCHES = "tool_search_tool_"
 # The fields of a task by their names in the protocol.
 _NAMES = (
-    (re.compile(r"^prompt$"), "messages"),
+    (re.compile(r"^(prompt|continue_final_message)$"), "messages"),
     (re.compile(r"^stop(?=$|\[)"), "stop_sequences"),
     (re.compile(r"^response_format.*"), "output_config.format.schema"),
     (re.compile(r"^(tools\[\d+\])\.function\.parameters"), r"\1.input_schema"),
@@ -94,9 +94,9 @@ def _tools(asked: CountTokensRequest) -> list[dict[str, Any]]:
     """The functions that the model is told of. Raises INVALID_REQUEST for a tool of Anthropic's
     that nothing else stands beside, or that must be called: its answer would be made up."""
     tools = asked.tools or []
-    foreign = [at for at, tool in enumerate(tools) if tool.type not in (None, "custom")]
+    foreign = {at for at, tool in enumerate(tools) if tool.type not in (None, "custom")}
     chosen = asked.tool_choice.name if asked.tool_choice else None
-    for at in foreign:
+    for at in sorted(foreign):
         if len(foreign) == len(tools) or (chosen and chosen == tools[at].name):
             message = "Only Anthropic's own models and servers have this tool: rbee can't run it"
             raise InvalidRequest.of(f"tools[{at}].type", "custom", message, tools[at].type)
@@ -132,7 +132,10 @@ def _choice(choice: AnthropicToolChoice, names: list[str]) -> dict[str, Any]:
     """How a task says it. Without tools there is nothing to choose, which only `any` and `tool`
     need."""
     fields: dict[str, Any] = {}
-    if choice.disable_parallel_tool_use:
+    # A small model that must call would go on calling.
+    if choice.disable_parallel_tool_use or (
+        choice.type == "any" and choice.disable_parallel_tool_use is None
+    ):
         fields["parallel_tool_calls"] = False
     if choice.type != "tool":
         return {**fields, "tool_choice": _CHOICES[choice.type]}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from rbee.contract.anthropic import AnthropicModel, AnthropicModels
+from rbee.queen.gateway.replies import utc
 from rbee.queen.nodes.catalog import KnownModel
 
 
@@ -42,6 +42,6 @@ def page(models: Sequence[KnownModel], wanted: Page) -> AnthropicModels:
 
 def listed(model: KnownModel) -> AnthropicModel:
     """A model of the list."""
-    created = datetime.fromtimestamp(model.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = utc(model.since).strftime("%Y-%m-%dT%H:%M:%SZ")
     name = model.reference
     return AnthropicModel(id=name, display_name=name, created_at=created)

@@ -4,6 +4,8 @@ has as text, reasoning, calls, and answers to calls."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -26,18 +28,19 @@ _REMINDER = "<system-reminder>\n{}\n</system-reminder>"
 
 def messages(system: str | list[InputBlock] | None, turns: Sequence[InputMessage]) -> list[Message]:
     """The messages of a task. Raises INVALID_REQUEST for what can't be read, by its name."""
-    found: list[Message] = []
-    told = system_text(system)
+    told, said = [system_text(system)], list[Message]()
     for at, turn in enumerate(turns):
-        if turn.role == "system" and not found:
-            told = "\n\n".join(filter(None, (told, _texts(f"messages[{at}].content", turn))))
-            continue
-        for said in _messages(f"messages[{at}].content", turn):
-            _add(found, said)
+        field = f"messages[{at}].content"
+        if turn.role == "system" and not said:
+            told.append(_texts(field, turn))
+        else:
+            said += _messages(field, turn)
+    found = [*_joined(said)]
     if not found or (found[-1]["role"] == "assistant" and found[-1].get("tool_calls")):
         expected = "a turn of the user at the end"
         raise InvalidRequest.of("messages", expected, f"Expected {expected}, or a text begun")
-    return [{"role": "system", "content": told}, *found] if told else found
+    system_told = "\n\n".join(filter(None, told))
+    return [{"role": "system", "content": system_told}, *found] if system_told else found
 
 
 def system_text(system: str | list[InputBlock] | None) -> str:
@@ -64,17 +67,20 @@ def _without_billing(text: str) -> str:
     return text.partition("\n")[2].lstrip("\n")
 
 
-def _add(found: list[Message], message: Message) -> None:
+def _joined(said: Sequence[Message]) -> Iterator[Message]:
     """Turns of one role that follow each other are one, as the protocol has it."""
-    last = found[-1] if found else message
-    if last is message or message["role"] == "tool" or message["role"] != last["role"]:
-        found.append(message)
-        return
-    for name in ("content", "reasoning_content"):
-        if texts := [each[name] for each in (last, message) if each.get(name)]:
-            last[name] = "\n\n".join(texts)
-    if calls := [*last.get("tool_calls", ()), *message.get("tool_calls", ())]:
-        last["tool_calls"] = calls
+    for role, turns in groupby(said, key=itemgetter("role")):
+        if role == "tool":
+            yield from turns
+            continue
+        same = [*turns]
+        whole = same[0]
+        for name in ("content", "reasoning_content"):
+            if texts := [turn[name] for turn in same if turn.get(name)]:
+                whole[name] = "\n\n".join(texts)
+        if calls := [call for turn in same for call in turn.get("tool_calls", ())]:
+            whole["tool_calls"] = calls
+        yield whole
 
 
 def _messages(field: str, turn: InputMessage) -> Iterator[Message]:

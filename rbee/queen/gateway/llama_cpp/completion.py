@@ -11,7 +11,7 @@ from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.events import Done, Event, StopReason, Token
 from rbee.contract.llama_cpp import Content, LlamaAnswer, LlamaCompletion, LlamaMedia, LlamaTimings
 from rbee.contract.tasks import Sampling, TaskRequest
-from rbee.queen.gateway.fields import CHAT_TOKENS, task
+from rbee.queen.gateway.fields import CHAT_TOKENS, task, with_names
 from rbee.queen.gateway.openai.chunks import timings_of
 
 _SAME = (
@@ -95,11 +95,7 @@ def completion_task(asked: LlamaCompletion, model: str, prompt: str | list[int])
 
 def renamed(error: RbeeError) -> RbeeError:
     """The error of a task, with the field's name in the protocol."""
-    for wrong in error.details.get("errors", ()):
-        field = wrong["field"]
-        wrong["field"] = _NAMES.get(field, field)
-        error.message = error.message.replace(f" {field}: ", f" {wrong['field']}: ", 1)
-    return error
+    return with_names(error, lambda field: _NAMES.get(field, field))
 
 
 def _bias(asked: LlamaCompletion) -> dict[str, float]:

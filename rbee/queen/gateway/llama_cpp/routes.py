@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import msgspec
@@ -44,8 +44,9 @@ from rbee.runtime.sse_response import StreamForm
 class Loaded(Protocol):
     """The models in memory."""
 
-    async def find(self, reference: str) -> LoadedModel | None:
-        """The model of this reference; None if no worker has it."""
+    async def find(self, reference: str, shows: Callable[[str], bool]) -> LoadedModel | None:
+        """The model of this reference, or one of this repository that may be shown; None if no
+        worker has it."""
 
 
 def add(app: web.Application, room: Room, loaded: Loaded) -> None:
@@ -95,7 +96,7 @@ class _Routes:
 
     async def props(self, request: web.Request, _: Nothing) -> web.Response:
         model = await self._model(request, None)
-        found = await self._loaded.find(self._room.permitted(model))
+        found = await self._loaded.find(self._room.permitted(model), self._room.shows)
         slots = [] if found is None else _slots(found)
         unknown = LlamaSlot(id=0, n_ctx=0, is_processing=False, params=_defaults())
         return json_reply(
@@ -115,7 +116,7 @@ class _Routes:
 
     async def slots(self, request: web.Request, _: Nothing) -> web.Response:
         model = await self._model(request, None)
-        found = await self._loaded.find(self._room.permitted(model))
+        found = await self._loaded.find(self._room.permitted(model), self._room.shows)
         body = msgspec.json.encode([] if found is None else _slots(found))
         return web.Response(body=body, content_type="application/json")
 

@@ -51,10 +51,21 @@ _NAMES = {
 }
 
 
+def chat_name(field: str) -> str:
+    """What a chat calls a field of a task."""
+    return "messages" if field == "prompt" else _NAMES.get(field, field)
+
+
+def generate_name(field: str) -> str:
+    """What a prompt calls a field of a task."""
+    return "prompt" if field.startswith("messages") else _NAMES.get(field, field)
+
+
 def chat_task(asked: OllamaChat, model: str) -> TaskRequest:
     """A conversation. Raises INVALID_REQUEST."""
     fields = _shared(asked, model)
     fields["messages"] = _messages(asked.messages or [])
+    fields["continue_final_message"] = _is_begun(fields["messages"])
     if asked.tools:
         fields["tools"] = [_tool(tool) for tool in asked.tools]
     if asked.tool_choice is not None:
@@ -175,7 +186,7 @@ def _thinking(asked: bool | str | None) -> dict[str, Any]:
 def _messages(said: Sequence[OllamaMessage]) -> list[dict[str, Any]]:
     """The turns, with each answer of a tool tied to its call: by its id, or else by its name."""
     found: list[dict[str, Any]] = []
-    open_calls: list[tuple[str, str]] = []
+    open_calls: dict[str, str] = {}
     for at, message in enumerate(said):
         if message.images:
             raise InvalidRequest.of(f"messages[{at}].images", "none", _NO_IMAGES)
@@ -187,7 +198,7 @@ def _messages(said: Sequence[OllamaMessage]) -> list[dict[str, Any]]:
                 _call(f"call{at:03d}{place:02d}", call)
                 for place, call in enumerate(message.tool_calls)
             ]
-            open_calls = [(call["id"], call["function"]["name"]) for call in turn["tool_calls"]]
+            open_calls = {call["id"]: call["function"]["name"] for call in turn["tool_calls"]}
             turn["content"] = message.content or None
         if message.role == "tool":
             turn |= _answered(message, open_calls)
@@ -195,14 +206,22 @@ def _messages(said: Sequence[OllamaMessage]) -> list[dict[str, Any]]:
     return found
 
 
-def _answered(message: OllamaMessage, open_calls: list[tuple[str, str]]) -> dict[str, Any]:
+def _is_begun(messages: Sequence[dict[str, Any]]) -> bool:
+    """Whether the answer goes on with what the assistant has said last."""
+    *before, last = messages
+    return bool(before and last["role"] == "assistant" and last["content"]) and (
+        "tool_calls" not in last
+    )
+
+
+def _answered(message: OllamaMessage, open_calls: dict[str, str]) -> dict[str, Any]:
     """Which call a tool's answer is for. It is taken from those that are open."""
     wanted, name = message.tool_call_id, message.tool_name
-    for each in open_calls:
-        if wanted == each[0] or (not wanted and name in (None, "", each[1])):
-            open_calls.remove(each)
-            wanted, name = each
-            break
+    if not wanted:
+        fitting = (each for each, called in open_calls.items() if name in (None, "", called))
+        wanted = next(fitting, None)
+    if wanted in open_calls:
+        name = open_calls.pop(wanted)
     fields = {"tool_call_id": wanted, "name": name}
     return {key: value for key, value in fields.items() if value}
 

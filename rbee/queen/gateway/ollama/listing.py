@@ -94,7 +94,8 @@ def _listed(reference: str, card: ModelCard) -> OllamaModel:
 
 
 def _running(name: str, loaded: LoadedModel, card: ModelCard | None, now: float) -> OllamaRunning:
-    expires = now + _FOR_EVER_S if loaded.expires_at is None else loaded.expires_at
+    for_ever = now + _FOR_EVER_S
+    expires = for_ever if loaded.expires_at is None else min(loaded.expires_at, for_ever)
     return OllamaRunning(
         name=name,
         model=name,

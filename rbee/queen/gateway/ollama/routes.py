@@ -11,7 +11,7 @@ import msgspec
 
 from rbee.contract import gateway_endpoints as ep
 from rbee.contract.endpoints import Endpoint, Nothing
-from rbee.contract.errors import InvalidRequest, NotFound
+from rbee.contract.errors import InvalidRequest, NotFound, RbeeError
 from rbee.contract.events import Started
 from rbee.contract.ollama import (
     ModelAsked,
@@ -109,20 +109,25 @@ class _Routes:
 
     async def chat(self, request: web.Request, asked: OllamaChat) -> web.StreamResponse:
         make = ask.chat_task if asked.messages else None
-        pieces = self._pieces(request, asked, make)
+        pieces = self._pieces(request, asked, make, ask.chat_name)
         return await _reply(request, asked, pieces, ChatParts(self._shelf.name(asked.model)))
 
     async def generate(self, request: web.Request, asked: OllamaGenerate) -> web.StreamResponse:
         make = ask.generate_task if asked.prompt else None
-        pieces = self._pieces(request, asked, make)
+        pieces = self._pieces(request, asked, make, ask.generate_name)
         turns = None if asked.raw else ask.turns_of(asked)
         parts = GenerateParts(self._shelf.name(asked.model), turns)
         return await _reply(request, asked, pieces, parts)
 
     async def _pieces(
-        self, request: web.Request, asked: A, make: Callable[[A, str], TaskRequest] | None
+        self,
+        request: web.Request,
+        asked: A,
+        make: Callable[[A, str], TaskRequest] | None,
+        name: Callable[[str], str],
     ) -> AsyncGenerator[Piece, None]:
-        """The pieces of an answer; without `make` of a request that asks nothing."""
+        """The pieces of an answer; without `make` of a request that asks nothing. `name` is what
+        the request calls a field of a task."""
         pieces = Pieces()
         if make is None:
             named(asked.model)
@@ -133,12 +138,15 @@ class _Routes:
         model = await self._room.model(self._shelf.plain(asked.model))
         task = ask.load_task(asked, model) if make is None else make(asked, model)
         session = fields.session(request.headers)
-        async with contextlib.aclosing(self._room.answers([task], session)) as events:
-            async for _, event in events:
-                if isinstance(event, Started):
-                    self._shelf.remember(event.model, asked.model)
-                for piece in pieces.take(event) if make is not None else ():
-                    yield piece
+        try:
+            async with contextlib.aclosing(self._room.answers([task], session)) as events:
+                async for _, event in events:
+                    if isinstance(event, Started):
+                        self._shelf.remember(event.model, asked.model)
+                    for piece in pieces.take(event) if make is not None else ():
+                        yield piece
+        except RbeeError as error:
+            raise fields.with_names(error, name) from None
         if make is None:
             yield pieces.loaded("load")
 

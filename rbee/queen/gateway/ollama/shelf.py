@@ -11,7 +11,6 @@ from typing import Protocol
 from rbee.contract.daemons import Ack
 from rbee.contract.errors import InvalidRequest, ModelNotFound, WrongRole
 from rbee.contract.events import Event
-from rbee.contract.model_ref import DEFAULT
 from rbee.contract.models import Deleted, ModelMetadata, NodeDownload, NodeModel
 from rbee.contract.ollama import (
     ModelAsked,
@@ -77,7 +76,7 @@ class Shelf:
 
     def name(self, asked: str | None) -> str:
         """What an answer calls its model: as the request did."""
-        return asked or DEFAULT
+        return asked or self._room.default
 
     def remember(self, reference: str, name: str | None) -> None:
         """A request for `name` was given to a worker that has `reference`."""

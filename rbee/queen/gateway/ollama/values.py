@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.tasks import keep_alive_s
+from rbee.queen.gateway.replies import utc
 
 _SECONDS = {
     "ns": 1e-9,
@@ -25,7 +25,7 @@ _STEPS = ((1e12, "T", 1), (1e9, "B", 1), (1e6, "M", 2), (1e3, "K", 2))
 
 def rfc3339(unix: float) -> str:
     """A time in seconds since the epoch."""
-    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    return utc(unix).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def nanoseconds(ms: float) -> int:

@@ -53,6 +53,7 @@ _NO_LIMIT = -1
 
 def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
     """A task for each choice. Raises INVALID_REQUEST."""
+    _refuse(asked)
     names: dict[str, str] = {}
     fields = _shared(asked, model, CHAT_TOKENS)
     fields["messages"] = [_message(at, said) for at, said in enumerate(asked.messages)]
@@ -79,6 +80,17 @@ def chat_tasks(asked: ChatRequest, model: str) -> list[TaskRequest]:
         fields["response_format"] = _form(asked.response_format)
     fields |= reasoning(asked.reasoning_effort, asked.chat_template_kwargs)
     return _choices(fields, asked, names)
+
+
+def _refuse(asked: ChatRequest) -> None:
+    """What would change the answer, and can't be had. Raises INVALID_REQUEST."""
+    if asked.functions:
+        raise InvalidRequest.of("functions", "none", "Send tools instead of functions")
+    if asked.function_call not in (None, "none", "auto"):
+        message = "Send tool_choice instead of function_call"
+        raise InvalidRequest.of("function_call", "none", message, asked.function_call)
+    if other := [each for each in asked.modalities or () if each != "text"]:
+        raise InvalidRequest.of("modalities", "text", "Answers are text only", other[0])
 
 
 def completion_tasks(asked: CompletionRequest, model: str) -> list[TaskRequest]:

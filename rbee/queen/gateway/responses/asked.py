@@ -9,7 +9,7 @@ from typing import Any
 from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.responses import ResponsesRequest, TextFormat
 from rbee.contract.tasks import TaskRequest
-from rbee.queen.gateway.fields import given, task
+from rbee.queen.gateway.fields import given, task, with_names
 from rbee.queen.gateway.openai.asked import SEEDS, reasoning, shared
 from rbee.queen.gateway.responses.conversation import messages
 from rbee.queen.gateway.responses.tools import Tools
@@ -23,7 +23,6 @@ _NAMES = {
     "max_tokens": "max_output_tokens",
     "logprobs": "top_logprobs",
     "prompt": "input",
-    "messages": "input",
     "response_format": "text.format",
     "response_format.json_schema": "text.format",
     "response_format.json_schema.schema": "text.format.schema",
@@ -42,6 +41,9 @@ def response_task(asked: ResponsesRequest, model: str, tools: Tools) -> TaskRequ
     fields |= tools.of_task(asked.tool_choice)
     if asked.parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = asked.parallel_tool_calls
+    elif asked.tool_choice == "required":
+        # A small model that must call would go on calling.
+        fields["parallel_tool_calls"] = False
     if asked.text is not None and asked.text.format is not None:
         fields["response_format"] = _form(asked.text.format)
     if wants_logprobs(asked):
@@ -77,17 +79,13 @@ def wants_logprobs(asked: ResponsesRequest) -> bool:
 
 def renamed(error: RbeeError, tools: Tools) -> RbeeError:
     """The error of a task, with the field's name in the protocol."""
-    for wrong in error.details.get("errors", ()):
-        field = wrong["field"]
-        wrong["field"] = _name(field, tools)
-        error.message = error.message.replace(f" {field}: ", f" {wrong['field']}: ", 1)
-    return error
+    return with_names(error, lambda field: _name(field, tools))
 
 
 def _name(field: str, tools: Tools) -> str:
     if found := _TOOL.fullmatch(field):
         return tools.field(int(found["index"])) + found["rest"]
-    return _NAMES.get(field, field)
+    return "input" if field.startswith("messages") else _NAMES.get(field, field)
 
 
 def _form(asked: TextFormat) -> dict[str, Any]:

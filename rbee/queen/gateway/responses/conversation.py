@@ -63,6 +63,9 @@ class _Conversation:
     def turns(self) -> list[Turn]:
         if any(self._reasoning):  # it was cut there
             self._assistant()
+        for turn in self._turns:
+            if turn["role"] == "assistant":
+                turn["content"] = "\n".join(filter(None, turn["content"]))
         return self._turns
 
     def _say(self, field: str, item: InputItem) -> None:
@@ -73,10 +76,9 @@ class _Conversation:
             self._turns.append({"role": role, "content": content})
             return
         last = self._turns[-1] if self._turns and not self._reasoning else {}
-        if last.get("role") == "assistant" and "tool_calls" not in last:
-            last["content"] = "\n".join(filter(None, (last["content"], content)))
-            return
-        self._assistant(content)
+        if last.get("role") != "assistant" or "tool_calls" in last:
+            last = self._assistant()
+        last["content"].append(content)
 
     def _call(self, field: str, item: InputItem) -> None:
         called = _given(f"{field}.name", item.name)
@@ -88,9 +90,9 @@ class _Conversation:
             last = self._assistant()
         last.setdefault("tool_calls", []).append(call)
 
-    def _assistant(self, content: str = "") -> Turn:
-        """A new turn, with the reasoning that came before it."""
-        turn: Turn = {"role": "assistant", "content": content}
+    def _assistant(self) -> Turn:
+        """A new turn, with the reasoning that came before it, and a list for what it says."""
+        turn: Turn = {"role": "assistant", "content": []}
         if reasoning := "\n".join(filter(None, self._reasoning)):
             turn["reasoning_content"] = reasoning
         self._reasoning = []

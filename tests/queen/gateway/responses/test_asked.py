@@ -96,6 +96,20 @@ def test_each_field_stands_where_a_task_has_it() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("fields", "parallel"),
+    [
+        ({"tool_choice": "required"}, False),
+        ({"tool_choice": "required", "parallel_tool_calls": True}, True),
+        ({"tool_choice": "auto"}, True),
+    ],
+)
+def test_a_call_that_must_come_is_one_unless_more_are_asked_for(
+    fields: dict[str, Any], parallel: bool
+) -> None:
+    assert task(tools=[ADD], **fields).parallel_tool_calls is parallel
+
+
 def test_likelihoods_are_asked_for_in_either_way() -> None:
     assert task(include=["message.output_text.logprobs"]).logprobs == 0
     assert task(include=["message.output_text.logprobs"], top_logprobs=3).logprobs == 3
@@ -276,6 +290,7 @@ def test_an_error_of_the_worker_names_the_field_of_the_protocol() -> None:
     tools.of_task(None)
     for field, name in [
         ("prompt", "input"),
+        ("messages[3].tool_calls", "input"),
         ("tools[0].function.parameters", "tools[1].tools[0].parameters"),
         ("tools[1].function.parameters", "tools[2].parameters"),
         ("tools[7].function", "tools"),
