@@ -28,7 +28,7 @@ Feature: A model that another node has comes from there
     And I run `rbee-keeper infer --node workstation --model hf:lab/smol --prompt "write a short story" --max-tokens 20 --temperature 0 --json`
     Then it exits with 0
     And the answer has exactly 20 tokens
-    And standard error says "the Hub does not say what hf:lab/smol is"
+    And standard error says "the Hub does not list hf:lab/smol"
     And standard error says "fetching hf:lab/smol/smol-Q4_1.gguf (98 MB) from the node localhost"
     And each progress that was reported names the node localhost
     And workstation reached this machine back through its SSH connection, which is no longer possible
@@ -48,7 +48,7 @@ Feature: A model that another node has comes from there
     And these words are shown, in this order
       | words                                                                 |
       | attempt 6 of 6                                                        |
-      | starting rbee-hive on workstation: perhaps the model is there         |
+      | starting rbee-hive on workstation, to look for the model              |
       | fetching hf:lab/smol/smol-Q4_1.gguf (98 MB) from the node workstation |
     And nothing is running
 
@@ -63,7 +63,7 @@ Feature: A model that another node has comes from there
     And I run `rbee-keeper models download --node right hf:lab/small/small.gguf --json`
     Then it exits with 0
     And standard error says "the node left broke off"
-    And standard error says "on from the Hub"
+    And standard error says "continuing from the Hub"
     And since then the Hub was asked for the rest of small.gguf, from about 6 MB on
     And lab/small/small.gguf on right is the one on the Hub
 
@@ -77,7 +77,7 @@ Feature: A model that another node has comes from there
     And it is noted what the Hub was asked
     And I run `rbee-keeper models download --node right hf:lab/small/small.gguf`
     Then it exits with 0
-    And standard error says "the node left broke off (its sha256 is wrong): on from the Hub"
+    And standard error says "the node left broke off (its sha256 is wrong): continuing from the Hub"
     And since then the Hub was asked for the rest of small.gguf, from about 0 MB on
     And lab/small/small.gguf on right is the one on the Hub
 

@@ -98,7 +98,7 @@ def answer(
         message = await _message(request, endpoint)
         return _reply(endpoint, await unless_revoked(request, handler(request, message)))
 
-    raw(app, endpoint, handle)
+    _readable(app, endpoint, handle)
 
 
 def text(
@@ -111,7 +111,7 @@ def text(
     async def handle(request: web.Request) -> web.Response:
         return web.Response(text=await handler(request))
 
-    raw(app, endpoint, handle)
+    _readable(app, endpoint, handle)
 
 
 def stream(
@@ -157,7 +157,7 @@ def foreign(
 ) -> None:
     """Serve `endpoint` in a protocol that is not ours: `handler` makes the response, by
     `foreign_stream` or with what `unless_revoked` gives, and `refuse` the body of an error. The
-    last parameter of the path may have slashes. HEAD is as good as GET."""
+    last parameter of the path may have slashes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         header, other = app[_FOR].get(endpoint.path, ("", handler))
@@ -166,8 +166,7 @@ def foreign(
 
     path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
     app[_REFUSE][endpoint.path] = refuse
-    for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-        raw(app, replace(endpoint, method=method, path=path), handle)
+    _readable(app, replace(endpoint, path=path), handle)
 
 
 def foreign_for(app: web.Application, path: str, header: str, handler: _Handle) -> None:
@@ -198,6 +197,12 @@ def accept_shutdown(app: web.Application) -> None:
         return Ack(f"{lifecycle.program} is shutting down.")
 
     answer(app, SHUTDOWN, handle)
+
+
+def _readable(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
+    """HEAD is as good as GET: programs that watch others ask so."""
+    for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
+        raw(app, replace(endpoint, method=method), handle)
 
 
 def raw(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
@@ -339,7 +344,7 @@ async def _guard(request: web.Request, handler: _Next) -> web.StreamResponse:
         if required == "manage" and who.role != "manage":
             raise WrongRole(key=who.name, role=who.role, required=required)
     # A GET is not an event: a client that follows the logs would find itself in them.
-    level = logging.DEBUG if request.method == "GET" else logging.INFO
+    level = logging.DEBUG if request.method in ("GET", "HEAD") else logging.INFO
     _log.log(level, "%s %s", request.method, request.rel_url.raw_path)
     if lifecycle.draining.is_set() and request.method == "POST" and request.path != SHUTDOWN.path:
         raise ShuttingDown(f"{lifecycle.program} is shutting down.")

@@ -187,6 +187,13 @@ async def test_where_no_key_is_set_none_is_wanted(lifecycle: Lifecycle, url: str
     assert (await ask("GET", f"{url}/look/x")).status == 200
 
 
+async def test_head_is_get_without_a_body(url: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        for path, status in (("/health", 200), ("/look/x", 401), ("/say", 401)):
+            async with session.head(url + path) as reply:
+                assert (reply.status, await reply.read()) == (status, b""), path
+
+
 async def test_an_unknown_route_is_404_with_an_envelope(url: str) -> None:
     reply = await ask("GET", f"{url}/none", headers=KEY)
     assert (reply.status, reply.error["code"]) == (404, "INVALID_REQUEST")

@@ -16,6 +16,7 @@ from rbee.contract.errors import (
     ModelGated,
     ModelNotFound,
     NotFound,
+    RbeeError,
     RequestCanceled,
 )
 from rbee.contract.model_ref import ModelRef, parse, shown
@@ -240,7 +241,7 @@ class Provisioner:
                 return *await self._hub_queries.model(ref), []
             listing, model = Listing(trusted.commit, trusted.files), trusted
             reason = error.details.get("reason", error.code)
-            text = f"the Hub does not say what {ref} is ({reason}): another node does"
+            text = f"the Hub does not list {ref} ({reason}): the sha256 of another node is trusted"
             self._say(_PROVISIONER, "🤝", f"model provisioning: {text}")
         same = offers.agreeing(model, sources, ref)
         if same:
@@ -254,9 +255,10 @@ class Provisioner:
         while nodes:
             try:
                 return await self._hub_queries.header(model, nodes[0])
-            except TransientError as error:
+            except (TransientError, RbeeError) as error:
                 node = nodes.pop(0).node
-                text = f"the node {node} does not send {model.reference.shown} ({error.reason})"
+                reason = error.reason if isinstance(error, TransientError) else error.code
+                text = f"the node {node} does not send {model.reference.shown} ({reason})"
                 self._say(_PROVISIONER, "↪️", f"model provisioning: {text}")
         return await self._hub_queries.header(model)
 

@@ -142,7 +142,9 @@ class ModelTransfer:
 
     def _say_next(self, what: str) -> None:
         next_source = f"the node {self._nodes[0].node}" if self._nodes else "the Hub"
-        self._say("model-provisioner", "↪️", f"model provisioning: {what}: on from {next_source}")
+        self._say(
+            "model-provisioner", "↪️", f"model provisioning: {what}: continuing from {next_source}"
+        )
 
     async def _attempt(self, transfer: FileTransfer, source: Source) -> str:
         """One attempt on a thread. When this ends, also by cancellation, the thread mostly has

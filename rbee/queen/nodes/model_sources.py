@@ -73,7 +73,7 @@ async def start(others: Sequence[Hive], say: Say) -> list[Hive]:
     ][:_MOST_ASKED]
     if able:
         names = ", ".join(each.node for each in able)
-        say("queen-rbee", "🐝", f"starting rbee-hive on {names}: perhaps the model is there")
+        say("queen-rbee", "🐝", f"starting rbee-hive on {names}, to look for the model")
     started = await asyncio.gather(*(begin(each) for each in able))
     return [each for each, is_there in zip(able, started, strict=True) if is_there]
 

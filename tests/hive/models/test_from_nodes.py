@@ -101,8 +101,8 @@ async def test_the_next_node_goes_on_and_then_the_hub(tmp_path: Path, hub: Sourc
     assert (left.starts, right.starts, hub.starts) == ([0], [1000], [2000])
     assert fetched.came_from == ["left", "right", None]
     assert fetched.said == [
-        "the node left broke off (Connection reset): on from the node right",
-        "the node right broke off (Connection reset): on from the Hub",
+        "the node left broke off (Connection reset): continuing from the node right",
+        "the node right broke off (Connection reset): continuing from the Hub",
     ]
 
 
@@ -119,7 +119,9 @@ async def test_a_node_with_another_content_is_not_believed(tmp_path: Path, hub: 
     fetched = Fetched(tmp_path, hub, wrong)
     await fetched.run()
     assert (wrong.starts, hub.starts) == ([0], [0])
-    assert fetched.said == ["the node left broke off (its sha256 is wrong): on from the Hub"]
+    assert fetched.said == [
+        "the node left broke off (its sha256 is wrong): continuing from the Hub"
+    ]
 
 
 async def test_a_wrong_beginning_from_a_node_costs_the_hub_one_transfer_more(
@@ -129,7 +131,7 @@ async def test_a_wrong_beginning_from_a_node_costs_the_hub_one_transfer_more(
     fetched = Fetched(tmp_path, hub, wrong)
     await fetched.run()
     assert hub.starts == [500, 0]
-    assert fetched.said[-1] == "what other nodes sent was wrong: on from the Hub"
+    assert fetched.said[-1] == "what other nodes sent was wrong: continuing from the Hub"
 
 
 async def test_a_hub_whose_content_is_wrong_is_not_asked_twice(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 
 from rbee.contract.config import Config
-from rbee.contract.errors import VramExhausted
+from rbee.contract.errors import ModelGated, ModelNotFound, VramExhausted
 from rbee.contract.model_ref import parse
-from rbee.contract.models import DownloadRequest
+from rbee.contract.models import DownloadRequest, ModelSource, SharedFile, SharedModel
 from rbee.contract.nodes import DeviceMemory
 from rbee.hive.hardware.preflight import Preflight
 from rbee.hive.models.folder import Folder
@@ -20,9 +21,11 @@ from rbee.hive.models.inventory import Inventory
 from rbee.hive.models.provisioner import Provisioner
 from rbee.hive.models.stored_models import StoredModel
 from rbee.runtime.narration import Narrator
-from tests.hive.conftest import HubServer, write_gguf
+from tests.hive.conftest import HubServer, refuse, write_gguf
 
 ROOM = 10**9
+TICKET = "t" * 43
+_PHASE = "model provisioning: "
 
 
 class OneCard:
@@ -46,7 +49,8 @@ class Made:
         self.root = home / "models"
         self.hub = hub
         self.hardware = OneCard()
-        say = Narrator(lambda _: None)
+        self.said: list[str] = []
+        say = Narrator(lambda said: self.said.append(said.text.removeprefix(_PHASE)))
         self.inventory = Inventory(home / "models.db", Folder(self.root), say)
         preflight = Preflight(self.hardware, say.say)  # type: ignore[arg-type]
         self.provisioner = Provisioner(Config(), self.inventory, Hub(2.0), preflight, say)
@@ -117,3 +121,57 @@ async def test_a_download_to_run_is_held_against_the_card(
     assert caught.value.details["device"] == device
     forced = DownloadRequest("hf:owner/repo", to_run=True, force=True)
     assert (await made.provisioner.download(forced)).reference == "hf:owner/repo/m-Q8_0.gguf"
+
+
+def offered(data: bytes, reference: str = "hf:owner/repo/m-Q8_0.gguf") -> ModelSource:
+    """By a node at whose address nobody listens."""
+    file = SharedFile(reference.rpartition("/")[2], len(data), hashlib.sha256(data).hexdigest())
+    return ModelSource(
+        "left", "http://127.0.0.1:1", None, SharedModel(reference, [file], TICKET, 9)
+    )
+
+
+async def fetched(made: Made, model: str, *sources: ModelSource) -> None:
+    reply = await made.provisioner.download(DownloadRequest(model, sources=list(sources)))
+    async for _ in made.provisioner.progress(reply.download_id):
+        pass
+
+
+async def test_a_node_that_can_not_be_reached_leaves_it_to_the_hub(made: Made) -> None:
+    data = write_gguf(made.root.parent / "source.gguf").read_bytes()
+    made.hub.holds({"m-Q8_0.gguf": data})
+    await fetched(made, "hf:owner/repo", offered(data))
+    assert made.said == [
+        "the node left does not send hf:owner/repo/m-Q8_0.gguf (Connection refused)",
+        "fetching hf:owner/repo/m-Q8_0.gguf (0 MB)",
+    ]
+
+
+async def test_a_node_with_another_content_than_the_hub_lists_is_not_asked(made: Made) -> None:
+    data = write_gguf(made.root.parent / "source.gguf").read_bytes()
+    made.hub.holds({"m-Q8_0.gguf": data})
+    await fetched(made, "hf:owner/repo", offered(data + b"older"))
+    assert made.said == ["fetching hf:owner/repo/m-Q8_0.gguf (0 MB)"]
+
+
+async def test_what_no_node_has_fails_for_the_hubs_own_reason(made: Made) -> None:
+    made.hub.holds({"m-Q8_0.gguf": b"GGUF"})
+    other = offered(b"GGUF", "hf:owner/other/m-Q2_K.gguf")
+    with pytest.raises(ModelNotFound, match="owner/repo has no Q2_K"):
+        await fetched(made, "hf:owner/repo:Q2_K", other)
+    assert made.said == []
+
+
+async def test_a_model_that_the_hub_does_not_show_is_the_nodes(made: Made) -> None:
+    data = write_gguf(made.root.parent / "source.gguf").read_bytes()
+    for path in (
+        "/api/models/owner/repo?blobs=true",
+        "/owner/repo/resolve/main/m-Q8_0.gguf",
+    ):
+        made.hub.answers[path] = refuse(403, "GatedRepo")
+    with pytest.raises(ModelGated):  # of the header: nobody listens at the node
+        await fetched(made, "hf:owner/repo", offered(data))
+    assert made.said == [
+        "the Hub does not list hf:owner/repo (MODEL_GATED): the sha256 of another node is trusted",
+        "the node left does not send hf:owner/repo/m-Q8_0.gguf (Connection refused)",
+    ]

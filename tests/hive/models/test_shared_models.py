@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from rbee.contract.errors import InvalidRequest, ModelNotFound
 from rbee.contract.model_ref import parse
-from rbee.contract.models import ModelSource, SharedModel
+from rbee.contract.models import DownloadRequest, ModelSource, SharedModel
 from rbee.hive import routes
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import read_range
@@ -28,6 +28,8 @@ from rbee.runtime import server
 from rbee.runtime.concurrency import in_thread
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.narration import Narrator
+from tests.hive.conftest import HubServer, write_gguf
+from tests.hive.models.test_provisioner import Made as Right
 
 DATA = bytes(range(256)) * 40
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -214,6 +216,7 @@ async def test_a_hive_that_ends_does_not_wait_for_a_slow_reader(made: Made) -> N
         made.lifecycle.over.set()
         with pytest.raises(aiohttp.ClientError):
             await rest(answer)
+        answer.close()
 
 
 async def rest(answer: Any) -> None:
@@ -228,3 +231,24 @@ async def test_an_address_that_is_none_is_a_source_that_fails(made: Made, url: s
     source = made.source(await made.shared.share(REF), url)
     with pytest.raises(TransientError):
         await got(source, 0, 10)
+
+
+async def test_a_node_whose_file_is_no_model_any_more_leaves_it_to_the_hub(
+    made: Made, hub_server: HubServer, home: Path
+) -> None:
+    data = write_gguf(home / "source.gguf").read_bytes()
+    size, sha256 = len(data), hashlib.sha256(data).hexdigest()
+    model = RemoteModel(REF, "main", (RemoteFile(NAME, size, sha256),))
+    path = await made.fetched(model, data)
+    source = ModelSource("left", made.url, None, await made.shared.share(REF))
+    path.write_bytes(bytes(size))
+    hub_server.holds({NAME: data})
+    right = Right(home, hub_server)
+    try:
+        reply = await right.provisioner.download(DownloadRequest(str(REF), sources=[source]))
+        async for _ in right.provisioner.progress(reply.download_id):
+            pass
+    finally:
+        await right.inventory.close()
+    assert right.said[0].startswith(f"the node left does not send {REF} (")
+    assert (right.root / "owner/repo" / NAME).read_bytes() == data

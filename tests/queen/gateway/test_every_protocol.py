@@ -202,20 +202,25 @@ async def test_an_error_after_it_is_the_last_event(
     assert whole.status == getattr(error, "status", 500)
 
 
-@every_protocol
 async def test_a_stream_that_waits_is_opened_and_then_tells_errors_itself(
-    client: Client, queen: TextQueen, protocol: Protocol
+    client: Client, queen: TextQueen
 ) -> None:
-    waiting = asyncio.Event()
+    """All at once: each is opened after 2 s."""
+    waiting, opened = asyncio.Event(), asyncio.Barrier(len(PROTOCOLS))
     queen.answers = [[Accepted("r"), waiting, FULL]]
-    asked = {**protocol.asked, "stream": True}
-    async with client.post(protocol.path, json=asked) as reply:
-        assert reply.status == 200  # after 2 s
-        if protocol.comments:
-            assert await reply.content.readuntil(b"\n\n") == b": keep-alive\n\n"
-        waiting.set()
-        _, ours = protocol.failed((await reply.read()).decode())
-    assert ours["code"] == "QUEUE_FULL"
+
+    async def wait(protocol: Protocol) -> str:
+        asked = {**protocol.asked, "stream": True}
+        async with client.post(protocol.path, json=asked) as reply:
+            assert reply.status == 200, protocol
+            if protocol.comments:
+                assert await reply.content.readuntil(b"\n\n") == b": keep-alive\n\n", protocol
+            await opened.wait()
+            waiting.set()
+            _, ours = protocol.failed((await reply.read()).decode())
+        return str(ours["code"])
+
+    assert await asyncio.gather(*map(wait, PROTOCOLS)) == ["QUEUE_FULL"] * len(PROTOCOLS)
 
 
 @every_protocol

@@ -45,19 +45,24 @@ A = TypeVar("A", bound=OllamaAsked)
 # The first Ollama that had all of what is here: programs ask for one that is not too old for them.
 VERSION = "0.13.0"
 _RUNNING = "Ollama is running"
-_CANNOT: dict[Endpoint[Nothing, Any], str] = {
+# What Ollama has, and what to do here instead.
+_CANNOT: dict[Endpoint[Nothing, Any], tuple[str, str]] = {
     ep.QUEEN_OLLAMA_CREATE: (
-        "rbee makes no models of others: name one in [models.aliases], and send a system prompt "
-        "and options with each request"
+        "rbee makes no models of others",
+        "Name a model of your own in [models.aliases], and send its system prompt and its options "
+        "with each request.",
     ),
-    ep.QUEEN_OLLAMA_COPY: "A second name for a model is an alias: write it into [models.aliases]",
+    ep.QUEEN_OLLAMA_COPY: (
+        "A second name for a model is an alias",
+        "Write it into [models.aliases] on the queen's machine.",
+    ),
     ep.QUEEN_OLLAMA_PUSH: (
-        "rbee uploads no models: upload the file to Hugging Face with `hf upload`, and name it as "
-        "hf:OWNER/REPO"
+        "rbee uploads no models",
+        "Upload the file to Hugging Face with `hf upload`, and name it as hf:OWNER/REPO.",
     ),
     ep.QUEEN_OLLAMA_BLOBS: (
-        "A model's file is not uploaded to the queen: name it as file:/PATH on its node, or as "
-        "hf:OWNER/REPO"
+        "A model's file is not uploaded to the queen",
+        "Name it as file:/PATH on its node, or as hf:OWNER/REPO.",
     ),
 }
 
@@ -77,8 +82,8 @@ def add(app: web.Application, room: Room, shelf: Shelf) -> None:
     server.foreign(app, ep.QUEEN_OLLAMA_SHOW, routes.show, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_PULL, routes.pull, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_DELETE, routes.delete, refusal)
-    for endpoint, why in _CANNOT.items():
-        server.foreign(app, endpoint, _cannot(why), refusal)
+    for endpoint, (why, instead) in _CANNOT.items():
+        server.foreign(app, endpoint, _cannot(why, instead), refusal)
 
 
 async def _is_running(request: web.Request, _: Nothing) -> web.Response:
@@ -89,9 +94,11 @@ async def _is_running(request: web.Request, _: Nothing) -> web.Response:
     return web.Response(text=_RUNNING)
 
 
-def _cannot(why: str) -> Callable[[web.Request, Nothing], Awaitable[web.StreamResponse]]:
+def _cannot(
+    why: str, instead: str
+) -> Callable[[web.Request, Nothing], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request, _: Nothing) -> web.StreamResponse:
-        raise InvalidRequest.of("path", "another route", why, request.path)
+        raise InvalidRequest.of("path", "another route", why, request.path, instead)
 
     return handle
 
