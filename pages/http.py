@@ -62,8 +62,10 @@ a loopback address is not if the client says that it is on another `machine` tha
 _EVENTS = """
 The name of an event is in its `event:` line, and its `data:` line is one of the objects below, as
 JSON. Every stream ends with `data: [DONE]`, after success and after an error; a comment line every
-10 s keeps it alive. An optional field may be missing. With `--json` the keeper prints each event as
-a line `{"event": …, "data": …}`.
+10 s keeps it alive. An optional field may be missing. In a hive's `GET /v1/events`, each event has
+an `id:` too: the epoch of that hive, a hyphen, and a number that grows by one. Nothing was missed
+if the first event is `resumed`; if it is `snapshot`, forget everything known before. With `--json`
+the keeper prints each event as a line `{"event": …, "data": …}`.
 """
 
 

@@ -107,6 +107,7 @@ def _operation(program: str, name: str, route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": _json(route.request)}
     operation["responses"] = {
         str(route.status): _answer(route),
+        **({str(route.degraded): _answer(route)} if route.degraded else {}),
         "default": {"description": "An error.", "content": _json(route.error)},
     }
     # Only the queen has keys of several roles.

@@ -90,9 +90,13 @@ def busy_then_idle(context: Context) -> None:
 
 @then("the hive reported nothing but the states of that worker, and the facts of its node")
 def no_other_worker(context: Context) -> None:
-    reported = {event.data["id"] for event in context.watched.named("worker")}
+    [snapshot] = context.watched.named("snapshot")
+    rows = [*snapshot.data["workers"], *(each.data for each in context.watched.named("worker"))]
+    reported = {row["id"] for row in rows}
     assert reported == {context.worker["id"]}, reported
-    others = [each for each in context.watched.events if each.name not in ("worker", "facts")]
+    others = [
+        each for each in context.watched.events if each.name not in ("snapshot", "worker", "facts")
+    ]
     assert not others, others
 
 

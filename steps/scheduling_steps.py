@@ -1,11 +1,14 @@
 """Who is served first, and what is known of the nodes before anybody asks."""
 
-from behave import then, when
+import json
+
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.watching import logs, node_facts
 from harness.watching.named_keys import Holder
 from harness.world import cluster
+from harness.world.http_client import parse
 from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
@@ -37,11 +40,11 @@ def told_before(context: Context, one: str, other: str, flood: str) -> None:
 
     def good(places: dict[str, list[int]]) -> bool:
         second = places[flood][1]
-        return places[one][0] < second and places[other][0] < second
+        told = sorted(position for each in places.values() for position in each)
+        are_all_told = told == list(range(1, len(told) + 1))
+        return are_all_told and places[one][0] < second and places[other][0] < second
 
-    places = wait_until("the places to be told", last_places, 5, good)
-    told = sorted(position for each in places.values() for position in each)
-    assert told == list(range(1, len(told) + 1)), places
+    wait_until("the places to be told", last_places, 5, good)
 
 
 @then("they are told at last the places {places}")
@@ -102,8 +105,8 @@ def _holder(context: Context, name: str) -> Holder:
 
 @then("they are told the facts of the node, as the hive answers who asks it")
 def told_facts(context: Context) -> None:
-    context.watched.wait_for("facts", within=10)
-    facts = context.watched.named("facts")[-1].data
+    [snapshot] = context.watched.named("snapshot")
+    facts = snapshot.data["facts"] or context.watched.wait_for("facts", within=10).data
     found = list(node_facts.complaints(context.world, facts))
     assert not found, "\n".join(found)
 
@@ -148,6 +151,47 @@ def run_again(context: Context, line: str) -> None:
     context.asked_before = len(_asked(context))
     context.run = context.world.start(line)
     context.run.wait(_LONGEST_S)
+
+
+@given("somebody watches the queen's events")
+def watch_queen(context: Context) -> None:
+    context.queens = context.world.stream("GET", f"{context.world.queen_url}/v2/events")
+    assert context.queens.refused is None, context.queens.refused
+
+
+@when("the proxy breaks the stream of the hive's events, and lets no other through")
+def cut_events(context: Context) -> None:
+    context.told_before = len(_told(context))
+    context.hive_proxy.cut_events()
+
+
+@when("the proxy lets streams through again")
+def restore_events(context: Context) -> None:
+    context.hive_proxy.restore_events()
+
+
+@then("the queen told within {seconds:d} s that the worker was killed")
+def told_killed(context: Context, seconds: int) -> None:
+    gone = context.queens.wait_for("worker_gone", within=seconds).data
+    assert (gone["worker_id"], gone["exit_code"]) == (context.worker["id"], -9), gone
+
+
+@then("it asked for what came after the last event, and missed {count:d} event or more")
+def resumed(context: Context, count: int) -> None:
+    first, again = context.hive_proxy.requests_for("GET", "/v1/events")
+    assert (first.last_event, bool(again.last_event)) == ("", True), (first, again)
+    told = _told(context)
+    assert told[0][0] == "snapshot", told
+    (name, data), *later = told[context.told_before :]
+    missed = json.loads(data)["missed"]
+    assert (name, count <= missed <= len(later)) == ("resumed", True), (name, data, later)
+    assert "worker_gone" in [each for each, _ in later[:missed]], later
+    assert "snapshot" not in [each for each, _ in later], later
+
+
+def _told(context: Context) -> list[tuple[str, str]]:
+    """Names and data of the hive's events that the queen got."""
+    return list(parse(iter(list(context.hive_proxy.events_of_hive))))
 
 
 @when("the queen has noticed that the hive on {node:S} is gone")

@@ -126,8 +126,9 @@ def listed_within(context: Context, state: str, seconds: int) -> None:
 
 @then("they are told first of that worker, as the hive lists it")
 def told_first(context: Context) -> None:
-    first = context.watched.wait_for("worker", within=1).data
-    assert context.watched.events[0].data == first, context.watched.events[:3]
+    snapshot = context.watched.wait_for("snapshot", within=1)
+    assert context.watched.events[0] is snapshot, context.watched.events[:3]
+    [first] = snapshot.data["workers"]
     # A health check may have come in between.
     assert {**first, "last_health": None} == {**context.worker, "last_health": None}, first
 

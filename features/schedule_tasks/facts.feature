@@ -19,3 +19,16 @@ Feature: What a node has is known before anybody asks
     When the queen has seen that worker idle, and I run `rbee-keeper infer --prompt hi --max-tokens 2`
     Then it exits with 0
     And meanwhile the node was asked for that answer only
+
+  Scenario: What a hive tells while its stream is broken is not lost
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    And somebody watches the queen's events
+    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    Then it exits with 0
+    When the pids of queen, hive and worker are noted
+    And the proxy breaks the stream of the hive's events, and lets no other through
+    And the worker is killed
+    And the hive lists no worker after 5 s
+    And the proxy lets streams through again
+    Then the queen told within 5 s that the worker was killed
+    And it asked for what came after the last event, and missed 1 event or more

@@ -19,17 +19,20 @@ from urllib.parse import urlsplit
 
 _HOP_BY_HOP = {"transfer-encoding", "connection", "keep-alive", "content-length"}
 _TASK_PATH = "/v2/tasks"
+_EVENTS_PATH = "/v1/events"
 
 
 @dataclass(frozen=True)
 class ProxiedRequest:
-    """A request that passed through; `status` is the reply's."""
+    """A request that passed through; `status` is the reply's. `last_event` is the id after which
+    it wants events."""
 
     at: float
     method: str
     path: str
     body: bytes
     status: int
+    last_event: str = ""
 
 
 class Proxy(ThreadingHTTPServer):
@@ -38,7 +41,8 @@ class Proxy(ThreadingHTTPServer):
 
     `renamed` is a text of the far side and what the near side gets in its place: an address behind
     this proxy under the address of another one, as with a router. `relayed` counts the events of
-    task streams that the near side got, by name.
+    task streams that the near side got, by name; `events_of_hive` are the lines of a hive's
+    events that it got, in order.
     """
 
     daemon_threads = True
@@ -53,13 +57,33 @@ class Proxy(ThreadingHTTPServer):
         self.requests: list[ProxiedRequest] = []
         self.renamed = b"", b""
         self.relayed: Counter[str] = Counter()
+        self.events_of_hive: list[bytes] = []
         self.closing = threading.Event()
+        self._followers: set[socket.socket] = set()
+        self._may_follow = threading.Event()
+        self._may_follow.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def break_task_streams(self, fault: str, before: str, count: int) -> None:
         assert fault in {"ends", "resets", "is silent", "loses"}, fault
         self.before = b"data: [DONE]" if before == "[DONE]" else f"event: {before}".encode()
         self.fault, self.count = fault, count
+
+    def cut_events(self) -> None:
+        """Break each stream of a hive's events; who wants another one waits."""
+        self._may_follow.clear()
+        for follower in self._followers:
+            follower.shutdown(socket.SHUT_RDWR)
+        self._followers.clear()
+
+    def restore_events(self) -> None:
+        self._may_follow.set()
+
+    def follow(self, follower: socket.socket) -> None:
+        """Called in the thread of a request for a hive's events."""
+        self._may_follow.wait()
+        self._followers.add(follower)
+        self.events_of_hive.append(b"\n")
 
     def rename(self, original: str, replacement: str) -> None:
         self.renamed = original.encode(), replacement.encode()
@@ -75,6 +99,7 @@ class Proxy(ThreadingHTTPServer):
 
     def close(self) -> None:
         self.closing.set()
+        self.restore_events()
         self.shutdown()
         self.server_close()
 
@@ -92,6 +117,8 @@ class _Relay(BaseHTTPRequestHandler):
         """The programs' own outputs are the evidence."""
 
     def _relay(self) -> None:
+        if self.path == _EVENTS_PATH:
+            self.server.follow(self.connection)
         target = urlsplit(self.server.target)
         upstream = http.client.HTTPConnection(str(target.hostname), target.port)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -101,7 +128,14 @@ class _Relay(BaseHTTPRequestHandler):
         requested_at = time.monotonic()
         reply = upstream.getresponse()
         self.server.requests.append(
-            ProxiedRequest(requested_at, self.command, self.path, body, reply.status)
+            ProxiedRequest(
+                requested_at,
+                self.command,
+                self.path,
+                body,
+                reply.status,
+                self.headers.get("Last-Event-ID", ""),
+            )
         )
         self.send_response_only(reply.status, reply.reason)
         for name, value in reply.getheaders():
@@ -145,6 +179,8 @@ class _Relay(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 if self.path == _TASK_PATH and line.startswith(b"event: "):
                     self.server.relayed[line.decode().removeprefix("event: ").strip()] += 1
+                elif self.path == _EVENTS_PATH:
+                    self.server.events_of_hive.append(line)
             losing = losing and bool(line.strip())
 
     def _break(self, fault: str) -> None:

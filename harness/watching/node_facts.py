@@ -1,6 +1,6 @@
 """What a hive tells of its node without being asked, beside what it answers who asks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.world.world import World
@@ -15,15 +15,21 @@ def complaints(world: World, facts: Mapping[str, Any]) -> Iterator[str]:
     for name in ("backends", "devices"):
         if facts[name] != node[name]:
             yield f"{name}: {facts[name]}, and {node[name]} when asked"
-    if not _near(facts["disk_free_bytes"], node["disk_free_bytes"]):
+    if not near(facts["disk_free_bytes"], node["disk_free_bytes"]):
         yield f"disk_free_bytes: {facts['disk_free_bytes']}, and {node['disk_free_bytes']}"
-    told, asked = facts["memory"], node["memory"]
+    yield from memory_complaints(facts["memory"], node["memory"])
+    yield from model_complaints(world, facts)
+
+
+def memory_complaints(
+    told: Sequence[Mapping[str, Any]], asked: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Whatever differs, but for memory that others take meanwhile."""
     if [_device(each) for each in told] != [_device(each) for each in asked]:
         yield f"memory: {told}, and {asked} when asked"
     for one, other in zip(told, asked, strict=False):
-        if not _near(one["memory_free_bytes"], other["memory_free_bytes"]):
+        if not near(one["memory_free_bytes"], other["memory_free_bytes"]):
             yield f"memory_free_bytes: {one}, and {other} when asked"
-    yield from model_complaints(world, facts)
 
 
 def model_complaints(world: World, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -48,7 +54,8 @@ def _device(memory: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in memory.items() if name != "memory_free_bytes"}
 
 
-def _near(one: int, other: int) -> bool:
+def near(one: int, other: int) -> bool:
+    """Whether two amounts of bytes are the same, though others use memory and disk too."""
     return abs(one - other) <= _NEAR * max(one, other)
 
 

@@ -12,6 +12,7 @@ from rbee.contract.nodes import Owner
 OWNER = "owner"
 
 Lifetime = Literal["persistent", "ephemeral"]
+QueenStatus = Literal["ok", "stalled"]
 
 
 class Listening(msgspec.Struct, frozen=True, tag_field="event", tag="listening"):
@@ -65,10 +66,11 @@ class PidFile(msgspec.Struct, frozen=True):
 class QueenHealth(msgspec.Struct, frozen=True):
     """GET /health of the queen, which needs no key.
 
-    An `ephemeral` queen ends with the last command that holds it.
+    A queen is `stalled`, and answers with HTTP 503, if it has decided nothing for 5 s while tasks
+    wait. An `ephemeral` queen ends with the last command that holds it.
     """
 
-    status: Literal["ok"]
+    status: QueenStatus
     program: str
     version: str
     pid: int

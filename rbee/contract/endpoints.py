@@ -37,7 +37,9 @@ from rbee.contract.models import (
     SharedModel,
 )
 from rbee.contract.nodes import HiveGone, HiveHealth, NodeFacts, NodeInfo
+from rbee.contract.overview import Overview
 from rbee.contract.proof import Proof
+from rbee.contract.queue import Decisions, TaskRows
 from rbee.contract.registry import (
     AddNode,
     HiveNode,
@@ -89,7 +91,8 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     want no API key; the others one of at least this `role`. `within_s` bounds a whole exchange, in
     seconds. A stream is bounded by its silence; the queen also bounds the wait for a hive's first
     event other than narration. In a protocol of others, `chunk` is an event of the stream that a
-    request may ask for, in a stream of the `chunk_type`, and `error` the shape of errors."""
+    request may ask for, in a stream of the `chunk_type`, and `error` the shape of errors.
+    `degraded` is another status with which the reply may come."""
 
     method: str
     path: str
@@ -104,6 +107,7 @@ class Endpoint(msgspec.Struct, Generic[RequestT, ReplyT], frozen=True):
     chunk: type | None = None
     chunk_type: str = "text/event-stream"
     error: type = ErrorEnvelope
+    degraded: int | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True):
@@ -146,8 +150,9 @@ PROOF = Endpoint(
 address alone; 421 if `address` and `host` are not the daemon's, or `machine` is another one."""
 
 # queen
-QUEEN_HEALTH = _get("/health", QueenHealth, open=True, within_s=5)
-"""Which program answers here; it may not be a queen, so check `program`."""
+QUEEN_HEALTH = replace(_get("/health", QueenHealth, open=True, within_s=5), degraded=503)
+"""Which program answers here; it may not be a queen, so check `program`. A queen that serves no
+task that waits says so with 503."""
 QUEEN_HEALTH_V1 = replace(QUEEN_HEALTH, path="/v1/health")
 """The same, for clients that look for it below /v1."""
 QUEEN_HOLD = _stream("/v2/hold", Hold, role="use")
@@ -181,6 +186,10 @@ QUEEN_CANCEL = Endpoint(
 )
 """Cancel a task in any phase: queue, download, load or answer. Repeating it is not an error. A key
 of the role `use` cancels its own tasks only; for those of others nothing happens."""
+QUEEN_QUEUE = Endpoint("GET", "/v2/tasks", Nothing, TaskRows, within_s=5, role="use")
+"""The tasks that run, start or wait, from memory. A key of the role `use` sees its own."""
+QUEEN_DECISIONS = _get("/v2/decisions", Decisions, within_s=5)
+"""The last 200 decisions on tasks: where each went, or why it did not."""
 QUEEN_WORKERS = Endpoint(
     "GET", "/v2/workers/list", Nothing, NodeWorkerRows, role="use", query=("node",), within_s=20
 )
@@ -284,6 +293,9 @@ QUEEN_HIVES = Endpoint(
     "GET", "/v2/hives/status", Nothing, HiveStatuses, query=("node",), within_s=60
 )
 """Whether the hive of a node is running, and what it has; without a node, of all nodes."""
+QUEEN_OVERVIEW = Endpoint("GET", "/v2/nodes", Nothing, Overview, (Overview,))
+"""Every node with its devices, workers and downloads, from memory: no node is asked. The stream has
+it all again whenever something changes, at most twice a second."""
 QUEEN_EVENTS = _stream("/v2/events", ev.Narration, WorkerRow, WorkerGone, HiveGone)
 """What happens on all nodes, for as long as the client reads."""
 
@@ -362,8 +374,12 @@ HIVE_LOGS = Endpoint(
     "GET", "/v1/logs", Nothing, Nothing, (LogLine, ErrorEnvelope), query=("follow", "lines")
 )
 """The last `lines` of the hive and its workers; with `follow=true`, every new line as well."""
-HIVE_EVENTS = _stream("/v1/events", ev.Narration, WorkerRow, WorkerGone, NodeFacts)
-"""The current state of each worker and of the node, then every change and every narrated line."""
+HIVE_EVENTS = _stream(
+    "/v1/events", ev.Snapshot, ev.Resumed, ev.Narration, WorkerRow, WorkerGone, NodeFacts
+)
+"""A snapshot of the workers and the node, then every change and every narrated line. Each event has
+an `id:`, the epoch of this hive and a number that grows by one. A client that sends the last one as
+`Last-Event-ID` gets `resumed` and what it missed if that is among the last 1024 events."""
 
 # worker
 WORKER_HEALTH = _get("/v1/health", WorkerHealth, within_s=5)

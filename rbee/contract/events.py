@@ -14,6 +14,7 @@ from rbee.contract.errors import ErrorEnvelope
 from rbee.contract.logs import LogLine
 from rbee.contract.models import DownloadReply
 from rbee.contract.nodes import HiveGone, NodeFacts
+from rbee.contract.overview import Overview
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 
 DONE = "[DONE]"
@@ -109,6 +110,21 @@ class Prefill(msgspec.Struct, frozen=True):
     cached: int
 
 
+class Snapshot(msgspec.Struct, frozen=True):
+    """The first event of a hive's /v1/events: its workers and the facts of its node at this moment.
+    `facts` are null until the node has been looked at; the event `facts` follows then."""
+
+    workers: list[WorkerRow]
+    facts: NodeFacts | None
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The first event of a hive's /v1/events for a client whose Last-Event-ID the hive still knows:
+    the `missed` events that came after that one follow, then what happens."""
+
+    missed: int
+
+
 class LikelyToken(msgspec.Struct, frozen=True):
     """A token, and the natural logarithm of its probability; -9999 stands for none. `bytes` are
     those of `token`, which may be part of a character, or how a control token is spelled."""
@@ -191,6 +207,9 @@ Event = (
     | WorkerGone
     | HiveGone
     | NodeFacts
+    | Snapshot
+    | Resumed
+    | Overview
     | LogLine
     | NodeWorkerRow
     | DownloadReply
@@ -214,6 +233,9 @@ NAMES: dict[type[Event], str] = {
     WorkerGone: "worker_gone",
     HiveGone: "hive_gone",
     NodeFacts: "facts",
+    Snapshot: "snapshot",
+    Resumed: "resumed",
+    Overview: "nodes",
     LogLine: "log",
     NodeWorkerRow: "ready",
     DownloadReply: "download_reply",

@@ -98,12 +98,22 @@ class HeldModel(msgspec.Struct, frozen=True):
     required_bytes: int | None
 
 
+class RunningDownload(msgspec.Struct, frozen=True):
+    """A model that is being downloaded to a node. `bytes_total` is 0 if it is not known."""
+
+    reference: str
+    bytes_downloaded: int
+    bytes_total: int
+
+
 class NodeFacts(msgspec.Struct, frozen=True):
-    """The `facts` event of a hive: what its node can compute on, has free, and has on disk, at this
-    moment. Sizes in bytes. It comes soon after the stream has begun, and when it has changed."""
+    """The `facts` event of a hive: what its node can compute on, has free, has on disk and
+    downloads, at this moment. Sizes in bytes. It comes soon after the stream has begun, and when it
+    has changed."""
 
     backends: list[str]
     devices: dict[str, int]
     memory: list[DeviceMemory]
     models: list[HeldModel]
     disk_free_bytes: int
+    downloads: list[RunningDownload] = []

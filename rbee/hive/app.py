@@ -22,9 +22,9 @@ from rbee.hive.workers.registry import Workers
 from rbee.hive.workers.standby import Standby
 from rbee.hive.workers.worker_program import worker_command
 from rbee.runtime import api_key, paths, server
-from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
+from rbee.runtime.journal import Journal
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.narration import Narrator
@@ -50,13 +50,13 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> we
     # An insecure hive asks for no key, but its workers still do: one key opens both.
     key = lifecycle.hello.api_key if lifecycle.hello else api_key.load(config.auth.api_key_file)
     app = server.application(lifecycle)
-    app[routes.EVENTS] = Broadcast()
+    events = app[routes.EVENTS] = Journal()
     if lifecycle.hello is None:  # its log is standard error
         app[routes.RECENT_LOG] = RecentLog()
         app[routes.RECENT_LOG].install()
     app[routes.HARDWARE] = Hardware(worker_command(config))
     app[routes.STANDBY] = standby
-    narrator = Narrator(app[routes.EVENTS].send)
+    narrator = Narrator(events.send)
     folder = Folder(paths.models_dir(config.models.dir))
     inventory = Inventory(paths.catalog_db(config.paths.catalog_db), folder, narrator)
     hub = Hub(config.models.download_stall_s, lifecycle.hello.hf_token if lifecycle.hello else None)
@@ -72,9 +72,9 @@ def _build(lifecycle: Lifecycle, settings: HiveSettings, standby: Standby) -> we
         Launcher(config, lifecycle, key, standby),
         preflight,
         app[routes.PROVISIONER],
-        app[routes.EVENTS],
+        events,
     )
-    app[routes.FACTS] = Facts(app[routes.HARDWARE], app[routes.PROVISIONER], app[routes.EVENTS])
+    app[routes.FACTS] = Facts(app[routes.HARDWARE], app[routes.PROVISIONER], events)
     app[DRAIN] = lambda: _drain(app)
     app.on_cleanup.append(lambda _: inventory.close())
     app.cleanup_ctx.append(_detect_backends)

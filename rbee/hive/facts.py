@@ -47,6 +47,7 @@ class Facts:
         self._is_closed = False
         # What a model needs, by its file and size: a header takes milliseconds to read.
         self._required: dict[tuple[str, int], int | None] = {}
+        provisioner.downloads.on_change = self.want
 
     def close(self) -> None:
         """Begin no more looks: the hive ends."""
@@ -98,7 +99,9 @@ class Facts:
             HeldModel(row.reference, row.quantization, row.size_bytes, await self._needs(row))
             for row in rows
         ]
-        return NodeFacts(usable.backends, usable.devices, memory, models, disk_free_bytes())
+        downloads = self._provisioner.downloads.running()
+        free = disk_free_bytes()
+        return NodeFacts(usable.backends, usable.devices, memory, models, free, downloads)
 
     async def _needs(self, row: ModelRow) -> int | None:
         key = row.local_path, row.size_bytes
@@ -112,6 +115,8 @@ class Facts:
 
 def _differ(told: NodeFacts, seen: NodeFacts) -> bool:
     if (told.backends, told.models) != (seen.backends, seen.models):
+        return True
+    if told.downloads != seen.downloads:
         return True
     if abs(told.disk_free_bytes - seen.disk_free_bytes) > _NOTICED * told.disk_free_bytes:
         return True

@@ -11,7 +11,7 @@ from typing import get_args
 from rbee import __version__
 from rbee.contract import endpoints as ep
 from rbee.contract.daemons import Ack
-from rbee.contract.events import Event, Narration
+from rbee.contract.events import Event, Narration, Snapshot
 from rbee.contract.logs import LogQuery
 from rbee.contract.models import (
     Deleted,
@@ -49,12 +49,13 @@ from rbee.hive.models.verification import verify
 from rbee.hive.workers.registry import Workers
 from rbee.hive.workers.standby import Standby
 from rbee.runtime import gauges, server
-from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.file_response import FileResponse
+from rbee.runtime.journal import Journal
 from rbee.runtime.keyring import caller
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import correlation_id
+from rbee.runtime.sse import LAST_EVENT_HEADER, Numbered
 
 WORKERS: web.AppKey[Workers] = web.AppKey("workers", Workers)
 STANDBY: web.AppKey[Standby] = web.AppKey("standby", Standby)
@@ -64,7 +65,7 @@ SHARED: web.AppKey[SharedModels] = web.AppKey("shared", SharedModels)
 HARDWARE: web.AppKey[Hardware] = web.AppKey("hardware", Hardware)
 FACTS: web.AppKey[Facts] = web.AppKey("facts", Facts)
 RECENT_LOG: web.AppKey[RecentLog] = web.AppKey("recent_log", RecentLog)
-EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
+EVENTS: web.AppKey[Journal] = web.AppKey("events", Journal)
 
 # Asking llama.cpp takes a second, and a listing of nodes asks every one of them.
 _MEMORY_OLD_S = 10.0
@@ -255,16 +256,14 @@ def _logs(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
     return log_stream.read(request.app.get(RECENT_LOG), query.lines, query.follow)
 
 
-async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
-    """A row for each running worker and the facts of the node, then every change."""
+def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Numbered]:
+    """The workers and the facts of the node, or what a reader missed, then every change."""
     facts = request.app[FACTS]
-    with request.app[EVENTS].listen() as coming:
-        yield None
-        for row in request.app[WORKERS].rows():
-            yield row
+
+    def snapshot() -> Snapshot:
         if facts.told is None:
             facts.want()
-        else:
-            yield facts.told
-        async for event in coming:
-            yield event
+        return Snapshot(request.app[WORKERS].rows(), facts.told)
+
+    last_id = request.headers.get(LAST_EVENT_HEADER, "")
+    return request.app[EVENTS].follow(last_id, snapshot)

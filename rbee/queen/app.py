@@ -81,6 +81,7 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     app[routes.WORKERS] = NodeWorkers(config, app[routes.NODES], on_node)
     app[routes.LOGS] = NodeLogs(app[routes.NODES])
     app.cleanup_ctx.append(_watch_keys)
+    app.cleanup_ctx.append(_watch_scheduler)
     app.on_startup.append(lambda _: registry.open())
     if lifecycle.hello is None:
         # A queen that lasts knows at once what runs on the nodes already.
@@ -106,6 +107,12 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
 
 async def _watch_keys(app: web.Application) -> AsyncIterator[None]:
     watching = asyncio.create_task(app[routes.KEYS].watch())
+    yield
+    await stop(watching)
+
+
+async def _watch_scheduler(app: web.Application) -> AsyncIterator[None]:
+    watching = asyncio.create_task(app[routes.SCHEDULER].watchdog.watch())
     yield
     await stop(watching)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
+from msgspec.structs import replace
+
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.daemons import OWNER, Ack, QueenHealth, Released
+from rbee.contract.daemons import OWNER, Ack, QueenHealth, QueenStatus, Released
 from rbee.contract.errors import WrongRole
 from rbee.contract.events import Event
 from rbee.contract.keys import ChangeKey, CreateKey, KeyCreated, KeyRow, KeyRows
@@ -21,6 +24,8 @@ from rbee.contract.models import (
     NodeModelRows,
     NodeSearch,
 )
+from rbee.contract.overview import Overview
+from rbee.contract.queue import Decisions, TaskRows
 from rbee.contract.registry import (
     AddNode,
     HiveNode,
@@ -44,6 +49,7 @@ from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.keys.access import Access
 from rbee.queen.keys.keyring import Keyring
+from rbee.queen.nodes import overview
 from rbee.queen.nodes.health import Health
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
@@ -69,16 +75,21 @@ LOGS: web.AppKey[NodeLogs] = web.AppKey("logs", NodeLogs)
 SCHEDULER: web.AppKey[Scheduler] = web.AppKey("scheduler", Scheduler)
 EVENTS: web.AppKey[Broadcast[Event]] = web.AppKey("events", Broadcast)
 
+_DISCOVER_WITHIN_S = 1.0
+_OVERVIEW_EVERY_S = 0.5
+
 
 def add(app: web.Application) -> None:
     """Every route of the queen."""
     for health in (ep.QUEEN_HEALTH, ep.QUEEN_HEALTH_V1):
-        server.answer(app, health, _health)
+        server.answer(app, health, _health, lambda reply: reply.status != "ok")
     server.stream(app, ep.QUEEN_HOLD, _hold)
     server.answer(app, ep.QUEEN_RELEASE, _release)
     server.answer(app, ep.QUEEN_KEEP, _keep)
     server.stream(app, ep.QUEEN_TASKS, _task)
     server.answer(app, ep.QUEEN_CANCEL, _cancel)
+    server.answer(app, ep.QUEEN_QUEUE, _queue)
+    server.answer(app, ep.QUEEN_DECISIONS, _decisions)
     server.answer(app, ep.QUEEN_WORKERS, _workers)
     server.answer(app, ep.QUEEN_STANDBY, _standby)
     server.stream(app, ep.QUEEN_WORKER_START, _start_worker)
@@ -92,6 +103,7 @@ def add(app: web.Application) -> None:
     server.answer(app, ep.QUEEN_MODEL_DELETE, _delete_model)
     server.answer(app, ep.QUEEN_ADD_NODE, _add_node)
     server.answer(app, ep.QUEEN_NODES, _nodes)
+    server.answer_or_stream(app, ep.QUEEN_OVERVIEW, _overview, _overviews)
     server.answer(app, ep.QUEEN_CHECK_NODES, _check_nodes)
     server.answer(app, ep.QUEEN_REMOVE_NODE, _remove_node)
     server.stream(app, ep.QUEEN_INSTALL, _install)
@@ -112,7 +124,8 @@ def add(app: web.Application) -> None:
 
 async def _health(request: web.Request, _: ep.Nothing) -> QueenHealth:
     lifetime = request.app[HOLDS].lifetime
-    return QueenHealth("ok", "queen-rbee", __version__, os.getpid(), lifetime)
+    status: QueenStatus = "stalled" if request.app[SCHEDULER].watchdog.is_stalled else "ok"
+    return QueenHealth(status, "queen-rbee", __version__, os.getpid(), lifetime)
 
 
 def _hold(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
@@ -132,7 +145,8 @@ async def _keep(request: web.Request, _: ep.Nothing) -> Ack:
 
 
 async def _metrics(request: web.Request) -> str:
-    return gauges.text([*request.app[SCHEDULER].gauges(), gauges.memory()])
+    ages = overview.gauges(request.app[NODES], asyncio.get_running_loop().time())
+    return gauges.text([*request.app[SCHEDULER].gauges(), *ages, gauges.memory()])
 
 
 def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | None]:
@@ -142,6 +156,14 @@ def _task(request: web.Request, message: TaskRequest) -> AsyncIterator[Event | N
 async def _cancel(request: web.Request, _: ep.Nothing) -> ep.Nothing:
     request.app[SCHEDULER].cancel(request.match_info["request_id"], caller.get())
     return ep.Nothing()
+
+
+async def _queue(request: web.Request, _: ep.Nothing) -> TaskRows:
+    return TaskRows(request.app[SCHEDULER].rows(caller.get()))
+
+
+async def _decisions(request: web.Request, _: ep.Nothing) -> Decisions:
+    return Decisions(request.app[SCHEDULER].decisions())
 
 
 async def _workers(request: web.Request, _: ep.Nothing) -> NodeWorkerRows:
@@ -196,6 +218,36 @@ async def _add_node(request: web.Request, message: AddNode) -> NodeAdded:
 
 async def _nodes(request: web.Request, _: ep.Nothing) -> NodeRows:
     return NodeRows(request.app[NODES].registry.rows())
+
+
+async def _overview(request: web.Request, _: ep.Nothing) -> Overview:
+    await _look_for_hives(request)
+    return _overview_now(request)
+
+
+async def _overviews(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | None]:
+    """All of it, whenever something has changed but the age of what is known."""
+    await _look_for_hives(request)
+    told = None
+    while True:
+        found = _overview_now(request)
+        ageless = [replace(node, facts_age_s=None) for node in found.nodes], found.waiting
+        if ageless != told:
+            told = ageless
+            yield found
+        await asyncio.sleep(_OVERVIEW_EVERY_S)
+
+
+async def _look_for_hives(request: web.Request) -> None:
+    """A queen that has just been started for this knows nothing yet; others look meanwhile."""
+    is_new = request.app[HOLDS].lifetime == "ephemeral"
+    within_s = _DISCOVER_WITHIN_S if is_new else 0
+    await request.app[NODES].discover(within_s, wait_for_unreachable=False)
+
+
+def _overview_now(request: web.Request) -> Overview:
+    now = asyncio.get_running_loop().time()
+    return Overview(overview.overview(request.app[NODES], now), request.app[SCHEDULER].waiting)
 
 
 async def _check_nodes(request: web.Request, _: ep.Nothing) -> NodeChecks:

@@ -122,13 +122,35 @@ class Client:
     ) -> AsyncIterator[AsyncIterator[Event]]:
         """The endpoint's events, up to `[DONE]`. Leaving the block closes the connection. An error
         event is raised as the error that it names."""
+        async with self._stream(endpoint, message, names, sse.LastEvent()) as events:
+            yield events
+
+    @contextlib.asynccontextmanager
+    async def follow(
+        self, endpoint: Endpoint[Q, R], last: sse.LastEvent
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """The same, beginning after the `last` event, which moves on with each that is read."""
+        async with self._stream(endpoint, None, {}, last) as events:
+            yield events
+
+    @contextlib.asynccontextmanager
+    async def _stream(
+        self,
+        endpoint: Endpoint[Q, R],
+        message: Q | None,
+        names: Mapping[str, str],
+        last: sse.LastEvent,
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        more = {"Accept": sse.CONTENT_TYPE}
+        if last.id:
+            more[sse.LAST_EVENT_HEADER] = last.id
         deadline = _now() + self._silence_s
-        async with self._ask(endpoint, message, deadline, names, sse.CONTENT_TYPE) as response:
+        async with self._ask(endpoint, message, deadline, names, more) as response:
             found = response.header("Content-Type") or "no content type"
             found = found.partition(";")[0].strip().lower()
             if found != sse.CONTENT_TYPE:
                 raise self._not_ours(f"{found} in place of a stream")
-            yield self._events(response)
+            yield self._events(response, last)
 
     @contextlib.asynccontextmanager
     async def _ask(
@@ -137,13 +159,13 @@ class Client:
         message: Q | None,
         deadline: float,
         names: Mapping[str, str],
-        accept: str = "*/*",
+        headers: Mapping[str, str] = {"Accept": "*/*"},
     ) -> AsyncIterator[Response]:
         """A successful response, whose head is here before the deadline."""
         request = Request(
             endpoint.method,
             self._url_of(endpoint, names),
-            {**self._headers(endpoint), "Accept": accept},
+            {**self._headers(endpoint), **headers},
             b"" if message is None else msgspec.json.encode(message),
         )
         traced = self._trace(endpoint, names)
@@ -163,7 +185,7 @@ class Client:
                 raise await self._unproven(error) from None
             traced.answered(response.status, response.header(CORRELATION_HEADER))
             stack.enter_context(self._cuttable(response))
-            if response.status >= 300:
+            if response.status >= 300 and response.status != endpoint.degraded:
                 body = b""
                 with contextlib.suppress(OSError, NotHttp):
                     body = await self._body(response, deadline)
@@ -196,7 +218,7 @@ class Client:
         finally:
             self._open.discard(response)
 
-    async def _events(self, response: Response) -> AsyncIterator[Event]:
+    async def _events(self, response: Response, last: sse.LastEvent) -> AsyncIterator[Event]:
         parser = sse.Parser()
         stream_trace = debug_trace.StreamTrace()
         try:
@@ -206,6 +228,7 @@ class Client:
                         stream_trace.end()
                         await _read_to_end(response)
                         return
+                    last.move(raw)
                     event = sse.decode(raw)
                     if event is not None:
                         stream_trace.take(event)

@@ -91,12 +91,18 @@ def answer(
     app: web.Application,
     endpoint: Endpoint[Q, R],
     handler: Callable[[web.Request, Q], Coroutine[Any, Any, R]],
+    is_degraded: Callable[[R], bool] = lambda _: False,
 ) -> None:
-    """Serve `endpoint`: decode and check the body, call `handler`, encode its reply."""
+    """Serve `endpoint`: decode and check the body, call `handler`, encode its reply, which
+    `is_degraded` may send with the endpoint's other status."""
 
     async def handle(request: web.Request) -> web.Response:
         message = await _message(request, endpoint)
-        return _reply(endpoint, await unless_revoked(request, handler(request, message)))
+        reply = await unless_revoked(request, handler(request, message))
+        response = _reply(endpoint, reply)
+        if endpoint.degraded is not None and is_degraded(reply):
+            response.set_status(endpoint.degraded)
+        return response
 
     _readable(app, endpoint, handle)
 
@@ -117,7 +123,7 @@ def text(
 def stream(
     app: web.Application,
     endpoint: Endpoint[Q, Nothing],
-    handler: Callable[[web.Request, Q], AsyncIterator[Event | None]],
+    handler: Callable[[web.Request, Q], AsyncIterator[Event | sse.Numbered | None]],
 ) -> None:
     """Serve `endpoint` as a stream of what `handler` yields, closed by `[DONE]`.
 

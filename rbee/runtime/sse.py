@@ -1,7 +1,7 @@
 """Server-sent events as text, encoded and parsed.
 
-Follows the HTML standard's event stream format: fields `event` and `data`, lines that begin with a
-colon are comments, an empty line ends an event, and lines end with LF, CR or CRLF.
+Follows the HTML standard's event stream format: fields `event`, `data` and `id`, lines that begin
+with a colon are comments, an empty line ends an event, and lines end with LF, CR or CRLF.
 """
 
 from __future__ import annotations
@@ -16,15 +16,36 @@ from rbee.contract.events import DONE, NAMES, TYPES, Event
 CONTENT_TYPE = "text/event-stream"
 KEEP_ALIVE = b": keep-alive\n\n"
 LAST = f"data: {DONE}\n\n".encode()
+# With which a client asks for what came after the last event that it got.
+LAST_EVENT_HEADER = "Last-Event-ID"
 _LONGEST_EVENT = 16 << 20
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 
 class Raw(msgspec.Struct, frozen=True):
-    """One event as it stands in the stream; `event` is "" if none is named."""
+    """One event as it stands in the stream; `event` is "" if none is named. `id` is that of the
+    last event that had one, "" if none had."""
 
     event: str
     data: str
+    id: str = ""
+
+
+class Numbered(msgspec.Struct, frozen=True):
+    """An event with its `id:` line."""
+
+    id: str
+    event: Event
+
+
+class LastEvent(msgspec.Struct):
+    """The last event that a reader got from a stream, by its `id`; "" if it had none."""
+
+    id: str = ""
+
+    def move(self, raw: Raw) -> None:
+        """Another event has come."""
+        self.id = raw.id
 
 
 class Parser:
@@ -33,6 +54,7 @@ class Parser:
     def __init__(self) -> None:
         self._buffer = b""
         self._event = ""
+        self._id = ""
         self._data: list[str] = []
         self._size = 0
 
@@ -46,7 +68,7 @@ class Parser:
                 self._field(line.decode(errors="replace"))
                 continue
             if self._data:
-                yield Raw(self._event, "\n".join(self._data))
+                yield Raw(self._event, "\n".join(self._data), self._id)
             self._reset()
         if len(self._buffer) + self._size > _LONGEST_EVENT:
             raise ValueError("an event is larger than 16 MiB")
@@ -59,13 +81,17 @@ class Parser:
             self._size += len(value) + 1
         elif name == "event":
             self._event = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
 
     def _reset(self) -> None:
         self._event, self._data, self._size = "", [], 0
 
 
-def encode(event: Event) -> bytes:
+def encode(event: Event | Numbered) -> bytes:
     """The event as it stands in a stream."""
+    if isinstance(event, Numbered):
+        return b"id: %s\n%s" % (event.id.encode(), encode(event.event))
     return b"event: %s\ndata: %s\n\n" % (
         NAMES[type(event)].encode(),
         msgspec.json.encode(event),

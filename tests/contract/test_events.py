@@ -13,6 +13,7 @@ from rbee.contract.errors import ModelNotFound
 from rbee.contract.logs import LogLine
 from rbee.contract.models import DownloadReply
 from rbee.contract.nodes import HeldModel, HiveGone, NodeFacts
+from rbee.contract.overview import NodeOverview, Overview
 from rbee.contract.workers import NodeWorkerRow, WorkerGone, WorkerRow, WorkerStatus
 from rbee.runtime import sse
 
@@ -28,6 +29,7 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "download": ev.Download("downloading", 5, 10, 0.5),
     "download_reply": DownloadReply("d-1", "hf:a/b/m.gguf", None),
     "verify": ev.Verify("hashing", "/m.gguf", 5, 10),
+    "nodes": Overview([NodeOverview(node="nas", state="absent")], 2),
     "prefill": ev.Prefill(512, 2048, 256),
     "started": ev.Started("r-1", "hf:a/b", "worker-1", "localhost"),
     "token": ev.Token("é\r\n\u2028", 0),
@@ -38,6 +40,8 @@ ONE_OF_EACH: dict[str, ev.Event] = {
     "hive_gone": HiveGone("workstation", "ended", 2),
     "log": LogLine("rbee-hive", "listening on http://h:1", "workstation"),
     "ready": NodeWorkerRow.of("workstation", ROW),
+    "resumed": ev.Resumed(3),
+    "snapshot": ev.Snapshot([ROW], None),
     "status": WorkerStatus("busy", 4, 3, 10.0),
     "worker": ROW,
     "worker_gone": WorkerGone("worker-1", "it crashed", -9, ["last words"], {"code": "X"}),

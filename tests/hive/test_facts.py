@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rbee.contract.events import Event
-from rbee.contract.nodes import DeviceMemory, NodeFacts, Usable
+from rbee.contract.nodes import DeviceMemory, NodeFacts, RunningDownload, Usable
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.hive.facts import Facts
 from rbee.runtime.broadcast import Broadcast
@@ -22,6 +22,8 @@ class Node:
     def __init__(self) -> None:
         self.asked: list[float] = []
         self.inventory = SimpleNamespace(rows=self._rows)
+        self.running: list[RunningDownload] = []
+        self.downloads = SimpleNamespace(running=lambda: list(self.running), on_change=None)
 
     async def usable(self) -> Usable:
         return Usable(["cpu"], {"cpu": 1})
@@ -58,3 +60,25 @@ async def test_news_of_workers_are_a_reason_to_look_but_not_the_end_of_the_hive(
     assert len(node.asked) == 2
     assert all(age > 0 for age in node.asked)
     assert [type(each) for each in told].count(NodeFacts) == 1  # nothing has changed
+
+
+async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends() -> None:
+    node, events, told = Node(), Broadcast[Event](), []
+    facts = Facts(node, node, events, look_every_s=0.05)  # type: ignore[arg-type]
+
+    def downloads() -> list[list[RunningDownload]]:
+        return [each.downloads for each in told if isinstance(each, NodeFacts)]
+
+    half, most = RunningDownload("hf:o/r/m.gguf", 5, 10), RunningDownload("hf:o/r/m.gguf", 9, 10)
+    with events.listen(), events.forward(told.append):
+        watching = asyncio.create_task(facts.watch())
+        await asyncio.sleep(0)
+        for number, running in enumerate(([], [half], [most], []), start=1):
+            node.running = running
+            if number != 3:  # on its way, nobody says so
+                node.downloads.on_change()
+            async with asyncio.timeout(5):
+                while len(downloads()) < number:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await stop(watching)
+    assert downloads() == [[], [half], [most], []]

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from rbee import __version__
 from rbee.contract import endpoints as ep
-from rbee.contract.daemons import Lifetime, QueenHealth
+from rbee.contract.daemons import Lifetime, QueenHealth, QueenStatus
 from rbee.contract.endpoints import Endpoint
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
@@ -35,6 +35,7 @@ class FakeQueen:
         # The process that it claims to be; a shutdown ends it.
         self.process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
         self.lifetime: Lifetime = "persistent"
+        self.status: QueenStatus = "ok"
         self.last_words: list[Event] = []
         self.marks_the_end = True
         self.dies_first = False
@@ -89,7 +90,8 @@ class FakeQueen:
         self.asked.append((request.path, dict(request.query), told))
         if request.path == ep.QUEEN_HEALTH.path:
             pid = self.process.pid
-            return _json(QueenHealth("ok", "queen-rbee", __version__, pid, self.lifetime))
+            health = QueenHealth(self.status, "queen-rbee", __version__, pid, self.lifetime)
+            return _json(health, 200 if self.status == "ok" else 503)
         if request.path == ep.QUEEN_EVENTS.path and request.path not in self.replies:
             return await self._listen(request)
         if request.path == ep.SHUTDOWN.path:

@@ -45,6 +45,13 @@ def test_any_events_come_out_the_same_however_they_were_cut(
     assert [sse.decode(raw) for raw in parse(*cut(data, places))] == events
 
 
+def test_an_event_may_have_an_id_which_those_after_it_keep() -> None:
+    numbered = sse.encode(sse.Numbered("e-7", Accepted("r")))
+    assert numbered == b'id: e-7\nevent: accepted\ndata: {"request_id":"r"}\n\n'
+    found = parse(numbered, sse.encode(Accepted("s")), b"id: a\0b\ndata: x\n\nid\ndata: y\n\n")
+    assert [raw.id for raw in found] == ["e-7", "e-7", "e-7", ""]
+
+
 _LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=10)
 _RAW = st.builds(Raw, _LINE, st.lists(_LINE, min_size=1, max_size=3).map("\n".join))
 
@@ -95,7 +102,7 @@ def test_a_name_without_data_is_no_event_and_is_forgotten() -> None:
 
 
 def test_other_fields_are_passed_over() -> None:
-    assert parse(b"id: 7\nretry: 10\nnonsense\ndata: 1\n\n") == [Raw("", "1")]
+    assert parse(b"colour: 7\nretry: 10\nnonsense\ndata: 1\n\n") == [Raw("", "1")]
 
 
 def test_bytes_that_are_no_text_break_nothing() -> None:

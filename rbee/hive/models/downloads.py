@@ -13,6 +13,7 @@ from pathlib import Path
 from rbee.contract import events as ev
 from rbee.contract.errors import Internal, RbeeError, RequestCanceled, ShuttingDown
 from rbee.contract.model_ref import ModelRef
+from rbee.contract.nodes import RunningDownload
 from rbee.hive.models.folder import Folder
 from rbee.hive.models.hub import Hub
 from rbee.hive.models.node_source import NodeSource
@@ -121,6 +122,8 @@ class Downloads:
         self._known: OrderedDict[str, Download] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
+        # Called when a download begins or ends.
+        self.on_change: Callable[[], None] = lambda: None
 
     def find(self, download_id: str) -> Download | None:
         """A running download or one of the last 256 that have ended."""
@@ -130,6 +133,17 @@ class Downloads:
         """The download to this path, unless it has begun to end."""
         found = self._running.get(path)
         return found if found is not None and not found.progress.is_over else None
+
+    def running(self) -> list[RunningDownload]:
+        """Those that run, with what has come so far."""
+        return [
+            RunningDownload(
+                str(download.reference),
+                download.size_bytes - download.missing_bytes,
+                download.size_bytes,
+            )
+            for download in self._running.values()
+        ]
 
     def sizes(self) -> dict[Path, int]:
         """The paths of the running downloads, with the bytes that their models will have."""
@@ -159,6 +173,7 @@ class Downloads:
             download = Download(model.reference, path, size, self._watched_within_s)
             self._remember(download)
             self._running[path] = download
+            self.on_change()
             download.task = asyncio.create_task(self._run(download, model, quantization, nodes))
             self._tasks.add(download.task)
             download.task.add_done_callback(self._tasks.discard)
@@ -212,3 +227,4 @@ class Downloads:
         finally:
             if self._running.get(download.path) is download:
                 del self._running[download.path]
+                self.on_change()

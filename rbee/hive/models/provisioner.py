@@ -74,13 +74,13 @@ class Provisioner:
         self._preflight = preflight
         self._say = narrator.say
         self._hub_queries = HubQueries(hub, narrator.say)
-        self._downloads = Downloads(
+        self.downloads = Downloads(
             hub, inventory.folder, inventory.add_downloaded, say=narrator.say
         )
 
     async def end_all(self) -> None:
         """Stop the downloads; partial files stay."""
-        await self._downloads.end_all()
+        await self.downloads.end_all()
 
     def reference(self, text: str) -> ModelRef:
         """Parse a reference as a person writes it, with this node's aliases."""
@@ -95,7 +95,7 @@ class Provisioner:
         ref = self.reference(request.model)
         stored = await self.inventory.find(ref)
         if stored is not None:
-            done = self._downloads.done(stored.reference, stored.path)
+            done = self.downloads.done(stored.reference, stored.path)
             return DownloadReply(done.id, str(stored.reference), str(stored.path))
         download = await self._fetch(ref, request)
         return DownloadReply(download.id, str(download.reference), None)
@@ -122,7 +122,7 @@ class Provisioner:
 
     def progress(self, download_id: str) -> AsyncIterator[ev.Download | None]:
         """The progress of a download. Raises INVALID_REQUEST (404) for an unknown id."""
-        found = self._downloads.find(download_id)
+        found = self.downloads.find(download_id)
         if found is None:
             message = f"This hive knows no download {download_id!r}"
             raise NotFound.of("id", "a download of this hive", message, download_id)
@@ -137,12 +137,12 @@ class Provisioner:
         return stored.path
 
     async def listing(self) -> ModelRows:
-        return await self.inventory.listing(self._downloads.sizes())
+        return await self.inventory.listing(self.downloads.sizes())
 
     async def delete(self, text: str, holding: Callable[[Path], list[str]]) -> Deleted:
         """Delete a model, and end its download. `holding` names the workers that have a file."""
         path = await self.inventory.deletable_path(self.reference(text))
-        running = self._downloads.of(path)
+        running = self.downloads.of(path)
         if running is not None:
             running.end(RequestCanceled(f"{running.reference} is being deleted."))
             await running.ended()
@@ -213,7 +213,7 @@ class Provisioner:
             listing, model, nodes = await self._find(ref, request.sources)
             path = self.inventory.folder.target(model.reference, model.files[0].path)
             quantization = None
-            if self._downloads.of(path) is None:
+            if self.downloads.of(path) is None:
                 header = await self._header(model, nodes)
                 quantization = header.quantization
                 await self._check_memory(listing, model, header, request)
@@ -224,7 +224,7 @@ class Provisioner:
             else:
                 text = f"model provisioning: {model.reference.shown} is already being downloaded"
             self._say(_PROVISIONER, "⬇️", text)
-            return self._downloads.begin(model, request.detach, quantization, nodes)
+            return self.downloads.begin(model, request.detach, quantization, nodes)
 
     async def _find(
         self, ref: ModelRef, sources: list[ModelSource]
@@ -281,7 +281,7 @@ class Provisioner:
         folder = self.inventory.folder
         await in_thread(folder.make)
         missing = await in_thread(self._missing_bytes, model)
-        free = await in_thread(folder.free_bytes) - self._downloads.missing_bytes(path)
+        free = await in_thread(folder.free_bytes) - self.downloads.missing_bytes(path)
         if missing > free:
             stored = [row for row in await self.inventory.rows() if folder.holds(row.local_path)]
             stored.sort(key=lambda row: -row.size_bytes)

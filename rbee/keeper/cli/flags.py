@@ -73,13 +73,15 @@ def model_option(name: str = "--model", **more: Any) -> Callable[[F], F]:
 
 
 known_models = _known("models")
+known_tasks = _known("tasks")
+known_keys = _known("keys")
 some_node = node_option(help="The machine [default: this one].")
 chosen_node = node_option(help="The machine [default: the queen chooses].")
 one_node = node_option(required=True, help="The node's name.")
 other_node = node_option("--node", "node_name", other=True, required=True, help="The node's name.")
 every_node = node_option(help="Show this node only.")
 one_model = click.argument("model", shell_complete=known_models)
-key_argument = click.argument("name", shell_complete=_known("keys"))
+key_argument = click.argument("name", shell_complete=known_keys)
 one_worker = click.option(
     "--id",
     "worker_id",

@@ -24,6 +24,8 @@ OWN = {
     "install": "machine",
     "logs": "worker",
     "models": "models",
+    "nodes": "nodes",
+    "queue": "queue",
     "setup": "setup",
     "worker": "worker",
 }

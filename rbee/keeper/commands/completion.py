@@ -1,6 +1,6 @@
 """The names that Tab completes: at once or not at all, and never a word about what went wrong.
 
-Nodes, models, workers and keys come from the config file and from the queen that runs, if it
+Nodes, models, workers, keys and tasks come from the config file and from the queen that runs, if it
 answers in time; none is started. Without one, nodes and models come from the databases on disk. It
 is asked without aiohttp, which takes longer to load than a person waits.
 """
@@ -39,12 +39,13 @@ _LISTINGS: dict[str, Endpoint[Any, Any]] = {
     "models": ep.QUEEN_MODELS,
     "workers": ep.QUEEN_WORKERS,
     "keys": ep.QUEEN_KEYS,
+    "tasks": ep.QUEEN_QUEUE,
 }
 
 
 def suggest(kind: str, typed: str, local: bool = True) -> list[tuple[str, str]]:
-    """The names of `kind`, which is nodes, models, workers, keys or backends, that begin with
-    `typed`, sorted, each with its description; unless `local`, without this machine."""
+    """The names of `kind`, which is nodes, models, workers, keys, tasks or backends, that begin
+    with `typed`, sorted, each with its description; unless `local`, without this machine."""
     from rbee.runtime import safe_text, settings
 
     try:
@@ -132,6 +133,8 @@ def _descriptions(kind: str, reply: Mapping[str, Any]) -> dict[str, str]:
         return {str(row["reference"]): str(row["state"]) for row in rows}
     if kind == "keys":
         return {str(row["name"]): str(row["role"]) for row in rows}
+    if kind == "tasks":
+        return {str(row["request_id"]): f"{row['model']}, {row['state']}" for row in rows}
     return {str(row["worker_id"]): f"{row['model_ref']} on {row['node']}" for row in rows}
 
 

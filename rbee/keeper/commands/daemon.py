@@ -115,6 +115,11 @@ async def status(settings: KeeperSettings, screen: Screen) -> int:
             lines.append(f"  {worker.node}  {worker.model_ref}  {worker.state}, {slots}")
         found = QueenStatus(url=queen.client.url, queen=health, workers=workers)
         screen.listing(found, "\n".join(map(safe_text.line, lines)))
+        if health.status == "stalled":
+            screen.note(
+                f"[{PROGRAM}] ⚠️ It serves no task that waits. Its log says why; to start again: "
+                "rbee-keeper daemon stop"
+            )
         return 0
     finally:
         await queen.client.close()

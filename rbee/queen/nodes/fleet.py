@@ -39,8 +39,8 @@ class FleetWorker(msgspec.Struct):
 
 class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
-    the hive has told them. `backends` is what was known of it before, `away` why it did not answer
-    the last time, `wakes` whether it may be woken then."""
+    the hive has told them, at `told_at`. `backends` is what was known of it before, `away` why it
+    did not answer the last time, `wakes` whether it may be woken then."""
 
     name: str
     is_up: bool = False
@@ -49,6 +49,7 @@ class FleetNode(msgspec.Struct):
     wakes: bool = False
     backends: list[str] | None = None
     facts: NodeFacts | None = None
+    told_at: float = 0.0
     workers: dict[str, FleetWorker] = {}
     models: dict[str, HeldModel] = {}
 
@@ -107,12 +108,12 @@ class Fleet:
         node.is_up, node.facts = False, None
         self.on_change()
 
-    def told(self, name: str, facts: NodeFacts) -> None:
+    def told(self, name: str, facts: NodeFacts, now: float = 0.0) -> None:
         """What a hive says of its node."""
         node = self.nodes.get(name)
         if node is None:
             return
-        node.facts = facts
+        node.facts, node.told_at = facts, now
         node.backends = facts.backends
         self._hold(node, facts.models)
         self.on_change()

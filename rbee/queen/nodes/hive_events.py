@@ -9,13 +9,14 @@ from collections import OrderedDict
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs, RbeeError
-from rbee.contract.events import Event
+from rbee.contract.events import Event, Resumed, Snapshot
 from rbee.contract.nodes import NodeFacts
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.fleet import Fleet
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.client import Client, address
 from rbee.runtime.concurrency import stop
+from rbee.runtime.journal import Position
 from rbee.runtime.log import uncorrelated
 
 _EXIT_TOLD_WITHIN_S = 3.0
@@ -25,7 +26,8 @@ _log = logging.getLogger("queen-rbee")
 
 
 class HiveEvents:
-    """Of one node. What is told of the node and its workers goes into the `fleet`."""
+    """Of one node. What is told of the node and its workers goes into the `fleet`. What was told
+    while the stream was broken is not lost if the hive still has it."""
 
     def __init__(self, node: str, queen_events: Broadcast[Event], fleet: Fleet) -> None:
         self._broadcast: Broadcast[Event] = Broadcast()
@@ -85,13 +87,13 @@ class HiveEvents:
             self._fleet.lost(self._node)
 
     async def _follow_on(self, client: Client, begun: asyncio.Event) -> None:
+        position = Position()
         while True:
             try:
-                async with client.stream(ep.HIVE_EVENTS) as events:
-                    self._fleet.connected(self._node, _now())
-                    begun.set()
+                async with client.follow(ep.HIVE_EVENTS, position) as events:
                     async for event in events:
-                        self._pass_on(event)
+                        self._take(event)
+                        begun.set()
             except (ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs) as error:
                 _log.warning("the hive on %s is gone: %s", self._node, error)
                 return
@@ -99,9 +101,21 @@ class HiveEvents:
                 _log.warning("the events of the hive on %s broke off: %s", self._node, error)
             await asyncio.sleep(_RECONNECT_AFTER_S)
 
+    def _take(self, event: Event) -> None:
+        if isinstance(event, Snapshot):
+            self._fleet.connected(self._node, _now())
+            for row in event.workers:
+                self._pass_on(row)
+            if event.facts is not None:
+                self._pass_on(event.facts)
+        elif isinstance(event, Resumed):
+            _log.info("the hive on %s told %d missed events", self._node, event.missed)
+        else:
+            self._pass_on(event)
+
     def _pass_on(self, event: Event) -> None:
         if isinstance(event, NodeFacts):
-            self._fleet.told(self._node, event)
+            self._fleet.told(self._node, event, _now())
             return  # the queen tells of what it knows itself
         if isinstance(event, WorkerRow):
             self._fleet.worker_told(self._node, event, _now())

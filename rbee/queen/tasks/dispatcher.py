@@ -10,15 +10,19 @@ from itertools import count
 
 from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError
 from rbee.contract.events import Queued
+from rbee.contract.queue import Outcome, TaskState
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker, repository_of
 from rbee.queen.tasks.decide import Full, Look, Spot, Ticket, Want, decide
+from rbee.queen.tasks.decisions import DecisionLog, why_not
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.lines import Lines
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.sessions import Place
 from rbee.runtime.keyring import OPERATOR, Caller
 
+# While tasks wait, it is decided so often at least: a scheduler that does not stands still.
+_DECIDE_EVERY_S = 1.0
 _log = logging.getLogger("queen-rbee")
 # Of one who has not been told yet.
 _NO_PLACE = Queued(0, 0)
@@ -34,12 +38,19 @@ class NowhereError(Exception):
 
 class Turn:
     """A task's turn, from when it comes to when it ends. `tell` hears its place each time that it
-    changes; `place` is the last that it heard, None while it has not been told to wait."""
+    changes; `place` is the last that it heard, None while it has not been told to wait. `went` is
+    where it went last."""
 
     def __init__(
-        self, dispatcher: Dispatcher, caller: Caller, number: int, tell: Callable[[Queued], None]
+        self,
+        dispatcher: Dispatcher,
+        caller: Caller,
+        number: int,
+        tell: Callable[[Queued], None],
+        task_id: str,
     ) -> None:
         self.tell = tell
+        self.went: Spot | None = None
         self.place: Queued | None = None
         self.spot: asyncio.Future[Spot] | None = None
         self.caller = caller
@@ -50,6 +61,37 @@ class Turn:
         self._worker: FleetWorker | None = None
         self._is_served = False
         self._takes_slot = True
+        self._task_id = task_id
+        self._went_at: float | None = None
+        self._is_accepted = False
+
+    @property
+    def state(self) -> TaskState:
+        """Whether it waits, goes to where it was placed, or is answered there."""
+        if self._is_accepted:
+            return "running"
+        return "waiting" if self._went_at is None else "starting"
+
+    @property
+    def waited_s(self) -> float:
+        """The seconds since it came, until it was placed."""
+        return (_now() if self._went_at is None else self._went_at) - self._since
+
+    @property
+    def worker(self) -> FleetWorker | None:
+        """The worker whose slot it has, or wants."""
+        return self._worker
+
+    def reasons(self) -> list[str]:
+        """Why it went where it went, or what it waits for."""
+        if self._went_at is not None and self.went is not None:
+            return self.went.reasons
+        return why_not(self._dispatcher.held(self._ticket) if self._ticket else None)
+
+    def note(self, outcome: Outcome, found: Spot | list[str]) -> None:
+        """Remember a decision on it."""
+        model = str(self._ticket.want.model) if self._ticket else ""
+        self._dispatcher.decisions.add(self._task_id, self.caller.name, model, outcome, found)
 
     async def next(self, want: Want, before: Place | None = None) -> Spot:
         """Where it may go now, or may go next; best to the worker that answered its session
@@ -60,7 +102,7 @@ class Turn:
             self._dispatcher.leave(self._ticket)
             if self._ticket.want != want:
                 self.place = None
-        self._takes_slot = want.slot
+        self._takes_slot, self._went_at, self._is_accepted = want.slot, None, False
         self._ticket = Ticket(self.caller.name, want, self._number, self._since, before)
         self.spot = asyncio.get_running_loop().create_future()
         self._dispatcher.join(self._ticket, self)
@@ -68,14 +110,17 @@ class Turn:
 
     def go(self, spot: Spot) -> None:
         """It goes there."""
+        self.went, self._went_at = spot, _now()
+        self.note("placed", spot)
         self._serve(True)
         if spot.worker is not None and self._takes_slot:
             self._take(spot.worker)
         if self.spot is not None and not self.spot.done():
             self.spot.set_result(spot)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, outcome: Outcome, reasons: list[str], error: Exception) -> None:
         """It can go nowhere."""
+        self.note(outcome, reasons)
         if self.spot is not None and not self.spot.done():
             self.spot.set_exception(error)
 
@@ -97,6 +142,9 @@ class Turn:
         """It waits no longer."""
         if self._worker is not None:
             self._dispatcher.fleet.accepted(self._worker)
+        if not self._is_accepted:
+            self._is_accepted = True
+            self._dispatcher.decisions.waited(self.waited_s)
         self._leave()
 
     def end(self, tokens: int) -> None:
@@ -134,6 +182,7 @@ class Dispatcher:
         self.fleet = fleet
         self.limit = limit
         self.waiting = 0
+        self.decisions = DecisionLog()
         self._operator_weight = operator_weight
         self._callers: dict[str, Caller] = {}
         self._waiting_of: Counter[str] = Counter()
@@ -145,16 +194,24 @@ class Dispatcher:
         self._moved: set[Want] = set()
         self._is_due = False
         self._timer: asyncio.TimerHandle | None = None
+        self._decided_at = 0.0
         fleet.on_change = self._wake
 
-    def enter(self, caller: Caller, tell: Callable[[Queued], None]) -> Turn:
+    @property
+    def undecided_s(self) -> float:
+        """For how many seconds nothing has been decided while tasks wait."""
+        return _now() - self._decided_at if self._lines.waiting() else 0.0
+
+    def enter(self, caller: Caller, tell: Callable[[Queued], None], task_id: str = "") -> Turn:
         """A task of this caller has come."""
         self._callers[caller.name] = caller
         self._accounts.enter(caller.name)
-        return Turn(self, caller, next(self._arrivals), tell)
+        return Turn(self, caller, next(self._arrivals), tell, task_id)
 
     def join(self, ticket: Ticket, turn: Turn) -> None:
         """A task waits for what its ticket says."""
+        if not self._lines.waiting():
+            self._decided_at = _now()
         self._turns[ticket.turn] = turn
         if turn.place is not None:
             self._count_waiting(turn, 1)
@@ -178,6 +235,10 @@ class Dispatcher:
         if self.fleet.worker(node, row.id) is None:
             self.fleet.worker_told(node, row, _now())
         return self.fleet.worker(node, row.id) or FleetWorker(node, row)
+
+    def held(self, ticket: Ticket) -> Full | Look | None:
+        """What a task that waits waits for; None if that has not been decided yet."""
+        return self._held.get(ticket.want, (0, None))[1]
 
     def refused(self, worker: FleetWorker) -> None:
         """A worker had no slot after all."""
@@ -213,17 +274,20 @@ class Dispatcher:
             asyncio.get_running_loop().call_soon(self._decide)
 
     def _decide(self) -> None:
-        """A fault in it ends those who wait, who would wait for ever otherwise."""
+        """Decide now. A fault in it ends those who wait, who would wait for ever otherwise."""
         self._is_due = False
         try:
-            self._decide_and_do()
+            self._decide_now()
+            self._decided_at = _now()
         except Exception as error:
             _log.exception("no decision about the tasks that wait")
             for ticket in self._lines.tickets():
-                self._turns[ticket.turn].fail(error)
+                self._turns[ticket.turn].fail("refused", ["a fault of the queen"], error)
                 self.leave(ticket)
+        finally:
+            self._set_timer()
 
-    def _decide_and_do(self) -> None:
+    def _decide_now(self) -> None:
         now, waiting = _now(), self._lines.waiting()
         lines = {want: line for want, line in waiting.items() if self._may_go_on(want, now)}
         decision = decide(self.fleet, lines, self._accounts, now)
@@ -233,14 +297,14 @@ class Dispatcher:
             self._lines.go(ticket)
             self._turns[ticket.turn].go(spot)
         for ticket, nowhere in decision.nowhere:
-            self._turns[ticket.turn].fail(NowhereError(nowhere.verdicts))
+            error = NowhereError(nowhere.verdicts)
+            self._turns[ticket.turn].fail("nowhere", why_not(nowhere), error)
             self.leave(ticket)
         for want, outcome in decision.held.items():
             self._held[want] = self.fleet.stamp(repository_of(want.model)), outcome
         for want in {*self._moved, *lines}:
             self._tell(want)
         self._moved.clear()
-        self._set_timer()
 
     def _may_go_on(self, want: Want, now: float) -> bool:
         if want not in self._held:
@@ -273,8 +337,10 @@ class Dispatcher:
         if error is None:
             self._count_waiting(turn, 1)
             turn.place = _NO_PLACE
+            turn.note("waits", why_not(outcome))
         else:
-            turn.fail(error)
+            reasons = [*why_not(outcome), f"{self.waiting} of {self.limit} wait"]
+            turn.fail("refused", reasons, error)
             self.leave(ticket)
 
     def _too_many(self, caller: Caller, slots: int) -> RbeeError | None:
@@ -301,8 +367,9 @@ class Dispatcher:
             self._timer.cancel()
         times = [outcome.at for _, outcome in self._held.values() if outcome.at is not None]
         self._timer = None
-        if times:
-            self._timer = asyncio.get_running_loop().call_at(min(times), self._wake)
+        if self._lines.waiting():
+            at = min([*times, _now() + _DECIDE_EVERY_S])
+            self._timer = asyncio.get_running_loop().call_at(at, self._wake)
 
 
 def _now() -> float:

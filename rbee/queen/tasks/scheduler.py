@@ -23,6 +23,7 @@ from rbee.contract.errors import (
     WorkerCrashed,
 )
 from rbee.contract.events import Accepted, Event
+from rbee.contract.queue import Decision, TaskRow
 from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.keys.access import Access
@@ -36,8 +37,10 @@ from rbee.queen.tasks.key_figures import KeyFigures
 from rbee.queen.tasks.node_choice import CRASHES, OTHERS_MAY, NodeChoice, explain, informed, without
 from rbee.queen.tasks.sessions import Place, Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
+from rbee.queen.tasks.task_rows import task_rows
+from rbee.queen.tasks.watchdog import Watchdog
 from rbee.runtime.concurrency import stop
-from rbee.runtime.gauges import Gauge
+from rbee.runtime.gauges import Gauge, Histogram
 from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
 
@@ -60,7 +63,9 @@ class Scheduler:
         self.on_node = NodeChoice(nodes, self._dispatcher)
         self._sessions = Sessions()
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
+        self._turns: dict[str, Turn] = {}
         self._figures = KeyFigures()
+        self.watchdog = Watchdog(lambda: self._dispatcher.undecided_s)
 
     async def stream(
         self, request: TaskRequest, caller: Caller = OPERATOR
@@ -117,7 +122,7 @@ class Scheduler:
         somebody else, which goes on unless the `caller` manages."""
         if request_id in self._running:
             task, running = self._running[request_id]
-            if caller.role != "manage" and task.caller is not caller:
+            if not _sees(caller, task):
                 return
             task.cancel_reason = task.cancel_reason or why or RequestCanceled()
             running.cancel()
@@ -132,13 +137,29 @@ class Scheduler:
         while self._running:
             await asyncio.wait([running for _, running in self._running.values()])
 
-    def gauges(self) -> list[Gauge]:
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a slot."""
+        return self._dispatcher.waiting
+
+    def rows(self, caller: Caller = OPERATOR) -> list[TaskRow]:
+        """The tasks that run or wait; to a `caller` who does not manage, its own."""
+        tasks = {key: task for key, (task, _) in self._running.items() if _sees(caller, task)}
+        turns = self._turns
+        return task_rows((task, turns[key]) for key, task in tasks.items() if key in turns)
+
+    def decisions(self) -> list[Decision]:
+        """The last decisions on tasks, the oldest first."""
+        return self._dispatcher.decisions.last
+
+    def gauges(self) -> list[Gauge | Histogram]:
         """The figures of /metrics about tasks."""
         return [
             Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
             Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._dispatcher.waiting),
             Gauge("rbee_queue_limit", "Tasks that may wait.", self._dispatcher.limit),
             *self._figures.gauges(self._in_flight()),
+            *self._dispatcher.decisions.gauges(),
         ]
 
     def _in_flight(self) -> Counter[str]:
@@ -148,10 +169,12 @@ class Scheduler:
     async def _run(self, task: Task) -> None:
         """To the last token, on the first node that can. If none can, raises the error of the
         first choice."""
-        turn = self._dispatcher.enter(task.caller, task.tell)
+        turn = self._dispatcher.enter(task.caller, task.tell, task.id)
+        self._turns[task.id] = turn
         try:
             await self._serve(task, turn)
         finally:
+            del self._turns[task.id]
             turn.end(task.tokens + task.tokens_read)
 
     async def _serve(self, task: Task, turn: Turn) -> None:
@@ -222,6 +245,11 @@ class Scheduler:
         if isinstance(error, WorkerCrashed) and task.caller.role != "manage":
             error.details["log_tail"] = []  # others use the worker too
         task.events.close(error if isinstance(error, Exception) else task.cancel_reason)
+
+
+def _sees(caller: Caller, task: Task) -> bool:
+    """Whether it may see the task, and end it."""
+    return caller.role == "manage" or task.caller is caller
 
 
 async def _attempt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TypeAlias
 
 import msgspec
@@ -84,6 +85,7 @@ class Task:
         session: Session | None = None,
     ) -> None:
         self.id = secrets.token_hex(8)
+        self.created_unix = time.time()
         self.request = request
         self.model = model
         self.caller = caller

@@ -20,6 +20,7 @@ from click.shell_completion import ShellComplete
 from rbee.contract import endpoints as ep
 from rbee.contract.models import NodeModelRow, NodeModelRows
 from rbee.contract.proof import Proof, ProofWanted, proof_of
+from rbee.contract.queue import TaskRow, TaskRows
 from rbee.contract.registry import NodeRow, NodeRows
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
 from rbee.keeper.cli import main, shells
@@ -74,6 +75,23 @@ def test_models_are_those_of_the_queen_and_the_aliases(fake_queen: FakeQueen, ke
 def test_workers_are_described_by_their_model(fake_queen: FakeQueen, key: Path) -> None:
     fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([WORKER]))
     assert completion.suggest("workers", "w") == [("worker-1", "hf:a/b on attic")]
+
+
+def test_tasks_are_described_by_their_model_and_state(fake_queen: FakeQueen, key: Path) -> None:
+    row = TaskRow(
+        request_id="3f9c",
+        state="waiting",
+        key="laptop",
+        model="hf:a/b",
+        node=None,
+        worker_id=None,
+        position=1,
+        since_unix=1.0,
+        waited_s=2.0,
+        reasons=[],
+    )
+    fake_queen.on(ep.QUEEN_QUEUE, TaskRows([row]))
+    assert completion.suggest("tasks", "3") == [("3f9c", "hf:a/b, waiting")]
 
 
 def test_without_a_key_the_queen_is_not_asked_and_no_key_is_created(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -106,6 +107,20 @@ def test_without_a_queen_there_is_nothing_to_stop(
     done = keeper("daemon", "stop")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == "No queen-rbee runs at http://127.0.0.1:9.\n"
+
+
+def test_a_queen_whose_scheduler_stands_still_is_found_and_told(
+    fake_queen: FakeQueen, keeper: Keeper
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKERS, LISTED)
+    assert "serves no task" not in keeper("daemon", "status").stderr
+    fake_queen.status = "stalled"
+    done = keeper("daemon", "status")
+    assert (done.exit_code, done.stdout.startswith("queen-rbee ")) == (0, True)
+    assert "It serves no task that waits" in done.stderr
+    assert "rbee-keeper daemon stop" in done.stderr
+    shown = json.loads(keeper("daemon", "status", "--json").stdout)
+    assert shown["queen"]["status"] == "stalled"
 
 
 def told(workers: list[NodeWorkerRow], *events: Any) -> str:

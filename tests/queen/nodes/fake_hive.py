@@ -12,18 +12,20 @@ from aiohttp.test_utils import TestServer
 
 from rbee import __version__
 from rbee.contract.errors import InvalidApiKey, RbeeError
-from rbee.contract.events import Event
-from rbee.contract.nodes import HiveHealth, NodeInfo, Owner
+from rbee.contract.events import Event, Snapshot
+from rbee.contract.nodes import HiveHealth, NodeFacts, NodeInfo, Owner
 from rbee.contract.workers import WorkerRow, WorkerRows
 from rbee.runtime import sse
+from rbee.runtime.journal import Journal
 from tests.proving import knows
 
 
 class FakeHive:
     """`asked` are the paths that were asked with the right key, `refused` the others. `replies` are
     answers of its own for a path, `streams` what it streams for one, without an end mark
-    if it `breaks`. `messages` are the bodies it got. `connections` are those that
-    had the right key."""
+    if it `breaks`. `messages` are the bodies it got, `resumed` the last event of each reader of its
+    events, `lost` are events that no reader gets, `connections` those that had the right
+    key."""
 
     def __init__(self) -> None:
         self.key = "key-of-the-node"
@@ -38,10 +40,13 @@ class FakeHive:
         self.streams: dict[str, list[Event]] = {}
         self.breaks = False
         self.messages: list[object] = []
+        self.facts: NodeFacts | None = None
+        self.resumed: list[str] = []
+        self.lost: list[Event] = []
         self.listening = 0
         self.connections: set[web.RequestHandler[web.Request]] = set()
         self.url = ""
-        self._events: list[asyncio.Queue[Event]] = []
+        self.events = Journal()
         self._streams: list[asyncio.Transport] = []
         self._server: TestServer | None = None
 
@@ -66,8 +71,7 @@ class FakeHive:
             await server.close()
 
     def tell(self, event: Event) -> None:
-        for queue in self._events:
-            queue.put_nowait(event)
+        self.events.send(event)
 
     def drop(self) -> None:
         """Break the streams of events."""
@@ -115,16 +119,17 @@ class FakeHive:
     async def _tell(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._events.append(queue)
         assert isinstance(request.transport, asyncio.Transport)
         self._streams.append(request.transport)
         self.listening += 1
         try:
-            while True:
-                await response.write(sse.encode(await queue.get()))
+            last_id = request.headers.get(sse.LAST_EVENT_HEADER, "")
+            self.resumed.append(last_id)
+            snapshot = Snapshot(self.workers, self.facts)
+            async for event in self.events.follow(last_id, lambda: snapshot):
+                if event.event not in self.lost:
+                    await response.write(sse.encode(event))
         finally:
-            self._events.remove(queue)
             self.listening -= 1
 
     def _leave(self) -> None:

@@ -28,6 +28,7 @@ from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.queen.tasks.task import Task
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import OPERATOR, Caller
 
 LAPTOP = Caller("laptop", "use", limit=2)
@@ -68,8 +69,9 @@ class Made:
             self.ends[name].set_exception(error)
 
     def figures(self) -> dict[tuple[str, str], float]:
-        gauges = self.scheduler.gauges()
-        return {(each.name, each.labels["key"]): each.value for each in gauges if each.labels}
+        gauges = [each for each in self.scheduler.gauges() if isinstance(each, Gauge)]
+        of_keys = [each for each in gauges if "key" in each.labels]
+        return {(each.name, each.labels["key"]): each.value for each in of_keys}
 
     async def _attempt(self, task: Task, hive: Hive, *_: object) -> None:
         self.tasks.append(task)

@@ -1,0 +1,85 @@
+"""All nodes at once, as the keeper shows them, beside what the hive answers."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import groupby, pairwise
+from typing import Any
+
+from harness.watching import node_facts
+from harness.world import cluster
+from harness.world.world import World
+
+_OLDEST_S = 120
+_AGE = re.compile(r"told \d+ s ago")
+
+
+def complaints(world: World, shown: Mapping[str, Any], reference: str) -> Iterator[str]:
+    """Whatever differs from what this machine's hive answers who asks it."""
+    [node] = shown["nodes"]
+    answer = world.call("GET", f"{world.hive_url}/v1/node").json
+    models = world.call("GET", f"{world.hive_url}/v1/models").json["models"]
+    whole = [row for row in models if row["state"] == "ready"]
+    if (node["node"], node["state"], node["error"]) != ("localhost", "running", None):
+        yield f"it is not this machine that runs: {node}"
+    if not 0 <= node["facts_age_s"] < _OLDEST_S:
+        yield f"facts_age_s: {node['facts_age_s']}"
+    yield from node_facts.memory_complaints(node["memory"], answer["memory"])
+    if not node_facts.near(node["disk_free_bytes"], answer["disk_free_bytes"]):
+        yield f"disk_free_bytes: {node['disk_free_bytes']}, and {answer['disk_free_bytes']}"
+    if node["models"] != len(whole):
+        yield f"models: {node['models']}, and {whole} when asked"
+    [worker] = cluster.queens_workers(world)
+    if node["workers"] != [worker]:
+        yield f"workers: {node['workers']}, and {worker} when asked"
+    [download] = node["downloads"]
+    [row] = [row for row in models if row["reference"] == reference]
+    if (download["reference"], download["bytes_total"]) != (reference, row["size_bytes"]):
+        yield f"downloads: {download}, and {row} when asked"
+    if not 0 < download["bytes_downloaded"] <= row["bytes_downloaded"]:
+        yield f"downloads: {download}, and later {row}"
+    if shown["waiting"] != 0:
+        yield f"waiting: {shown['waiting']}"
+
+
+def downloaded(world: World) -> int:
+    """How much has come of the only download, as the queen tells."""
+    nodes = world.call("GET", f"{world.queen_url}/v2/nodes").json["nodes"]
+    return sum(each["bytes_downloaded"] for node in nodes for each in node["downloads"])
+
+
+def states_in_blocks(text: str) -> list[str]:
+    """The worker's state and whether a task waits, in each block of plain text."""
+    assert text.replace("\n", "").isprintable(), text
+    blocks = [block.splitlines() for block in text.rstrip("\n").split("\n\n")]
+    return [_state("\n".join(block)) for block in blocks]
+
+
+def repeated_blocks(text: str) -> list[str]:
+    """The blocks that say the same as the one before, but for the time that has passed."""
+    blocks = [_AGE.sub("", block) for block in text.rstrip("\n").split("\n\n")]
+    return [block for before, block in pairwise(blocks) if block == before]
+
+
+def states_in_lines(text: str) -> list[str]:
+    """The same of lines of JSON."""
+    found = []
+    for line in text.splitlines():
+        event = json.loads(line)
+        assert set(event) == {"event", "data"}, line
+        assert event["event"] == "nodes", line
+        states = [worker["state"] for node in event["data"]["nodes"] for worker in node["workers"]]
+        waits = ["waits"] if event["data"]["waiting"] else []
+        found.append(", ".join([*states, *waits]))
+    return found
+
+
+def without_repeats(states: list[str]) -> list[str]:
+    return [state for state, _ in groupby(states)]
+
+
+def _state(block: str) -> str:
+    words = [word for word in ("idle", "busy") if f"  {word}, " in block]
+    return ", ".join(
+        [*words, *(["waits"] if " for a slot: rbee-keeper queue list" in block else [])]
+    )

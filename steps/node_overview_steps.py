@@ -1,0 +1,130 @@
+"""All nodes at once: what is shown of them, and how it is watched."""
+
+import json
+import re
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.watching import node_overview
+from harness.watching.replies import Metrics
+from harness.world.waiting import wait_until
+
+_SMALL = "hf:lab/small/small.gguf"
+_CHANGES = ["idle", "busy", "busy, waits"]
+_AGE = re.compile(r"told (\d+) s ago")
+
+
+@when("the queen has told that some of it has come")
+def some_has_come(context: Context) -> None:
+    wait_until("some bytes", lambda: node_overview.downloaded(context.world), 10)
+    context.asked_before = len(_asked(context))
+
+
+@then(
+    "the JSON shows this machine with its memory, disk and worker, and that download, "
+    "as its hive tells them"
+)
+def shows_this_machine(context: Context) -> None:
+    context.shown = json.loads(context.run.stdout.text)
+    context.asked_after = len(_asked(context))
+    found = list(node_overview.complaints(context.world, context.shown, _SMALL))
+    assert not found, "\n".join(found)
+
+
+@then("meanwhile the node was asked for nothing")
+def asked_nothing(context: Context) -> None:
+    asked = _asked(context)[context.asked_before : context.asked_after]
+    assert not asked, asked
+
+
+@then("the queen's metrics tell how old that is")
+def metrics(context: Context) -> None:
+    """The same as the queen's list."""
+    world = context.world
+    seen = Metrics(world.call("GET", f"{world.queen_url}/metrics").body.decode())
+    [node] = world.call("GET", f"{world.queen_url}/v2/nodes").json["nodes"]
+    age_s = seen.value("rbee_node_facts_age_seconds", node="localhost")
+    is_new = node["facts_age_s"] < age_s  # new facts have come in between
+    assert is_new or age_s <= node["facts_age_s"] < age_s + 5, (age_s, node)
+    assert age_s < 60, age_s
+
+
+def _asked(context: Context) -> list[str]:
+    """What the hive and its worker were asked by the queen, but for the proofs of connections."""
+    requests = [*context.hive_proxy.requests, *context.proxy.requests]
+    return [each.path for each in requests if not each.path.startswith("/v1/auth/proof")]
+
+
+@then("standard output shows the same in lines, for a person")
+def shows_lines(context: Context) -> None:
+    [node] = context.shown["nodes"]
+    [worker] = node["workers"]
+    first, *lines = context.run.stdout.text.splitlines()
+    assert re.fullmatch(
+        r"localhost: running, told \d+ s ago, \d+ models? on disk, [\d.]+ [MG]B of disk free", first
+    ), first
+    devices = [line for line in lines if line.endswith(" free") and " of " in line]
+    assert len(devices) == len(node["memory"]), lines
+    slots = f"{worker['slots_available']} of {worker['slots_total']} slots free"
+    row = f"  {worker['model_ref']}  idle, {slots}, cpu:0  {worker['worker_id']}"
+    assert row in lines, (row, lines)
+    assert re.fullmatch(rf"  downloading {_SMALL}, \d+ % of \d+ MB", lines[-1]), lines
+
+
+@when("I start the same with --json")
+def start_with_json(context: Context) -> None:
+    context.lines = context.world.start("rbee-keeper nodes --watch --json")
+    wait_until("the first block", lambda: context.run.stdout.text, 20)
+    wait_until("the first line", lambda: context.lines.stdout.text, 20)
+
+
+@then("no line there is wider than {columns:d} columns, and the seconds go on")
+def narrow(context: Context, columns: int) -> None:
+    """A line that is too wide would be broken, and its rest be on the next one."""
+    first = _age(context.terminal.screen)
+    screen = wait_until(
+        "the seconds to go on",
+        lambda: context.terminal.screen,
+        10,
+        lambda screen: _age(screen) > first,
+    )
+    lines = [line.rstrip() for line in screen.splitlines() if line.strip()]
+    assert all(len(line) < columns for line in lines), lines
+    assert lines[0].startswith("localhost: "), lines
+    assert [line for line in lines if line.startswith("  bundled:")], lines
+    assert len(lines) == 4, lines
+
+
+def _age(screen: str) -> int:
+    found = _AGE.search(screen)
+    return int(found[1]) if found else -1
+
+
+@then("nothing is left on the terminal")
+def clean(context: Context) -> None:
+    assert not context.terminal.screen.strip(), context.terminal.screen
+    assert b"\x1b[?1049l" in context.terminal.written, context.terminal.written[-200:]
+    assert context.terminal.written.count(b"\x1b[?25h") == 1, context.terminal.written[-200:]
+
+
+@then("the pipe got everything each time that the worker or the queue had changed, and only then")
+def blocks(context: Context) -> None:
+    states = wait_until(
+        "the changes",
+        lambda: node_overview.states_in_blocks(context.run.stdout.text),
+        10,
+        lambda states: node_overview.without_repeats(states) == _CHANGES,
+    )
+    repeated = node_overview.repeated_blocks(context.run.stdout.text)
+    assert states and not repeated, repeated
+
+
+@then("the JSON in the pipe says the same")
+def json_lines(context: Context) -> None:
+    wait_until(
+        "the changes",
+        lambda: node_overview.states_in_lines(context.lines.stdout.text),
+        10,
+        lambda states: node_overview.without_repeats(states) == _CHANGES,
+    )

@@ -1,0 +1,153 @@
+"""The list of tasks, the decisions on them, and canceling them."""
+
+import json
+
+from behave import then, when
+from behave.runner import Context
+
+from harness.watching import replies, task_list
+from harness.watching.named_keys import Holder
+from harness.watching.replies import Metrics
+from harness.world import cluster
+from harness.world.http_client import EventStream
+
+_LONGEST_S = 30
+
+
+def _holder(context: Context, name: str) -> Holder:
+    holder: Holder = context.holders[name]
+    return holder
+
+
+def _of_key(context: Context, name: str) -> list[str]:
+    return [task_list.id_of(stream) for key, stream in context.waiting if key == name]
+
+
+@then(
+    "the JSON lists the task that runs, with its worker, then those that wait by their positions, "
+    "with key, model, time and reason"
+)
+def lists_all(context: Context) -> None:
+    running = "laptop", _holder(context, "laptop").streams[0]
+    found = list(
+        task_list.complaints(
+            task_list.rows(context.run),
+            running,
+            context.waiting,
+            cluster.only_worker(context.world),
+            cluster.now_unix(),
+        )
+    )
+    assert not found, "\n".join(found)
+
+
+@then("standard output has a row for each that waits, by their positions, and no other")
+def table_of_waiting(context: Context) -> None:
+    waiting = task_list.by_position(context.waiting)
+    listed = task_list.table_rows(context.run)
+    assert list(listed) == [task_list.id_of(stream) for _, stream in waiting], listed
+    for place, (name, stream) in enumerate(waiting, start=1):
+        cells = listed[task_list.id_of(stream)]
+        assert cells[0] == name, cells
+        assert cells[3:5] == ["waiting", str(place)], cells
+        assert cells[-1] == "the only slot is busy", cells
+
+
+@then("the JSON lists the tasks of {name:w}, and no others")
+def lists_own(context: Context, name: str) -> None:
+    found = {row["request_id"]: row["key"] for row in task_list.rows(context.run)}
+    assert found == dict.fromkeys(_of_key(context, name), name), found
+
+
+@when("{name:w} runs `rbee-keeper queue cancel` with the id of the task of {other:w} that waits")
+def cancels_of_others(context: Context, name: str, other: str) -> None:
+    [task] = _of_key(context, other)
+    context.run = _holder(context, name).runs(f"rbee-keeper queue cancel {task}")
+    context.run.wait(_LONGEST_S)
+
+
+@when(
+    "I run `rbee-keeper queue cancel` with the beginning of the id of the task of {name:w} "
+    "that streams"
+)
+def cancel_one(context: Context, name: str) -> None:
+    task = task_list.id_of(_holder(context, name).streams[0])
+    context.run = context.world.start(f"rbee-keeper queue cancel {task[:10]}")
+    context.run.wait(_LONGEST_S)
+
+
+@then("standard output names each task of {name:w} as canceled, and no other")
+def names_canceled(context: Context, name: str) -> None:
+    lines = context.run.stdout.text.splitlines()
+    said = sorted(line.split(": ")[0] for line in lines)
+    assert said == sorted(f"{task} is canceled" for task in _of_key(context, name)), lines
+
+
+@then("the task of {name:w} that waited is answered")
+def waited_is_answered(context: Context, name: str) -> None:
+    [stream] = [stream for key, stream in context.waiting if key == name]
+    stream.wait_for_end(within=_LONGEST_S)
+    assert stream.named("done"), stream.events[-3:]
+    first = _holder(context, name).streams[0]
+    assert replies.error_of_stream(first, within=5).code == "REQUEST_CANCELED", first.events[-3:]
+
+
+@when("I run `rbee-keeper queue why` with the id of that task")
+def why_last(context: Context) -> None:
+    _why(context, _holder(context, "phone").streams[-1])
+
+
+@when("I run `rbee-keeper queue why` with the id of the first task of {name:w}")
+def why_first(context: Context, name: str) -> None:
+    _why(context, next(stream for key, stream in context.waiting if key == name))
+
+
+def _why(context: Context, stream: EventStream) -> None:
+    context.asked = task_list.id_of(stream)
+    context.run = context.world.start(f"rbee-keeper queue why {context.asked} --json")
+    assert context.run.wait(_LONGEST_S) == 0, context.run.stderr.text
+
+
+@then(
+    "the JSON says that it was placed at the worker of this machine, since it is loaded, and when"
+)
+def placed(context: Context) -> None:
+    worker = cluster.only_worker(context.world)
+    place: dict[str, object] = {"outcome": "placed", "node": "localhost", "worker_id": worker["id"]}
+    row = json.loads(context.run.stdout.text)[-1]  # it may have waited for the one before it
+    _is_decided(context, row, worker["model_ref"], place)
+    assert any("holds the model" in reason for reason in row["reasons"]), row
+
+
+@then("the JSON says that it waits, since the only slot is busy, and when")
+def waits(context: Context) -> None:
+    worker = cluster.only_worker(context.world)
+    nowhere: dict[str, object] = {"outcome": "waits", "node": None, "worker_id": None}
+    [row] = json.loads(context.run.stdout.text)
+    _is_decided(context, row, worker["model_ref"], nowhere)
+    assert row["reasons"] == ["the only slot is busy"], row
+
+
+def _is_decided(
+    context: Context, row: dict[str, object], model: str, wanted: dict[str, object]
+) -> None:
+    told = {key: row[key] for key in row if key not in ("at_unix", "reasons")}
+    assert told == {"request_id": context.asked, "key": "phone", "model": model, **wanted}, row
+    assert 0 <= cluster.now_unix() - float(str(row["at_unix"])) < _LONGEST_S, row
+
+
+@then(
+    "the queen's metrics count {accepted:d} tasks that were accepted, "
+    "and the decisions of each outcome"
+)
+def metrics(context: Context, accepted: int) -> None:
+    """The same decisions as the list has."""
+    world = context.world
+    seen = Metrics(world.call("GET", f"{world.queen_url}/metrics").body.decode())
+    assert seen.value("rbee_queue_seconds_count") == accepted, seen
+    assert seen.value("rbee_queue_seconds_bucket", le="+Inf") == accepted, seen
+    assert 0 < seen.value("rbee_queue_seconds_sum") < _LONGEST_S, seen
+    listed = world.call("GET", f"{world.queen_url}/v2/decisions").json["decisions"]
+    outcomes = [each["outcome"] for each in listed]
+    counted = {outcome: outcomes.count(outcome) for outcome in set(outcomes)}
+    assert seen.by_label("rbee_decisions_total", "outcome") == counted, (seen, counted)
