@@ -55,7 +55,7 @@ Feature: Programs that were written for Ollama work unchanged
       | generate | {"model": "smollm2", "prompt": "Hi", "options": {"top_k": 1.5}}               | 400    | options.top_k:      |
       | generate | {"model": "smollm2", "prompt": "Hi", "think": "often"}                        | 400    | think:              |
       | generate | {"model": "smollm2", "prompt": "Hi", "keep_alive": "long"}                    | 400    | keep_alive:         |
-      | generate | {"model": "smollm2", "prompt": "Hi", "format": {"not": {}}, "stream": true}   | 400    | format              |
+      | generate | {"model": "smollm2", "prompt": "Hi", "format": {"not": {}}, "stream": true}   | 400    | valid: format:      |
       | create   | {"model": "pirate", "from_": "smollm2", "system": "Talk like a pirate"}        | 400    | models.aliases      |
       | copy     | {"source": "smollm2", "destination": "mine"}                                  | 400    | models.aliases      |
       | push     | {"model": "smollm2"}                                                          | 400    | hf upload           |

@@ -54,6 +54,9 @@ Feature: Programs that were written for OpenAI work unchanged
       | {"max_completion_tokens": 0}                                                                       | BadRequestError     | invalid_request         | max_completion_tokens       |
       | {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}    | BadRequestError     | invalid_request         | messages[0].content[0].type |
       | {"tool_choice": "required"}                                                                        | BadRequestError     | invalid_request         | tool_choice                 |
+      | {"functions": [{"name": "is_day", "parameters": {}}]}                                              | BadRequestError     | invalid_request         | functions                   |
+      | {"function_call": {"name": "is_day"}}                                                              | BadRequestError     | invalid_request         | function_call               |
+      | {"modalities": ["text", "audio"]}                                                                  | BadRequestError     | invalid_request         | modalities                  |
       | {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}}} | BadRequestError     | invalid_request         | response_format.json_schema.schema |
       | {"messages": [{"role": "user", "content": "<a text of 9000 words>"}]}                              | BadRequestError     | context_length_exceeded | messages                    |
     And the error for "smolm2" names the nearest: smollm2

@@ -65,7 +65,8 @@ def chat_task(asked: OllamaChat, model: str) -> TaskRequest:
     """A conversation. Raises INVALID_REQUEST."""
     fields = _shared(asked, model)
     fields["messages"] = _messages(asked.messages or [])
-    fields["continue_final_message"] = _is_begun(fields["messages"])
+    if _is_begun(fields["messages"]):
+        fields["continue_final_message"] = True
     if asked.tools:
         fields["tools"] = [_tool(tool) for tool in asked.tools]
     if asked.tool_choice is not None:
