@@ -1,7 +1,8 @@
 """Programs from npm that people point at the queen, each of the version that the scenarios know.
 
 `python -m harness.npm_programs [NAME …]` fetches them, or all, into a folder outside the tree, some
-hundred megabytes each. A scenario tagged with a program's name runs where it has been fetched.
+hundred megabytes each at most. A scenario tagged with a program's name runs where it has been
+fetched.
 """
 
 import json
@@ -22,25 +23,33 @@ _FETCHED_WITHIN_S = 600
 
 @dataclass(frozen=True)
 class NpmProgram:
-    """The program `command` of a package of the registry."""
+    """The program `command` of a package of the registry, or `node` for one that is a library,
+    with the versions of others that are used `beside` it."""
 
     package: str
     version: str
     command: str
+    beside: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def wanted(self) -> dict[str, str]:
+        """The versions of all its packages."""
+        return {self.package: self.version, **dict(self.beside)}
 
     @property
     def folder(self) -> Path:
         """Where it is, or would be, with everything that it needs."""
         caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return caches / "rbee-harness" / f"{self.package.replace('/', '+')}@{self.version}"
+        name = "+".join(f"{package}@{version}" for package, version in self.wanted.items())
+        return caches / "rbee-harness" / name.replace("/", "+")
 
     @property
-    def path(self) -> Path:
-        return self.folder / "node_modules" / ".bin" / self.command
+    def modules(self) -> Path:
+        return self.folder / "node_modules"
 
     @property
     def fetched(self) -> bool:
-        return self.path.exists()
+        return self.modules.exists()
 
     def fetch(self) -> None:
         """Install it unless it is there. Raises CalledProcessError or TimeoutExpired, with npm's
@@ -52,7 +61,7 @@ class NpmProgram:
         quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
         # Newer versions of npm run a package's own script only where this allows it.
         wanted = {
-            "dependencies": {self.package: self.version},
+            "dependencies": self.wanted,
             "allowScripts": {self.package: True},
         }
         (unfinished / "package.json").write_text(json.dumps(wanted))
@@ -77,7 +86,7 @@ class NpmProgram:
     ) -> Run:
         """Run it in a world to its end, with a HOME in which there is nothing yet."""
         home = tempfile.mkdtemp(dir=world.root, prefix=f"{self.command}-")
-        path = os.pathsep.join([str(self.path.parent), world.environment()["PATH"]])
+        path = os.pathsep.join([str(self.modules / ".bin"), world.environment()["PATH"]])
         others = world.extra_environment
         world.extra_environment = {**others, **environment, "HOME": home, "PATH": path}
         try:
@@ -92,6 +101,18 @@ PROGRAMS = {
     "claude-code": NpmProgram("@anthropic-ai/claude-code", "2.1.332", "claude"),
     "codex": NpmProgram("@openai/codex", "0.171.0", "codex"),
     "opencode": NpmProgram("opencode-ai", "1.18.33", "opencode"),
+    "ai-sdk": NpmProgram(
+        "ai",
+        "6.0.326",
+        "node",
+        beside=(
+            ("@ai-sdk/anthropic", "3.0.140"),
+            ("@ai-sdk/openai", "3.0.141"),
+            ("@ai-sdk/openai-compatible", "2.0.92"),
+            ("ollama-ai-provider-v2", "3.6.0"),
+            ("zod", "4.6.7"),
+        ),
+    ),
 }
 
 
@@ -113,7 +134,7 @@ def main(names: Sequence[str]) -> int:
         except subprocess.SubprocessError as error:
             print(f"{name} could not be fetched: {error}", file=sys.stderr)
             return 1
-        print(f"{name}: {PROGRAMS[name].path}")
+        print(f"{name}: {PROGRAMS[name].folder}")
     return 0
 
 

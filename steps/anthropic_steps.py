@@ -158,6 +158,17 @@ def goes_on(context: Context) -> None:
         assert 0 < answer["usage"]["output_tokens"] <= 4, answer
 
 
+@when("the package's runner of tools asks {model}, whole and streamed")
+def runs_tools(context: Context, model: str) -> None:
+    name = f"file:{context.model_files.named(model.strip('<>'))}"
+    context.ran = _package(context).run_tools(name)
+
+
+@then('each time it has run its function for "{city}", and the model ends with "{words}"')
+def has_run_tools(context: Context, city: str, words: str) -> None:
+    assert context.ran == [([city], words), ([city], words)], context.ran
+
+
 @when("Anthropic's package parses an answer into a class of pydantic, in turn and asynchronously")
 def parses(context: Context) -> None:
     context.parsed = _package(context).parsed(anthropic_package.pet_class())

@@ -119,11 +119,21 @@ def formed(context: Context) -> None:
 
 @when("/api/chat is asked for a call of one of two functions, whole and in lines")
 def calls(context: Context) -> None:
+    context.answers = [_calls(context, "required")]
+
+
+@when("it is asked for a call of {name}, by OpenAI's object and by the name alone")
+def named_calls(context: Context, name: str) -> None:
+    choices: list[dict[str, Any]] = [{"function": {"name": name}}, {"name": name}]
+    context.answers = [_calls(context, {"type": "function", **each}) for each in choices]
+
+
+def _calls(context: Context, choice: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     body: dict[str, Any] = {"messages": ollama_package.QUESTION, "tools": channels.TOOLS}
-    body |= {"tool_choice": "required", "options": {"seed": 1, "num_predict": 200}}
+    body |= {"tool_choice": choice, "options": {"seed": 1, "num_predict": 200}}
     package = _package(context)
     whole = package.raw("POST /api/chat", {**body, "stream": False}).json
-    context.answers = [(whole, ollama_package.lines(package.raw("POST /api/chat", body)))]
+    return whole, ollama_package.lines(package.raw("POST /api/chat", body))
 
 
 @then("each is calls of those functions, whole and with arguments as objects, that are valid")
@@ -137,6 +147,14 @@ def are_calls(context: Context) -> None:
             wrong = ollama_package.call_problems(found)
             assert not wrong, wrong
         assert parts[-1]["done_reason"] == "stop" and not ollama_package.said(parts[-1])["calls"]
+
+
+@then("each is calls of {name} alone")
+def are_calls_of(context: Context, name: str) -> None:
+    for whole, parts in context.answers:
+        for found in (ollama_package.said(whole), ollama_package.gathered(parts)):
+            assert not ollama_package.call_problems(found), found
+            assert {call["name"] for call in found["calls"]} == {name}, found
 
 
 @then("the package tells the model of a call and its answer, by the name of the tool")

@@ -24,6 +24,8 @@ Feature: Programs that were written for Anthropic work unchanged
     Then every reply and every event is of the package's types, and the events are in order
     And each message is calls of those functions, whose input is valid after their schemas
     And a conversation goes on with the results of such calls, as text, as blocks, and as an error
+    When the package's runner of tools asks <that calls>, whole and streamed
+    Then each time it has run its function for "Rome", and the model ends with "It rains in Rome."
     When Anthropic's package parses an answer into a class of pydantic, in turn and asynchronously
     Then both are of that class, and valid
     When <that thinks> is asked with and without thinking, and with its display omitted
@@ -39,6 +41,7 @@ Feature: Programs that were written for Anthropic work unchanged
       | {"max_tokens": -1}                                                                              | BadRequestError | invalid_request_error | max_tokens                  |
       | {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "x"}}]}]} | BadRequestError | invalid_request_error | messages[0].content[0].type |
       | {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}                              | BadRequestError | invalid_request_error | tools[0].type               |
+      | {"thread": {"type": "create"}}                                                                  | ThreadUnsupportedRequestError | invalid_request_error | send all messages           |
       | {"output_config": {"format": {"type": "json_schema", "schema": {"not": {}}}}}                   | BadRequestError | invalid_request_error | output_config.format.schema |
       | {"messages": [{"role": "user", "content": "<a text of 9000 words>"}]}                           | BadRequestError | invalid_request_error | prompt is too long: 90      |
     And with a wrong key, as Bearer and as X-Api-Key, every route of Anthropic's answers 401 in that shape

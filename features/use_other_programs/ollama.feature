@@ -22,6 +22,8 @@ Feature: Programs that were written for Ollama work unchanged
     Then the first is an object, and the second is valid after the schema
     When /api/chat is asked for a call of one of two functions, whole and in lines
     Then each is calls of those functions, whole and with arguments as objects, that are valid
+    When it is asked for a call of is_day, by OpenAI's object and by the name alone
+    Then each is calls of is_day alone
     And the package tells the model of a call and its answer, by the name of the tool
 
   Scenario: Models are listed, shown, loaded, unloaded, pulled and deleted

@@ -193,6 +193,17 @@ class ModelFiles:
         )
 
     @property
+    def that_calls(self) -> Path:
+        """It asks for the weather in Rome, and then says that it rains there."""
+        call = '<tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
+        return self._made(
+            "that-calls.gguf",
+            lambda path: scripted.write(
+                path, call, f"<think>\nHm.\n</think>\n\n{call}", "It rains in Rome."
+            ),
+        )
+
+    @property
     def parts(self) -> list[Path]:
         """The bundled model in three files."""
 

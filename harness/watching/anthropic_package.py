@@ -14,7 +14,7 @@ from harness.world.http_client import Reply
 
 QUESTION = [{"role": "user", "content": "Say something nice about cats."}]
 # What the package's methods have no parameter for.
-_OURS = ("temperature", "top_p", "top_k", "keep_alive")
+_OURS = ("temperature", "top_p", "top_k", "keep_alive", "thread")
 _ONLY_ANSWERS = ("max_tokens", "stop_sequences", "extra_body")
 _WITHIN_S = 60
 _ORDER = {
@@ -111,6 +111,28 @@ class AnthropicPackage:
             replies = [client.messages.parse(**how)]
         replies.append(asyncio.run(ask()))
         return [reply.parsed_output for reply in replies]
+
+    def run_tools(self, model: str) -> list[tuple[list[str], str]]:
+        """For the package's runner of tools, whole and streamed: the cities for which it ran the
+        function, and the model's last words."""
+        from anthropic import beta_tool
+
+        cities: list[str] = []
+
+        def weather(city: str) -> str:
+            cities.append(city)
+            return "Rain"
+
+        ran, tool = [], beta_tool(weather, description="The weather in a city.")
+        for stream in (False, True):
+            cities.clear()
+            with self.client as client:
+                runner = client.beta.messages.tool_runner(
+                    model=model, max_tokens=200, messages=QUESTION, tools=[tool], stream=stream
+                )
+                words = str(runner.until_done().content[0].text)
+            ran.append(([*cities], words))
+        return ran
 
     def count(self, fields: Mapping[str, Any]) -> int:
         """The tokens of a prompt, as the package counts them."""

@@ -239,12 +239,20 @@ class AnthropicModels(msgspec.Struct, frozen=True, kw_only=True):
     last_id: str | None
 
 
-class AnthropicErrorBody(msgspec.Struct, frozen=True):
+class AnthropicErrorDetails(msgspec.Struct, frozen=True):
+    """The error in the protocol's own words, for one that a client can go on from by itself: after
+    this code it sends all messages, without a `thread`."""
+
+    error_code: Literal["thread_unsupported_request"]
+
+
+class AnthropicErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """`type` follows the status."""
 
     type: str
     message: str
     rbee: OurError
+    details: AnthropicErrorDetails | None = None
 
 
 class AnthropicError(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from rbee.contract.embeddings import Model
 from rbee.contract.models import Capability
-from rbee.contract.openai import ChosenTool, OurError
+from rbee.contract.openai import ChosenFunction, OurError
 
 Role = Literal["system", "user", "assistant", "tool"]
 DoneReason = Literal["stop", "length", "load", "unload"]
@@ -96,13 +96,21 @@ class OllamaAsked(msgspec.Struct, frozen=True, kw_only=True):
     top_logprobs: Logprobs | None = None
 
 
+class OllamaChosenTool(msgspec.Struct, frozen=True):
+    """The function that must be called: OpenAI's `function`, or its name alone."""
+
+    function: ChosenFunction | None = None
+    name: str | None = None
+    type: Literal["function"] = "function"
+
+
 class OllamaChat(OllamaAsked, frozen=True, kw_only=True):
     """POST /api/chat. Without messages the model is only loaded, and with `keep_alive` 0 it leaves
     the memory. `tool_choice` is OpenAI's; Ollama itself has none."""
 
     messages: Annotated[list[OllamaMessage], Meta(max_length=10_000)] | None = None
     tools: Annotated[list[OfferedTool], Meta(max_length=512)] | None = None
-    tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
+    tool_choice: Literal["auto", "none", "required"] | OllamaChosenTool | None = None
 
 
 class OllamaGenerate(OllamaAsked, frozen=True, kw_only=True):

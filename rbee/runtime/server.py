@@ -59,6 +59,8 @@ LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
 _ENCODING, _PLAIN = "Content-Encoding", "identity"
 _TYPE, _JSON = "Content-Type", "application/json"
+# JSON, or any bytes, which is also the type of a body that names none: some clients send JSON so.
+_TAKEN = (_JSON, "application/octet-stream")
 # What a browser lets a page send to any address without asking there first (the Fetch standard).
 _OF_PAGES = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 # The largest body over a slow wireless network.
@@ -272,7 +274,7 @@ async def _message(request: web.Request, endpoint: Endpoint[Q, R]) -> Q:
     if encoding is not None and encoding.lower() != _PLAIN:
         raise UnsupportedBody.of(_ENCODING, _PLAIN, "Send the body uncompressed", encoding)
     body = await _body(request) if endpoint.request is not Nothing else b""
-    if (body and request.content_type != _JSON) or request.content_type in _OF_PAGES:
+    if (body and request.content_type not in _TAKEN) or request.content_type in _OF_PAGES:
         raise UnsupportedBody.of(_TYPE, _JSON, f"Send JSON as {_TYPE}: {_JSON}", kind)
     return decode(body, endpoint.request)
 

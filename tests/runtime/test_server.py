@@ -355,6 +355,19 @@ async def test_json_is_taken_only_if_it_is_called_json(url: str, kind: str) -> N
     assert (await ask("POST", f"{url}/say", body, charset)).status == 201
 
 
+@pytest.mark.parametrize("kind", [None, "application/octet-stream"])
+async def test_json_without_a_type_is_taken(url: str, kind: str | None) -> None:
+    """LiteLLM's clients for Ollama: one names no type, the asynchronous one bytes."""
+    given = {**KEY, **({"Content-Type": kind} if kind else {})}
+    found = {}
+    async with aiohttp.ClientSession(skip_auto_headers={"Content-Type"}) as session:
+        for body in (b'{"word":"hello"}', b"word=hello"):
+            async with session.post(f"{url}/say", data=body, headers=given) as response:
+                assert response.request_info.headers.get("Content-Type") == kind
+                found[body] = response.status
+    assert [*found.values()] == [201, 400]
+
+
 async def test_a_shutdown_that_a_page_could_send_is_refused(url: str, lifecycle: Lifecycle) -> None:
     headers = {**KEY, "Content-Type": "text/plain"}
     assert (await ask("POST", url + SHUTDOWN.path, headers=headers)).status == 415

@@ -35,6 +35,10 @@ def foreign_origins(scene: Scene) -> None:
         for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "\xff"):
             answer = scene.send(program, "GET", "/metrics", headers={"Origin": origin})
             scene.refused(answer, "INVALID_REQUEST")
+            # JSON is taken without a type, which a page can send too: the origin tells.
+            headers = {"Origin": origin, "Content-Type": "application/octet-stream"}
+            answer = scene.send(program, "POST", _SHUTDOWN, b"{}", headers)
+            scene.refused(answer, "INVALID_REQUEST")
 
 
 @case("simple requests")

@@ -222,6 +222,17 @@ async def test_what_is_refused_before_it_is_read_is_refused_in_shape(
     in_shape(await wrong.json())
 
 
+async def test_a_thread_is_refused_by_the_code_that_lets_a_client_go_on_without(
+    client: Client,
+) -> None:
+    """The tool runners of Anthropic's packages send a thread, and after this all messages."""
+    for thread in ({"type": "create"}, {"type": "continue", "previous_message_id": "msg_1"}):
+        reply = await client.post(MESSAGES, json={**HI, "thread": thread})
+        error = (await reply.json())["error"]
+        assert (reply.status, error["type"]) == (400, "invalid_request_error")
+        assert error["details"] == {"error_code": "thread_unsupported_request"}
+
+
 async def test_the_shape_of_an_error_is_that_of_the_protocol_that_is_meant(client: Client) -> None:
     for path in ("/v1/messages/batches", "/v1/messages/batches/b"):
         reply = await client.post(path, json={})

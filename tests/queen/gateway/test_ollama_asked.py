@@ -131,6 +131,17 @@ def test_an_answer_goes_on_from_what_the_assistant_has_begun(
     assert bool(task.continue_final_message) is goes_on
 
 
+@pytest.mark.parametrize("choice", [{"function": {"name": "f"}}, {"name": "f"}])
+def test_a_function_that_must_be_called_is_named_as_clients_do(choice: dict[str, Any]) -> None:
+    """ollama-ai-provider-v2 of the AI SDK leaves out the object around the name."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    task = chat(tools=tools, tool_choice={"type": "function", **choice})
+    assert task.tool_choice.function.name == "f"
+    with pytest.raises(InvalidRequest) as caught:
+        chat(tools=tools, tool_choice={"type": "function"})
+    assert refused(caught) == "tool_choice.function.name"
+
+
 def test_tools_may_leave_out_what_they_do_not_say() -> None:
     function = {"name": "f", "description": None, "parameters": None, "strict": True}
     (tool,) = chat(tools=[{"type": "function", "function": function}]).tools

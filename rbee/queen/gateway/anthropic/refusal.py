@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rbee.contract.anthropic import AnthropicError, AnthropicErrorBody
+from rbee.contract.anthropic import AnthropicError, AnthropicErrorBody, AnthropicErrorDetails
 from rbee.contract.errors import InvalidRequest, PromptTooLong, RbeeError
 from rbee.contract.openai import OurError
 from rbee.queen.gateway.anthropic.asked import name_of
@@ -34,9 +34,17 @@ def refusal(error: RbeeError, status: int) -> AnthropicError:
             type=_TYPES.get(status, "api_error" if status >= 500 else "invalid_request_error"),
             message=f"{message} {_advice(error)}".strip(),
             rbee=OurError(body.code, body.details),
+            details=_details(error),
         ),
         request_id=correlation_id.get(),
     )
+
+
+def _details(error: RbeeError) -> AnthropicErrorDetails | None:
+    match error.details.get("errors"):
+        case [{"field": "thread"}]:
+            return AnthropicErrorDetails("thread_unsupported_request")
+    return None
 
 
 def _advice(error: RbeeError) -> str:

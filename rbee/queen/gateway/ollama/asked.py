@@ -17,6 +17,7 @@ from rbee.contract.ollama import (
     OllamaAsked,
     OllamaCall,
     OllamaChat,
+    OllamaChosenTool,
     OllamaEmbed,
     OllamaGenerate,
     OllamaMessage,
@@ -70,7 +71,7 @@ def chat_task(asked: OllamaChat, model: str) -> TaskRequest:
     if asked.tools:
         fields["tools"] = [_tool(tool) for tool in asked.tools]
     if asked.tool_choice is not None:
-        fields["tool_choice"] = msgspec.to_builtins(asked.tool_choice)
+        fields["tool_choice"] = _choice(asked.tool_choice)
     return task(fields, _NAMES)
 
 
@@ -182,6 +183,16 @@ def _thinking(asked: bool | str | None) -> dict[str, Any]:
         return {"think": True, "chat_template_kwargs": {"reasoning_effort": asked}}
     limit = f"true, false or one of {', '.join(_EFFORTS)}"
     raise InvalidRequest.of("think", limit, f"Expected {limit}", asked)
+
+
+def _choice(asked: str | OllamaChosenTool) -> str | dict[str, Any]:
+    if isinstance(asked, str):
+        return asked
+    name = asked.name if asked.function is None else asked.function.name
+    if name is None:
+        message = "Expected the name of a function"
+        raise InvalidRequest.of("tool_choice.function.name", "a name", message)
+    return {"type": asked.type, "function": {"name": name}}
 
 
 def _messages(said: Sequence[OllamaMessage]) -> list[dict[str, Any]]:
