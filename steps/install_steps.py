@@ -42,7 +42,12 @@ def a_shell(context: Context, name: str) -> None:
 
 @when("I type `{typed}` and Tab")
 def complete(context: Context, typed: str) -> None:
-    context.shell.complete(typed)
+    context.shell.complete(context.world.expand(typed))
+
+
+@when("I press Tab again")
+def press_tab(context: Context) -> None:
+    context.shell.press_tab()
 
 
 @then("each of these lines is completed by Tab")
@@ -56,7 +61,7 @@ def each_is_completed(context: Context) -> None:
 def line_is(context: Context, line: str) -> None:
     if "<worker>" in line:
         line = line.replace("<worker>", cluster.only_worker(context.world)["id"])
-    context.shell.wait_for(line)
+    context.shell.wait_for(context.world.expand(line))
 
 
 @then("the line is `{line}`, and nothing else is on the screen")

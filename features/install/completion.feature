@@ -47,6 +47,28 @@ Feature: Tab completes what a person types
       | rbee-keeper models info hf:la     | rbee-keeper models info hf:lab/smol/smol-Q4_1.gguf |
       | rbee-keeper worker stop --id work | rbee-keeper worker stop --id <worker>              |
 
+  Scenario Outline: A folder in a reference is gone into by the next Tab: <shell>
+    Given the files models/deep/one.gguf and models/deep/two.gguf in the home folder
+    And <shell> with completion on a terminal
+    When I type `rbee-keeper models info file:<home>/mod` and Tab
+    Then the line is `rbee-keeper models info file:<home>/models/`
+    When I press Tab again
+    Then the line is `rbee-keeper models info file:<home>/models/deep/`
+
+    Examples:
+      | shell |
+      | bash  |
+
+    @zsh
+    Examples: zsh
+      | shell |
+      | zsh   |
+
+    @fish
+    Examples: fish
+      | shell |
+      | fish  |
+
   Scenario Outline: Paths are the shell's own to complete: <shell>
     Given the files letter.txt and keys/attic.pem in the home folder
     And <shell> with completion on a terminal

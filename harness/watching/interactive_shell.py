@@ -79,6 +79,9 @@ class Shell:
         self._wait(lambda: not self.line, 5)
         self._terminal.press(typed)
         self._wait(lambda: self.line == typed, 5)
+        self.press_tab()
+
+    def press_tab(self) -> None:
         self._began = time.monotonic()
         self._terminal.press("\t")
 

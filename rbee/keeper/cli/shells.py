@@ -10,6 +10,7 @@ from click.shell_completion import (
     BashComplete,
     CompletionItem,
     FishComplete,
+    ZshComplete,
     add_completion_class,
     get_completion_class,
     split_arg_string,
@@ -68,6 +69,18 @@ class Bash(BashComplete):
         return f"{item.type},{_quoted(item.value.removeprefix(self._before))}"
 
 
+class Zsh(ZshComplete):
+    """Also puts no blank behind a folder, which is gone into by the next Tab."""
+
+    name: ClassVar[str] = "zsh"
+    source_template: ClassVar[str] = ZshComplete.source_template.replace(
+        '            if [[ "$descr" == "_" ]]; then\n',
+        '            if [[ "$key" == */ ]]; then\n'
+        "                compadd -U -V unsorted -S '' -- \"${key//\\\\:/:}\"\n"
+        '            elif [[ "$descr" == "_" ]]; then\n',
+    )
+
+
 class Fish(FishComplete):
     """Also completes files below ~/, which fish's own function for paths does not."""
 
@@ -100,4 +113,5 @@ def script(command: click.Command, shell: str) -> str:
 def register() -> None:
     """Make click use these classes instead of its own."""
     add_completion_class(Bash)
+    add_completion_class(Zsh)
     add_completion_class(Fish)

@@ -60,11 +60,11 @@ class AnswerStream:
 
     def finish(self, cut: bool = False) -> list[Piece]:
         """What is still held back, once there are no more tokens. With `cut` more might have come,
-        so half a character is left out."""
+        so half a character is left out, and so is half a call."""
         rest = self._text.finish(cut)
         if self._parser is None:
             return _text(rest)
-        pieces = self._until_stop(self._parser.feed(rest) + self._parser.finish())
+        pieces = self._until_stop(self._parser.feed(rest) + self._parser.finish(cut))
         return [*pieces, *_text(self._stops.release())]
 
     def _until_stop(self, pieces: Sequence[Piece]) -> list[Piece]:

@@ -89,3 +89,10 @@ def test_control_tokens_are_marks_that_no_one_sees() -> None:
     pieces += stream.feed(b"A") + stream.feed(b"", b"<pad>") + stream.feed(b"", b"[TOOL_CALLS]")
     pieces += stream.feed(b"now[") + stream.feed(b"", b"[ARGS]") + stream.finish()
     assert merged(pieces) == [("reasoning", "Hm"), ("text", "Anow[")]
+
+
+def test_half_a_call_is_left_out_of_an_answer_that_was_cut() -> None:
+    half = 'Wait. <tool_call>{"name": "no'
+    for cut, said in ((True, [("text", "Wait.")]), (False, [("text", half)])):
+        stream = AnswerStream((), form())
+        assert merged(stream.feed(half.encode()) + stream.finish(cut)) == said

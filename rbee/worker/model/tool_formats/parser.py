@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -24,6 +25,8 @@ from rbee.worker.model.tool_formats.source import Piece, Source, Steps
 # So many marks without a call behind them, and no more calls are looked for: each may have to be
 # read to the answer's end.
 _MOST_WRONG = 16
+# Without a mark, how calls begin and hardly any other list does.
+_CALLS = re.compile(r"[\[\s]*[{A-Za-z_]")
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -103,9 +106,10 @@ class Parser:
         self._source.add(text, control)
         return self._run()
 
-    def finish(self) -> list[Piece]:
-        """What is still held back, when the answer is at its end."""
-        self._source.ended = True
+    def finish(self, cut: bool = False) -> list[Piece]:
+        """What is still held back, when the answer is at its end. With `cut` more might have come,
+        so what might have become a call is left out."""
+        self._source.ended, self._source.cut = True, cut
         return self._run()
 
     def _run(self) -> list[Piece]:
@@ -150,6 +154,8 @@ def _answer(source: Source, calls: Calls, form: Form) -> Steps[None]:
                 start = source.at
                 continue
             source.at = opened
+            if source.broke_off and _CALLS.match(source.left):
+                return
         source.at = start
         mark = yield from source.show((*marks, *wraps))
         if mark is None:
@@ -161,6 +167,8 @@ def _answer(source: Source, calls: Calls, form: Form) -> Steps[None]:
         if wrap or (family is not None and (yield from family.read(source, calls, mark))):
             yield from source.skip()
             begins = True
+        elif source.broke_off:
+            return
         else:
             source.at = start
             yield source.shown(end)

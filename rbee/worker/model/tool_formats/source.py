@@ -35,11 +35,13 @@ Chunks: TypeAlias = Generator[str | None, None, T]
 class Source:
     """What has come and is not understood yet. `at` is how far the answer has been read, in
     characters from its beginning; a reader that was wrong sets it back. What has been shown can't
-    be read again."""
+    be read again. An answer that has `ended` may have been `cut`: more might have come."""
 
     def __init__(self) -> None:
         self.at = 0
         self.ended = False
+        self.cut = False
+        self._ran_out = False
         self._text = ""
         self._base = 0
         self._controls: list[tuple[int, int]] = []
@@ -50,6 +52,11 @@ class Source:
             start = self._base + len(self._text)
             self._controls.append((start, start + len(text)))
         self._text += text
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether a reader wanted more than has come of an answer that was cut."""
+        return self.cut and self._ran_out
 
     @property
     def left(self) -> str:
@@ -67,7 +74,8 @@ class Source:
         before = self._base + len(self._text)
         while not self.ended and self._base + len(self._text) == before:
             yield None
-        return self._base + len(self._text) > before
+        self._ran_out = self._base + len(self._text) == before
+        return not self._ran_out
 
     def one_of(self, marks: Iterable[str]) -> Generator[None, None, str | None]:
         """Read the mark that comes next, if it is one of these."""

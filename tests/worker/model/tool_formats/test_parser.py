@@ -29,12 +29,12 @@ def form(family: str, prompt: str = "", tools: Sequence[Tool] = TOOLS, **more: A
     return found
 
 
-def read(form: Form, parts: Iterable[str], controls: Sequence[str] = ()) -> Said:
+def read(form: Form, parts: Iterable[str], controls: Sequence[str] = (), cut: bool = False) -> Said:
     """The channels and their texts. A call begins with its name."""
     parser, said = Parser(form), Said()
     pieces = [piece for part in parts for piece in parser.feed(part, part in controls)]
     index = -1
-    for piece in [*pieces, *parser.finish()]:
+    for piece in [*pieces, *parser.finish(cut)]:
         channel, text = piece.channel, piece.text
         if piece.call is not None:
             assert piece.call.index in (index, index + 1)
@@ -269,3 +269,23 @@ def test_a_schema_with_odd_types_breaks_no_reader(family: str, types: Any) -> No
         "<tool_call>weather\n<arg_key>city</arg_key>\n<arg_value>Paris</arg_value>\n</tool_call>",
     ):
         read(form(family, tools=tools), [text])
+
+
+@pytest.mark.parametrize(
+    ("family", "text"), [each[:2] for each in CASES if each[2][0][0] == "weather"]
+)
+def test_a_call_that_is_cut_before_its_name_is_no_text(family: str, text: str) -> None:
+    """As by `max_tokens`. A mark that is not whole is text, as it may be the answer's."""
+    found = form(family)
+    marks = (*found.family.marks, *found.family.wraps) if found.family else ()
+    for end in range(1, len(text)):
+        said = read(found, [text[:end]], cut=True)
+        shown = "".join(text for channel, text in said if channel == "text")
+        assert not any(mark in shown for mark in marks), (text[:end], said)
+        assert not shown.startswith("{"), (text[:end], said)
+
+
+@pytest.mark.parametrize("family", ["llama-3", "llama-4", "generic", "hermes"])
+@pytest.mark.parametrize("text", ['{"answer": 42, "note": "on', "[1, 2, 3", '["a", "b', "a < b"])
+def test_an_answer_that_is_cut_and_no_call_is_shown(family: str, text: str) -> None:
+    assert read(form(family), [text], cut=True) == [("text", text)]
