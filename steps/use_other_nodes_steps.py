@@ -133,6 +133,13 @@ def both_exit(context: Context, code: int, first: str, last: str) -> None:
         assert last in said, said
 
 
+@then("each of the hives has one worker, and the long answer still streams")
+def one_worker_each(context: Context) -> None:
+    now = {name: hive.only_worker()["id"] for name, hive in context.hives.items()}
+    assert now == {name: row["id"] for name, row in context.workers.items()}, now
+    assert context.stream.reading, context.stream.events[-3:]
+
+
 @given("some time has passed since somebody connected to {name:S}")
 def time_passed(context: Context, name: str) -> None:
     """The registry stores whole seconds."""

@@ -16,6 +16,21 @@ Feature: If nobody names a node, the queen chooses one
       | left  | right |
       | right | left  |
 
+  Scenario: A queen that is started again knows what runs on the operators' hives
+    Given the nodes left and right, each with a hive that an operator started, are added
+    And a persistent queen
+    And each of them has a worker that has answered once
+    When the queen is killed
+    And I run `rbee-keeper daemon start`
+    Then it exits with 0
+    And the queen that was started is persistent
+    When the worker on left is busy with a long answer
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`
+    Then it exits with 0
+    And right answered, with the same worker as before
+    And standard error says "placement: right, since an idle worker holds the model, its hive runs"
+    And each of the hives has one worker, and the long answer still streams
+
   Scenario: Only one node has the model on its disk: that one is used
     Given the nodes left and right, each with a hive that an operator started, are added
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder of right

@@ -94,5 +94,12 @@ def test_the_nodes_are_shown_without_what_is_not_set(file: Path) -> None:
     file.write_text('[nodes.w]\nssh_host = "w"\n')
     shown = tomllib.loads(settings.show(settings.load()))
     assert shown["nodes"] == {
-        "w": {"ssh_host": "w", "git_branch": "main", "hive_port": 9200, "tunnel": False}
+        "w": {
+            "ssh_host": "w",
+            "git_branch": "main",
+            "hive_port": 9200,
+            "tunnel": False,
+            "wake": True,
+            "wake_address": "255.255.255.255",
+        }
     }

@@ -50,7 +50,9 @@ class Installer:
         # Not sooner: what makes wheels takes long to import, and a queen may never install.
         from rbee.queen.install.installation import install
 
-        async with self._nodes.hive(name).use_host() as host:
+        hive = self._nodes.hive(name)
+        await self._nodes.may_use(hive, True, say)
+        async with hive.use_host() as host:
             if host.remote is None:
                 message = f"{name} is not reached over SSH: install rbee on that machine"
                 raise InvalidRequest.of("node_name", "a node with SSH", message, name)
