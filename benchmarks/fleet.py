@@ -21,8 +21,10 @@ from rbee.contract.model_ref import parse
 from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet
-from rbee.queen.tasks.decide import Spot, Want
+from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.dispatcher import Dispatcher, Turn
+from rbee.queen.tasks.room import Rules
+from rbee.queen.tasks.wants import Want
 from rbee.runtime import sse
 from rbee.runtime.keyring import Caller
 
@@ -40,7 +42,7 @@ class Lab:
         for number in range(nodes):
             name = f"node{number}" if number else "localhost"
             self.fleet.connected(name, 0.0)
-            self.fleet.told(name, self._facts())
+            self.fleet.told(name, self._facts(), 0.0)
         for number in range(workers):
             node = self.random.choice(list(self.fleet.nodes))
             row = WorkerRow(
@@ -62,7 +64,8 @@ class Lab:
         """A node tells that it has more or less memory than before."""
         node = self.random.choice(list(self.fleet.nodes.values()))
         assert node.facts is not None
-        self.fleet.told(node.name, msgspec.structs.replace(node.facts, memory=self._memory()))
+        facts = msgspec.structs.replace(node.facts, memory=self._memory())
+        self.fleet.told(node.name, facts, 0.0)
 
     def _facts(self) -> NodeFacts:
         held = self.random.sample(self.models, 20)
@@ -76,8 +79,9 @@ class Lab:
 
 async def decisions(lab: Lab, keys: int, waiting: int, rounds: int) -> dict[str, float]:
     """Fill every slot, let `waiting` tasks wait; then, each time, end one and ask for another,
-    while a node tells new facts."""
-    dispatcher = Dispatcher(lab.fleet, 2 * waiting)
+    while a node tells new facts. Every line looks for a place for a second worker."""
+    rules = Rules(replicate_after_s=0.001)
+    dispatcher = Dispatcher(lab.fleet, 2 * waiting, rules=rules)
     served: dict[Turn, asyncio.Task[Spot]] = {}
     took: list[float] = []
     decide = dispatcher._decide

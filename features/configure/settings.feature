@@ -11,6 +11,8 @@ Feature: Every setting has one default, and a place that counts
       | queen.port                 | 8080        |
       | queen.queue_limit          | 64          |
       | queen.operator_weight      | 1           |
+      | queen.swap_patience_s      | 20          |
+      | queen.replicate_after_s    | 10          |
       | hive.host                  | "127.0.0.1" |
       | hive.port                  | 9200        |
       | hive.idle_timeout_s        | 300         |
@@ -55,6 +57,8 @@ Feature: Every setting has one default, and a place that counts
       | queen.tls_key              | "/key"             | "/key two"          |                   |            |
       | queen.queue_limit          | 65                 | 66                  |                   |            |
       | queen.operator_weight      | 2                  | 0.5                 |                   |            |
+      | queen.swap_patience_s      | 21                 | 22.5                |                   |            |
+      | queen.replicate_after_s    | 11                 | 0                   |                   |            |
       | queen.command              | "queen one"        | "queen two"         |                   |            |
       | hive.host                  | "127.9.1.1"        | "127.9.1.2"         | rbee-hive daemon  | "127.9.1.3" |
       | hive.port                  | 9201               | 9202                | rbee-hive daemon  | 9203       |

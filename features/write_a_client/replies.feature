@@ -39,7 +39,8 @@ Feature: What the daemons say of themselves is so
         "workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
           "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
           "state": "idle", "last_activity": "≈ <answered at> ± 2", "last_health": "≈ <now> ± 5",
-          "slots_total": 4, "slots_available": 4, "context": 8192}],
+          "slots_total": 4, "slots_available": 4, "context": 8192,
+          "frees_bytes": 188743680, "pinned": false}],
         "error": null}]}
       """
     And the queen answers GET /v2/registry/beehives/list with
@@ -89,7 +90,8 @@ Feature: What the daemons say of themselves is so
       {"workers": [{"id": "<worker id>", "url": "http://<hive address>:8001",
         "model_ref": "bundled:smollm2-135m-instruct", "backend": "cpu", "device": 0,
         "state": "idle", "last_activity": "≈ <answered at> ± 2", "last_health": "≈ <now> ± 5",
-        "slots_total": 4, "slots_available": 4, "context": 8192}]}
+        "slots_total": 4, "slots_available": 4, "context": 8192,
+        "frees_bytes": 188743680, "pinned": false}]}
       """
     And the worker answers GET /health with
       """

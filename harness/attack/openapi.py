@@ -71,7 +71,7 @@ class Route:
 
     @property
     def deadly(self) -> bool:
-        return self.path.endswith("/shutdown") and self.body is None
+        return self.path.startswith("/v1/admin/shutdown")
 
     def __str__(self) -> str:
         return f"{self.method} {self.program} {self.path}"

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from harness.world.world import World
 
+# Where usable_cards.py notes each worker that is started.
+WORKERS = "started-workers"
 BEHAVIOURS = ("well", "garbage", "a flood", "half an answer", "failure", "silence")
 
 
@@ -27,7 +29,10 @@ class Card:
 class Cards:
     """`nvidia-smi` is there from the creation on; its behaviour can be changed at any time."""
 
-    def __init__(self, world: World, cards: list[Card]) -> None:
+    def __init__(self, world: World, cards: list[Card], each_takes: int = 0) -> None:
+        """Each worker that was started on a card takes so many MiB of it."""
+        self._each_takes = each_takes
+        self._workers = world.root / WORKERS
         self._folder = world.root / "graphics"
         self._folder.mkdir()
         self._cards = cards
@@ -42,7 +47,12 @@ class Cards:
     def behave_as(self, behaviour: str) -> None:
         """Set how it answers from now on."""
         assert behaviour in BEHAVIOURS, behaviour
-        state = {"behaviour": behaviour, "cards": [asdict(card) for card in self._cards]}
+        state = {
+            "behaviour": behaviour,
+            "cards": [asdict(card) for card in self._cards],
+            "workers": str(self._workers),
+            "each_takes": self._each_takes,
+        }
         (self._folder / "cards.json").write_text(json.dumps(state), encoding="utf-8")
 
     @property

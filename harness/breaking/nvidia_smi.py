@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ GARBAGE = (
     "\x1b[2J0, \u20ac\u20ac, \n, , ,\n-1, 99999999999999999999, nan, \x00\x07\n"
     "0, 99999999999999999999, 1, card\nmilk, bread\n\n,,,\n"
 )
+
+
+def take(cards: list[Card], workers: Path, each_takes: int) -> None:
+    """Take from each card what the workers have that were started on it and still live."""
+    started = workers.read_text(encoding="utf-8").splitlines() if workers.exists() else []
+    for each in map(json.loads, started):
+        words = dict(pairwise(each["words"]))
+        if words["--backend"] == "cuda" and Path(f"/proc/{each['pid']}").exists():
+            card = cards[int(words["--device"])]
+            card["free"] = max(0, card["free"] - each_takes)
 
 
 def value(field: str, index: int, card: Card) -> str:
@@ -71,6 +82,7 @@ def main() -> None:
     with (folder / "calls").open("a") as log:
         log.write(" ".join(sys.argv[1:]) + "\n")
     behaviour = state["behaviour"]
+    take(state["cards"], Path(state["workers"]), state["each_takes"])
     if behaviour == "failure":
         sys.stdout.write(NO_DRIVER)
         sys.exit(9)

@@ -1,7 +1,8 @@
 """A llama.cpp that can use graphics cards, as far as its worker says so.
 
 A program in front of the real worker answers `detect` with the cards, and starts every worker on
-the CPU, after it has written down what the hive asked for.
+the CPU, after it has written down what the hive asked for. As long as one lives, nvidia-smi counts
+it among those that take memory of the card.
 """
 
 import json
@@ -9,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from harness.breaking.graphics_card import Card
+from harness.breaking.graphics_card import WORKERS, Card
 from harness.world.commands import options
 from harness.world.world import World
 
@@ -23,7 +24,7 @@ if words[:1] == ["detect"]:
     print({usable!r})
     sys.exit(0)
 with open({log!r}, "a") as log:
-    log.write(json.dumps(words) + "\\n")
+    log.write(json.dumps({{"pid": os.getpid(), "words": words}}) + "\\n")
 for name, value in (("--backend", "cpu"), ("--device", "0")):
     if name in words:
         words[words.index(name) + 1] = value
@@ -37,7 +38,7 @@ class UsableCards:
 
     def __init__(self, world: World, cards: Sequence[Card]) -> None:
         """What it says of free memory is old: all of it."""
-        self._log = world.root / "started-workers"
+        self._log = world.root / WORKERS
         path = world.root / "worker-with-cards"
         usable = {
             "backends": ["cuda", "cpu"],
@@ -68,5 +69,5 @@ class UsableCards:
         if not self._log.exists():
             return []
         lines = self._log.read_text().splitlines()
-        found = [options(json.loads(line)) for line in lines]
+        found = [options(json.loads(line)["words"]) for line in lines]
         return [(words["backend"], words["device"]) for words in found]

@@ -83,9 +83,9 @@ def ask(urls: dict[str, str], headers: dict[str, str]) -> Iterator[tuple[Route, 
 
 
 def ask_with_key(urls: dict[str, str], key: str) -> Iterator[tuple[Route, Reply]]:
-    """Ask every route but the one that shuts the daemon down."""
+    """Ask every route but those that shut the daemon down."""
     for route in routes():
-        if route.path != _SHUTDOWN:
+        if not route.path.startswith(_SHUTDOWN):
             yield route, _ask_in_full(urls, route, key)
 
 

@@ -79,6 +79,24 @@ class QueenSection(_Section, frozen=True):
             "`auth create --weight` says another."
         ),
     ] = 1
+    swap_patience_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="A request for a model that does not fit beside the loaded one waits this "
+            "many seconds at most while others ask for the loaded one.",
+        ),
+    ] = 20
+    replicate_after_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=31_536_000,
+            description="Start a second worker where there is room when requests for a model have "
+            "waited this many seconds for a slot; 0 means never.",
+        ),
+    ] = 10
     command: Annotated[
         Command | None,
         Meta(description=_INSTEAD.format("queen-rbee"), examples=["/opt/rbee/bin/queen-rbee"]),

@@ -61,6 +61,7 @@ from rbee.contract.texts import (
     Tokens,
 )
 from rbee.contract.workers import (
+    EndWorker,
     LoadedModels,
     ModelFacts,
     NodeStandbyRows,
@@ -322,8 +323,8 @@ HIVE_SPAWN = Endpoint(
 goes on until the worker is loaded, and closes with its row, or with `worker_gone` if it ended."""
 HIVE_READY = Endpoint("POST", "/v1/workers/ready", ReadyCallback, Ack)
 """The callback of a worker that listens; 404 if this hive did not start it."""
-HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", WorkerName, Ack)
-"""Stop one worker."""
+HIVE_WORKER_SHUTDOWN = Endpoint("POST", "/v1/workers/shutdown", EndWorker, Ack)
+"""Stop one worker; with `only_if_idle`, 409 if it is not idle."""
 HIVE_MODELS = _get("/v1/models", ModelRows)
 """The models on this machine, including partial ones, and the free disk space."""
 HIVE_MODEL_CARDS = _get("/v1/models/cards", ModelCards, within_s=180)
@@ -422,5 +423,10 @@ WORKER_TEMPLATE = _get("/v1/template", TemplateText)
 """The model's chat template; 503 while the model is loading."""
 WORKER_WRITE_PROMPT = Endpoint("POST", "/v1/template", InferenceRequest, PromptText, within_s=60)
 """The prompt that the chat template writes of a conversation. It takes no slot."""
+WORKER_SHUTDOWN_IF_IDLE = Endpoint(
+    "POST", "/v1/admin/shutdown-if-idle", Nothing, Ack, status=202, within_s=2
+)
+"""Shut down as /v1/admin/shutdown does, unless the worker loads or answers a request: then 409, and
+nothing has changed."""
 WORKER_EVENTS = _stream("/v1/events", ev.Narration, ev.Loading, WorkerStatus)
 """What the worker is doing, whenever it changes."""

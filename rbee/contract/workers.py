@@ -52,7 +52,9 @@ class ReadyCallback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class WorkerRow(msgspec.Struct, frozen=True):
     """A row of the hive's list of workers. Times are seconds since the epoch; None means never.
-    `context` is in tokens, which all slots share."""
+    `context` is in tokens, which all slots share. `frees_bytes` is about what its device gets back
+    when it ends: not the weights of a file that is mapped into main memory. `pinned`: the last
+    request asked for it to stay for ever, so it isn't ended to make room."""
 
     id: str
     url: str
@@ -65,6 +67,8 @@ class WorkerRow(msgspec.Struct, frozen=True):
     slots_total: int
     slots_available: int
     context: int | None = None
+    frees_bytes: int | None = None
+    pinned: bool = False
 
 
 class WorkerRows(msgspec.Struct, frozen=True):
@@ -182,6 +186,13 @@ class WorkerName(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request that names one worker."""
 
     worker_id: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class EndWorker(WorkerName, frozen=True, kw_only=True):
+    """POST /v1/workers/shutdown of a hive. `only_if_idle`: refuse with MODEL_IN_USE if the worker
+    loads or answers a request at that moment."""
+
+    only_if_idle: bool = False
 
 
 class WorkerHealth(msgspec.Struct, frozen=True):

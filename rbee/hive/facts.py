@@ -43,6 +43,7 @@ class Facts:
         self._events = events
         self._look_every_s = look_every_s
         self._wanted = asyncio.Event()
+        self._memory_old_s = _MEMORY_OLD_S
         self._loaded: set[str] = set()
         self._is_closed = False
         # What a model needs, by its file and size: a header takes milliseconds to read.
@@ -65,8 +66,10 @@ class Facts:
                 except TimeoutError:
                     continue
 
-    def want(self) -> None:
-        """Somebody wants to know, or something has changed: look now."""
+    def want(self, memory_old_s: float = _MEMORY_NEWS_OLD_S) -> None:
+        """Somebody wants to know, or something has changed: look now. What is known of the memory
+        of cards may be `memory_old_s` seconds old."""
+        self._memory_old_s = min(self._memory_old_s, memory_old_s)
         self._wanted.set()
 
     def _hear(self, event: Event) -> None:
@@ -80,7 +83,7 @@ class Facts:
             self.want()
 
     async def _look(self) -> None:
-        known_old_s = _MEMORY_NEWS_OLD_S if self._wanted.is_set() else _MEMORY_OLD_S
+        known_old_s, self._memory_old_s = self._memory_old_s, _MEMORY_OLD_S
         self._wanted.clear()
         try:
             seen = await self._seen(known_old_s)

@@ -29,12 +29,12 @@ from rbee.contract.models import (
 )
 from rbee.contract.nodes import HiveHealth, NodeInfo
 from rbee.contract.workers import (
+    EndWorker,
     LoadedModels,
     ReadyCallback,
     SpawnReply,
     SpawnRequest,
     StandbyRows,
-    WorkerName,
     WorkerRows,
     WorkerState,
 )
@@ -163,8 +163,10 @@ async def _ready(request: web.Request, message: ReadyCallback) -> Ack:
     return Ack(f"{message.worker_id} is registered.")
 
 
-async def _end_worker(request: web.Request, message: WorkerName) -> Ack:
-    await request.app[WORKERS].end(message.worker_id)
+async def _end_worker(request: web.Request, message: EndWorker) -> Ack:
+    await request.app[WORKERS].end(message.worker_id, message.only_if_idle)
+    if message.only_if_idle:  # somebody waits for its memory
+        request.app[FACTS].want(memory_old_s=0.0)
     return Ack(f"{message.worker_id} has ended.")
 
 

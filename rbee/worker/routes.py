@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rbee.contract import endpoints as ep
+from rbee.contract.daemons import Ack
 from rbee.contract.embeddings import EmbeddingReply, EmbeddingRequest, RerankReply, RerankRequest
 from rbee.contract.events import Event, Loading
 from rbee.contract.tasks import InferenceRequest
@@ -48,6 +49,7 @@ def add(app: web.Application) -> None:
     server.text(app, ep.METRICS, _metrics)
     server.stream(app, ep.WORKER_EVENTS, _events)
     server.accept_shutdown(app)
+    server.answer(app, ep.WORKER_SHUTDOWN_IF_IDLE, _shut_down_if_idle)
 
 
 async def _health(request: web.Request, _: ep.Nothing) -> WorkerHealth:
@@ -142,3 +144,11 @@ async def _events(request: web.Request, _: ep.Nothing) -> AsyncIterator[Event | 
             yield progress
         async for event in events:
             yield event
+
+
+async def _shut_down_if_idle(request: web.Request, _: ep.Nothing) -> Ack:
+    """From here on no request is taken: there is no moment between the look and the end."""
+    request.app[REQUESTS].check_idle()
+    lifecycle = request.app[server.LIFECYCLE]
+    lifecycle.shut_down()
+    return Ack(f"{lifecycle.program} is shutting down.")

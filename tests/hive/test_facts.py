@@ -82,3 +82,16 @@ async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends(
                     await asyncio.sleep(0.01)
         await stop(watching)
     assert downloads() == [[], [half], [most], []]
+
+
+async def test_the_memory_that_somebody_waits_for_is_asked_for_again() -> None:
+    node, events = Node(), Broadcast[Event]()
+    facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
+    watching = asyncio.create_task(facts.watch())
+    facts.want(memory_old_s=0.0)
+    facts.want()
+    await looked(node, 1)
+    facts.want()
+    await looked(node, 2)
+    await stop(watching)
+    assert node.asked[0] == 0 < node.asked[1]

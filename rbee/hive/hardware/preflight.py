@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -15,6 +18,7 @@ from rbee.hive.hardware.devices import Hardware, ram, reinstall_command_here
 from rbee.runtime.narration import Say
 
 _MANAGER = "device-manager"
+_RETURNS_WITHIN_S, _LOOK_EVERY_S = 3.0, 0.25
 
 # From bytes to the name of a model that fits into them.
 FindFitting: TypeAlias = Callable[[int], Awaitable[str | None]]
@@ -31,13 +35,38 @@ class DeviceRequest(msgspec.Struct, frozen=True):
 class Preflight:
     """Asks the hardware, and applies the rules of `placement`."""
 
-    def __init__(self, hardware: Hardware, say: Say) -> None:
+    def __init__(
+        self,
+        hardware: Hardware,
+        say: Say,
+        returns_within_s: float = _RETURNS_WITHIN_S,
+        look_every_s: float = _LOOK_EVERY_S,
+    ) -> None:
+        """`returns_within_s`: how long a driver may take to give back the memory of a process that
+        has ended; `look_every_s`: how often it is looked at meanwhile."""
         self._hardware = hardware
         self._say = say
+        self._returns_within_s = returns_within_s
+        self._look_every_s = look_every_s
+        self._expected_until = -math.inf
 
-    async def memory_device(self, request: DeviceRequest) -> DeviceMemory:
-        """The device whose memory counts. For a backend that llama.cpp was not built for, it is
-        the card that the backend would use; if there is none either, the machine's memory."""
+    def expect_memory(self) -> None:
+        """A worker has ended: its memory may come back a moment later."""
+        self._expected_until = time.monotonic() + self._returns_within_s
+
+    async def memory_device(self, request: DeviceRequest, required: int = 0) -> DeviceMemory:
+        """The device whose memory counts. If it has not `required` bytes free, memory that is
+        expected back is waited for."""
+        while True:
+            device = await self._memory_device(request)
+            is_enough = request.force or device.memory_free_bytes >= required
+            if is_enough or time.monotonic() >= self._expected_until:
+                return device
+            await asyncio.sleep(self._look_every_s)
+
+    async def _memory_device(self, request: DeviceRequest) -> DeviceMemory:
+        """For a backend that llama.cpp was not built for, it is the card that the backend would
+        use; if there is none either, the machine's memory."""
         backend = request.backend or (await self._hardware.usable()).backends[0]
         if backend == "cpu":
             return ram()
@@ -81,7 +110,7 @@ class Preflight:
         if request is not None:
             if request.force:
                 return
-            device = await self.memory_device(request)
+            device = await self.memory_device(request, required)
             available = device.memory_free_bytes
         else:
             devices = await self._hardware.memory()

@@ -28,7 +28,8 @@ StartChild: TypeAlias = Callable[[Sequence[str], Hello], Awaitable[tuple[child.C
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is started with; fixed for its lifetime. `context` in tokens, if the request
     names one; `context_in_use` is what the worker then has. `is_hash_known`: whether the file had
-    the sha256 that the catalog has. `memory_bytes` are its weights and KV cache."""
+    the sha256 that the catalog has. `memory_bytes` are its weights and KV cache, and `frees_bytes`
+    what its device gets back of them when it ends."""
 
     worker_id: str
     model_ref: str
@@ -40,6 +41,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     context: int | None = None
     is_hash_known: bool = False
     memory_bytes: int = 0
+    frees_bytes: int = 0
     context_in_use: int = 0
 
 

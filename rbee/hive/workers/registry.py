@@ -21,6 +21,7 @@ from rbee.contract.workers import (
 )
 from rbee.gguf.file_changes import FileChanges
 from rbee.gguf.header import Header, context_length
+from rbee.gguf.memory import required_bytes
 from rbee.gguf.reader import read
 from rbee.hive.hardware.preflight import DeviceRequest, Preflight
 from rbee.hive.models.provisioner import Provisioner
@@ -123,6 +124,8 @@ class Workers:
         files = await in_thread(FileChanges, header.files)
         backend, device = await self._check(request, model, header)
         context = self._context(request, header)
+        # The pages of a mapped file count as free, though they are in memory.
+        is_mapped = backend == "cpu" and self._config.worker.mmap
         spec = WorkerSpec(
             worker_id=f"worker-{uuid.uuid4()}",
             model_ref=str(model.reference),
@@ -134,6 +137,7 @@ class Workers:
             context=request.context,
             is_hash_known=model.row is not None and model.row.sha256 is not None,
             memory_bytes=header.size_bytes + header.kv_bytes(context),
+            frees_bytes=header.kv_bytes(context) + (0 if is_mapped else header.size_bytes),
             context_in_use=context,
         )
         self._say("rbee-hive", "🚀", f"worker startup: starting {spec.worker_id} on {backend}")
@@ -160,13 +164,16 @@ class Workers:
             raise NotFound.of("worker_id", "a worker of this hive", message, callback.worker_id)
         worker.register()
 
-    async def end(self, worker_id: str) -> None:
-        """End one worker in order. Raises NOT_FOUND."""
+    async def end(self, worker_id: str, only_if_idle: bool = False) -> None:
+        """End one worker in order. Raises NOT_FOUND, and MODEL_IN_USE with `only_if_idle`."""
         worker = self._workers.get(worker_id)
         if worker is None:
             message = f"There is no worker {worker_id} on this node"
             raise NotFound.of("worker_id", "a worker of this hive", message, worker_id)
-        await worker.end("it was told to end")
+        if only_if_idle:
+            await worker.end_if_idle("it was idle, and its memory was wanted")
+        else:
+            await worker.end("it was told to end")
         await worker.gone
 
     async def end_all(self) -> None:
@@ -220,7 +227,8 @@ class Workers:
             return await self._provisioner.largest_fitting(model, kv, free)
 
         wanted = DeviceRequest(request.backend, request.device, request.force)
-        device = await self._preflight.memory_device(wanted)
+        needed = required_bytes(header.size_bytes, kv)
+        device = await self._preflight.memory_device(wanted, needed)
         await self._preflight.check_memory(wanted, device, header.size_bytes, kv, find_fitting)
         return await self._preflight.backend_and_device(wanted, device)
 
@@ -232,6 +240,7 @@ class Workers:
     def _report(self, event: Event) -> None:
         if isinstance(event, WorkerGone):
             del self._workers[event.worker_id]
+            self._preflight.expect_memory()
             _log.info("%s is gone: %s", event.worker_id, event.reason)
             if event.exit_code != 0:
                 for line in event.log_tail:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import RbeeError
+from rbee.contract.errors import ModelInUse, RbeeError
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.workers import LoadedModel, WorkerGone, WorkerRow, WorkerStatus
 from rbee.gguf.file_changes import FileChanges
@@ -29,6 +30,7 @@ from rbee.runtime.narration import Narrator
 _HEALTH_WITHIN_S = 10.0
 _CALLBACK_WITHIN_S = 3.0
 NOBODY_WAITS = "nobody waits for it any more"
+_log = logging.getLogger("rbee-hive")
 
 _REASONS: dict[Verdict, str] = {
     "idle": "it was idle for too long",
@@ -109,6 +111,8 @@ class WorkerProcess:
             slots_total=status.slots_total,
             slots_available=status.slots_available,
             context=self.spec.context_in_use,
+            frees_bytes=self.spec.frees_bytes,
+            pinned=(status.keep_alive_s or 0) < 0,
         )
 
     def loaded(self) -> LoadedModel:
@@ -184,6 +188,24 @@ class WorkerProcess:
             self._reason = self._reason or reason
             self._ending = asyncio.create_task(self._shut_down())
         return await asyncio.shield(self._ending)
+
+    async def end_if_idle(self, reason: str) -> int:
+        """The same, unless it loads or answers a request: then raises MODEL_IN_USE. The worker
+        itself decides, which knows of a request before anybody else does."""
+        if self._ending is None:
+            if self._status.state != "idle":
+                raise self._in_use()
+            try:
+                await self._client.call(ep.WORKER_SHUTDOWN_IF_IDLE)
+            except ModelInUse:
+                raise self._in_use() from None
+            except RbeeError as error:
+                _log.info("%s is ended without its consent: %s", self.spec.worker_id, error)
+        return await self.end(reason)
+
+    def _in_use(self) -> ModelInUse:
+        message = f"{self.spec.worker_id} is not idle."
+        return ModelInUse(message, model=self.spec.model_ref, workers=[self.spec.worker_id])
 
     def cut_lifeline(self) -> None:
         """End it at once, without grace."""

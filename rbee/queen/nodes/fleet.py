@@ -18,23 +18,53 @@ from rbee.contract.nodes import HeldModel, NodeFacts
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import WorkerRow
 
+# A worker that refused a task is asked again, in case nobody tells that it has a slot.
+ASK_AGAIN_S = 0.25
+
 
 class FleetWorker(msgspec.Struct):
     """A worker. `own` are the tasks of this queen that it answers, `others` the slots that somebody
-    else has, as last seen at `seen_at`."""
+    else has, as last seen at `seen_at`. `ready_at` is when it was first seen with its model loaded.
+    One that `is_ending` was told to end by this queen."""
 
     node: str
     row: WorkerRow
     own: int = 0
     others: int = 0
     seen_at: float = 0.0
+    ready_at: float | None = None
+    is_ending: bool = False
 
     @property
     def free(self) -> int:
         """The slots that a task may find, as far as is known."""
-        if self.row.state not in ("idle", "busy", "loading"):
+        if self.is_ending or self.row.state not in ("idle", "busy", "loading"):
             return 0
         return max(0, self.row.slots_total - self.own - self.others)
+
+    @property
+    def repository(self) -> str:
+        """That of its model."""
+        return _repository(self.row.model_ref)
+
+    def is_idle(self, now: float) -> bool:
+        """Whether nobody uses it, as far as is known."""
+        others = self.others and now < self.seen_at + ASK_AGAIN_S
+        return self.row.state == "idle" and not (self.own or others or self.is_ending)
+
+
+class Start(msgspec.Struct, eq=False):
+    """A worker that this queen starts on a device of a node, for a model of this repository.
+    `needs_bytes` of its memory are as good as taken. `makes_room`: others end for it. `is_there`:
+    its hive tells of the worker, which counts from then on."""
+
+    node: str
+    backend: str
+    index: int
+    repository: str
+    needs_bytes: int
+    makes_room: bool = False
+    is_there: bool = False
 
 
 class FleetNode(msgspec.Struct):
@@ -63,8 +93,12 @@ class Fleet:
 
     def __init__(self) -> None:
         self.nodes: dict[str, FleetNode] = {LOCAL: FleetNode(LOCAL)}
+        self.starts: list[Start] = []
         self._workers: dict[str, dict[str, FleetWorker]] = {}
         self._references: dict[str, Counter[str]] = {}
+        self._storing: dict[str, dict[str, FleetNode]] = {}
+        # When a second worker for a repository's model last failed to start on a node.
+        self.failures: dict[tuple[str, str], float] = {}
         # Called after each change that may let a waiting task go on.
         self.on_change: Callable[[], None] = lambda: None
         self._changes: Counter[str] = Counter()
@@ -131,7 +165,10 @@ class Fleet:
             worker = node.workers[row.id] = FleetWorker(name, row)
             self._workers.setdefault(row.model_ref, {})[row.id] = worker
             self._count(row.model_ref, 1)
+            self._arrived(worker)
         worker.row, worker.seen_at = row, now
+        if worker.ready_at is None and row.state != "loading":
+            worker.ready_at = now
         taken = 0 if row.state == "loading" else row.slots_total - row.slots_available
         worker.others = max(0, taken - worker.own)
         self._touch(worker)
@@ -171,6 +208,21 @@ class Fleet:
         worker.others = max(worker.others, worker.row.slots_total - worker.own)
         worker.seen_at = now
 
+    def begin(self, start: Start, ends: Iterable[FleetWorker] = ()) -> None:
+        """This queen starts a worker, and ends others for it first."""
+        self.starts.append(start)
+        for worker in ends:
+            worker.is_ending = True
+
+    def finish(self, start: Start, ends: Iterable[FleetWorker] = ()) -> None:
+        """The start has come to an end. A worker that is still there was not ended for it."""
+        self.starts.remove(start)
+        self._changes[start.repository] += 1
+        for worker in ends:
+            worker.is_ending = False
+            self._touch(worker)
+        self.on_change()
+
     # What is read
 
     def worker(self, name: str, worker_id: str) -> FleetWorker | None:
@@ -186,6 +238,10 @@ class Fleet:
         """The models of a repository that are on any disk or in any memory."""
         return self._references.get(repository, ())
 
+    def storing(self, reference: str) -> Iterable[FleetNode]:
+        """The nodes that have a model on disk."""
+        return self._storing.get(reference, {}).values()
+
     def stamp(self, repository: str) -> int:
         """Another number if anything has changed about the models of this repository: where they
         are, and the workers that hold them."""
@@ -197,10 +253,21 @@ class Fleet:
     def _hold(self, node: FleetNode, models: Iterable[HeldModel]) -> None:
         before, after = node.models, {model.reference: model for model in models}
         for reference in before.keys() - after.keys():
+            del self._storing[reference][node.name]
+            if not self._storing[reference]:
+                del self._storing[reference]
             self._count(reference, -1)
         for reference in after.keys() - before.keys():
+            self._storing.setdefault(reference, {})[node.name] = node
             self._count(reference, 1)
         node.models = after
+
+    def _arrived(self, worker: FleetWorker) -> None:
+        place = worker.node, worker.repository
+        for start in self.starts:
+            if (start.node, start.repository) == place and not start.is_there:
+                start.is_there = True
+                return
 
     def _count(self, reference: str, change: int) -> None:
         """So many more places where a model is."""

@@ -16,6 +16,7 @@ from rbee.contract.daemons import Ack
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
 from rbee.contract.workers import (
+    EndWorker,
     LoadedModel,
     NodeWorkerRow,
     SpawnRequest,
@@ -23,7 +24,6 @@ from rbee.contract.workers import (
     WorkerCheck,
     WorkerChecks,
     WorkerHealth,
-    WorkerName,
     WorkerRow,
     WorkerWish,
 )
@@ -98,7 +98,7 @@ class NodeWorkers:
         INVALID_REQUEST."""
         row = find_worker(await self._nodes.workers(), name)
         hive = self._nodes.hive(row.node)
-        asked = WorkerName(row.worker_id)
+        asked = EndWorker(row.worker_id)
         await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, asked, within_s=self._end_within_s)
         return Ack(f"{row.worker_id} on {row.node} has ended.")
 
@@ -114,12 +114,12 @@ async def _start(wanted: SpawnRequest, events: EventQueue, hive: Hive) -> None:
             *_, worker = [row async for row in rows]
     except BaseException:
         if start.worker_id is not None:  # its hive ends it; wait for that
-            await finish(_end(hive, WorkerName(start.worker_id)))
+            await finish(_end(hive, EndWorker(start.worker_id)))
         raise
     events.put_nowait(NodeWorkerRow.of(hive.node, worker))
 
 
-async def _end(hive: Hive, name: WorkerName) -> None:
+async def _end(hive: Hive, name: EndWorker) -> None:
     await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, name, within_s=5)
 
 

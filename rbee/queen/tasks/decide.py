@@ -1,67 +1,42 @@
 """Which waiting task goes where, now: one decision over all nodes and all lines.
 
-It is made from what is known and the time, and changes nothing.
+It is made from what is known, the time and the settings, and changes nothing.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
 
-from rbee.contract.model_ref import ModelRef, parse
-from rbee.contract.nodes import HeldModel
-from rbee.contract.quantization import of_file
-from rbee.contract.registry import LOCAL
-from rbee.gguf.choice import choose
-from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, repository_of
+from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start, repository_of
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.placement import Candidate, Verdict, rank_nodes
+from rbee.queen.tasks.replicas import Replica, find_replica
+from rbee.queen.tasks.room import Claims, Room, Rules, devices, find_room, free_bytes, swap_at
 from rbee.queen.tasks.sessions import Place
+from rbee.queen.tasks.slots import has_slot, look_again_at, nearness
+from rbee.queen.tasks.wants import Line, Ticket, Want, fitting, meant, needed_bytes, oldest
 
 # A node whose hive has just been found tells its facts in a moment.
 FACTS_WITHIN_S = 2.0
-# A worker that refused a task is asked again, in case nobody tells that it has a slot.
-ASK_AGAIN_S = 0.25
-
-
-class Want(msgspec.Struct, frozen=True):
-    """What tasks of one line have in common. `context`: at least so many tokens. `slot`: they take
-    a slot of their worker. `new`: a worker that there is already is not wanted.
-    `wake`: a node that sleeps may be woken, if no other can. `tried` are nodes
-    that could not, `lacking` those where the model is a file that they don't have."""
-
-    model: ModelRef
-    node: str | None = None
-    backend: str | None = None
-    device: int | None = None
-    context: int | None = None
-    slot: bool = True
-    new: bool = False
-    wake: bool = True
-    tried: frozenset[str] = frozenset()
-    lacking: frozenset[str] = frozenset()
-
-
-class Ticket(msgspec.Struct, eq=False):
-    """A task that waits: the name of its key, what it wants, the number of its arrival, and the
-    worker that answered its session `before`."""
-
-    key: str
-    want: Want
-    turn: int
-    since: float
-    before: Place | None = None
+# Whoever waits for room looks for it so often, whatever is told meanwhile.
+LOOK_AGAIN_S = 1.0
+# A place for a second worker is looked for so often, and by so many lines in a second.
+REPLICATE_AGAIN_S, _REPLICATE_APART_S = 10.0, 0.05
 
 
 class Spot(msgspec.Struct, frozen=True):
-    """Go to this node, and there to this worker; without one, have one found or started."""
+    """Go to this node, and there to this worker; without one, have one found or started. `ends` are
+    idle workers of others that end first; `start` is what the start will take, if known."""
 
     node: str
     worker: FleetWorker | None
     reasons: list[str]
+    ends: tuple[FleetWorker, ...] = ()
+    start: Start | None = None
 
 
 class Full(msgspec.Struct, frozen=True):
@@ -70,6 +45,15 @@ class Full(msgspec.Struct, frozen=True):
 
     slots: int
     at: float | None
+
+
+class Crowded(msgspec.Struct, frozen=True):
+    """Workers of other models have the memory, and can't be ended yet; `slots` are theirs. `keeps`
+    are those that take no new task, so that they become idle. Look again at `at`."""
+
+    slots: int
+    at: float
+    keeps: tuple[str, ...] = ()
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -84,27 +68,35 @@ class Nowhere(msgspec.Struct, frozen=True):
     verdicts: list[Verdict]
 
 
-Outcome = Spot | Full | Look | Nowhere
-Line = Mapping[str, Mapping[int, Ticket]]
+Held = Full | Crowded | Look
+Outcome = Spot | Held | Nowhere
 
 
 class Decision(msgspec.Struct, frozen=True):
     """`placed` are in the order in which they are served; `held` says for each line what the rest
-    of it waits for."""
+    of it waits for. `replicas` are workers to start for lines that have stood for too long."""
 
     placed: list[tuple[Ticket, Spot]]
     nowhere: list[tuple[Ticket, Nowhere]]
-    held: dict[Want, Full | Look]
+    held: dict[Want, Held]
+    replicas: list[Replica]
 
 
-def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: float) -> Decision:
+def decide(
+    fleet: Fleet,
+    lines: Mapping[Want, Line],
+    accounts: Accounts,
+    now: float,
+    rules: Rules = Rules(),  # noqa: B008  it can't change
+) -> Decision:
     """What happens to the tasks of these lines. A line that was held need not be given again until
-    something changes, or the time has come that its outcome names."""
-    taken: Counter[str] = Counter()
+    something changes, or the time has come that its outcome names; but one that keeps workers
+    must be given each time."""
+    claims = Claims(rules)
     extra: Counter[str] = Counter()
     placed: list[tuple[Ticket, Spot]] = []
     nowhere: list[tuple[Ticket, Nowhere]] = []
-    held: dict[Want, Full | Look] = {}
+    held: dict[Want, Held] = {}
     heads: list[tuple[float, int, Ticket, Iterator[Ticket]]] = []
 
     def push(rest: Iterator[Ticket]) -> None:
@@ -115,6 +107,7 @@ def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: fl
     def account(ticket: Ticket) -> float:
         return accounts.account(ticket.key) + extra[ticket.key] * accounts.expected(ticket.key)
 
+    _keep_workers(fleet, lines, claims, now)
     for line in lines.values():
         push(accounts.order(line))
     while heads:
@@ -122,46 +115,45 @@ def decide(fleet: Fleet, lines: Mapping[Want, Line], accounts: Accounts, now: fl
         if known < account(ticket):  # a task of this key has been placed from another line
             heapq.heappush(heads, (account(ticket), ticket.turn, ticket, rest))
             continue
-        outcome = place(fleet, ticket.want, now, taken, ticket.before)
-        if isinstance(outcome, Full | Look):
+        outcome = place(fleet, ticket, claims, now)
+        if isinstance(outcome, Full | Crowded | Look):
             held[ticket.want] = outcome
             continue
         if isinstance(outcome, Spot):
             placed.append((ticket, outcome))
             extra[ticket.key] += 1
-            if outcome.worker is not None and ticket.want.slot:
-                taken[outcome.worker.row.id] += 1
+            _claim(claims, ticket, outcome)
         else:
             nowhere.append((ticket, outcome))
         push(rest)
-    return Decision(placed, nowhere, held)
+    going = {ticket.turn for ticket, _ in placed}
+    replicas = _replicate(fleet, lines, held, going, claims, now)
+    return Decision(placed, nowhere, held, replicas)
 
 
-def place(
-    fleet: Fleet,
-    want: Want,
-    now: float,
-    taken: Mapping[str, int],
-    before: Place | None = None,
-) -> Outcome:
-    """What one task can do at this moment. `taken` counts the slots of workers that tasks before
-    it will have."""
-    workers = list(_fitting(fleet, want))
+def place(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> Outcome:
+    """What one task can do at this moment, after what has been decided for others."""
+    want, before = ticket.want, ticket.before
+    workers = [each for each in fitting(fleet, want) if each.row.state != "unhealthy"]
+    loaded = [each for each in workers if each.row.state != "loading"]
     free = [
         worker
-        for worker in workers
-        if _has_room(worker, taken.get(worker.row.id, 0), now)
-        or (not want.slot and worker.row.state != "unhealthy")
+        for worker in loaded or workers
+        if (not want.slot and not worker.is_ending) or has_slot(fleet, worker, want, claims, now)
     ]
     if free:
-        best = min(free, key=lambda worker: _nearness(worker, taken, before))
+        best = min(free, key=lambda worker: nearness(worker, claims.taken, before))
         return Spot(best.node, best, _why(fleet, best, want, before))
-    if full := [worker for worker in workers if worker.row.state != "unhealthy"]:
-        others = [worker.seen_at for worker in full if worker.others]
-        at = max(now, min(others) + ASK_AGAIN_S) if others else None
-        return Full(sum(worker.row.slots_total for worker in full), at)
+    if workers:
+        return Full(
+            sum(worker.row.slots_total for worker in workers), look_again_at(workers, claims, now)
+        )
+    for start in (*fleet.starts, *claims.starts):
+        if not want.new and _serves(start, want):  # before its hive tells of the worker
+            spot = Spot(start.node, None, ["a worker for it is being started"])
+            return Crowded(1, now + LOOK_AGAIN_S) if start.makes_room else spot
     if want.node is not None:
-        return Spot(want.node, None, [])
+        return _on_named_node(fleet, ticket, claims, now)
     looks = [
         node.since + FACTS_WITHIN_S
         for node in fleet.nodes.values()
@@ -169,105 +161,201 @@ def place(
     ]
     if looks and len(fleet.nodes) > 1:
         return Look(max(looks))
-    verdicts = judge(fleet, want)
-    if not verdicts or not verdicts[0].can:
-        return Nowhere(verdicts)
-    return Spot(verdicts[0].node, None, verdicts[0].reasons)
+    return _on_best_node(fleet, ticket, claims, now)
 
 
-def judge(fleet: Fleet, want: Want, chosen: Spot | None = None) -> list[Verdict]:
+def judge(
+    fleet: Fleet, want: Want, chosen: Spot | None = None, starts: list[Start] | None = None
+) -> list[Verdict]:
     """Every node that has not been tried, in the order in which a worker would be started on it,
     with reasons; the one that is `chosen` first, and those that can't last."""
     nodes = fleet.nodes.values()
-    candidates = [_candidate(fleet, node, want) for node in nodes if node.name not in want.tried]
+    candidates = [
+        _candidate(fleet, node, want, starts or []) for node in nodes if node.name not in want.tried
+    ]
     asked = str(want.model), want.backend, want.device, want.context
     verdicts = rank_nodes(candidates, *asked)
-    return sorted(verdicts, key=lambda each: chosen is None or each.node != chosen.node)
+    if chosen is None:
+        return verdicts
+    others = [each for each in verdicts if each.node != chosen.node]
+    if chosen.ends:
+        return [Verdict(chosen.node, True, chosen.reasons), *others]
+    return [*(each for each in verdicts if each.node == chosen.node), *others]
 
 
-def _fitting(fleet: Fleet, want: Want) -> Iterator[FleetWorker]:
-    """The workers that hold what is wanted."""
-    if want.new:
-        return
-    references = fleet.references(repository_of(want.model))
-    is_only = len(references) == 1 and not want.model.file and not want.model.quantization
-    for reference in references:
-        for worker in fleet.holding(reference):
-            row = worker.row
-            if (
-                want.node in (None, worker.node)
-                and worker.node not in want.tried
-                and want.backend in (None, row.backend)
-                and want.device in (None, row.device)
-                and (want.context is None or (row.context or 0) >= want.context)
-                and (is_only or _meant(fleet, fleet.nodes[worker.node], want.model) == reference)
-            ):
-                yield worker
+# Where a worker is started
 
 
-def _has_room(worker: FleetWorker, taken: int, now: float) -> bool:
-    """Perhaps also one whose slots somebody else had, since nobody may tell when they are free."""
-    may_have = bool(worker.others) and not taken and now >= worker.seen_at + ASK_AGAIN_S
-    return worker.free > taken or may_have
+def _on_named_node(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> Outcome:
+    """Its hive says why it can't, if it can't, unless it has said so before."""
+    want = ticket.want
+    assert want.node is not None
+    node = fleet.nodes.get(want.node)
+    room = None
+    if node is not None and want.makes_room:
+        room = find_room(fleet, node, ticket, claims, now)
+    if room is not None:
+        return _in_room(room, ticket, [], claims, now)
+    if want.refusal(want.node) is not None:
+        return Nowhere(judge(fleet, want, starts=claims.starts))
+    return Spot(want.node, None, [])
 
 
-_Nearness = tuple[bool, bool, bool, int, int, bool, str]
+def _on_best_node(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> Outcome:
+    """Where it fits and the model is on disk; else where an idle worker can end for it; else where
+    it must be fetched first; else it waits for room."""
+    want = ticket.want
+    verdicts = judge(fleet, want, starts=claims.starts)
+    best = verdicts[0] if verdicts and verdicts[0].can else None
+    if best is not None and (want.force or meant(fleet, fleet.nodes[best.node], want.model)):
+        return _start_on(fleet, best, ticket, claims, now)
+    rooms = [
+        room
+        for node in _known_to_need(fleet, want)
+        if (room := find_room(fleet, node, ticket, claims, now)) is not None
+    ]
+    room = min(rooms, key=lambda each: (each.at is not None, *each.cost()), default=None)
+    if room is not None and (room.at is None or best is None):
+        return _in_room(room, ticket, ["an idle worker can end for it"], claims, now)
+    return _start_on(fleet, best, ticket, claims, now) if best else Nowhere(verdicts)
 
 
-def _nearness(worker: FleetWorker, taken: Mapping[str, int], before: Place | None) -> _Nearness:
-    """The worker that answered the session before, a worker that is loaded before one that is not,
-    a GPU before a CPU, then the most room, then this machine."""
-    row = worker.row
-    free = worker.free - taken.get(row.id, 0)
+def _known_to_need(fleet: Fleet, want: Want) -> Iterable[FleetNode]:
+    """The nodes of which it is known how much memory the model needs there, if that counts."""
+    if not want.makes_room:
+        return ()
+    stored = fleet.references(repository_of(want.model))
+    found = {node.name: node for reference in stored for node in fleet.storing(reference)}
+    refused = {
+        each.node: fleet.nodes[each.node] for each in want.refused if each.node in fleet.nodes
+    }
+    out = want.tried | want.lacking
+    return [node for name, node in (found | refused).items() if name not in out]
+
+
+def _start_on(fleet: Fleet, best: Verdict, ticket: Ticket, claims: Claims, now: float) -> Outcome:
+    room = find_room(fleet, fleet.nodes[best.node], ticket, claims, now)
+    fits = room is not None and not room.ends
+    start = _start(room, ticket) if room is not None and fits else None
+    return Spot(best.node, None, best.reasons, start=start)
+
+
+def _in_room(room: Room, ticket: Ticket, reasons: list[str], claims: Claims, now: float) -> Outcome:
+    if room.at is None:
+        return Spot(room.node, None, reasons, room.ends, _start(room, ticket))
+    due = [
+        worker.row.id for worker in room.ends if now >= swap_at(worker, ticket, claims.rules, now)
+    ]
+    later = [room.at] if room.at > now else []
+    slots = sum(worker.row.slots_total for worker in room.ends) or 1
+    return Crowded(slots, min([now + LOOK_AGAIN_S, *later]), tuple(due))
+
+
+def _start(room: Room, ticket: Ticket) -> Start:
+    device, repository = room.device, repository_of(ticket.want.model)
+    place = room.node, device.backend, device.index
+    return Start(*place, repository, room.needs_bytes, makes_room=bool(room.ends))
+
+
+def _serves(start: Start, want: Want) -> bool:
+    """Whether the worker that is being started will do."""
     return (
-        Place(worker.node, row.id) != before,
-        row.state == "loading",
-        row.backend == "cpu",
-        row.slots_total - free,
-        -free,
-        worker.node != LOCAL,
-        row.id,
+        not start.is_there
+        and start.repository == repository_of(want.model)
+        and want.node in (None, start.node)
+        and start.node not in want.tried
+        and want.backend in (None, start.backend)
+        and want.device in (None, start.index)
     )
 
 
+# What is decided for others at the same moment
+
+
+def _keep_workers(fleet: Fleet, lines: Mapping[Want, Line], claims: Claims, now: float) -> None:
+    """Find the workers that waiting tasks can use, and keep those from them that must end for a
+    line that has lost its patience; who came first chooses first."""
+    homeless = [oldest(line) for want, line in lines.items() if not _is_held(fleet, want)]
+    if not homeless:
+        return
+    claims.wanted = {worker.row.id for want in lines for worker in fitting(fleet, want)}
+    for ticket in sorted(homeless, key=lambda each: each.turn):
+        if not ticket.want.makes_room or now < ticket.since + claims.rules.swap_patience_s:
+            continue
+        outcome = place(fleet, ticket, claims, now)
+        if isinstance(outcome, Spot):
+            names: Iterable[str] = (worker.row.id for worker in outcome.ends)
+        else:
+            names = outcome.keeps if isinstance(outcome, Crowded) else ()
+        for name in names:
+            claims.kept.setdefault(name, ticket.want)
+
+
+def _is_held(fleet: Fleet, want: Want) -> bool:
+    return any(worker.row.state != "unhealthy" for worker in fitting(fleet, want))
+
+
+def _claim(claims: Claims, ticket: Ticket, spot: Spot) -> None:
+    if spot.worker is not None and ticket.want.slot:
+        name = spot.worker.row.id
+        claims.taken[name] = claims.taken.get(name, 0) + 1
+    if spot.start is not None:
+        claims.starts.append(spot.start)
+    claims.ended.update(worker.row.id for worker in spot.ends)
+
+
+def _replicate(
+    fleet: Fleet,
+    lines: Mapping[Want, Line],
+    held: dict[Want, Held],
+    going: Container[int],
+    claims: Claims,
+    now: float,
+) -> list[Replica]:
+    """The next worker to start for a line that has stood for too long; the others are looked at a
+    moment later, each at a time of its own."""
+    after = claims.rules.replicate_after_s
+    replicas: list[Replica] = []
+    others: int | None = None
+    for want, outcome in held.items():
+        if not after or not isinstance(outcome, Full):
+            continue
+        at = oldest(lines[want], going).since + after
+        if now >= at and others is None:
+            others, at = 0, now + REPLICATE_AGAIN_S
+            replica = find_replica(fleet, want, claims, now)
+            if replica is not None:
+                claims.starts.append(replica.start)
+                replicas.append(replica)
+        elif now >= at:
+            others = (others or 0) + 1
+            at = now + others * _REPLICATE_APART_S
+        held[want] = Full(outcome.slots, at if outcome.at is None else min(at, outcome.at))
+    return replicas
+
+
+# What is known of a node
+
+
 def _why(fleet: Fleet, worker: FleetWorker, want: Want, before: Place | None) -> list[str]:
-    candidate = _candidate(fleet, fleet.nodes[worker.node], want)
+    candidate = _candidate(fleet, fleet.nodes[worker.node], want, [])
     asked = str(want.model), want.backend, want.device, want.context, before
     [verdict] = rank_nodes([candidate], *asked)
     return verdict.reasons
 
 
-class _Offer(msgspec.Struct, frozen=True):
-    reference: ModelRef
-    quantization: str | None
-
-
-def _meant(fleet: Fleet, node: FleetNode, model: ModelRef) -> str | None:
-    """The model that a reference means on a node, on its disk or in memory; None if it has none."""
-    there = [
-        reference
-        for reference in fleet.references(repository_of(model))
-        if reference in node.models or node.holds(reference)
-    ]
-    if model.scheme != "hf" or (len(there) == 1 and not model.file and not model.quantization):
-        return there[0] if there else None
-    offers = [_offer(reference, node.models.get(reference)) for reference in there]
-    found = choose(offers, model)
-    return None if found is None else str(found.reference)
-
-
-def _offer(reference: str, held: HeldModel | None) -> _Offer:
-    parsed = parse(reference)
-    quantization = of_file(parsed.file or "") or (held.quantization if held else None)
-    return _Offer(parsed, quantization)
-
-
-def _candidate(fleet: Fleet, node: FleetNode, want: Want) -> Candidate:
-    facts, reference = node.facts, _meant(fleet, node, want.model)
+def _candidate(fleet: Fleet, node: FleetNode, want: Want, starts: list[Start]) -> Candidate:
     free: dict[str, int] = {}
-    for device in facts.memory if facts else ():
-        free[device.backend] = max(free.get(device.backend, 0), device.memory_free_bytes)
-    held = node.models.get(reference or "")
+    for backend in node.facts.backends if node.facts else ():
+        index = want.device if backend == want.backend else None
+        found = [
+            free_bytes(fleet, node, device, starts) for device in devices(node, backend, index)
+        ]
+        if found:
+            free[backend] = max(found)
+    refusal = want.refusal(node.name)
+    if refusal is not None:
+        free = {backend: min(each, refusal.available) for backend, each in free.items()}
     return Candidate(
         node=node.name,
         is_up=node.is_up,
@@ -276,7 +364,7 @@ def _candidate(fleet: Fleet, node: FleetNode, want: Want) -> Candidate:
         lacks=node.name in want.lacking,
         backends=node.backends,
         workers=[] if want.new else [worker.row for worker in node.workers.values()],
-        model_ref=reference,
+        model_ref=meant(fleet, node, want.model),
         free_bytes=free,
-        required_bytes=held.required_bytes if held else None,
+        required_bytes=needed_bytes(fleet, node, want),
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import get_args
 
 from rbee.contract.queue import Decision, Outcome
-from rbee.queen.tasks.decide import Full, Look, Nowhere, Spot
+from rbee.queen.tasks.decide import Crowded, Full, Held, Look, Nowhere, Spot
 from rbee.runtime.gauges import Gauge, Histogram
 
 _KEPT = 200
@@ -67,11 +67,13 @@ class DecisionLog:
         yield Histogram("rbee_queue_seconds", about, waits, self._waited_s)
 
 
-def why_not(outcome: Full | Look | Nowhere | None) -> list[str]:
+def why_not(outcome: Held | Nowhere | None) -> list[str]:
     """Why a task is not placed, for a person; None if nothing has been decided yet."""
     if isinstance(outcome, Full):
         slots = outcome.slots
         return ["the only slot is busy" if slots == 1 else f"all {slots} slots are busy"]
+    if isinstance(outcome, Crowded):
+        return ["workers of other models have the memory"]
     if isinstance(outcome, Look):
         return ["a node has not told its facts yet"]
     if isinstance(outcome, Nowhere):

@@ -13,12 +13,15 @@ from rbee.contract.events import Queued
 from rbee.contract.queue import Outcome, TaskState
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker, repository_of
-from rbee.queen.tasks.decide import Full, Look, Spot, Ticket, Want, decide
+from rbee.queen.tasks.decide import Crowded, Full, Held, Look, Spot, decide
 from rbee.queen.tasks.decisions import DecisionLog, why_not
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.lines import Lines
 from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.replicas import Replica
+from rbee.queen.tasks.room import Rules
 from rbee.queen.tasks.sessions import Place
+from rbee.queen.tasks.wants import Ticket, Want
 from rbee.runtime.keyring import OPERATOR, Caller
 
 # While tasks wait, it is decided so often at least: a scheduler that does not stands still.
@@ -59,6 +62,7 @@ class Turn:
         self._since = asyncio.get_running_loop().time()
         self._ticket: Ticket | None = None
         self._worker: FleetWorker | None = None
+        self._starts: Spot | None = None
         self._is_served = False
         self._takes_slot = True
         self._task_id = task_id
@@ -115,6 +119,9 @@ class Turn:
         self._serve(True)
         if spot.worker is not None and self._takes_slot:
             self._take(spot.worker)
+        if spot.start is not None:
+            self._starts = spot
+            self._dispatcher.fleet.begin(spot.start, spot.ends)
         if self.spot is not None and not self.spot.done():
             self.spot.set_result(spot)
 
@@ -126,6 +133,7 @@ class Turn:
 
     def use(self, node: str, row: WorkerRow) -> None:
         """It goes to this worker, which may be another one than was meant."""
+        self._end_start()
         if self._takes_slot and (self._worker is None or self._worker.row.id != row.id):
             self._let_go()
             self._serve(True)
@@ -137,6 +145,11 @@ class Turn:
         self._let_go()
         if worker is not None:
             self._dispatcher.refused(worker)
+
+    def kept(self, worker: FleetWorker) -> None:
+        """A worker that was to end for it is used after all."""
+        self._let_go()
+        self._dispatcher.refused(worker)
 
     def accepted(self) -> None:
         """It waits no longer."""
@@ -162,8 +175,14 @@ class Turn:
             self._dispatcher.leave(self._ticket)
             self._ticket = None
 
+    def _end_start(self) -> None:
+        spot, self._starts = self._starts, None
+        if spot is not None and spot.start is not None:
+            self._dispatcher.fleet.finish(spot.start, spot.ends)
+
     def _let_go(self) -> None:
         self._serve(False)
+        self._end_start()
         if self._worker is not None:
             self._dispatcher.fleet.release(self._worker)
             self._worker = None
@@ -178,9 +197,20 @@ class Dispatcher:
     """The only one that decides. At most `limit` tasks may wait for a slot. `operator_weight` is
     the weight of the queen's own key."""
 
-    def __init__(self, fleet: Fleet, limit: int, operator_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        limit: int,
+        operator_weight: float = 1.0,
+        rules: Rules = Rules(),  # noqa: B008  it can't change
+        replicate: Callable[[Replica], None] | None = None,
+    ) -> None:
+        """`replicate` starts a second worker for a line, and tells the fleet how that ended; by
+        default none is started."""
         self.fleet = fleet
         self.limit = limit
+        self._rules = rules
+        self._start_replica = replicate
         self.waiting = 0
         self.decisions = DecisionLog()
         self._operator_weight = operator_weight
@@ -190,7 +220,7 @@ class Dispatcher:
         self._lines = Lines(self._accounts)
         self._turns: dict[int, Turn] = {}
         self._arrivals = count()
-        self._held: dict[Want, tuple[int, Full | Look]] = {}
+        self._held: dict[Want, tuple[int, Held]] = {}
         self._moved: set[Want] = set()
         self._is_due = False
         self._timer: asyncio.TimerHandle | None = None
@@ -236,7 +266,7 @@ class Dispatcher:
             self.fleet.worker_told(node, row, _now())
         return self.fleet.worker(node, row.id) or FleetWorker(node, row)
 
-    def held(self, ticket: Ticket) -> Full | Look | None:
+    def held(self, ticket: Ticket) -> Held | None:
         """What a task that waits waits for; None if that has not been decided yet."""
         return self._held.get(ticket.want, (0, None))[1]
 
@@ -290,9 +320,8 @@ class Dispatcher:
     def _decide_now(self) -> None:
         now, waiting = _now(), self._lines.waiting()
         lines = {want: line for want, line in waiting.items() if self._may_go_on(want, now)}
-        decision = decide(self.fleet, lines, self._accounts, now)
-        for want in lines:
-            self._held.pop(want, None)
+        decision = decide(self.fleet, lines, self._accounts, now, self._rules)
+        before = {want: self._held.pop(want, None) for want in lines}
         for ticket, spot in decision.placed:
             self._lines.go(ticket)
             self._turns[ticket.turn].go(spot)
@@ -300,9 +329,15 @@ class Dispatcher:
             error = NowhereError(nowhere.verdicts)
             self._turns[ticket.turn].fail("nowhere", why_not(nowhere), error)
             self.leave(ticket)
+        if self._start_replica is not None:
+            for replica in decision.replicas:
+                self.fleet.begin(replica.start)
+                self._start_replica(replica)
         for want, outcome in decision.held.items():
             self._held[want] = self.fleet.stamp(repository_of(want.model)), outcome
-        for want in {*self._moved, *lines}:
+        # Where nothing but time has passed, nobody's place has changed.
+        same = {want for want in lines if self._is_same(before[want], self._held.get(want))}
+        for want in {*self._moved, *lines.keys() - same}:
             self._tell(want)
         self._moved.clear()
 
@@ -310,15 +345,23 @@ class Dispatcher:
         if want not in self._held:
             return True
         stamp, outcome = self._held[want]
+        if isinstance(outcome, Crowded) and outcome.keeps:
+            return True
         if isinstance(outcome, Look) or (outcome.at is not None and now >= outcome.at):
             return True
         return stamp != self.fleet.stamp(repository_of(want.model))
+
+    @staticmethod
+    def _is_same(before: tuple[int, Held] | None, now: tuple[int, Held] | None) -> bool:
+        if before is None or now is None:
+            return False
+        return before[0] == now[0] and type(before[1]) is type(now[1])
 
     def _tell(self, want: Want) -> None:
         """Tell everybody in a full line whose position has changed."""
         _, outcome = self._held.get(want, (None, None))
         order = list(self._lines.order(want))
-        if isinstance(outcome, Full):
+        if isinstance(outcome, Full | Crowded):
             for ticket in order:
                 self._hold(ticket, outcome)
         held = [self._turns[ticket.turn] for ticket in order if ticket.turn in self._turns]
@@ -328,7 +371,7 @@ class Dispatcher:
                 turn.place = Queued(position, len(held))
                 turn.tell(turn.place)
 
-    def _hold(self, ticket: Ticket, outcome: Full) -> None:
+    def _hold(self, ticket: Ticket, outcome: Full | Crowded) -> None:
         """Let a task wait, unless too many do."""
         turn = self._turns[ticket.turn]
         if turn.place is not None or not self._lines.waits(ticket):

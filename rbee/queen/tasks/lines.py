@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from rbee.queen.tasks.decide import Ticket, Want
 from rbee.queen.tasks.fairness import Accounts
+from rbee.queen.tasks.wants import Ticket, Want
 
 
 class Lines:

@@ -14,8 +14,9 @@ from rbee.queen.nodes.fleet import Fleet
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.node_wish import NodeWish
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.tasks.decide import Spot, Want, judge
+from rbee.queen.tasks.decide import Spot, judge
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError
+from rbee.queen.tasks.wants import Want
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import caller
 from rbee.runtime.narration import Narrator

@@ -127,8 +127,8 @@ def _against(node: Candidate, backend: str | None, held: str | None) -> list[str
         return ["the model is not there, and can't be fetched"]
     if backend is not None and node.backends is not None and backend not in node.backends:
         return [f"it has no {backend}, only {', '.join(node.backends)}"]
-    free = _free(node, backend)
-    if held is None and node.required_bytes and free and free < node.required_bytes:
+    free = node.free_bytes.get(_wanted(node, backend))
+    if held is None and node.required_bytes and free is not None and free < node.required_bytes:
         return [f"{free // _MB} MB are free, the model needs {node.required_bytes // _MB} MB"]
     return []
 
@@ -156,8 +156,11 @@ def _reasons(node: Candidate, held: str | None, free: int, unsure: bool) -> list
 
 
 def _free(node: Candidate, backend: str | None) -> int:
-    wanted = backend or (node.backends[0] if node.backends else "cpu")
-    return node.free_bytes.get(wanted, 0)
+    return node.free_bytes.get(_wanted(node, backend), 0)
+
+
+def _wanted(node: Candidate, backend: str | None) -> str:
+    return backend or (node.backends[0] if node.backends else "cpu")
 
 
 def match_worker(

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from rbee.contract import model_ref
 from rbee.contract.config import Config
@@ -20,6 +21,7 @@ from rbee.contract.errors import (
     RequestCanceled,
     ShuttingDown,
     TooManyRequests,
+    VramExhausted,
     WorkerCrashed,
 )
 from rbee.contract.events import Accepted, Event
@@ -31,13 +33,16 @@ from rbee.queen.nodes.fleet import FleetWorker
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.attempt import Attempt
-from rbee.queen.tasks.decide import Spot, Want
+from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
 from rbee.queen.tasks.node_choice import CRASHES, OTHERS_MAY, NodeChoice, explain, informed, without
+from rbee.queen.tasks.room import Rules
+from rbee.queen.tasks.room_maker import RoomMaker
 from rbee.queen.tasks.sessions import Place, Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.queen.tasks.task_rows import task_rows
+from rbee.queen.tasks.wants import Refusal, Want
 from rbee.queen.tasks.watchdog import Watchdog
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge, Histogram
@@ -45,6 +50,7 @@ from rbee.runtime.keyring import OPERATOR, Caller
 from rbee.runtime.narration import Narrator
 
 Try: TypeAlias = Callable[[Task, Hive, Turn, FleetWorker | None, bool], Awaitable[None]]
+_MB = 1_000_000
 _log = logging.getLogger("queen-rbee")
 
 
@@ -57,8 +63,11 @@ class Scheduler:
         self._access = Access(config.models)
         self._nodes = nodes
         self._attempt = attempt or _attempt
+        self._room = RoomMaker(config, nodes)
+        queen = config.queen
+        rules = Rules(queen.swap_patience_s, queen.replicate_after_s)
         self._dispatcher = Dispatcher(
-            nodes.fleet, config.queen.queue_limit, config.queen.operator_weight
+            nodes.fleet, queen.queue_limit, queen.operator_weight, rules, self._room.replicate
         )
         self.on_node = NodeChoice(nodes, self._dispatcher)
         self._sessions = Sessions()
@@ -129,6 +138,7 @@ class Scheduler:
 
     def cancel_all(self) -> None:
         """End every task with SHUTTING_DOWN."""
+        self._room.cancel()
         for request_id in list(self._running):
             self.cancel(request_id, why=ShuttingDown("The queen is shutting down."))
 
@@ -158,6 +168,7 @@ class Scheduler:
             Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
             Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._dispatcher.waiting),
             Gauge("rbee_queue_limit", "Tasks that may wait.", self._dispatcher.limit),
+            *self._room.gauges(),
             *self._figures.gauges(self._in_flight()),
             *self._dispatcher.decisions.gauges(),
         ]
@@ -191,14 +202,22 @@ class Scheduler:
             try:
                 hive = self._nodes.hive(spot.node)
                 say = Narrator(task.tell, hive.node).say
-                if await self._nodes.may_use(hive, want.node is not None, say):
-                    await self._attempt(task, hive, turn, spot.worker, is_told)
-                    return
+                if not await self._nodes.may_use(hive, want.node is not None, say):
+                    continue
+                used = await self._room.make_room(task, spot)
+                if used is not None:
+                    turn.kept(used)
+                    continue
+                await self._attempt(task, hive, turn, spot.worker, is_told)
+                return
             except AllSlotsBusy:
                 if self._dispatcher.limit == 0:
                     raise
                 turn.refused()
                 task.is_sent = False
+            except VramExhausted as error:
+                first = first or error
+                want = _refused(want, spot, error)
             except OTHERS_MAY as error:
                 if isinstance(error, InvalidApiKey) and spot.node != LOCAL:
                     error.details.setdefault("node", spot.node)  # it is not the queen's own
@@ -227,7 +246,8 @@ class Scheduler:
         """What the task wants, once something is known of every node that may be meant."""
         asked = task.request
         takes_slot = not isinstance(asked, TextRequest | CountRequest)
-        want = Want(task.model, asked.node, asked.backend, asked.device, asked.context, takes_slot)
+        where = asked.node, asked.backend, asked.device, asked.context
+        want = Want(task.model, *where, takes_slot, asked.force)
         return await informed(want, self._nodes)
 
     def _explain(self, task: Task, want: Want, spot: Spot, first: RbeeError | None) -> None:
@@ -256,3 +276,13 @@ async def _attempt(
     task: Task, hive: Hive, turn: Turn, worker: FleetWorker | None, is_told: bool
 ) -> None:
     await Attempt(task, hive, turn, worker.row if worker else None, is_told).run()
+
+
+def _refused(want: Want, spot: Spot, error: VramExhausted) -> Want:
+    """The first time, the node tells what the model needs: workers may end for it there."""
+    required, available = error.details["required"], error.details["available"]
+    is_known = isinstance(required, int) and isinstance(available, int)
+    if spot.worker is not None or want.refusal(spot.node) is not None or not is_known:
+        return without(want, spot.node, error)
+    refusal = Refusal(spot.node, required * _MB, available * _MB)
+    return replace(want, refused=want.refused | {refusal})

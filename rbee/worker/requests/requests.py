@@ -17,6 +17,7 @@ from rbee.contract.errors import (
     AllSlotsBusy,
     ComputeFailed,
     InvalidRequest,
+    ModelInUse,
     PromptTooLong,
     RbeeError,
     RequestCanceled,
@@ -104,6 +105,14 @@ class Requests:
         if not self._fitness.is_healthy:
             state = "unhealthy"
         return WorkerStatus(state, self._slots, free, self._keep_alive_s)  # type: ignore[arg-type]
+
+    def check_idle(self) -> None:
+        """Raises MODEL_IN_USE while the model loads, and while a request runs."""
+        if self._loaded is None:
+            raise ModelInUse(f"{self.model_ref} is loading.", model=self.model_ref, workers=[])
+        if self._running:
+            message = f"{self.model_ref} answers {len(self._running)} requests."
+            raise ModelInUse(message, model=self.model_ref, workers=[])
 
     async def answer(self, message: InferenceRequest) -> AsyncIterator[Event]:
         """The events of an answer. Raises ALL_SLOTS_BUSY, PROMPT_TOO_LONG and INVALID_REQUEST

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
 
 import psutil
 import pytest
@@ -25,17 +27,17 @@ class FakeHardware:
     """`gpus` are what llama.cpp can use, `found` what is there."""
 
     def __init__(self, gpus: list[DeviceMemory], found: list[DeviceMemory]) -> None:
-        self._gpus, self._found = gpus, found
+        self.gpus, self._found = gpus, found
         self.has_nvidia_tool = False
         self.looked = False
 
     async def usable(self) -> Usable:
-        names = [*dict.fromkeys(each.backend for each in self._gpus), "cpu"]
-        counts = {name: sum(each.backend == name for each in self._gpus) for name in names}
+        names = [*dict.fromkeys(each.backend for each in self.gpus), "cpu"]
+        counts = {name: sum(each.backend == name for each in self.gpus) for name in names}
         return Usable(names, counts | {"cpu": 1})
 
     async def memory(self) -> list[DeviceMemory]:
-        return [*self._gpus, RAM]
+        return [*self.gpus, RAM]
 
     async def cards(self) -> FoundCards:
         self.looked = True
@@ -51,6 +53,8 @@ class Made:
         self.preflight = Preflight(
             self.hardware,  # type: ignore[arg-type]
             lambda actor, emoji, text: self.narrated.append(f"[{actor}] {text}"),
+            returns_within_s=0.3,
+            look_every_s=0.01,
         )
 
     async def check(
@@ -253,3 +257,21 @@ async def test_an_error_of_memory_names_this_machine() -> None:
     with pytest.raises(VramExhausted) as caught:
         await Made().preflight.check_download(None, 10**13, lambda _: None)
     assert caught.value.details["node"] == socket.gethostname()
+
+
+async def test_memory_of_a_worker_that_has_just_ended_is_waited_for() -> None:
+    made = Made([device(0, 1000)])
+    made.preflight.expect_memory()
+    asyncio.get_running_loop().call_later(0.05, made.hardware.gpus.__setitem__, 0, device(0, 9000))
+    assert await made.preflight.memory_device(ANYWHERE, 5000 * MB) == device(0, 9000)
+    assert await made.preflight.memory_device(ANYWHERE, 9001 * MB) == device(0, 9000)  # in the end
+
+
+async def test_nobody_waits_for_memory_that_nothing_gives_back() -> None:
+    made = Made([device(0, 1000)])
+    began = time.monotonic()
+    await made.preflight.memory_device(ANYWHERE, 5000 * MB)
+    made.preflight.expect_memory()
+    await made.preflight.memory_device(ANYWHERE, 1000 * MB)
+    await made.preflight.memory_device(DeviceRequest(force=True), 5000 * MB)
+    assert time.monotonic() - began < 0.2

@@ -48,7 +48,10 @@ class FakeLauncher:
 
 
 class FakePreflight:
-    async def memory_device(self, _: object) -> None:
+    async def memory_device(self, *_: object) -> None:
+        return None
+
+    def expect_memory(self) -> None:
         return None
 
     async def check_memory(self, *_: object) -> None:

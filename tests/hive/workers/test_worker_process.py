@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 
 from rbee.contract.config import Config, HiveSection, TimesSection
 from rbee.contract.daemons import Failed
-from rbee.contract.errors import BackendUnavailable
+from rbee.contract.errors import BackendUnavailable, ModelInUse
 from rbee.contract.events import Event, Loading
 from rbee.contract.workers import WorkerGone, WorkerRow, WorkerStatus
 from rbee.gguf.file_changes import FileChanges
@@ -37,6 +37,7 @@ SPEC = WorkerSpec(
     device=0,
     slots=2,
     correlation_id="c-1",
+    frees_bytes=7,
 )
 
 
@@ -50,6 +51,7 @@ class Worker:
         self.obeys = True
         self.asked_for_health = 0
         self.asked_to_end = 0
+        self.is_asked = False  # a request has come that it has told nobody of yet
         self.process: Process | None = None
         self.followed = 0
         self._said: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -59,6 +61,7 @@ class Worker:
         app.router.add_get("/v1/health", self._health)
         app.router.add_get("/v1/events", self._events)
         app.router.add_post("/v1/admin/shutdown", self._end)
+        app.router.add_post("/v1/admin/shutdown-if-idle", self._end_if_idle)
         return app
 
     def becomes(self, state: str, keep_alive_s: float | None = None) -> None:
@@ -89,6 +92,12 @@ class Worker:
         self.asked_to_end += 1
         if self.obeys and self.process is not None:
             self.process.ends(0)
+        return web.Response(body=msgspec.json.encode({"message": "ends"}), status=202)
+
+    async def _end_if_idle(self, _: web.Request) -> web.Response:
+        if self.is_asked:
+            error = ModelInUse(model="file:/m.gguf", workers=[])
+            return web.Response(body=msgspec.json.encode(error.envelope()), status=409)
         return web.Response(body=msgspec.json.encode({"message": "ends"}), status=202)
 
 
@@ -409,3 +418,33 @@ async def test_what_changes_during_a_health_check_is_reported_once() -> None:
         await made.until(lambda: made.worker.asked_for_health > asked + 1)
         states = [each.state for each in made.reported if isinstance(each, WorkerRow)]
         assert states.count("idle") == 1, states
+
+
+@pytest.mark.parametrize("state", ["busy", "loading", "unhealthy"])
+async def test_one_that_is_not_idle_is_not_ended_to_make_room(state: str) -> None:
+    async with played(state) as made:
+        with pytest.raises(ModelInUse) as caught:
+            await made.running.end_if_idle("its memory was wanted")
+        assert caught.value.details == {"model": "file:/m.gguf", "workers": ["w-1"]}
+        assert not made.running.is_ending
+        assert made.worker.asked_to_end == 0
+
+
+async def test_a_request_that_only_the_worker_knows_of_keeps_it(made: Made) -> None:
+    made.worker.is_asked = True
+    with pytest.raises(ModelInUse):
+        await made.running.end_if_idle("its memory was wanted")
+    assert not made.running.is_ending
+    made.worker.is_asked = False
+    await made.running.end_if_idle("its memory was wanted")
+    assert (await made.gone()).reason == "its memory was wanted"
+
+
+async def test_its_row_says_whether_it_is_pinned_and_what_it_frees(made: Made) -> None:
+    assert (made.row.pinned, made.row.frees_bytes) == (False, SPEC.frees_bytes)
+    for keep_alive_s, pinned in ((-1.0, True), (0.0, False), (60.0, False), (-1.0, True)):
+        made.worker.becomes("busy", keep_alive_s)
+        await made.until(lambda: made.row.state == "busy")
+        assert made.row.pinned is pinned
+        made.worker.becomes("idle", 60.0)
+        await made.until(lambda: made.row.state == "idle")

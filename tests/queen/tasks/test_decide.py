@@ -9,9 +9,8 @@ import pytest
 from rbee.contract.model_ref import parse
 from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
 from rbee.contract.workers import WorkerRow, WorkerState
-from rbee.queen.nodes.fleet import Fleet
+from rbee.queen.nodes.fleet import ASK_AGAIN_S, Fleet
 from rbee.queen.tasks.decide import (
-    ASK_AGAIN_S,
     FACTS_WITHIN_S,
     Decision,
     Full,
@@ -19,13 +18,13 @@ from rbee.queen.tasks.decide import (
     Nowhere,
     Outcome,
     Spot,
-    Ticket,
-    Want,
     decide,
     judge,
     place,
 )
 from rbee.queen.tasks.fairness import Accounts
+from rbee.queen.tasks.room import Claims, Rules
+from rbee.queen.tasks.wants import Ticket, Want
 
 GB = 1_000_000_000
 Q4, Q8 = "hf:o/r/m-Q4_K_M.gguf", "hf:o/r/m-Q8_0.gguf"
@@ -50,7 +49,7 @@ class Lab:
     ) -> None:
         memory = [DeviceMemory(backend, 0, "x", 16 * GB, free)]
         backends = list(dict.fromkeys((backend, "cpu")))
-        self.fleet.told(name, NodeFacts(backends, {backend: 1}, memory, list(models), GB))
+        self.fleet.told(name, NodeFacts(backends, {backend: 1}, memory, list(models), GB), NOW)
 
     def worker(
         self,
@@ -73,7 +72,8 @@ class Lab:
         taken: Mapping[str, int] | None = None,
         **more: object,
     ) -> Outcome:
-        return place(self.fleet, Want(parse(model), **more), now, taken or {})  # type: ignore[arg-type]
+        want = Want(parse(model), **more)  # type: ignore[arg-type]
+        return place(self.fleet, Ticket("a", want, 0, NOW), Claims(taken=dict(taken or {})), now)
 
     def worker_of(self, model: str = "hf:o/r", **more: object) -> str | None:
         spot = self.place(model, **more)  # type: ignore[arg-type]
@@ -230,7 +230,7 @@ def test_slots_are_given_out_once_each() -> None:
     assert [each.turn for each, _ in decision.placed] == [0, 1, 2]
     used = [spot.worker.row.id for _, spot in decision.placed if spot.worker]
     assert sorted(used) == ["one", "two", "two"]
-    assert decision.held == {ticket(0).want: Full(3, None)}
+    assert decision.held == {ticket(0).want: Full(3, NOW + Rules().replicate_after_s)}
 
 
 @pytest.mark.parametrize("other", ["hf:o/r", Q4])
@@ -253,7 +253,7 @@ def test_a_line_that_can_t_go_on_holds_up_no_other() -> None:
     lab.fleet.claim(worker, NOW)
     decision = lab.decide(ticket(0), ticket(1, model="hf:other/r"))
     assert [each.turn for each, _ in decision.placed] == [1]
-    assert decision.held == {ticket(0).want: Full(1, None)}
+    assert decision.held == {ticket(0).want: Full(1, NOW + Rules().replicate_after_s)}
 
 
 def test_nothing_is_changed_by_deciding() -> None:

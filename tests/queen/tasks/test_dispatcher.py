@@ -12,10 +12,13 @@ import pytest
 from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError
 from rbee.contract.events import Queued
 from rbee.contract.model_ref import parse
+from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker
-from rbee.queen.tasks.decide import Spot, Want
+from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
+from rbee.queen.tasks.room import Rules
+from rbee.queen.tasks.wants import Want
 from rbee.runtime.keyring import OPERATOR, Caller
 
 T = TypeVar("T")
@@ -343,3 +346,73 @@ async def test_many_come_and_go_and_every_slot_is_given_back() -> None:
     await soon(asyncio.gather(*(live(number) for number in range(300))))
     assert len(ended) == 300
     assert (lab.dispatcher.waiting, lab.worker.own) == (0, 0)
+
+
+# Models that don't fit beside each other
+
+
+def other_row(state: str = "idle", model: str = FILE) -> WorkerRow:
+    free = 1 if state == "idle" else 0
+    place = "http://w", model, "cpu", 0, state, None, None, 1, free
+    return WorkerRow("w", *place, frees_bytes=100)  # type: ignore[arg-type]
+
+
+class Crowd(Lab):
+    """This machine, whose worker has all the memory; another model needs as much."""
+
+    def __init__(self, patience_s: float) -> None:
+        super().__init__()
+        memory = [DeviceMemory("cpu", 0, "RAM", 100, 0)]
+        models = [HeldModel(each, None, 1, 100) for each in (FILE, OTHER_FILE)]
+        facts = NodeFacts(["cpu"], {"cpu": 1}, memory, models, 1)
+        self.fleet.told("localhost", facts, 1)
+        self.fleet.worker_told("localhost", other_row(), 0)
+        self.dispatcher = Dispatcher(self.fleet, 8, rules=Rules(patience_s, 0))
+
+
+OTHER_FILE = "hf:o/other/x.gguf"
+OTHER = Want(parse(OTHER_FILE), "localhost")
+
+
+async def test_who_waits_for_room_is_told_a_place_and_goes_when_a_worker_is_idle() -> None:
+    lab = Crowd(patience_s=60)
+    served = await lab.served("one")
+    turn, going = lab.come("other", want=OTHER)
+    await settled()
+    assert lab.places() == {"other": ["1 of 1"]}
+    served.end(1)
+    spot = await soon(going)
+    assert spot.ends == (lab.worker,)
+    assert lab.worker.is_ending
+    assert lab.worker.free == 0
+    turn.end(0)  # the reader has gone: the worker stays
+    assert not lab.worker.is_ending
+    assert lab.fleet.starts == []
+
+
+async def test_a_worker_that_is_kept_serves_again_when_its_line_has_gone() -> None:
+    lab = Crowd(patience_s=0)
+    first = await lab.served("one")
+    waiting, _ = lab.come("other", want=OTHER)
+    await settled()
+    second, going = lab.come("two")
+    await settled()
+    first.end(1)
+    await settled()
+    assert not going.done()  # whoever wants the other model goes first
+    waiting.end(0)
+    assert (await soon(going)).worker is lab.worker
+    second.end(1)
+
+
+async def test_one_that_is_used_after_all_is_not_ended() -> None:
+    lab = Crowd(patience_s=60)
+    turn, going = lab.come("other", want=OTHER)
+    [worker] = (await soon(going)).ends
+    turn.kept(worker)
+    again = asyncio.create_task(turn.next(OTHER))
+    await settled()
+    assert not again.done()
+    assert not worker.is_ending
+    assert (await soon(again)).ends == (worker,)  # nobody has told of a task since
+    turn.end(0)

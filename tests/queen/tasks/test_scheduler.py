@@ -150,7 +150,7 @@ async def made(alone: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
     fleet = alone.nodes.fleet
     for name in "ab":
         fleet.connected(name, 0)
-        fleet.told(name, FACTS)
+        fleet.told(name, FACTS, 0)
     fleet.worker_told("b", IDLE, 0)
     fleet.know("c", away="off")
     monkeypatch.setattr(alone.nodes, "discover", discovered)

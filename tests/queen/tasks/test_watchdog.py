@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,42 +17,48 @@ from rbee.contract.model_ref import parse
 from rbee.contract.workers import WorkerRow
 from rbee.queen import routes
 from rbee.queen.nodes.fleet import Fleet
-from rbee.queen.tasks.decide import Want
 from rbee.queen.tasks.dispatcher import Dispatcher, Turn
+from rbee.queen.tasks.wants import Want
 from rbee.queen.tasks.watchdog import Watchdog
 from rbee.runtime import server
 from rbee.runtime.client import Client
 from rbee.runtime.concurrency import stop
+from rbee.runtime.keyring import Caller
 from rbee.runtime.lifecycle import Lifecycle
 
 WANT = Want(parse("hf:o/r"), "localhost")
 ROW = WorkerRow("w", "http://w", "hf:o/r/m.gguf", "cpu", 0, "busy", None, None, 1, 1)
 
 
-class BadFleet(Fleet):
-    """On which nothing can be decided while it `fails`."""
+class Dreamer(Dispatcher):
+    """Decides nothing while it `sleeps`, and does not say so."""
 
-    fails = False
+    sleeps = False
 
-    def references(self, repository: str) -> Collection[str]:
-        if self.fails:
-            raise RuntimeError("a fault")
-        return super().references(repository)
+    def _decide_now(self) -> None:
+        if not self.sleeps:
+            super()._decide_now()
+            self._decided_at = asyncio.get_running_loop().time()
+
+    def _decide(self) -> None:
+        self._is_due = False
+        self._decide_now()
+        self._set_timer()
 
 
 class Lab:
     """A worker with one slot, which one has, and one that waits for it."""
 
     def __init__(self) -> None:
-        self.fleet = BadFleet()
+        self.fleet = Fleet()
         self.fleet.connected("localhost", 0)
         self.fleet.worker_told("localhost", ROW, 0)
-        self.dispatcher = Dispatcher(self.fleet, 8)
+        self.dispatcher = Dreamer(self.fleet, 8)
         self.watchdog = Watchdog(lambda: self.dispatcher.undecided_s, 0.2, 0.02)
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def come(self) -> Turn:
-        turn = self.dispatcher.enter("a", lambda _: None)
+        turn = self.dispatcher.enter(Caller("a", "use"), lambda _: None)
         self.tasks.append(asyncio.create_task(turn.next(WANT)))
         await asyncio.sleep(0)
         return turn
@@ -95,25 +100,24 @@ async def test_a_scheduler_without_tasks_is_no_stall() -> None:
     assert lab.dispatcher.undecided_s == 0
 
 
-async def test_decisions_that_fail_are_a_stall_which_is_logged_once_until_it_is_over(
+async def test_a_stall_is_logged_once_until_it_is_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     lab = Lab()
     watching = asyncio.create_task(lab.watchdog.watch())
-    lab.fleet.fails = True
+    lab.dispatcher.sleeps = True
     turn = await lab.come()
     with caplog.at_level(logging.INFO):
         await asyncio.sleep(1.4)
         assert lab.watchdog.is_stalled
-        lab.fleet.fails = False
+        lab.dispatcher.sleeps = False
         async with asyncio.timeout(5):
-            await lab.tasks[0]  # it is tried again without being told
+            await lab.tasks[0]  # it is decided again without being told
         await asyncio.sleep(0.1)
     await stop(watching)
     assert turn.state == "starting"
     said = [record.getMessage() for record in caplog.records if record.name == "queen-rbee"]
     assert [text.split(":")[0] for text in said] == [
-        "no decision can be made on the tasks that wait",
         "the scheduler stands still",
         "the scheduler decides again",
     ]

@@ -9,6 +9,7 @@ import pytest
 
 from rbee.contract.errors import (
     InvalidRequest,
+    ModelInUse,
     RequestCanceled,
     ShuttingDown,
 )
@@ -108,3 +109,12 @@ async def test_cancel_all_ends_every_request_with_its_reason(house: Any) -> None
     house.take(("x", RequestCanceled()))
     with pytest.raises(ShuttingDown, match="worker"):
         await begun.next()
+
+
+async def test_it_is_idle_only_while_no_request_runs(house: Any) -> None:
+    house.requests.check_idle()
+    await house.enter("x", submit=False)
+    with pytest.raises(ModelInUse, match="answers 1 request"):
+        house.requests.check_idle()
+    await house.leave("x")
+    house.requests.check_idle()
