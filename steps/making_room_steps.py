@@ -185,7 +185,7 @@ def later_deleted(context: Context, seconds: int) -> None:
     long_deleted(context)
 
 
-@then("they are answered in the order {names}")
+@then("the waiting ones are answered in the order {names}")
 def in_that_order(context: Context, names: str) -> None:
     for _, stream in context.waiting:
         stream.wait_for_end(_LONGEST_S)

@@ -22,7 +22,7 @@ Feature: Models that do not fit into memory together take turns
     And a persistent queen
     When a task for a streams, and tasks for b, a, b and a wait, one after the other
     And the task that streams is deleted
-    Then they are answered in the order a, a, b, b
+    Then the waiting ones are answered in the order a, a, b, b
     And the queen's metrics count 1 swap, 1 eviction and 0 replicas
 
   Scenario: Nobody waits for a swap longer than the patience
@@ -31,7 +31,7 @@ Feature: Models that do not fit into memory together take turns
     And a persistent queen
     When a task for a streams, and tasks for b, a and a wait, one after the other
     And 3 s later the task that streams is deleted
-    Then they are answered in the order b, a, a
+    Then the waiting ones are answered in the order b, a, a
     And the queen's metrics count 2 swaps, 2 evictions and 0 replicas
 
   Scenario: A node refuses a model that nobody knew to be too large
