@@ -74,7 +74,8 @@ def page() -> str:
     sent = schema.components(_messages())
     # What events are made of is described here too, but not the events themselves.
     found = schema.components([*_messages(), *NAMES])
-    events = {kind.__name__ for kind in NAMES} - sent.keys()
+    parts = {name for kind in NAMES for name in schema.components([kind]).keys() - {kind.__name__}}
+    events = {kind.__name__ for kind in NAMES} - sent.keys() - parts
     messages = [
         f"### {name}\n\n{_message(message)}"
         for name, message in found.items()

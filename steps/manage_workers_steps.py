@@ -150,7 +150,8 @@ def json_is_the_list(context: Context) -> None:
     wanted = []
     for node, hive in context.hives.items():
         row = dict(hive.only_worker())
-        del row["last_activity"], row["last_health"]
+        for name in ("last_activity", "last_health", "frees_bytes", "pinned"):
+            del row[name]
         wanted.append({"worker_id": row.pop("id"), "node": node, **row})
     assert sorted(row["slots_available"] for row in wanted) == [3, 4], wanted
     assert _by_id(found) == _by_id(wanted), (found, wanted)

@@ -43,9 +43,10 @@ def the_row(context: Context, state: str, total: int, free: int) -> None:
         "state": state,
         "slots_total": total,
         "slots_available": free,
+        "pinned": False,
     }
     assert {name: row.get(name) for name in wanted} == wanted, row
-    assert set(row) == {*wanted, "last_activity", "last_health", "context"}, row
+    assert set(row) == {*wanted, "last_activity", "last_health", "context", "frees_bytes"}, row
 
 
 @then("the hive reports the worker within {seconds:d} s, while it loads")

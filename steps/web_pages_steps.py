@@ -47,7 +47,7 @@ def sent_with_types(context: Context) -> None:
 
 def _send(context: Context, route: Route, header: dict[str, str]) -> Reply:
     headers = {**bearer(context.world.key), **header}
-    return raw_requests.send("POST", _urls(context)[route.daemon] + route.path, headers, b"{}")
+    return raw_requests.send("POST", _urls(context)[route.daemon] + route.concrete_path, headers, b"{}")
 
 
 @then(

@@ -95,7 +95,8 @@ def wake(**given: object) -> None:
     \b
         rbee-keeper setup wake --node workstation
 
-    Its MAC address must be known (add-node --mac). A node that a command needs is woken by itself.
+    Its MAC address must be known (add-node --mac). A node on which a model is to run is woken
+    without this.
     """
     from rbee.keeper.commands import setup as commands
 

@@ -69,8 +69,9 @@ class Start(msgspec.Struct, eq=False):
 
 class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
-    the hive has told them, at `told_at`. `backends` is what was known of it before, `away` why it
-    did not answer the last time, `wakes` whether it may be woken then."""
+    the hive has told them, at `told_at`; a worker last ended at `freed_at`. `backends` is what was
+    known of it before, `away` why it did not answer the last time, `wakes` whether it may be woken
+    then."""
 
     name: str
     is_up: bool = False
@@ -80,6 +81,7 @@ class FleetNode(msgspec.Struct):
     backends: list[str] | None = None
     facts: NodeFacts | None = None
     told_at: float = 0.0
+    freed_at: float = 0.0
     workers: dict[str, FleetWorker] = {}
     models: dict[str, HeldModel] = {}
 
@@ -173,10 +175,11 @@ class Fleet:
         worker.others = max(0, taken - worker.own)
         self._touch(worker)
 
-    def worker_gone(self, name: str, worker_id: str) -> None:
+    def worker_gone(self, name: str, worker_id: str, now: float = 0.0) -> None:
         """A worker has ended."""
         worker = self.worker(name, worker_id)
         if worker is not None:
+            self.nodes[name].freed_at = now
             del self.nodes[name].workers[worker_id]
             same = self._workers[worker.row.model_ref]
             del same[worker_id]

@@ -55,7 +55,7 @@ class Waking:
         assert row.mac is not None
         self._node, self._mac, self._address = row.node_name, row.mac, row.wake_address
         self._use_host = use_host
-        self._knock_s = min(times.connect_s, _ANSWERS_WITHIN_S)
+        self._connect_s = times.connect_s
         self._boot_s = times.boot_s
         self._waking: asyncio.Task[NoAnswerError | None] | None = None
         self._waiting = 0
@@ -63,7 +63,7 @@ class Waking:
     async def is_awake(self) -> bool:
         """Whether the machine is on, whatever it answers."""
         try:
-            await self._knock()
+            await self._knock(min(self._connect_s, _ANSWERS_WITHIN_S))
         except NoAnswerError as error:
             return error.refused
         return True
@@ -103,7 +103,7 @@ class Waking:
                     reason = f"the magic packet can't be sent: {error.strerror or error}"
                     return NoAnswerError(*destination(self._address), reason)
             try:
-                await self._knock()
+                await self._knock(self._connect_s)
             except NoAnswerError as error:
                 if loop.time() >= deadline:
                     return error
@@ -111,13 +111,13 @@ class Waking:
                 return None
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _knock(self) -> None:
+    async def _knock(self, within_s: float) -> None:
         async with self._use_host() as host:
             try:
-                async with asyncio.timeout(self._knock_s):
+                async with asyncio.timeout(within_s):
                     await host.knock()
             except TimeoutError:
-                reason = f"no answer within {self._knock_s:g} s"
+                reason = f"no answer within {within_s:g} s"
                 raise NoAnswerError(self._node, 0, reason, timed_out=True) from None
 
     def _did_not_come(self, silence: NoAnswerError) -> ConnectionTimeout:

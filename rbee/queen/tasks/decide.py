@@ -178,7 +178,7 @@ def judge(
     if chosen is None:
         return verdicts
     others = [each for each in verdicts if each.node != chosen.node]
-    if chosen.ends:
+    if chosen.ends or chosen.start is not None:  # which has taken the memory already
         return [Verdict(chosen.node, True, chosen.reasons), *others]
     return [*(each for each in verdicts if each.node == chosen.node), *others]
 
@@ -354,7 +354,7 @@ def _candidate(fleet: Fleet, node: FleetNode, want: Want, starts: list[Start]) -
         if found:
             free[backend] = max(found)
     refusal = want.refusal(node.name)
-    if refusal is not None:
+    if refusal is not None and refusal.holds(node):
         free = {backend: min(each, refusal.available) for backend, each in free.items()}
     return Candidate(
         node=node.name,

@@ -48,8 +48,10 @@ CRASHES = 3
 async def informed(want: Want, nodes: Nodes) -> Want:
     """The same, once something is known of every node that may be meant. Where there is only this
     machine, it is meant."""
-    if want.node is not None or not nodes.registry.rows():
-        return replace(want, node=want.node or LOCAL)
+    if want.node is not None:  # perhaps by its host
+        return replace(want, node=nodes.hive(want.node).node)
+    if not nodes.registry.rows():
+        return replace(want, node=LOCAL)
     await nodes.discover(_DISCOVER_WITHIN_S, wait_for_unreachable=False)
     if want.model.scheme != "file":
         return want

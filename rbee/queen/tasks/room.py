@@ -16,6 +16,9 @@ from rbee.contract.nodes import DeviceMemory
 from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start
 from rbee.queen.tasks.wants import Ticket, Want, needed_bytes
 
+# How soon a hive tells of the memory that a worker has left behind.
+_FREED_WITHIN_S = 5.0
+
 
 class Room(msgspec.Struct, frozen=True):
     """A worker of `needs_bytes` can start on this device once those of `ends` have ended. `at` is
@@ -106,7 +109,7 @@ def _on_device(
 ) -> Room | None:
     lacks = needs - free_bytes(fleet, node, device, claims.starts)
     refusal = ticket.want.refusal(node.name)
-    if refusal is not None:
+    if refusal is not None and refusal.holds(node):
         lacks = max(lacks, refusal.required - refusal.available)
     if lacks <= 0:
         return Room(node.name, device, needs)
@@ -120,7 +123,8 @@ def _on_device(
     ends = _fewest(own, lacks) or _fewest(workers, lacks)
     starts = _starts_on(fleet, node, device, claims.starts)
     if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
-        return None
+        is_unknown = node.told_at < node.freed_at and now < node.freed_at + _FREED_WITHIN_S
+        return Room(node.name, device, needs, at=now) if is_unknown else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
 

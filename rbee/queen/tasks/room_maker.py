@@ -10,7 +10,13 @@ import time
 
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config
-from rbee.contract.errors import InvalidRequest, ModelInUse, RbeeError
+from rbee.contract.errors import (
+    ConnectionTimeout,
+    InvalidRequest,
+    ModelInUse,
+    RbeeError,
+    ShuttingDown,
+)
 from rbee.contract.events import Event, Narration
 from rbee.contract.workers import EndWorker, SpawnRequest
 from rbee.queen.nodes.fleet import FleetWorker
@@ -51,7 +57,7 @@ class RoomMaker:
 
     async def make_room(self, task: Task, spot: Spot) -> FleetWorker | None:
         """End the workers that must end, and tell the task's reader. Stops at the first that is
-        used after all, and returns it. Raises why its hive can't be asked."""
+        used after all, and returns it."""
         hive = self._nodes.hive(spot.node)
         for worker in spot.ends:
             row = worker.row
@@ -65,6 +71,8 @@ class RoomMaker:
                 continue
             except ModelInUse:
                 return worker
+            except (ConnectionTimeout, ShuttingDown):  # its hive has gone, and the workers with it
+                break
             self._evictions += 1
         self._swaps += bool(spot.ends)
         return None

@@ -192,11 +192,11 @@ class Scheduler:
         want = await self._want(task)
         first: RbeeError | None = None
         told: Spot | None = None
+        tried: tuple[str, FleetWorker | None] | None = None
         crashes = 0
         while True:
             spot = await self._spot(turn, want, task.session.place, first)
-            is_told = told is not None and (told.node, told.worker) == (spot.node, spot.worker)
-            if not is_told:
+            if told is None or (told.node, told.worker) != (spot.node, spot.worker):
                 self._explain(task, want, spot, first)
             told = spot
             try:
@@ -208,6 +208,7 @@ class Scheduler:
                 if used is not None:
                     turn.kept(used)
                     continue
+                is_told, tried = tried == (spot.node, spot.worker), (spot.node, spot.worker)
                 await self._attempt(task, hive, turn, spot.worker, is_told)
                 return
             except AllSlotsBusy:
@@ -284,5 +285,6 @@ def _refused(want: Want, spot: Spot, error: VramExhausted) -> Want:
     is_known = isinstance(required, int) and isinstance(available, int)
     if spot.worker is not None or want.refusal(spot.node) is not None or not is_known:
         return without(want, spot.node, error)
-    refusal = Refusal(spot.node, required * _MB, available * _MB)
+    now = asyncio.get_running_loop().time()
+    refusal = Refusal(spot.node, required * _MB, available * _MB, now)
     return replace(want, refused=want.refused | {refusal})

@@ -14,12 +14,24 @@ from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, repository_of
 from rbee.queen.tasks.sessions import Place
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """A node had only so much memory free for a model that needs more, in bytes."""
+class Refusal(msgspec.Struct, frozen=True, eq=False):
+    """A node had only so much memory free for a model that needs more, in bytes, at that time of
+    the fleet's clock. Two of one node are the same: their tasks wait in one line."""
 
     node: str
     required: int
     available: int
+    at: float = float("inf")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Refusal) and self.node == other.node
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    def holds(self, node: FleetNode) -> bool:
+        """Whether nothing newer is known of the node's memory."""
+        return node.told_at <= self.at
 
 
 class Want(msgspec.Struct, frozen=True):

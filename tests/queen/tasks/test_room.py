@@ -36,11 +36,18 @@ class Lab:
             self.fleet.connected(name, 0)
             self.told(name, free)
 
-    def told(self, name: str, free: int, models: str = "abcd", needs: int = 10 * GB) -> None:
+    def told(
+        self,
+        name: str,
+        free: int,
+        models: str = "abcd",
+        needs: int = 10 * GB,
+        now: float = NOW - 500,
+    ) -> None:
         memory = [DeviceMemory("cuda", 0, "card", 40 * GB, free * GB)]
         held = [HeldModel(reference(model), None, GB, needs) for model in models]
         facts = NodeFacts(["cuda", "cpu"], {"cuda": 1, "cpu": 1}, memory, held, GB)
-        self.fleet.told(name, facts, NOW - 500)
+        self.fleet.told(name, facts, now)
 
     def worker(
         self,
@@ -366,3 +373,40 @@ def test_a_flood_for_the_loaded_model_holds_up_nobody_longer_than_the_patience()
     simulation.serve = noting  # type: ignore[method-assign]
     simulation.run(for_s=400)
     assert waits["b.gguf"] <= 10 + 1 + 1 + 1
+
+
+def test_what_a_node_refused_counts_until_it_tells_more() -> None:
+    """The worker that had the memory has ended by itself."""
+    lab = Lab(free=1)
+    lab.worker("a", state="busy")
+    refused = frozenset({Refusal("localhost", 10 * GB, GB, NOW)})
+    want = Want(parse(reference("b")), "localhost", refused=refused)
+    ticket = Ticket("k", want, 0, NOW - 30)
+    assert isinstance(held(lab, ticket, NOW), Crowded)
+    lab.fleet.worker_gone("localhost", "a@localhost", NOW + 1)
+    assert isinstance(held(lab, ticket, NOW + 2), Crowded)  # it will tell what that has freed
+    lab.told("localhost", 11, now=NOW + 3)
+    [(_, spot)] = placed(lab, ticket, NOW + 3)
+    assert (spot.node, spot.ends) == ("localhost", ())
+
+
+def test_a_task_that_waits_for_memory_is_not_sent_away_before_it_is_known_what_was_freed() -> None:
+    lab = Lab("localhost", "far", free=1)
+    lab.worker("a", "far", state="busy")
+    ticket = Ticket("k", Want(parse(reference("b"))), 0, NOW - 30)
+    lab.fleet.worker_gone("far", "a@far", NOW)
+    assert isinstance(held(lab, ticket, NOW + 1), Crowded)
+    decision = decide(lab.fleet, lines(ticket), Accounts(), NOW + 60, RULES)
+    assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
+
+
+def lines(ticket: Ticket) -> dict[Want, dict[str, dict[int, Ticket]]]:
+    return {ticket.want: {ticket.key: {ticket.turn: ticket}}}
+
+
+def held(lab: Lab, ticket: Ticket, now: float) -> object:
+    return decide(lab.fleet, lines(ticket), Accounts(), now, RULES).held.get(ticket.want)
+
+
+def placed(lab: Lab, ticket: Ticket, now: float) -> list[tuple[Ticket, Spot]]:
+    return decide(lab.fleet, lines(ticket), Accounts(), now, RULES).placed
