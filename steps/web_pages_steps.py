@@ -47,7 +47,8 @@ def sent_with_types(context: Context) -> None:
 
 def _send(context: Context, route: Route, header: dict[str, str]) -> Reply:
     headers = {**bearer(context.world.key), **header}
-    return raw_requests.send("POST", _urls(context)[route.daemon] + route.concrete_path, headers, b"{}")
+    url = _urls(context)[route.daemon] + route.concrete_path
+    return raw_requests.send("POST", url, headers, b"{}")
 
 
 @then(

@@ -5,6 +5,7 @@ The details of an error may lack anything, or hold anything: they may have come 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -12,6 +13,8 @@ from typing import Any, TypeAlias
 Details: TypeAlias = Mapping[str, Any]
 
 _SSH_PORT = 22
+# What Ollama calls a model: `llama3.2:3b`.
+_NAME_ELSEWHERE = re.compile(r"([A-Za-z0-9][\w.-]+)(:[\w.-]+)?", re.ASCII)
 _ANOTHER_NODE = "use another node (--node NODE); rbee-keeper setup list-nodes lists them."
 
 
@@ -222,7 +225,11 @@ def _download_again(model: str, details: Details) -> str:
 def _invalid_model_ref(details: Details) -> str:
     near = details.get("near")
     hint = f"Did you mean {', '.join(near)}? " if near else ""
-    return f"{hint}Write a model as one of: {', '.join(details['forms'] or [])}."
+    forms = ", ".join(details["forms"] or [])
+    if name := _NAME_ELSEWHERE.fullmatch(str(details.get("value") or "")):
+        search = f"Find it on the Hub with `rbee-keeper search {name[1]}`, or"
+        return f"{hint}{search} write a model as one of: {forms}."
+    return f"{hint}Write a model as one of: {forms}."
 
 
 # Workers

@@ -58,6 +58,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("INVALID_MODEL_REF", {"forms": ["one", "two"], "near": ["a", "b"]}),
     ("INVALID_MODEL_REF", {"forms": ["one", "two"]}),
     ("INVALID_MODEL_REF", {"forms": None}),
+    ("INVALID_MODEL_REF", {"forms": ["one"], "value": "llama3.2:3b"}),
+    ("INVALID_MODEL_REF", {"forms": ["one"], "value": "file:a b"}),
     ("VRAM_EXHAUSTED", VRAM),
     ("VRAM_EXHAUSTED", {**VRAM, "fitting": "a b"}),
     ("BACKEND_UNAVAILABLE", {"available": ["vulkan", "cpu"]}),
@@ -145,6 +147,8 @@ UNSUPPORTED_MODEL_FORMAT: rbee runs GGUF files. For a safetensors model, look fo
 INVALID_MODEL_REF: Did you mean a, b? Write a model as one of: one, two.
 INVALID_MODEL_REF: Write a model as one of: one, two.
 INVALID_MODEL_REF: Write a model as one of: .
+INVALID_MODEL_REF: Find it on the Hub with `rbee-keeper search llama3.2`, or write a model as one of: one.
+INVALID_MODEL_REF: Write a model as one of: one.
 VRAM_EXHAUSTED: Use a smaller quantization, or free memory on w: `rbee-keeper worker list` shows what uses it, `rbee-keeper worker stop --id ID` frees it.
 VRAM_EXHAUSTED: Use a smaller quantization, as --model 'a b', or free memory on w: `rbee-keeper worker list` shows what uses it, `rbee-keeper worker stop --id ID` frees it.
 BACKEND_UNAVAILABLE: Available here: vulkan, cpu. Use --backend vulkan, or leave it out to get the best one.
