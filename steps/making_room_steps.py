@@ -97,6 +97,14 @@ def _reference(context: Context, name: str) -> str:
     return expanded if ":" in expanded else f"hf:lab/{name}/{name}.gguf"
 
 
+@then("the worker on {backend:w} answered")
+def on_backend(context: Context, backend: str) -> None:
+    rows = {row["id"]: row["backend"] for row in cluster.workers(context.world)}
+    assert sorted(rows.values()) == ["cpu", "cuda"], rows
+    [stream] = context.streams
+    assert rows[stream.named("started")[0].data["worker_id"]] == backend, rows
+
+
 @then("the hive lists the worker of {name:w} alone as pinned, and what its card gets back of each")
 def lists_pinned(context: Context, name: str) -> None:
     """Of the card: the weights, and 2 × 2 bytes for each token, layer and channel of the cache."""

@@ -21,6 +21,19 @@ Feature: A model that many ask for gets a second worker
     And the queen's metrics count 0 swaps, 0 evictions and 1 replica
     And the first task still streams
 
+  Scenario: A worker on a card is asked before one on the CPU, as long as it has a free slot
+    Given a graphics card that has room for 1 worker
+    And a persistent queen
+    When I run `rbee-keeper worker start --model hf:lab/a/a.gguf --backend cpu`
+    Then it exits with 0
+    When I run `rbee-keeper worker start --model hf:lab/a/a.gguf --backend cuda`
+    Then it exits with 0
+    When somebody asks a in turn
+    Then the worker on cuda answered
+    When a task for a streams
+    And somebody asks a in turn
+    Then the worker on cpu answered
+
   Scenario: On a graphics card that is free beside the CPU, and it goes by itself
     Given the setting hive.idle_timeout_s is 2
     And a graphics card that has room for 1 worker

@@ -22,7 +22,6 @@ _LOOK_EVERY_S = 5.0
 # nothing has happened, and when something has. A start of a worker asks anyway.
 _MEMORY_OLD_S = 60.0
 _MEMORY_NEWS_OLD_S = 10.0
-_SETTLES_S = 1.0
 # A change of memory or disk below this part of it is noise.
 _NOTICED = 0.02
 _log = logging.getLogger("rbee-hive")
@@ -81,8 +80,7 @@ class Facts:
         elif isinstance(event, WorkerRow) and event.state != "loading":
             self._loaded.add(event.id)
         if self._loaded != before and not self._is_closed:
-            # What is known of the memory is not true any longer; drivers give it back late.
-            asyncio.get_running_loop().call_later(_SETTLES_S, self.want, 0.0)
+            self.want()
 
     async def _look(self) -> None:
         known_old_s, self._memory_old_s = self._memory_old_s, _MEMORY_OLD_S
