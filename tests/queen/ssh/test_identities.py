@@ -33,15 +33,27 @@ async def agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ag
         "ssh-agent", "-D", "-a", str(socket), stdout=asyncio.subprocess.DEVNULL
     )
     monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
-    async with asyncio.timeout(5):
-        while not socket.exists():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    client = asyncssh.SSHAgentClient(str(socket))
-    await client.add_keys([made() for _ in range(8)])
-    yield client
-    client.close()
-    process.kill()
-    await process.wait()
+    try:
+        async with asyncio.timeout(5):
+            while not await _listens(socket):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        client = asyncssh.SSHAgentClient(str(socket))
+        await client.add_keys([made() for _ in range(8)])
+        yield client
+        client.close()
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def _listens(socket: Path) -> bool:
+    """The file is there a moment before."""
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def reaches(add: Add, sshd: Sshd, key_file: Path | None = None) -> list[bytes]:
