@@ -136,7 +136,7 @@ class Soak:
         """Afterwards every slot is free and nobody waits."""
         wait_until(
             "the queen to have no task",
-            lambda: self._metrics(),
+            self._metrics,
             10,
             lambda seen: seen["rbee_tasks_running"] == seen["rbee_queue_waiting"] == 0,
         )

@@ -15,7 +15,8 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.node_wish import NodeWish
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.decide import Spot, judge
-from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError
+from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
+from rbee.queen.tasks.sessions import Place
 from rbee.queen.tasks.wants import Want
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import caller
@@ -64,6 +65,22 @@ def without(want: Want, node: str, error: RbeeError) -> Want:
     return replace(want, tried=want.tried | {node}, wake=wake)
 
 
+async def next_spot(
+    turn: Turn, want: Want, first: RbeeError | None, before: Place | None = None
+) -> Spot:
+    """Where it may go. If no node can, this machine says why; if none is left, raises the error of
+    the `first` that was tried. `before` is the worker that answered its session."""
+    if want.node in want.tried:
+        assert first is not None  # or it would not have been tried
+        raise first
+    try:
+        return await turn.next(want, before)
+    except NowhereError:
+        if first is not None:
+            raise first from None
+        return Spot(LOCAL, None, [])
+
+
 class NodeChoice:
     """An `OnNode`: it asks the dispatcher, as tasks do."""
 
@@ -97,18 +114,9 @@ class NodeChoice:
                 want = without(want, spot.node, error)
 
     async def _spot(self, want: Want, first: RbeeError | None) -> Spot:
-        """Where it may go. If no node can, this machine says why; if none is left, raises the error
-        of the first that was tried."""
-        if want.node in want.tried:
-            assert first is not None  # or it would not have been tried
-            raise first
         turn = self._dispatcher.enter(caller.get(), lambda _: None)
         try:
-            return await turn.next(want)
-        except NowhereError:
-            if first is not None:
-                raise first from None
-            return Spot(LOCAL, None, [])
+            return await next_spot(turn, want, first)
         finally:
             turn.end(0)
 

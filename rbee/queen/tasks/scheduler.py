@@ -34,12 +34,20 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.decide import Spot
-from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
+from rbee.queen.tasks.dispatcher import Dispatcher, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
-from rbee.queen.tasks.node_choice import CRASHES, OTHERS_MAY, NodeChoice, explain, informed, without
+from rbee.queen.tasks.node_choice import (
+    CRASHES,
+    OTHERS_MAY,
+    NodeChoice,
+    explain,
+    informed,
+    next_spot,
+    without,
+)
 from rbee.queen.tasks.room import Rules
 from rbee.queen.tasks.room_maker import RoomMaker
-from rbee.queen.tasks.sessions import Place, Sessions
+from rbee.queen.tasks.sessions import Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.queen.tasks.task_rows import task_rows
 from rbee.queen.tasks.wants import Refusal, Want
@@ -195,7 +203,7 @@ class Scheduler:
         tried: tuple[str, FleetWorker | None] | None = None
         crashes = 0
         while True:
-            spot = await self._spot(turn, want, task.session.place, first)
+            spot = await next_spot(turn, want, first, task.session.place)
             if told is None or (told.node, told.worker) != (spot.node, spot.worker):
                 self._explain(task, want, spot, first)
             told = spot
@@ -227,21 +235,6 @@ class Scheduler:
                 if isinstance(error, WorkerCrashed) and (task.is_sent or crashes == CRASHES):
                     raise
                 want = without(want, spot.node, error)
-
-    async def _spot(
-        self, turn: Turn, want: Want, before: Place | None, first: RbeeError | None
-    ) -> Spot:
-        """Where the task may go. If no node can, this machine says why; if none is left, raises the
-        error of the first that was tried."""
-        if want.node in want.tried:
-            assert first is not None  # or it would not have been tried
-            raise first
-        try:
-            return await turn.next(want, before)
-        except NowhereError:
-            if first is not None:
-                raise first from None
-            return Spot(LOCAL, None, [])
 
     async def _want(self, task: Task) -> Want:
         """What the task wants, once something is known of every node that may be meant."""
