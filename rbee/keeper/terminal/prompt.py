@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import select
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 # In bytes: the contract takes at most 8,000,000 characters, of up to 4 bytes each.
 _LONGEST = 32_000_000
@@ -41,10 +48,10 @@ def read_file(file: str) -> str:
 def _read(file: str, exact: bool) -> str:
     try:
         if file == "-":
-            data = b"" if sys.stdin is None else sys.stdin.buffer.read(_LONGEST + 1)
+            data = b"" if sys.stdin is None else _content(sys.stdin.buffer)
         else:
-            with Path(file).open("rb") as content:
-                data = content.read(_LONGEST + 1)
+            with Path(file).open("rb", buffering=0) as content:
+                data = _content(content)
     except OSError as error:
         raise ValueError(f"{_name(file)} can't be read: {error.strerror}.") from None
     if len(data) > _LONGEST:
@@ -56,6 +63,40 @@ def _read(file: str, exact: bool) -> str:
     if "\0" in text:
         raise ValueError(f"{_name(file)} is not text: it contains a NUL.")
     return text if exact else text.removesuffix("\n").removesuffix("\r")
+
+
+def _content(stream: BinaryIO | io.RawIOBase) -> bytes:
+    """What is left in `stream`, but not much more than the longest prompt."""
+    try:
+        descriptor = stream.fileno()
+    except io.UnsupportedOperation:  # text in memory, which never blocks
+        return stream.read(_LONGEST + 1) or b""
+    data = bytearray()
+    with _woken_by_signals() as signals:
+        while len(data) <= _LONGEST:
+            ready, _, _ = select.select([descriptor, signals], [], [])
+            if signals in ready:
+                os.read(signals, 1024)
+            elif chunk := os.read(descriptor, 1 << 20):
+                data += chunk
+            else:
+                break
+    return bytes(data)
+
+
+@contextlib.contextmanager
+def _woken_by_signals() -> Iterator[int]:
+    """A descriptor that is readable once a signal has come. Without it, a Ctrl+C in the moment
+    before a read starts takes effect only after that read."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    before = signal.set_wakeup_fd(writable)
+    try:
+        yield readable
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(readable)
+        os.close(writable)
 
 
 def _name(file: str) -> str:
