@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator
 
+from rbee.contract.config import ModelsSection
 from rbee.queen import routes
-from rbee.queen.gateway.anthropic import routes as anthropic
-from rbee.queen.gateway.llama_cpp import routes as llama_cpp
-from rbee.queen.gateway.ollama import routes as ollama
-from rbee.queen.gateway.ollama.shelf import Shelf
-from rbee.queen.gateway.openai import routes as openai
-from rbee.queen.gateway.responses import routes as responses
-from rbee.queen.gateway.room import Room
 from rbee.queen.holds import Holds
 from rbee.queen.install.installer import Installer
 from rbee.queen.keys.access import Access
@@ -20,7 +15,6 @@ from rbee.queen.keys.key_file import KeyFile
 from rbee.queen.keys.keyring import Keyring
 from rbee.queen.nodes.catalog import Catalog
 from rbee.queen.nodes.health import Health
-from rbee.queen.nodes.loaded import LoadedModels
 from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.logs import NodeLogs
 from rbee.queen.nodes.membership import Membership
@@ -41,6 +35,8 @@ from rbee.runtime.light_aiohttp import web
 PROGRAM = "queen-rbee"
 # Less than it waits for its hello.
 _PREPARED_FOR_S = 20.0
+_PROTOCOLS = "rbee.queen.gateway.protocols"
+_PROTOCOLS_AFTER_S = 0.5
 
 
 def main(settings: QueenSettings, local_hive: LocalHive) -> int:
@@ -95,14 +91,31 @@ def _build(lifecycle: Lifecycle, settings: QueenSettings, local_hive: LocalHive)
     catalog = Catalog(lambda: models.rows(None), nodes.seen_workers, models.cards)
     if lifecycle.hello is None:
         app.on_startup.append(lambda _: _begin(catalog, models))
+        app.cleanup_ctx.append(_import_protocols)
     app.on_shutdown.append(lambda _: catalog.close())
-    room = Room(app[routes.SCHEDULER], catalog, config.models)
-    openai.add(app, room)
-    responses.add(app, room)
-    llama_cpp.add(app, room, LoadedModels(nodes))
-    anthropic.add(app, room)
-    ollama.add(app, room, Shelf(room, models, app[routes.WORKERS]))
+    app[server.FOREIGN].later(lambda: _add_protocols(app, catalog, config.models))
     return app
+
+
+def _add_protocols(app: web.Application, catalog: Catalog, configured: ModelsSection) -> None:
+    from rbee.queen.gateway import protocols  # as large as a sixth of the queen
+
+    scheduler, nodes = app[routes.SCHEDULER], app[routes.NODES]
+    models, workers = app[routes.MODELS], app[routes.WORKERS]
+    protocols.add(app, scheduler, catalog, nodes, models, workers, configured)
+
+
+async def _import_protocols(app: web.Application) -> AsyncIterator[None]:
+    """Once nobody waits for the queen to start: their modules take as long as a sixth of that."""
+
+    async def ready() -> None:
+        await asyncio.sleep(_PROTOCOLS_AFTER_S)
+        await asyncio.to_thread(importlib.import_module, _PROTOCOLS)
+        app[server.FOREIGN].make()
+
+    importing = asyncio.create_task(ready())
+    yield
+    await stop(importing)
 
 
 async def _watch_keys(app: web.Application) -> AsyncIterator[None]:

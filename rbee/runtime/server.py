@@ -30,6 +30,7 @@ from rbee.contract.validation import decode
 from rbee.runtime import cors, sse
 from rbee.runtime.concurrency import stop
 from rbee.runtime.connections import Connection
+from rbee.runtime.foreign import ForeignRoutes, Refuse
 from rbee.runtime.keyring import OPERATOR, Caller, caller
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
@@ -40,20 +41,13 @@ from rbee.runtime.web_pages import is_own_name, is_welcome
 
 Q = TypeVar("Q")
 R = TypeVar("R")
-_Handle: TypeAlias = Callable[[web.Request, Any], Awaitable[web.StreamResponse]]
 _Next: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LIFECYCLE: web.AppKey[Lifecycle] = web.AppKey("lifecycle", Lifecycle)
 _OPEN: web.AppKey[set[str]] = web.AppKey("open", set)
 _ROLES: web.AppKey[dict[web.AbstractRoute, Role]] = web.AppKey("roles", dict)
 _KEEP_ALIVE_S: web.AppKey[float] = web.AppKey("keep_alive_s", float)
-# How a path tells errors, where it is not our way: a body from an error and its status.
-Refuse: TypeAlias = Callable[[RbeeError, int], object]
-_REFUSE: web.AppKey[dict[str, Refuse]] = web.AppKey("refuse", dict)
-# By a prefix of paths, and a header or "".
-_BELOW: web.AppKey[dict[tuple[str, str], Refuse]] = web.AppKey("below", dict)
-# By a path: the header whose senders get another answer there, and what gives it.
-_FOR: web.AppKey[dict[str, tuple[str, _Handle]]] = web.AppKey("for", dict)
+FOREIGN: web.AppKey[ForeignRoutes] = web.AppKey("foreign", ForeignRoutes)
 
 LARGEST_BODY = 16 << 20
 KEEP_ALIVE_S = 10.0
@@ -80,9 +74,8 @@ def application(
     app[LIFECYCLE] = lifecycle
     app[_OPEN] = set()
     app[_ROLES] = {}
-    app[_REFUSE] = {}
-    app[_BELOW] = {}
-    app[_FOR] = {}
+    app[FOREIGN] = ForeignRoutes()
+    app.router.register_resource(app[FOREIGN])
     app.on_response_prepare.append(_name)
     app.on_response_prepare.append(_let_pages_read)
     answer(app, PROOF, proving(lifecycle))
@@ -168,24 +161,12 @@ def foreign(
     last parameter of the path may have slashes."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        header, other = app[_FOR].get(endpoint.path, ("", handler))
-        chosen = other if header in request.headers else handler
+        chosen = app[FOREIGN].handler(request, endpoint.path, handler)
         return await chosen(request, await _message(request, endpoint))
 
     path = endpoint.path.removesuffix("}") + ":.+}" if "{" in endpoint.path else endpoint.path
-    app[_REFUSE][endpoint.path] = refuse
-    _readable(app, replace(endpoint, path=path), handle)
-
-
-def foreign_for(app: web.Application, path: str, header: str, handler: _Handle) -> None:
-    """A request with this `header` for a `foreign` path is answered by `handler`."""
-    app[_FOR][path] = header, handler
-
-
-def foreign_below(app: web.Application, prefix: str, refuse: Refuse, header: str = "") -> None:
-    """What no route is for, but whose path begins with `prefix`, the longest of several, is refused
-    with `refuse`; given a `header`, so is every request below it that has this header."""
-    app[_BELOW][prefix, header] = refuse
+    app[FOREIGN].refuse(endpoint.path, refuse)
+    _readable(app, replace(endpoint, path=path), handle, app[FOREIGN].router)
 
 
 async def foreign_stream(
@@ -207,15 +188,29 @@ def accept_shutdown(app: web.Application) -> None:
     answer(app, SHUTDOWN, handle)
 
 
-def _readable(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
+def _readable(
+    app: web.Application,
+    endpoint: Endpoint[Q, R],
+    handle: _Next,
+    router: web.UrlDispatcher | None = None,
+) -> None:
     """HEAD is as good as GET: programs that watch others ask so."""
     for method in ("GET", "HEAD") if endpoint.method == "GET" else (endpoint.method,):
-        raw(app, replace(endpoint, method=method), handle)
+        raw(app, replace(endpoint, method=method), handle, router)
 
 
-def raw(app: web.Application, endpoint: Endpoint[Q, R], handle: _Next) -> None:
-    """Serve `endpoint` with the response that `handle` makes."""
-    app[_ROLES][app.router.add_route(endpoint.method, endpoint.path, handle)] = endpoint.role
+def raw(
+    app: web.Application,
+    endpoint: Endpoint[Q, R],
+    handle: _Next,
+    router: web.UrlDispatcher | None = None,
+) -> None:
+    """Serve `endpoint` with the response that `handle` makes, as a route of `router`, which is the
+    application's own unless given."""
+    route = (app.router if router is None else router).add_route(
+        endpoint.method, endpoint.path, handle
+    )
+    app[_ROLES][route] = endpoint.role
     if endpoint.open:
         app[_OPEN].add(endpoint.path)
 
@@ -304,8 +299,9 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
             connection.end()
 
 
-async def _name(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers[CORRELATION_HEADER] = correlation_id.get()
+async def _name(request: web.Request, response: web.StreamResponse) -> None:
+    for header in (CORRELATION_HEADER, *request.app[FOREIGN].id_headers(request)):
+        response.headers[header] = correlation_id.get()
 
 
 async def _let_pages_read(request: web.Request, response: web.StreamResponse) -> None:
@@ -392,20 +388,7 @@ def _header(request: web.Request, name: str) -> str | None:
 def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:
     log_refusal(request, error)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    refuse = _refusal_of(request)
+    own = {each.resource.canonical for each in request.app[_ROLES] if each.resource is not None}
+    refuse = request.app[FOREIGN].refusal(request, request.path in own)
     body = msgspec.json.encode(error.envelope() if refuse is None else refuse(error, status))
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
-
-
-def _refusal_of(request: web.Request) -> Refuse | None:
-    """How the request's path tells errors, if not our way."""
-    resource = request.match_info.route.resource
-    path = request.path if resource is None else resource.canonical
-    below = {key: each for key, each in request.app[_BELOW].items() if path.startswith(key[0])}
-    meant = (each for (_, header), each in below.items() if header in request.headers)
-    refuse = next(meant, None) or request.app[_REFUSE].get(path)
-    if refuse is not None or resource is not None:
-        return refuse
-    ours = any(each.resource and each.resource.canonical == path for each in request.app[_ROLES])
-    plain = [key for key in below if not key[1]]
-    return None if ours or not plain else below[max(plain)]

@@ -62,7 +62,13 @@ NOT_IN_A_COMMAND = NOT_IN_A_DAEMON | {
 }
 DAEMONS = {
     "rbee.queen": NOT_IN_A_DAEMON
-    | {"psutil": _PSUTIL, "rbee.queen.install.wheels": "only an installation needs it"},
+    | {
+        "psutil": _PSUTIL,
+        "difflib": "only a name that is not known needs it",
+        "rbee.queen.install.wheels": "only an installation needs it",
+        "rbee.contract.gateway_endpoints": "only other people's programs need it",
+        "rbee.queen.gateway.protocols": "only other people's programs need it",
+    },
     # At its end it kills its standby worker, with psutil.
     "rbee.hive": NOT_IN_A_DAEMON | {"aiosqlite": "the catalog is opened when it is needed"},
 }

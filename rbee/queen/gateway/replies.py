@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from rbee.contract.errors import ErrorEnvelope, RbeeError
-from rbee.runtime import server
+from rbee.runtime.foreign import Refuse
 from rbee.runtime.light_aiohttp import web
 
 C = TypeVar("C")
@@ -27,7 +27,7 @@ async def whole(chunks: AsyncGenerator[C, None]) -> list[C]:
         return [chunk async for chunk in chunks]
 
 
-def refused(chunk: object, refuse: server.Refuse) -> object:
+def refused(chunk: object, refuse: Refuse) -> object:
     """What stands in a stream: the chunk, or the protocol's body of the error that it is."""
     if isinstance(chunk, ErrorEnvelope):
         error = RbeeError.from_body(chunk.error)

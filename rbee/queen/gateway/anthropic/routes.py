@@ -26,24 +26,25 @@ from rbee.queen.gateway.anthropic.refusal import refusal
 from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, whole
 from rbee.queen.gateway.room import Room
 from rbee.runtime import server
+from rbee.runtime.foreign import Below
 from rbee.runtime.light_aiohttp import web
-from rbee.runtime.log import correlation_id
 from rbee.runtime.sse_response import StreamForm
 
 _PREFIX = "/v1/messages"
+# By which the protocol's clients tell what they asked.
+_ID_HEADER = "request-id"
 
 
 def add(app: web.Application, room: Room) -> None:
     """Every route of the protocol. The list of models is OpenAI's for whoever does not say that
     this protocol is meant."""
-    routes = _Routes(room)
-    server.foreign_below(app, _PREFIX, refusal)
-    server.foreign_below(app, "/v1/", refusal, header=VERSION_HEADER)
+    routes, foreign = _Routes(room), app[server.FOREIGN]
+    foreign.below(Below(_PREFIX, "", refusal, _ID_HEADER))
+    foreign.below(Below("/v1/", VERSION_HEADER, refusal, _ID_HEADER))
     server.foreign(app, ep.QUEEN_ANTHROPIC_MESSAGES, routes.message, refusal)
     server.foreign(app, ep.QUEEN_ANTHROPIC_COUNT, routes.count, refusal)
-    server.foreign_for(app, ep.QUEEN_OPENAI_MODELS.path, VERSION_HEADER, routes.models)
-    server.foreign_for(app, ep.QUEEN_OPENAI_MODEL.path, VERSION_HEADER, routes.model)
-    app.on_response_prepare.append(_name)
+    foreign.instead(ep.QUEEN_OPENAI_MODELS.path, VERSION_HEADER, routes.models)
+    foreign.instead(ep.QUEEN_OPENAI_MODEL.path, VERSION_HEADER, routes.model)
 
 
 class _Routes:
@@ -103,9 +104,3 @@ def _encode(event: object) -> bytes:
 
 
 _FORM = StreamForm(_encode, last=b"", opens_within_s=OPENS_WITHIN_S)
-
-
-async def _name(request: web.Request, response: web.StreamResponse) -> None:
-    """The header by which the protocol's clients tell what they asked."""
-    if request.path.startswith(_PREFIX) or VERSION_HEADER in request.headers:
-        response.headers["request-id"] = correlation_id.get()

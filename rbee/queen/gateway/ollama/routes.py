@@ -36,6 +36,7 @@ from rbee.queen.gateway.ollama.values import nanoseconds, seconds
 from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, refused, whole
 from rbee.queen.gateway.room import Room
 from rbee.runtime import server
+from rbee.runtime.foreign import Below
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.sse_response import StreamForm
 
@@ -70,7 +71,7 @@ _CANNOT: dict[Endpoint[Nothing, Any], tuple[str, str]] = {
 def add(app: web.Application, room: Room, shelf: Shelf) -> None:
     """Every route of the protocol."""
     routes = _Routes(room, shelf)
-    server.foreign_below(app, "/api/", refusal)
+    app[server.FOREIGN].below(Below("/api/", "", refusal))
     server.foreign(app, ep.QUEEN_OLLAMA, _is_running, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_VERSION, _version, refusal)
     server.foreign(app, ep.QUEEN_OLLAMA_CHAT, routes.chat, refusal)

@@ -39,6 +39,7 @@ from rbee.queen.gateway.replies import OPENS_WITHIN_S, json_reply, refused, whol
 from rbee.queen.gateway.room import Room
 from rbee.queen.nodes.catalog import KnownModel
 from rbee.runtime import server
+from rbee.runtime.foreign import Below, Refuse
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.sse_response import StreamForm
 
@@ -49,7 +50,7 @@ _refuse_chat = partial(refusal, names={"prompt": "messages"})
 def add(app: web.Application, room: Room) -> None:
     """Every route of the protocol."""
     routes = _Routes(room)
-    server.foreign_below(app, "/v1/", refusal)
+    app[server.FOREIGN].below(Below("/v1/", "", refusal))
     for models in (ep.QUEEN_OPENAI_MODELS, ep.QUEEN_OPENAI_MODELS_SHORT):
         server.foreign(app, models, routes.models, refusal)
     server.foreign(app, ep.QUEEN_OPENAI_MODEL, routes.model, refusal)
@@ -140,7 +141,7 @@ def _wants_usage(asked: OpenAISampling) -> bool:
     return bool(asked.stream_options and asked.stream_options.include_usage)
 
 
-def _form(refuse: server.Refuse) -> StreamForm:
+def _form(refuse: Refuse) -> StreamForm:
     def encode(chunk: object) -> bytes:
         return b"data: %s\n\n" % msgspec.json.encode(refused(chunk, refuse))
 

@@ -24,6 +24,7 @@ from rbee.queen.gateway.responses.stream import ResponseStream
 from rbee.queen.gateway.responses.tools import Tools
 from rbee.queen.gateway.room import Room
 from rbee.runtime import server
+from rbee.runtime.foreign import Below
 from rbee.runtime.light_aiohttp import web
 from rbee.runtime.sse_response import StreamForm
 
@@ -31,7 +32,7 @@ from rbee.runtime.sse_response import StreamForm
 def add(app: web.Application, room: Room) -> None:
     """Every route of the protocol."""
     routes = _Routes(room)
-    server.foreign_below(app, "/responses/", refusal)
+    app[server.FOREIGN].below(Below("/responses/", "", refusal))
     for asked in (ep.QUEEN_RESPONSES, ep.QUEEN_RESPONSES_SHORT):
         server.foreign(app, asked, routes.respond, refusal)
     for counted in (ep.QUEEN_RESPONSES_COUNT, ep.QUEEN_RESPONSES_COUNT_SHORT):
