@@ -14,7 +14,7 @@ Details: TypeAlias = Mapping[str, Any]
 
 _SSH_PORT = 22
 # What Ollama calls a model: `llama3.2:3b`.
-_NAME_ELSEWHERE = re.compile(r"([A-Za-z0-9][\w.-]+)(:[\w.-]+)?", re.ASCII)
+_NAME_ELSEWHERE = r"(?a)([A-Za-z0-9][\w.-]+)(:[\w.-]+)?"
 _ANOTHER_NODE = "use another node (--node NODE); rbee-keeper setup list-nodes lists them."
 
 
@@ -226,7 +226,7 @@ def _invalid_model_ref(details: Details) -> str:
     near = details.get("near")
     hint = f"Did you mean {', '.join(near)}? " if near else ""
     forms = ", ".join(details["forms"] or [])
-    if name := _NAME_ELSEWHERE.fullmatch(str(details.get("value") or "")):
+    if name := re.fullmatch(_NAME_ELSEWHERE, str(details.get("value") or "")):
         search = f"Find it on the Hub with `rbee-keeper search {name[1]}`, or"
         return f"{hint}{search} write a model as one of: {forms}."
     return f"{hint}Write a model as one of: {forms}."

@@ -51,7 +51,7 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
 
 
 # "after 1 attempts"
-_ONE = re.compile(r"\b1 (attempt|token|slot|request)s\b")
+_ONE = r"\b1 (attempt|token|slot|request)s\b"
 
 
 class RbeeError(Exception):
@@ -73,7 +73,7 @@ class RbeeError(Exception):
         if missing:
             raise TypeError(f"{type(self).__name__} lacks its details: {', '.join(missing)}")
         self.details = details
-        self.message = message or _ONE.sub(r"1 \1", self.says.format_map(details))
+        self.message = message or re.sub(_ONE, r"1 \1", self.says.format_map(details))
         super().__init__(self.message)
 
     @property

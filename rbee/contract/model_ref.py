@@ -40,17 +40,15 @@ ALIASES: Mapping[str, str] = {
 
 _OTHER_FORMATS = (".safetensors", ".bin", ".pt", ".pth", ".onnx", ".ggml")
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
-_HF = re.compile(
+_HF = (
     rf"(?P<repo>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._-]{{0,95}}))?"
-    r"(?:/(?P<file>[^\s:@?#\\\x00-\x1f\x7f]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?",
+    r"(?:/(?P<file>[^\s:@?#\\\x00-\x1f\x7f]+\.(?i:gguf))|:(?P<quantization>[A-Za-z][A-Za-z0-9_]{0,15}))?"
 )
 # A file's path as the Hub has it, behind the repository.
-_WRITTEN_OUT = re.compile(
-    rf"(?P<place>{_NAME}/{_NAME}(?:@[^/]*)?/)(?P<file>.+\.gguf)", re.IGNORECASE
-)
-_ENCODED = re.compile(r"[^!-~]|[%#?:@]")
+_WRITTEN_OUT = rf"(?i)(?P<place>{_NAME}/{_NAME}(?:@[^/]*)?/)(?P<file>.+\.gguf)"
+_ENCODED = r"[^!-~]|[%#?:@]"
 # What no name of a file may hold, however it is written.
-_NEVER = re.compile(r"[\\\x00-\x1f\x7f]")
+_NEVER = r"[\\\x00-\x1f\x7f]"
 
 
 class ModelRef(msgspec.Struct, frozen=True):
@@ -86,7 +84,9 @@ class ModelRef(msgspec.Struct, frozen=True):
 def encoded(file: str, but: str = "") -> str:
     """The path of a file in a repository, for a reference; the characters of `but` stay. Raises
     UnicodeEncodeError for a name that is not UTF-8."""
-    return _ENCODED.sub(lambda each: each[0] if each[0] in but else quote(each[0], safe=""), file)
+    return re.sub(
+        _ENCODED, lambda each: each[0] if each[0] in but else quote(each[0], safe=""), file
+    )
 
 
 def shown(reference: str) -> str:
@@ -149,7 +149,7 @@ def _file(path: str, written: str) -> ModelRef:
 def _hf(rest: str, written: str) -> ModelRef:
     if rest.lower().endswith(_OTHER_FORMATS):
         raise UnsupportedModelFormat(value=written, forms=list(FORMS))
-    match = _HF.fullmatch(rest)
+    match = re.fullmatch(_HF, rest)
     if match is None:
         near = {"near": found} if (found := _near(rest)) else {}
         raise InvalidModelRef(value=written, forms=list(FORMS), **near)
@@ -158,7 +158,7 @@ def _hf(rest: str, written: str) -> ModelRef:
     except UnicodeDecodeError:
         raise InvalidModelRef(value=written, forms=list(FORMS)) from None
     # Any of them would make a file's place another one: `owner/repo//etc/m.gguf`.
-    if file and (not {"", ".", ".."}.isdisjoint(file.split("/")) or _NEVER.search(file)):
+    if file and (not {"", ".", ".."}.isdisjoint(file.split("/")) or re.search(_NEVER, file)):
         raise InvalidModelRef(value=written, forms=list(FORMS))
     quantization = match["quantization"]
     return ModelRef(
@@ -172,7 +172,7 @@ def _hf(rest: str, written: str) -> ModelRef:
 
 def _near(rest: str) -> list[str]:
     """The reference of a file whose name was written as it is in its repository."""
-    found = _WRITTEN_OUT.fullmatch(rest)
+    found = re.fullmatch(_WRITTEN_OUT, rest)
     try:
         file = encoded(found["file"], but="%") if found else ""
         return (

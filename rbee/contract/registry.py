@@ -19,12 +19,12 @@ LOCAL = "localhost"
 _Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-][^\x00-\x1f\x7f]*\Z", max_length=4096)]
 _Word = Annotated[str, Meta(pattern=r"^[^\x00-\x20\x7f-][^\x00-\x20\x7f]*\Z", max_length=255)]
 
-_WITH_USER = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.]*)://(?P<user>[^/?#]*)@")
+_WITH_USER = r"(?P<scheme>[A-Za-z][A-Za-z0-9+.]*)://(?P<user>[^/?#]*)@"
 # Also `user:password@host/path`, unlike `git@host:path` and a folder.
-_WITHOUT_SCHEME = re.compile(r"[^/:@]+:[^/@]+@[^/@]+[/:]")
+_WITHOUT_SCHEME = r"[^/:@]+:[^/@]+@[^/@]+[/:]"
 
-_MAC = re.compile(r"[0-9A-Fa-f]{2}(?P<sign>[:-])(?:[0-9A-Fa-f]{2}(?P=sign)){4}[0-9A-Fa-f]{2}")
-_WAKE_ADDRESS = re.compile(r"[A-Za-z0-9._-]+(?::[1-9][0-9]{0,4})?")
+_MAC = r"[0-9A-Fa-f]{2}(?P<sign>[:-])(?:[0-9A-Fa-f]{2}(?P=sign)){4}[0-9A-Fa-f]{2}"
+_WAKE_ADDRESS = r"[A-Za-z0-9._-]+(?::[1-9][0-9]{0,4})?"
 
 NodeName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")]
 PortNumber = Annotated[int, Meta(ge=1, le=65535)]
@@ -109,7 +109,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(
                 "mac: Expected the address of a network card, such as 3c:7c:3f:12:ab:9e"
             )
-        if not _WAKE_ADDRESS.fullmatch(self.wake_address):
+        if not re.fullmatch(_WAKE_ADDRESS, self.wake_address):
             raise ValueError("wake_address: Expected HOST or HOST:PORT, such as 192.168.1.255")
         # `~` is the home directory there; `~somebody` is not supported.
         path = self.install_path
@@ -119,7 +119,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def _is_mac(text: str) -> bool:
     """Whether a card may have it: an odd first byte is that of a group of them."""
-    return _MAC.fullmatch(text) is not None and int(text[:2], 16) % 2 == 0
+    return re.fullmatch(_MAC, text) is not None and int(text[:2], 16) % 2 == 0
 
 
 def _is_address(url: str) -> bool:
@@ -132,10 +132,10 @@ def _is_address(url: str) -> bool:
 
 def _has_secret(url: str) -> bool:
     """Over http, a user name alone may already be a token."""
-    if found := _WITH_USER.search(url):
+    if found := re.search(_WITH_USER, url):
         user = found["user"].lower()
         return found["scheme"].lower().startswith("http") or ":" in user or "%3a" in user
-    return _WITHOUT_SCHEME.match(url) is not None
+    return re.match(_WITHOUT_SCHEME, url) is not None
 
 
 class AddNode(NodeSettings, frozen=True, kw_only=True):

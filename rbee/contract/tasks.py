@@ -18,7 +18,7 @@ Prompt = (
     Annotated[str, Meta(min_length=1, max_length=8_000_000)]
     | Annotated[list[TokenId], Meta(min_length=1, max_length=8_000_000)]
 )
-_TOKEN_ID = re.compile(r"[0-9]{1,10}\Z", re.ASCII)
+_TOKEN_ID = r"(?a)[0-9]{1,10}\Z"
 RequestId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 
 
@@ -157,7 +157,7 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.ignore_eos and (formed or self.grammar is not None):
             raise ValueError("ignore_eos: Expected false, because the form says where it ends")
         for token, bias in self.logit_bias.items():
-            if not _TOKEN_ID.match(token) or not -100 <= bias <= 100:
+            if not re.match(_TOKEN_ID, token) or not -100 <= bias <= 100:
                 raise ValueError(
                     "logit_bias: Expected ids of tokens, with numbers from -100 to 100"
                 )

@@ -12,11 +12,11 @@ from rbee.contract.errors import InvalidRequest
 
 T = TypeVar("T")
 
-_AT = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"unknown field `(?P<field>[^`]*)`")
-_NAMED = re.compile(r"^(?P<field>[a-z_]+): (?=Expected)")
-_USER = re.compile(r"(?<=://)[^/\s]+@")
-_LACKS = re.compile(r"missing required field `(?P<field>[^`]*)`")
+_AT = r"(?s)^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$"
+_UNKNOWN = r"unknown field `(?P<field>[^`]*)`"
+_NAMED = r"^(?P<field>[a-z_]+): (?=Expected)"
+_USER = r"(?<=://)[^/\s]+@"
+_LACKS = r"missing required field `(?P<field>[^`]*)`"
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -44,13 +44,13 @@ def convert(fields: Mapping[str, Any], kind: type[T], strict: bool = True) -> T:
 
 def explain(error: msgspec.ValidationError) -> tuple[str, str]:
     """The field's path and the constraint's words of a validation error of msgspec."""
-    found = _AT.match(str(error))
+    found = re.match(_AT, str(error))
     assert found is not None  # the pattern matches any text
     message, path = found["message"], found["path"] or ""
     for pattern in (_UNKNOWN, _LACKS, _NAMED):
-        if inner := pattern.search(message):
+        if inner := re.search(pattern, message):
             path = f"{path}.{inner['field']}" if path else inner["field"]
-    return path or "body", _NAMED.sub("", message)
+    return path or "body", re.sub(_NAMED, "", message)
 
 
 def _explain(text: str, body: bytes) -> InvalidRequest:
@@ -77,4 +77,4 @@ def _value(body: bytes, path: str) -> Any:
     if isinstance(data, list | dict) and len(written := msgspec.json.encode(data)) > 200:
         data = written.decode(errors="replace")
     # A password may be just what is wrong with an address.
-    return _USER.sub("…@", data)[:200] if isinstance(data, str) else data
+    return re.sub(_USER, "…@", data)[:200] if isinstance(data, str) else data

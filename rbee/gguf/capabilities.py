@@ -9,7 +9,7 @@ from rbee.gguf.header import Header
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
 _WITH_TOOLS = "tokenizer.chat_template.tool_use"
-_TOOLS = re.compile(r"\btools\b")
+_TOOLS = r"\btools\b"
 # The marks around reasoning of the families that there are, and the switch that many have.
 _THINKING = (
     "<think>",
@@ -34,7 +34,7 @@ def capabilities(header: Header) -> list[Capability]:
         return ["embedding"]
     found: list[Capability] = ["completion"]
     template = chat_template(header)
-    if _WITH_TOOLS in header.fields or _TOOLS.search(template):
+    if _WITH_TOOLS in header.fields or re.search(_TOOLS, template):
         found.append("tools")
     if any(mark in template for mark in _THINKING):
         found.append("thinking")

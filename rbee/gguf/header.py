@@ -30,7 +30,7 @@ _SIZES = (
     "attention.value_length",
 )
 _LARGEST_SIZE = 1 << 24
-_LAYER = re.compile(r"^blk\.(\d{1,6})\.")
+_LAYER = r"^blk\.(\d{1,6})\."
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -106,7 +106,7 @@ class Header(msgspec.Struct, frozen=True):
         """How many bytes must be read before each layer is complete, in ascending order."""
         ends: dict[int, int] = {}
         for tensor in self.tensors:
-            if found := _LAYER.match(tensor.name):
+            if found := re.match(_LAYER, tensor.name):
                 layer = int(found[1])
                 ends[layer] = max(ends.get(layer, 0), tensor.end)
         return sorted(ends.values())

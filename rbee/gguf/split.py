@@ -13,10 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from rbee.gguf import limits
 
-_PART = re.compile(
-    r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<ending>\.gguf)",
-    re.DOTALL | re.IGNORECASE,
-)
+_PART = r"(?si)(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})(?P<ending>\.gguf)"
 _ENDING = ".gguf"
 _NAMED = 3
 
@@ -78,7 +75,7 @@ def suffix(number: int, count: int, ending: str = _ENDING) -> str:
 
 
 def _found(name: str) -> re.Match[str] | None:
-    found = _PART.fullmatch(name)
+    found = re.fullmatch(_PART, name)
     if found is None or not 1 <= int(found["number"]) <= int(found["count"]) <= limits.PARTS:
         return None
     return found

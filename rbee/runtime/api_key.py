@@ -12,7 +12,7 @@ from rbee.runtime import files, paths
 
 # The form of a bearer token (RFC 6750), and how much is read in search of one.
 _LONGEST = 512
-_KEY = re.compile(rf"[A-Za-z0-9._~+/-]{{8,{_LONGEST}}}=*")
+_KEY = rf"[A-Za-z0-9._~+/-]{{8,{_LONGEST}}}=*"
 _LARGEST = 4096
 # Whoever reaches a daemon can try keys against a proof of it, as fast as they can hash. 24 letters
 # and digits that were drawn at random are out of reach.
@@ -69,7 +69,7 @@ def _read(path: Path) -> str:
             key="auth.api_key_file",
             hint=named,
         ) from None
-    if len(text) > _LARGEST or not _KEY.fullmatch(key := text.decode("latin-1").strip()):
+    if len(text) > _LARGEST or not re.fullmatch(_KEY, key := text.decode("latin-1").strip()):
         made_here = path == paths.state_dir() / "api_key"
         raise ConfigInvalid(
             f"The API key file {path} does not hold a key: one word of at least 8 characters, "

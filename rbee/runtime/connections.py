@@ -33,7 +33,7 @@ _RESERVED = 128
 # nobody without one can hold a place by not reading.
 _SENT_AT_ONCE = 1 << 16
 # What the parser quotes of a request may be a broken header with a key in it.
-_QUOTED = re.compile(r"[:\s]*b?['\"].*", re.DOTALL)
+_QUOTED = r"(?s)[:\s]*b?['\"].*"
 _log = logging.getLogger("http-server")
 
 
@@ -94,7 +94,7 @@ class Connection(web.RequestHandler):
         elif status >= 500:
             response = super().handle_error(request, status, exc, message)
         else:
-            words = " ".join(_QUOTED.sub("", message or "").split()) or "It can't be read"
+            words = " ".join(re.sub(_QUOTED, "", message or "").split()) or "It can't be read"
             _log.info("refused what is not HTTP: %s", ascii(words))
             error = InvalidRequest.of("request", "HTTP/1.1", f"This is not HTTP/1.1: {words}")
             response = _refusal(error, status)

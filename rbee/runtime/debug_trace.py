@@ -17,7 +17,7 @@ from rbee.runtime import safe_text
 from rbee.runtime.log import correlation_id
 
 HIDDEN = "…"
-_SECRETS = re.compile(r"(Bearer\s+|hf_)[\w.~+/=-]+")
+_SECRETS = r"(Bearer\s+|hf_)[\w.~+/=-]+"
 
 # Whether the user wants to see the trace: set by the command line, for the command that follows.
 wanted: contextvars.ContextVar[bool] = contextvars.ContextVar("wanted", default=False)
@@ -59,7 +59,7 @@ class CommandTrace:
     def _clean(self, text: str) -> str:
         for secret in self._hidden:
             text = text.replace(secret, HIDDEN)
-        return _SECRETS.sub(rf"\1{HIDDEN}", text)
+        return re.sub(_SECRETS, rf"\1{HIDDEN}", text)
 
 
 def current() -> CommandTrace | None:

@@ -16,11 +16,11 @@ from rbee.contract.events import Download
 from rbee.runtime import debug_trace, log, paths, safe_text
 
 _LAST_WORDS = 5
-_ASYNCIO_S = re.compile("Connect call failed|Multiple exceptions")
-_NUMBER = re.compile(r"\[Errno (\d+)\]")
+_ASYNCIO_S = "Connect call failed|Multiple exceptions"
+_NUMBER = r"\[Errno (\d+)\]"
 _MB = 1_000_000
 # What a daemon logs while all is well does not explain why it ended.
-_ROUTINE = re.compile(r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$')
+_ROUTINE = r'^\S+ (INFO|DEBUG) |"level":"(info|debug)"|^\s*$'
 
 
 def explain(error: RbeeError, trace_id: str = "") -> str:
@@ -44,9 +44,9 @@ def _indented(text: str) -> str:
 def strerror(error: OSError) -> str:
     """The system's message; asyncio adds its own, with an address as a Python tuple."""
     words = error.strerror or str(error) or type(error).__name__
-    if _ASYNCIO_S.match(words) is None:
+    if re.match(_ASYNCIO_S, words) is None:
         return words
-    number = error.errno or int((_NUMBER.search(words) or [0, 0])[1])
+    number = error.errno or int((re.search(_NUMBER, words) or [0, 0])[1])
     return os.strerror(number) if number else "no connection"
 
 
@@ -98,7 +98,7 @@ def _more(details: Mapping[str, Any], said: str) -> Iterator[str]:
     """The cause, in lines, except for what `said` contains. Details may lack anything, and may be
     anything: they come over the wire."""
     tail = _without_traceback(_texts(details, "log_tail"))
-    words = [line for line in tail if not _ROUTINE.search(line)]
+    words = [line for line in tail if not re.search(_ROUTINE, line)]
     if words:
         yield "the end of its log:"
         yield from (f"  {line.strip()}" for line in words[-_LAST_WORDS:])

@@ -20,7 +20,7 @@ from rbee.contract.keys import Role
 PREFIX = "rbee_"
 _ID_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 # A named key: its public part tells which one it is, the rest is the secret of 256 bits.
-_NAMED = re.compile(rf"{PREFIX}([a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}")
+_NAMED = rf"{PREFIX}([a-z0-9]{{8}})_[A-Za-z0-9_-]{{43}}"
 
 
 class Caller(msgspec.Struct, eq=False):
@@ -86,5 +86,5 @@ def new_key() -> str:
 
 def id_of(key: str) -> str:
     """The public part of a named key; "" for the operator's own, and for whatever else it is."""
-    named = _NAMED.fullmatch(key)
+    named = re.fullmatch(_NAMED, key)
     return named[1] if named else ""

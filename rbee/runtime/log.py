@@ -21,9 +21,9 @@ CORRELATION_HEADER = "X-Correlation-ID"
 correlation_id: contextvars.ContextVar[str] = contextvars.ContextVar("correlation_id", default="")
 key_name: contextvars.ContextVar[str] = contextvars.ContextVar("key_name", default="")
 
-_A_LINE = re.compile(r"\d{4}-\d\d-\d\dT|\{")
-_LINES_LIKE_OURS = re.compile(rf"(?m)^(?={_A_LINE.pattern})")
-_TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ +(?P<logger>\S+) (?:\[\S+\] )?(?P<message>.*)")
+_A_LINE = r"\d{4}-\d\d-\d\dT|\{"
+_LINES_LIKE_OURS = rf"(?m)^(?={_A_LINE})"
+_TEXT_LINE = r"\d{4}-\d\d-\d\dT\S+ [A-Z]+ +(?P<logger>\S+) (?:\[\S+\] )?(?P<message>.*)"
 _LARGEST = 4 << 20
 
 
@@ -40,7 +40,7 @@ class _Text(logging.Formatter):
         if not record.exc_info:
             return line
         trace = safe_text.lines(self.formatException(record.exc_info))
-        return f"{line}\n{_LINES_LIKE_OURS.sub('  ', trace)}"
+        return f"{line}\n{re.sub(_LINES_LIKE_OURS, '  ', trace)}"
 
 
 class _JsonLine(msgspec.Struct):
@@ -90,7 +90,7 @@ def lines_with_id(folder: Path, trace_id: str) -> Iterator[tuple[str, str]]:
     for file in sorted(folder.glob("*.log*"), key=_oldest_first):
         belongs = False
         for line in tail(file, 0, _LARGEST):
-            if _A_LINE.match(line):
+            if re.match(_A_LINE, line):
                 belongs = trace_id in line
             if belongs:
                 yield file.name, line
@@ -99,7 +99,7 @@ def lines_with_id(folder: Path, trace_id: str) -> Iterator[tuple[str, str]]:
 def said_by(logger: str, line: str) -> str:
     """What a line of a log file says if it comes from `logger`, or did not come through our log at
     all; otherwise an empty text."""
-    if found := _TEXT_LINE.match(line):
+    if found := re.match(_TEXT_LINE, line):
         return found["message"].strip() if found["logger"] == logger else ""
     if not line.startswith("{"):
         return line.strip()

@@ -31,7 +31,7 @@ _MB = 1_000_000
 # what is in the way, what is missing. The explanation is kept because somebody asked for it.
 _KEPT = frozenset(("🔁", "⚠️", "⏱️", "🏠", "❓"))
 _EXPLANATION = "🧭"
-_ATTEMPT = re.compile(r"\battempt (\d+) of \d+")
+_ATTEMPT = r"\battempt (\d+) of \d+"
 
 
 class Screen:
@@ -133,7 +133,7 @@ class Screen:
 
     def _tell_live(self, event: Narration, words: str, line: str) -> None:
         """A first attempt went wrong if there is a second one."""
-        attempt = _ATTEMPT.search(event.text)
+        attempt = re.search(_ATTEMPT, event.text)
         if event.emoji in _KEPT or (attempt and attempt[1] != "1"):
             first, self._first_attempt = self._first_attempt, None
             self.note(*filter(None, (first if attempt else None, line)))

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _TAB = 8
-_COMMAND = re.compile(r"(?<=: )(?=rbee-keeper |--\w)")
+_COMMAND = r"(?<=: )(?=rbee-keeper |--\w)"
 _EMOJI_STYLE = "\N{VARIATION SELECTOR-16}"
 
 
@@ -75,7 +75,9 @@ def wrapped(text: str, columns: int) -> str:
     """One line, broken into several if it is too long. A command to type, which follows a colon, is
     left whole: copied from the screen, it must be one line. It begins a line if it does not fit
     behind the words before it."""
-    *words, command = _COMMAND.split(text, maxsplit=1) if _COMMAND.search(text) else [text, ""]
+    *words, command = (
+        re.split(_COMMAND, text, maxsplit=1) if re.search(_COMMAND, text) else [text, ""]
+    )
     prose = _wrapped_prose("".join(words), columns)
     if not command:
         return prose

@@ -24,9 +24,7 @@ from rbee.runtime.concurrency import go_on
 from rbee.runtime.files import OPEN_FOLDER, make_folder
 
 _PART_SUFFIX = ".part"
-_PART = re.compile(
-    rf"^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(_PART_SUFFIX)}$", re.IGNORECASE
-)
+_PART = rf"(?i)^(?P<name>.+\.gguf)\.(?P<size>\d+)-\w+{re.escape(_PART_SUFFIX)}$"
 
 
 class BeingFetchedError(Exception):
@@ -101,7 +99,7 @@ class Folder:
         files: dict[str, os.stat_result] = {}
         partial: dict[str, tuple[int, int]] = {}
         for path, status in _files(str(self.root), frozenset({os.path.realpath(self.root)})):
-            if named := _PART.match(path):
+            if named := re.match(_PART, path):
                 partial[named["name"]] = int(named["size"]), status.st_size
             else:
                 files[path] = status
@@ -207,7 +205,7 @@ def _files(folder: str, above: frozenset[str]) -> Iterator[tuple[str, os.stat_re
                 real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                 if real not in above:
                     yield from _files(entry.path, above | {real})
-            elif entry.name.lower().endswith(".gguf") or _PART.match(entry.path):
+            elif entry.name.lower().endswith(".gguf") or re.match(_PART, entry.path):
                 yield entry.path, entry.stat()
 
 
@@ -227,7 +225,7 @@ def _files_of(first: str, names: list[str]) -> tuple[list[str], list[str]]:
 
 def whole_name(part: str) -> str | None:
     """The name that a partial file will have when it is whole; None for any other file."""
-    named = _PART.match(part)
+    named = re.match(_PART, part)
     return named["name"] if named else None
 
 

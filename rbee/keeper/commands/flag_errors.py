@@ -13,7 +13,7 @@ from rbee.contract.errors import InvalidRequest
 
 # What a flag takes beside what its message does.
 _ALSO = {"seed": ", or -1 for any"}
-_FIELD = re.compile(r"([a-z_]+)((?:\[\d+\].*)?)")
+_FIELD = r"([a-z_]+)((?:\[\d+\].*)?)"
 _SHOWN = 60
 
 
@@ -26,7 +26,7 @@ def for_command_line(
     """The same error, which names the flag, what it may be, and what it was. `kind` is the type of
     the message, `names` has the flags that are not called as its fields."""
     [wrong] = error.details["errors"]
-    found = _FIELD.fullmatch(str(wrong["field"]))
+    found = re.fullmatch(_FIELD, str(wrong["field"]))
     if found is None or found[1] not in flags:
         return error
     field = found[1]

@@ -25,10 +25,10 @@ _KITS = {
     "vulkan": ("glslc", "Install the Vulkan SDK there: sudo apt install libvulkan-dev glslc"),
 }
 # What llama.cpp's own code is compiled for, where it is compiled for the machine that it is on.
-_COMPUTES = re.compile(r"avx|amx|fma|f16c|bmi|sse|ssse|asimd|i8mm|sve|sme|bf16|fphp")
+_COMPUTES = r"avx|amx|fma|f16c|bmi|sse|ssse|asimd|i8mm|sve|sme|bf16|fphp"
 _QUIET = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
 _SIGILL = 4
-_BRANCH = re.compile(r"[^\s~^:?*\[\\+-][^\s~^:?*\[\\]*")
+_BRANCH = r"[^\s~^:?*\[\\+-][^\s~^:?*\[\\]*"
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -116,7 +116,7 @@ def check(wanted: Installation) -> None:
             f"add-node --name {wanted.node} … --git-repo URL`, or send what is installed here with "
             f"`rbee-keeper setup install --node {wanted.node} --wheel`",
         )
-    if not _BRANCH.fullmatch(wanted.git_branch):
+    if not re.fullmatch(_BRANCH, wanted.git_branch):
         raise InvalidRequest.of(
             "git_branch", "pattern", "This is not the name of a branch", wanted.git_branch
         )
@@ -269,7 +269,7 @@ def difference(ours: Machine, theirs: Machine, native: bool) -> str | None:
         return f"its glibc is {_dotted(theirs.glibc)}, and here it is {_dotted(ours.glibc)}"
     if native:
         lacking = sorted(set(ours.processor) - set(theirs.processor))
-        if found := [name for name in lacking if _COMPUTES.match(name)]:
+        if found := [name for name in lacking if re.match(_COMPUTES, name)]:
             return f"its processor lacks {', '.join(found)}"
     return None
 
