@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 
+from rbee.runtime import daemon_words
 from rbee.runtime.leave import leave_after
 
 
@@ -14,6 +16,10 @@ def main() -> None:
     their time. The command itself turns the collector on (`rbee.runtime`).
     """
     gc.disable()
+    if (flags := daemon_words.read(sys.argv[1:])) is not None:
+        from rbee.hive.start import start
+
+        leave_after(lambda: start(flags))
     from rbee.hive.cli import main as command_line
 
     leave_after(lambda: command_line(prog_name="rbee-hive"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rbee import __version__
-from rbee.hive.settings import HiveSettings
-from rbee.runtime.daemon_flags import daemon_flags, daemon_settings, settings_or_exit
+from rbee.runtime.daemon_flags import daemon_flags
+from rbee.runtime.daemon_settings import settings_or_exit
 from rbee.runtime.usage import Group
 
 if TYPE_CHECKING:
@@ -42,18 +42,9 @@ def daemon(addr: str | None, **flags: object) -> None:
         if not host or not port.isdigit():
             raise click.BadParameter("write it as HOST:PORT", param_hint="--addr")
         flags |= {"host": host, "port": int(port)}
-    settings = daemon_settings(HiveSettings, "hive", flags)
-    from rbee.hive.workers.standby import Standby
+    from rbee.hive.start import start
 
-    # Before the hive's own imports: they are ready at the same time.
-    standby = Standby(settings.config)
-    standby.start()
-    try:
-        from rbee.hive.app import main as run
-
-        sys.exit(run(settings, standby))
-    finally:
-        standby.close()
+    start(flags)
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

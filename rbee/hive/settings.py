@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rbee.runtime.daemon_flags import DaemonSettings
+from rbee.runtime.daemon_settings import DaemonSettings
 
 
 class HiveSettings(DaemonSettings, frozen=True, kw_only=True):

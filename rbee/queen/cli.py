@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from rbee import __version__
-from rbee.queen.settings import QueenSettings
-from rbee.runtime.daemon_flags import daemon_flags, daemon_settings
+from rbee.runtime.daemon_flags import daemon_flags
 from rbee.runtime.usage import Group
 
 
@@ -27,23 +24,13 @@ def main() -> None:
 @click.option(
     "--with-hive", is_flag=True, help="Prepare this machine's hive: a command will need it."
 )
-def daemon(with_hive: bool, **flags: object) -> None:
+def daemon(**flags: object) -> None:
     """Listen for rbee-keeper, by default on 127.0.0.1:8080.
 
     By hand, to keep models warm between commands (or: rbee-keeper daemon start):
 
         queen-rbee daemon
     """
-    settings = daemon_settings(QueenSettings, "queen", flags)
-    from rbee.queen.nodes.local_hive import LocalHive
+    from rbee.queen.start import start
 
-    # Before the queen's own imports: it is ready at the same time.
-    hive = LocalHive(settings.config)
-    if with_hive:
-        hive.prepare()
-    try:
-        from rbee.queen.app import main as run
-
-        sys.exit(run(settings, hive))
-    finally:
-        hive.close()
+    start(flags)

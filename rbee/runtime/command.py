@@ -17,11 +17,11 @@ from typing import Any
 from rbee.contract.errors import RbeeError
 from rbee.runtime import debug_trace
 from rbee.runtime.error_text import unexpected
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.screen import Screen
 
 FAILED = 1
 WRONG_USAGE = 2
-INTERRUPTED = 130
 # What a shell shows for a program that nobody reads any more: 128 and SIGPIPE.
 READER_GONE = 141
 

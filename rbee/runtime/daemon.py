@@ -22,7 +22,7 @@ from rbee.contract.errors import ConfigInvalid, Internal, RbeeError
 from rbee.runtime import api_key, bind, kernel, log, paths, pid_file
 from rbee.runtime.certificate import Certificate
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
-from rbee.runtime.daemon_flags import DaemonSettings
+from rbee.runtime.daemon_settings import DaemonSettings
 from rbee.runtime.error_text import explain
 from rbee.runtime.keyring import id_of
 from rbee.runtime.lifecycle import Lifecycle

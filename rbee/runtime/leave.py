@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 
+# What a shell shows for a program that SIGINT ended.
+INTERRUPTED = 130
+
 
 def leave_after(work: Callable[[], object]) -> None:
     """Do the `work`, and end the process with the code that it exits with.
@@ -36,4 +39,6 @@ def _code_of(work: Callable[[], object]) -> int:
         if not isinstance(ended.code, int | None):
             raise
         return ended.code or 0
+    except KeyboardInterrupt:  # before the work could take it in order
+        return INTERRUPTED
     return 0

@@ -12,7 +12,8 @@ import msgspec
 from rbee import __version__
 from rbee.contract.errors import RbeeError
 from rbee.runtime import safe_text
-from rbee.runtime.daemon_flags import daemon_flags, settings_or_exit, show_settings
+from rbee.runtime.daemon_flags import daemon_flags
+from rbee.runtime.daemon_settings import settings_or_exit, show_settings
 from rbee.runtime.error_text import explain
 from rbee.runtime.usage import Group
 from rbee.worker.settings import WorkerSettings

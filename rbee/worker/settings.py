@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rbee.runtime.daemon_flags import DaemonSettings
+from rbee.runtime.daemon_settings import DaemonSettings
 
 
 class WorkerSettings(DaemonSettings, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ ROOT = Path(rbee.__file__).parent
 WRITERS = {
     "runtime/outputs.py": "what Screen, the bars and the countdown have made safe",
     "runtime/daemon.py": "the ready line, and errors as error_text has them",
-    "runtime/daemon_flags.py": "settings as TOML, and errors as error_text has them",
+    "runtime/daemon_settings.py": "settings as TOML, and errors as error_text has them",
     "runtime/leave.py": "words of the system",
     "keeper/__main__.py": "a word of ours",
     "keeper/cli/machine.py": "a script of ours",

@@ -35,7 +35,13 @@ def ran(ending: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     ("ending", "code"),
-    [("return", 0), ("sys.exit()", 0), ("sys.exit(0)", 0), ("sys.exit(130)", 130)],
+    [
+        ("return", 0),
+        ("sys.exit()", 0),
+        ("sys.exit(0)", 0),
+        ("sys.exit(130)", 130),
+        ("raise KeyboardInterrupt", 130),
+    ],
 )
 def test_it_ends_at_once_with_its_code_and_all_of_its_output(ending: str, code: int) -> None:
     done = ran(ending)

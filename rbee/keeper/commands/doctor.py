@@ -10,7 +10,8 @@ from typing import NoReturn
 from rbee.keeper.commands.runner import PROGRAM, screen_of
 from rbee.keeper.doctor.checkup import Checkup
 from rbee.keeper.doctor.findings import Report
-from rbee.runtime.command import INTERRUPTED, Interrupts, run
+from rbee.runtime.command import Interrupts, run
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.screen import Screen
 
 

@@ -20,7 +20,8 @@ from rbee.keeper.session.session import leave, say_canceled
 from rbee.keeper.settings import KeeperSettings
 from rbee.keeper.terminal.typed_ahead import not_echoed
 from rbee.runtime import paths, safe_text
-from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
+from rbee.runtime.command import READER_GONE, Interrupts
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.outputs import on_reader_gone
 from rbee.runtime.screen import Screen
 

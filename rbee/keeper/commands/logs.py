@@ -10,7 +10,7 @@ from rbee.contract.logs import LogLine, LogQuery
 from rbee.keeper.commands.runner import queen_request
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.session.session import of_the_known_nodes
-from rbee.runtime.command import INTERRUPTED
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.screen import Screen
 
 

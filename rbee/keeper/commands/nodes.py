@@ -16,7 +16,7 @@ from rbee.keeper.commands.runner import queen_command
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.terminal.full_screen import full_screen, is_possible
 from rbee.runtime import safe_text
-from rbee.runtime.command import INTERRUPTED
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.listings import megabytes
 from rbee.runtime.screen import Screen
 

@@ -27,7 +27,7 @@ from rbee.contract.errors import (
 )
 from rbee.contract.versions import check
 from rbee.keeper.settings import KeeperSettings, address_of, url_of
-from rbee.runtime import api_key, bind, child, kernel, paths, pid_file
+from rbee.runtime import api_key, bind, child, daemon_words, kernel, paths, pid_file
 from rbee.runtime.client import Client, address
 from rbee.runtime.concurrency import stop
 from rbee.runtime.log import correlation_id
@@ -199,8 +199,7 @@ class Queen:
                 attempts=1,
             )
         words = paths.program(PROGRAM, self._settings.config.queen.command)
-        words += ["daemon", "--lifeline", "--host", host, "--port", str(port)]
-        words += ["--with-hive"] if self._with_hive else []
+        words += daemon_words.write(port, host, *(["--with-hive"] if self._with_hive else []))
         prepared = Prepared(words)  # it starts while this process finds out who it is
         hello = Hello(self._key, child.owner("rbee-keeper"), correlation_id=correlation_id.get())
         self._child, listening = await child.begin(prepared, hello)

@@ -12,7 +12,8 @@ from rbee.contract.errors import NodeNotFound, RbeeError
 from rbee.contract.events import Event
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import KeeperSettings
-from rbee.runtime.command import INTERRUPTED, READER_GONE, Interrupts
+from rbee.runtime.command import READER_GONE, Interrupts
+from rbee.runtime.leave import INTERRUPTED
 from rbee.runtime.outputs import on_reader_gone
 from rbee.runtime.screen import Screen
 

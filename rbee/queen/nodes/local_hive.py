@@ -7,7 +7,7 @@ import contextlib
 
 from rbee.contract.config import Config
 from rbee.contract.errors import RbeeError
-from rbee.runtime import paths
+from rbee.runtime import daemon_words, paths
 from rbee.runtime.prepared import Prepared
 
 _PROGRAM = "rbee-hive"
@@ -44,5 +44,4 @@ class LocalHive:
 
     def _command(self, port: int) -> list[str]:
         program = paths.program(_PROGRAM, self._settings.command)
-        address = ["--host", self._settings.host, "--port", str(port)]
-        return [*program, "daemon", "--lifeline", *address]
+        return [*program, *daemon_words.write(port, self._settings.host)]

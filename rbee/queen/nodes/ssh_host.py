@@ -27,7 +27,7 @@ from rbee.queen.nodes.hosts import (
 from rbee.queen.ssh import hive_process
 from rbee.queen.ssh.connection import SshConnection
 from rbee.queen.ssh.login import NoAnswerError
-from rbee.runtime import api_key, bind, child
+from rbee.runtime import api_key, bind, child, daemon_words
 from rbee.runtime.concurrency import in_thread
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Say
@@ -167,7 +167,7 @@ class SshHost:
             hf_token=hub_token(),
             correlation_id=correlation_id.get(),
         )
-        command = [self.program, "daemon", "--lifeline", "--port", str(port)]
+        command = [self.program, *daemon_words.write(port)]
         heartbeat_s = self._config.times.lifeline_heartbeat_s
         try:
             return await hive_process.start(self.remote, command, hello, heartbeat_s)
