@@ -13,6 +13,8 @@ import time
 
 from llama_cpp import llama_cpp as C
 
+from harness.model_files.llama_params import model_params
+
 
 class RawLoop:
     """Greedy decoding of several prompts in one batch."""
@@ -21,7 +23,7 @@ class RawLoop:
         self._silence = C.llama_log_callback(lambda *_: None)
         C.llama_log_set(self._silence, ctypes.c_void_p(0))
         C.llama_backend_init()
-        self._model = C.llama_model_load_from_file(model.encode(), C.llama_model_default_params())
+        self._model = C.llama_model_load_from_file(model.encode(), model_params(C))
         params = C.llama_context_default_params()
         params.n_ctx, params.n_seq_max, params.kv_unified = context, slots, True
         params.n_batch = params.n_ubatch = 512

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.model_files.llama_params import model_params
+
 
 class PlainLlama:
     """One model on one thread, in llama.cpp's own words."""
@@ -20,9 +22,9 @@ class PlainLlama:
         from llama_cpp import llama_cpp
 
         self._c: Any = llama_cpp
-        params = llama_cpp.llama_model_default_params()
-        params.n_gpu_layers = 0
-        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        self._model = llama_cpp.llama_model_load_from_file(
+            str(path).encode(), model_params(llama_cpp)
+        )
         assert self._model, path
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._tokens = tokens

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.model_files.llama_params import model_params
+
 Vector = npt.NDArray[np.float64]
 
 
@@ -23,9 +25,7 @@ class ReferenceVectors:
 
         self._c: Any = llama_cpp
         self._c.llama_backend_init()
-        params = self._c.llama_model_default_params()
-        params.n_gpu_layers = 0
-        self._model = self._c.llama_model_load_from_file(str(path).encode(), params)
+        self._model = self._c.llama_model_load_from_file(str(path).encode(), model_params(self._c))
         assert self._model, f"llama.cpp does not load {path}"
 
     def close(self) -> None:

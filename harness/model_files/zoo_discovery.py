@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.model_files import zoo
+from harness.model_files.llama_params import model_params
 
 _MISSING = re.compile(r"(?:missing tensor '([^']+)'|tensor '([^']+)' not found)")
 _SHAPE = re.compile(r"tensor '([^']+)' has wrong shape; expected\s+([\d, ]+), got")
@@ -62,7 +63,7 @@ def _load(path: Path) -> str | None:
 
     callback = c.llama_log_callback(hear)
     c.llama_log_set(callback, ctypes.c_void_p(0))
-    model = c.llama_model_load_from_file(str(path).encode(), c.llama_model_default_params())
+    model = c.llama_model_load_from_file(str(path).encode(), model_params(c))
     c.llama_log_set(c.llama_log_callback(), ctypes.c_void_p(0))
     if model:
         c.llama_model_free(model)
