@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 
 def model_params(c: Any) -> Any:
@@ -15,3 +18,11 @@ def model_params(c: Any) -> Any:
     if cpuinfo.exists() and "amx_tile" in cpuinfo.read_text().split():
         params.use_extra_bufts = False
     return params
+
+
+@contextlib.contextmanager
+def as_defaults(c: Any) -> Iterator[None]:
+    """What the package's own classes load meanwhile, which have no word for it, is loaded so."""
+    params = model_params(c)
+    with mock.patch.object(c, "llama_model_default_params", lambda: params):
+        yield

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from harness.model_files.llama_params import as_defaults
+
 # Rounding in a batch of another width moved logits by up to 0.2 in trials; a token of another
 # stream is off by several whole units.
 TOLERANCE = 0.5
@@ -33,15 +35,16 @@ class ReferenceDecoder:
         self._c: Any = llama_cpp
         self._llama: Any = Llama
         self._path = str(path)
-        self._model: Any = Llama(
-            self._path,
-            n_ctx=_CONTEXT,
-            n_batch=_CONTEXT,
-            n_threads=1,  # two that share a core with others wait for each other
-            n_threads_batch=1,
-            logits_all=True,
-            verbose=False,
-        )
+        with as_defaults(llama_cpp):
+            self._model: Any = Llama(
+                self._path,
+                n_ctx=_CONTEXT,
+                n_batch=_CONTEXT,
+                n_threads=1,  # two that share a core with others wait for each other
+                n_threads_batch=1,
+                logits_all=True,
+                verbose=False,
+            )
         self._vocabulary = self._c.llama_model_get_vocab(self._model.model)
 
     def close(self) -> None:
@@ -119,17 +122,18 @@ class ReferenceDecoder:
     def mean_vector(self, text: str) -> npt.NDArray[np.float64]:
         """Return the mean of the vectors of a text's tokens, with length 1."""
         read = self.tokens(text)
-        model: Any = self._llama(
-            self._path,
-            n_ctx=len(read) + 8,
-            n_batch=len(read) + 8,
-            n_ubatch=len(read) + 8,
-            n_threads=1,
-            n_threads_batch=1,
-            embedding=True,
-            pooling_type=self._c.LLAMA_POOLING_TYPE_NONE,
-            verbose=False,
-        )
+        with as_defaults(self._c):
+            model: Any = self._llama(
+                self._path,
+                n_ctx=len(read) + 8,
+                n_batch=len(read) + 8,
+                n_ubatch=len(read) + 8,
+                n_threads=1,
+                n_threads_batch=1,
+                embedding=True,
+                pooling_type=self._c.LLAMA_POOLING_TYPE_NONE,
+                verbose=False,
+            )
         try:
             rows = np.array(model.embed(text, normalize=False), dtype=np.float64)
         finally:
