@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 
 from harness.running.parts import EVIDENCE
 from harness.running.scenario_results import Outcome, outcomes
-from harness.saboteurs.breaks import load
+from harness.saboteurs.breaks import Break, load
 
 RECORD = Path("docs") / "conformance.json"
 PASSED, SWITCHED_OFF, FAILED = "passed", "switched off", "failed"
@@ -46,12 +46,14 @@ class Ran:
 
 @dataclass(frozen=True)
 class Broken:
-    """A broken promise: the numbers that it would disprove, and the scenario that noticed."""
+    """A broken promise, whether and by whom it was noticed, and the numbers that the scenario or
+    the test carries which noticed it. `key` is that of the break as it was run."""
 
     name: str
     caught: bool
     proves: Sequence[str] = ()
     by: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,11 +106,12 @@ def collect(evidence: Path) -> Record:
     assert known == hashlib.sha256(report).hexdigest(), "report.json is of another run"
     assert run.pop("whole"), f"the last run was not of everything: {run['arguments']}"
     scenarios = _scenarios(json.loads(report))
+    tests = list(_tests(evidence / "tests.xml"))
     return Record(
         {**run, "results": Counter(each.result for each in scenarios)},
         scenarios,
-        list(_tests(evidence / "tests.xml")),
-        list(_saboteurs(evidence / "saboteurs.jsonl", scenarios)),
+        tests,
+        list(_saboteurs(evidence / "saboteurs.jsonl", [*scenarios, *tests])),
     )
 
 
@@ -152,18 +155,32 @@ def _tests(file: Path) -> Iterator[Ran]:
             yield Ran(path, name, result, sorted(numbers))
 
 
-def _saboteurs(file: Path, scenarios: Sequence[Ran]) -> Iterator[Broken]:
-    """The last result of each break, if the break and what it breaks are still the same. It proves
-    the numbers of the scenario that noticed, too."""
+def _saboteurs(file: Path, ran: Sequence[Ran]) -> Iterator[Broken]:
+    """The last result of each break, here or in the record that there is, if the break and what it
+    breaks are still the same."""
+    rows = {each.key: (each.caught, each.by) for each in read(RECORD).saboteurs}
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    rows = {row["key"]: row for row in map(json.loads, lines) if row["verdict"] != "broken"}
+    for row in map(json.loads, lines):
+        if row["verdict"] != "broken":
+            rows[row["key"]] = row["verdict"] == "caught", row["by"]
     for each in load():
-        if row := rows.get(each.key):
-            caught = row["verdict"] == "caught"
-            name = f"{each.group}/{each.name}"
-            noticed = [ran for ran in scenarios if row["by"].startswith(f"{ran.name}: ")]
-            proves = {*each.proves, *(number for ran in noticed for number in ran.numbers)}
-            yield Broken(name, caught, sorted(proves), row["by"] if caught else each.survives)
+        if each.key in rows:
+            caught, by = rows[each.key]
+            proves = {
+                number
+                for one in ran
+                if caught and _noticed(one, each, by)
+                for number in one.numbers
+            }
+            name, why = f"{each.group}/{each.name}", by if caught else each.survives
+            yield Broken(name, caught, sorted(proves), why, each.key)
+
+
+def _noticed(ran: Ran, broken: Break, by: str) -> bool:
+    """Whether it is the one that noticed: a scenario and its step, or a test and how it failed."""
+    if not any(Path(ran.file).is_relative_to(name) for name in broken.features):
+        return False
+    return re.match(rf"{re.escape(ran.name)}(: |\[| - |$)", by) is not None
 
 
 def main() -> int:

@@ -25,8 +25,8 @@ The specification is in `features/`, with at least one scenario for each number;
 are tagged `@beyond`. `python -m harness` runs them all against the installed programs, and
 `python -m harness.conformance` writes down what that run proved. A number is proven if everything
 that carries it ran and passed, with the steps that it has now. A *saboteur* is a promise broken on
-purpose (`python -m harness.saboteurs`): those listed here were noticed by a scenario, or by a unit
-test where only those prove a number.
+purpose (`python -m harness.saboteurs`). A number kills a saboteur if a scenario or a test that
+carries the number was the first to notice it.
 """
 _MISSING = "**missing**"
 _NOBODY = "none"

@@ -68,10 +68,15 @@ def unrelated_program_runs(context: Context) -> None:
     assert context.unrelated.running
 
 
-@then("the pid file of the queen names the process that listens at its address")
+@then("the pid file of the queen names the process that listens at its address, and since when")
 def pid_file_true(context: Context) -> None:
-    found = machine_faults.recorded_pid(context.world, "queen")
-    assert found == cluster.process_at(context.world, context.world.queen_url).pid
+    url = context.world.queen_url
+    process, found = (
+        cluster.process_at(context.world, url),
+        machine_faults.recorded(context.world, "queen"),
+    )
+    assert abs(found.pop("started") - process.create_time()) < 1, found
+    assert found == {"program": "queen-rbee", "pid": process.pid, "url": url}, found
 
 
 # Disks

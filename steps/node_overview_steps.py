@@ -59,17 +59,9 @@ def _asked(context: Context) -> list[str]:
 @then("standard output shows the same in lines, for a person")
 def shows_lines(context: Context) -> None:
     [node] = context.shown["nodes"]
-    [worker] = node["workers"]
-    first, *lines = context.run.stdout.text.splitlines()
-    assert re.fullmatch(
-        r"localhost: running, told \d+ s ago, \d+ models? on disk, [\d.]+ [MG]B of disk free", first
-    ), first
-    devices = [line for line in lines if line.endswith(" free") and " of " in line]
-    assert len(devices) == len(node["memory"]), lines
-    slots = f"{worker['slots_available']} of {worker['slots_total']} slots free"
-    row = f"  {worker['model_ref']}  idle, {slots}, cpu:0  {worker['worker_id']}"
-    assert row in lines, (row, lines)
-    assert re.fullmatch(rf"  downloading {_SMALL}, \d+ % of \d+ MB", lines[-1]), lines
+    lines = context.run.stdout.text.splitlines()
+    found = list(node_overview.line_complaints(context.world, lines, node))
+    assert not found, "\n".join(found)
 
 
 @when("I start the same with --json")

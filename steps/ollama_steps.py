@@ -44,6 +44,12 @@ def in_order(context: Context) -> None:
         assert wrong == ["", ""], (wrong, whole, parts)
 
 
+@then("the first answer took longer to load its model than any other")
+def loaded_once(context: Context) -> None:
+    first, *others = [whole["load_duration"] for whole, _ in context.answers]
+    assert first > max(others), (first, others)
+
+
 @then("each stream of lines says what its reply says")
 def same(context: Context) -> None:
     for whole, parts in context.answers:

@@ -1,6 +1,7 @@
 """The logs that `rbee-keeper logs` shows, and their rotation."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,14 @@ def private_logs(context: Context) -> None:
 def count_lines(context: Context, count: int) -> None:
     found = context.run.stdout.text.splitlines()
     assert len(found) == count, len(found)
+
+
+@then("each of them begins with its program, or the worker, alone")
+def of_one_node(context: Context) -> None:
+    """Of several nodes, each would begin with its node, and a slash."""
+    found = context.run.stdout.text.splitlines()
+    wrong = [line for line in found if not re.match(r"(rbee-hive|worker-\S+) \| ", line)]
+    assert found and not wrong, wrong
 
 
 @then("queen and hive tell the last {count:d} lines to a client that names no number")

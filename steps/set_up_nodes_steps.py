@@ -326,6 +326,20 @@ def an_agent(context: Context) -> None:
     context.world.extra_environment["SSH_AUTH_SOCK"] = str(agent.socket)
 
 
+@then("the agent was forwarded to {name:w}")
+def forwarded(context: Context, name: str) -> None:
+    log = context.world.nodes[name].server.log
+    assert log.commands, "nothing ran there"
+    assert log.agents, log.commands
+
+
+@then("the agent was not forwarded to {name:w}")
+def not_forwarded(context: Context, name: str) -> None:
+    log = context.world.nodes[name].server.log
+    assert log.commands, "nothing ran there"
+    assert not log.agents, log.agents
+
+
 @given("~/.ssh/config has for {host}")
 def ssh_config(context: Context, host: str) -> None:
     lines = [context.table.headings[0], *(row[0] for row in context.table)]

@@ -324,3 +324,13 @@ def queen_lists_none(context: Context) -> None:
     """At once: whoever waits here would not see that the command came back too early."""
     rows = cluster.queens_workers(context.world)
     assert not rows, rows
+
+
+@then("its only row is the worker of {node:w}, {state:w}, with {free} slots free, and its address")
+def only_row(context: Context, node: str, state: str, free: str) -> None:
+    rows = keeper_output.rows(context.run.stdout.text)
+    head, known = rows.pop("WORKER"), context.workers[node]
+    assert head == ["MODEL", "STATE", "BACKEND", "SLOTS FREE", "URL"], head
+    device = f"{known['backend']}:{known['device']}"
+    wanted = [known["model_ref"], state, device, free, known["url"]]
+    assert rows == {known["id"]: wanted}, rows

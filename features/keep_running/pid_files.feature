@@ -13,7 +13,7 @@ Feature: A pid file is a hint: by now the pid may belong to another program
     When I run `rbee-keeper daemon start`
     Then it exits with 0
     And the queen that was started is persistent
-    And the pid file of the queen names the process that listens at its address
+    And the pid file of the queen names the process that listens at its address, and since when
     And the other program still runs
 
   Scenario: A queen died, and another program has its pid and its port

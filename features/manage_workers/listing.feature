@@ -13,6 +13,9 @@ Feature: Which workers there are
     When I run `rbee-keeper workers list --json`
     Then it exits with 0
     And the JSON on standard output is what the hives say of their workers
+    When I run `rbee-keeper pool worker --host <left address>`
+    Then it exits with 0
+    And its only row is the worker of left, busy, with 3 of 4 slots free, and its address
 
   @beyond
   Scenario: The workers of one node

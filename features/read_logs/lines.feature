@@ -34,6 +34,7 @@ Feature: What a log line says, and which lines are kept
     When I run `rbee-keeper logs --node localhost`
     Then it exits with 0
     And standard output has 100 lines
+    And each of them begins with its program, or the worker, alone
     And queen and hive tell the last 100 lines to a client that names no number
 
   Scenario: Lines from before the request are marked, and can be left out

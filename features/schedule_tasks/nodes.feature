@@ -4,7 +4,7 @@ Feature: Every node can be seen at once
 
   Scenario: What the queen shows of its nodes is what they have, and no node is asked for it
     Given the Hub has lab/small with small.gguf, the small model
-    And the Hub sends 2 MB a second
+    And the Hub sends 1 MB a second
     And a hive and a queen that an operator started, with a proxy between queen and node
     When I run `rbee-keeper infer --prompt hi --max-tokens 2`
     Then it exits with 0

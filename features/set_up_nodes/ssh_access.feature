@@ -12,6 +12,12 @@ Feature: A person who can log in with ssh need not set up anything else
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
     Then it exits with 0
     And the SSH server of workstation let somebody in with the person's key
+    And the agent was not forwarded to workstation
+    Given ~/.ssh/config has for workstation.home.arpa
+      | ForwardAgent yes |
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
+    Then it exits with 0
+    And the agent was forwarded to workstation
 
   @beyond @agent
   Scenario: A persistent queen uses the agent that it was started with

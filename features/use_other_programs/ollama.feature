@@ -11,6 +11,7 @@ Feature: Programs that were written for Ollama work unchanged
       | generate | {"options": {"num_predict": 6, "temperature": 0, "stop": ["###"]}, "system": "Be kind."}            |
       | generate | {"options": {"num_predict": 5.0, "temperature": 0, "top_k": 40.0, "num_ctx": 2048}, "raw": true}    |
     Then every part is of the package's types, and the lines are in order
+    And the first answer took longer to load its model than any other
     And each stream of lines says what its reply says
     And the answers are called by the names that were asked for, and the likelihoods are those of their tokens
     And the asynchronous client of Ollama gets the first answer too, whole and streamed

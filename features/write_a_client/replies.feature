@@ -304,6 +304,15 @@ Feature: What the daemons say of themselves is so
         "api_key_file": "<workstation root>/home/.rbee/api_key", "tunnel": false,
         "mac": null, "wake": true, "wake_address": "255.255.255.255"}]}
       """
+    And the queen answers GET /v2/nodes with
+      """
+      {"nodes": [{"node": "localhost", "state": "absent", "error": null, "facts_age_s": null,
+         "memory": [], "disk_free_bytes": null, "models": null, "workers": [], "downloads": []},
+        {"node": "workstation", "state": "unreachable",
+         "error": "…<workstation address>:9333…refused…", "facts_age_s": null, "memory": [],
+         "disk_free_bytes": null, "models": null, "workers": [], "downloads": []}],
+       "waiting": 0}
+      """
 
   Scenario: A node that has every setting in the config file
     Given a persistent queen

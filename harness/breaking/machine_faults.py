@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -91,8 +92,13 @@ def pid_file(world: World, daemon: str) -> Path:
     return world.home / ".rbee" / names[daemon]
 
 
+def recorded(world: World, daemon: str) -> dict[str, Any]:
+    """What the daemon's pid file says."""
+    return dict(json.loads(pid_file(world, daemon).read_text()))
+
+
 def recorded_pid(world: World, daemon: str) -> int:
-    return int(json.loads(pid_file(world, daemon).read_text())["pid"])
+    return int(recorded(world, daemon)["pid"])
 
 
 class UnrelatedProcess:

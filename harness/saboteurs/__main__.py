@@ -1,8 +1,9 @@
-"""`python -m harness.saboteurs [--group G …] [--name N …] [--sample N] [--again]`
+"""`python -m harness.saboteurs [--group G …] [--name N …] [--proves NUMBER] [--sample N] [--again]`
 
 Runs the scenarios of each break against programs with that break, `--jobs` at once, and prints who
 noticed. `.evidence/saboteurs.jsonl` keeps the results, so that a run that was interrupted goes on
-where it stopped. Exit code 1 if a break survives for which the catalogue gives no reason.
+where it stopped; what docs/conformance.json has is not run again either. Exit code 1 if a break
+survives for which the catalogue gives no reason.
 
 With `--canaries`, whole programs are bad: see canaries.py.
 """
@@ -28,6 +29,8 @@ from harness.saboteurs.breaks import TREE, Break, load
 from harness.saboteurs.installation import install
 
 RESULTS = TREE / ".evidence" / "saboteurs.jsonl"
+# Made by harness/conformance.py.
+_RECORD = TREE / "docs" / "conformance.json"
 _LONGEST_S = 600
 _CAUGHT, _SURVIVED, _BROKEN, _OFF = "caught", "survived", "broken", "off"
 _FAILED = ("failed", "error", "hook_error")
@@ -57,6 +60,8 @@ def main(words: Sequence[str]) -> int:
     breaks = load(options.group)
     if options.name:
         breaks = [each for each in breaks if each.name in options.name]
+    if options.proves:
+        breaks = [each for each in breaks if any(n.startswith(options.proves) for n in each.proves)]
     if options.sample:
         breaks = random.Random(options.seed).sample(breaks, min(options.sample, len(breaks)))
     assert breaks, "no such break"
@@ -79,6 +84,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m harness.saboteurs", description=__doc__)
     parser.add_argument("--group", action="append", default=[])
     parser.add_argument("--name", action="append", default=[])
+    parser.add_argument("--proves", help="those against a number that begins so: t001, B2.1")
     parser.add_argument("--sample", type=int, help="this many of them, by --seed")
     parser.add_argument("--seed", default="rbee")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -90,10 +96,13 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _known() -> dict[str, Result]:
-    """What earlier runs caught, by its keys. The rest is run again."""
-    if not RESULTS.exists():
-        return {}
-    rows = [Result(**json.loads(line)) for line in RESULTS.read_text().splitlines()]
+    """What was caught here, or stands so in the record, by its keys. The rest is run again."""
+    lines = RESULTS.read_text().splitlines() if RESULTS.exists() else []
+    rows = [Result(**json.loads(line)) for line in lines]
+    for each in json.loads(_RECORD.read_text())["saboteurs"]:
+        if each["caught"] and "key" in each:
+            group, _, name = each["name"].partition("/")
+            rows.append(Result(each["key"], group, name, _CAUGHT, each["by"], 0))
     return {row.key: row for row in rows if row.verdict == _CAUGHT}
 
 

@@ -70,10 +70,12 @@ class Forwarding:
 class SshLog:
     """Written in the server's thread, read in the scenario's; only ever appended to.
 
-    `ways_back` are the addresses on the node that lead back to the client's side.
+    `ways_back` are the addresses on the node that lead back to the client's side; `agents` are the
+    sockets there that lead to the client's own SSH agent.
     """
 
     def __init__(self) -> None:
+        self.agents: list[str] = []
         self.ways_back: list[Forwarding] = []
         self.connections: list[Connection] = []
         self.authentications: list[Authentication] = []

@@ -82,6 +82,8 @@ class Session(asyncssh.SSHServerProcess[bytes]):
         It is spawned on the server's thread: PDEATHSIG is tied to the thread that spawns.
         """
         text = str(process.command or "")
+        if agent := process.channel.get_agent_path():
+            self._log.agents.append(agent)
         self._child = subprocess.Popen(
             self._account.argv(text),
             env={**self._account.environment(), "SSH_CONNECTION": self._ends()},

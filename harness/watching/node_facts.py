@@ -54,7 +54,7 @@ def _device(memory: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in memory.items() if name != "memory_free_bytes"}
 
 
-def near(one: int, other: int) -> bool:
+def near(one: float, other: float) -> bool:
     """Whether two amounts of bytes are the same, though others use memory and disk too."""
     return abs(one - other) <= _NEAR * max(one, other)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -12,6 +12,11 @@ from harness.world.world import World
 
 _OLDEST_S = 120
 _AGE = re.compile(r"told \d+ s ago")
+_SIZE = r"[\d.]+ [MG]B"
+_FIRST = re.compile(
+    rf"localhost: running, told \d+ s ago, (?P<models>\d+) models? on disk, "
+    rf"(?P<disk>{_SIZE}) of disk free"
+)
 
 
 def complaints(world: World, shown: Mapping[str, Any], reference: str) -> Iterator[str]:
@@ -40,6 +45,42 @@ def complaints(world: World, shown: Mapping[str, Any], reference: str) -> Iterat
         yield f"downloads: {download}, and later {row}"
     if shown["waiting"] != 0:
         yield f"waiting: {shown['waiting']}"
+
+
+def line_complaints(world: World, lines: Sequence[str], node: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever a person reads that differs from the JSON of a moment before."""
+    first, *rest = lines
+    found = _FIRST.fullmatch(first)
+    if found is None or int(found["models"]) != node["models"]:
+        yield f"{first!r}, and {node['models']} models"
+    elif not node_facts.near(_bytes(found["disk"]), node["disk_free_bytes"]):
+        yield f"{first!r}, and {node['disk_free_bytes']} bytes free"
+    for device, line in zip(node["memory"], rest, strict=False):
+        name = f"{device['backend']}:{device['index']}  {device['name']}"
+        shown = re.fullmatch(rf"  {re.escape(name)}, ({_SIZE}) of ({_SIZE}) free", line)
+        told = [device["memory_free_bytes"], device["memory_total_bytes"]]
+        if shown is None or not all(map(node_facts.near, map(_bytes, shown.groups()), told)):
+            yield f"{line!r}, and {device}"
+    [worker], [download] = node["workers"], node["downloads"]
+    free = f"{worker['slots_available']} of {worker['slots_total']} slots free"
+    row = f"  {worker['model_ref']}  {worker['state']}, {free}, cpu:0  {worker['worker_id']}"
+    if row not in rest:
+        yield f"{row!r} is missing: {rest}"
+    total, came = download["bytes_total"], download["bytes_downloaded"]
+    least, most = 100 * came // total, 100 * (downloaded(world) or total) // total
+    percent = re.fullmatch(
+        rf"  downloading {download['reference']}, (\d+) % of ({_SIZE})", rest[-1]
+    )
+    if percent is None or not least <= int(percent[1]) <= most:
+        yield f"{rest[-1]!r}, and {least} % before, {most} % after"
+    elif not node_facts.near(_bytes(percent[2]), total):
+        yield f"{rest[-1]!r}, and {total} bytes"
+
+
+def _bytes(text: str) -> float:
+    """Of a size for people, in MB or GB of a million bytes and a thousand of these."""
+    number, unit = text.split()
+    return float(number) * {"MB": 1e6, "GB": 1e9}[unit]
 
 
 def downloaded(world: World) -> int:

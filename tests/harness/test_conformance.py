@@ -12,7 +12,7 @@ from harness import conformance
 from harness.conformance import Broken, Ran, Record
 from harness.running import run_report
 from harness.running.run_facts import facts
-from harness.saboteurs.breaks import load
+from harness.saboteurs.breaks import Break, load
 
 
 def scenario(name: str, status: str = "passed", **more: Any) -> dict[str, Any]:
@@ -83,18 +83,57 @@ def test_tests_with_a_number_are_written_down(evidence: Path, end: str, result: 
     assert found == [Ran("tests/hive/test_a.py", "test_one", result, ["B2.1"])]
 
 
-def test_breaks_are_written_down_as_they_are_now(evidence: Path) -> None:
-    one, two = load()[:2]
-    rows = [
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> list[Break]:
+    """Three, of which the last is for a test."""
+    found = [each for each in load() if not each.is_for_tests][:2]
+    found += [each for each in load() if each.is_for_tests][:1]
+    monkeypatch.setattr(conformance, "load", lambda: found)
+    return found
+
+
+def results(evidence: Path, *rows: dict[str, str]) -> None:
+    (evidence / "saboteurs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_breaks_are_written_down_as_they_are_now(evidence: Path, breaks: list[Break]) -> None:
+    one, two, _ = breaks
+    write(scenario("a"))
+    results(
+        evidence,
         {"key": "of an older version", "verdict": "caught", "by": "a step"},
         {"key": one.key, "verdict": "survived", "by": "no scenario noticed"},
         {"key": one.key, "verdict": "caught", "by": "a step"},
         {"key": two.key, "verdict": "broken", "by": "an accident"},
-    ]
-    write(scenario("a"))
-    (evidence / "saboteurs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    )
     found = conformance.collect(evidence).saboteurs
-    assert found == [Broken(f"{one.group}/{one.name}", True, one.proves, "a step")]
+    assert found == [Broken(f"{one.group}/{one.name}", True, [], "a step", one.key)]
+
+
+def test_a_number_kills_what_a_scenario_or_a_test_that_carries_it_noticed(
+    evidence: Path, breaks: list[Break]
+) -> None:
+    one, two, tested = breaks
+    write(scenario("a", location=f"{one.features[0]}:3"))
+    place, name = tested.features[0].removesuffix(".py").replace("/", "."), tested.scenarios[0]
+    test = TESTS.format("").replace("tests.hive.test_a", place).replace("test_one", name)
+    (evidence / "tests.xml").write_text(test)
+    by = [(one, "a: Then it exits"), (two, "ab: Then it exits"), (tested, f"{name}[x]")]
+    results(evidence, *({"key": b.key, "verdict": "caught", "by": said} for b, said in by))
+    found = conformance.collect(evidence).saboteurs
+    assert [each.proves for each in found] == [["t001-01"], [], ["B2.1"]]
+
+
+def test_what_the_record_has_of_a_break_that_is_the_same_stays(
+    evidence: Path, breaks: list[Break]
+) -> None:
+    one, two, _ = breaks
+    write(scenario("a"))
+    kept = Broken(f"{one.group}/{one.name}", True, [], "a step", one.key)
+    changed = Broken(f"{two.group}/{two.name}", True, [], "a step", "another key")
+    conformance.RECORD.parent.mkdir()
+    conformance.RECORD.write_text(conformance.text(Record(saboteurs=[kept, changed])))
+    assert conformance.collect(evidence).saboteurs == [kept]
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -14,11 +14,31 @@ ALL = load()
 
 
 @cache
-def scenarios_in(path: Path) -> list[str]:
-    """The names of all scenarios of a feature, or of a folder of features."""
+def scenarios_in(path: Path) -> dict[str, set[str]]:
+    """The scenarios of a feature, or of a folder of features: their tags by their names."""
     files = [path] if path.is_file() else sorted(path.iterdir())
     features = [parse_file(str(file)) for file in files]
-    return [each.name for feature in features if feature for each in feature.walk_scenarios()]
+    return {
+        each.name: {str(tag) for tag in each.effective_tags}
+        for feature in features
+        if feature
+        for each in feature.walk_scenarios()
+    }
+
+
+def carried(each: Break) -> set[str]:
+    """The tags of the scenarios that should see it."""
+    tags: set[str] = set()
+    for path in () if each.is_for_tests else each.features:
+        for name, of_it in scenarios_in(TREE / path).items():
+            if not each.scenarios or name.startswith(tuple(each.scenarios)):
+                tags |= of_it
+    return tags
+
+
+def test_each_of_the_sixty_two_has_a_break_that_its_own_scenario_should_see() -> None:
+    aimed = {number for each in ALL for number in each.proves if number in carried(each)}
+    assert [f"t001-{n:02}" for n in range(1, 63) if f"t001-{n:02}" not in aimed] == []
 
 
 @pytest.mark.parametrize("each", ALL, ids=lambda each: f"{each.group}/{each.name}")

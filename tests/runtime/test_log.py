@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,22 @@ def test_a_text_line_has_level_logger_and_words(
     line = capsys.readouterr().err
     assert "WARNING" in line
     assert line.endswith("rbee-hive worker w-1 is gone\n")
+
+
+def test_a_text_line_begins_with_the_local_time(
+    root: logging.Logger, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC-5:30")  # ahead of UTC
+    time.tzset()
+    try:
+        log.set_up("info", "text")
+        logging.getLogger("a").info("words")
+        stamp, _, _ = capsys.readouterr().err.partition(" ")
+        ahead = datetime.fromisoformat(stamp) - datetime.now(UTC).replace(tzinfo=None)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert abs(ahead - timedelta(hours=5, minutes=30)) < timedelta(minutes=1)
 
 
 def test_a_text_line_names_the_request_it_belongs_to(

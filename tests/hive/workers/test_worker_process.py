@@ -148,9 +148,9 @@ class Made:
 
 
 @contextlib.asynccontextmanager
-async def played(state: str) -> AsyncIterator[Made]:
-    """A registered worker in a state; its health is checked every 0.1 s, and it may be idle for
-    60 s."""
+async def played(state: str, calls_back: bool = True) -> AsyncIterator[Made]:
+    """A worker in a state, registered if it calls back; its health is checked every 0.1 s, and it
+    may be idle for 60 s."""
     worker, reported = Worker(), list[Event]()
     config = Config(
         hive=HiveSection(health_interval_s=0.1, idle_timeout_s=60), times=TimesSection(grace_s=0.2)
@@ -169,7 +169,8 @@ async def played(state: str) -> AsyncIterator[Made]:
             judge_every_s=0.02,
             reconnect_s=0.02,
         )
-        found.register()
+        if calls_back:
+            found.register()
         made = Made(worker, worker.process, reported, found)
         worker.becomes(state)
         await made.until(lambda: found.row().state == state)
@@ -369,6 +370,14 @@ async def test_a_worker_that_is_loaded_is_registered_even_without_its_callback()
             made.worker.becomes("idle")
         assert told[1:] == [Loading("ready"), made.row]
         assert made.running.registered
+
+
+async def test_a_worker_that_listens_is_not_registered_before_it_calls_back() -> None:
+    async with played("loading", calls_back=False) as made:
+        await asyncio.sleep(0.2)
+        assert (made.running.registered, made.states()) == (False, [])
+        made.running.register()
+        assert made.states() == ["loading"]
 
 
 async def test_a_worker_that_nobody_knows_of_ends_with_its_starter() -> None:

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError, TooManyRequests
+from rbee.contract.errors import (
+    AllSlotsBusy,
+    ConnectionTimeout,
+    QueueFull,
+    RbeeError,
+    TooManyRequests,
+)
 from rbee.contract.events import Accepted, Done, Started, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import NodeWorkerRow, NodeWorkerRows
@@ -26,6 +32,7 @@ FakeQueen = Any
 
 BUSY = AllSlotsBusy(slots_total=1, slots_busy=1, waiting=0)
 LIMIT = TooManyRequests(key="laptop", limit=1)
+GONE = ConnectionTimeout(host="127.0.0.1", port=1, attempts=1)
 FULL = QueueFull(slots_total=1, slots_busy=1, waiting=3)
 ANSWER = [Accepted("r"), Token("Once", 0), Done(True, 1, 5.0, 1, 0, 1.0, 9.0, "EOS")]
 
@@ -85,6 +92,18 @@ def test_a_slot_that_is_free_after_a_wait_is_taken(
     fake_queen.on(ep.QUEEN_TASKS, BUSY, FULL, ANSWER)
     assert asked(pauses).total_tokens == 1
     assert (pauses.seconds, capsys.readouterr().out) == ([1, 2], "Once")
+
+
+def test_a_queen_that_has_just_gone_is_looked_for_three_times(fake_queen: FakeQueen) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, GONE, GONE, GONE, ANSWER)
+    assert asked(Pauses()).total_tokens == 1
+
+
+def test_a_queen_that_goes_again_and_again_is_told(fake_queen: FakeQueen) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, GONE)
+    with pytest.raises(ConnectionTimeout):
+        asked(Pauses())
+    assert fake_queen.paths().count(ep.QUEEN_TASKS.path) == 4
 
 
 @pytest.mark.parametrize("state", ["idle", "busy"])

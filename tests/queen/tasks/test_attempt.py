@@ -33,7 +33,7 @@ ANSWER: list[Event] = [
     Accepted("r-1", 2),
     Token("a", 0),
     Token("b", 1),
-    Done(True, 2, 1.5, 2, 0, 0.5, 12.25, "MAX_TOKENS"),
+    Done(True, 2, 1.5, 5, 4, 0.5, 12.25, "MAX_TOKENS"),
 ]
 INFERENCE = "/v1/inference"
 GONE = "http://127.0.0.1:1"
@@ -87,7 +87,7 @@ async def test_a_worker_that_holds_the_model_answers_at_once(made: Made) -> None
         " registration, worker health",
         f"inference: {FILE} answers on workstation",
     ]
-    assert made.task.tokens == 2
+    assert (made.task.tokens, made.task.tokens_read) == (2, 1), "what was cached is not read again"
     assert "/v1/workers/spawn" not in made.fake.asked
 
 
