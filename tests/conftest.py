@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from xdist.scheduler.loadscope import LoadScopeScheduling
 
-# These share a queen: pytest-xdist gives them to one process.
-_TOGETHER = "tests/clients/"
+# Those of one file share a queen: pytest-xdist gives them to one process, and each file to another,
+# since they take longest.
+_SHARING = "tests/clients/"
 
 # A busy machine must not turn a slow example into a failed test.
 settings.register_profile(
@@ -43,7 +44,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _TOGETHER if nodeid.startswith(_TOGETHER) else nodeid
+            return nodeid.partition("::")[0] if nodeid.startswith(_SHARING) else nodeid
 
     return Scheduling(config, log)
 

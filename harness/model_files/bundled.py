@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from gguf import GGUFReader, GGUFValueType, GGUFWriter, LlamaFileType
 
 BUNDLED = "bundled:smollm2-135m-instruct"
@@ -27,23 +28,28 @@ def bundled_path() -> Path:
 
 
 class HeaderReader(GGUFReader):
-    """Leaves each array of strings in one part, with its kind and its length before it: to take the
-    100,000 words of a vocabulary apart takes seconds."""
+    """Leaves each array in one part, with its kind and its length before it: to take the 100,000
+    words of a vocabulary apart takes seconds."""
 
     def _get_field_parts(self, orig_offs: int, raw_type: int) -> tuple[int, list[Any], Any, Any]:
-        array, text = GGUFValueType.ARRAY, GGUFValueType.STRING
-        data = self.data.data
-        kind, count = struct.unpack_from("<IQ", data, orig_offs)
-        if (raw_type, kind) != (array, text):
+        if raw_type != GGUFValueType.ARRAY:
             found: tuple[int, list[Any], Any, Any] = super()._get_field_parts(orig_offs, raw_type)
             return found
-        words = end = orig_offs + struct.calcsize("<IQ")
-        for _ in range(count):
-            (length,) = struct.unpack_from("<Q", data, end)
-            end += 8 + length
-        size = end - orig_offs
-        parts = [self.data[orig_offs : orig_offs + 4], self.data[orig_offs + 4 : words]]
-        return size, [*parts, self.data[words:end]], [2], [array, text]
+        data = self.data.data
+        number, count = struct.unpack_from("<IQ", data, orig_offs)
+        kind = GGUFValueType(number)
+        values = end = orig_offs + struct.calcsize("<IQ")
+        if scalar := self.gguf_scalar_to_np.get(kind):
+            end += count * np.dtype(scalar).itemsize
+            held = self.data[values:end].view(scalar)
+        else:
+            assert kind == GGUFValueType.STRING, kind
+            for _ in range(count):
+                (length,) = struct.unpack_from("<Q", data, end)
+                end += 8 + length
+            held = self.data[values:end]
+        parts = [self.data[orig_offs : orig_offs + 4], self.data[orig_offs + 4 : values], held]
+        return end - orig_offs, parts, [2], [GGUFValueType.ARRAY, kind]
 
 
 @cache
@@ -94,7 +100,7 @@ def read_header(reader: GGUFReader) -> Header:
 
 
 def read_header_of(path: Path) -> Header:
-    return read_header(GGUFReader(path))
+    return read_header(HeaderReader(path))
 
 
 def quantize(source: Path, target: Path, quantization: str) -> None:

@@ -110,7 +110,8 @@ def _beside_each_other(files: Sequence[Path], common: list[str], order: str | No
         random.Random(order).shuffle(first)
     with tempfile.TemporaryDirectory(prefix="taken-") as taken:
         arguments = [*common, "-D", f"taken={taken}", "--tags", "not @alone", *first]
-        return run_parts({f"part-{number}": arguments for number in range(1, PARTS + 1)})
+        parts = min(PARTS, len(first))
+        return run_parts({f"part-{number}": arguments for number in range(1, parts + 1)})
 
 
 def _each_in_a_run_of_its_own(files: Sequence[Path], common: list[str]) -> list[Part]:

@@ -1,7 +1,7 @@
 """A queen for the tests with other people's packages, and what their standard suites ask for.
 
 The tests of this folder share the queen, and what it has loaded, so none may change what others
-see. With pytest-xdist one process runs them all (`pytest_xdist_make_scheduler` one folder above).
+see. With pytest-xdist those of one file do (`pytest_xdist_make_scheduler` one folder above).
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_ollama import ChatOllama, OllamaEmbeddings
 from langchain_tests.integration_tests import ChatModelIntegrationTests, EmbeddingsIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests, EmbeddingsUnitTests
+from langchain_tests.unit_tests.chat_models import ChatModelTests
 
 MODEL = "smollm2"
 NO_CALLS = pytest.mark.xfail(reason="135 M parameters don't know when to call a tool")
@@ -54,7 +55,7 @@ class _AtTheQueen:
         }
 
 
-class _Chat(_AtTheQueen, ChatModelIntegrationTests):
+class _Ollama(_AtTheQueen):
     chat_model_class = ChatOllama
     has_tool_choice = False  # the protocol has none
     supports_json_mode = True
@@ -65,7 +66,7 @@ class _Chat(_AtTheQueen, ChatModelIntegrationTests):
         return {**self.at_the_queen, **sampling}
 
 
-class TestChat(_Chat):
+class TestChat(_Ollama, ChatModelIntegrationTests):
     @pytest.mark.xfail(reason="135 M parameters don't know which keys were asked for in words")
     def test_json_mode(self, model: BaseChatModel) -> None:
         """`test_structured_output` has the same with a schema, which decides it."""
@@ -102,8 +103,28 @@ class TestChat(_Chat):
         )
 
 
-class TestChatThatCalls(_Chat):
-    """All of it once more, where a call must come."""
+class TestChatThatCalls(_Ollama, ChatModelTests):
+    """What offers tools, once more, where a call must come. The rest would be the same again."""
+
+    standard_chat_model_params: ClassVar[dict[str, Any]] = {}
+    test_tool_calling = ChatModelIntegrationTests.test_tool_calling
+    test_tool_calling_async = ChatModelIntegrationTests.test_tool_calling_async
+    test_tool_calling_with_no_arguments = (
+        ChatModelIntegrationTests.test_tool_calling_with_no_arguments
+    )
+    test_bind_runnables_as_tools = ChatModelIntegrationTests.test_bind_runnables_as_tools
+    test_tool_message_histories_string_content = (
+        ChatModelIntegrationTests.test_tool_message_histories_string_content
+    )
+    test_tool_message_histories_list_content = (
+        ChatModelIntegrationTests.test_tool_message_histories_list_content
+    )
+    test_tool_message_error_status = ChatModelIntegrationTests.test_tool_message_error_status
+    test_structured_few_shot_examples = ChatModelIntegrationTests.test_structured_few_shot_examples
+    test_agent_loop = ChatModelIntegrationTests.test_agent_loop
+    test_unicode_tool_call_integration = (
+        ChatModelIntegrationTests.test_unicode_tool_call_integration
+    )
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
@@ -113,10 +134,6 @@ class TestChatThatCalls(_Chat):
             "sync_client_kwargs": {"transport": Calls()},
             "async_client_kwargs": {"transport": CallsAsynchronously()},
         }
-
-    @pytest.mark.xfail(reason="135 M parameters don't know which keys were asked for in words")
-    def test_json_mode(self, model: BaseChatModel) -> None:
-        super().test_json_mode(model)
 
 
 class TestEmbeddings(_AtTheQueen, EmbeddingsIntegrationTests):

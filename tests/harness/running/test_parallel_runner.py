@@ -93,6 +93,13 @@ def test_each_feature_runs_once(tmp_path: Path) -> None:
     assert (done.returncode, last_line(done)) == (0, "5 passed, 0 failed"), done.stdout
 
 
+def test_no_part_is_without_a_feature(tmp_path: Path) -> None:
+    done = run(tmp_path, one="passes", two="passes")
+    assert (done.returncode, last_line(done)) == (0, "2 passed, 0 failed"), done.stdout
+    parts = [path.name for path in (tmp_path / ".evidence").iterdir() if path.is_dir()]
+    assert sorted(parts) == ["part-1", "part-2"]
+
+
 def test_a_scenario_that_fails_beside_others_is_looked_at_twice(tmp_path: Path) -> None:
     done = run(tmp_path, one="passes\npasses by itself", two="passes")
     assert done.returncode == 0, done.stdout
