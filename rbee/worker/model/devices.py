@@ -106,6 +106,13 @@ def device_list(backend: str, device: int, llama: Any = C) -> Any:
     )
 
 
+def repacks(llama: Any = C) -> bool:
+    """Whether weights may be rearranged for the CPU as they are loaded. A llama.cpp that was built
+    for AMX would rearrange them for that, and then crash in the first answer: most compilers leave
+    out the configuration of the tiles (https://github.com/ggml-org/llama.cpp/pull/26954)."""
+    return "AMX_INT8 = 1" not in _text(llama.llama_print_system_info())
+
+
 def canonical(name: str) -> str:
     """The name that rbee uses for a backend, from llama.cpp's own."""
     return _SAME.get(name.lower(), name.lower())

@@ -126,6 +126,7 @@ class Model:
         if has_amx():
             params.use_extra_bufts = False
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
+        params.use_extra_bufts = devices.repacks()
         callback = C.llama_progress_callback(lambda fraction, _: on_progress(fraction))
         params.progress_callback = callback
         forget_reasons()

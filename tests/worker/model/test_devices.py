@@ -13,7 +13,7 @@ from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory
 from rbee.worker.model import llama
 from rbee.worker.model.bindings import C
-from rbee.worker.model.devices import best_first, canonical, device_list, usable
+from rbee.worker.model.devices import best_first, canonical, device_list, repacks, usable
 
 MB = 1_000_000
 CPU, GPU, INTEGRATED, ACCELERATOR = range(4)
@@ -136,3 +136,8 @@ def test_llama_cpp_takes_the_list_where_it_is_read() -> None:
     chosen = device_list("cpu", 0)
     params.devices = ctypes.cast(chosen, ctypes.c_void_p)
     assert params.devices == ctypes.addressof(chosen)
+
+
+def test_weights_are_not_rearranged_for_amx_whose_code_crashes() -> None:
+    assert repacks(bindings(object(), "CPU : AVX512 = 1 | REPACK = 1 | "))
+    assert not repacks(bindings(object(), "CPU : AVX512 = 1 | AMX_INT8 = 1 | REPACK = 1 | "))
