@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 
 def model_params(c: Any) -> Any:
-    """Its defaults on the CPU, without the matrix unit AMX, where llama.cpp ends with signal 11 on
-    many machines. `c` is llama_cpp.llama_cpp."""
+    """Its defaults on the CPU, but without the matrix unit AMX, at which llama.cpp ends with signal
+    11 on many machines. `c` is llama_cpp.llama_cpp."""
     params = c.llama_model_default_params()
     params.n_gpu_layers = 0
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists() and "amx_tile" in cpuinfo.read_text().split():
-        params.use_extra_bufts = False
+    params.use_extra_bufts = b"AMX_INT8 = 1" not in c.llama_print_system_info()
     return params
 
 

@@ -107,9 +107,13 @@ def device_list(backend: str, device: int, llama: Any = C) -> Any:
 
 
 def repacks(llama: Any = C) -> bool:
-    """Whether weights may be rearranged for the CPU as they are loaded. A llama.cpp that was built
-    for AMX would rearrange them for that, and then crash in the first answer: most compilers leave
-    out the configuration of the tiles (https://github.com/ggml-org/llama.cpp/pull/26954)."""
+    """Whether weights may be rearranged for the CPU as they are loaded.
+
+    A llama.cpp that was built for AMX, the matrix unit of Intel's servers, would rearrange them for
+    that, and end with signal 11 at the first token: many compilers leave out the configuration of
+    the tiles, and in many virtual machines no thread but the first may use the unit
+    (https://github.com/ggml-org/llama.cpp/pull/26954).
+    """
     return "AMX_INT8 = 1" not in _text(llama.llama_print_system_info())
 
 

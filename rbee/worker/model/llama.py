@@ -26,7 +26,6 @@ from rbee.contract.nodes import Usable
 from rbee.worker.model import devices
 from rbee.worker.model.bindings import C
 from rbee.worker.model.grammar import Grammars
-from rbee.worker.model.matrix_unit import has_amx
 from rbee.worker.model.tokenizer import Tokenizer
 
 _log = logging.getLogger("llama-cpp")
@@ -123,8 +122,6 @@ class Model:
         if (chosen := devices.device_list(backend, device)) is not None:
             # Otherwise llama.cpp spreads the layers over every device of every backend.
             params.devices, params.main_gpu = ctypes.cast(chosen, ctypes.c_void_p), 0
-        if has_amx():
-            params.use_extra_bufts = False
         params.load_mode = C.LLAMA_LOAD_MODE_MMAP if mmap else C.LLAMA_LOAD_MODE_NONE
         params.use_extra_bufts = devices.repacks()
         callback = C.llama_progress_callback(lambda fraction, _: on_progress(fraction))
