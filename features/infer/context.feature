@@ -26,6 +26,6 @@ Feature: How much context a model gets for a question
 
     Examples:
       | command                                            | context | code | words                                                                                 |
-      | infer --prompt hi                                  | 9999999 | 1    | bundled:smollm2-135m-instruct was trained for contexts of at most 8192 tokens         |
-      | worker start --model bundled:smollm2-135m-instruct | 8193    | 1    | bundled:smollm2-135m-instruct was trained for contexts of at most 8192 tokens         |
+      | infer --prompt hi                                  | 9999999 | 1    | --context: bundled:smollm2-135m-instruct was trained for contexts of at most 8192     |
+      | worker start --model bundled:smollm2-135m-instruct | 8193    | 1    | --context: bundled:smollm2-135m-instruct was trained for contexts of at most 8192     |
       | infer --prompt hi                                  | 10      | 2    | --context must be a whole number from 64 to 16777216, got 10.                         |

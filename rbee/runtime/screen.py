@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -41,7 +41,8 @@ class Screen:
 
     On a terminal, words are not broken, and the answer stands between blank lines. If the screen
     `is_live`, one line shows what is going on, and only what went wrong on the way stays. A bar
-    shows progress there; without a terminal each tenth of a download is a line.
+    shows progress there; without a terminal each tenth of a download is a line. Errors are shown as
+    `in_words` makes them.
 
     What writes to stdout raises BrokenPipeError when nobody reads it any more, and
     STATE_NOT_WRITABLE when it can't be written."""
@@ -52,11 +53,13 @@ class Screen:
         as_json: bool = False,
         streams: bool = False,
         is_live: bool = False,
+        in_words: Callable[[RbeeError], RbeeError] = lambda error: error,
     ) -> None:
         self.quiet = quiet
         self.narrates = not quiet
         self.as_json = as_json
         self._streams = streams
+        self._in_words = in_words
         outputs.prepare()
         self._is_live = is_live and not as_json and terminal.can_redraw()
         self._is_live = self._is_live and not debug_trace.wanted.get()
@@ -192,6 +195,7 @@ class Screen:
     def error(self, error: RbeeError) -> None:
         """Say what happened and what to do next; if it is about a key, also the file that names it.
         With `--debug` the whole trace follows."""
+        error = self._in_words(error)
         if self.as_json and self._streams:
             with contextlib.suppress(BrokenPipeError, StateNotWritable):
                 self.show(error.envelope())

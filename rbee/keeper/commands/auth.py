@@ -46,7 +46,7 @@ def create(**flags: object) -> NoReturn:
         except InvalidRequest as error:
             raise _in_words(error) from None
 
-    request = request_or_exit(make, flags, screen, {"name": "NAME"})
+    request = request_or_exit(make, flags, screen)
     run_with_queen(lambda queen: _create(queen, screen, request), screen)
 
 

@@ -24,26 +24,20 @@ from rbee.keeper.settings import KeeperSettings
 from rbee.runtime import settings as configuration
 from rbee.runtime.screen import Screen
 
-_FLAGS = {
-    "node_name": "--node",
-    "ssh_host": "--host",
-    "ssh_user": "--user",
-    "ssh_key_path": "--key",
-    "ssh_port": "--port",
-}
+_SSH = ("ssh_host", "ssh_user", "ssh_key_path", "ssh_port")
 
 
 def set_ssh(**flags: object) -> NoReturn:
     """Write how SSH reaches a node, and have the queen read it; nothing is tried."""
     screen = screen_of(flags)
-    request = node_request(flags, screen, _FLAGS)
+    request = node_request(flags, screen)
     run_configured(lambda settings: _set_ssh(settings, screen, request), screen)
 
 
 def remove(**flags: object) -> NoReturn:
     """Remove a node from the config file and the registry; it need not be in both."""
     screen = screen_of(flags)
-    request = request_or_exit(lambda: message(NodeNamed, flags), flags, screen, _FLAGS)
+    request = request_or_exit(lambda: message(NodeNamed, flags), flags, screen)
     run_configured(lambda settings: _remove(settings, screen, request), screen)
 
 
@@ -54,7 +48,7 @@ async def show(settings: KeeperSettings, screen: Screen) -> None:
 
 
 async def _set_ssh(settings: KeeperSettings, screen: Screen, request: AddNode) -> int:
-    given = {name: getattr(request, name) for name in _FLAGS if name != "node_name"}
+    given = {name: getattr(request, name) for name in _SSH}
     values = {name: value for name, value in given.items() if value is not None}
     file = config_file.set_node(request.node_name, values)
     screen.say(f"{request.node_name} is written to {file}.")

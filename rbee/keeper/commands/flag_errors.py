@@ -1,5 +1,5 @@
-"""What is wrong with a flag, in the words of the command line: the message that the flags make is
-checked by its type, whose words are those of the API."""
+"""What is wrong with a flag, in the words of the command line, whether the type of the message that
+the flags make says it, or the queen or a hive: their words are those of the API."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from msgspec import inspect
 
 from rbee.contract.errors import InvalidRequest
 
+# How `InvalidRequest.of` begins.
+_OF_THE_API = "The request is not valid: "
 # What a flag takes beside what its message does.
 _ALSO = {"seed": ", or -1 for any"}
-_FIELD = r"([a-z_]+)((?:\[\d+\].*)?)"
+_FIELD = r"([a-z_]+)((?:[\[.].*)?)"
 _SHOWN = 60
 
 
 def for_command_line(
-    error: InvalidRequest,
-    kind: type[Any] | None,
-    flags: Mapping[str, object],
-    names: Mapping[str, str],
+    error: InvalidRequest, names: Mapping[str, str], kind: type[Any] | None = None
 ) -> InvalidRequest:
-    """The same error, which names the flag, what it may be, and what it was. `kind` is the type of
-    the message, `names` has the flags that are not called as its fields."""
-    [wrong] = error.details["errors"]
-    found = re.fullmatch(_FIELD, str(wrong["field"]))
-    if found is None or found[1] not in flags:
+    """The same error, which names the flag, what it may be, and what it was. `names` has the fields
+    that are flags or arguments, each as it is typed; `kind` is the type of the message. What is
+    wrong with another field, or for a reason in words of its own, stays as it is."""
+    errors = error.details["errors"]
+    wrong = errors[0] if isinstance(errors, list) and len(errors) == 1 else {}
+    found = re.fullmatch(_FIELD, str(wrong.get("field")))
+    if found is None or found[1] not in names or not error.message.startswith(_OF_THE_API):
         return error
     field = found[1]
-    flag = names.get(field, "--" + field.replace("_", "-"))
-    value = wrong["value"]
+    flag, value = names[field], wrong.get("value")
     if "`array` of length" in str(wrong["message"]):
         value = []  # a list that is too long to be shown comes as text
+    if kind is None and not str(wrong.get("message")).startswith("Expected "):
+        return _renamed(error, wrong, flag, f"{flag}: {str(wrong['message']).rstrip('.')}.")
     limits = None if kind is None else _limits(kind, field, value)
-    if limits is None:
+    if limits is None and flag == f"--{field}":
         flag += found[2]
     words = (limits or _without_types(str(wrong["message"]))) + _ALSO.get(field, "")
     message = f"{flag} must be {words}{_got(value)}."
-    details = {**wrong, "field": flag, "message": f"must be {words}"}
-    more = {key: each for key, each in error.details.items() if key != "errors"}
-    return type(error)(message, errors=[details], **more)
+    return _renamed(error, {**wrong, "message": f"must be {words}"}, flag, message)
+
+
+def _renamed(
+    error: InvalidRequest, wrong: Mapping[str, object], flag: str, message: str
+) -> InvalidRequest:
+    return type(error)(message, **{**error.details, "errors": [{**wrong, "field": flag}]})
 
 
 def _got(value: object) -> str:

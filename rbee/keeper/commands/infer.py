@@ -146,7 +146,7 @@ def _in_the_chat(error: InvalidRequest, fields: Mapping[str, object]) -> Invalid
     """Name what was set as it was typed there: without the dashes of a flag."""
     from rbee.keeper.commands.flag_errors import for_command_line
 
-    return for_command_line(error, TaskRequest, fields, {name: name for name in fields})
+    return for_command_line(error, {name: name for name in fields}, TaskRequest)
 
 
 def _hint(queen: Queen, screen: Screen) -> None:

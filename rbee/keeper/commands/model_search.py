@@ -14,7 +14,7 @@ _HEADS = ("MODEL", "SIZE", "FITS", "DOWNLOADS")
 _UNKNOWN = "unknown"
 
 
-@queen_request(NodeSearch, {"words": "WORDS"})
+@queen_request(NodeSearch)
 async def search(queen: Queen, screen: Screen, request: NodeSearch) -> None:
     """Show a line for each model of each repository."""
     found = (await queen.client.call(ep.QUEEN_MODEL_SEARCH, request)).repositories

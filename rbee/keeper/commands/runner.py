@@ -14,7 +14,9 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 
-from rbee.contract.errors import InvalidRequest
+import click
+
+from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.validation import decode
 from rbee.keeper.settings import KeeperSettings, of
 from rbee.runtime import settings as configuration
@@ -57,20 +59,18 @@ def queen_command(work: Callable[..., Work]) -> Command:
 
 def queen_request(
     kind: type[M],
-    names: Mapping[str, str] = {},
     keeps_queen: Callable[[M], bool] = lambda _: False,
     needs_hive: Callable[[M], bool] = lambda _: False,
 ) -> Callable[[Callable[[Queen, Screen, M], Work]], Command]:
     """A command that asks the queen with a message, which its flags make:
-    `work(queen, screen, request)`. `names` are as for `request_or_exit`; a queen that the request
-    keeps runs until it is told to stop; `needs_hive` is for the request that needs the hive of this
-    machine."""
+    `work(queen, screen, request)`. A queen that the request keeps runs until it is told to stop;
+    `needs_hive` is for the request that needs the hive of this machine."""
 
     def decorate(work: Callable[[Queen, Screen, M], Work]) -> Command:
         @functools.wraps(work)
         def call(**flags: object) -> NoReturn:
             screen = screen_of(flags)
-            request = request_or_exit(lambda: message(kind, flags), flags, screen, names, kind)
+            request = request_or_exit(lambda: message(kind, flags), flags, screen, kind)
             run_with_queen(
                 lambda queen: work(queen, screen, request),
                 screen,
@@ -104,30 +104,54 @@ def run_configured(work: Callable[[KeeperSettings], Work], screen: Screen) -> No
 
 def screen_of(flags: Flags) -> Screen:
     """The screen that the flags ask for; they are taken out. A command with `verbose` shows what is
-    going on in one live line where it can."""
+    going on in one live line where it can. Errors name the flags as they are typed."""
     is_live = not flags.pop("verbose", True)
     streams = "as_events" in flags
     as_json = bool(flags.pop("as_events", False) or flags.pop("as_json", False))
-    return Screen(bool(flags.pop("quiet", False)), as_json, streams, is_live)
+    names = typed_names(flags)
+
+    def as_typed(error: RbeeError) -> RbeeError:
+        return _as_typed(error, names) if isinstance(error, InvalidRequest) else error
+
+    return Screen(bool(flags.pop("quiet", False)), as_json, streams, is_live, as_typed)
+
+
+def typed_names(flags: Mapping[str, object]) -> dict[str, str]:
+    """How each flag is typed, and each argument: `--max-tokens`, `NAME`. A flag that is not of the
+    command that click runs is called as its field."""
+    names = {name: f"--{name.replace('_', '-')}" for name in flags}
+    context = click.get_current_context(silent=True)
+    for each in [] if context is None else context.command.params:
+        typed = max(each.opts, key=len)
+        if isinstance(each, click.Argument):
+            typed = each.human_readable_name.strip("[].")
+        names[str(each.name)] = typed
+    names["messages"] = names.get("prompt", "PROMPT")
+    names["response_format"] = names.get("schema", "--format")
+    return names
 
 
 def request_or_exit(
     make: Callable[[], M],
     flags: Mapping[str, object],
     screen: Screen,
-    names: Mapping[str, str] = {},
     kind: type[M] | None = None,
 ) -> M:
     """The message that `make` makes of the flags; when it is not valid, the error is shown and the
-    program exits. `names` has the flags that are not called as the message's fields, `kind` is the
-    message's type."""
+    program exits. `kind` is the message's type."""
     try:
         return make()
     except InvalidRequest as error:
-        from rbee.keeper.commands.flag_errors import for_command_line
-
-        screen.error(for_command_line(error, kind, flags, names))
+        screen.error(_as_typed(error, typed_names(flags), kind))
         sys.exit(WRONG_USAGE)
+
+
+def _as_typed(
+    error: InvalidRequest, names: Mapping[str, str], kind: type[Any] | None = None
+) -> InvalidRequest:
+    from rbee.keeper.commands.flag_errors import for_command_line
+
+    return for_command_line(error, names, kind)
 
 
 def message(kind: type[M], fields: Mapping[str, object], keep_none: bool = False) -> M:

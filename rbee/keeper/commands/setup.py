@@ -41,17 +41,16 @@ _EXPECTED = {
     "accept_host_key": "Expected the fingerprint as ssh shows it: SHA256: and 43 characters",
 }
 _EXPECTED_WORD = f"{_LINE}, and no space"
-_FLAGS = {"node_name": "--name", "ssh_key_path": "--ssh-key", "git_repo_url": "--git-repo"}
 
 
 def add(**flags: object) -> NoReturn:
     """Have a node tested and added; at a terminal, ask about an unknown host key."""
     screen = screen_of(flags)
-    request = node_request(flags, screen, _FLAGS)
+    request = node_request(flags, screen)
     run_with_queen(lambda queen: _add(queen, screen, request), screen)
 
 
-def node_request(flags: Mapping[str, object], screen: Screen, names: Mapping[str, str]) -> AddNode:
+def node_request(flags: Mapping[str, object], screen: Screen) -> AddNode:
     """What the flags say of another computer, or the wrong flag, shown before an exit."""
 
     def make() -> AddNode:
@@ -63,7 +62,7 @@ def node_request(flags: Mapping[str, object], screen: Screen, names: Mapping[str
             raise InvalidRequest.of("node_name", "name", "Expected another name", LOCAL)
         return request
 
-    return request_or_exit(make, flags, screen, names)
+    return request_or_exit(make, flags, screen)
 
 
 @queen_command
@@ -81,7 +80,7 @@ async def list_nodes(queen: Queen, screen: Screen) -> None:
         )
 
 
-@queen_request(NodeNamed, {"node_name": "--name"})
+@queen_request(NodeNamed)
 async def remove(queen: Queen, screen: Screen, request: NodeNamed) -> None:
     """Remove a node from the registry."""
     with of_the_known_nodes():
@@ -89,13 +88,13 @@ async def remove(queen: Queen, screen: Screen, request: NodeNamed) -> None:
     screen.say(removed.message)  # has the node's name, also when it was asked for by its host
 
 
-@queen_request(InstallNode, {"node_name": "--node"})
+@queen_request(InstallNode)
 async def install(queen: Queen, screen: Screen, request: InstallNode) -> None:
     """Install rbee on a node, step by step."""
     await install_on(queen, screen, request)
 
 
-@queen_request(NodeNamed, {"node_name": "--node"})
+@queen_request(NodeNamed)
 async def wake(queen: Queen, screen: Screen, request: NodeNamed) -> None:
     """Wake a node, and wait until it answers."""
     with of_the_known_nodes():

@@ -51,7 +51,7 @@ async def start(queen: Queen, screen: Screen, request: StartWorker) -> None:
     screen.result(f"{ready.worker_id} runs on {ready.node}: {ready.model_ref}, {device}")
 
 
-@queen_request(WorkerName, {"worker_id": "--id"})
+@queen_request(WorkerName)
 async def stop(queen: Queen, screen: Screen, request: WorkerName) -> None:
     """End a worker in order, and wait until it is gone."""
     try:

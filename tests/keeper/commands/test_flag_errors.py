@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
-from rbee.contract.errors import InvalidRequest
+from rbee.contract.errors import InvalidRequest, NotFound, PromptTooLong
 from rbee.contract.registry import AddNode
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import SpawnRequest
+from rbee.keeper.cli import main
 from rbee.keeper.commands.flag_errors import for_command_line
-from rbee.keeper.commands.runner import message
+from rbee.keeper.commands.runner import message, screen_of, typed_names
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,38 @@ def test_a_wrong_flag_is_told_as_a_person_typed_it(
     prompt = {"prompt": "hi"} if kind is TaskRequest else {}
     with pytest.raises(InvalidRequest) as caught:
         message(kind, prompt | flags)
-    error = for_command_line(caught.value, kind, flags, {})
+    error = for_command_line(caught.value, typed_names(flags), kind)
     assert error.message == told
     assert error.advice.startswith("Correct --")
+
+
+FAR = [
+    (["infer", "--context", "9"], InvalidRequest.of("context", "at most 8", "It has 8"), "--context: It has 8."),
+    (["infer", "hi"], InvalidRequest.of("messages[0].content", "", "It has no tokens"), "--prompt: It has no tokens."),
+    (["infer", "hi"], InvalidRequest.of("tools[1]", "", "It is odd"), "--tools: It is odd."),
+    (["infer", "--schema", "f"], InvalidRequest.of("response_format", "", "Expected less"), "--schema must be less."),
+    (["setup", "wake", "--node", "a"], InvalidRequest.of("node_name", "", "It has no MAC"), "--node: It has no MAC."),
+    (["setup", "remove-node", "--name", "a"], InvalidRequest.of("node_name", "", "It stays"), "--name: It stays."),
+    (["auth", "revoke", "a"], NotFound.of("name", "", "No key is called a"), "NAME: No key is called a."),
+    (["show", "m"], InvalidRequest.of("model", "", "It has none"), "MODEL: It has none."),
+    (["infer", "hi"], PromptTooLong("It is too long.", errors=[{"field": "prompt"}]), "It is too long."),
+    (["infer", "hi"], InvalidRequest.of("body", "json", "Expected JSON"), "The request is not valid: body: Expected JSON"),
+    (["infer", "hi"], InvalidRequest("Wrong.", errors=None), "Wrong."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "error", "told"), FAR)
+def test_an_error_of_the_queen_names_what_was_typed(
+    typed: list[str],
+    error: InvalidRequest,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    context, names = click.Context(main), iter(typed)
+    while isinstance(context.command, click.Group):
+        command = context.command.get_command(context, next(names))
+        assert command is not None
+        context = click.Context(command, parent=context)
+    with context:
+        screen_of({"model": None}).error(error)
+    assert capsys.readouterr().err.splitlines()[0] == f"Error [{error.code}]: {told}"

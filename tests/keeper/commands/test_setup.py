@@ -234,7 +234,7 @@ def test_a_node_of_the_config_file_is_not_added(fake_queen: FakeQueen, keeper: K
     done = keeper(*ADD)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.splitlines()[1:] == [
-        f"Error [INVALID_REQUEST]: The request is not valid: node_name: {told}",
+        f"Error [INVALID_REQUEST]: --name: {told}.",
         f"→ {hint}",
     ]
 
