@@ -78,16 +78,18 @@ class ForeignRoutes(web.DynamicResource):
         header, other = self._instead.get(path, ("", usual))
         return other if header in request.headers else usual
 
-    def refusal(self, request: web.Request, own: bool) -> Refuse | None:
-        """How an error is told to this request, if not in our way; `own` is whether one of the
-        daemon's own routes has its path."""
+    def refusal(self, request: web.Request, meant: str | None) -> Refuse | None:
+        """How an error is told to this request, if not in our way. If no route is for it, `meant`
+        is the path of a route that it may have meant."""
         resource = request.match_info.route.resource
         path = request.path if resource is None else resource.canonical
         below = [each for each in self._below if each.takes(request, path)]
-        meant = (each.refuse for each in below if each.header)
-        refuse = next(meant, None) or self._refuse.get(path)
-        if refuse is not None or resource is not None or own:
+        named = (each.refuse for each in below if each.header)
+        refuse = next(named, None) or self._refuse.get(path)
+        if refuse is not None or resource is not None:
             return refuse
+        if meant is not None:
+            return self._refuse.get(meant)
         return max(below, key=lambda each: len(each.prefix)).refuse if below else None
 
     def id_headers(self, request: web.Request) -> set[str]:

@@ -18,7 +18,6 @@ from rbee.contract.errors import (
     InvalidApiKey,
     InvalidRequest,
     NotAllowed,
-    NotFound,
     RbeeError,
     ShuttingDown,
     UnsupportedBody,
@@ -37,6 +36,7 @@ from rbee.runtime.light_aiohttp import web
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id, key_name
 from rbee.runtime.proof_route import proving
 from rbee.runtime.sse_response import OURS, StreamForm, internal, log_refusal, stream_response
+from rbee.runtime.unknown_route import nearest, unknown_route
 from rbee.runtime.web_pages import is_own_name, is_welcome
 
 Q = TypeVar("Q")
@@ -320,8 +320,8 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
         limit = f"a body of at most {request.client_max_size} bytes"
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
-        message = f"There is no route {request.method} {request.path}"
-        not_there = NotFound.of("path", "a route of this program", message, request.path)
+        allowed = error.allowed_methods if isinstance(error, web.HTTPMethodNotAllowed) else ()
+        not_there = unknown_route(request.method, request.path, allowed, _methods(request.app))
         response = _refused(request, not_there, error.status)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
@@ -388,7 +388,23 @@ def _header(request: web.Request, name: str) -> str | None:
 def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:
     log_refusal(request, error)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    own = {each.resource.canonical for each in request.app[_ROLES] if each.resource is not None}
-    refuse = request.app[FOREIGN].refusal(request, request.path in own)
+    refuse = request.app[FOREIGN].refusal(request, _meant(request))
     body = msgspec.json.encode(error.envelope() if refuse is None else refuse(error, status))
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+
+
+def _meant(request: web.Request) -> str | None:
+    """The path that a request without a route may have meant."""
+    if request.match_info.route.resource is not None:
+        return None
+    known = _methods(request.app)
+    return request.path if request.path in known else nearest(request.path, known)
+
+
+def _methods(app: web.Application) -> dict[str, list[str]]:
+    """The methods of each path that there is."""
+    found: dict[str, list[str]] = {}
+    for route in app[_ROLES]:
+        if route.resource is not None:
+            found.setdefault(route.resource.canonical, []).append(route.method)
+    return found

@@ -198,6 +198,7 @@ async def test_an_unknown_route_is_404_with_an_envelope(url: str) -> None:
     reply = await ask("GET", f"{url}/none", headers=KEY)
     assert (reply.status, reply.error["code"]) == (404, "INVALID_REQUEST")
     assert reply.error["details"]["errors"][0]["value"] == "/none"
+    assert reply.error["details"]["hint"] == "The routes are listed in docs/reference/http.md."
 
 
 async def test_a_wrong_method_is_405_with_an_envelope(url: str) -> None:
@@ -205,6 +206,29 @@ async def test_a_wrong_method_is_405_with_an_envelope(url: str) -> None:
     assert (reply.status, reply.error["code"]) == (405, "INVALID_REQUEST")
     assert "GET /say" in reply.error["message"]
     assert reply.headers["Allow"] == "POST"
+    assert reply.error["details"]["hint"] == "Use POST."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "meant"),
+    [
+        ("POST", "/sya", "POST /say"),
+        ("GET", "/says/", "POST /say"),
+        ("GET", "/helth", "GET /health"),
+        ("GET", "/v1/admin/shutdwn", "POST /v1/admin/shutdown"),
+    ],
+)
+async def test_the_route_that_was_probably_meant_is_named(
+    url: str, method: str, path: str, meant: str
+) -> None:
+    reply = await ask(method, url + path, headers=KEY)
+    assert (reply.status, reply.error["details"]["hint"]) == (404, f"Did you mean {meant}?")
+    assert "hint" not in (await ask(method, url + path)).error["details"]  # without the key
+
+
+async def test_a_long_path_is_not_compared(url: str) -> None:
+    reply = await ask("POST", f"{url}/v1/admin/shutdown{'/' * 200}", headers=KEY)
+    assert "Did you mean" not in reply.error["details"]["hint"]
 
 
 @pytest.mark.behaviour("B2.4")

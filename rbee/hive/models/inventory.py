@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import logging
 import shlex
 import sys
@@ -209,6 +208,8 @@ class Inventory:
         chosen = choose(offered, ref)
         if chosen is None:
             known = [str(model.reference) for model in found]
+            import difflib  # only a name that is not there needs it
+
             near = difflib.get_close_matches(str(ref), known, n=3, cutoff=0.4)
             raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=near)
         return chosen.path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import PurePosixPath
@@ -180,6 +179,8 @@ def _near(offered: Sequence[RemoteModel], ref: ModelRef) -> list[str]:
         files = {model.reference.file or "": str(model.reference) for model in offered}
         # To compare long names takes milliseconds, and they may be a stranger's.
         names = dict(islice(((k, v) for k, v in files.items() if len(k) < 200), 500))
+        import difflib  # only a name that is not there needs it
+
         close = difflib.get_close_matches(ref.file, names, n=3, cutoff=0.3)
         return [names[name] for name in close]
     at = f"@{ref.revision}" if ref.revision else ""

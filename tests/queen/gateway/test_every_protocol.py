@@ -266,7 +266,17 @@ async def test_what_is_refused_before_it_is_read_is_refused_in_shape(
     assert message and ours["code"] == "INVALID_REQUEST" and not queen.asked
     wrong = await client.put(protocol.path, json={})
     assert (wrong.status, wrong.headers["Allow"]) == (405, "POST")
-    protocol.error(await wrong.json())
+    assert "Use POST." in protocol.error(await wrong.json())[0]
+
+
+@every_protocol
+async def test_a_route_that_is_mistyped_is_told_in_shape_with_the_one_that_was_meant(
+    client: Client, protocol: Protocol
+) -> None:
+    reply = await client.post(protocol.path[:-1], json=protocol.asked)
+    message, ours = protocol.error(await reply.json())
+    assert (reply.status, ours["code"]) == (404, "INVALID_REQUEST")
+    assert f"Did you mean POST {protocol.path}?" in message
 
 
 @every_protocol
