@@ -20,8 +20,8 @@ queen also accepts [keys with names](../how-to/keys.md); one of the role `use` o
 say so. `X-Correlation-ID` is accepted or created, returned, logged and passed on. A body may have
 up to {LARGEST_BODY >> 20} MiB. An unknown field is refused, so a typo never passes for a default.
 Every error has the same shape and one of [these codes](errors.md); an unknown route or worker is
-INVALID_REQUEST with HTTP 404, and a mistyped route is told with the one that was probably meant. In
-the queen's routes of [OpenAI's](openai.md) and [Anthropic's](anthropic.md) and [Ollama's](ollama.md)
+INVALID_REQUEST with HTTP 404, and a mistyped route is told with the one that was meant. In the
+queen's routes of [OpenAI's](openai.md), [Anthropic's](anthropic.md) and [Ollama's](ollama.md)
 protocol, errors, streams and unknown fields are the protocol's. What a stream sends is described
 under [events](events.md).
 

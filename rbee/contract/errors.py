@@ -317,7 +317,8 @@ class WrongRole(RbeeError):
 
 
 class ModelNotAllowed(RbeeError):
-    """`allowed` are the models that the key may use; if empty, all but files by their path."""
+    """`allowed` are the models that the key may use; if empty, all but files by their path. `model`
+    is not the reference of what only the operator knows: the default, or the file of an alias."""
 
     code, status, keys = "MODEL_NOT_ALLOWED", 403, ("key", "model", "allowed")
     says = "The key {key} may not use {model}."

@@ -40,7 +40,8 @@ class Access:
         """Raises MODEL_NOT_ALLOWED, and WRONG_ROLE for a request to load a model although it may
         not fit: that can end what others run."""
         if self.judge(who, model) == "no":
-            raise ModelNotAllowed(key=who.name, model=str(model), allowed=list(who.models))
+            shown = self._shown(model)
+            raise ModelNotAllowed(key=who.name, model=shown, allowed=list(who.models))
         if force and who.role == "use":
             raise WrongRole(
                 f"Loading a model that may not fit (--force) needs the role manage; the key "
@@ -71,11 +72,23 @@ class Access:
         except RbeeError:  # nothing that one could ask for
             return False
 
+    def _shown(self, model: ModelRef) -> str:
+        """A model, to a client that may not use it: what the operator has put behind the default,
+        or which file behind an alias, is not told to it."""
+        for name, configured in self._named():
+            if model == configured and (name is None or model.scheme == "file"):
+                return name or "the default model"
+        return str(model)
+
     def _configured(self) -> Iterable[ModelRef]:
         """What the operator has named."""
-        for name in (self._models.default, *self._models.aliases.values()):
+        return (model for _, model in self._named())
+
+    def _named(self) -> Iterable[tuple[str | None, ModelRef]]:
+        """The models of the operator by their aliases, and first the default, by None."""
+        for alias, name in ((None, self._models.default), *self._models.aliases.items()):
             try:
                 if name is not None:
-                    yield parse(name, self._models.aliases)
+                    yield alias, parse(name, self._models.aliases)
             except RbeeError:
                 continue  # who asks for it is told

@@ -101,6 +101,25 @@ def test_a_default_that_is_a_file_is_the_operators_word() -> None:
     access.check(GUEST, parse("file:/m/default.gguf"), force=False)
 
 
+@pytest.mark.parametrize("default", ["file:/home/me/secret.gguf", "hf:me/secret", "mine"])
+def test_a_refusal_does_not_tell_what_the_default_is(default: str) -> None:
+    aliases = {"mine": "file:/home/me/secret.gguf"}
+    with pytest.raises(ModelNotAllowed) as caught:
+        access = Access(ModelsSection(default=default, aliases=aliases))
+        access.check(NARROW, parse(default, aliases), force=False)
+    assert caught.value.message == "The key narrow may not use the default model."
+    assert caught.value.details["model"] == "the default model"
+
+
+def test_a_refusal_does_not_tell_which_file_an_alias_is() -> None:
+    aliases = {"mine": "file:/home/me/secret.gguf", "eight": "hf:o/s:Q8_0"}
+    access = Access(ModelsSection(aliases=aliases))
+    for asked, told in (("mine", "mine"), ("hf:o/s:Q8_0", "hf:o/s:Q8_0"), ("hf:o/t", "hf:o/t")):
+        with pytest.raises(ModelNotAllowed) as caught:
+            access.check(NARROW, parse(asked, aliases), force=False)
+        assert caught.value.details["model"] == told
+
+
 def test_only_those_who_manage_load_what_may_not_fit(access: Access) -> None:
     access.check(OPERATOR, parse("hf:o/r"), force=True)
     with pytest.raises(WrongRole, match="--force"):

@@ -167,7 +167,7 @@ async def test_what_is_refused_takes_no_room(made: Made) -> None:
 async def test_the_default_is_a_model_like_others(made: Made) -> None:
     with pytest.raises(ModelNotAllowed) as caught:
         await anext(made.ask(PHONE))
-    assert caught.value.details["model"] == "hf:o/default"
+    assert caught.value.details["model"] == "the default model"
     for model in ("hf:o/r:q8_0", "o/r"):  # of the second, its node knows
         _, stream = await made.begin(PHONE, model=model)
         await stream.aclose()
