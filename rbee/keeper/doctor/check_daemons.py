@@ -20,6 +20,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     something else does. `unresponsive`: it is ours and does not answer. `remote`: the address is
     another machine's, and nothing answers. `untrusted`: TLS fails there. `mismatch` and `advice`
     concern its version, or its certificate. `exposed`: it is reached over a network, without TLS.
+    `is_stalled`: it answers, but decides nothing while tasks wait.
     """
 
     url: str
@@ -31,6 +32,7 @@ class Daemon(msgspec.Struct, frozen=True, kw_only=True):
     mismatch: str | None = None
     advice: str | None = None
     exposed: bool = False
+    is_stalled: bool = False
 
 
 class Port(msgspec.Struct, frozen=True):
@@ -66,6 +68,9 @@ def queen(found: Daemon) -> Finding:
         said = f"it runs at {at} (pid {found.pid}), but does not accept this machine's key"
         end = f"kill {found.pid}  # ends it in order; the next one has this key"
         return problem(name, said, end)
+    if found.is_stalled:
+        said = f"it runs at {at} (pid {found.pid}), but decides nothing while tasks wait"
+        return problem(name, said, "rbee-keeper daemon stop", "its log says more: ~/.rbee/logs")
     if found.exposed:
         said = f"{found.version} runs at {at}; keys and prompts that go there are not encrypted"
         return warning(name, said, "on its machine: rbee-keeper auth certificate --use")

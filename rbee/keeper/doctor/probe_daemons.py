@@ -62,6 +62,7 @@ async def queen(settings: KeeperSettings, key: str | None) -> Daemon:
         mismatch=mismatch,
         advice=advice,
         exposed=is_exposed(url),
+        is_stalled=health.status == "stalled",
     )
 
 

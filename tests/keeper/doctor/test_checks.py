@@ -204,6 +204,7 @@ def test_units_are_reported_only_if_there_are_any() -> None:
         (Daemon(url=URL, state="remote"), "problem", "rbee-keeper daemon start"),
         (Daemon(url=URL, state="unresponsive", pid=7), "problem", "rbee-keeper daemon stop"),
         (msgspec.structs.replace(RUNS, refuses_key=True), "problem", "kill 7"),
+        (msgspec.structs.replace(RUNS, is_stalled=True), "problem", "rbee-keeper daemon stop"),
         (msgspec.structs.replace(RUNS, mismatch="old", advice="pip"), "problem", "daemon stop"),
     ],
 )

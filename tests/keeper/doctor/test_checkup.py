@@ -10,14 +10,22 @@ from typing import Any
 
 import pytest
 
+from rbee.contract import endpoints as ep
 from rbee.contract.config import Config, QueenSection
+from rbee.contract.daemons import QueenStatus
 from rbee.contract.errors import StateNotWritable
 from rbee.contract.nodes import Detected, DeviceMemory
+from rbee.contract.workers import NodeWorkerRows
+from rbee.keeper.doctor import probe_daemons
 from rbee.keeper.doctor.check_daemons import Daemon
 from rbee.keeper.doctor.check_programs import Program
 from rbee.keeper.doctor.checkup import Checkup, Probes
 from rbee.keeper.doctor.findings import Finding, Report
 from rbee.keeper.doctor.probe_programs import programs
+from rbee.keeper.settings import of
+from rbee.runtime import api_key
+from rbee.runtime import settings as configuration
+from tests.keeper.conftest import FakeQueen
 
 DETECTED = Detected(
     version="0.1.0",
@@ -153,3 +161,14 @@ def test_a_version_is_that_of_the_program_itself(
     [_, queen, *_] = asyncio.run(programs(config))
     assert queen.version == version
     assert (queen.error is None) is (version is not None)
+
+
+@pytest.mark.parametrize(("status", "stalled"), [("ok", False), ("stalled", True)])
+def test_a_queen_that_decides_nothing_is_found(
+    fake_queen: FakeQueen, status: QueenStatus, stalled: bool
+) -> None:
+    fake_queen.status = status
+    fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
+    settings = of(configuration.load())
+    found = asyncio.run(probe_daemons.queen(settings, api_key.load(None)))
+    assert (found.state, found.refuses_key, found.is_stalled) == ("runs", False, stalled)
