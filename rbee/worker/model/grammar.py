@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rbee.runtime.concurrency import InThread
-from rbee.worker.model.killable import Failed, Kind, Processes
+from rbee.worker.model.killable import Failed, Interrupted, Kind, Processes
 
 if TYPE_CHECKING:  # they take a while to import, and most answers have no grammar
     from llguidance import LLTokenizer
@@ -44,6 +44,7 @@ _AT_ONCE = 2
 _DEADLINE_S = 60.0
 # Of the processor's time: a busy machine is no reason to refuse a grammar.
 _COMPUTE_S = 2.0
+_TOO_MUCH = "it takes too much time or memory to compile"
 _KIND = Kind(
     module="rbee.worker.model.grammar_check",
     name="grammar-check",
@@ -110,7 +111,10 @@ class Grammars:
 
         if grammar not in self._known:
             _, outline = await self._sorted(in_thread)
-            self._known[grammar] = await self._ask(outline, grammar)
+            try:
+                self._known[grammar] = await self._ask(outline, grammar)
+            except Interrupted:  # which says nothing of the next time
+                raise refused(field, _TOO_MUCH) from None
             if len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
         if wrong := self._known[grammar]:
@@ -136,12 +140,15 @@ class Grammars:
         return words.sorted(), outline_of(words)
 
     async def _ask(self, outline: Outline, grammar: str) -> str | None:
+        """What is wrong with the grammar. Raises Interrupted."""
         if self._processes is None:
             self._processes = Processes(_KIND, _AT_ONCE, _DEADLINE_S, _COMPUTE_S)
         try:
             text = await self._processes.ask(outline, {"grammar": grammar})
+        except Interrupted:
+            raise
         except Failed:
-            return "it takes too much time or memory to compile"
+            return _TOO_MUCH
         return msgspec.json.decode(text, type=str | None)
 
     def _words(self) -> Words:

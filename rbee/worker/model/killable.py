@@ -35,6 +35,11 @@ class Failed(Exception):
     """No answer came of it. The text says why, and goes on from what was asked for."""
 
 
+class Interrupted(Failed):
+    """It need not be what was asked for that has prevented an answer: the machine may be busy, or
+    have no memory left, or something else has ended the process."""
+
+
 class Kind(msgspec.Struct, frozen=True):
     """What processes do: they run `module`, whose `main` calls `killable_process.serve`. `ps` shows
     `name` last; in an error each of them is `what`, and it `does` something."""
@@ -80,9 +85,9 @@ class Processes:
                     kind, text = await process.ask(request, self._compute_s)
                 reusable = kind != killable_process.EXHAUSTED and len(self._kept) < _KEPT
             except TimeoutError:
-                raise Failed(f"took longer than {self._deadline_s:g} s") from None
+                raise Interrupted(f"took longer than {self._deadline_s:g} s") from None
             except (OSError, EOFError):
-                raise Failed(f"has ended the process that {self._kind.does}") from None
+                raise Interrupted(f"has ended the process that {self._kind.does}") from None
             finally:
                 if reusable:
                     self._kept.append(process)

@@ -277,3 +277,24 @@ def test_a_process_that_a_form_has_ended_is_replaced(vocabulary: Model) -> None:
         asyncio.run(vocabulary.grammars.compile(source, "form"))
     null = grammar.of_schema({"type": "null", "title": "not asked before"})
     assert not asyncio.run(vocabulary.grammars.compile(null, "form")).is_complete
+
+
+def test_a_form_whose_process_something_else_has_ended_can_be_had_when_it_is_asked_again(
+    tmp_path: Path,
+) -> None:
+    async def ask() -> None:
+        before = psutil.Process().children()
+        await model.grammars.check(grammar.any_object(), "form")
+        [added] = [each for each in psutil.Process().children() if each not in before]
+        added.suspend()
+        null = grammar.of_schema({"type": "null"})
+        asking = asyncio.create_task(model.grammars.check(null, "form"))
+        await asyncio.sleep(0.05)
+        added.kill()
+        with pytest.raises(InvalidRequest, match="too much time or memory"):
+            await asking
+        await model.grammars.check(null, "form")
+
+    model = Model(write_model(tmp_path / "m.gguf", 1, 64, 64), "cpu", 0, True, lambda _: True)
+    asyncio.run(ask())
+    model.free()
