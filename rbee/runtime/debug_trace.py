@@ -37,6 +37,10 @@ class CommandTrace:
         self._began = time.monotonic()
         self._hidden: set[str] = set()
 
+    def begin(self) -> None:
+        """What follows is about something else than what the daemons have logged so far."""
+        self.heard = False
+
     @property
     def is_shown(self) -> bool:
         return self._tell is not None

@@ -14,7 +14,7 @@ from rbee.keeper.chat.state import ChatState
 from rbee.keeper.chat.task import Task
 from rbee.keeper.session.queen import Queen
 from rbee.keeper.terminal.typed_ahead import not_echoed
-from rbee.runtime import paths
+from rbee.runtime import debug_trace, paths
 from rbee.runtime.command import Interrupts
 from rbee.runtime.concurrency import Interruptible
 from rbee.runtime.screen import Screen
@@ -62,6 +62,8 @@ class Chat:
             self._screen.say(*f"> {first}".split("\n"))
             await self._turn(first)
         while (typed := await self._read()) is not None and typed not in ENDS:
+            if (trace := debug_trace.current()) is not None:
+                trace.begin()
             if typed == RETRY:
                 await self._again()
             elif is_command(typed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from rbee.keeper.session.queen import Queen
 from rbee.keeper.settings import of
 from rbee.runtime import settings
 from rbee.runtime.command import Interrupts
+from rbee.runtime.debug_trace import traced
 from rbee.runtime.screen import Screen
 
 FakeQueen = Any
@@ -127,6 +129,20 @@ def test_a_chat_goes_on_after_an_error(
     talk("a", "b")
     assert "NODE_NOT_FOUND" in capsys.readouterr().err
     assert sent(fake_queen) == [[("user", "a")], [("user", "b")]]
+
+
+def test_an_error_of_this_machine_has_no_id_of_an_earlier_question(
+    fake_queen: FakeQueen, talk: Talk, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_queen.on(ep.QUEEN_TASKS, answer("one"))
+    (home / ".rbee").mkdir(exist_ok=True)
+    (home / ".rbee" / "chats").write_text("")
+    with traced(lambda _: None) as trace:
+        trace.heard = True  # as after the question before
+        talk("a", "/save bees")
+    err = capsys.readouterr().err
+    assert "Error [STATE_NOT_WRITABLE]" in err
+    assert "correlation id" not in err
 
 
 def test_commands_are_not_sent_to_the_queen(
