@@ -17,11 +17,10 @@ Text = Annotated[str, Meta(max_length=_MOST_CHARACTERS)]
 
 
 class TokenizeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/tokenize: a text, or a list of up to 8192 texts and ids of tokens, which stay as they
-    are; a million characters in all.
-    `add_special` puts the special tokens around it that the model expects there. Without
-    `parse_special`, a control token that is spelled out stays text. `with_pieces` asks for the text
-    of each token too."""
+    """POST /v1/tokenize: a text, or a list of up to 8192 texts and ids of tokens, which stay as
+    they are; a million characters in all. `add_special` puts the special tokens around it that the
+    model expects there. Without `parse_special`, a control token that is spelled out stays text.
+    `with_pieces` asks for the text of each token too."""
 
     content: Text | Annotated[list[Text | TokenId], Meta(max_length=_MOST_PARTS)]
     add_special: bool = False

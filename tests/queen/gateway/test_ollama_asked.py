@@ -67,11 +67,16 @@ def test_options_that_mean_nothing_are_as_good_as_none() -> None:
     assert (task.top_k, task.max_tokens, task.seed, task.stop) == (1, 7, 0, ["a"])
 
 
+@pytest.mark.parametrize("tokens", [0, -1, -2])
+def test_what_is_as_good_as_no_limit_is_the_limit_of_a_chat(tokens: int) -> None:
+    assert chat(options={"num_predict": tokens}).max_tokens == 1536
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
         ({"options": {"temperature": 9}}, "options.temperature"),
-        ({"options": {"num_predict": 0}}, "options.num_predict"),
+        ({"options": {"num_predict": 1_000_001}}, "options.num_predict"),
         ({"options": {"top_k": 1.5}}, "options.top_k"),
         ({"options": {"temperature": "hot"}}, "options.temperature"),
         ({"format": "xml"}, "format"),

@@ -151,7 +151,7 @@ def _options(options: Options) -> dict[str, Any]:
     if found.get("seed", -1) >= 0:
         fields["seed"] = found["seed"]
     tokens = found.get("num_predict", -1)
-    fields["max_tokens"] = CHAT_TOKENS if tokens < 0 else tokens
+    fields["max_tokens"] = tokens if tokens > 0 else CHAT_TOKENS
     stops = found.get("stop", [])
     fields["stop"] = [stop for stop in ([stops] if isinstance(stops, str) else stops) if stop]
     return fields
