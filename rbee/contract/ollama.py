@@ -65,8 +65,8 @@ class OfferedTool(msgspec.Struct, frozen=True):
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What is not given has the default of a task. `num_predict` of 0 or below is as good as none,
-    and so is a `seed` below 0. What concerns loading, as `num_ctx`, is known to the nodes and ignored
-    here, like any unknown option."""
+    and so is a `seed` below 0. What concerns loading, as `num_ctx`, is known to the nodes and
+    ignored here, like any unknown option."""
 
     num_predict: Number | None = None
     temperature: Number | None = None

@@ -236,9 +236,9 @@ def help_(context: click.Context, command: tuple[str, ...]) -> None:
     """
     at = context.find_root()
     for name in command:
-        group = at.command
-        below = group.get_command(at, name) if isinstance(group, click.Group) else None
-        if below is None:
+        if not isinstance(at.command, click.Group):
             at.fail(f"No such command '{name}'.")
+        _, below, _ = at.command.resolve_command(at, [name])
+        assert below is not None  # or it would have been a wrong command line
         at = click.Context(below, info_name=name, parent=at)
     click.echo(at.get_help())

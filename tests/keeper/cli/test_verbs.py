@@ -149,6 +149,7 @@ def test_help_shows_a_commands_help(keeper: Keeper) -> None:
     assert keeper("help", "models", "download").stdout == keeper("models", "download", "-h").stdout
     unknown = keeper("help", "modles")
     assert (unknown.exit_code, "No such command 'modles'" in unknown.stderr) == (2, True)
+    assert "Did you mean 'list'?" in keeper("help", "models", "lst").stderr
 
 
 def test_the_short_flags_that_hands_know(keeper: Keeper) -> None:
