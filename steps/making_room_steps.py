@@ -148,6 +148,12 @@ def _told_of_room(context: Context, stream: EventStream, ended: str, other: str)
     assert ending[0].endswith(f"for {_reference(context, other)}"), ending
 
 
+@then("the hive has one worker, of {name:w}")
+def has_one(context: Context, name: str) -> None:
+    found = [row["model_ref"] for row in cluster.workers(context.world)]
+    assert found == [_reference(context, name)], found
+
+
 @then("the queen's metrics count {swaps:d} swaps, {ended:d} evictions and {replicas:d} replicas")
 @then("the queen's metrics count {swaps:d} swap, {ended:d} eviction and {replicas:d} replicas")
 @then("the queen's metrics count {swaps:d} swaps, {ended:d} evictions and {replicas:d} replica")

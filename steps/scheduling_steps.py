@@ -105,7 +105,7 @@ def _holder(context: Context, name: str) -> Holder:
 
 @then("they are told the facts of the node, as the hive answers who asks it")
 def told_facts(context: Context) -> None:
-    [snapshot] = context.watched.named("snapshot")
+    snapshot = context.watched.wait_for("snapshot", within=10)
     facts = snapshot.data["facts"] or context.watched.wait_for("facts", within=10).data
     found = list(node_facts.complaints(context.world, facts))
     assert not found, "\n".join(found)
@@ -137,6 +137,26 @@ def told_no_model(context: Context, seconds: int) -> None:
         lambda: context.watched.named("facts")[-1].data["models"],
         seconds,
         lambda models: models == [],
+    )
+
+
+@then("they are told within {seconds:d} s that the memory of that worker is counted")
+def told_counted(context: Context, seconds: int) -> None:
+    [worker] = context.workers
+    _are_counted(context, seconds, [worker["id"]])
+
+
+@then("they are told within {seconds:d} s that the memory of no worker is counted")
+def told_none_counted(context: Context, seconds: int) -> None:
+    _are_counted(context, seconds, [])
+
+
+def _are_counted(context: Context, seconds: int, wanted: list[str]) -> None:
+    wait_until(
+        f"facts that count {wanted}",
+        lambda: [event.data["counted"] for event in context.watched.named("facts")][-1:],
+        seconds,
+        lambda counted: counted == [wanted],
     )
 
 

@@ -12,6 +12,14 @@ Feature: What a node has is known before anybody asks
     When somebody asks the hive to delete hf:lab/smol/smol-Q4_1.gguf
     Then they are told within 10 s that no model is there
 
+  Scenario: A hive says whose memory is taken in what it tells
+    Given a hive that an operator started
+    When somebody watches the hive's events
+    Given the hive has 1 worker
+    Then they are told within 10 s that the memory of that worker is counted
+    When the worker is told to shut down through its hive
+    Then they are told within 10 s that the memory of no worker is counted
+
   Scenario: A question for a worker that is ready asks its node for nothing else
     Given a hive and a queen that an operator started, with a proxy between queen and node
     When I run `rbee-keeper infer --prompt hi --max-tokens 2`

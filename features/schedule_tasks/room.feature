@@ -41,6 +41,21 @@ Feature: Models that do not fit into memory together take turns
     When somebody asks a and file:<home>/elsewhere.gguf in turn
     Then the worker of a was ended for file:<home>/elsewhere.gguf, as it was told
 
+  Scenario: An idle worker ends for one that a person starts
+    Given a graphics card that has room for 1 worker
+    And a persistent queen
+    When somebody asks a in turn
+    And I run `rbee-keeper worker start --model hf:lab/b/b.gguf --node localhost`
+    Then it exits with 0
+    And standard error says "making room: ending worker-"
+    And standard error says "(hf:lab/a/a.gguf) on localhost, idle for "
+    And the hive has one worker, of b
+    When a task for b streams
+    And I run `rbee-keeper worker start --model hf:lab/c/c.gguf --node localhost`
+    Then it exits with 1
+    And the error is VRAM_EXHAUSTED
+    And the hive has one worker, of b
+
   Scenario: A worker that answers is not ended by somebody who wants an idle one ended
     Given a persistent queen
     When a task for a streams

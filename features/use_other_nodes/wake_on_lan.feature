@@ -35,6 +35,12 @@ Feature: A node that sleeps is woken when it is needed
     And workstation was sent 1 magic packet
     And the queen that was started is persistent
 
+  Scenario: Who asks for something of its models wakes it
+    Given workstation sleeps, and boots within 1 s of a magic packet
+    When I run `rbee-keeper models verify smollm2 --node workstation`
+    Then it exits with 0
+    And workstation was sent 1 magic packet
+
   Scenario: It does not come
     Given the setting times.boot_s is 2
     And workstation sleeps, and never boots

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.ssh.node import Node
 from harness.world.world import World
 
 # Where usable_cards.py notes each worker that is started.
@@ -29,7 +30,7 @@ class Card:
 class Cards:
     """`nvidia-smi` is there from the creation on; its behaviour can be changed at any time."""
 
-    def __init__(self, world: World, cards: list[Card], each_takes: int = 0) -> None:
+    def __init__(self, world: World | Node, cards: list[Card], each_takes: int = 0) -> None:
         """Each worker that was started on a card takes so many MiB of it."""
         self._each_takes = each_takes
         self._workers = world.root / WORKERS

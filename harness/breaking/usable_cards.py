@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from harness.breaking.graphics_card import WORKERS, Card
+from harness.ssh.node import Node
 from harness.world.commands import options
 from harness.world.world import World
 
@@ -36,7 +37,7 @@ os.execv(real[0], [*real, *words])
 class UsableCards:
     """From its creation on the world's workers are started like this."""
 
-    def __init__(self, world: World, cards: Sequence[Card]) -> None:
+    def __init__(self, world: World | Node, cards: Sequence[Card]) -> None:
         """What it says of free memory is old: all of it."""
         self._log = world.root / WORKERS
         path = world.root / "worker-with-cards"

@@ -238,10 +238,16 @@ def _invalid_model_ref(details: Details) -> str:
 def _vram_exhausted(details: Details) -> str:
     name = details.get("fitting")
     smaller = f", as --model {shlex.quote(str(name))}" if name else ""
+    nodes = [str(details["node"])]
+    if isinstance(others := details.get("others"), dict):
+        nodes += others
+    how = "`rbee-keeper worker list` shows what uses it, `rbee-keeper worker stop --id ID` frees it"
+    if len(nodes) == 1:
+        return f"Use a smaller quantization{smaller}, or free memory on {nodes[0]}: {how}."
+    where = f"{', '.join(nodes[:-1])} or {nodes[-1]}"
     return (
-        f"Use a smaller quantization{smaller}, or free memory on {details['node']}: "
-        "`rbee-keeper worker list` shows what uses it, `rbee-keeper worker stop --id ID` "
-        "frees it."
+        f"Use a smaller quantization{smaller}, free memory on {where} ({how}), or add a node with "
+        "more: rbee-keeper setup add-node --help."
     )
 
 

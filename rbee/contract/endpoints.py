@@ -83,6 +83,9 @@ from rbee.contract.workers import (
     WorkerStatus,
 )
 
+# What a hive may take for a question to the Hub, and before that a node that has to be woken.
+_WITH_BOOT_S = 200.0 + 120.0
+
 RequestT = TypeVar("RequestT")
 ReplyT = TypeVar("ReplyT")
 
@@ -236,17 +239,21 @@ QUEEN_DOWNLOAD = Endpoint(
     (ev.Narration, ev.Download, ErrorEnvelope),
 )
 """Download a model to a node."""
-QUEEN_MODEL_INFO = Endpoint("POST", "/v2/models/info", NodeModel, ModelDetails, within_s=200)
+QUEEN_MODEL_INFO = Endpoint(
+    "POST", "/v2/models/info", NodeModel, ModelDetails, within_s=_WITH_BOOT_S
+)
 """What is known about a model, on the node or on the Hub."""
 QUEEN_MODEL_SEARCH = Endpoint(
-    "POST", "/v2/models/search", NodeSearch, FoundRepositories, within_s=200
+    "POST", "/v2/models/search", NodeSearch, FoundRepositories, within_s=_WITH_BOOT_S
 )
 """Search the Hub for repositories with GGUF files, and say which of their models fit the node."""
 QUEEN_MODEL_VERIFY = Endpoint(
     "POST", "/v2/models/verify", NodeModel, Nothing, (ev.Verify, ErrorEnvelope)
 )
 """Hash a model's files again, and compare with the known sha256."""
-QUEEN_MODEL_DELETE = Endpoint("POST", "/v2/models/delete", NodeModel, Deleted, within_s=200)
+QUEEN_MODEL_DELETE = Endpoint(
+    "POST", "/v2/models/delete", NodeModel, Deleted, within_s=_WITH_BOOT_S
+)
 """Delete a model, or its partial download; refused while a worker uses it."""
 QUEEN_ADD_NODE = Endpoint("POST", "/v2/registry/beehives/add", AddNode, NodeAdded, within_s=120)
 """Test a node and save it, replacing any node of that name."""

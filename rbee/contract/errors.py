@@ -200,7 +200,9 @@ class InvalidModelRef(RbeeError):
 
 
 class VramExhausted(RbeeError):
-    """A detail `fitting` names a model of the same repository that would fit, if one is known."""
+    """A detail `fitting` names a model of the same repository that would fit, if one is known.
+    Where no node can, `others` has why each of the other nodes can't, by its name; other errors
+    have that too."""
 
     code, status, keys = "VRAM_EXHAUSTED", 507, ("node", "device", "required", "available")
     says = "{node} has {available} MB free on {device}, but the model needs {required} MB."

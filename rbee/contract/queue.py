@@ -39,9 +39,10 @@ class TaskRows(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was decided about a task at a moment. `placed`: it goes to `node`, and there to
-    `worker_id`, or has a worker found or started. `waits`: for a slot. `refused`: no more may wait.
-    `nowhere`: no node can. `at_unix` is in seconds since the epoch."""
+    """What was decided about a task at a moment, or about a worker to start or a model to fetch,
+    whose `request_id` is the correlation id of that request. `placed`: it goes to `node`, and there
+    to `worker_id`, or has a worker found or started. `waits`: for a slot. `refused`: no more may
+    wait. `nowhere`: no node can. `at_unix` is in seconds since the epoch."""
 
     at_unix: float
     request_id: str

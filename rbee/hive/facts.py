@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+import math
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from rbee.contract.errors import RbeeError
 from rbee.contract.events import Event
@@ -27,6 +31,14 @@ _NOTICED = 0.02
 _log = logging.getLogger("rbee-hive")
 
 
+class _Loaded(msgspec.Struct):
+    """From when to when a worker of that backend had its model in memory."""
+
+    backend: str
+    since: float
+    until: float = math.inf
+
+
 class Facts:
     """The facts of this node as they were last told. `events` get them when they have changed."""
 
@@ -36,15 +48,18 @@ class Facts:
         provisioner: Provisioner,
         events: Broadcast[Event],
         look_every_s: float = _LOOK_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """The `clock` is that of the hardware."""
         self.told: NodeFacts | None = None
         self._hardware = hardware
         self._provisioner = provisioner
         self._events = events
         self._look_every_s = look_every_s
+        self._clock = clock
         self._wanted = asyncio.Event()
         self._memory_old_s = _MEMORY_OLD_S
-        self._loaded: set[str] = set()
+        self._loaded: dict[str, _Loaded] = {}
         self._is_closed = False
         # What a model needs, by its file and size: a header takes milliseconds to read.
         self._required: dict[tuple[str, int], int | None] = {}
@@ -74,13 +89,30 @@ class Facts:
 
     def _hear(self, event: Event) -> None:
         """A model came into memory, or left it."""
-        before = set(self._loaded)
-        if isinstance(event, WorkerGone):
-            self._loaded.discard(event.worker_id)
-        elif isinstance(event, WorkerRow) and event.state != "loading":
-            self._loaded.add(event.id)
-        if self._loaded != before and not self._is_closed:
+        if isinstance(event, WorkerGone) and event.worker_id in self._loaded:
+            self._loaded[event.worker_id].until = self._clock()
+        elif (
+            isinstance(event, WorkerRow)
+            and event.state != "loading"
+            and event.id not in self._loaded
+        ):
+            self._loaded[event.id] = _Loaded(event.backend, self._clock())
+        else:
+            return
+        if not self._is_closed:
             self.want()
+
+    def _counted(self) -> list[str]:
+        """The workers whose memory is taken in what has just been seen, which forgets those that
+        are not needed any more."""
+        now, counted = self._clock(), []
+        for name, loaded in list(self._loaded.items()):
+            seen_at = now if loaded.backend == "cpu" else self._hardware.cards_seen_at
+            if loaded.until <= seen_at:
+                del self._loaded[name]
+            elif loaded.since < seen_at:
+                counted.append(name)
+        return counted
 
     async def _look(self) -> None:
         known_old_s, self._memory_old_s = self._memory_old_s, _MEMORY_OLD_S
@@ -97,6 +129,7 @@ class Facts:
     async def _seen(self, known_old_s: float) -> NodeFacts:
         usable = await self._hardware.usable()
         memory = await self._hardware.memory(known_old_s)
+        counted = self._counted()
         rows = await self._provisioner.inventory.rows()
         models = [
             HeldModel(row.reference, row.quantization, row.size_bytes, await self._needs(row))
@@ -104,7 +137,8 @@ class Facts:
         ]
         downloads = self._provisioner.downloads.running()
         free = disk_free_bytes()
-        return NodeFacts(usable.backends, usable.devices, memory, models, free, downloads)
+        found = usable.backends, usable.devices, memory, models, free, downloads
+        return NodeFacts(*found, counted)
 
     async def _needs(self, row: ModelRow) -> int | None:
         key = row.local_path, row.size_bytes
@@ -119,7 +153,7 @@ class Facts:
 def _differ(told: NodeFacts, seen: NodeFacts) -> bool:
     if (told.backends, told.models) != (seen.backends, seen.models):
         return True
-    if told.downloads != seen.downloads:
+    if told.downloads != seen.downloads or told.counted != seen.counted:
         return True
     if abs(told.disk_free_bytes - seen.disk_free_bytes) > _NOTICED * told.disk_free_bytes:
         return True

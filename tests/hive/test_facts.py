@@ -6,6 +6,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from msgspec.structs import replace
+
 from rbee.contract.events import Event
 from rbee.contract.nodes import DeviceMemory, NodeFacts, RunningDownload, Usable
 from rbee.contract.workers import WorkerGone, WorkerRow
@@ -17,10 +19,12 @@ ROW = WorkerRow("w", "u", "m", "cpu", 0, "idle", None, None, 1, 1)
 
 
 class Node:
-    """Hardware and models; `asked` are the ages that the memory of the devices might have."""
+    """Hardware and models; `asked` are the ages that the memory of the devices might have, `now` is
+    the time of its clock. The card is only looked at if it was last seen before `look_after`."""
 
     def __init__(self) -> None:
         self.asked: list[float] = []
+        self.now = self.cards_seen_at = self.look_after = 0.0
         self.inventory = SimpleNamespace(rows=self._rows)
         self.running: list[RunningDownload] = []
         self.downloads = SimpleNamespace(running=lambda: list(self.running), on_change=None)
@@ -30,7 +34,9 @@ class Node:
 
     async def memory(self, at_most_old_s: float) -> list[DeviceMemory]:
         self.asked.append(at_most_old_s)
-        return [DeviceMemory("cpu", 0, "RAM", 100, 50)]
+        if self.cards_seen_at < self.look_after:
+            self.cards_seen_at = self.now
+        return [DeviceMemory("cuda", 0, "card", 100, 50), DeviceMemory("cpu", 0, "RAM", 100, 50)]
 
     async def _rows(self) -> list[Any]:
         return []
@@ -59,7 +65,42 @@ async def test_news_of_workers_are_a_reason_to_look_but_not_the_end_of_the_hive(
         await stop(watching)
     assert len(node.asked) == 2
     assert all(age > 0 for age in node.asked)
-    assert [type(each) for each in told].count(NodeFacts) == 1  # nothing has changed
+    assert [type(each) for each in told].count(NodeFacts) == 2  # the worker's memory is counted
+
+
+async def test_whose_memory_has_been_counted_is_told_with_it() -> None:
+    """That of a card may have been seen before a worker came, or went; the machine's own is new."""
+    node, events, told = Node(), Broadcast[Event](), []
+    facts = Facts(node, node, events, look_every_s=60, clock=lambda: node.now)  # type: ignore[arg-type]
+
+    async def counted(now: float, event: Event | None, look_after: float = 0.0) -> list[str]:
+        node.now, node.look_after = now, look_after
+        looks = len(node.asked)
+        if event is None:
+            facts.want()
+        else:
+            events.send(event)
+        await looked(node, looks + 1)
+        await asyncio.sleep(0.01)
+        assert facts.told is not None
+        return sorted(facts.told.counted or [])
+
+    def row(name: str, backend: str) -> WorkerRow:
+        return replace(ROW, id=name, backend=backend)
+
+    with events.forward(told.append):
+        watching = asyncio.create_task(facts.watch())
+        await asyncio.sleep(0)
+        assert await counted(10, None, look_after=10) == []
+        assert await counted(11, row("on-cpu", "cpu")) == []  # it was seen in that moment
+        assert await counted(12, row("on-card", "cuda")) == ["on-cpu"]
+        assert await counted(13, None, look_after=13) == ["on-card", "on-cpu"]
+        assert await counted(14, WorkerGone("on-cpu", "", 0, [])) == ["on-card"]
+        assert await counted(15, WorkerGone("on-card", "", 0, [])) == ["on-card"]
+        assert await counted(16, None, look_after=16) == []
+        await stop(watching)
+    lists = [each.counted for each in told if isinstance(each, NodeFacts)]
+    assert [len(each or []) for each in lists] == [0, 1, 2, 1, 0]
 
 
 async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends() -> None:

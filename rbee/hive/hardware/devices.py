@@ -80,6 +80,11 @@ class Hardware:
             _log.warning("%s", note)
         return found
 
+    @property
+    def cards_seen_at(self) -> float:
+        """When the cards were asked for their memory that was returned last, by the clock."""
+        return self._memory[0]
+
     async def memory(self, at_most_old_s: float = 0.0) -> list[DeviceMemory]:
         """Every usable device with its memory now, the machine's own last."""
         usable = await self.usable()
@@ -87,8 +92,9 @@ class Hardware:
             return [ram()]
         then, known = self._memory
         if not known or self._clock() - then > at_most_old_s:
+            asked_at = self._clock()
             known = await self._gpus(usable)
-            self._memory = self._clock(), known
+            self._memory = asked_at, known
         return [*known, ram()]
 
     async def detect(self) -> Detected:

@@ -55,8 +55,9 @@ class FleetWorker(msgspec.Struct):
 
 class Start(msgspec.Struct, eq=False):
     """A worker that this queen starts on a device of a node, for a model of this repository.
-    `needs_bytes` of its memory are as good as taken. `makes_room`: others end for it. `is_there`:
-    its hive tells of the worker, which counts from then on."""
+    `needs_bytes` of its memory are as good as taken. `makes_room`: others end for it. `takes_slot`:
+    a task that waits for it has a slot of it. `is_there`: its hive tells of the worker, which
+    counts from then on."""
 
     node: str
     backend: str
@@ -64,6 +65,7 @@ class Start(msgspec.Struct, eq=False):
     repository: str
     needs_bytes: int
     makes_room: bool = False
+    takes_slot: bool = True
     is_there: bool = False
 
 
@@ -71,7 +73,7 @@ class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
     the hive has told them, at `told_at`; a worker last ended at `freed_at`. `backends` is what was
     known of it before, `away` why it did not answer the last time, `wakes` whether it may be woken
-    then."""
+    then. `gone` are workers that have ended, as long as their memory may be in the facts."""
 
     name: str
     is_up: bool = False
@@ -83,6 +85,7 @@ class FleetNode(msgspec.Struct):
     told_at: float = 0.0
     freed_at: float = 0.0
     workers: dict[str, FleetWorker] = {}
+    gone: dict[str, WorkerRow] = {}
     models: dict[str, HeldModel] = {}
 
     def holds(self, reference: str) -> bool:
@@ -141,7 +144,7 @@ class Fleet:
         for worker_id in list(node.workers):
             self.worker_gone(name, worker_id)
         self._hold(node, [])
-        node.is_up, node.facts = False, None
+        node.is_up, node.facts, node.gone = False, None, {}
         self.on_change()
 
     def told(self, name: str, facts: NodeFacts, now: float = 0.0) -> None:
@@ -151,6 +154,8 @@ class Fleet:
             return
         node.facts, node.told_at = facts, now
         node.backends = facts.backends
+        counted = facts.counted or ()
+        node.gone = {name: row for name, row in node.gone.items() if name in counted}
         self._hold(node, facts.models)
         self.on_change()
 
@@ -179,8 +184,9 @@ class Fleet:
         """A worker has ended."""
         worker = self.worker(name, worker_id)
         if worker is not None:
-            self.nodes[name].freed_at = now
-            del self.nodes[name].workers[worker_id]
+            node = self.nodes[name]
+            node.freed_at = now
+            node.gone[worker_id] = node.workers.pop(worker_id).row
             same = self._workers[worker.row.model_ref]
             del same[worker_id]
             if not same:

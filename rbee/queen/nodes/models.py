@@ -38,8 +38,8 @@ from rbee.runtime.narration import Narrator
 
 
 class NodeModels:
-    """The models of all nodes. Every method starts the node's hive, but `rows` for
-    all nodes only this machine's, and `running` none."""
+    """The models of all nodes. Every method wakes the node and starts its hive, but `rows` wakes
+    none and starts for all nodes only this machine's, and `running` none."""
 
     def __init__(self, nodes: Nodes, aliases: Mapping[str, str], on_node: OnNode) -> None:
         """`on_node` chooses the node of a download."""
@@ -108,9 +108,7 @@ class NodeModels:
 
     async def _download(self, asked: NodeDownload, events: EventQueue) -> None:
         if asked.node is not None:
-            hive = self._nodes.hive(asked.node)
-            await self._nodes.may_use(hive, True, Narrator(events.put_nowait, hive.node).say)
-            await _download_to(hive, asked, events)
+            await _download_to(await self._running(asked.node, events), asked, events)
             return
         model = model_ref.parse(asked.model, self._aliases)
 
@@ -119,7 +117,8 @@ class NodeModels:
             name = asked.model if hive.node == LOCAL else str(model)
             await _download_to(hive, msgspec.structs.replace(asked, model=name), events)
 
-        await self._on_node(NodeWish(model=model, explain=asked.explain), events, work)
+        wish = NodeWish(model=model, to_run=False, explain=asked.explain)
+        await self._on_node(wish, events, work)
 
     async def _noted(self, hive: Hive) -> NodeModelRows:
         if hive.node != LOCAL and not hive.is_running:
@@ -143,7 +142,7 @@ class NodeModels:
 
     async def _running(self, node: str | None, events: EventQueue) -> Hive:
         hive = self._nodes.hive(node)
-        await hive.ensure_running(Narrator(events.put_nowait, hive.node))
+        await self._nodes.make_ready(hive, Narrator(events.put_nowait, hive.node))
         return hive
 
 

@@ -14,12 +14,15 @@ from rbee.runtime.event_queue import EventQueue
 
 
 class NodeWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node must have. With `explain`, the person is told about every node."""
+    """What the node must have. `to_run`: a worker will run the model there, with its memory; with
+    `force`, even if it may not fit. With `explain`, the person is told about every node."""
 
     model: ModelRef
     node: str | None = None
     backend: str | None = None
     device: int | None = None
+    force: bool = False
+    to_run: bool = True
     explain: bool = False
 
 

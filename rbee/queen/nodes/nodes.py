@@ -229,7 +229,10 @@ class Nodes:
         return run_as_stream(lambda events: self._start(self.hive(node), events))
 
     async def _start(self, hive: Hive, events: EventQueue) -> None:
-        narrator = Narrator(events.put_nowait, hive.node)
+        await self.make_ready(hive, Narrator(events.put_nowait, hive.node))
+
+    async def make_ready(self, hive: Hive, narrator: Narrator) -> None:
+        """Wake the node if it sleeps, and find its hive or start it. Raises why that can't be."""
         await self.may_use(hive, True, narrator.say)
         await hive.ensure_running(narrator)
 

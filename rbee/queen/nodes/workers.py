@@ -64,6 +64,7 @@ class NodeWorkers:
             node=asked.node,
             backend=asked.backend,
             device=asked.device,
+            force=asked.force,
             explain=asked.explain,
         )
         return run_as_stream(
@@ -111,7 +112,11 @@ async def _start(wanted: SpawnRequest, events: EventQueue, hive: Hive) -> None:
     try:
         await start.provide_model()
         async with contextlib.aclosing(start.spawn()) as rows:
-            *_, worker = [row async for row in rows]
+            # Whoever wants the same model waits for this worker, and starts none beside it.
+            async with hive.worker_start_lock:
+                worker = await anext(rows)
+            async for loaded in rows:
+                worker = loaded
     except BaseException:
         if start.worker_id is not None:  # its hive ends it; wait for that
             await finish(_end(hive, EndWorker(start.worker_id)))

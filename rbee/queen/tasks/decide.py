@@ -192,7 +192,7 @@ def _on_named_node(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> 
     assert want.node is not None
     node = fleet.nodes.get(want.node)
     room = None
-    if node is not None and want.makes_room:
+    if node is not None and want.to_run:
         room = find_room(fleet, node, ticket, claims, now)
     if room is not None:
         return _in_room(room, ticket, [], claims, now)
@@ -235,8 +235,8 @@ def _known_to_need(fleet: Fleet, want: Want) -> Iterable[FleetNode]:
 
 def _start_on(fleet: Fleet, best: Verdict, ticket: Ticket, claims: Claims, now: float) -> Outcome:
     room = find_room(fleet, fleet.nodes[best.node], ticket, claims, now)
-    fits = room is not None and not room.ends
-    start = _start(room, ticket) if room is not None and fits else None
+    fits = room is not None and room.fits
+    start = _start(room, ticket) if room is not None and fits and ticket.want.to_run else None
     return Spot(best.node, None, best.reasons, start=start)
 
 
@@ -254,7 +254,13 @@ def _in_room(room: Room, ticket: Ticket, reasons: list[str], claims: Claims, now
 def _start(room: Room, ticket: Ticket) -> Start:
     device, repository = room.device, repository_of(ticket.want.model)
     place = room.node, device.backend, device.index
-    return Start(*place, repository, room.needs_bytes, makes_room=bool(room.ends))
+    return Start(
+        *place,
+        repository,
+        room.needs_bytes,
+        makes_room=bool(room.ends),
+        takes_slot=ticket.want.slot,
+    )
 
 
 def _serves(start: Start, want: Want) -> bool:
@@ -355,7 +361,8 @@ def _candidate(fleet: Fleet, node: FleetNode, want: Want, starts: list[Start]) -
             free[backend] = max(found)
     refusal = want.refusal(node.name)
     if refusal is not None and refusal.holds(node):
-        free = {backend: min(each, refusal.available) for backend, each in free.items()}
+        known = free or {want.backend or (node.backends or ["cpu"])[0]: refusal.available}
+        free = {backend: min(each, refusal.available) for backend, each in known.items()}
     return Candidate(
         node=node.name,
         is_up=node.is_up,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable
 from itertools import count
 
-from rbee.contract.errors import AllSlotsBusy, QueueFull, RbeeError
 from rbee.contract.events import Queued
 from rbee.contract.queue import Outcome, TaskState
 from rbee.contract.workers import WorkerRow
@@ -18,6 +16,7 @@ from rbee.queen.tasks.decisions import DecisionLog, why_not
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.lines import Lines
 from rbee.queen.tasks.placement import Verdict
+from rbee.queen.tasks.queue_limit import QueueLimit
 from rbee.queen.tasks.replicas import Replica
 from rbee.queen.tasks.room import Rules
 from rbee.queen.tasks.sessions import Place
@@ -208,14 +207,12 @@ class Dispatcher:
         """`replicate` starts a second worker for a line, and tells the fleet how that ended; by
         default none is started."""
         self.fleet = fleet
-        self.limit = limit
+        self.queue = QueueLimit(limit)
         self._rules = rules
         self._start_replica = replicate
-        self.waiting = 0
         self.decisions = DecisionLog()
         self._operator_weight = operator_weight
         self._callers: dict[str, Caller] = {}
-        self._waiting_of: Counter[str] = Counter()
         self._accounts = Accounts(self._weight)
         self._lines = Lines(self._accounts)
         self._turns: dict[int, Turn] = {}
@@ -244,7 +241,7 @@ class Dispatcher:
             self._decided_at = _now()
         self._turns[ticket.turn] = turn
         if turn.place is not None:
-            self._count_waiting(turn, 1)
+            self.queue.join(turn.caller.name)
         self._lines.join(ticket)
         self._move(ticket.want)
 
@@ -253,7 +250,7 @@ class Dispatcher:
         turn = self._turns.pop(ticket.turn, None)
         if turn is not None:
             if turn.place is not None:
-                self._count_waiting(turn, -1)
+                self.queue.leave(turn.caller.name)
             self._lines.leave(ticket)
             if ticket.want not in self._lines.waiting():
                 self._held.pop(ticket.want, None)
@@ -287,10 +284,6 @@ class Dispatcher:
     def _weight(self, key: str) -> float:
         caller = self._callers[key]
         return self._operator_weight if caller is OPERATOR else caller.weight
-
-    def _count_waiting(self, turn: Turn, change: int) -> None:
-        self.waiting += change
-        self._waiting_of[turn.caller.name] += change
 
     def _move(self, want: Want) -> None:
         """Something in this line has changed."""
@@ -376,34 +369,16 @@ class Dispatcher:
         turn = self._turns[ticket.turn]
         if turn.place is not None or not self._lines.waits(ticket):
             return
-        error = self._too_many(turn.caller, outcome.slots)
+        caller = turn.caller
+        error = self.queue.refusal(caller.name, caller.queue_limit, outcome.slots)
         if error is None:
-            self._count_waiting(turn, 1)
+            self.queue.join(caller.name)
             turn.place = _NO_PLACE
             turn.note("waits", why_not(outcome))
         else:
-            reasons = [*why_not(outcome), f"{self.waiting} of {self.limit} wait"]
+            reasons = [*why_not(outcome), f"{self.queue.waiting} of {self.queue.limit} wait"]
             turn.fail("refused", reasons, error)
             self.leave(ticket)
-
-    def _too_many(self, caller: Caller, slots: int) -> RbeeError | None:
-        """Why another task of this caller may not wait."""
-        busy = {"slots_total": slots, "slots_busy": slots}
-        if not self.limit:
-            return AllSlotsBusy(**busy, waiting=0)
-        own, limit = self._waiting_of[caller.name], caller.queue_limit
-        if limit is not None and own >= limit:
-            return QueueFull(
-                f"All slots are busy, and {own} requests of the key {caller.name} are waiting, as "
-                "many as it may have.",
-                **busy,
-                waiting=own,
-                key=caller.name,
-                queue_limit=limit,
-            )
-        if self.waiting >= self.limit:
-            return QueueFull(**busy, waiting=self.waiting)
-        return None
 
     def _set_timer(self) -> None:
         if self._timer is not None:

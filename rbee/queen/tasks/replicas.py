@@ -42,7 +42,7 @@ def find_replica(fleet: Fleet, want: Want, claims: Claims, now: float) -> Replic
         for node, model in _nodes(fleet, want, now)
         if (needs := node.models[model].required_bytes) is not None
         for device in _useful(node, want, workers)
-        if device.memory_free_bytes >= needs
+        if node.gone or device.memory_free_bytes >= needs
     ]
     for _, node, device, model, needs in sorted(found, key=lambda each: each[0]):
         if free_bytes(fleet, node, device, claims.starts) >= needs:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from rbee.contract.nodes import DeviceMemory
-from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start
+from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start, repository_of
 from rbee.queen.tasks.wants import Ticket, Want, needed_bytes
 
 # How soon a hive tells of the memory that a worker has left behind.
@@ -30,6 +30,11 @@ class Room(msgspec.Struct, frozen=True):
     needs_bytes: int
     ends: tuple[FleetWorker, ...] = ()
     at: float | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether nobody must end or be waited for."""
+        return not self.ends and self.at is None
 
     def cost(self) -> tuple[int, float, bool, str]:
         """The less, the better: few workers, that have been idle for long."""
@@ -60,12 +65,15 @@ class Claims(msgspec.Struct):
 def free_bytes(
     fleet: Fleet, node: FleetNode, device: DeviceMemory, starts: Collection[Start] = ()
 ) -> int:
-    """What is free on a device, without what workers are about to take that load, have just loaded
-    or are being started."""
+    """What is free on a device, without what workers are about to take that load, have loaded since
+    its memory was seen or are being started, and with what those had that have ended since."""
     free = device.memory_free_bytes
-    for worker in _on(node, device):
-        if worker.ready_at is None or worker.ready_at > node.told_at:
-            free -= worker.row.frees_bytes or 0
+    free -= sum(_frees(worker) for worker in _on(node, device) if not _is_counted(worker, node))
+    free += sum(
+        row.frees_bytes or 0
+        for row in node.gone.values()
+        if (row.backend, row.device) == (device.backend, device.index) and _counts(node, row.id)
+    )
     free -= sum(start.needs_bytes for start in _starts_on(fleet, node, device, starts))
     return max(0, free)  # of a worker that loads, a part may have been taken already
 
@@ -113,18 +121,21 @@ def _on_device(
         lacks = max(lacks, refusal.required - refusal.available)
     if lacks <= 0:
         return Room(node.name, device, needs)
-    workers = [worker for worker in _on(node, device) if not worker.row.pinned]
+    if not ticket.want.makes_room:
+        return None
+    workers = [worker for worker in _on(node, device) if _is_in_the_way(worker, ticket.want)]
     idle = [worker for worker in workers if _may_end(worker, ticket, claims, now)]
     ends = _fewest(idle, lacks)
     if ends:
         return Room(node.name, device, needs, ends)
+    if ticket.want.new:
+        return None
     # It is worth waiting; best for workers that nobody else waits for.
     own = [each for each in workers if claims.kept.get(each.row.id, ticket.want) == ticket.want]
     ends = _fewest(own, lacks) or _fewest(workers, lacks)
     starts = _starts_on(fleet, node, device, claims.starts)
     if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
-        is_unknown = node.told_at < node.freed_at and now < node.freed_at + _FREED_WITHIN_S
-        return Room(node.name, device, needs, at=now) if is_unknown else None
+        return Room(node.name, device, needs, at=now) if _is_unknown(node, now) else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
 
@@ -144,6 +155,32 @@ def _may_end(worker: FleetWorker, ticket: Ticket, claims: Claims, now: float) ->
         and claims.kept.get(name, ticket.want) == ticket.want
         and (name not in claims.wanted or now >= swap_at(worker, ticket, claims.rules, now))
     )
+
+
+def _is_unknown(node: FleetNode, now: float) -> bool:
+    """Whether its hive is about to tell of memory that has become free, and does not say whose."""
+    says = node.facts is not None and node.facts.counted is not None
+    return not says and node.told_at < node.freed_at and now < node.freed_at + _FREED_WITHIN_S
+
+
+def _counts(node: FleetNode, worker_id: str) -> bool | None:
+    """Whether the memory of a worker is taken in what its hive told; None if it did not say."""
+    counted = node.facts.counted if node.facts else None
+    return None if counted is None else worker_id in counted
+
+
+def _is_counted(worker: FleetWorker, node: FleetNode) -> bool:
+    """The same; of a hive that did not say, the time tells."""
+    counts = _counts(node, worker.row.id)
+    if counts is None:
+        return worker.ready_at is not None and worker.ready_at <= node.told_at
+    return counts
+
+
+def _is_in_the_way(worker: FleetWorker, want: Want) -> bool:
+    """Whether it may ever end for that: a worker more of a model is to be beside the others."""
+    beside = want.new and worker.repository == repository_of(want.model)
+    return not worker.row.pinned and not beside
 
 
 def _on(node: FleetNode, device: DeviceMemory) -> Iterator[FleetWorker]:

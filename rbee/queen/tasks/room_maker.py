@@ -18,21 +18,22 @@ from rbee.contract.errors import (
     ShuttingDown,
 )
 from rbee.contract.events import Event, Narration
+from rbee.contract.model_ref import ModelRef
 from rbee.contract.workers import EndWorker, SpawnRequest
 from rbee.queen.nodes.fleet import FleetWorker
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.worker_start import WorkerStart
 from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.replicas import Replica
-from rbee.queen.tasks.task import Task
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.log import uncorrelated
-from rbee.runtime.narration import Narrator
+from rbee.runtime.narration import Narrator, Say
 
 # On top of the grace of a worker, which its hive asks first, and sends KILL after TERM.
 _BESIDE_GRACE_S = 10.0
-_log = logging.getLogger("queen-rbee")
+_QUEEN = "queen-rbee"
+_log = logging.getLogger(_QUEEN)
 
 
 class RoomMaker:
@@ -55,15 +56,15 @@ class RoomMaker:
             Gauge("rbee_replicas", replicas, self._replicas, kind="counter"),
         ]
 
-    async def make_room(self, task: Task, spot: Spot) -> FleetWorker | None:
-        """End the workers that must end, and tell the task's reader. Stops at the first that is
-        used after all, and returns it."""
+    async def make_room(self, spot: Spot, model: ModelRef, say: Say) -> FleetWorker | None:
+        """End the workers that must end for the model, and say so. Stops at the first that is used
+        after all, and returns it."""
         hive = self._nodes.hive(spot.node)
         for worker in spot.ends:
             row = worker.row
             idle_s = max(0.0, time.time() - (row.last_activity or time.time()))
             text = f"ending {row.id} ({row.model_ref}) on {spot.node}, idle for {idle_s:.0f} s"
-            task.narrate("🧹", f"making room: {text}, for {task.model}", spot.node)
+            say(_QUEEN, "🧹", f"making room: {text}, for {model}")
             asked = EndWorker(row.id, only_if_idle=True)
             try:
                 await hive.http.call(ep.HIVE_WORKER_SHUTDOWN, asked, within_s=self._end_within_s)

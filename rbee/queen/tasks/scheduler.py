@@ -10,23 +10,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
-from msgspec.structs import replace
 
 from rbee.contract import model_ref
 from rbee.contract.config import Config
 from rbee.contract.errors import (
     AllSlotsBusy,
-    InvalidApiKey,
     RbeeError,
     RequestCanceled,
     ShuttingDown,
     TooManyRequests,
-    VramExhausted,
     WorkerCrashed,
 )
 from rbee.contract.events import Accepted, Event
 from rbee.contract.queue import Decision, TaskRow
-from rbee.contract.registry import LOCAL
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.keys.access import Access
 from rbee.queen.nodes.fleet import FleetWorker
@@ -36,29 +32,19 @@ from rbee.queen.tasks.attempt import Attempt
 from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.dispatcher import Dispatcher, Turn
 from rbee.queen.tasks.key_figures import KeyFigures
-from rbee.queen.tasks.node_choice import (
-    CRASHES,
-    OTHERS_MAY,
-    NodeChoice,
-    explain,
-    informed,
-    next_spot,
-    without,
-)
+from rbee.queen.tasks.node_choice import NodeChoice, is_same
 from rbee.queen.tasks.room import Rules
 from rbee.queen.tasks.room_maker import RoomMaker
 from rbee.queen.tasks.sessions import Sessions
 from rbee.queen.tasks.task import Answered, AtOnce, CountRequest, Request, Task, TextRequest
 from rbee.queen.tasks.task_rows import task_rows
-from rbee.queen.tasks.wants import Refusal, Want
+from rbee.queen.tasks.wants import Want
 from rbee.queen.tasks.watchdog import Watchdog
 from rbee.runtime.concurrency import stop
 from rbee.runtime.gauges import Gauge, Histogram
 from rbee.runtime.keyring import OPERATOR, Caller
-from rbee.runtime.narration import Narrator
 
 Try: TypeAlias = Callable[[Task, Hive, Turn, FleetWorker | None, bool], Awaitable[None]]
-_MB = 1_000_000
 _log = logging.getLogger("queen-rbee")
 
 
@@ -70,14 +56,14 @@ class Scheduler:
         self._models = config.models
         self._access = Access(config.models)
         self._nodes = nodes
-        self._attempt = attempt or _attempt
+        self._try = attempt or _attempt
         self._room = RoomMaker(config, nodes)
         queen = config.queen
         rules = Rules(queen.swap_patience_s, queen.replicate_after_s)
         self._dispatcher = Dispatcher(
             nodes.fleet, queen.queue_limit, queen.operator_weight, rules, self._room.replicate
         )
-        self.on_node = NodeChoice(nodes, self._dispatcher)
+        self.on_node = NodeChoice(nodes, self._dispatcher, self._room)
         self._sessions = Sessions()
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
         self._turns: dict[str, Turn] = {}
@@ -158,7 +144,7 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """How many tasks wait for a slot."""
-        return self._dispatcher.waiting
+        return self._dispatcher.queue.waiting
 
     def rows(self, caller: Caller = OPERATOR) -> list[TaskRow]:
         """The tasks that run or wait; to a `caller` who does not manage, its own."""
@@ -174,8 +160,10 @@ class Scheduler:
         """The figures of /metrics about tasks."""
         return [
             Gauge("rbee_tasks_running", "Tasks that run or wait.", len(self._running)),
-            Gauge("rbee_queue_waiting", "Tasks that wait for a slot.", self._dispatcher.waiting),
-            Gauge("rbee_queue_limit", "Tasks that may wait.", self._dispatcher.limit),
+            Gauge(
+                "rbee_queue_waiting", "Tasks that wait for a slot.", self._dispatcher.queue.waiting
+            ),
+            Gauge("rbee_queue_limit", "Tasks that may wait.", self._dispatcher.queue.limit),
             *self._room.gauges(),
             *self._figures.gauges(self._in_flight()),
             *self._dispatcher.decisions.gauges(),
@@ -197,57 +185,30 @@ class Scheduler:
             turn.end(task.tokens + task.tokens_read)
 
     async def _serve(self, task: Task, turn: Turn) -> None:
-        want = await self._want(task)
-        first: RbeeError | None = None
-        told: Spot | None = None
-        tried: tuple[str, FleetWorker | None] | None = None
-        crashes = 0
-        while True:
-            spot = await next_spot(turn, want, first, task.session.place)
-            if told is None or (told.node, told.worker) != (spot.node, spot.worker):
-                self._explain(task, want, spot, first)
-            told = spot
-            try:
-                hive = self._nodes.hive(spot.node)
-                say = Narrator(task.tell, hive.node).say
-                if not await self._nodes.may_use(hive, want.node is not None, say):
-                    continue
-                used = await self._room.make_room(task, spot)
-                if used is not None:
-                    turn.kept(used)
-                    continue
-                is_told, tried = tried == (spot.node, spot.worker), (spot.node, spot.worker)
-                await self._attempt(task, hive, turn, spot.worker, is_told)
-                return
-            except AllSlotsBusy:
-                if self._dispatcher.limit == 0:
-                    raise
-                turn.refused()
-                task.is_sent = False
-            except VramExhausted as error:
-                first = first or error
-                want = _refused(want, spot, error)
-            except OTHERS_MAY as error:
-                if isinstance(error, InvalidApiKey) and spot.node != LOCAL:
-                    error.details.setdefault("node", spot.node)  # it is not the queen's own
-                first = first or error
-                crashes += isinstance(error, WorkerCrashed)
-                if isinstance(error, WorkerCrashed) and (task.is_sent or crashes == CRASHES):
-                    raise
-                want = without(want, spot.node, error)
-
-    async def _want(self, task: Task) -> Want:
-        """What the task wants, once something is known of every node that may be meant."""
         asked = task.request
         takes_slot = not isinstance(asked, TextRequest | CountRequest)
         where = asked.node, asked.backend, asked.device, asked.context
         want = Want(task.model, *where, takes_slot, asked.force)
-        return await informed(want, self._nodes)
+        tried: Spot | None = None
 
-    def _explain(self, task: Task, want: Want, spot: Spot, first: RbeeError | None) -> None:
-        if task.request.node is None:
-            fleet, narrator = self._nodes.fleet, Narrator(task.tell)
-            explain(fleet, want, spot, first, task.request.explain, narrator)
+        async def attempt(hive: Hive, spot: Spot) -> None:
+            nonlocal tried
+            is_told, tried = is_same(tried, spot), spot
+            try:
+                await self._try(task, hive, turn, spot.worker, is_told)
+            except AllSlotsBusy:
+                task.is_sent = False
+                raise
+
+        await self.on_node.do(
+            want,
+            turn,
+            task.tell,
+            attempt,
+            explains=asked.explain,
+            session=task.session,
+            is_sent=lambda: task.is_sent,
+        )
 
     def _end(self, task: Task, running: asyncio.Task[None]) -> None:
         """Tell the reader how the task ended, also if it was canceled before it began."""
@@ -270,14 +231,3 @@ async def _attempt(
     task: Task, hive: Hive, turn: Turn, worker: FleetWorker | None, is_told: bool
 ) -> None:
     await Attempt(task, hive, turn, worker.row if worker else None, is_told).run()
-
-
-def _refused(want: Want, spot: Spot, error: VramExhausted) -> Want:
-    """The first time, the node tells what the model needs: workers may end for it there."""
-    required, available = error.details["required"], error.details["available"]
-    is_known = isinstance(required, int) and isinstance(available, int)
-    if spot.worker is not None or want.refusal(spot.node) is not None or not is_known:
-        return without(want, spot.node, error)
-    now = asyncio.get_running_loop().time()
-    refusal = Refusal(spot.node, required * _MB, available * _MB, now)
-    return replace(want, refused=want.refused | {refusal})

@@ -27,7 +27,8 @@ def has_slot(fleet: Fleet, worker: FleetWorker, want: Want, claims: Claims, now:
 
 
 def _started(start: Start, worker: FleetWorker) -> bool:
-    return start.is_there and (start.node, start.repository) == (worker.node, worker.repository)
+    place = worker.node, worker.repository
+    return start.is_there and start.takes_slot and (start.node, start.repository) == place
 
 
 def look_again_at(workers: list[FleetWorker], claims: Claims, now: float) -> float | None:

@@ -37,7 +37,8 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
 class Want(msgspec.Struct, frozen=True):
     """What tasks of one line have in common. `context`: at least so many tokens. `slot`: they take
     a slot of their worker. `force`: load the model even if it may not fit. `new`: a worker that
-    there is already is not wanted. `wake`: a node that sleeps may be woken, if no other can.
+    there is already is not wanted, and nobody waits for room. `to_run`: a worker will run it, or
+    else the model is fetched only. `wake`: a node that sleeps may be woken, if no other can.
     `tried` are nodes that could not, `lacking` those where the model is a file that they don't
     have, `refused` those that said that they have too little memory."""
 
@@ -49,6 +50,7 @@ class Want(msgspec.Struct, frozen=True):
     slot: bool = True
     force: bool = False
     new: bool = False
+    to_run: bool = True
     wake: bool = True
     tried: frozenset[str] = frozenset()
     lacking: frozenset[str] = frozenset()
@@ -56,8 +58,8 @@ class Want(msgspec.Struct, frozen=True):
 
     @property
     def makes_room(self) -> bool:
-        """Whether idle workers may end for it: not for what a person starts or forces."""
-        return not (self.force or self.new)
+        """Whether idle workers may end for it: not for what a person forces."""
+        return self.to_run and not self.force
 
     def refusal(self, node: str) -> Refusal | None:
         """What the node said, if it refused."""

@@ -101,7 +101,7 @@ async def test_a_fault_of_ours_ends_those_who_wait_and_nobody_after_them() -> No
         with pytest.raises(KeyError):
             await soon(turn.next(WANT))
         turn.end(0)
-    assert dispatcher.waiting == 0
+    assert dispatcher.queue.waiting == 0
     fleet.is_whole = True
     spot = await soon(dispatcher.enter(Caller("a", "use"), lambda _: None).next(WANT))
     assert spot.worker is fleet.worker("localhost", "w")
@@ -131,7 +131,7 @@ async def test_who_waits_is_told_the_place_each_time_that_it_changes() -> None:
     first = await lab.served("one")
     (two, _), (three, _), (four, going) = (lab.come(name) for name in ("two", "three", "four"))
     await settled()
-    assert lab.dispatcher.waiting == 3
+    assert lab.dispatcher.queue.waiting == 3
     two.end(0)
     await settled()
     assert lab.places() == {
@@ -146,9 +146,9 @@ async def test_who_waits_is_told_the_place_each_time_that_it_changes() -> None:
     assert lab.places()["four"][2:] == ["1 of 1"]
     three.end(10)
     assert (await soon(going)).worker is lab.worker
-    assert lab.dispatcher.waiting == 1  # until it is accepted
+    assert lab.dispatcher.queue.waiting == 1  # until it is accepted
     four.accepted()
-    assert lab.dispatcher.waiting == 0
+    assert lab.dispatcher.queue.waiting == 0
 
 
 async def test_a_key_that_floods_does_not_hold_up_others() -> None:
@@ -204,10 +204,10 @@ async def test_more_than_the_limit_may_not_wait() -> None:
     late, going = lab.come("six")
     await settled()
     assert not going.done()
-    assert lab.dispatcher.waiting == 2
+    assert lab.dispatcher.queue.waiting == 2
     for turn in (*served, waiting[1][0], late):
         turn.end(1)
-    assert lab.dispatcher.waiting == 0
+    assert lab.dispatcher.queue.waiting == 0
 
 
 async def test_more_than_a_keys_own_limit_may_not_wait_and_others_may() -> None:
@@ -237,7 +237,7 @@ async def test_more_than_a_keys_own_limit_may_not_wait_and_others_may() -> None:
         await soon(lab.come("six")[1])
     for turn in (served, *(turn for turn, _ in waiting)):
         turn.end(1)
-    assert lab.dispatcher.waiting == 0
+    assert lab.dispatcher.queue.waiting == 0
     lab.callers["a"].queue_limit = 1
     served = await lab.served("seven")
     again, going = lab.come("eight")
@@ -345,7 +345,7 @@ async def test_many_come_and_go_and_every_slot_is_given_back() -> None:
 
     await soon(asyncio.gather(*(live(number) for number in range(300))))
     assert len(ended) == 300
-    assert (lab.dispatcher.waiting, lab.worker.own) == (0, 0)
+    assert (lab.dispatcher.queue.waiting, lab.worker.own) == (0, 0)
 
 
 # Models that don't fit beside each other

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -13,17 +11,14 @@ from rbee.contract.errors import ModelCorrupt, ModelNotFound, NodeNotFound, Rbee
 from rbee.contract.events import Narration
 from rbee.contract.model_ref import parse
 from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
-from rbee.contract.registry import NodeRow
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.node_wish import NodeWish
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.scheduler import Scheduler
-from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.gauges import Gauge
+from rbee.runtime.log import correlation_id
 
 MODEL = parse("hf:o/r/m.gguf")
 GB = 1_000_000_000
@@ -31,13 +26,16 @@ FULL = VramExhausted("b is full.", node="b", device="cpu", required=2, available
 
 
 class Made:
-    """`errors` are what the work raises, by node; `tried` are the nodes in their order."""
+    """`errors` are what the work raises, by node; `tried` are the nodes in their order; `held`
+    keeps the work from ending."""
 
     def __init__(self, nodes: Nodes) -> None:
         self.nodes = nodes
         self.scheduler = Scheduler(Config(), nodes)
         self.errors: dict[str, Exception] = {}
         self.tried: list[str] = []
+        self.held = asyncio.Event()
+        self.held.set()
 
     def up(self, name: str, free: int = GB, needs: int | None = None, cuda: bool = False) -> None:
         """A hive that runs, on a node that has the model if it is known what that `needs`."""
@@ -58,33 +56,23 @@ class Made:
 
     async def _work(self, hive: Hive) -> None:
         self.tried.append(hive.node)
+        await self.held.wait()
         if hive.node in self.errors:
             raise self.errors[hive.node]
 
 
 @pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[Made]:
-    registry = Registry(tmp_path / "b.db", dict)
-    await registry.open()
-    nodes = Nodes(Config(), "key", Broadcast(), registry, LocalHive(Config()))
-    yield Made(nodes)
-    await nodes.close()
-    await registry.close()
+async def alone(this_machine: Nodes) -> Made:
+    return Made(this_machine)
 
 
 @pytest.fixture
-async def made(alone: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+async def made(three_nodes: Nodes) -> Made:
     """The hives on a and b run; b has the model."""
-
-    async def discovered(*_: object, **__: object) -> None:
-        """It is known already."""
-
-    for name in "ab":
-        await alone.nodes.registry.put(NodeRow(node_name=name, hive_url="http://127.0.0.1:1"))
-    alone.up("a", 9 * GB)
-    alone.up("b", needs=GB // 2)
-    monkeypatch.setattr(alone.nodes, "discover", discovered)
-    return alone
+    made = Made(three_nodes)
+    made.up("a", 9 * GB)
+    made.up("b", needs=GB // 2)
+    return made
 
 
 async def test_where_there_is_only_this_machine_it_is_taken_without_a_word(alone: Made) -> None:
@@ -211,6 +199,40 @@ async def test_a_node_that_is_named_is_taken_and_no_other(made: Made) -> None:
     with pytest.raises(NodeNotFound):
         await made.do(node="z")
     assert made.tried == ["a", "a"]
+
+
+async def test_what_starts_at_the_same_moment_does_not_choose_the_same_memory(made: Made) -> None:
+    """As long as the first goes on: its model may have to be fetched before it is loaded."""
+    made.up("a", GB // 4 * 3, needs=GB // 2)
+    made.up("b", GB, needs=GB // 2)
+    made.held.clear()
+    starting = [asyncio.create_task(made.do()) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while len(made.tried) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert made.tried == ["b", "a"]
+    made.held.set()
+    await asyncio.gather(*starting)
+    assert made.nodes.fleet.starts == []
+
+
+async def test_what_is_only_fetched_takes_no_memory(made: Made) -> None:
+    made.held.clear()
+    fetching = [asyncio.create_task(made.do(to_run=False)) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while len(made.tried) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert made.tried == ["b", "b"]
+    assert made.nodes.fleet.starts == []
+    made.held.set()
+    await asyncio.gather(*fetching)
+
+
+async def test_its_decisions_are_found_by_the_id_of_its_request(made: Made) -> None:
+    correlation_id.set("of-this-request")
+    await made.do()
+    [decision] = made.scheduler.decisions()
+    assert (decision.request_id, decision.node) == ("of-this-request", "b")
 
 
 async def test_it_takes_no_slot_and_nobody_waits_for_it(made: Made) -> None:

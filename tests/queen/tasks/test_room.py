@@ -15,7 +15,7 @@ from rbee.contract.workers import WorkerRow, WorkerState
 from rbee.queen.nodes.fleet import ASK_AGAIN_S, Fleet, FleetWorker, Start
 from rbee.queen.tasks.decide import LOOK_AGAIN_S, Crowded, Decision, Full, Nowhere, Spot, decide
 from rbee.queen.tasks.fairness import Accounts
-from rbee.queen.tasks.room import Rules
+from rbee.queen.tasks.room import Rules, free_bytes
 from rbee.queen.tasks.wants import Refusal, Ticket, Want
 
 GB = 1_000_000_000
@@ -104,6 +104,60 @@ def test_nobody_ends_where_there_is_room() -> None:
     assert lab.ended_for(ticket("d")) == []
 
 
+def free(lab: Lab, *counted: str) -> int:
+    """In GB, on the card that was seen with 20 GB free, and with these workers on it."""
+    node = lab.fleet.nodes["localhost"]
+    if node.facts is None:
+        lab.told("localhost", 20)
+    assert node.facts is not None
+    lab.fleet.told("localhost", replace(node.facts, counted=list(counted)), NOW)
+    return free_now(lab)
+
+
+def free_now(lab: Lab) -> int:
+    node = lab.fleet.nodes["localhost"]
+    assert node.facts is not None
+    return free_bytes(lab.fleet, node, node.facts.memory[0]) // GB
+
+
+def test_memory_that_was_seen_before_a_worker_had_it_is_without_its_needs() -> None:
+    lab = Lab(free=20)
+    lab.worker("a")
+    lab.worker("b", state="loading")
+    assert free(lab) == 0
+    assert free(lab, "a@localhost") == 10
+    assert free(lab, "a@localhost", "b@localhost") == 20
+
+
+def test_memory_that_was_seen_before_a_worker_ended_is_with_what_that_had() -> None:
+    lab = Lab(free=20)
+    lab.worker("a")
+    assert free(lab, "a@localhost") == 20
+    lab.fleet.worker_gone("localhost", "a@localhost", NOW)
+    assert free_now(lab) == 30
+    assert free(lab, "a@localhost") == 30  # told again, and not seen again
+    assert free(lab) == 20
+    lab.worker("b")
+    lab.fleet.worker_gone("localhost", "b@localhost", NOW)
+    assert free_now(lab) == 20  # it was never counted
+
+
+def test_what_a_hive_said_before_it_was_lost_counts_no_more() -> None:
+    lab = Lab(free=20)
+    lab.worker("a")
+    assert free(lab, "a@localhost") == 20
+    lab.fleet.connected("localhost", NOW)
+    assert free(lab, "a@localhost") == 20
+
+
+def test_of_a_hive_that_does_not_say_whom_it_counted_the_time_tells() -> None:
+    lab = Lab()
+    lab.worker("a", ready_at=NOW - 501)
+    lab.worker("b", ready_at=NOW - 499)
+    lab.told("localhost", 20)
+    assert free_now(lab) == 10
+
+
 def test_the_fewest_that_suffice_end() -> None:
     lab = Lab()
     for model, used, frees in (("a", 10, 4), ("b", 20, 4), ("c", 30, 10)):
@@ -141,6 +195,18 @@ def test_one_that_was_used_after_all_is_asked_again_a_moment_later() -> None:
     lab.fleet.refused(lab.worker("a"), NOW)
     assert lab.decide(ticket("d")).placed == []
     assert lab.ended_for(ticket("d"), NOW + ASK_AGAIN_S) == ["a@localhost"]
+
+
+def test_an_idle_worker_ends_for_one_that_a_person_starts_but_not_one_of_that_model() -> None:
+    lab = Lab()
+    lab.worker("a", used=2)
+    lab.worker("d", used=1)
+    wanted = ticket("d", new=True)
+    assert lab.ended_for(wanted) == ["a@localhost"]
+    assert lab.ended_for(ticket("d", new=True, force=True)) == []
+    lab.worker("a", state="busy")
+    [(_, spot)] = lab.decide(wanted).placed  # nobody waits: the node says why it can't
+    assert (spot.node, spot.ends, spot.start) == ("localhost", (), None)
 
 
 def test_a_pinned_worker_never_ends_and_is_not_waited_for() -> None:

@@ -14,14 +14,13 @@ from rbee.contract.daemons import Ack
 from rbee.contract.errors import ModelInUse, NotFound, VramExhausted
 from rbee.contract.events import Narration
 from rbee.contract.model_ref import parse
-from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker, Start
 from rbee.queen.tasks.decide import Spot
 from rbee.queen.tasks.replicas import Replica
 from rbee.queen.tasks.room_maker import RoomMaker
-from rbee.queen.tasks.task import Task
 from rbee.queen.tasks.wants import Want
+from rbee.runtime.narration import Narrator
 from tests.queen.nodes.conftest import UrlNode
 
 END, SPAWN = "/v1/workers/shutdown", "/v1/workers/spawn"
@@ -35,7 +34,7 @@ class Made:
         self.node, self.fleet = node, Fleet()
         nodes: Any = SimpleNamespace(hive=lambda _: node.hive, fleet=self.fleet)
         self.maker = RoomMaker(Config(), nodes)
-        self.task = Task(TaskRequest(prompt="p"), parse(MODEL))
+        self.told: list[Narration] = []
         self.answers: list[Exception | None] = []
         node.fake.replies[END] = self._end
 
@@ -47,17 +46,13 @@ class Made:
 
     async def make_room(self, count: int) -> FleetWorker | None:
         ends = tuple(self.worker(f"w-{number}") for number in range(count))
-        return await self.maker.make_room(self.task, Spot("node", None, [], ends))
+        say = Narrator(self.told.append, "node").say
+        return await self.maker.make_room(Spot("node", None, [], ends), parse(MODEL), say)
 
     def worker(self, name: str) -> FleetWorker:
         used = time.time() - 12
         place = "http://w", "hf:o/old/old.gguf", "cpu", 0, "idle", used, None, 1, 1
         return FleetWorker("node", WorkerRow(name, *place))  # type: ignore[arg-type]
-
-    async def told(self) -> list[str]:
-        self.task.events.close()
-        events = [event async for event in self.task.events.read()]
-        return [event.text for event in events if isinstance(event, Narration)]
 
     def counted(self) -> list[float]:
         return [gauge.value for gauge in self.maker.gauges()]
@@ -72,7 +67,7 @@ async def made(url_node: UrlNode) -> Made:
 async def test_every_worker_ends_and_the_reader_is_told(made: Made) -> None:
     made.answers = [None, None]
     assert await made.make_room(2) is None
-    assert await made.told() == [
+    assert [each.text for each in made.told] == [
         f"making room: ending w-{number} (hf:o/old/old.gguf) on node, idle for 12 s, for {MODEL}"
         for number in (0, 1)
     ]

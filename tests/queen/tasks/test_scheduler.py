@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -36,12 +36,9 @@ from rbee.contract.registry import NodeRow
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.nodes import Nodes
-from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.queen.tasks.task import Task, VectorRequest
-from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.concurrency import stop
 
 AWAY = ConnectionTimeout("a is off.", host="a", port=22, attempts=3)
@@ -65,10 +62,6 @@ class Made:
         self.nodes = nodes
         self.scheduler = Scheduler(Config(), nodes, self._attempt)
 
-    async def know(self, *names: str) -> None:
-        for name in names:
-            await self.nodes.registry.put(NodeRow(node_name=name, hive_url="http://127.0.0.1:1"))
-
     def stream(self, **asked: object) -> AsyncGenerator[Event, None]:
         request = TaskRequest(prompt="p", **{"model": "hf:o/r", **asked})  # type: ignore[arg-type]
         stream = self.scheduler.stream(request)
@@ -91,14 +84,9 @@ class Made:
 
 
 @pytest.fixture
-async def alone(tmp_path: Path) -> AsyncIterator[Made]:
+async def alone(this_machine: Nodes) -> Made:
     """No node is known but this machine."""
-    registry = Registry(tmp_path / "b.db", dict)
-    await registry.open()
-    nodes = Nodes(Config(), "key", Broadcast(), registry, LocalHive(Config()))
-    yield Made(nodes)
-    await nodes.close()
-    await registry.close()
+    return Made(this_machine)
 
 
 async def test_no_task_goes_to_a_node_that_is_being_removed(alone: Made, tmp_path: Path) -> None:
@@ -140,21 +128,15 @@ async def test_a_node_that_is_gone_when_its_turn_comes_is_not_the_only_one(made:
 
 
 @pytest.fixture
-async def made(alone: Made, monkeypatch: pytest.MonkeyPatch) -> Made:
+async def made(three_nodes: Nodes) -> Made:
     """The hive on b has an idle worker, that on a runs too, and c is off."""
-
-    async def discovered(*_: object, **__: object) -> None:
-        """It is known already."""
-
-    await alone.know("a", "b", "c")
-    fleet = alone.nodes.fleet
+    fleet = three_nodes.fleet
     for name in "ab":
         fleet.connected(name, 0)
         fleet.told(name, FACTS, 0)
     fleet.worker_told("b", IDLE, 0)
     fleet.know("c", away="off")
-    monkeypatch.setattr(alone.nodes, "discover", discovered)
-    return alone
+    return Made(three_nodes)
 
 
 async def test_the_first_that_can_is_taken_and_told_with_its_reasons(made: Made) -> None:
@@ -220,7 +202,7 @@ async def test_a_worker_that_had_the_task_when_it_ended_is_not_replaced_on_anoth
 
 
 async def test_a_model_whose_workers_never_get_ready_is_tried_on_three_nodes(made: Made) -> None:
-    await made.know("d")
+    await made.nodes.registry.put(NodeRow(node_name="d", hive_url="http://127.0.0.1:1"))
     for name in ("a", "b", "d", "localhost"):
         made.nodes.fleet.connected(name, 0)
         made.nodes.fleet.told(name, FACTS)
@@ -275,8 +257,45 @@ async def test_where_none_can_this_machine_says_why(made: Made) -> None:
         made.nodes.fleet.lost(name)
         made.nodes.fleet.know(name, ["cpu"])
     made.nodes.fleet.know("localhost", ["cpu"])
-    await made.ask(backend="cuda")
+    made.held.clear()
+    stream = made.stream(backend="cuda")
+    await anext(stream)
+    because = ["no node can, and this machine says why"]
+    assert isinstance(await anext(stream), Narration)
+    [row] = made.scheduler.rows()
+    assert (row.state, row.node, row.reasons) == ("starting", "localhost", because)
+    made.held.set()
+    assert [event async for event in stream] == []
     assert made.tried == ["localhost"]
+    told = [(each.outcome, each.node) for each in made.scheduler.decisions()]
+    assert told == [("nowhere", None), ("placed", "localhost")]
+
+
+async def test_where_none_can_it_is_told_why_each_of_them_can_not(made: Made) -> None:
+    full = VramExhausted(node="b", device="cpu", required=9, available=1)
+    made.errors.update(b=full, a=AWAY, localhost=replaced(full, node="localhost"))
+    with pytest.raises(VramExhausted) as caught:
+        await made.ask()
+    others = {
+        "a": "a is off",
+        "c": "it did not answer: off",
+        "localhost": "localhost has 1 MB free on cpu, but the model needs 9 MB",
+    }
+    assert caught.value.details["others"] == others
+    said = "b has 1 MB free on cpu, but the model needs 9 MB. No other node can: "
+    assert caught.value.message.startswith(said)
+    assert all(f"{node}: {reason}" in caught.value.message for node, reason in others.items())
+
+
+async def test_of_a_node_that_is_named_only_its_own_reason_is_told(made: Made) -> None:
+    made.errors["a"] = VramExhausted(node="a", device="cpu", required=9, available=1)
+    with pytest.raises(VramExhausted) as caught:
+        await made.ask(node="a")
+    assert "others" not in caught.value.details
+
+
+def replaced(error: VramExhausted, **details: object) -> VramExhausted:
+    return VramExhausted(**{**error.details, **details})
 
 
 async def begun(made: Made) -> tuple[str, AsyncGenerator[Event, None]]:
