@@ -1,10 +1,11 @@
 """What the queen's relay costs: many streams at once from one worker, through the queen.
 
-    python -m benchmarks.relay [--streams 200] [--rate 100] [--seconds 20]
+    python -m benchmarks.relay [--streams 200] [--rate 100] [--seconds 20] [--queen COMMAND]
 
 The worker is `benchmarks.simulated_worker`, which gives each stream `--rate` tokens per second. The
 figures are the events that reached the clients, the processor time of the queen for each, how much
-of a core it took, and its memory before and after. Each route is measured by itself.
+of a core it took, and its memory before and after. Each route is measured by itself. `--queen` is
+another queen, for instance that of another commit: "env PYTHONPATH=/tmp/before queen-rbee".
 """
 
 from __future__ import annotations
@@ -85,12 +86,17 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rate", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--queen", help="the command of the queen, if not the installed one")
     given = parser.parse_args()
     shelf = ModelFiles()
     with ExitStack() as stack:
         stack.callback(shelf.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        world = World(Commands({}), shelf, Evidence(Path(folder), "relay"))
+        world = World(
+            Commands({"queen": given.queen} if given.queen else {}),
+            shelf,
+            Evidence(Path(folder), "relay"),
+        )
         stack.callback(world.end, judge=False)
         world.set("worker", "slots", _SLOTS)
         world.set("worker", "context", _CONTEXT)

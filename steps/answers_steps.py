@@ -5,6 +5,7 @@ import json
 from behave import then, when
 from behave.runner import Context
 
+from harness.breaking.silent_reader import SilentReader
 from harness.model_files.bundled import BUNDLED
 from harness.watching import (
     answer_figures,
@@ -19,6 +20,17 @@ from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
 _REQUESTS = {"queen": "/v2/tasks", "worker": "/v1/inference"}
+# Each token comes with twenty others: nearly two kilobytes.
+_LIKELY = {
+    "/v2/tasks": {"prompt": "Tell me a story", "logprobs": 20},
+    "/v1/inference": {"prompt": "Tell me a story", "logprobs": 20, "stream": True},
+    "/v1/chat/completions": {
+        "messages": [{"role": "user", "content": "Tell me a story"}],
+        "logprobs": True,
+        "top_logprobs": 20,
+        "stream": True,
+    },
+}
 
 
 # What is asked
@@ -228,6 +240,28 @@ def whole(context: Context, count: int) -> None:
 @when("its reader goes away")
 def reader_goes(context: Context) -> None:
     context.stream.close()
+
+
+@when(
+    "a program asks the {who:w} at {route:S} for {count:d} tokens with what else was likely, and "
+    "reads none"
+)
+def asks_and_reads_none(context: Context, who: str, route: str, count: int) -> None:
+    url = context.world.queen_url if who == "queen" else context.worker["url"]
+    asked = {**_LIKELY[route], "max_tokens": count, "ignore_eos": True}
+    context.silent_reader = SilentReader(url + route, context.world.key, asked)
+    context.world.add_cleanup(context.silent_reader.close)
+    cluster.wait_for_state(context.world, "busy")
+
+
+@then("the {who:w} has logged once that it gave up a client of {route:S}, in mid-answer")
+def gave_up(context: Context, who: str, route: str) -> None:
+    log = context.world.log_of("queen-rbee" if who == "queen" else context.worker["id"])
+    told = [line for line in log.splitlines() if "took nothing" in line]
+    assert len(told) == 1, told
+    assert f"POST {route}: the client at 127." in told[0] and "for 2 s: given up" in told[0], told
+    came = context.silent_reader.end()
+    assert came.startswith(b"HTTP/1.1 200 ") and b"[DONE]" not in came, (came[:200], came[-200:])
 
 
 @then("the worker is idle within {seconds:d} s, and the queen counts no task")

@@ -33,6 +33,7 @@ Feature: Every setting has one default, and a place that counts
       | times.lifeline_lease_s     | 30          |
       | times.grace_s              | 5           |
       | times.stream_silence_s     | 30          |
+      | times.reply_stall_s        | 60          |
       | auth.hosts                 | []          |
       | auth.origins               | []          |
       | log.level                  | "info"      |
@@ -86,6 +87,7 @@ Feature: Every setting has one default, and a place that counts
       | times.lifeline_lease_s     | 31                 | 32                  |                   |            |
       | times.grace_s              | 6                  | 7                   |                   |            |
       | times.stream_silence_s     | 31                 | 32                  |                   |            |
+      | times.reply_stall_s        | 61                 | 62                  |                   |            |
       | paths.catalog_db           | "/one.db"          | "/two.db"           |                   |            |
       | paths.beehives_db          | "/three.db"        | "/four.db"          |                   |            |
       | auth.api_key_file          | "/one.key"         | "/two.key"          |                   |            |

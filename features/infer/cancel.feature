@@ -38,3 +38,17 @@ Feature: A person cancels an answer
     When a task for 6000 tokens streams
     And its reader goes away
     Then the worker is idle within 5 s, and the queen counts no task
+
+  @beyond
+  Scenario Outline: A program that takes nothing of its answer
+    Given the setting times.reply_stall_s is 2
+    And a persistent queen, with a worker that has answered once
+    When a program asks the <who> at <route> for 6000 tokens with what else was likely, and reads none
+    Then the worker is idle within 30 s, and the queen counts no task
+    And the <who> has logged once that it gave up a client of <route>, in mid-answer
+
+    Examples:
+      | who    | route                |
+      | queen  | /v2/tasks            |
+      | queen  | /v1/chat/completions |
+      | worker | /v1/inference        |

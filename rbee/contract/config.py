@@ -278,6 +278,10 @@ class TimesSection(_Section, frozen=True):
             "(one comes every 10 s), is broken."
         ),
     ] = 30
+    reply_stall_s: Annotated[
+        Seconds,
+        Meta(description="A client that takes nothing of its reply for so long is given up."),
+    ] = 60
 
 
 class PathsSection(_Section, frozen=True):

@@ -221,8 +221,9 @@ class Client:
     async def _events(self, response: Response, last: sse.LastEvent) -> AsyncIterator[Event]:
         parser = sse.Parser()
         stream_trace = debug_trace.StreamTrace()
+        silence = _Silence(response, self._silence_s)
         try:
-            while chunk := await self._next(response):
+            while chunk := await silence.read():
                 for raw in parser.feed(chunk):
                     if raw.data == DONE:
                         stream_trace.end()
@@ -235,18 +236,15 @@ class Client:
                         if isinstance(event, ErrorEnvelope):
                             raise RbeeError.from_body(event.error)
                         yield event
-        except TimeoutError:
-            said = f"The stream was silent for {self._silence_s:g} s."
-            raise StreamTruncated(said, tokens=0) from None
         except OSError as error:
-            raise StreamTruncated(f"The stream broke: {reason(error)}.", tokens=0) from None
+            said = f"was silent for {self._silence_s:g} s" if silence.is_over else None
+            said = said or f"broke: {reason(error)}"
+            raise StreamTruncated(f"The stream {said}.", tokens=0) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._not_ours(str(error)) from None
+        finally:
+            silence.end()
         raise StreamTruncated("The stream ended without its end mark.", tokens=0)
-
-    async def _next(self, response: Response) -> bytes:
-        async with asyncio.timeout(self._silence_s):
-            return await response.read()
 
     def _url_of(self, endpoint: Endpoint[Q, R], names: Mapping[str, str]) -> str:
         """Raises INTERNAL if the peer's address is not one."""
@@ -313,6 +311,38 @@ class Client:
             f"The program at {self.url} does not speak the protocol of rbee: {reason}.",
             correlation_id=correlation_id.get(),
         )
+
+
+class _Silence:
+    """Breaks a response whose reader has waited for `limit_s` seconds in vain; `is_over` then. One
+    timer for the whole stream costs less than a deadline for each read."""
+
+    def __init__(self, response: Response, limit_s: float) -> None:
+        self.is_over = False
+        self._response = response
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._waits_since: float | None = None
+        self._timer = self._loop.call_later(limit_s, self._look)
+
+    async def read(self) -> bytes:
+        """The next bytes of the response. Raises OSError, also once the silence is over."""
+        self._waits_since = self._loop.time()
+        piece = await self._response.read()
+        self._waits_since = None
+        return piece
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        left = self._limit_s - (0 if self._waits_since is None else now - self._waits_since)
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self.is_over = True
+            self._response.abort()
 
 
 def address(url: str) -> tuple[str, int]:

@@ -3,7 +3,7 @@ to bytes that are not HTTP.
 
 aiohttp has no deadline for a request's head, and answers what it can't parse in plain text. Here a
 connection that sends nothing, or half a request, is closed after a while, or sooner if others want
-its place; and every refusal has the envelope.
+its place; so is one whose client takes nothing of its reply; and every refusal has the envelope.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from rbee.contract.errors import InvalidRequest
+from rbee.runtime import kernel
 from rbee.runtime.light_aiohttp import web
 
 # The head of a request, over a slow wireless network.
@@ -32,6 +33,8 @@ _RESERVED = 128
 # In bytes. A connection is not idle while it sends a larger reply, for which a key was needed: so
 # nobody without one can hold a place by not reading.
 _SENT_AT_ONCE = 1 << 16
+# How often it is looked whether a client takes something, until it is given up.
+_LOOKS = 4
 # What the parser quotes of a request may be a broken header with a key in it.
 _QUOTED = r"(?s)[:\s]*b?['\"].*"
 _log = logging.getLogger("http-server")
@@ -44,6 +47,8 @@ class Connection(web.RequestHandler):
         super().__init__(place.server, **more)
         self._place = place
         self._deadline: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._answered: web.BaseRequest | None = None
         # What it does before it is made, if TLS comes first.
         self.handshake: asyncio.Task[None] | None = None
 
@@ -56,16 +61,29 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Leave the place to others."""
         self._stop_waiting()
+        self._stop_looking()
         self._place.remove(self)
         super().connection_lost(exc)
 
-    def begin(self) -> None:
+    def pause_writing(self) -> None:
+        """Wait for the client to take what was written, but not for ever."""
+        super().pause_writing()
+        self._look_later(self._unsent(), 0)
+
+    def resume_writing(self) -> None:
+        """Go on: the client has taken most of it."""
+        self._stop_looking()
+        super().resume_writing()
+
+    def begin(self, request: web.BaseRequest) -> None:
         """Note that a request has come whole."""
         self._stop_waiting()
+        self._answered = request
         self._place.idle.pop(self, None)
 
     def end(self) -> None:
         """Note that it has been answered."""
+        self._answered = None
         self._place.settle(self)
 
     def hang_up(self) -> None:
@@ -108,7 +126,7 @@ class Connection(web.RequestHandler):
             resp = _not_expected(request)
         if (resp.content_length or 0) <= _SENT_AT_ONCE:
             return await super().finish_response(request, resp, start_time)
-        self.begin()
+        self.begin(request)
         try:
             return await super().finish_response(request, resp, start_time)
         finally:
@@ -118,6 +136,38 @@ class Connection(web.RequestHandler):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _unsent(self) -> int:
+        """The bytes that the client's system has not taken. What our own system takes says little:
+        it takes pieces of a megabyte, which may last a slow client for minutes."""
+        if self.transport is None:
+            return 0
+        sock = self.transport.get_extra_info("socket").fileno()
+        return self.transport.get_write_buffer_size() + kernel.unacknowledged(sock)
+
+    def _look_later(self, unsent: int, in_vain: int) -> None:
+        after_s = self._place.stall_s / _LOOKS
+        loop = asyncio.get_running_loop()
+        self._look = loop.call_later(after_s, self._look_at_client, unsent, in_vain)
+
+    def _look_at_client(self, before: int, in_vain: int) -> None:
+        unsent = self._unsent()
+        in_vain = in_vain + 1 if unsent == before else 0
+        if in_vain < _LOOKS:
+            self._look_later(unsent, in_vain)
+            return
+        what = "a reply"
+        if self._answered is not None:
+            what = f"{self._answered.method} {self._answered.rel_url.raw_path}"
+        client = "?" if self.transport is None else self.transport.get_extra_info("peername")[0]
+        told = "%s: the client at %s took nothing for %g s: given up"
+        _log.warning(told, what, client, self._place.stall_s)
+        self.hang_up()
+
+    def _stop_looking(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
 
 
 def _not_expected(request: web.BaseRequest) -> web.Response:
@@ -138,10 +188,14 @@ def _refusal(error: InvalidRequest, status: int) -> web.Response:
 class Connections:
     """Makes the connections of a server, for `loop.create_server`, and keeps at most `most`. A
     newcomer takes the place of the one that has been idle for longest, which may be the newcomer.
-    A request's head may take `head_s` seconds."""
+    A client that takes nothing of its reply for `stall_s` seconds is given up, within a quarter
+    more. A request's head may take `head_s` seconds."""
 
-    def __init__(self, server: web.Server, most: int, head_s: float = HEAD_S) -> None:
+    def __init__(
+        self, server: web.Server, most: int, stall_s: float, head_s: float = HEAD_S
+    ) -> None:
         self.server = server
+        self.stall_s = stall_s
         self.head_s = head_s
         self._most = most
         self._all: set[Connection] = set()

@@ -123,7 +123,11 @@ async def _serve(
     assert runner.server is not None  # it has just been set up
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(SameTroubleOnce())
-    connections = Connections(runner.server, most_connections(certificate is not None))
+    connections = Connections(
+        runner.server,
+        most_connections(certificate is not None),
+        daemon.settings.config.times.reply_stall_s,
+    )
     listening: asyncio.Server | TlsListener
     if certificate is None:
         listening = await loop.create_server(connections, sock=sock, backlog=bind.BACKLOG)

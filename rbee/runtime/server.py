@@ -291,7 +291,7 @@ async def _correlate(request: web.Request, handler: _Next) -> web.StreamResponse
     correlation_id.set(known or secrets.token_hex(8))
     connection = request.protocol
     if isinstance(connection, Connection):
-        connection.begin()
+        connection.begin(request)
     try:
         return await handler(request)
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import msgspec
 
@@ -55,34 +56,35 @@ class Parser:
         self._buffer = b""
         self._event = ""
         self._id = ""
-        self._data: list[str] = []
+        self._data: list[bytes] = []
         self._size = 0
 
     def feed(self, chunk: bytes) -> Iterator[Raw]:
         """The events that `chunk` completes. Raises ValueError for one larger than 16 MiB."""
-        lines = _LINE_END.split(self._buffer + chunk)
+        text = self._buffer + chunk
+        lines = _LINE_END.split(text) if b"\r" in text else text.split(b"\n")
         # A carriage return at the very end may be half of a line's end.
         self._buffer = lines.pop()
         for line in lines:
             if line:
-                self._field(line.decode(errors="replace"))
+                self._field(line)
                 continue
             if self._data:
-                yield Raw(self._event, "\n".join(self._data), self._id)
+                yield Raw(self._event, b"\n".join(self._data).decode(errors="replace"), self._id)
             self._reset()
         if len(self._buffer) + self._size > _LONGEST_EVENT:
             raise ValueError("an event is larger than 16 MiB")
 
-    def _field(self, line: str) -> None:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
             self._data.append(value)
             self._size += len(value) + 1
-        elif name == "event":
-            self._event = value
-        elif name == "id" and "\0" not in value:
-            self._id = value
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode(errors="replace")
 
     def _reset(self) -> None:
         self._event, self._data, self._size = "", [], 0
@@ -92,10 +94,7 @@ def encode(event: Event | Numbered) -> bytes:
     """The event as it stands in a stream."""
     if isinstance(event, Numbered):
         return b"id: %s\n%s" % (event.id.encode(), encode(event.event))
-    return b"event: %s\ndata: %s\n\n" % (
-        NAMES[type(event)].encode(),
-        msgspec.json.encode(event),
-    )
+    return b"event: %s\ndata: %s\n\n" % (NAMES[type(event)].encode(), msgspec.json.encode(event))
 
 
 def decode(raw: Raw) -> Event | None:
@@ -104,4 +103,9 @@ def decode(raw: Raw) -> Event | None:
     Raises msgspec.MsgspecError if the data does not fit the kind.
     """
     kind = TYPES.get(raw.event)
-    return msgspec.json.decode(raw.data, type=kind) if kind else None
+    return _decoder(kind).decode(raw.data) if kind else None
+
+
+@cache
+def _decoder(kind: type[Event]) -> msgspec.json.Decoder[Event]:
+    return msgspec.json.Decoder(kind)

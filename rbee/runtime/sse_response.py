@@ -60,7 +60,8 @@ async def stream_response(
             if not running.done() and not closing.done():
                 await relay.keep_alive()
         if not running.done():
-            await stop(running)
+            # A reader that takes its time to hear of the end holds up nothing.
+            await _abandon(running, source)
             return await relay.end(closing.result())
         return running.result()
     except ConnectionError:
@@ -93,10 +94,12 @@ class _Relay:
         return await self.end()
 
     async def keep_alive(self) -> None:
-        """A comment, once the stream has begun or must begin."""
+        """A comment, once the stream has begun or must begin, if the reader has taken what came
+        before."""
         if self._form.opens_within_s is not None:
             await self._response.prepare(self._request)
-        if self._response.prepared and self._form.keep_alive:
+        is_behind = self._request.protocol.writing_paused
+        if self._response.prepared and self._form.keep_alive and not is_behind:
             await self._response.write(self._form.keep_alive)
 
     async def end(self, error: RbeeError | None = None) -> web.StreamResponse:
@@ -116,7 +119,9 @@ class _Relay:
     async def _next(self) -> Any:
         """The next event. Once the stream has begun, an error is an event."""
         try:
-            return await anext(self._source, _END)
+            return await self._source.__anext__()
+        except StopAsyncIteration:
+            return _END
         except RbeeError as error:
             if not self._response.prepared:
                 raise

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,12 +16,14 @@ from aiohttp import web
 
 from rbee.contract.daemons import Ack
 from rbee.contract.endpoints import Endpoint, Nothing
+from rbee.contract.events import Event, Token
 from rbee.runtime import server
 from rbee.runtime.connections import Connections, SameTroubleOnce, most_connections
 from rbee.runtime.lifecycle import Lifecycle
 
 Open = Callable[..., Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 OPEN = Endpoint("GET", "/health", Nothing, Ack, open=True)
+TALK = Endpoint("GET", "/talk", Nothing, Nothing, (Token,), open=True)
 SLOW = Endpoint("GET", "/slow", Nothing, Ack, open=True)
 LARGE = Endpoint("GET", "/large", Nothing, Ack, open=True)
 MUCH = 16 << 20  # more than the kernel keeps for a reader
@@ -28,7 +31,19 @@ ASK = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Open]:
+def stall_s() -> float:
+    """How long a client may take nothing of a reply."""
+    return 60.0
+
+
+@pytest.fixture
+def ended_talks() -> asyncio.Queue[None]:
+    """Has one more for each stream that has let go of what it held."""
+    return asyncio.Queue()
+
+
+@pytest.fixture
+async def connect(stall_s: float, ended_talks: asyncio.Queue[None]) -> AsyncIterator[Open]:
     """Open a connection to a daemon that has at most three, and waits 0.3 s for a head."""
 
     async def well(_: web.Request, __: Nothing) -> Ack:
@@ -41,24 +56,33 @@ async def connect() -> AsyncIterator[Open]:
     async def large(_: web.Request, __: Nothing) -> Ack:
         return Ack("x" * MUCH)
 
-    app = server.application(Lifecycle("queen-rbee", None, "secret-key"))
+    async def talk(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
+        try:
+            while True:
+                yield Token("x" * 10_000, 0)
+        finally:
+            ended_talks.put_nowait(None)
+
+    app = server.application(Lifecycle("queen-rbee", None, "secret-key"), keep_alive_s=0.05)
     server.answer(app, OPEN, well)
+    server.stream(app, TALK, talk)
     server.answer(app, LARGE, large)
     server.answer(app, SLOW, slow)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     assert runner.server is not None
     loop = asyncio.get_running_loop()
-    listening = await loop.create_server(
-        Connections(runner.server, most=3, head_s=0.3), "127.0.0.1", 0
-    )
+    connections = Connections(runner.server, most=3, stall_s=stall_s, head_s=0.3)
+    listening = await loop.create_server(connections, "127.0.0.1", 0)
     host, port = listening.sockets[0].getsockname()
     writers = []
 
-    async def connected(
-        sent: bytes = b"",
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection(host, port)
+    async def connected(sent: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        sock.setblocking(False)
+        await loop.sock_connect(sock, (host, port))
+        reader, writer = await asyncio.open_connection(sock=sock)
         writers.append(writer)
         writer.write(sent)
         return reader, writer
@@ -134,6 +158,42 @@ async def test_a_reply_that_is_being_sent_is_not_cut_for_a_newcomer(connect: Ope
     newcomer, _ = await connect(ASK)
     assert await newcomer.readuntil(b'"well"}')
     assert await ended(reading[0][0]) == b""
+
+
+@pytest.mark.parametrize("stall_s", [0.4])
+@pytest.mark.parametrize("path", [b"/talk", b"/large"])
+async def test_a_client_that_takes_nothing_of_its_reply_is_given_up_and_logged_once(
+    connect: Open, ended_talks: asyncio.Queue[None], path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, _ = await connect(ASK.replace(b"/health", path))
+    await reader.readuntil(b"xxx")
+    begun = asyncio.get_running_loop().time()
+    if path == b"/talk":
+        await asyncio.wait_for(ended_talks.get(), 5)
+    while not (said := [each for each in caplog.messages if "took nothing" in each]):
+        assert asyncio.get_running_loop().time() - begun < 5
+        await asyncio.sleep(0.02)
+    assert asyncio.get_running_loop().time() - begun > 0.3
+    assert said == [
+        f"GET {path.decode()}: the client at 127.0.0.1 took nothing for 0.4 s: given up"
+    ]
+    assert not (await ended(reader)).endswith((b'"}', b"[DONE]\n\n\r\n0\r\n\r\n"))
+
+
+@pytest.mark.parametrize("stall_s", [0.4])
+async def test_a_client_that_takes_a_little_now_and_then_gets_all_of_its_reply(
+    connect: Open,
+) -> None:
+    reader, _ = await connect(ASK.replace(b"/health", b"/large"))
+    begun = asyncio.get_running_loop().time()
+    seen = b""
+    while asyncio.get_running_loop().time() - begun < 1.5:
+        seen = await reader.readexactly(1 << 17)
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while not seen.endswith(b'"}'):
+            seen = await reader.read(1 << 20)
+            assert seen, "the reply was cut"
 
 
 @pytest.mark.parametrize(

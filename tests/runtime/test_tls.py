@@ -52,7 +52,7 @@ async def daemon(folder: Path, handshake_s: float = 10) -> AsyncIterator[str]:
     sock = socket.create_server(("127.0.0.1", 0))
     url = f"https://127.0.0.1:{sock.getsockname()[1]}"
     certificate = Certificate(folder / "cert.pem", folder / "key.pem")
-    connections = Connections(runner.server, 3)
+    connections = Connections(runner.server, 3, stall_s=60)
     listener = TlsListener(connections, certificate, sock, url, handshake_s)
     yield url
     listener.close()

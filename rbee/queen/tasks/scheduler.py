@@ -70,15 +70,13 @@ class Scheduler:
         self._figures = KeyFigures()
         self.watchdog = Watchdog(lambda: self._dispatcher.undecided_s)
 
-    async def stream(
+    def stream(
         self, request: TaskRequest, caller: Caller = OPERATOR
     ) -> AsyncGenerator[Event, None]:
         """The events of one task. Raises NODE_NOT_FOUND, INVALID_MODEL_REF, MODEL_NOT_ALLOWED and
-        TOO_MANY_REQUESTS before the first; what goes wrong later is raised then. A reader that
-        leaves cancels the task."""
-        async with contextlib.aclosing(self._follow(self._task(request, caller))) as events:
-            async for event in events:
-                yield event
+        TOO_MANY_REQUESTS at once; what goes wrong later is raised then. A reader that leaves
+        cancels the task."""
+        return self._follow(self._task(request, caller))
 
     async def ask(self, request: AtOnce, caller: Caller = OPERATOR) -> Answered:
         """What one task is answered that has no stream. Raises what `stream` raises; a client
