@@ -107,9 +107,10 @@ async def test_a_program_that_is_not_there_leaves_the_cpu(machine: Machine) -> N
 
 
 async def test_one_that_says_nothing_is_given_up(machine: Machine) -> None:
+    before = psutil.Process().children()  # other tests of this process may have some
     machine.does(f"exec {sys.executable} -c 'import time; time.sleep(600)'")
     assert (await machine.ask_within(0.3).usable()).backends == ["cpu"]
-    assert not [child for child in psutil.Process().children() if child.is_running()]
+    assert set(psutil.Process().children()) <= set(before)
 
 
 async def test_the_cards_tell_what_is_free_now_where_they_are_the_ones(machine: Machine) -> None:
