@@ -280,7 +280,10 @@ class TimesSection(_Section, frozen=True):
     ] = 30
     reply_stall_s: Annotated[
         Seconds,
-        Meta(description="A client that takes nothing of its reply for so long is given up."),
+        Meta(
+            description="A client that takes nothing of its reply for so long is given up. Models "
+            "that other nodes copy are not meant."
+        ),
     ] = 60
 
 

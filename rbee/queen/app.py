@@ -27,7 +27,7 @@ from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime import api_key, certificate, paths, server
 from rbee.runtime import settings as configuration
 from rbee.runtime.broadcast import Broadcast
-from rbee.runtime.concurrency import stop
+from rbee.runtime.concurrency import in_thread, stop
 from rbee.runtime.daemon import DRAIN, Daemon, run
 from rbee.runtime.lifecycle import Lifecycle
 from rbee.runtime.light_aiohttp import web
@@ -110,7 +110,7 @@ async def _import_protocols(app: web.Application) -> AsyncIterator[None]:
 
     async def ready() -> None:
         await asyncio.sleep(_PROTOCOLS_AFTER_S)
-        await asyncio.to_thread(importlib.import_module, _PROTOCOLS)
+        await in_thread(importlib.import_module, _PROTOCOLS)
         app[server.FOREIGN].make()
 
     importing = asyncio.create_task(ready())

@@ -46,10 +46,11 @@ class ForeignRoutes(web.DynamicResource):
         self._make = make
 
     def make(self) -> None:
-        """Make the routes now, if they are not there yet."""
-        make, self._make = self._make, None
-        if make is not None:
-            make()
+        """Make the routes now, if they are not there yet. Raises what goes wrong; the next request
+        tries again."""
+        if self._make is not None:
+            self._make()
+            self._make = None
 
     async def resolve(
         self, request: web.Request
@@ -88,9 +89,10 @@ class ForeignRoutes(web.DynamicResource):
         refuse = next(named, None) or self._refuse.get(path)
         if refuse is not None or resource is not None:
             return refuse
-        if meant is not None:
+        nearest = max(below, key=lambda each: len(each.prefix), default=None)
+        if meant is not None and (nearest is None or meant.startswith(nearest.prefix)):
             return self._refuse.get(meant)
-        return max(below, key=lambda each: len(each.prefix)).refuse if below else None
+        return None if nearest is None else nearest.refuse
 
     def id_headers(self, request: web.Request) -> set[str]:
         """The headers of the answer that have the correlation id beside our own."""

@@ -321,8 +321,11 @@ async def _errors(request: web.Request, handler: _Next) -> web.StreamResponse:
         return _refused(request, InvalidRequest.of("body", limit, f"Expected {limit}"), 413)
     except web.HTTPException as error:
         allowed = error.allowed_methods if isinstance(error, web.HTTPMethodNotAllowed) else ()
-        not_there = unknown_route(request.method, request.path, allowed, _methods(request.app))
-        response = _refused(request, not_there, error.status)
+        known = _methods(request.app)
+        meant = request.path if request.path in known else nearest(request.path, known)
+        methods = known.get(meant or "", ())
+        not_there = unknown_route(request.method, request.path, allowed, meant, methods)
+        response = _refused(request, not_there, error.status, meant)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response
@@ -385,20 +388,16 @@ def _header(request: web.Request, name: str) -> str | None:
     return None if value is None else value.encode(errors="replace").decode()
 
 
-def _refused(request: web.Request, error: RbeeError, status: int) -> web.Response:
+def _refused(
+    request: web.Request, error: RbeeError, status: int, meant: str | None = None
+) -> web.Response:
+    """The answer to a request that no route is for, or that is refused; `meant` is the path that it
+    may have meant."""
     log_refusal(request, error)
     headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else None
-    refuse = request.app[FOREIGN].refusal(request, _meant(request))
+    refuse = request.app[FOREIGN].refusal(request, meant)
     body = msgspec.json.encode(error.envelope() if refuse is None else refuse(error, status))
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
-
-
-def _meant(request: web.Request) -> str | None:
-    """The path that a request without a route may have meant."""
-    if request.match_info.route.resource is not None:
-        return None
-    known = _methods(request.app)
-    return request.path if request.path in known else nearest(request.path, known)
 
 
 def _methods(app: web.Application) -> dict[str, list[str]]:

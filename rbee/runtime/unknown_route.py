@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from rbee.contract.errors import NotFound
 
@@ -23,14 +23,13 @@ def nearest(path: str, routes: Collection[str]) -> str | None:
 
 
 def unknown_route(
-    method: str, path: str, allowed: Collection[str], routes: Mapping[str, Collection[str]]
+    method: str, path: str, allowed: Collection[str], meant: str | None, methods: Collection[str]
 ) -> NotFound:
-    """The error for `method` and `path`, if the path takes only the methods `allowed`, or none.
-    `routes` has the methods of each path that there is."""
+    """The error for `method` and `path`, if the path takes only the methods `allowed`, or none. It
+    may have `meant` a path that takes `methods`."""
     hint = f"Use {' or '.join(_shown(allowed))}."
     if not allowed:
-        meant = nearest(path, routes)
-        ways = [f"{each} {meant}" for each in _shown(routes.get(meant or "", ()))]
+        ways = [f"{each} {meant}" for each in _shown(methods)]
         hint = f"Did you mean {' or '.join(ways)}?" if ways else _LIST
     message = f"There is no route {method} {path}"
     return NotFound.of("path", "a route of this program", message, path, hint)

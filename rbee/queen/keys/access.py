@@ -36,11 +36,12 @@ class Access:
             return "yes"
         return "no"
 
-    def check(self, who: Caller, model: ModelRef, force: bool) -> None:
+    def check(self, who: Caller, model: ModelRef, force: bool, is_named: bool = True) -> None:
         """Raises MODEL_NOT_ALLOWED, and WRONG_ROLE for a request to load a model although it may
-        not fit: that can end what others run."""
+        not fit: that can end what others run. Unless the model `is_named` by the client, it is the
+        default, and what that is, is not told."""
         if self.judge(who, model) == "no":
-            shown = self._shown(model)
+            shown = self._shown(model, is_named)
             raise ModelNotAllowed(key=who.name, model=shown, allowed=list(who.models))
         if force and who.role == "use":
             raise WrongRole(
@@ -72,12 +73,16 @@ class Access:
         except RbeeError:  # nothing that one could ask for
             return False
 
-    def _shown(self, model: ModelRef) -> str:
+    def _shown(self, model: ModelRef, is_named: bool) -> str:
         """A model, to a client that may not use it: what the operator has put behind the default,
         or which file behind an alias, is not told to it."""
         for name, configured in self._named():
-            if model == configured and (name is None or model.scheme == "file"):
-                return name or "the default model"
+            if model != configured:
+                continue
+            if name is None and not is_named:
+                return "the default model"
+            if name is not None and model.scheme == "file":
+                return name
         return str(model)
 
     def _configured(self) -> Iterable[ModelRef]:

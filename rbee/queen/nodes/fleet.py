@@ -272,11 +272,16 @@ class Fleet:
         node.models = after
 
     def _arrived(self, worker: FleetWorker) -> None:
-        place = worker.node, worker.repository
-        for start in self.starts:
-            if (start.node, start.repository) == place and not start.is_there:
-                start.is_there = True
-                return
+        """One of the starts has its worker: one on its device, if there is one."""
+        place, row = (worker.node, worker.repository), worker.row
+        starts = [
+            start
+            for start in self.starts
+            if (start.node, start.repository) == place and not start.is_there
+        ]
+        exact = [each for each in starts if (each.backend, each.index) == (row.backend, row.device)]
+        for start in (exact or starts)[:1]:
+            start.is_there = True
 
     def _count(self, reference: str, change: int) -> None:
         """So many more places where a model is."""

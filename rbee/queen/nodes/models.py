@@ -33,8 +33,12 @@ from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hive_requests import fetch_model
 from rbee.queen.nodes.node_wish import NodeWish, OnNode
 from rbee.queen.nodes.nodes import Nodes
+from rbee.runtime.concurrency import stop
 from rbee.runtime.event_queue import EventQueue, run_as_stream
 from rbee.runtime.narration import Narrator
+
+# A stream that has nothing to say yet opens within so many seconds.
+_OPENS_WITHIN_S = 10.0
 
 
 class NodeModels:
@@ -95,8 +99,15 @@ class NodeModels:
         return await hive.http.call(ep.HIVE_MODEL_DELETE, name)
 
     async def verify(self, asked: NodeModel) -> AsyncIterator[Event | None]:
-        """The hive's events. If the reader leaves, the work ends."""
-        hive = await self._running(asked.node, EventQueue())
+        """The hive's events. If the reader leaves, the work ends. While a node that sleeps is
+        woken, the stream is open and has nothing to say."""
+        waking = asyncio.create_task(self._running(asked.node, EventQueue()))
+        try:
+            if not (await asyncio.wait({waking}, timeout=_OPENS_WITHIN_S))[0]:
+                yield None
+            hive = await waking
+        finally:
+            await stop(waking)
         async with hive.http.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
             async for event in events:
                 yield event

@@ -63,6 +63,7 @@ class Turn:
         self._worker: FleetWorker | None = None
         self._starts: Spot | None = None
         self._is_served = False
+        self._is_counted = True
         self._takes_slot = True
         self._task_id = task_id
         self._went_at: float | None = None
@@ -159,11 +160,22 @@ class Turn:
             self._dispatcher.decisions.waited(self.waited_s)
         self._leave()
 
+    def is_no_question(self) -> None:
+        """What it does now takes nothing from other keys, however long it lasts; what was reserved
+        for it is kept."""
+        self._serve(False)
+        self._leave_accounts(0)
+
     def end(self, tokens: int) -> None:
         """Its task has ended, after so many tokens; 0 if it was never served."""
         self._leave()
         self._let_go()
-        self._dispatcher.end(self.caller, tokens)
+        self._leave_accounts(tokens)
+
+    def _leave_accounts(self, tokens: int) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._dispatcher.end(self.caller, tokens)
 
     def _take(self, worker: FleetWorker) -> None:
         self._worker = worker

@@ -24,7 +24,7 @@ from rbee.queen.tasks.room_maker import RoomMaker
 from rbee.queen.tasks.sessions import Session
 from rbee.queen.tasks.wants import Refusal, Want
 from rbee.runtime.event_queue import EventQueue
-from rbee.runtime.keyring import caller
+from rbee.runtime.keyring import Caller, caller
 from rbee.runtime.log import correlation_id
 from rbee.runtime.narration import Narrator
 
@@ -71,9 +71,13 @@ class NodeChoice:
         place = wish.node, wish.backend, wish.device
         want = Want(wish.model, *place, slot=False, force=wish.force, new=True, to_run=wish.to_run)
         turn = self._dispatcher.enter(caller.get(), lambda _: None, correlation_id.get())
+
+        async def begin(hive: Hive, _: Spot) -> None:
+            turn.is_no_question()
+            await work(hive)
+
         try:
-            tell = events.put_nowait
-            await self.do(want, turn, tell, lambda hive, _: work(hive), explains=wish.explain)
+            await self.do(want, turn, events.put_nowait, begin, explains=wish.explain)
         finally:
             turn.end(0)
 
@@ -151,16 +155,19 @@ async def _next(turn: Turn, want: Want, failed: Mapping[str, RbeeError], session
         return await turn.next(want, session.place)
     except NowhereError as error:
         if failed:
-            raise _nowhere(want, failed, error.verdicts) from None
+            raise _nowhere(want, failed, error.verdicts, turn.caller) from None
         spot = Spot(LOCAL, None, ["no node can, and this machine says why"])
         turn.go(spot)
         return spot
 
 
-def _nowhere(want: Want, failed: Mapping[str, RbeeError], verdicts: list[Verdict]) -> RbeeError:
-    """The error of the first node that was tried, with why each of the others can't."""
+def _nowhere(
+    want: Want, failed: Mapping[str, RbeeError], verdicts: list[Verdict], who: Caller
+) -> RbeeError:
+    """The error of the first node that was tried, with why each of the others can't, if `who` asks
+    may know that of them."""
     (node, first), *_ = failed.items()
-    if want.node is not None:
+    if want.node is not None or who.role != "manage":
         return first
     reasons = {verdict.node: ", ".join(verdict.reasons) for verdict in verdicts}
     reasons |= {name: error.message.rstrip(".") for name, error in failed.items()}

@@ -93,9 +93,8 @@ class Scheduler:
             self._nodes.hive(request.node)
         name = request.model or self._models.default or model_ref.DEFAULT
         model = model_ref.parse(name, self._models.aliases)
-        self._access.check(caller, model, request.force)
-        if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
-            raise TooManyRequests(key=caller.name, limit=caller.limit)
+        self._access.check(caller, model, request.force, is_named=request.model is not None)
+        self._admit(caller)
         if caller.role == "use" and isinstance(request, TaskRequest):
             # How long a model stays is for those who manage: others use it too.
             request = msgspec.structs.replace(request, keep_alive=None)
@@ -104,7 +103,12 @@ class Scheduler:
             session = self._sessions.of(caller.name, str(model), request.session)
         return Task(request, model, caller, session)
 
+    def _admit(self, caller: Caller) -> None:
+        if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
+            raise TooManyRequests(key=caller.name, limit=caller.limit)
+
     async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:
+        self._admit(task.caller)  # others may have begun since
         self._figures.begin(task)
         running = asyncio.create_task(self._run(task))
         self._running[task.id] = task, running

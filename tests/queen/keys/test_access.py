@@ -106,9 +106,17 @@ def test_a_refusal_does_not_tell_what_the_default_is(default: str) -> None:
     aliases = {"mine": "file:/home/me/secret.gguf"}
     with pytest.raises(ModelNotAllowed) as caught:
         access = Access(ModelsSection(default=default, aliases=aliases))
-        access.check(NARROW, parse(default, aliases), force=False)
+        access.check(NARROW, parse(default, aliases), force=False, is_named=False)
     assert caught.value.message == "The key narrow may not use the default model."
     assert caught.value.details["model"] == "the default model"
+
+
+def test_who_guesses_the_default_is_not_told_that_it_is_right() -> None:
+    for default in ("hf:me/secret", "hf:me/other"):
+        with pytest.raises(ModelNotAllowed) as caught:
+            access = Access(ModelsSection(default=default))
+            access.check(NARROW, parse("hf:me/secret"), force=False)
+        assert caught.value.details["model"] == "hf:me/secret"
 
 
 def test_a_refusal_does_not_tell_which_file_an_alias_is() -> None:

@@ -18,6 +18,7 @@ from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.tasks.scheduler import Scheduler
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.gauges import Gauge
+from rbee.runtime.keyring import OPERATOR, Caller, caller
 from rbee.runtime.log import correlation_id
 
 MODEL = parse("hf:o/r/m.gguf")
@@ -226,6 +227,33 @@ async def test_what_is_only_fetched_takes_no_memory(made: Made) -> None:
     assert made.nodes.fleet.starts == []
     made.held.set()
     await asyncio.gather(*fetching)
+
+
+async def test_a_long_work_takes_nothing_from_other_keys(made: Made) -> None:
+    """Nor does its key save up meanwhile, or keep what others have used from being forgotten."""
+    made.held.clear()
+    fetching = asyncio.create_task(made.do())
+    async with asyncio.timeout(5):
+        while not made.tried:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    dispatcher = made.scheduler._dispatcher
+    dispatcher.enter(Caller("guest", "use"), lambda _: None).end(10_000)
+    accounts = dispatcher._accounts
+    assert (accounts.account(OPERATOR.name), accounts.account("guest")) == (0, 0)
+    assert len(made.nodes.fleet.starts) == 1
+    made.held.set()
+    await fetching
+    assert made.nodes.fleet.starts == []
+
+
+async def test_a_guest_is_not_told_what_other_nodes_lack(made: Made) -> None:
+    for name in ("b", "a", "localhost"):
+        made.errors[name] = VramExhausted(f"{name}.", **FULL.details)
+    caller.set(Caller("guest", "use"))
+    with pytest.raises(VramExhausted) as caught:
+        await made.do()
+    assert caught.value.message == "b."
+    assert "others" not in caught.value.details
 
 
 async def test_its_decisions_are_found_by_the_id_of_its_request(made: Made) -> None:

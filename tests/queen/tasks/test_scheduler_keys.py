@@ -107,6 +107,16 @@ async def test_a_limit_counts_the_keys_own_tasks_that_run_or_wait(made: Made) ->
         await stream.aclose()
 
 
+async def test_a_limit_counts_what_comes_at_the_same_moment(made: Made) -> None:
+    streams = [made.ask(LAPTOP) for _ in range(3)]  # and nothing of them has been read yet
+    for stream in streams[:2]:
+        await anext(stream)
+    with pytest.raises(TooManyRequests):
+        await anext(streams[2])
+    for stream in streams:
+        await stream.aclose()
+
+
 Ending = Callable[[Made, str, AsyncGenerator[Event, None]], object]
 
 
