@@ -19,6 +19,9 @@ from harness.world.evidence import Evidence
 from harness.world.world import World
 
 FUZZER = "fuzzer"
+# llama.cpp keeps its buffer for results, which has room for a score of each word at each token of
+# the largest batch so far: 25 MB for 128 tokens. How many vectors fall into one batch is chance.
+_FUZZER_GROWTH_MB = 112.0
 # So many before anything is measured: caches fill, and modules are imported late.
 _WARM_UP = 120
 _LARGE_BODIES = 10
@@ -76,7 +79,8 @@ def _of_shared(plan: Plan, scene: Scene, deadline: float) -> Iterator[Result]:
     if plan.requests:
         _warm_up(scene)
         fuzz(scene, plan.seed + 1, min(_WARM_UP, plan.requests), deadline, plan.foreign)
-        bounds = Bounds(log_bytes=max(LOG_BYTES, _LOG_BYTES_EACH * plan.requests))
+        log_bytes = max(LOG_BYTES, _LOG_BYTES_EACH * plan.requests)
+        bounds = Bounds(growth_mb=_FUZZER_GROWTH_MB, log_bytes=log_bytes)
         yield _judged(
             FUZZER,
             lambda _: fuzz(scene, plan.seed, plan.requests, deadline, plan.foreign),
@@ -90,7 +94,7 @@ def _of_shared(plan: Plan, scene: Scene, deadline: float) -> Iterator[Result]:
 def _warm_up(scene: Scene) -> None:
     """What a worker keeps from its first vectors, form and large body on is not growth."""
     text = {"prompt": "hi", "max_tokens": 1, "stream": False}
-    scene.send("worker", "POST", "/v1/embeddings", {"input": ["a"]})
+    scene.send("worker", "POST", "/v1/embeddings", {"input": ["a word " * 200]})
     scene.send(
         "worker", "POST", "/v1/inference", {**text, "response_format": {"type": "json_object"}}
     )

@@ -60,8 +60,6 @@ class Scene:
         assert started.exit_code == 0, started.stderr.text
         # Nobody but its operator ends this one.
         self.worker = StandaloneWorker(world, "--slots 2 --context 1024")
-        # What a first answer takes, it may keep.
-        self.worker.answer("a word " * 300, 2)
         self.addresses = {
             "queen": world.queen_address,
             "hive": world.hive_address,
