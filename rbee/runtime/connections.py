@@ -68,8 +68,7 @@ class Connection(web.RequestHandler):
     def pause_writing(self) -> None:
         """Wait for the client to take what was written, but not for ever."""
         super().pause_writing()
-        if self._place.stall_s is not None:
-            self._look_later(self._unsent(), 0, self._place.stall_s)
+        self._look_later(self._unsent(), 0)
 
     def resume_writing(self) -> None:
         """Go on: the client has taken most of it."""
@@ -146,16 +145,16 @@ class Connection(web.RequestHandler):
             return 0
         return self.transport.get_write_buffer_size() + kernel.unacknowledged(sock.fileno())
 
-    def _look_later(self, unsent: int, in_vain: int, stall_s: float) -> None:
+    def _look_later(self, unsent: int, in_vain: int) -> None:
+        after_s = self._place.stall_s / _LOOKS
         loop = asyncio.get_running_loop()
-        after_s = stall_s / _LOOKS
-        self._look = loop.call_later(after_s, self._look_at_client, unsent, in_vain, stall_s)
+        self._look = loop.call_later(after_s, self._look_at_client, unsent, in_vain)
 
-    def _look_at_client(self, before: int, in_vain: int, stall_s: float) -> None:
+    def _look_at_client(self, before: int, in_vain: int) -> None:
         unsent = self._unsent()
         in_vain = in_vain + 1 if unsent == before else 0
         if in_vain < _LOOKS:
-            self._look_later(unsent, in_vain, stall_s)
+            self._look_later(unsent, in_vain)
             return
         what = "a reply"
         if self._answered is not None:
@@ -163,7 +162,7 @@ class Connection(web.RequestHandler):
         peer = None if self.transport is None else self.transport.get_extra_info("peername")
         client = peer[0] if peer else "?"
         told = "%s: the client at %s took nothing for %g s: given up"
-        _log.warning(told, what, client, stall_s)
+        _log.warning(told, what, client, self._place.stall_s)
         self.hang_up()
 
     def _stop_looking(self) -> None:
@@ -191,10 +190,10 @@ class Connections:
     """Makes the connections of a server, for `loop.create_server`, and keeps at most `most`. A
     newcomer takes the place of the one that has been idle for longest, which may be the newcomer.
     A client that takes nothing of its reply for `stall_s` seconds is given up, within a quarter
-    more; none is if that is None. A request's head may take `head_s` seconds."""
+    more. A request's head may take `head_s` seconds."""
 
     def __init__(
-        self, server: web.Server, most: int, stall_s: float | None, head_s: float = HEAD_S
+        self, server: web.Server, most: int, stall_s: float, head_s: float = HEAD_S
     ) -> None:
         self.server = server
         self.stall_s = stall_s

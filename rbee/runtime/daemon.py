@@ -123,11 +123,11 @@ async def _serve(
     assert runner.server is not None  # it has just been set up
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(SameTroubleOnce())
-    most = most_connections(certificate is not None)
-    # A queen that reads a worker's answer waits for its own client, which it gives up itself.
-    is_above = lifecycle.hello is not None and daemon.dies_with_parent
-    stall_s = None if is_above else daemon.settings.config.times.reply_stall_s
-    connections = Connections(runner.server, most, stall_s)
+    connections = Connections(
+        runner.server,
+        most_connections(certificate is not None),
+        daemon.settings.config.times.reply_stall_s,
+    )
     listening: asyncio.Server | TlsListener
     if certificate is None:
         listening = await loop.create_server(connections, sock=sock, backlog=bind.BACKLOG)
