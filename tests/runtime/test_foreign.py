@@ -29,17 +29,19 @@ def test_they_are_made_once() -> None:
 
 def test_what_went_wrong_is_tried_again() -> None:
     """As too many open files, with which nothing can be imported."""
-    faults = [OSError("Too many open files")]
+    faults, made = [OSError("Too many open files")], []
 
     def make() -> None:
         if faults:
             raise faults.pop()
+        made.append(1)
 
     routes = ForeignRoutes()
     routes.later(make)
     with pytest.raises(OSError, match="Too many"):
         routes.make()
     routes.make()
+    assert made == [1]
 
 
 @pytest.mark.parametrize(
