@@ -10,7 +10,7 @@ TaskState = Literal["waiting", "starting", "running"]
 Outcome = Literal["placed", "waits", "refused", "nowhere"]
 
 
-class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A task: `waiting` for a slot, `starting` where a node has been chosen, or `running` once a
     worker has accepted it. `key` is the name of the key that asked.
 

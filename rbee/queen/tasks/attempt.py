@@ -54,7 +54,7 @@ class Attempt:
         self._turn = turn
         self._chosen = chosen
         self._is_told = is_told
-        self._model = str(task.model)
+        self._model = task.model_name
         self._left: set[str] = set()
 
     async def run(self) -> None:

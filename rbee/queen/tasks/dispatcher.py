@@ -86,12 +86,6 @@ class Turn:
         """The worker whose slot it has, or wants."""
         return self._worker
 
-    def reasons(self) -> list[str]:
-        """Why it went where it went, or what it waits for."""
-        if self._went_at is not None and self.went is not None:
-            return self.went.reasons
-        return why_not(self._dispatcher.held(self._ticket) if self._ticket else None)
-
     def note(self, outcome: Outcome, found: Spot | list[str]) -> None:
         """Remember a decision on it."""
         model = str(self._ticket.want.model) if self._ticket else ""
@@ -275,9 +269,15 @@ class Dispatcher:
             self.fleet.worker_told(node, row, _now())
         return self.fleet.worker(node, row.id) or FleetWorker(node, row)
 
-    def held(self, ticket: Ticket) -> Held | None:
-        """What a task that waits waits for; None if that has not been decided yet."""
-        return self._held.get(ticket.want, (0, None))[1]
+    def waits(self) -> dict[Turn, list[str]]:
+        """What the tasks that wait wait for; those of one line have the same list."""
+        found: dict[Turn, list[str]] = {}
+        for want, line in self._lines.waiting().items():
+            _, outcome = self._held.get(want, (0, None))
+            reasons = why_not(outcome)
+            for mine in line.values():
+                found.update((self._turns[number], reasons) for number in mine)
+        return found
 
     def refused(self, worker: FleetWorker) -> None:
         """A worker had no slot after all."""

@@ -150,9 +150,9 @@ class Scheduler:
 
     def rows(self, caller: Caller = OPERATOR) -> list[TaskRow]:
         """The tasks that run or wait; to a `caller` who does not manage, its own."""
-        tasks = {key: task for key, (task, _) in self._running.items() if _sees(caller, task)}
-        turns = self._turns
-        return task_rows((task, turns[key]) for key, task in tasks.items() if key in turns)
+        known = ((task, self._turns.get(key)) for key, (task, _) in self._running.items())
+        shown = ((task, turn) for task, turn in known if turn and _sees(caller, task))
+        return task_rows(shown, self._dispatcher.waits())
 
     def decisions(self) -> list[Decision]:
         """The last decisions on tasks, the oldest first."""

@@ -72,7 +72,7 @@ def size_of(request: Request) -> str:
 
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
-    means, and the `caller` whose key asked; `events`, which its reader gets; and the `session` that
+    means and its full name, and the `caller` whose key asked; `events`, which its reader gets; and the `session` that
     it belongs to. `is_sent` is set once a worker may have read the request. `tokens` counts those
     that were relayed, `tokens_read` those of the prompt; `reply` is what one was answered that has
     no stream; `cancel_reason` is set once it is canceled."""
@@ -88,6 +88,7 @@ class Task:
         self.created_unix = time.time()
         self.request = request
         self.model = model
+        self.model_name = str(model)
         self.caller = caller
         self.session = session or Session()
         self.events = EventQueue()

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rbee.contract.queue import TaskRow
+from rbee.queen.tasks.decisions import why_not
 from rbee.queen.tasks.dispatcher import Turn
 from rbee.queen.tasks.task import Task
 
-_ORDER = ("running", "starting", "waiting")
+# Before and behind those that have a position.
+_PLACE = {"running": -2, "starting": -1, "waiting": math.inf}
+_UNDECIDED = why_not(None)
 
 
-def task_rows(tasks: Iterable[tuple[Task, Turn]]) -> list[TaskRow]:
-    """Those that run, those that start, then those that wait, the next one first."""
-    return sorted((_row(task, turn) for task, turn in tasks), key=_place)
+def task_rows(
+    tasks: Iterable[tuple[Task, Turn]], waits: Mapping[Turn, list[str]]
+) -> list[TaskRow]:
+    """Those that run, those that start, then those that wait, the next one first. `tasks` are in
+    the order in which they came; `waits` says what they wait for."""
+    return sorted((_row(task, turn, waits) for task, turn in tasks), key=_place)
 
 
-def _place(row: TaskRow) -> tuple[int, float, float]:
-    return _ORDER.index(row.state), row.position or math.inf, row.since_unix
+def _place(row: TaskRow) -> float:
+    return row.position or _PLACE[row.state]
 
 
-def _row(task: Task, turn: Turn) -> TaskRow:
-    state = turn.state
-    waits = state == "waiting"
-    place = turn.place if waits else None
-    spot = None if waits else turn.went
+def _row(task: Task, turn: Turn, waits: Mapping[Turn, list[str]]) -> TaskRow:
+    state, worker = turn.state, turn.worker
+    spot, place = (None, turn.place) if state == "waiting" else (turn.went, None)
     return TaskRow(
         request_id=task.id,
         state=state,
         key=task.caller.name,
-        model=str(task.model),
+        model=task.model_name,
         node=spot.node if spot else task.request.node,
-        worker_id=turn.worker.row.id if turn.worker else None,
-        position=place.position if place and place.position else None,
+        worker_id=worker.row.id if worker else None,
+        position=(place.position or None) if place else None,
         since_unix=task.created_unix,
         waited_s=round(turn.waited_s, 3),
-        reasons=turn.reasons(),
+        reasons=spot.reasons if spot else waits.get(turn, _UNDECIDED),
     )
