@@ -32,6 +32,8 @@ R = TypeVar("R")
 _QUEEN = "queen-rbee"
 _STATUS_WITHIN_S = 5.0
 _DISCOVER_WITHIN_S, _DISCOVER_AGAIN_S = 2.5, 10.0
+# More would be late for each other: each is given up after a while.
+_DISCOVER_AT_ONCE = 64
 
 
 class Nodes:
@@ -51,6 +53,7 @@ class Nodes:
         self._events = events
         local = LocalHost(config, key, local_hive)
         self._hives = {LOCAL: self._made(local)}
+        self._looking = asyncio.Semaphore(_DISCOVER_AT_ONCE)
         self._discoveries: dict[str, tuple[float, asyncio.Task[bool]]] = {}
         self._wakings: dict[str, Waking] = {}
 
@@ -100,13 +103,17 @@ class Nodes:
                 continue
             began, discovery = self._discoveries.get(hive.node, (-math.inf, None))
             if discovery is None or (discovery.done() and now - began > _DISCOVER_AGAIN_S):
-                discovery = asyncio.create_task(hive.discover())
+                discovery = asyncio.create_task(self._look_at(hive))
                 self._discoveries[hive.node] = now, discovery
             row = self.registry.get(hive.node)
             if wait_for_unreachable or row is None or row.status != "unreachable":
                 discoveries.append(discovery)
         if discoveries:
             await asyncio.wait(discoveries, timeout=within_s)
+
+    async def _look_at(self, hive: Hive) -> bool:
+        async with self._looking:
+            return await hive.discover()
 
     async def may_use(self, hive: Hive, is_meant: bool, say: Say) -> bool:
         """Whether the node can be used now. One that sleeps is woken, if it `is_meant` or no other

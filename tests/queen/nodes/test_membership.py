@@ -347,3 +347,27 @@ async def test_the_nodes_are_looked_at_once_and_at_the_same_time(
     assert time.monotonic() - began < 4
     assert await lab.nodes.workers() == []
     assert hive.asked.count("/v1/node") == 2  # found, and met
+
+
+async def test_of_many_nodes_only_some_are_looked_at_at_the_same_time(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once would be late for each other, and none would be found in time."""
+    looked_at: list[str] = []
+    now, most = 0, 0
+
+    async def discover(hive: Hive) -> bool:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        looked_at.append(hive.node)
+        return False
+
+    monkeypatch.setattr(Hive, "discover", discover)
+    for number in range(300):
+        await lab.registry.put(NodeRow(node_name=f"n{number}", ssh_host=f"10.1.1.{number}"))
+    await lab.nodes.discover()
+    assert len(looked_at) == len(set(looked_at)) == 301
+    assert 50 <= most <= 100  # so that some that hang do not hold up the others
