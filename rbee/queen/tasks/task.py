@@ -72,10 +72,10 @@ def size_of(request: Request) -> str:
 
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
-    means and its full name, and the `caller` whose key asked; `events`, which its reader gets; and the `session` that
-    it belongs to. `is_sent` is set once a worker may have read the request. `tokens` counts those
-    that were relayed, `tokens_read` those of the prompt; `reply` is what one was answered that has
-    no stream; `cancel_reason` is set once it is canceled."""
+    means and its full name, and the `caller` whose key asked; `events`, which its reader gets; and
+    the `session` that it belongs to. `is_sent` is set once a worker may have read the request.
+    `tokens` counts those that were relayed, `tokens_read` those of the prompt; `reply` is what one
+    was answered that has no stream; `cancel_reason` is set once it is canceled."""
 
     def __init__(
         self,

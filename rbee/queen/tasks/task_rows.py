@@ -15,9 +15,7 @@ _PLACE = {"running": -2, "starting": -1, "waiting": math.inf}
 _UNDECIDED = why_not(None)
 
 
-def task_rows(
-    tasks: Iterable[tuple[Task, Turn]], waits: Mapping[Turn, list[str]]
-) -> list[TaskRow]:
+def task_rows(tasks: Iterable[tuple[Task, Turn]], waits: Mapping[Turn, list[str]]) -> list[TaskRow]:
     """Those that run, those that start, then those that wait, the next one first. `tasks` are in
     the order in which they came; `waits` says what they wait for."""
     return sorted((_row(task, turn, waits) for task, turn in tasks), key=_place)

@@ -1,6 +1,7 @@
 """How much of a prompt is read in one step.
 
-If nothing else runs, a chunk may take as long as a cancel may wait. Beside answers that are being
+If nothing else runs, a chunk may take as long as a cancel may wait; a step that can be interrupted
+may take longer. Beside answers that are being
 made, a step may take a few times as long as without a prompt, so that their tokens keep coming.
 """
 
@@ -10,6 +11,8 @@ import math
 
 # A cancel takes effect after the step. One second is promised; the rest is for a busy machine.
 _LONGEST_STEP_S = 0.6
+# One that is interrupted is computed again, and no progress is told meanwhile.
+_LONGEST_INTERRUPTIBLE_S = 3.0
 _SMALLEST = 16
 # Operations per second of a small computer, and how many tokens tell more than that guess.
 _SLOW = 30e9
@@ -54,6 +57,11 @@ class Pace:
         spare_s = self._without_prompt(decoding) * (_STRETCH - 1)
         return max(min(int(spare_s / self._read_s), alone), _SMALLEST_BESIDE)
 
+    def long_chunk(self, position: int) -> int:
+        """How many tokens of a prompt the next step may read from `position` on, while there is no
+        other request, and whatever comes interrupts the step."""
+        return self._affordable(position, _LONGEST_INTERRUPTIBLE_S)
+
     def border(self, position: int) -> int:
         """Where the chunk begins in which `position` is read, for a prompt that is read alone."""
         begin = 0
@@ -80,8 +88,8 @@ class Pace:
     def _alone(self, position: int) -> int:
         return self._affordable(position) if position else self._first
 
-    def _affordable(self, position: int) -> int:
-        affordable = _LONGEST_STEP_S / (self._token_s * (1 + position / self._doubled_at))
+    def _affordable(self, position: int, within_s: float = _LONGEST_STEP_S) -> int:
+        affordable = within_s / (self._token_s * (1 + position / self._doubled_at))
         largest: int = 2 ** int(math.log2(max(affordable, _SMALLEST)))
         return min(largest, self._largest)
 

@@ -2,7 +2,9 @@
 
 Requests come in through a queue; the outputs of a step go back to the event loop in one call. Each
 step decodes one token of every answer that is being made, and then prefills a chunk of the prompts
-that are still to be read. Embeddings are computed between the steps, a chunk at a time.
+that are still to be read. While one prompt is read and nothing else is to be done, a step is
+longer, and interrupted by whatever comes. Embeddings are computed between the steps, a chunk at a
+time.
 """
 
 from __future__ import annotations
@@ -200,19 +202,25 @@ class Engine:
         decoding = {r: s for r, s in self._sequences.items() if not s.unread}
         reading = {r: s for r, s in self._sequences.items() if s.unread}
         shares: list[int] = []
+        is_long = context.interruptible and self._is_alone(list(reading.values()))
         if reading:
             position = max(sequence.position for sequence in reading.values())
             room = context.batch_size - len(decoding)
-            budget = min(pace.chunk(position, len(decoding)), room)
+            chunk = pace.long_chunk(position) if is_long else pace.chunk(position, len(decoding))
+            budget = min(chunk, room)
             shares = share_out(budget, [sequence.unread for sequence in reading.values()])
         context.clear_batch()
         began, computed = time.perf_counter(), time.thread_time()
         ready = [(request, sequence, sequence.decode()) for request, sequence in decoding.items()]
         for (request, sequence), count in zip(reading.items(), shares, strict=True):
-            index = sequence.prefill(count) if count else None
+            index = sequence.prefill(count, is_long) if count else None
             if index is not None:
                 ready.append((request, sequence, index))
-        code = context.decode()
+        code = context.decode_unless(self._has_news) if is_long else context.decode()
+        if code is None:
+            for sequence, count in zip(reading.values(), shares, strict=True):
+                sequence.take_back(count)
+            return
         if code != 0:
             self._fail(loaded, code)
             return
@@ -222,6 +230,15 @@ class Engine:
         pace.note(len(decoding), read, took_s, cpu_s)
         progress = ((request, sequence.progress()) for request, sequence in reading.items())
         self._sample(loaded, ready, [(request, told) for request, told in progress if told])
+
+    def _is_alone(self, reading: list[Sequence]) -> bool:
+        """Whether one prompt is read and nothing else is to be done. It must not be one that is
+        read in steps of a fixed size, or that has been interrupted, again and again perhaps."""
+        others = len(self._sequences) + len(self._embeddings) - 1
+        return not others and any(each.may_be_interrupted for each in reading)
+
+    def _has_news(self) -> bool:
+        return not self._inbox.empty()
 
     def _sample(
         self, loaded: Loaded, ready: list[tuple[Request, Sequence, int]], outputs: Outputs

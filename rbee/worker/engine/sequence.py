@@ -42,6 +42,7 @@ class Sequence:
             repeatable=inference.seed is not None,
         )
         self.position = self.cached
+        self.may_be_interrupted = inference.seed is None
         self._timings = Timings(request.arrived_at, len(self._prompt), self.cached)
         self._told_at = time.monotonic()
 
@@ -55,14 +56,20 @@ class Sequence:
         """How many tokens the answer has so far."""
         return self._timings.tokens
 
-    def prefill(self, count: int) -> int | None:
+    def prefill(self, count: int, in_long_step: bool = False) -> int | None:
         """Put `count` tokens of the prompt into the batch.
 
         Returns the index to sample at, or None if that is not the end of the prompt.
         """
         tokens = self._prompt[self.position : self.position + count]
         complete = self.position + len(tokens) == len(self._prompt)
-        return self._put(tokens, complete)
+        return self._put(tokens, complete, in_long_step)
+
+    def take_back(self, count: int) -> None:
+        """The step with the last `count` tokens of the prompt was interrupted."""
+        self.position -= count
+        self._slots.take_back(self._slot, count)
+        self.may_be_interrupted = False
 
     def progress(self) -> Prefill | None:
         """How much of the prompt has been read, if there is more, and it was not told lately."""
@@ -106,9 +113,9 @@ class Sequence:
         self._slots.leave(self._slot)
         self._sampler.free()
 
-    def _put(self, tokens: Tokens[int], last: bool) -> int | None:
+    def _put(self, tokens: Tokens[int], last: bool, in_long_step: bool = False) -> int | None:
         index = self._context.add(self._slot, self.position, tokens, outputs=int(last))
-        self._slots.fill(self._slot, tokens)
+        self._slots.fill(self._slot, tokens, in_long_step)
         self.position += len(tokens)
         return index.start if index else None
 

@@ -164,9 +164,18 @@ class Slots:
             return 0
         return length
 
-    def fill(self, index: int, tokens: Sequence[int]) -> None:
-        """Note that the next step adds these tokens to the slot."""
-        self._slots[index].tokens.extend(tokens)
+    def fill(self, index: int, tokens: Sequence[int], in_long_step: bool = False) -> None:
+        """Note that the next step adds these tokens to the slot. No repeatable request has a long
+        step."""
+        slot = self._slots[index]
+        if in_long_step:
+            slot.repeatable = min(slot.repeatable, len(slot.tokens))
+        slot.tokens.extend(tokens)
+
+    def take_back(self, index: int, count: int) -> None:
+        """Note that the last `count` tokens were not added to the slot after all."""
+        tokens = self._slots[index].tokens
+        del tokens[len(tokens) - count :]
 
     def leave(self, index: int) -> None:
         """Free the slot of a request that has ended; its tokens stay."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from rbee.contract.errors import UnsupportedModelFormat
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # it takes a while to import, and most workers make no vector
 Pooling: TypeAlias = Literal["none", "mean", "cls", "last", "rank"]
 
 LARGEST_BATCH = 512
+_INTERRUPTED = 2
 _MEASURED = 8
 _POOLINGS: Mapping[Pooling, int] = {
     "none": C.LLAMA_POOLING_TYPE_NONE,
@@ -69,6 +70,8 @@ class Context:
         self.handle: Any = handle
         self.tokens: int = tokens
         self.sequences: int = sequences
+        # Only the CPU asks whether to go on. What was computed by then must be forgotten.
+        self.interruptible = model.on_cpu and model.can_cut()
         self.batch_size = int(C.llama_n_batch(handle))
         named: dict[int, Pooling] = {number: name for name, number in _POOLINGS.items()}
         # A number that llama.cpp does not know would make it abort, if it had to pool.
@@ -115,6 +118,17 @@ class Context:
         code = int(self._compute(self.handle, self._batch))
         C.llama_synchronize(self.handle)
         return code
+
+    def decode_unless(self, stop: Callable[[], bool]) -> int | None:
+        """The same in an interruptible context, which asks `stop` some hundred times in a batch,
+        and gives it up once that is true: returns None, and the cache is as it was."""
+        asked = C.ggml_abort_callback(lambda _: stop())
+        C.llama_set_abort_callback(self.handle, asked, None)
+        try:
+            code = self.decode()
+        finally:
+            C.llama_set_abort_callback(self.handle, C.ggml_abort_callback(), None)
+        return None if code == _INTERRUPTED else code
 
     def has_numbers(self, index: int) -> bool:
         """Whether a token can be chosen from the logits of the batch's token at `index`."""

@@ -130,6 +130,7 @@ class Model:
         handle = C.llama_model_load_from_file(os.fsencode(path), params)
         if not handle:
             raise _load_error(path, last_reason())
+        self.on_cpu = backend == "cpu"
         self._handle = handle
         self._vocab = C.llama_model_get_vocab(handle)
         self.tokenizer = Tokenizer(self._vocab)

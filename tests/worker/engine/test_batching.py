@@ -53,6 +53,22 @@ def test_a_chunk_alone_takes_twice_as_long_where_the_model_says_so() -> None:
     assert Pace(0.6 / 128, 4000, 512).chunk(4001, decoding=0) == 32
 
 
+def test_a_step_that_can_be_interrupted_may_take_three_seconds() -> None:
+    assert Pace(3 / 256, 4000, 512).long_chunk(0) == 256
+    assert Pace(3 / 255, 4000, 512).long_chunk(0) == 128
+    # At twice the time, half the tokens.
+    assert Pace(3 / 256, 4000, 512).long_chunk(4000) == 128
+    assert Pace(1e-6, 4000, 100).long_chunk(0) == 100
+    assert Pace(10.0, 1, 512).long_chunk(1_000_000) == 16
+
+
+def test_a_long_step_follows_what_was_measured() -> None:
+    pace = Pace(*GUESSED)
+    assert pace.long_chunk(0) == 256
+    pace.note(decoding=0, read=256, took_s=0.256)
+    assert pace.long_chunk(256) == 512
+
+
 def test_even_the_slowest_machine_reads_sixteen_tokens_alone() -> None:
     assert Pace(10.0, 1, 512).chunk(1_000_000, decoding=0) == 16
 

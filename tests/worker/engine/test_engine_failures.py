@@ -109,7 +109,7 @@ async def test_a_refused_step_counts_as_neither_read_nor_made(desk: Open) -> Non
     at.begin("x", "abc", max_tokens=20)
     at.engine.start()
     await at.opened()
-    at.context.codes.append(2)
+    at.context.codes.append(-2)
     at.let()
     assert isinstance(await at.last("x"), ComputeFailed)
     assert (at.engine.counts.read, at.engine.counts.made) == (0, 0)

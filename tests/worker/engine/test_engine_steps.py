@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rbee.contract.errors import RequestCanceled
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.load import Loaded
 
@@ -20,10 +21,17 @@ class Set(Pace):
         super().__init__(1e-4, 1000, 512)
         self.tokens = 4
         self.asked: list[tuple[int, int]] = []
+        self.alone: list[bool] = []
         self.noted: list[tuple[int, int]] = []
 
     def chunk(self, position: int, decoding: int) -> int:
         self.asked.append((position, decoding))
+        self.alone.append(False)
+        return self.tokens
+
+    def long_chunk(self, position: int) -> int:
+        self.asked.append((position, 0))
+        self.alone.append(True)
         return self.tokens
 
     def note(self, decoding: int, read: int, took_s: float, cpu_s: float) -> None:
@@ -109,3 +117,82 @@ async def test_a_batch_is_never_overfilled(paced: Open, pace: Set) -> None:
     await at.done("x")
     # 512 in all: a token of the answer, and the rest for the prompt.
     assert pace.noted[:5] == [(0, 1), (1, 0), (1, 0), (1, 511), (1, 89)]
+
+
+async def test_a_prompt_that_is_alone_is_interrupted_once_by_whatever_comes(
+    paced: Open, pace: Set
+) -> None:
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=2)
+    at.engine.start()
+    await at.opened()
+    at.let(1)
+    await at.at_step(2)
+    at.begin("y", "pq", max_tokens=1)  # while x is read from 4 on
+    at.let()
+    await at.done("x")
+    await at.done("y")
+    assert (at.text("x"), at.text("y")) == ("kl", "r")
+    # What was interrupted is read again, with the newcomer, and is measured only then.
+    assert pace.asked[:3] == [(0, 0), (4, 0), (4, 0)]
+    assert pace.alone[:3] == [True, True, False]
+    assert pace.noted[:2] == [(0, 4), (0, 4)]
+
+
+async def test_a_prompt_that_was_interrupted_is_read_on_in_steps_that_are_not(
+    paced: Open, pace: Set
+) -> None:
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=1)
+    at.engine.start()
+    await at.opened()
+    for step in range(1, 4):
+        await at.at_step(1)
+        at.cancel(f"nobody {step}")
+        at.let(1)
+    at.let()
+    await at.done("x")
+    assert at.text("x") == "k"
+    assert pace.asked == [(0, 0), (0, 0), (4, 0), (8, 0)]
+    assert pace.alone == [True, False, False, False]
+
+
+async def test_a_cancel_interrupts_the_prompt_and_what_was_read_before_stays(
+    paced: Open, pace: Set
+) -> None:
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=1)
+    at.engine.start()
+    await at.opened()
+    at.let(1)
+    await at.at_step(2)
+    at.cancel("x")
+    at.let()
+    assert isinstance(await at.last("x"), RequestCanceled)
+    at.begin("y", "abcdefghij", max_tokens=1)
+    done = await at.done("y")
+    assert (done.cached_tokens, at.text("y")) == (4, "k")
+
+
+async def test_who_answers_or_makes_vectors_beside_it_keeps_a_prompt_from_being_alone(
+    paced: Open, pace: Set
+) -> None:
+    at = paced()
+    at.embed("v", "a" * 40)
+    at.begin("x", "abcdefgh", max_tokens=1)
+    await all_done(at, "x")
+    assert pace.alone and not any(pace.alone)
+
+
+async def test_a_prompt_with_a_seed_is_never_interrupted(paced: Open, pace: Set) -> None:
+    """Its text would depend on who comes when: the sums depend on the size of a step."""
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=1, seed=7)
+    at.engine.start()
+    await at.opened()
+    await at.at_step(1)
+    at.cancel("nobody")
+    at.let()
+    await at.done("x")
+    assert pace.asked == [(0, 0), (4, 0), (8, 0)]
+    assert not any(pace.alone)

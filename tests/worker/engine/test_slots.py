@@ -254,6 +254,23 @@ def test_a_repeatable_request_drops_the_rest_that_it_shared_a_beginning_with(
     assert (bench.holds(0), bench.holds(1)) == ("abX", "")
 
 
+def test_what_was_read_in_a_long_step_is_not_repeatable(bench: Bench) -> None:
+    index, _ = bench.take("abcdef")
+    bench.fill(index, "ab")
+    bench.slots.fill(index, "cd", in_long_step=True)
+    bench.fill(index, "ef")
+    bench.slots.leave(index)
+    assert bench.run("abcdefg", repeatable=True)[1] == 2
+
+
+def test_what_is_taken_back_is_read_again(bench: Bench) -> None:
+    index, _ = bench.take("abcdef")
+    bench.fill(index, "abcd")
+    bench.slots.take_back(index, 2)
+    bench.slots.leave(index)
+    assert bench.run("abcdef")[1] == 2
+
+
 def test_a_repeatable_request_begins_where_a_chunk_begins() -> None:
     bench = Bench(border=lambda at: at // 4 * 4)
     bench.run("abcdefgh", repeatable=True)
