@@ -15,6 +15,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 
 import aiohttp
 from aiohttp.test_utils import TestServer
@@ -52,7 +53,12 @@ class Nodes:
 class NoTasks:
     """Nothing is asked of a model here."""
 
-    def stream(self, request: TaskRequest, caller: Caller) -> AsyncGenerator[Event, None]:
+    def stream(
+        self, request: TaskRequest, caller: Caller, has_place: bool = False
+    ) -> AsyncGenerator[Event, None]:
+        raise NotImplementedError
+
+    def reserve(self, caller: Caller, most: int) -> AbstractContextManager[int]:
         raise NotImplementedError
 
     async def ask(self, request: VectorRequest, caller: Caller) -> EmbeddingReply | RerankReply:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import msgspec
@@ -47,8 +48,13 @@ class Models(Protocol):
 class Tasks(Protocol):
     """What answers."""
 
-    def stream(self, request: TaskRequest, caller: Caller) -> AsyncGenerator[Event, None]:
+    def stream(
+        self, request: TaskRequest, caller: Caller, has_place: bool = False
+    ) -> AsyncGenerator[Event, None]:
         """The events of a task; a reader that leaves cancels it."""
+
+    def reserve(self, caller: Caller, most: int) -> AbstractContextManager[int]:
+        """Keep places for tasks that `stream` begins later; how many may run at once."""
 
     async def ask(self, request: AtOnce, caller: Caller) -> Answered:
         """What a task without a stream is answered."""
@@ -126,16 +132,20 @@ class Room:
     ) -> AsyncGenerator[tuple[int, Event], None]:
         """The events of the tasks, each with its task's place in `requests`. The first task reads
         its prompt before the others begin, which find it in the worker's cache; those of a
-        `session` find what its last ones left there. Raises the first error; a reader that leaves
+        `session` find what its last ones left there. Several tasks are refused before the first
+        begins, if they are too many for the key. Raises the first error; a reader that leaves
         cancels all tasks."""
         if session is not None:
             requests = [replace(request, session=session) for request in requests]
         if len(requests) > 1:
-            async with contextlib.aclosing(self._merged(requests)) as merged:
-                async for each in merged:
-                    yield each
+            most = min(_AT_ONCE, len(requests))
+            with self._scheduler.reserve(caller.get(), most) as places:
+                async with contextlib.aclosing(self._merged(requests, places)) as merged:
+                    async for each in merged:
+                        yield each
             return
-        async with contextlib.aclosing(self._stream(requests[0])) as events:
+        stream = self._scheduler.stream(requests[0], caller.get())
+        async with contextlib.aclosing(stream) as events:
             async for event in events:
                 yield 0, event
 
@@ -177,9 +187,6 @@ class Room:
         assert isinstance(reply, PromptReply)
         return reply.prompt_tokens
 
-    def _stream(self, request: TaskRequest) -> AsyncGenerator[Event, None]:
-        return self._scheduler.stream(request, caller.get())
-
     def _resolve(self, name: str) -> str | None:
         return self._names().resolve(name)
 
@@ -197,17 +204,18 @@ class Room:
         return last[2]
 
     async def _merged(
-        self, requests: Sequence[TaskRequest]
+        self, requests: Sequence[TaskRequest], count: int
     ) -> AsyncGenerator[tuple[int, Event], None]:
         queue: asyncio.Queue[tuple[int, Event | Exception | None]] = asyncio.Queue(_UNREAD)
-        places = asyncio.Semaphore(min(_AT_ONCE, caller.get().limit or _AT_ONCE))
+        places = asyncio.Semaphore(count)
         has_read = asyncio.Event()
 
         async def run(index: int, request: TaskRequest) -> None:
             if index > 0:
                 await has_read.wait()
             try:
-                async with places, contextlib.aclosing(self._stream(request)) as events:
+                stream = self._scheduler.stream(request, caller.get(), has_place=True)
+                async with places, contextlib.aclosing(stream) as events:
                     async for event in events:
                         if isinstance(event, Token | Done):
                             has_read.set()

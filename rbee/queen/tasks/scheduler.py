@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 import msgspec
@@ -66,17 +66,18 @@ class Scheduler:
         self.on_node = NodeChoice(nodes, self._dispatcher, self._room)
         self._sessions = Sessions()
         self._running: dict[str, tuple[Task, asyncio.Task[None]]] = {}
+        self._reserved: Counter[str] = Counter()
         self._turns: dict[str, Turn] = {}
         self._figures = KeyFigures()
         self.watchdog = Watchdog(lambda: self._dispatcher.undecided_s)
 
     def stream(
-        self, request: TaskRequest, caller: Caller = OPERATOR
+        self, request: TaskRequest, caller: Caller = OPERATOR, has_place: bool = False
     ) -> AsyncGenerator[Event, None]:
-        """The events of one task. Raises NODE_NOT_FOUND, INVALID_MODEL_REF, MODEL_NOT_ALLOWED and
-        TOO_MANY_REQUESTS at once; what goes wrong later is raised then. A reader that leaves
-        cancels the task."""
-        return self._follow(self._task(request, caller))
+        """The events of one task. Raises NODE_NOT_FOUND, INVALID_MODEL_REF and MODEL_NOT_ALLOWED at
+        once, TOO_MANY_REQUESTS before the first event unless it `has_place`, one that is reserved;
+        what goes wrong later is raised then. A reader that leaves cancels the task."""
+        return self._follow(self._task(request, caller, has_place))
 
     async def ask(self, request: AtOnce, caller: Caller = OPERATOR) -> Answered:
         """What one task is answered that has no stream. Raises what `stream` raises; a client
@@ -88,27 +89,47 @@ class Scheduler:
         assert task.reply is not None  # or an error was raised
         return task.reply
 
-    def _task(self, request: Request, caller: Caller) -> Task:
+    @contextlib.contextmanager
+    def reserve(self, caller: Caller, most: int) -> Iterator[int]:
+        """Keep places for the tasks of one request, `most` at most, so that none of them is refused
+        once others have begun; says how many may run at once. Raises TOO_MANY_REQUESTS if no place
+        is left."""
+        places = self._places(caller, most)
+        self._reserved[caller.name] += places
+        try:
+            yield places
+        finally:
+            self._reserved[caller.name] -= places
+
+    def _places(self, caller: Caller, most: int) -> int:
+        """How many tasks more it may have in flight, `most` at most. Raises TOO_MANY_REQUESTS."""
+        if caller.limit is None:
+            return most
+        others = Counter(
+            task.caller.name for task, _ in self._running.values() if not task.has_place
+        )
+        left = caller.limit - others[caller.name] - self._reserved[caller.name]
+        if left < 1:
+            raise TooManyRequests(key=caller.name, limit=caller.limit)
+        return min(most, left)
+
+    def _task(self, request: Request, caller: Caller, has_place: bool = False) -> Task:
         if request.node is not None:
             self._nodes.hive(request.node)
         name = request.model or self._models.default or model_ref.DEFAULT
         model = model_ref.parse(name, self._models.aliases)
         self._access.check(caller, model, request.force, is_named=request.model is not None)
-        self._admit(caller)
         if caller.role == "use" and isinstance(request, TaskRequest):
             # How long a model stays is for those who manage: others use it too.
             request = msgspec.structs.replace(request, keep_alive=None)
-        session = None
-        if isinstance(request, TaskRequest) and request.session is not None:
-            session = self._sessions.of(caller.name, str(model), request.session)
-        return Task(request, model, caller, session)
-
-    def _admit(self, caller: Caller) -> None:
-        if caller.limit is not None and self._in_flight()[caller.name] >= caller.limit:
-            raise TooManyRequests(key=caller.name, limit=caller.limit)
+        return Task(request, model, caller, has_place)
 
     async def _follow(self, task: Task) -> AsyncGenerator[Event, None]:
-        self._admit(task.caller)  # others may have begun since
+        if not task.has_place:
+            self._places(task.caller, 1)
+        asked = task.request
+        if isinstance(asked, TaskRequest) and asked.session is not None:
+            task.session = self._sessions.of(task.caller.name, str(task.model), asked.session)
         self._figures.begin(task)
         running = asyncio.create_task(self._run(task))
         self._running[task.id] = task, running

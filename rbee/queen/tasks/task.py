@@ -73,16 +73,17 @@ def size_of(request: Request) -> str:
 class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
     means and its full name, and the `caller` whose key asked; `events`, which its reader gets; and
-    the `session` that it belongs to. `is_sent` is set once a worker may have read the request.
-    `tokens` counts those that were relayed, `tokens_read` those of the prompt; `reply` is what one
-    was answered that has no stream; `cancel_reason` is set once it is canceled."""
+    the `session` that it belongs to. One that `has_place` runs in a place that was reserved for it.
+    `is_sent` is set once a worker may have read the request. `tokens` counts those that were
+    relayed, `tokens_read` those of the prompt; `reply` is what one was answered that has no stream;
+    `cancel_reason` is set once it is canceled."""
 
     def __init__(
         self,
         request: Request,
         model: ModelRef,
         caller: Caller = OPERATOR,
-        session: Session | None = None,
+        has_place: bool = False,
     ) -> None:
         self.id = secrets.token_hex(8)
         self.created_unix = time.time()
@@ -90,7 +91,8 @@ class Task:
         self.model = model
         self.model_name = str(model)
         self.caller = caller
-        self.session = session or Session()
+        self.session = Session()
+        self.has_place = has_place
         self.events = EventQueue()
         self.is_sent = False
         self.tokens = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, Iterator
 
 import msgspec
 import pytest
@@ -17,6 +18,7 @@ from rbee.contract.embeddings import (
     RerankResult,
     Usage,
 )
+from rbee.contract.errors import TooManyRequests
 from rbee.contract.events import Accepted, Done, Event, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.contract.workers import PromptReply
@@ -36,8 +38,9 @@ ANSWER: list[Event | Exception | asyncio.Event] = [
 
 class Queen:
     """`answers` are the events of the tasks in turn, the last one for all that follow; an error is
-    raised, and an asyncio.Event waited for. `asked` and `wanted` are what was asked for, by
-    `callers`; `left` counts the streams that were closed before their end."""
+    raised, and an asyncio.Event waited for. `places` is how many of one request may run at once,
+    and `reserved` how many are reserved at the moment. `asked` and `wanted` are what was asked for,
+    by `callers`; `left` counts the streams that were closed before their end."""
 
     def __init__(self) -> None:
         self.answers: list[list[Event | Exception | asyncio.Event]] = [ANSWER]
@@ -46,12 +49,25 @@ class Queen:
         self.models = [KnownModel(FILE, "loaded", 1700000000)]
         self.read_models: list[KnownModel] = []
         self.left = 0
+        self.places = 4
+        self.reserved = 0
         self.callers: list[Caller] = []
         self.begun, self.closed = asyncio.Event(), asyncio.Event()
 
+    @contextlib.contextmanager
+    def reserve(self, caller: Caller, most: int) -> Iterator[int]:
+        if not self.places:
+            raise TooManyRequests(key=caller.name, limit=1)
+        self.reserved = min(self.places, most)
+        try:
+            yield self.reserved
+        finally:
+            self.reserved = 0
+
     async def stream(
-        self, request: TaskRequest, caller: Caller = OPERATOR
+        self, request: TaskRequest, caller: Caller = OPERATOR, has_place: bool = False
     ) -> AsyncGenerator[Event, None]:
+        assert has_place == bool(self.reserved)
         self.callers.append(caller)
         events = self.answers[min(len(self.asked), len(self.answers) - 1)]
         self.asked.append(request)

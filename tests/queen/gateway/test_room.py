@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from rbee.contract.errors import ModelNotFound, QueueFull
+from rbee.contract.errors import ModelNotFound, QueueFull, TooManyRequests
 from rbee.contract.events import Accepted, Token
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.gateway.room import Room
@@ -157,6 +157,7 @@ async def test_a_key_without_a_list_is_not_told_of_files_and_one_with_a_list_not
 async def test_tasks_are_those_of_the_key_and_no_more_at_once_than_it_may_have(
     room: Room, queen: Queen, guest: Caller
 ) -> None:
+    queen.places = 1
     held = asyncio.Event()
     queen.answers = [[*ANSWER, held], ANSWER]
     requests = [TaskRequest(prompt="a"), TaskRequest(prompt="b")]
@@ -167,3 +168,23 @@ async def test_tasks_are_those_of_the_key_and_no_more_at_once_than_it_may_have(
         held.set()
         assert [index async for index, _ in events] == [1] * len(ANSWER)
     assert queen.callers == [guest, guest]
+    assert queen.reserved == 0
+
+
+async def test_several_tasks_without_a_place_are_refused_before_the_first(
+    room: Room, queen: Queen
+) -> None:
+    queen.places = 0
+    with pytest.raises(TooManyRequests):
+        await anext(room.answers(tasks(3)))
+    assert queen.asked == []
+
+
+async def test_several_tasks_reserve_no_more_places_than_they_need(
+    room: Room, queen: Queen
+) -> None:
+    stream = room.answers(tasks(2))
+    await anext(stream)
+    assert queen.reserved == 2
+    await stream.aclose()
+    assert queen.reserved == 0

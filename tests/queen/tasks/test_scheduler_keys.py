@@ -26,6 +26,7 @@ from rbee.queen.nodes.local_hive import LocalHive
 from rbee.queen.nodes.nodes import Nodes
 from rbee.queen.nodes.registry import Registry
 from rbee.queen.tasks.scheduler import Scheduler
+from rbee.queen.tasks.sessions import Place
 from rbee.queen.tasks.task import Task
 from rbee.runtime.broadcast import Broadcast
 from rbee.runtime.gauges import Gauge
@@ -45,15 +46,19 @@ class Made:
         config = Config(models=ModelsSection(default="hf:o/default"))
         self.scheduler = Scheduler(config, nodes, self._attempt)
 
-    def ask(self, who: Caller, **asked: object) -> AsyncGenerator[Event, None]:
+    def ask(
+        self, who: Caller, has_place: bool = False, **asked: object
+    ) -> AsyncGenerator[Event, None]:
         request = TaskRequest(prompt="p", **asked)  # type: ignore[arg-type]
-        stream = self.scheduler.stream(request, who)
+        stream = self.scheduler.stream(request, who, has_place)
         assert isinstance(stream, AsyncGenerator)
         return stream
 
-    async def begin(self, who: Caller, **asked: object) -> tuple[str, AsyncGenerator[Event, None]]:
+    async def begin(
+        self, who: Caller, has_place: bool = False, **asked: object
+    ) -> tuple[str, AsyncGenerator[Event, None]]:
         """A task that runs."""
-        stream = self.ask(who, **asked)
+        stream = self.ask(who, has_place, **asked)
         accepted = await anext(stream)
         assert isinstance(accepted, Accepted)
         async with asyncio.timeout(5):
@@ -115,6 +120,50 @@ async def test_a_limit_counts_what_comes_at_the_same_moment(made: Made) -> None:
         await anext(streams[2])
     for stream in streams:
         await stream.aclose()
+
+
+async def test_reserved_places_are_for_the_tasks_of_one_request(made: Made) -> None:
+    with made.scheduler.reserve(LAPTOP, 4) as places:
+        assert places == 2
+        with pytest.raises(TooManyRequests):
+            await anext(made.ask(LAPTOP))
+        streams = [(await made.begin(LAPTOP, has_place=True))[1] for _ in range(places)]
+        for stream in streams:
+            await stream.aclose()
+    _, stream = await made.begin(LAPTOP)
+    with made.scheduler.reserve(LAPTOP, 4) as places:
+        assert places == 1
+    await stream.aclose()
+
+
+async def test_no_place_is_reserved_where_none_is_left(made: Made) -> None:
+    streams = [(await made.begin(LAPTOP))[1] for _ in range(2)]
+    with pytest.raises(TooManyRequests), made.scheduler.reserve(LAPTOP, 2):
+        pass
+    await streams[0].aclose()
+    with made.scheduler.reserve(LAPTOP, 2) as places:
+        assert places == 1
+    await streams[1].aclose()
+
+
+async def test_a_key_without_a_limit_has_as_many_places_as_it_wants(made: Made) -> None:
+    with made.scheduler.reserve(OPERATOR, 4) as places:
+        assert places == 4
+
+
+async def test_refused_tasks_displace_no_session(made: Made) -> None:
+    name, stream = await made.begin(LAPTOP, session="s")
+    made.tasks[-1].session.place = Place("node", "worker-1")
+    _, other = await made.begin(LAPTOP)
+    for at in range(10_000):
+        with pytest.raises(TooManyRequests):
+            await anext(made.ask(LAPTOP, session=f"s{at}"))
+    await made.end(name)
+    await drain(stream)
+    _, stream = await made.begin(LAPTOP, session="s")
+    assert made.tasks[-1].session.place == Place("node", "worker-1")
+    for each in (stream, other):
+        await each.aclose()
 
 
 Ending = Callable[[Made, str, AsyncGenerator[Event, None]], object]
