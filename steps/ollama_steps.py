@@ -264,6 +264,28 @@ def vectors(context: Context) -> None:
     assert package.call("embed", model="smollm2", input="")["embeddings"] == []
 
 
+@then(
+    "of a text that is longer than num_ctx the beginning counts, unless truncate is false or the"
+    " form is the old one"
+)
+def cut_texts(context: Context) -> None:
+    package = _package(context)
+    short = package.call("embed", model="smollm2", input="The cat")
+    count = short["prompt_eval_count"]
+    long = {"model": "smollm2", "options": {"num_ctx": count}}
+    text = "The cat sleeps on the sofa"
+    cut = package.call("embed", input=text, **long)
+    assert cut["prompt_eval_count"] == count, cut["prompt_eval_count"]
+    near = openai_package.cosine(cut["embeddings"][0], short["embeddings"][0])
+    assert 0.999 < near < 1.001, near
+    for name, fields in (
+        ("embed", {"input": text, "truncate": False}),
+        ("embeddings", {"prompt": text}),
+    ):
+        status, said = package.refusal(name, {**long, **fields})
+        assert status == 400 and f"the request allows {count}" in said, (name, status, said)
+
+
 @then("the lists of Ollama take less than {most:d} ms")
 def quick(context: Context, most: int) -> None:
     """The best of several: other programs run on this machine too."""

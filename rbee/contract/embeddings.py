@@ -10,6 +10,7 @@ from msgspec import Meta
 from rbee.contract.tasks import TokenId
 
 _MOST_TEXTS = 2048
+LARGEST_LENGTH = 2**31 - 1
 
 Text = Annotated[str, Meta(min_length=1, max_length=8_000_000)]
 TokenIds = Annotated[list[TokenId], Meta(min_length=1, max_length=8_000_000)]
@@ -20,6 +21,9 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /v1/embeddings of a worker: one text, or up to 2048. A text may also be the ids of its
     tokens, which are taken as they are. Nothing is put before a text: what a model wants there, as
     "query: ", is up to the client.
+
+    A text of more tokens than the worker's context holds, or than `max_length`, is refused; with
+    `truncate` its end is cut, and the special tokens that the model wants around a text are not.
 
     `encoding_format` base64 gives the bytes of each vector's numbers, as little-endian float32.
     `dimensions` keeps so many of the first numbers of each vector, for models that were trained for
@@ -32,6 +36,8 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Model | None = None
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    truncate: bool = False
+    max_length: Annotated[int, Meta(ge=1, le=LARGEST_LENGTH)] | None = None
     user: Annotated[str, Meta(max_length=4096)] | None = None
 
     def __post_init__(self) -> None:

@@ -65,8 +65,9 @@ class OfferedTool(msgspec.Struct, frozen=True):
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What is not given has the default of a task. `num_predict` of 0 or below is as good as none,
-    and so is a `seed` below 0. What concerns loading, as `num_ctx`, is known to the nodes and
-    ignored here, like any unknown option."""
+    and so is a `seed` below 0. `num_ctx` is heeded for vectors only, and there as the most tokens
+    of a text. What concerns loading is known to the nodes and ignored here, like any unknown
+    option."""
 
     num_predict: Number | None = None
     temperature: Number | None = None
@@ -129,19 +130,23 @@ class OllamaGenerate(OllamaAsked, frozen=True, kw_only=True):
 
 class OllamaEmbed(msgspec.Struct, frozen=True, kw_only=True):
     """POST /api/embed. Without a text the answer has no vectors. `dimensions` keeps so many of the
-    first numbers."""
+    first numbers. A text of more tokens than the worker's context or `options.num_ctx` is cut, or
+    without `truncate` refused."""
 
     model: Model | None = None
     input: str | list[str] | None = None
+    truncate: bool | None = None
     dimensions: int | None = None
+    options: Options | None = None
     keep_alive: KeepAlive | None = None
 
 
 class OllamaEmbeddings(msgspec.Struct, frozen=True, kw_only=True):
-    """POST /api/embeddings, the older form: one text."""
+    """POST /api/embeddings, the older form: one text, which is refused if it is too long."""
 
     model: Model | None = None
     prompt: str | None = None
+    options: Options | None = None
     keep_alive: KeepAlive | None = None
 
 

@@ -71,6 +71,14 @@ class Tokenizer:
         inner = tokens[len(before) : len(tokens) - len(after)]
         return [*before, *self._reveal(text, inner, hidden), *after]
 
+    def cut(self, tokens: list[int], most: int) -> list[int]:
+        """The first `most` of a text's tokens, with those that the model expects around it; all of
+        them if nothing else would be left."""
+        before, after = self._around
+        if most <= len(before) + len(after):
+            return tokens
+        return [*tokens[: most - len(after)], *after]
+
     def text(self, tokens: Sequence[int]) -> str:
         """The text of some tokens, control tokens included."""
         return b"".join(self.pieces(tokens)).decode(errors="replace")

@@ -77,11 +77,17 @@ async def _computed(
 def _texts(loaded: Loaded, message: EmbeddingRequest) -> list[list[int]]:
     # Not the length that the model was trained for: the memory for that may be missing.
     most, words = loaded.context.tokens, loaded.model.vocabulary_size
+    why = f"the context holds {most}"
+    if message.max_length is not None and message.max_length < most:
+        most, why = message.max_length, f"the request allows {message.max_length}"
     found = []
     for index, text in enumerate(message.texts):
         field = "input" if len(message.texts) == 1 else f"input[{index}]"
         tokens = loaded.model.tokenizer.tokenize(text, most) if isinstance(text, str) else text
-        _check(field, tokens, most, f"the context holds {most}")
+        if message.truncate and len(tokens) > most:
+            cut = loaded.model.tokenizer.cut
+            tokens = cut(tokens, most) if isinstance(text, str) else tokens[:most]
+        _check(field, tokens, most, why)
         check_tokens(field, tokens, words)
         found.append(tokens)
     return found

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from rbee.contract.config import ModelsSection
 from rbee.contract.daemons import Ack
+from rbee.contract.embeddings import EmbeddingRequest
 from rbee.contract.errors import DiskFull, InvalidRequest, QueueFull, WorkerCrashed
 from rbee.contract.events import Download, Event, Started
 from rbee.contract.models import Deleted, ModelCard, ModelMetadata, NodeDownload, NodeModel
@@ -246,7 +247,7 @@ async def test_a_model_is_deleted_from_every_node(client: Client, store: Store) 
 
 
 async def test_vectors_in_both_forms(client: Client, queen: Queen) -> None:
-    asked = {"model": "big", "input": ["a", "b"], "dimensions": 2, "truncate": True}
+    asked = {"model": "big", "input": ["a", "b"], "dimensions": 2}
     new = await (await client.post("/api/embed", json=asked)).json()
     assert (new["model"], new["embeddings"], new["prompt_eval_count"]) == ("big", [[1, 0]] * 2, 2)
     assert queen.wanted[0].texts.dimensions == 2  # type: ignore[union-attr]
@@ -254,6 +255,41 @@ async def test_vectors_in_both_forms(client: Client, queen: Queen) -> None:
     assert await old.json() == {"embedding": [1, 0]}
     empty = await client.post("/api/embed", json={"model": "big", "input": []})
     assert (await empty.json())["embeddings"] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "truncate", "max_length"),
+    [
+        ({}, True, None),
+        ({"truncate": None, "options": None}, True, None),
+        ({"truncate": True, "options": {}}, True, None),
+        ({"truncate": False, "options": {"num_ctx": 2048.0}}, False, 2048),
+        ({"options": {"num_ctx": 0}}, True, None),
+        ({"options": {"num_ctx": 1e30}}, True, 2**31 - 1),
+    ],
+)
+async def test_a_text_is_cut_unless_the_client_wants_an_error(
+    client: Client, queen: Queen, said: dict[str, Any], truncate: bool, max_length: int | None
+) -> None:
+    await client.post("/api/embed", json={"model": "big", "input": "a", **said})
+    texts = queen.wanted[0].texts
+    assert isinstance(texts, EmbeddingRequest)
+    assert (texts.truncate, texts.max_length) == (truncate, max_length)
+
+
+async def test_the_older_form_cuts_no_text(client: Client, queen: Queen) -> None:
+    asked = {"model": "big", "prompt": "a", "truncate": True, "options": {"num_ctx": 9}}
+    await client.post("/api/embeddings", json=asked)
+    texts = queen.wanted[0].texts
+    assert isinstance(texts, EmbeddingRequest)
+    assert (texts.truncate, texts.max_length) == (False, 9)
+
+
+async def test_a_context_for_a_text_is_a_whole_number(client: Client) -> None:
+    asked = {"model": "big", "input": "a", "options": {"num_ctx": 1.5}}
+    reply = await client.post("/api/embed", json=asked)
+    assert reply.status == 400
+    assert "options.num_ctx" in (await reply.json())["error"]
 
 
 _ASKED = ["model", "messages", "prompt", "options", "format", "tools", "think", "keep_alive"]

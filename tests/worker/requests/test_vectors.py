@@ -136,6 +136,39 @@ async def test_a_text_may_be_as_long_as_the_context(opened: Open, kind: Kind) ->
     assert caught.value.details["errors"][0]["field"] == "input[1]"
 
 
+@pytest.mark.parametrize("more", [1, 40, 200_000])  # the last is not taken apart to its end
+@pytest.mark.parametrize("kind", [BERT, LLAMA])
+async def test_a_text_that_is_too_long_may_be_cut(opened: Open, kind: Kind, more: int) -> None:
+    requests, reference = await opened(kind)
+    most = requests.loaded.context.tokens
+    text = "ab c" * ((most + more) // 2)
+    found = await embed(requests, EmbeddingRequest(["abc", text], truncate=True))
+    whole = reference.tokens(text[: 4 * most])
+    assert same(found.data[0].embedding, reference.vector(reference.tokens("abc")))
+    assert same(found.data[1].embedding, reference.vector([*whole[: most - 1], whole[-1]]))
+    assert found.usage.prompt_tokens == most + len(reference.tokens("abc"))
+
+
+@pytest.mark.parametrize("given", ["abcdef", [5, 6, 7, 8, 9, 10]])
+async def test_a_text_is_no_longer_than_the_client_says(opened: Open, given: Any) -> None:
+    """The special token after a text is not cut off."""
+    requests, reference = await opened(BERT)
+    found = await embed(requests, EmbeddingRequest(given, truncate=True, max_length=5))
+    whole = given if isinstance(given, list) else reference.tokens(given)
+    cut = whole[:5] if isinstance(given, list) else [*whole[:4], whole[-1]]
+    assert same(found.data[0].embedding, reference.vector(cut))
+    with pytest.raises(PromptTooLong, match=f"has {len(whole)} tokens.* allows 5"):
+        await embed(requests, EmbeddingRequest(given, max_length=5))
+    same_text = await embed(requests, EmbeddingRequest(given, max_length=len(whole)))
+    assert same_text.usage.prompt_tokens == len(whole)
+
+
+async def test_a_text_of_which_nothing_would_be_left_is_refused(opened: Open) -> None:
+    requests, _ = await opened(BERT)
+    with pytest.raises(PromptTooLong, match=r"has 5 tokens.* allows 2"):
+        await embed(requests, EmbeddingRequest("abc", truncate=True, max_length=2))
+
+
 async def test_a_text_that_there_is_no_memory_for_is_named_by_its_field(opened: Open) -> None:
     requests, _ = await opened(BERT)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from rbee.contract.embeddings import EmbeddingRequest
+from rbee.contract.embeddings import LARGEST_LENGTH, EmbeddingRequest
 from rbee.contract.errors import InvalidRequest
 from rbee.contract.ollama import (
     OfferedTool,
@@ -112,8 +112,19 @@ def embedding_request(asked: OllamaEmbed) -> EmbeddingRequest | None:
     """What a worker is asked; None if there is no text. Raises INVALID_REQUEST."""
     if not asked.input:
         return None
-    fields = {"input": asked.input, "dimensions": asked.dimensions}
+    fields = {
+        "input": asked.input,
+        "dimensions": asked.dimensions,
+        "truncate": asked.truncate is not False,
+        "max_length": _length(asked.options or Options()),
+    }
     return convert(fields, EmbeddingRequest)
+
+
+def _length(options: Options) -> int | None:
+    if options.num_ctx is None or options.num_ctx <= 0:
+        return None
+    return min(_whole("num_ctx", options.num_ctx), LARGEST_LENGTH)
 
 
 def _refuse(asked: OllamaGenerate) -> None:

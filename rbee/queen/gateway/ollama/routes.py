@@ -168,7 +168,9 @@ class _Routes:
         return json_reply(OllamaVectors(name, vectors, took, 0, tokens))
 
     async def embed_one(self, request: web.Request, asked: OllamaEmbeddings) -> web.Response:
-        same = OllamaEmbed(model=asked.model, input=asked.prompt, keep_alive=asked.keep_alive)
+        same = OllamaEmbed(
+            model=asked.model, input=asked.prompt, truncate=False, options=asked.options
+        )
         vectors, _ = await self._vectors(request, same)
         return json_reply(OllamaVector(vectors[0] if vectors else []))
 
