@@ -19,6 +19,14 @@ def complaints(world: World, facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"disk_free_bytes: {facts['disk_free_bytes']}, and {node['disk_free_bytes']}"
     yield from memory_complaints(facts["memory"], node["memory"])
     yield from model_complaints(world, facts)
+    if facts["bundled"] != (there := bundled(world)):
+        yield f"bundled: {facts['bundled']}, and {there} when asked"
+
+
+def bundled(world: World) -> list[str]:
+    """The models that are installed with rbee, as the hive answers who asks it."""
+    cards = _answer(world, "GET", "/v1/models/cards")["models"]
+    return [card["reference"] for card in cards if card["reference"].startswith("bundled:")]
 
 
 def memory_complaints(

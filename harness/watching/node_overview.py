@@ -32,8 +32,9 @@ def complaints(world: World, shown: Mapping[str, Any], reference: str) -> Iterat
     yield from node_facts.memory_complaints(node["memory"], answer["memory"])
     if not node_facts.near(node["disk_free_bytes"], answer["disk_free_bytes"]):
         yield f"disk_free_bytes: {node['disk_free_bytes']}, and {answer['disk_free_bytes']}"
-    if node["models"] != len(whole):
-        yield f"models: {node['models']}, and {whole} when asked"
+    usable = [*node_facts.bundled(world), *(row["reference"] for row in whole)]
+    if node["models"] != len(usable) or len(usable) == len(whole):
+        yield f"models: {node['models']}, and {usable} when asked"
     [worker] = cluster.queens_workers(world)
     if node["workers"] != [worker]:
         yield f"workers: {node['workers']}, and {worker} when asked"

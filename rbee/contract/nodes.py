@@ -109,9 +109,9 @@ class RunningDownload(msgspec.Struct, frozen=True):
 class NodeFacts(msgspec.Struct, frozen=True):
     """The `facts` event of a hive: what its node can compute on, has free, has on disk and
     downloads, at this moment. Sizes in bytes. It comes soon after the stream has begun, and when it
-    has changed. The memory of a card may have been seen up to a minute before: `counted` are the
-    ids of the workers that had their models in memory then, also of those that have ended since.
-    None means that the hive does not say."""
+    has changed. `bundled` are the models that are installed with rbee. The memory of a card may
+    have been seen up to a minute before: `counted` are the ids of the workers that had their models
+    in memory then, also of those that have ended since. None means that the hive does not say."""
 
     backends: list[str]
     devices: dict[str, int]
@@ -119,4 +119,5 @@ class NodeFacts(msgspec.Struct, frozen=True):
     models: list[HeldModel]
     disk_free_bytes: int
     downloads: list[RunningDownload] = []
+    bundled: list[str] = []
     counted: list[str] | None = None

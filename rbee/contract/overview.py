@@ -14,7 +14,7 @@ class NodeOverview(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a node. `state` is that of its hive: `absent` if none runs, as far as is
     known; `error` says why it could not be reached. The rest is known only while it is `running`:
     `facts_age_s` is how long ago it told its facts, which it does when they change; `models` counts
-    the whole models on its disk. Sizes in bytes."""
+    the whole models on its disk, with those that are installed with rbee. Sizes in bytes."""
 
     node: str
     state: Literal["absent", "starting", "running", "draining", "unreachable"]

@@ -18,7 +18,9 @@ from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.hive.hardware.devices import Hardware, disk_free_bytes
 from rbee.hive.models.provisioner import Provisioner
+from rbee.hive.models.stored_models import bundled_models
 from rbee.runtime.broadcast import Broadcast
+from rbee.runtime.concurrency import in_thread
 
 # While somebody listens. What this hive does itself is told sooner.
 _LOOK_EVERY_S = 5.0
@@ -26,6 +28,8 @@ _LOOK_EVERY_S = 5.0
 # nothing has happened, and when something has. A start of a worker asks anyway.
 _MEMORY_OLD_S = 60.0
 _MEMORY_NEWS_OLD_S = 10.0
+# What has changed if it is not the same.
+_EXACT = ("backends", "models", "downloads", "bundled", "counted")
 # A change of memory or disk below this part of it is noise.
 _NOTICED = 0.02
 _log = logging.getLogger("rbee-hive")
@@ -135,10 +139,16 @@ class Facts:
             HeldModel(row.reference, row.quantization, row.size_bytes, await self._needs(row))
             for row in rows
         ]
-        downloads = self._provisioner.downloads.running()
-        free = disk_free_bytes()
-        found = usable.backends, usable.devices, memory, models, free, downloads
-        return NodeFacts(*found, counted)
+        return NodeFacts(
+            backends=usable.backends,
+            devices=usable.devices,
+            memory=memory,
+            models=models,
+            disk_free_bytes=disk_free_bytes(),
+            downloads=self._provisioner.downloads.running(),
+            bundled=await in_thread(bundled_models),
+            counted=counted,
+        )
 
     async def _needs(self, row: ModelRow) -> int | None:
         key = row.local_path, row.size_bytes
@@ -151,9 +161,7 @@ class Facts:
 
 
 def _differ(told: NodeFacts, seen: NodeFacts) -> bool:
-    if (told.backends, told.models) != (seen.backends, seen.models):
-        return True
-    if told.downloads != seen.downloads or told.counted != seen.counted:
+    if any(getattr(told, name) != getattr(seen, name) for name in _EXACT):
         return True
     if abs(told.disk_free_bytes - seen.disk_free_bytes) > _NOTICED * told.disk_free_bytes:
         return True

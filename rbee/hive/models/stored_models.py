@@ -60,6 +60,16 @@ def file_outside(ref: ModelRef) -> Path:
     raise ModelNotFound(f"{ref} is not on this node.", model=str(ref), near=[])
 
 
+def bundled_models() -> list[str]:
+    """The references of the models that are installed with rbee. Blocks."""
+    found = []
+    for name in BUNDLES:
+        with contextlib.suppress(ModelNotFound):
+            _bundled_file(ref := ModelRef("bundled", name))
+            found.append(str(ref))
+    return found
+
+
 def has_files(first: Path) -> bool:
     """Whether a model has its file, or all of them. Blocks."""
     with contextlib.suppress(OSError):  # a folder that can't be entered

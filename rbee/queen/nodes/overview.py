@@ -41,7 +41,7 @@ def _of(hive: Hive, known: FleetNode, now: float) -> NodeOverview:
         facts_age_s=round(now - known.told_at, 3),
         memory=facts.memory,
         disk_free_bytes=facts.disk_free_bytes,
-        models=len(facts.models),
+        models=len(facts.models) + len(facts.bundled),
         workers=workers,
         downloads=facts.downloads,
     )
