@@ -111,7 +111,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     downloads, at this moment. Sizes in bytes. It comes soon after the stream has begun, and when it
     has changed. `bundled` are the models that are installed with rbee. The memory of a card may
     have been seen up to a minute before: `counted` are the ids of the workers that had their models
-    in memory then, also of those that have ended since. None means that the hive does not say."""
+    in memory then, also of those that have ended since."""
 
     backends: list[str]
     devices: dict[str, int]
@@ -120,4 +120,4 @@ class NodeFacts(msgspec.Struct, frozen=True):
     disk_free_bytes: int
     downloads: list[RunningDownload] = []
     bundled: list[str] = []
-    counted: list[str] | None = None
+    counted: list[str] = []

@@ -83,7 +83,7 @@ async def test_whose_memory_has_been_counted_is_told_with_it() -> None:
         await looked(node, looks + 1)
         await asyncio.sleep(0.01)
         assert facts.told is not None
-        return sorted(facts.told.counted or [])
+        return sorted(facts.told.counted)
 
     def row(name: str, backend: str) -> WorkerRow:
         return replace(ROW, id=name, backend=backend)
@@ -100,7 +100,7 @@ async def test_whose_memory_has_been_counted_is_told_with_it() -> None:
         assert await counted(16, None, look_after=16) == []
         await stop(watching)
     lists = [each.counted for each in told if isinstance(each, NodeFacts)]
-    assert [len(each or []) for each in lists] == [0, 1, 2, 1, 0]
+    assert [len(each) for each in lists] == [0, 1, 2, 1, 0]
 
 
 async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends() -> None:

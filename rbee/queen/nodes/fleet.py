@@ -71,9 +71,9 @@ class Start(msgspec.Struct, eq=False):
 
 class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
-    the hive has told them, at `told_at`; a worker last ended at `freed_at`. `backends` is what was
-    known of it before, `away` why it did not answer the last time, `wakes` whether it may be woken
-    then. `gone` are workers that have ended, as long as their memory may be in the facts."""
+    the hive has told them, at `told_at`. `backends` is what was known of it before, `away` why it
+    did not answer the last time, `wakes` whether it may be woken then.
+    `gone` are workers that have ended, as long as their memory may be in the facts."""
 
     name: str
     is_up: bool = False
@@ -83,7 +83,6 @@ class FleetNode(msgspec.Struct):
     backends: list[str] | None = None
     facts: NodeFacts | None = None
     told_at: float = 0.0
-    freed_at: float = 0.0
     workers: dict[str, FleetWorker] = {}
     gone: dict[str, WorkerRow] = {}
     models: dict[str, HeldModel] = {}
@@ -154,8 +153,7 @@ class Fleet:
             return
         node.facts, node.told_at = facts, now
         node.backends = facts.backends
-        counted = facts.counted or ()
-        node.gone = {name: row for name, row in node.gone.items() if name in counted}
+        node.gone = {name: row for name, row in node.gone.items() if name in facts.counted}
         self._hold(node, facts.models)
         self.on_change()
 
@@ -180,12 +178,11 @@ class Fleet:
         worker.others = max(0, taken - worker.own)
         self._touch(worker)
 
-    def worker_gone(self, name: str, worker_id: str, now: float = 0.0) -> None:
+    def worker_gone(self, name: str, worker_id: str) -> None:
         """A worker has ended."""
         worker = self.worker(name, worker_id)
         if worker is not None:
             node = self.nodes[name]
-            node.freed_at = now
             node.gone[worker_id] = node.workers.pop(worker_id).row
             same = self._workers[worker.row.model_ref]
             del same[worker_id]

@@ -120,7 +120,7 @@ class HiveEvents:
         if isinstance(event, WorkerRow):
             self._fleet.worker_told(self._node, event, _now())
         if isinstance(event, WorkerGone):
-            self._fleet.worker_gone(self._node, event.worker_id, _now())
+            self._fleet.worker_gone(self._node, event.worker_id)
             self._exits[event.worker_id] = event
             if event.exit_code != 0:  # kept here too: its node may be gone when somebody asks
                 tail = "; ".join(event.log_tail)

@@ -13,11 +13,9 @@ from collections.abc import Collection, Iterator
 import msgspec
 
 from rbee.contract.nodes import DeviceMemory
+from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start, repository_of
 from rbee.queen.tasks.wants import Ticket, Want, needed_bytes
-
-# How soon a hive tells of the memory that a worker has left behind.
-_FREED_WITHIN_S = 5.0
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -67,13 +65,8 @@ def free_bytes(
 ) -> int:
     """What is free on a device, without what workers are about to take that load, have loaded since
     its memory was seen or are being started, and with what those had that have ended since."""
-    free = device.memory_free_bytes
-    free -= sum(_frees(worker) for worker in _on(node, device) if not _is_counted(worker, node))
-    free += sum(
-        row.frees_bytes or 0
-        for row in node.gone.values()
-        if (row.backend, row.device) == (device.backend, device.index) and _counts(node, row.id)
-    )
+    free = device.memory_free_bytes + _left_behind(node, device)
+    free -= sum(_frees(each) for each in _on(node, device) if not _is_counted(node, each.row))
     free -= sum(start.needs_bytes for start in _starts_on(fleet, node, device, starts))
     return max(0, free)  # of a worker that loads, a part may have been taken already
 
@@ -135,7 +128,8 @@ def _on_device(
     ends = _fewest(own, lacks) or _fewest(workers, lacks)
     starts = _starts_on(fleet, node, device, claims.starts)
     if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
-        return Room(node.name, device, needs, at=now) if _is_unknown(node, now) else None
+        # What has been freed since the node refused, it will tell in a moment.
+        return Room(node.name, device, needs, at=now) if _left_behind(node, device) else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
 
@@ -157,24 +151,16 @@ def _may_end(worker: FleetWorker, ticket: Ticket, claims: Claims, now: float) ->
     )
 
 
-def _is_unknown(node: FleetNode, now: float) -> bool:
-    """Whether its hive is about to tell of memory that has become free, and does not say whose."""
-    says = node.facts is not None and node.facts.counted is not None
-    return not says and node.told_at < node.freed_at and now < node.freed_at + _FREED_WITHIN_S
+def _left_behind(node: FleetNode, device: DeviceMemory) -> int:
+    """What workers that have ended had of it when its hive told of it."""
+    place = device.backend, device.index
+    gone = [row for row in node.gone.values() if (row.backend, row.device) == place]
+    return sum(row.frees_bytes or 0 for row in gone if _is_counted(node, row))
 
 
-def _counts(node: FleetNode, worker_id: str) -> bool | None:
-    """Whether the memory of a worker is taken in what its hive told; None if it did not say."""
-    counted = node.facts.counted if node.facts else None
-    return None if counted is None else worker_id in counted
-
-
-def _is_counted(worker: FleetWorker, node: FleetNode) -> bool:
-    """The same; of a hive that did not say, the time tells."""
-    counts = _counts(node, worker.row.id)
-    if counts is None:
-        return worker.ready_at is not None and worker.ready_at <= node.told_at
-    return counts
+def _is_counted(node: FleetNode, worker: WorkerRow) -> bool:
+    """Whether the memory of a worker is taken in what its hive told."""
+    return node.facts is not None and worker.id in node.facts.counted
 
 
 def _is_in_the_way(worker: FleetWorker, want: Want) -> bool:

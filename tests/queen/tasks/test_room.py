@@ -46,7 +46,9 @@ class Lab:
     ) -> None:
         memory = [DeviceMemory("cuda", 0, "card", 40 * GB, free * GB)]
         held = [HeldModel(reference(model), None, GB, needs) for model in models]
-        facts = NodeFacts(["cuda", "cpu"], {"cuda": 1, "cpu": 1}, memory, held, GB)
+        there = self.fleet.nodes[name].workers.values()
+        counted = [each.row.id for each in there if each.ready_at is not None]
+        facts = NodeFacts(["cuda", "cpu"], {"cuda": 1, "cpu": 1}, memory, held, GB, counted=counted)
         self.fleet.told(name, facts, now)
 
     def worker(
@@ -58,7 +60,9 @@ class Lab:
         frees: int = 10,
         pinned: bool = False,
         ready_at: float = LONG_AGO,
+        is_counted: bool = True,
     ) -> FleetWorker:
+        """One that was there when its node told its facts, unless it loads or is not counted."""
         free = 1 if state == "idle" else 0
         name = f"{model}@{node}"
         place = "http://w", reference(model), "cuda", 0, state, used, None, 1, free
@@ -66,6 +70,10 @@ class Lab:
         self.fleet.worker_told(node, row, ready_at)
         found = self.fleet.worker(node, name)
         assert found is not None
+        at = self.fleet.nodes[node]
+        if is_counted and state != "loading" and at.facts is not None:
+            facts = replace(at.facts, counted=[*at.facts.counted, name])
+            self.fleet.told(node, facts, at.told_at)
         return found
 
     def decide(self, *tickets: Ticket, now: float = NOW, rules: Rules = RULES) -> Decision:
@@ -133,12 +141,12 @@ def test_memory_that_was_seen_before_a_worker_ended_is_with_what_that_had() -> N
     lab = Lab(free=20)
     lab.worker("a")
     assert free(lab, "a@localhost") == 20
-    lab.fleet.worker_gone("localhost", "a@localhost", NOW)
+    lab.fleet.worker_gone("localhost", "a@localhost")
     assert free_now(lab) == 30
     assert free(lab, "a@localhost") == 30  # told again, and not seen again
     assert free(lab) == 20
-    lab.worker("b")
-    lab.fleet.worker_gone("localhost", "b@localhost", NOW)
+    lab.worker("b", is_counted=False)
+    lab.fleet.worker_gone("localhost", "b@localhost")
     assert free_now(lab) == 20  # it was never counted
 
 
@@ -148,14 +156,6 @@ def test_what_a_hive_said_before_it_was_lost_counts_no_more() -> None:
     assert free(lab, "a@localhost") == 20
     lab.fleet.connected("localhost", NOW)
     assert free(lab, "a@localhost") == 20
-
-
-def test_of_a_hive_that_does_not_say_whom_it_counted_the_time_tells() -> None:
-    lab = Lab()
-    lab.worker("a", ready_at=NOW - 501)
-    lab.worker("b", ready_at=NOW - 499)
-    lab.told("localhost", 20)
-    assert free_now(lab) == 10
 
 
 def test_the_fewest_that_suffice_end() -> None:
@@ -356,7 +356,7 @@ class Simulation:
         for at, loaded, start in [each for each in self.loading if each[0] <= self.now]:
             self.loading.remove((at, loaded, start))
             model = models([(loaded, Spot("localhost", None, []))])[0]
-            worker = self.lab.worker(model, used=self.now, ready_at=self.now)
+            worker = self.lab.worker(model, used=self.now, ready_at=self.now, is_counted=False)
             self.lab.fleet.finish(start)
             self.serve(loaded, worker)
         decision = self.lab.decide(*self.waiting, now=self.now, rules=self.rules)
@@ -449,20 +449,20 @@ def test_what_a_node_refused_counts_until_it_tells_more() -> None:
     want = Want(parse(reference("b")), "localhost", refused=refused)
     ticket = Ticket("k", want, 0, NOW - 30)
     assert isinstance(held(lab, ticket, NOW), Crowded)
-    lab.fleet.worker_gone("localhost", "a@localhost", NOW + 1)
+    lab.fleet.worker_gone("localhost", "a@localhost")
     assert isinstance(held(lab, ticket, NOW + 2), Crowded)  # it will tell what that has freed
     lab.told("localhost", 11, now=NOW + 3)
     [(_, spot)] = placed(lab, ticket, NOW + 3)
     assert (spot.node, spot.ends) == ("localhost", ())
 
 
-def test_a_task_that_waits_for_memory_is_not_sent_away_before_it_is_known_what_was_freed() -> None:
-    lab = Lab("localhost", "far", free=1)
-    lab.worker("a", "far", state="busy")
-    ticket = Ticket("k", Want(parse(reference("b"))), 0, NOW - 30)
-    lab.fleet.worker_gone("far", "a@far", NOW)
-    assert isinstance(held(lab, ticket, NOW + 1), Crowded)
-    decision = decide(lab.fleet, lines(ticket), Accounts(), NOW + 60, RULES)
+def test_a_worker_that_was_not_counted_has_freed_nothing_that_a_node_refused() -> None:
+    lab = Lab(free=1)
+    lab.worker("a", state="busy", is_counted=False)
+    refused = frozenset({Refusal("localhost", 10 * GB, GB, NOW)})
+    ticket = Ticket("k", Want(parse(reference("b")), "localhost", refused=refused), 0, NOW - 30)
+    lab.fleet.worker_gone("localhost", "a@localhost")
+    decision = decide(lab.fleet, lines(ticket), Accounts(), NOW + 1, RULES)
     assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
 
 
