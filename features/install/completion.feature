@@ -17,6 +17,7 @@ Feature: Tab completes what a person types
       | rbee-keeper infer --node=at                  | rbee-keeper infer --node=attic                                 |
       | rbee-keeper infer --model story              | rbee-keeper infer --model storyteller                          |
       | rbee-keeper models info hf:la                | rbee-keeper models info hf:lab/smol/smol-Q4_1.gguf             |
+      | rbee-keeper worker start hf:lab/s            | rbee-keeper worker start hf:lab/smol/smol-Q4_1.gguf            |
       | rbee-keeper worker start --model=hf:lab/s    | rbee-keeper worker start --model=hf:lab/smol/smol-Q4_1.gguf    |
       | rbee-keeper worker start --model=bundled:smo | rbee-keeper worker start --model=bundled:smollm2-135m-instruct |
       | rbee-keeper worker stop --id work            | rbee-keeper worker stop --id <worker>                          |

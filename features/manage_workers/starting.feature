@@ -36,7 +36,7 @@ Feature: A model is in memory before anybody needs it
 
   Scenario: A second worker of one model
     Given a persistent queen, with a worker that has answered once
-    When I run `rbee-keeper worker start --model smollm2 --quiet`
+    When I run `rbee-keeper worker start smollm2 --quiet`
     Then it exits with 0
     And standard error is empty
     And the queen lists two workers of that model, one of them the one of before

@@ -19,7 +19,7 @@ COMMANDS = {
     "push": "Models are published with the Hub's own program: hf upload",
     "signin": "The Hub's own program keeps the token: hf auth login",
     "signout": "The Hub's own program keeps the token: hf auth logout",
-    "load": "Load a model before the first question: rbee-keeper worker start --model MODEL",
+    "load": "Load a model before the first question: rbee-keeper worker start MODEL",
     "unload": "Free a model's memory: rbee-keeper stop MODEL",
     "remove": "Delete a model: rbee-keeper rm MODEL",
     "delete": "Delete a model: rbee-keeper rm MODEL",

@@ -67,9 +67,9 @@ def _readable(_: click.Context, __: click.Parameter, value: str | None) -> str |
     return value and value.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def model_option(name: str = "--model", **more: Any) -> Callable[[F], F]:
+def model_option(*names: str, **more: Any) -> Callable[[F], F]:
     """An option that takes a reference or an alias."""
-    return click.option(name, shell_complete=_known("models"), **more)
+    return click.option(*names or ["--model"], shell_complete=_known("models"), **more)
 
 
 known_models = _known("models")

@@ -15,7 +15,7 @@ def worker() -> None:
     """Start, stop, list and check workers. A worker is one model in memory.
 
     \b
-        rbee-keeper worker start --node workstation --model qwen-0.5b
+        rbee-keeper worker start qwen-0.5b --node workstation
     """
 
 
@@ -29,8 +29,9 @@ def workers() -> None:
 
 
 @worker.command()
+@click.argument("model", required=False, shell_complete=flags.known_models)
 @flags.chosen_node
-@flags.model_option(required=True, help="The model to load.")
+@flags.model_option("--model", "named", help="The model to load, like MODEL.")
 @flags.backend
 @flags.device
 @click.option("--slots", type=int, help="How many answers at once [default: config].")
@@ -40,11 +41,11 @@ def workers() -> None:
 @flags.as_events
 @flags.quiet
 @flags.verbose
-def start(**given: object) -> None:
-    """Load a model before the first question.
+def start(model: str | None, named: str | None, **given: object) -> None:
+    """Load MODEL before the first question.
 
     \b
-        rbee-keeper worker start --node workstation --model qwen-0.5b --slots 8
+        rbee-keeper worker start qwen-0.5b --node workstation --slots 8
 
     Without --node the queen chooses: where the model is, and where it fits. A new worker is started
     even if another one has loaded the model. It ends when it has been idle
@@ -52,7 +53,11 @@ def start(**given: object) -> None:
     """
     from rbee.keeper.commands import worker as commands
 
-    commands.start(**given)
+    if model is not None and named is not None:
+        raise click.UsageError("Name the model once: MODEL or --model.")
+    if model is None and named is None:
+        raise click.UsageError("Name the model to load: rbee-keeper worker start MODEL")
+    commands.start(model=named if model is None else model, **given)
 
 
 @click.command()

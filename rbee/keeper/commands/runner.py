@@ -118,16 +118,25 @@ def screen_of(flags: Flags) -> Screen:
 
 def typed_names(flags: Mapping[str, object]) -> dict[str, str]:
     """How each flag is typed, and each argument: `--max-tokens`, `NAME`. A flag that is not of the
-    command that click runs is called as its field."""
+    command that click runs is called as its field. What may be typed as an argument or as a flag is
+    called as it was typed."""
     names = {name: f"--{name.replace('_', '-')}" for name in flags}
     context = click.get_current_context(silent=True)
-    for each in [] if context is None else context.command.params:
-        typed = max(each.opts, key=len)
-        if isinstance(each, click.Argument):
-            typed = each.human_readable_name.strip("[].")
-        names[str(each.name)] = typed
+    if context is not None:
+        names |= _spelled(context)
     names["messages"] = names.get("prompt", "PROMPT")
     names["response_format"] = names.get("schema", "--format")
+    return names
+
+
+def _spelled(context: click.Context) -> dict[str, str]:
+    names = {str(each.name): max(each.opts, key=len) for each in context.command.params}
+    flags = set(names.values())
+    for each in context.command.params:
+        if isinstance(each, click.Argument):
+            name = str(each.name)
+            is_flag = context.params.get(name) is None and f"--{name}" in flags
+            names[name] = f"--{name}" if is_flag else each.human_readable_name.strip("[].")
     return names
 
 

@@ -145,7 +145,7 @@ def _show(
     screen.listing(found, table(heads, [cells(row) for row in found]) if found else "")
     if not found:
         where, flag = ("", "") if node is None else (f" on {node}", f" --node {node}")
-        start = f"rbee-keeper worker start{flag} --model MODEL"
+        start = f"rbee-keeper worker start{flag} MODEL"
         screen.note(f"No worker runs{where}. Start one: {start}")
 
 

@@ -47,6 +47,30 @@ AWAY = WorkerCheck(
 FULL = VramExhausted(node="workstation", device="cuda:0", required=6000, available=4000)
 
 
+@pytest.mark.parametrize("words", [["a/b"], ["--model", "a/b"], ["--model=a/b"]])
+def test_the_model_to_load_is_an_argument_or_an_option(
+    fake_queen: FakeQueen, keeper: Keeper, words: list[str]
+) -> None:
+    fake_queen.on(ep.QUEEN_WORKER_START, [ROW])
+    fake_queen.on(ep.QUEEN_KEEP, Ack("kept"))
+    assert keeper("worker", "start", *words).exit_code == 0
+    assert fake_queen.body(ep.QUEEN_WORKER_START)["model"] == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "rbee-keeper worker start MODEL"),
+        (["a/b", "--model", "a/b"], "Name the model once: MODEL or --model."),
+        (["m" * 5000], "MODEL must be a text of at most 4096 characters"),
+        (["--model", "m" * 5000], "--model must be a text of at most 4096 characters"),
+    ],
+)
+def test_one_model_is_loaded(keeper: Keeper, words: list[str], said: str) -> None:
+    done = keeper("worker", "start", *words)
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
 def test_a_started_worker_is_named_and_the_queen_is_kept(
     fake_queen: FakeQueen, keeper: Keeper
 ) -> None:
@@ -119,7 +143,7 @@ def test_without_workers_a_note_says_how_to_start_one(
     fake_queen.on(ep.QUEEN_WORKERS, NodeWorkerRows([]))
     done = keeper("worker", "list")
     assert (done.exit_code, done.stdout) == (0, "")
-    assert done.stderr == "No worker runs. Start one: rbee-keeper worker start --model MODEL\n"
+    assert done.stderr == "No worker runs. Start one: rbee-keeper worker start MODEL\n"
     assert json.loads(keeper("worker", "list", "--json").stdout) == []
 
 
