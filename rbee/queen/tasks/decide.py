@@ -148,10 +148,9 @@ def place(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> Outcome:
         return Full(
             sum(worker.row.slots_total for worker in workers), look_again_at(workers, claims, now)
         )
-    for start in (*fleet.starts, *claims.starts):
-        if not want.new and _serves(start, want):  # before its hive tells of the worker
-            spot = Spot(start.node, None, ["a worker for it is being started"])
-            return Crowded(1, now + LOOK_AGAIN_S) if start.makes_room else spot
+    waits = _waits_for_start(fleet, ticket, claims, now)
+    if waits is not None:
+        return waits
     if want.node is not None:
         return _on_named_node(fleet, ticket, claims, now)
     looks = [
@@ -261,6 +260,27 @@ def _start(room: Room, ticket: Ticket) -> Start:
         makes_room=bool(room.ends),
         takes_slot=ticket.want.slot,
     )
+
+
+def _waits_for_start(fleet: Fleet, ticket: Ticket, claims: Claims, now: float) -> Outcome | None:
+    """For a worker that is being started, and of which its hive does not tell yet: unless its model
+    must be fetched first, and another node has that and room."""
+    want = ticket.want
+    starts = [each for each in (*fleet.starts, *claims.starts) if _serves(each, want)]
+    if want.new or not starts:
+        return None
+    start = min(starts, key=lambda each: not _has_model(fleet, each.node, want))
+    if want.node is None and not _has_model(fleet, start.node, want):
+        other = _on_best_node(fleet, ticket, claims, now)
+        if isinstance(other, Spot) and not other.ends and _has_model(fleet, other.node, want):
+            return other
+    spot = Spot(start.node, None, ["a worker for it is being started"])
+    return Crowded(1, now + LOOK_AGAIN_S) if start.makes_room else spot
+
+
+def _has_model(fleet: Fleet, name: str, want: Want) -> bool:
+    node = fleet.nodes.get(name)  # it may have been forgotten
+    return node is not None and meant(fleet, node, want.model) is not None
 
 
 def _serves(start: Start, want: Want) -> bool:

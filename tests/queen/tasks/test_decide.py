@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from rbee.contract.model_ref import parse
 from rbee.contract.nodes import DeviceMemory, HeldModel, NodeFacts
 from rbee.contract.workers import WorkerRow, WorkerState
-from rbee.queen.nodes.fleet import ASK_AGAIN_S, Fleet
+from rbee.queen.nodes.fleet import ASK_AGAIN_S, Fleet, Start
 from rbee.queen.tasks.decide import (
     FACTS_WITHIN_S,
+    Crowded,
     Decision,
     Full,
     Look,
@@ -109,6 +112,58 @@ def test_a_worker_that_loads_is_joined_if_none_is_loaded() -> None:
     assert lab.worker_of() == "loading"
     lab.worker("loaded", state="busy", free=1)
     assert lab.worker_of() == "loaded"
+
+
+START = Start("localhost", "cpu", 0, "hf:o/r", 2 * GB, makes_room=True, takes_slot=False)
+
+
+@pytest.mark.parametrize("makes_room", [True, False])
+def test_a_start_that_fetches_holds_nobody_back_from_a_node_that_has_the_model(
+    makes_room: bool,
+) -> None:
+    lab = Lab("localhost", "a", "b")
+    lab.fleet.begin(replace(START, makes_room=makes_room))
+    assert isinstance(lab.place(), Crowded if makes_room else Spot)
+    lab.facts("a", held(Q4, 2 * GB))
+    found = lab.place()
+    assert isinstance(found, Spot)
+    assert found.start is not None
+    assert (found.node, found.start.node) == ("a", "a")
+    lab.fleet.begin(found.start)
+    lab.facts("b", held(Q4))
+    assert lab.node_of() == "a"  # the second joins the first
+
+
+@pytest.mark.parametrize(
+    "want", [{}, {"node": "localhost"}, {"device": 0, "backend": "cuda"}, {"tried": frozenset("a")}]
+)
+def test_a_start_is_waited_for_where_nothing_is_sooner(want: dict[str, Any]) -> None:
+    """Another node has no room, is not wanted, or can't."""
+    lab = Lab("localhost", "a")
+    backend = want.get("backend", "cpu")
+    lab.fleet.begin(replace(START, backend=backend))
+    lab.facts("a", held(Q4, GB), free=8 * GB if want else 0)
+    assert isinstance(lab.place(**want), Crowded)
+
+
+def test_a_start_of_a_model_that_is_on_disk_is_waited_for() -> None:
+    lab = Lab("localhost", "a")
+    lab.facts("localhost", held(Q4))
+    lab.facts("a", held(Q4))
+    lab.fleet.begin(START)
+    assert isinstance(lab.place(), Crowded)
+
+
+def test_nobody_ends_on_another_node_for_what_is_being_fetched() -> None:
+    lab = Lab("localhost", "a")
+    lab.worker("idle", "a", "hf:o/other/m.gguf")
+    lab.fleet.nodes["a"].workers["idle"].row = replace(
+        lab.fleet.nodes["a"].workers["idle"].row, frees_bytes=4 * GB
+    )
+    lab.facts("a", held(Q4, 4 * GB), held("hf:o/other/m.gguf"), free=2 * GB)
+    assert isinstance(lab.place(), Spot)  # an idle worker would end for it
+    lab.fleet.begin(START)
+    assert isinstance(lab.place(), Crowded)
 
 
 def test_a_gpu_that_is_free_is_never_passed_over_for_a_cpu() -> None:
