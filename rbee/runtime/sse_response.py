@@ -52,23 +52,23 @@ async def stream_response(
     running = asyncio.create_task(relay.run())
     patience = form.opens_within_s or keep_alive_s
     try:
-        while not running.done() and not closing.done():
-            await asyncio.wait(
-                {running, closing}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
-            )
-            patience = keep_alive_s
-            if not running.done() and not closing.done():
-                await relay.keep_alive()
-        if not running.done():
-            # A reader that takes its time to hear of the end holds up nothing.
+        try:
+            while not running.done() and not closing.done():
+                await asyncio.wait(
+                    {running, closing}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                patience = keep_alive_s
+                if not running.done() and not closing.done():
+                    await relay.keep_alive()
+            is_over = not running.done()
+        finally:
+            # First: a reader that takes its time to hear of the end holds up nothing.
             await _abandon(running, source)
-            return await relay.end(closing.result())
-        return running.result()
+        return await relay.end(closing.result()) if is_over else running.result()
     except ConnectionError:
         raise asyncio.CancelledError from None  # The reader is gone: there is nobody to answer.
     finally:
         closing.cancel()
-        await _abandon(running, source)
 
 
 class _Relay:
