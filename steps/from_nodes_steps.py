@@ -6,9 +6,9 @@ from behave.runner import Context
 
 from harness.breaking.partition import PortForwarder
 from harness.hub.request_log import HubRequest
-from harness.ssh.node import add_node
+from harness.ssh.node import Node
 from harness.watching import catalog, keeper_output
-from harness.watching.standalone_hive import StandaloneHive
+from harness.watching.standalone_hive import add_with_hives
 from harness.world.processes import listeners
 from harness.world.waiting import wait_until
 
@@ -22,15 +22,13 @@ _UNDERWAY_MB = 2.0
     "started, are added"
 )
 def two_nodes_with_hub(context: Context, one: str, other: str) -> None:
-    world = context.world
-    nodes = [add_node(world, name) for name in (one, other)]
-    outside = world.network.address(90)
-    for node in nodes:
+    outside = context.world.network.address(90)
+
+    def prepare(node: Node) -> None:
         node.extra_environment["HF_ENDPOINT"] = context.hub.url
         node.set("auth", "hosts", [outside])
-    context.hives = {node.name: StandaloneHive(world, node) for node in nodes}
-    for hive in context.hives.values():
-        hive.add(world)
+
+    context.hives = add_with_hives(context.world, one, other, prepare=prepare)
 
 
 @given("{name:w} is cut off as soon as one connection has brought {megabytes:d} MB from it")

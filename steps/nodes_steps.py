@@ -13,7 +13,7 @@ from harness.hub.hub import open_hub
 from harness.ssh import connection_log
 from harness.ssh.node import add_node
 from harness.watching import keeper_output, node_installation, node_registry
-from harness.watching.standalone_hive import StandaloneHive
+from harness.watching.standalone_hive import StandaloneHive, add_with_hives
 from harness.world import cluster, commands, processes, settings
 from harness.world.network import free_port
 from harness.world.waiting import wait_until
@@ -268,10 +268,7 @@ def operators_hive_at(context: Context, name: str, port: int) -> None:
 
 @given("the nodes {one:w} and {other:w}, each with a hive that an operator started, are added")
 def two_nodes(context: Context, one: str, other: str) -> None:
-    nodes = [add_node(context.world, name) for name in (one, other)]
-    context.hives = {node.name: StandaloneHive(context.world, node) for node in nodes}
-    for hive in context.hives.values():
-        hive.add(context.world)
+    context.hives = add_with_hives(context.world, one, other)
 
 
 @given("each of them has a worker that has answered once")

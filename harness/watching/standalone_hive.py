@@ -6,11 +6,12 @@ An operator's on another node, and one whose lifeline the harness holds in the p
 import json
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
 
-from harness.ssh.node import Node
+from harness.ssh.node import Node, add_node
 from harness.world.http_client import call
 from harness.world.run import Run
 from harness.world.world import World
@@ -62,6 +63,19 @@ class StandaloneHive:
             f" --hive-url {self.node.hive_url} --api-key-file {self.key_file}"
         )
         assert added.wait(within=30) == 0, added.stderr.text
+
+
+def add_with_hives(
+    world: World, *names: str, prepare: Callable[[Node], None] = lambda _: None
+) -> dict[str, StandaloneHive]:
+    """Make a node of each name, `prepare` it, have an operator start its hive, and add it."""
+    nodes = [add_node(world, name) for name in names]
+    for node in nodes:
+        prepare(node)
+    hives = {node.name: StandaloneHive(world, node) for node in nodes}
+    for hive in hives.values():
+        hive.add(world)
+    return hives
 
 
 def start_owned_hive(world: World, **secret: str) -> Run:
