@@ -72,8 +72,8 @@ class Start(msgspec.Struct, eq=False):
 class FleetNode(msgspec.Struct):
     """A node. `is_up`: the events of its hive are followed, `since` then. `facts` are None until
     the hive has told them, at `told_at`. `backends` is what was known of it before, `away` why it
-    did not answer the last time, `wakes` whether it may be woken then.
-    `gone` are workers that have ended, as long as their memory may be in the facts."""
+    did not answer the last time, `wakes` whether it may be woken then. `gone` are workers that have
+    ended, as long as their memory may be in the facts."""
 
     name: str
     is_up: bool = False

@@ -127,6 +127,19 @@ async def test_the_error_of_the_first_is_raised_if_none_can(made: Made) -> None:
     assert made.tried == ["b", "a", "localhost"]
 
 
+async def test_a_node_that_was_removed_meanwhile_is_not_the_reason(made: Made) -> None:
+    """The fleet has not heard of it yet. Nobody named it."""
+    made.up("removed", needs=GB // 8, free=9 * GB)
+    made.up("b", free=0)
+    await made.do()
+    assert made.tried == ["a"]
+    for name in ("a", "b", "localhost"):
+        made.errors[name] = VramExhausted(f"{name}.", **FULL.details)
+    with pytest.raises(VramExhausted, match=r"a\.") as caught:
+        await made.do()
+    assert "removed" not in caught.value.details["others"]
+
+
 async def test_an_error_that_is_everywhere_ends_it(made: Made) -> None:
     made.errors["b"] = ModelCorrupt(file="f", reason="r")
     with pytest.raises(ModelCorrupt):
