@@ -42,7 +42,7 @@ def test_only_the_routes_in_protocols_of_others_are_drawn_if_asked_for() -> None
 
 def test_nothing_that_is_drawn_leads_elsewhere() -> None:
     found = 0
-    for _, shape in drawn(5, 5000, SCENE):
+    for _, shape in drawn(5, 8000, SCENE):
         for said in _FAR.findall(shape.content):
             found += 1
             is_a_text = said.isascii() and said.decode().isprintable() and b"\\" not in said
