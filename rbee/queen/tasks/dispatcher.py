@@ -76,10 +76,9 @@ class Turn:
             return "running"
         return "waiting" if self._went_at is None else "starting"
 
-    @property
-    def waited_s(self) -> float:
-        """The seconds since it came, until it was placed."""
-        return (_now() if self._went_at is None else self._went_at) - self._since
+    def waited_s(self, now: float) -> float:
+        """The seconds since it came, until it was placed; `now` is the event loop's time."""
+        return (now if self._went_at is None else self._went_at) - self._since
 
     @property
     def worker(self) -> FleetWorker | None:
@@ -151,7 +150,7 @@ class Turn:
             self._dispatcher.fleet.accepted(self._worker)
         if not self._is_accepted:
             self._is_accepted = True
-            self._dispatcher.decisions.waited(self.waited_s)
+            self._dispatcher.decisions.waited(self.waited_s(_now()))
         self._leave()
 
     def is_no_question(self) -> None:
@@ -276,7 +275,7 @@ class Dispatcher:
             _, outcome = self._held.get(want, (0, None))
             reasons = why_not(outcome)
             for mine in line.values():
-                found.update((self._turns[number], reasons) for number in mine)
+                found.update(dict.fromkeys(map(self._turns.__getitem__, mine), reasons))
         return found
 
     def refused(self, worker: FleetWorker) -> None:
