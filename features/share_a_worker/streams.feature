@@ -36,7 +36,7 @@ Feature: Many people share one worker
   # However long a step with a part of the prompt takes.
   Scenario: DELETE stops the reading of a long prompt
     When three prompts of 4000 words are deleted, each while it is read
-    Then the slot was free within 200 ms at best, and within 1 s in every case
+    Then the slot was free within 200 ms in two of three cases, and within 1 s in every case
     And each of them ended with REQUEST_CANCELED, and no token had come
 
   Scenario: A long prompt does not freeze the others

@@ -328,7 +328,7 @@ class ModelNotAllowed(RbeeError):
 
 class TooManyRequests(RbeeError):
     code, status, keys = "TOO_MANY_REQUESTS", 429, ("key", "limit")
-    says = "The key {key} has {limit} requests in flight, as many as it may have at once."
+    says = "The key {key} may have {limit} requests in flight at once, and no place is left."
 
 
 class TlsFailed(RbeeError):

@@ -54,7 +54,8 @@ class Tasks(Protocol):
         """The events of a task; a reader that leaves cancels it."""
 
     def reserve(self, caller: Caller, most: int) -> AbstractContextManager[int]:
-        """Keep places for tasks that `stream` begins later; how many may run at once."""
+        """Keep places for tasks that `stream` begins later; how many may run at once. Raises
+        TOO_MANY_REQUESTS."""
 
     async def ask(self, request: AtOnce, caller: Caller) -> Answered:
         """What a task without a stream is answered."""

@@ -98,18 +98,22 @@ class Nodes:
         nodes that did not answer the last time, which are looked for all the same."""
         now = time.monotonic()
         discoveries = []
-        for hive in self.hives():
+        # Those that sleep would keep the others waiting.
+        for hive in sorted(self.hives(), key=self._is_unreachable):
             if hive.is_running:
                 continue
             began, discovery = self._discoveries.get(hive.node, (-math.inf, None))
             if discovery is None or (discovery.done() and now - began > _DISCOVER_AGAIN_S):
                 discovery = asyncio.create_task(self._look_at(hive))
                 self._discoveries[hive.node] = now, discovery
-            row = self.registry.get(hive.node)
-            if wait_for_unreachable or row is None or row.status != "unreachable":
+            if wait_for_unreachable or not self._is_unreachable(hive):
                 discoveries.append(discovery)
         if discoveries:
             await asyncio.wait(discoveries, timeout=within_s)
+
+    def _is_unreachable(self, hive: Hive) -> bool:
+        row = self.registry.get(hive.node)
+        return row is not None and row.status == "unreachable"
 
     async def _look_at(self, hive: Hive) -> bool:
         async with self._looking:

@@ -126,7 +126,8 @@ class NodeChoice:
             except _OTHERS_MAY as error:
                 if isinstance(error, errors.InvalidApiKey) and spot.node != LOCAL:
                     error.details.setdefault("node", spot.node)  # it is not the queen's own
-                if is_named or not isinstance(error, errors.NodeNotFound):  # removed meanwhile
+                is_only = want.node is not None
+                if is_only or not isinstance(error, errors.NodeNotFound):  # removed meanwhile
                     failed.setdefault(spot.node, error)
                 crashes += isinstance(error, errors.WorkerCrashed)
                 if isinstance(error, errors.WorkerCrashed) and (is_sent() or crashes == _CRASHES):

@@ -129,7 +129,8 @@ def _on_device(
     starts = _starts_on(fleet, node, device, claims.starts)
     if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
         # What has been freed since the node refused, it will tell in a moment.
-        return Room(node.name, device, needs, at=now) if _left_behind(node, device) else None
+        tells = refusal is not None and refusal.holds(node) and _left_behind(node, device)
+        return Room(node.name, device, needs, at=now) if tells else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
 

@@ -105,10 +105,11 @@ class Scheduler:
         """How many tasks more it may have in flight, `most` at most. Raises TOO_MANY_REQUESTS."""
         if caller.limit is None:
             return most
-        others = Counter(
-            task.caller.name for task, _ in self._running.values() if not task.has_place
+        others = sum(
+            task.caller.name == caller.name and not task.has_place
+            for task, _ in self._running.values()
         )
-        left = caller.limit - others[caller.name] - self._reserved[caller.name]
+        left = caller.limit - others - self._reserved[caller.name]
         if left < 1:
             raise TooManyRequests(key=caller.name, limit=caller.limit)
         return min(most, left)

@@ -202,13 +202,17 @@ class Engine:
         decoding = {r: s for r, s in self._sequences.items() if not s.unread}
         reading = {r: s for r, s in self._sequences.items() if s.unread}
         shares: list[int] = []
-        is_long = context.interruptible and self._is_alone(list(reading.values()))
+        is_long = False
         if reading:
             position = max(sequence.position for sequence in reading.values())
             room = context.batch_size - len(decoding)
-            chunk = pace.long_chunk(position) if is_long else pace.chunk(position, len(decoding))
-            budget = min(chunk, room)
-            shares = share_out(budget, [sequence.unread for sequence in reading.values()])
+            chunk = pace.chunk(position, len(decoding))
+            unread = [sequence.unread for sequence in reading.values()]
+            if context.interruptible and self._is_alone(list(reading.values())):
+                long = pace.long_chunk(position)
+                is_long = chunk < min(long, *unread)
+                chunk = long if is_long else chunk
+            shares = share_out(min(chunk, room), unread)
         context.clear_batch()
         began, computed = time.perf_counter(), time.thread_time()
         ready = [(request, sequence, sequence.decode()) for request, sequence in decoding.items()]

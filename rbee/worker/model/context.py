@@ -14,7 +14,7 @@ from rbee.contract.errors import UnsupportedModelFormat
 from rbee.contract.model_ref import FORMS
 from rbee.worker.model.bindings import C
 from rbee.worker.model.finite_logits import FiniteLogits
-from rbee.worker.model.llama import Model, forget_reasons, last_reason
+from rbee.worker.model.llama import Model, forget_reasons, interrupt, last_reason
 
 if TYPE_CHECKING:  # it takes a while to import, and most workers make no vectors
     import numpy
@@ -70,7 +70,7 @@ class Context:
         self.handle: Any = handle
         self.tokens: int = tokens
         self.sequences: int = sequences
-        # Only the CPU asks whether to go on. What was computed by then must be forgotten.
+        # Only the CPU asks whether to go on. What a batch had computed by then is forgotten again.
         self.interruptible = model.on_cpu and model.can_cut()
         self.batch_size = int(C.llama_n_batch(handle))
         named: dict[int, Pooling] = {number: name for name, number in _POOLINGS.items()}
@@ -121,13 +121,22 @@ class Context:
 
     def decode_unless(self, stop: Callable[[], bool]) -> int | None:
         """The same in an interruptible context, which asks `stop` some hundred times in a batch,
-        and gives it up once that is true: returns None, and the cache is as it was."""
-        asked = C.ggml_abort_callback(lambda _: stop())
+        and gives it up once that is true: returns None, and the cache is as it was, since llama.cpp
+        computes a batch at once (it would keep those parts of one that were done)."""
+
+        def ask(_: Any) -> bool:
+            stops = stop()
+            if stops:
+                interrupt(True)
+            return stops
+
+        asked = C.ggml_abort_callback(ask)
         C.llama_set_abort_callback(self.handle, asked, None)
         try:
             code = self.decode()
         finally:
             C.llama_set_abort_callback(self.handle, C.ggml_abort_callback(), None)
+            interrupt(False)
         return None if code == _INTERRUPTED else code
 
     def has_numbers(self, index: int) -> bool:

@@ -30,7 +30,6 @@ from rbee.worker.model.tokenizer import Tokenizer
 
 _log = logging.getLogger("llama-cpp")
 _LEVELS = {1: logging.DEBUG, 2: logging.DEBUG, 3: logging.WARNING, 4: logging.ERROR}
-_ERROR = 4
 _PIECE = 512
 _SPECIAL = ("bos", "eos", "unk", "sep", "pad", "mask")
 _UNKNOWN = b"tokenizer.ggml.unknown_token_id"
@@ -39,19 +38,20 @@ _UNKNOWN = b"tokenizer.ggml.unknown_token_id"
 class _Log:
     """llama.cpp's log: passed on to ours, and its last errors kept, to say why a load failed. What
     it warns of before ours is set up, as in a standby worker, is kept until then: it says some
-    things only once."""
+    things only once. While it is interrupted, what it calls errors are none."""
 
     def __init__(self) -> None:
         self.errors: deque[str] = deque(maxlen=8)
+        self.is_interrupted = False
         self._early: deque[tuple[int, str]] = deque(maxlen=32)
         self.callback = C.llama_log_callback(self._take)
         C.llama_log_set(self.callback, ctypes.c_void_p(0))
 
     def _take(self, level: int, text: bytes, _: Any) -> None:
         line = text.decode(errors="replace").strip()
-        if level == _ERROR and line:
+        ours = logging.DEBUG if self.is_interrupted else _LEVELS.get(level, logging.DEBUG)
+        if ours == logging.ERROR and line:
             self.errors.append(line)
-        ours = _LEVELS.get(level, logging.DEBUG)
         if line and _log.hasHandlers():
             _log.log(ours, "%s", line)
         elif line and ours >= logging.WARNING:
@@ -82,6 +82,11 @@ def forget_reasons() -> None:
 def last_reason() -> str:
     """Why llama.cpp's last call failed, in its own words."""
     return _llama_log().reason()
+
+
+def interrupt(is_interrupted: bool) -> None:
+    """Whether llama.cpp gives up what it computes because it was told to."""
+    _llama_log().is_interrupted = is_interrupted
 
 
 def initialise() -> list[str]:

@@ -371,3 +371,24 @@ async def test_of_many_nodes_only_some_are_looked_at_at_the_same_time(
     await lab.nodes.discover()
     assert len(looked_at) == len(set(looked_at)) == 301
     assert 50 <= most <= 100  # so that some that hang do not hold up the others
+
+
+async def test_nodes_that_sleep_are_looked_at_last(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = asyncio.Event()
+
+    async def discover(hive: Hive) -> bool:
+        if hive.node == "zz":
+            found.set()
+        await asyncio.sleep(60 if hive.node.startswith("n") else 0)
+        return False
+
+    monkeypatch.setattr(Hive, "discover", discover)
+    off = ConnectionTimeout("it is off", host="h", port=1, attempts=3)
+    for number in range(100):
+        await lab.registry.put(NodeRow(node_name=f"n{number}", ssh_host=f"10.1.1.{number}"))
+        lab.registry.record_contact(f"n{number}", off)
+    await lab.registry.put(NodeRow(node_name="zz", ssh_host="10.1.2.1"))
+    await lab.nodes.discover(0.01)
+    await asyncio.wait_for(found.wait(), 2)

@@ -456,6 +456,17 @@ def test_what_a_node_refused_counts_until_it_tells_more() -> None:
     assert (spot.node, spot.ends) == ("localhost", ())
 
 
+def test_a_model_that_fits_nowhere_is_refused_also_when_a_worker_has_just_ended() -> None:
+    lab = Lab("localhost", "far")
+    for node in ("localhost", "far"):
+        lab.told(node, 1, "b", needs=1000 * GB)
+    lab.worker("a", state="busy")
+    lab.fleet.worker_gone("localhost", "a@localhost")
+    ticket = Ticket("k", Want(parse(reference("b"))), 0, NOW - 30)
+    decision = decide(lab.fleet, lines(ticket), Accounts(), NOW + 1, RULES)
+    assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
+
+
 def test_a_worker_that_was_not_counted_has_freed_nothing_that_a_node_refused() -> None:
     lab = Lab(free=1)
     lab.worker("a", state="busy", is_counted=False)

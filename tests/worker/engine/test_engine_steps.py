@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from rbee.contract.errors import RequestCanceled
 from rbee.worker.engine.batching import Pace
 from rbee.worker.engine.load import Loaded
+from rbee.worker.model import llama
 
 Open = Callable[..., Any]
 
@@ -21,18 +23,15 @@ class Set(Pace):
         super().__init__(1e-4, 1000, 512)
         self.tokens = 4
         self.asked: list[tuple[int, int]] = []
-        self.alone: list[bool] = []
+        self.long = 0
         self.noted: list[tuple[int, int]] = []
 
     def chunk(self, position: int, decoding: int) -> int:
         self.asked.append((position, decoding))
-        self.alone.append(False)
         return self.tokens
 
     def long_chunk(self, position: int) -> int:
-        self.asked.append((position, 0))
-        self.alone.append(True)
-        return self.tokens
+        return self.long
 
     def note(self, decoding: int, read: int, took_s: float, cpu_s: float) -> None:
         assert took_s > 0
@@ -119,31 +118,38 @@ async def test_a_batch_is_never_overfilled(paced: Open, pace: Set) -> None:
     assert pace.noted[:5] == [(0, 1), (1, 0), (1, 0), (1, 511), (1, 89)]
 
 
-async def test_a_prompt_that_is_alone_is_interrupted_once_by_whatever_comes(
-    paced: Open, pace: Set
-) -> None:
+async def test_a_prompt_that_is_alone_is_read_in_long_steps(paced: Open, pace: Set) -> None:
+    pace.long = 8
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=1)
+    await all_done(at, "x")
+    assert pace.noted == [(0, 8), (0, 2)]
+    assert at.text("x") == "k"
+
+
+async def test_whatever_comes_interrupts_a_long_step(paced: Open, pace: Set) -> None:
+    pace.long = 8
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=2)
     at.engine.start()
     await at.opened()
-    at.let(1)
-    await at.at_step(2)
-    at.begin("y", "pq", max_tokens=1)  # while x is read from 4 on
+    await at.at_step(1)
+    at.begin("y", "pq", max_tokens=1)
     at.let()
     await at.done("x")
     await at.done("y")
     assert (at.text("x"), at.text("y")) == ("kl", "r")
     # What was interrupted is read again, with the newcomer, and is measured only then.
-    assert pace.asked[:3] == [(0, 0), (4, 0), (4, 0)]
-    assert pace.alone[:3] == [True, True, False]
-    assert pace.noted[:2] == [(0, 4), (0, 4)]
+    assert pace.asked[:2] == [(0, 0), (0, 0)]
+    assert pace.noted[0] == (0, 4)
 
 
-async def test_a_prompt_that_was_interrupted_is_read_on_in_steps_that_are_not(
+async def test_a_prompt_that_was_interrupted_is_read_on_in_short_steps(
     paced: Open, pace: Set
 ) -> None:
+    pace.long = 8
     at = paced()
-    at.begin("x", "abcdefghij", max_tokens=1)
+    at.begin("x", "abcdefghijklmnop", max_tokens=1)
     at.engine.start()
     await at.opened()
     for step in range(1, 4):
@@ -152,16 +158,16 @@ async def test_a_prompt_that_was_interrupted_is_read_on_in_steps_that_are_not(
         at.let(1)
     at.let()
     await at.done("x")
-    assert at.text("x") == "k"
-    assert pace.asked == [(0, 0), (0, 0), (4, 0), (8, 0)]
-    assert pace.alone == [True, False, False, False]
+    assert at.text("x") == "q"
+    assert pace.noted == [(0, 4)] * 4
 
 
-async def test_a_cancel_interrupts_the_prompt_and_what_was_read_before_stays(
+async def test_a_cancel_interrupts_a_long_step_and_what_was_read_before_stays(
     paced: Open, pace: Set
 ) -> None:
+    pace.long = 6
     at = paced()
-    at.begin("x", "abcdefghij", max_tokens=1)
+    at.begin("x", "abcdefghijklmnop", max_tokens=1)
     at.engine.start()
     await at.opened()
     at.let(1)
@@ -169,23 +175,24 @@ async def test_a_cancel_interrupts_the_prompt_and_what_was_read_before_stays(
     at.cancel("x")
     at.let()
     assert isinstance(await at.last("x"), RequestCanceled)
-    at.begin("y", "abcdefghij", max_tokens=1)
+    at.begin("y", "abcdefghijklmnop", max_tokens=1)
     done = await at.done("y")
-    assert (done.cached_tokens, at.text("y")) == (4, "k")
+    assert (done.cached_tokens, at.text("y")) == (6, "q")
 
 
-async def test_who_answers_or_makes_vectors_beside_it_keeps_a_prompt_from_being_alone(
-    paced: Open, pace: Set
-) -> None:
+async def test_beside_vectors_a_prompt_has_no_long_steps(paced: Open, pace: Set) -> None:
+    pace.long = 8
     at = paced()
     at.embed("v", "a" * 40)
     at.begin("x", "abcdefgh", max_tokens=1)
     await all_done(at, "x")
-    assert pace.alone and not any(pace.alone)
+    assert (0, 4) in pace.noted
+    assert (0, 8) not in pace.noted
 
 
-async def test_a_prompt_with_a_seed_is_never_interrupted(paced: Open, pace: Set) -> None:
+async def test_a_prompt_with_a_seed_has_no_long_steps(paced: Open, pace: Set) -> None:
     """Its text would depend on who comes when: the sums depend on the size of a step."""
+    pace.long = 8
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=1, seed=7)
     at.engine.start()
@@ -194,5 +201,39 @@ async def test_a_prompt_with_a_seed_is_never_interrupted(paced: Open, pace: Set)
     at.cancel("nobody")
     at.let()
     await at.done("x")
-    assert pace.asked == [(0, 0), (4, 0), (8, 0)]
-    assert not any(pace.alone)
+    assert pace.noted == [(0, 4), (0, 4), (0, 2)]
+
+
+async def test_what_is_read_at_once_in_any_case_is_not_interrupted(paced: Open, pace: Set) -> None:
+    pace.long = 8
+    at = paced()
+    at.begin("x", "abcd", max_tokens=1)
+    at.engine.start()
+    await at.opened()
+    await at.at_step(1)
+    at.cancel("nobody")
+    at.let()
+    await at.done("x")
+    assert pace.asked == [(0, 0)]
+
+
+async def test_an_interrupted_step_is_no_error_in_the_log(
+    paced: Open, pace: Set, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    llama._llama_log.cache_clear()  # another test may have given llama.cpp another log
+    pace.long = 8
+    at = paced()
+    at.begin("x", "abcdefghij", max_tokens=1)
+    at.engine.start()
+    await at.opened()
+    await at.at_step(1)
+    caplog.clear()
+    llama.forget_reasons()
+    at.cancel("nobody")
+    at.let()
+    await at.done("x")
+    said = [each for each in caplog.records if each.name == "llama-cpp"]
+    assert any("failed" in each.message for each in said)  # llama.cpp says so
+    assert {each.levelno for each in said} == {logging.DEBUG}
+    assert "gave no reason" in llama.last_reason()
