@@ -195,12 +195,7 @@ async def test_a_prompt_with_a_seed_has_no_long_steps(paced: Open, pace: Set) ->
     pace.long = 8
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=1, seed=7)
-    at.engine.start()
-    await at.opened()
-    await at.at_step(1)
-    at.cancel("nobody")
-    at.let()
-    await at.done("x")
+    await all_done(at, "x")
     assert pace.noted == [(0, 4), (0, 4), (0, 2)]
 
 
