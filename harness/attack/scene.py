@@ -176,8 +176,20 @@ class Scene:
             began = time.monotonic()
             answer = self.send(name, "GET", _HEALTH[name])
             took = time.monotonic() - began
+            if answer.status != 200 and self._ends(pid):
+                self.faults.append(f"the {name} has ended")
+                continue
             self.expect(answer.status == 200, f"the {name} answers its health with {answer.kind}")
             self.expect(took <= LIMIT_S, f"the {name} took {took:.1f} s for its health")
+
+    def _ends(self, pid: int) -> bool:
+        """Whether it ends within a second: its connections close a moment before."""
+        until = time.monotonic() + 1
+        while pid in {process.pid for process in self.world.processes()}:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.02)
+        return True
 
     def check_logs(self) -> None:
         """No log shows a key, or has a character that a terminal would obey."""

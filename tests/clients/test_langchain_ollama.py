@@ -62,7 +62,7 @@ class _Ollama(_AtTheQueen):
 
     @property
     def chat_model_params(self) -> dict[str, Any]:
-        sampling = {"temperature": 0, "num_predict": 100, "repeat_penalty": 1.3}
+        sampling = {"temperature": 0, "num_predict": 100, "repeat_penalty": 1.3, "seed": 1}
         return {**self.at_the_queen, **sampling}
 
 
