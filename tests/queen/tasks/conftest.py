@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from rbee.queen.nodes.registry import Registry
 from rbee.runtime.broadcast import Broadcast
 from tests.queen.nodes.conftest import fake_hive as fake_hive
 from tests.queen.nodes.conftest import url_node as url_node
+
+
+def histories(count: int) -> int:
+    """How many are drawn: `HISTORIES=10000 pytest --timeout 0 tests/queen/tasks` draws more."""
+    return int(os.environ.get("HISTORIES", count))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rbee.queen.tasks.fairness import EXPECTED_TOKENS, LEAST_TOKENS, Accounts
+from tests.queen.tasks.conftest import histories
 
 A_DAY = 1_000_000
 
@@ -127,7 +128,7 @@ def test_a_task_that_says_nothing_counts_too() -> None:
     assert accounts.account("a") == LEAST_TOKENS
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=histories(300), deadline=None)
 @given(
     before=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 4000)), max_size=30),
     flood=st.lists(st.sampled_from("abcd"), max_size=40),
@@ -156,7 +157,7 @@ def test_who_comes_is_served_after_one_or_two_of_each_other_key(
 WEIGHTS = st.lists(st.floats(0.25, 8), min_size=2, max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=histories(200), deadline=None)
 @given(weights=WEIGHTS, tokens=st.lists(st.integers(LEAST_TOKENS, 4000), min_size=1, max_size=20))
 def test_the_shares_of_tokens_come_to_be_those_of_the_weights(
     weights: list[float], tokens: list[int]
@@ -178,7 +179,7 @@ def test_the_shares_of_tokens_come_to_be_those_of_the_weights(
     assert max(accounts.values()) - min(accounts.values()) <= most + 1e-6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=histories(200), deadline=None)
 @given(
     weights=WEIGHTS,
     own=st.floats(0.25, 8),

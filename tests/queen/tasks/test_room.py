@@ -17,6 +17,7 @@ from rbee.queen.tasks.decide import LOOK_AGAIN_S, Crowded, Decision, Full, Nowhe
 from rbee.queen.tasks.fairness import Accounts
 from rbee.queen.tasks.room import Rules, free_bytes
 from rbee.queen.tasks.wants import Refusal, Ticket, Want
+from tests.queen.tasks.conftest import histories
 
 GB = 1_000_000_000
 NOW, LONG_AGO = 1000.0, 1.0
@@ -403,7 +404,7 @@ class Simulation:
         self.lab.fleet.nodes["localhost"].told_at = self.now
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=histories(60), deadline=None)
 @given(
     room=st.integers(1, 2),
     patience_s=st.sampled_from([0.0, 2.0, 10.0]),

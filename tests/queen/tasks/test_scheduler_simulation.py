@@ -37,6 +37,7 @@ from rbee.queen.tasks.scheduler import Scheduler
 from rbee.queen.tasks.task import Task, TextRequest
 from rbee.runtime.gauges import Gauge
 from rbee.runtime.keyring import Caller
+from tests.queen.tasks.conftest import histories
 
 NODES = ("localhost", "a", "b")
 MODELS = ("hf:o/one/m.gguf", "hf:o/two/m.gguf")
@@ -424,7 +425,7 @@ pauses = st.sampled_from([0.0, 0.0, 0.005, 0.015, 0.06, 0.3, 1.0])
 courses = st.lists(st.tuples(st.one_of(asks, leaves, changes), pauses), min_size=20, max_size=60)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=histories(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(course=courses, limit=st.sampled_from([0, 2, 100]))
 def test_any_course_of_things_ends_with_all_free(course: list[Any], limit: int) -> None:
     async def run() -> None:
