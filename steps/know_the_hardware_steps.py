@@ -108,7 +108,7 @@ def right_after(context: Context, first: str, second: str) -> None:
 def needs_reported(context: Context, required: int, free: int, device: str) -> None:
     reported = keeper_output.memory_needs(context.run.stderr.text)
     assert (reported["required"], reported["free"]) == (required, free), reported
-    assert f"{free} MB are free on {device}" in context.run.stderr.text, context.run.stderr.text
+    assert f" {free} MB are free on {device}" in context.run.stderr.text, context.run.stderr.text
 
 
 @then("the preflight reports as much needed, and about what is free")

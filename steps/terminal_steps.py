@@ -211,7 +211,7 @@ def last_line(context: Context, words: str) -> None:
 @then("the screen says how many of how many layers are loaded, as the worker last reported")
 def layers_on_screen(context: Context) -> None:
     last = context.progress.named("loading")[-1].data
-    reported = f"{last['layers_loaded']} of {last['layers_total']} layers"
+    reported = f"at {last['layers_loaded']} of {last['layers_total']} layers"
     assert terminal_screen.shows(context.terminal.screen, reported), (
         reported,
         context.terminal.screen,
