@@ -268,7 +268,15 @@ async def test_who_accepts_a_stream_gets_one_and_others_the_reply(
 
     app = server.application(lifecycle)
     server.answer_or_stream(app, TALK_OR_TELL, tell, talk)
-    async with connect(await serve(app)) as client:
+    url = await serve(app)
+    async with connect(url) as client:
         assert await client.call(TALK_OR_TELL) == Ack("told")
         async with client.stream(TALK_OR_TELL) as events:
             assert [event async for event in events] == [Accepted("r-1")]
+    # Who says nothing of what it accepts.
+    async with (
+        aiohttp.ClientSession(skip_auto_headers=["Accept"]) as session,
+        session.get(f"{url}{TALK_OR_TELL.path}") as reply,
+    ):
+        assert "Accept" not in reply.request_info.headers
+        assert await reply.json() == {"message": "told"}
