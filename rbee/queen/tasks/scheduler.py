@@ -130,7 +130,7 @@ class Scheduler:
             self._places(task.caller, 1)
         asked = task.request
         if isinstance(asked, TaskRequest) and asked.session is not None:
-            task.session = self._sessions.of(task.caller.name, str(task.model), asked.session)
+            task.session = self._sessions.of(task.caller.name, task.model_name, asked.session)
         self._figures.begin(task)
         running = asyncio.create_task(self._run(task))
         self._running[task.id] = task, running

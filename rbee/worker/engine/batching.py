@@ -1,8 +1,8 @@
 """How much of a prompt is read in one step.
 
 If nothing else runs, a chunk may take as long as a cancel may wait; a step that can be interrupted
-may take longer. Beside answers that are being
-made, a step may take a few times as long as without a prompt, so that their tokens keep coming.
+may take longer. Beside answers that are being made, a step may take a few times as long as without
+a prompt, so that their tokens keep coming.
 """
 
 from __future__ import annotations

@@ -62,6 +62,13 @@ async def all_done(at: Any, *names: str) -> None:
         await at.done(name)
 
 
+async def about_to_compute(at: Any) -> None:
+    """Its first step: what comes now finds it under way."""
+    at.engine.start()
+    await at.opened()
+    await at.at_step(1)
+
+
 async def test_a_prompt_is_read_a_chunk_a_step(paced: Open, pace: Set) -> None:
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=3)
@@ -131,9 +138,7 @@ async def test_whatever_comes_interrupts_a_long_step(paced: Open, pace: Set) -> 
     pace.long = 8
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=2)
-    at.engine.start()
-    await at.opened()
-    await at.at_step(1)
+    await about_to_compute(at)
     at.begin("y", "pq", max_tokens=1)
     at.let()
     await at.done("x")
@@ -203,9 +208,7 @@ async def test_what_is_read_at_once_in_any_case_is_not_interrupted(paced: Open, 
     pace.long = 8
     at = paced()
     at.begin("x", "abcd", max_tokens=1)
-    at.engine.start()
-    await at.opened()
-    await at.at_step(1)
+    await about_to_compute(at)
     at.cancel("nobody")
     at.let()
     await at.done("x")
@@ -220,9 +223,7 @@ async def test_an_interrupted_step_is_no_error_in_the_log(
     pace.long = 8
     at = paced()
     at.begin("x", "abcdefghij", max_tokens=1)
-    at.engine.start()
-    await at.opened()
-    await at.at_step(1)
+    await about_to_compute(at)
     caplog.clear()
     llama.forget_reasons()
     at.cancel("nobody")
