@@ -22,6 +22,7 @@ from harness.world.world import World
 
 def before_all(context: Context) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
+    ignore_signals_alone()
     userdata: dict[str, Any] = context.config.userdata
     context.commands = Commands.from_userdata(userdata)
     missing = context.commands.missing()
@@ -77,6 +78,18 @@ def after_scenario(context: Context, scenario: Scenario) -> None:
 def after_all(context: Context) -> None:
     if hasattr(context, "model_files"):
         context.model_files.close()
+
+
+def ignore_signals_alone() -> None:
+    """A background job of a shell ignores Ctrl+C, and nohup a closed terminal; what they start
+    would inherit that. A handler is not inherited, and here it does nothing."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, _go_on)
+
+
+def _go_on(number: int, frame: FrameType | None) -> None:
+    """Do nothing, in this process."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """A prompt is answered, in a pipe, in a file or in a chat."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from harness.world.waiting import wait_until
 
 _ODD = "Repeat: $HOME `id` \"a\" 'b' \\n !! * ünï 🐝 ; & | > <x>"
 _LONGEST_S = 60
+_A_MOMENT_S = 0.5  # what a queen heard in the last 0.25 s it believes without asking
 _TASKS = "/v2/tasks"
 
 
@@ -200,12 +202,19 @@ def nothing_names(context: Context, command: str) -> None:
 
 @when("somebody else keeps the worker's slot busy")
 def keep_busy(context: Context) -> None:
-    """Without the queen, which can't know of it."""
+    """Without the queen, which hears of it from the hive and asks the worker all the same, unless
+    that was a moment ago."""
     url = f"{context.worker['url']}/v1/inference"
     body = {"prompt": "Once upon a time", "max_tokens": 4000, "ignore_eos": True}
     context.stream = context.world.stream("POST", url, body)
     assert context.stream.refused is None, context.stream.refused
     context.stream.wait_for("token", within=20)
+    wait_until(
+        "the hive to know of it",
+        lambda: cluster.only_worker(context.world)["slots_available"] == 0,
+        within=5,
+    )
+    time.sleep(_A_MOMENT_S)
     context.asked_by_then = len(context.proxy.requests_for("POST", "/v1/inference"))
 
 

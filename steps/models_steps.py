@@ -250,7 +250,8 @@ def transfer_ends(context: Context, seconds: int) -> None:
 
 @then("the transfer goes on")
 def transfer_goes_on(context: Context) -> None:
-    """More has been sent than at the first look."""
+    """It has begun by now, or begins, and more has been sent than at the first look."""
+    wait_until("a transfer", context.hub.log.transfers, 10)
     before = _last(context).sent
     wait_until("more to be sent", lambda: _last(context).sent, 2, lambda sent: sent > before)
 

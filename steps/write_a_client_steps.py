@@ -322,13 +322,14 @@ def read_events(context: Context) -> None:
 
 @then("in each a comment breaks a silence of {seconds:d} s, and nothing else does")
 def kept_alive(context: Context, seconds: int) -> None:
-    """What a stream has to tell at its start comes at once."""
+    """What a stream has to tell at its start comes at once. A hive on a busy machine may break the
+    silence with the memory that is left."""
     for who, raw in context.raws.items():
-        pauses = wait_until(f"a comment of the {who}", raw.comments, seconds + 2 * _SLOW_MACHINE_S)
-        assert seconds - 0.5 < pauses[0] < seconds + _SLOW_MACHINE_S, (who, pauses)
+        pauses = wait_until(f"a comment of the {who}", raw.comments, 6 * seconds)
+        assert seconds - 0.5 < min(pauses) <= max(pauses) < seconds + _SLOW_MACHINE_S, pauses
         moments = [raw.opened_at, *(at for at, _ in raw.lines)]
         longest = max(later - earlier for earlier, later in pairwise(moments))
-        assert longest == pauses[0], (who, raw.text)
+        assert longest == max(pauses), (who, raw.text)
 
 
 # Correlation ids

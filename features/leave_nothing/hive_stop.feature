@@ -69,9 +69,9 @@ Feature: A hive that is told to stop takes its workers with it, in order
     Given the setting times.grace_s is 20
     And a hive that an operator started
     And the hive has 1 worker
-    And each of them is streaming an answer of 300 tokens
+    And each of them is streaming an answer of 150 tokens
     When the hive gets SIGTERM
-    Then each answer is complete, with 300 tokens
+    Then each answer is complete, with 150 tokens
     And the hive exits with 0, within 3 s of that
 
   @beyond

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -57,9 +58,8 @@ async def stream_response(
                 await asyncio.wait(
                     {running, closing}, timeout=patience, return_when=asyncio.FIRST_COMPLETED
                 )
-                patience = keep_alive_s
                 if not running.done() and not closing.done():
-                    await relay.keep_alive()
+                    patience = await relay.keep_alive(keep_alive_s)
             is_over = not running.done()
         finally:
             # First: a reader that takes its time to hear of the end holds up nothing.
@@ -80,6 +80,8 @@ class _Relay:
         self._form = form
         headers = {"Content-Type": form.content_type, "Cache-Control": "no-store"}
         self._response = web.StreamResponse(headers=headers)
+        self._now = asyncio.get_running_loop().time
+        self._wrote_at = -math.inf
 
     async def run(self) -> web.StreamResponse:
         """Relay until the source ends. A slow reader slows the source."""
@@ -88,19 +90,24 @@ class _Relay:
         while event is not _END:
             if event is not None:
                 await self._response.write(self._form.encode(event))
+                self._wrote_at = self._now()
             if isinstance(event, ErrorEnvelope):
                 break
             event = await self._next()
         return await self.end()
 
-    async def keep_alive(self) -> None:
-        """A comment, once the stream has begun or must begin, if the reader has taken what came
-        before."""
+    async def keep_alive(self, silence_s: float) -> float:
+        """A comment after so many seconds of silence, once the stream has begun or must begin, if
+        the reader has taken what came before. Returns when to look again, in seconds."""
+        left_s = self._wrote_at + silence_s - self._now()
+        if left_s > 0:
+            return left_s
         if self._form.opens_within_s is not None:
             await self._response.prepare(self._request)
         is_behind = self._request.protocol.writing_paused
         if self._response.prepared and self._form.keep_alive and not is_behind:
             await self._response.write(self._form.keep_alive)
+        return silence_s
 
     async def end(self, error: RbeeError | None = None) -> web.StreamResponse:
         """Close the stream with its end mark, after the `error` that ends it. Raises that if the

@@ -162,6 +162,26 @@ async def test_a_stream_that_is_silent_is_kept_alive(lifecycle: Lifecycle, serve
     )
 
 
+async def test_a_comment_breaks_only_a_silence(lifecycle: Lifecycle, serve: Serve) -> None:
+    """However long a stream goes on, what it says keeps it alive."""
+
+    async def handler(_: web.Request, __: Nothing) -> AsyncIterator[Event | None]:
+        for number in range(30):
+            yield Token("a", number)
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.5)
+        yield Token("b", 30)
+
+    app = server.application(lifecycle, keep_alive_s=1)
+    server.stream(app, TALK, handler)
+    url = await serve(app)
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/talk") as response:
+        seen = await response.read()
+    fluent, rest = seen.split(sse.encode(Token("a", 29)))
+    assert sse.KEEP_ALIVE not in fluent
+    assert rest == sse.KEEP_ALIVE + sse.encode(Token("b", 30)) + DONE
+
+
 async def test_a_reader_that_leaves_cancels_the_handler(stream: Stream) -> None:
     ended = asyncio.Event()
 

@@ -354,8 +354,17 @@ class Hive:
         await self.host.close()
 
     async def _shut_down(self) -> None:
-        """One that this queen started is killed if it does not end."""
-        if not await shut_down(self.http, self._end_within_s) and not self.is_ours:
+        """One that this queen started is killed if it does not end. `_watch` tells its end, which
+        comes after it has stopped to answer."""
+        is_silent = await shut_down(self.http, self._end_within_s)
+        if self._process is not None and self._watching is not None:
+            code = await self._process.end(self._end_within_s if is_silent else 0)
+            await asyncio.wait({self._watching})
+            if self._watching.cancelled():  # nothing ends it
+                self._tell_gone(_how(code))
+        elif is_silent:
+            self._tell_gone("ended")
+        else:
             raise ProgramFailed(
                 f"The hive on {self.node} was told to end and still answers at {self.http.url}.",
                 program="rbee-hive",

@@ -304,12 +304,38 @@ async def test_an_operators_hive_that_comes_back_with_another_key_is_found_anew(
     assert not lab.hive.is_ours
 
 
+async def test_one_that_is_stopped_and_takes_its_time_is_waited_for_and_told(make: Make) -> None:
+    lab = make()
+    lab.install()
+    await lab.up()
+    ending: list[asyncio.Task[None]] = []
+
+    async def ends() -> None:
+        await lab.fake.close()
+        await asyncio.sleep(0.3)
+        lab.hive.cut_lifeline()
+
+    async def bye() -> object:
+        ending.append(asyncio.create_task(ends()))
+        return Ack("bye")
+
+    lab.fake.replies["/v1/admin/shutdown"] = bye
+    with lab.events.listen() as coming:
+        assert await lab.hive.stop(Narrator(lambda _: None, NAME))
+        assert await asyncio.wait_for(anext(coming), 1) == HiveGone(NAME, "ended", 0)
+        await asyncio.gather(*ending)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(coming), 0.3)
+
+
 async def test_a_look_finds_an_operators_hive(make: Make) -> None:
     lab = make(hive_port=make().fake.port)
     assert await lab.hive.discover()
     assert lab.hive.is_running
     assert [type(met) for met in lab.met] == [NodeInfo]
-    await lab.hive.stop(Narrator(lambda _: None, NAME))
+    with lab.events.listen() as coming:
+        await lab.hive.stop(Narrator(lambda _: None, NAME))
+        assert await asyncio.wait_for(anext(coming), 1) == HiveGone(NAME, "ended", 0)
     assert "/v1/admin/shutdown" in lab.fake.asked
     assert not lab.hive.is_running
 
