@@ -63,6 +63,10 @@ def in_order(context: Context) -> None:
     for _, events in context.answers:
         wrong = anthropic_package.disorder(events)
         assert not wrong, (wrong, events)
+    ids = [
+        each["id"] for reply, events in context.answers for each in (reply, events[0]["message"])
+    ]
+    assert len({*ids}) == len(ids) and all(each.startswith("msg_") for each in ids), ids
 
 
 @then("each stream of events says what its reply says")
@@ -129,7 +133,9 @@ def goes_on_from(context: Context) -> None:
 
 @then("each message is calls of those functions, whose input is valid after their schemas")
 def are_calls(context: Context) -> None:
-    for reply, events in context.answers:
+    for asked, (reply, events) in zip(context.asked, context.answers, strict=True):
+        counted = _package(context).count(asked)
+        assert anthropic_package.prompt_tokens(reply) == counted, (reply["usage"], counted)
         for message in (reply, anthropic_package.gathered(events)):
             assert message["stop_reason"] == "tool_use", message
             for block in message["content"]:
@@ -258,6 +264,7 @@ def lists(context: Context, name: str) -> None:
     found = wait_until("the models", package.models, 20, lambda found: len(found) == len(wanted))
     assert {*found} == wanted, found
     assert package.model(name.upper()) == name
+    assert package.models_before(found[3], 2) == found[1:3], found
 
 
 # Clients that close, and clients that wait
@@ -302,6 +309,7 @@ def one_more(context: Context, status: int, kind: str) -> None:
 def answered(context: Context, last: str) -> None:
     context.message.wait_for_close(within=30)
     events = [event.data for event in context.message.events if event.name != "ping"]
-    assert [event.name for event in context.message.events][-1] == last
+    names = [event.name for event in context.message.events]
+    assert (names[:2], names[-1]) == (["message_start", "ping"], last), names
     wrong = anthropic_package.disorder(events)
     assert not wrong, (wrong, events)

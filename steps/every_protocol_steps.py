@@ -3,7 +3,7 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import protocol_runs
+from harness.watching import protocol_runs, reasoning
 from harness.watching.every_protocol import ASK, Question
 from harness.world import cluster
 
@@ -29,6 +29,20 @@ def cached(context: Context) -> None:
     assert len(tells) == len(ASK) - 2, tells
     for protocol, answer in tells.items():
         assert 0.9 * answer.read < answer.cached < answer.read, (protocol, answer)
+
+
+@when("{model} is asked to think, and not to think, in the protocols of others")
+def thinks_or_not(context: Context, model: str) -> None:
+    name = f"file:{context.model_files.named(model.strip('<>'))}"
+    context.told = [reasoning.told(context.world, name, thinks) for thinks in (True, False)]
+
+
+@then('each tells that it thought "{thought}" apart from "{text}", or the text alone')
+def thought_apart(context: Context, thought: str, text: str) -> None:
+    first, second = context.told
+    assert len(first) == len(second) > 3
+    assert {*first.values()} == {(thought, text)}, first
+    assert {*second.values()} == {("", text)}, second
 
 
 @when("eight answers of each protocol are streamed at once, each with a text of its own")
@@ -71,6 +85,8 @@ def too_many(context: Context, status: int) -> None:
     for protocol, answer in context.refused.items():
         assert (answer.status, answer.text) == (status, ""), (protocol, answer)
         assert "laptop" in answer.error, (protocol, answer)
+        is_typed = "rate_limit_error" in (answer.kind or answer.error)
+        assert is_typed == (protocol != "Ollama's chat"), (protocol, answer)
     silent = {name for name, answer in context.refused.items() if answer.retry_after != "1"}
     assert silent == {"Ollama's chat"}, context.refused
 

@@ -32,6 +32,23 @@ def awake(context: Context) -> None:
     assert not wrong, wrong
 
 
+@then("{count:d} of its slots is busy, and the others are not")
+def busy_slots(context: Context, count: int) -> None:
+    slots = ask(context.world, "GET /slots")
+    busy = [slot["id"] for slot in slots if slot["is_processing"]]
+    assert (len(busy), len(slots)) == (count, 4), slots
+
+
+@then("a token that is forbidden by false does not come")
+def forbidden(context: Context) -> None:
+    """Instead of the likeliest one another is chosen."""
+    asked = {"prompt": context.completed[0], "n_predict": 1, "temperature": 0}
+    first = ask(context.world, "POST /completion", asked)["content"]
+    [token] = ask(context.world, "POST /tokenize", {"content": first})["tokens"]
+    other = ask(context.world, "POST /completion", {**asked, "logit_bias": [[token, False]]})
+    assert first and other["content"] not in ("", first), (first, other)
+
+
 @when("these texts are tokenized: {texts}")
 def tokenizes(context: Context, texts: str) -> None:
     context.texts = texts.split(" | ")

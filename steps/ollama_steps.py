@@ -7,11 +7,9 @@ import jsonschema
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.model_files.bundled import BUNDLED
-from harness.watching import channels, ollama_package, openai_package, protocol_errors, replies
+from harness.watching import channels, ollama_package
 from harness.watching.ollama_package import OllamaPackage, WaitingChat
 from harness.watching.raw_requests import bearer, send
-from harness.world import cluster
 
 _SCHEMA = {
     "type": "object",
@@ -57,6 +55,10 @@ def same(context: Context) -> None:
         assert ollama_package.said(whole) == ollama_package.gathered(parts), (whole, parts)
         figures = [each["eval_count"] for each in (whole, parts[-1])]
         assert figures[0] == figures[1], figures
+    for (_, asked), answers in zip(context.asked, context.answers, strict=True):
+        for last in (answers[0], answers[1][-1]):
+            is_cut = last["eval_count"] == asked["options"]["num_predict"]
+            assert last["done_reason"] == ("length" if is_cut else "stop"), last
 
 
 @then(
@@ -67,11 +69,22 @@ def names_and_likelihoods(context: Context) -> None:
     for (_, asked), (whole, parts) in zip(context.asked, context.answers, strict=True):
         names = {each["model"] for each in (whole, *parts)}
         assert names == {asked.get("model", "smollm2")}, names
+        assert all(ollama_package.made_now(each["created_at"]) for each in (whole, *parts)), whole
         assert whole["eval_count"] <= asked["options"]["num_predict"], whole
     likely = context.answers[1][0]["logprobs"]
     assert "".join(each["token"] for each in likely) == context.answers[1][0]["message"]["content"]
     assert {len(each["top_logprobs"]) for each in likely} == {2}, likely
     assert all(each["logprob"] <= 0 for each in likely), likely
+
+
+@then("the times of its reading and of its writing are those of the clock")
+def durations(context: Context) -> None:
+    """The prompt is in the cache by then, so that reading it takes little of the time."""
+    asked = {"options": {"num_predict": 60, "temperature": 0, "stop": []}}
+    last, first_s, rest_s = _package(context).timed(asked)
+    reading, writing = (last[name] / 1e9 for name in ("prompt_eval_duration", "eval_duration"))
+    assert 0 < reading <= first_s, (last, first_s)
+    assert abs(writing - rest_s) < 0.2 + rest_s / 4, (last, rest_s)
 
 
 @then("the asynchronous client of Ollama gets the first answer too, whole and streamed")
@@ -96,6 +109,9 @@ def goes_on(context: Context) -> None:
     continued = package.ask("generate", {**asked, "context": numbers})
     assert continued["prompt_eval_count"] > alone["prompt_eval_count"], (alone, continued)
     assert len(continued["context"]) > len(numbers), continued
+    system = context.asked[2][1]["system"]
+    again = package.ask("generate", {**asked, "context": numbers, "system": system})
+    assert again["prompt_eval_count"] == continued["prompt_eval_count"], (again, continued)
 
 
 @when("Ollama's package asks for a chat with these fields")
@@ -175,154 +191,6 @@ def told(context: Context) -> None:
     short = package.ask("chat", few)
     found = package.ask("chat", {"messages": said, "tools": channels.TOOLS, **few})
     assert found["prompt_eval_count"] > short["prompt_eval_count"] + 20, (short, found)
-
-
-# Models
-
-
-@when("Ollama's package lists the models of a queen that has just begun")
-def lists(context: Context) -> None:
-    context.listed = _package(context).call("list")["models"]
-
-
-@then("it lists the bundled one and its alias with every field that strict clients want")
-def listed(context: Context) -> None:
-    found = {each["model"]: each for each in context.listed}
-    assert set(found) == {BUNDLED, "smollm2:latest"}, found
-    for each in _package(context).raw("GET /api/tags").json["models"]:
-        assert each["name"] == each["model"], each
-        assert len(each["digest"]) == 64 and each["size"] == 98_362_432, each
-        assert not ollama_package.details_problem(each["details"]), each
-    assert found[BUNDLED]["digest"] == found["smollm2:latest"]["digest"], found
-    assert found[BUNDLED]["details"]["parameter_size"] == "134.52M", found
-    version = _package(context).raw("GET /api/version").json["version"]
-    assert [part.isdigit() for part in version.split(".")] == [True] * 3, version
-
-
-@then("it shows that model by each of these names: {names}")
-def shows(context: Context, names: str) -> None:
-    for name in names.split(", "):
-        found = _package(context).call("show", name)
-        info = found["modelinfo"]
-        assert info["llama.context_length"] == 8192, info
-        assert info["general.architecture"] == "llama", info
-        assert info["general.parameter_count"] == 134515008, info
-        assert found["capabilities"] == ["completion"], found
-        assert "<|im_start|>" in found["template"] and "temperature" in found["parameters"], found
-        assert found["license"] == "apache-2.0" and found["modified_at"], found
-        assert "smollm2" in found["modelfile"], found
-        assert not ollama_package.details_problem(found["details"]), found
-
-
-@then("an empty request loads it, and with keep_alive 0 takes it out of memory")
-def loads(context: Context) -> None:
-    package = _package(context)
-    for route in ("generate", "chat"):
-        nothing: dict[str, Any] = {"prompt": ""} if route == "generate" else {"messages": []}
-        loaded = package.ask(route, nothing)
-        assert (loaded["done"], loaded["done_reason"]) == (True, "load"), loaded
-        assert package.call("ps")["models"], "nothing is in memory"
-        unloaded = package.ask(route, {**nothing, "keep_alive": 0})
-        assert (unloaded["done"], unloaded["done_reason"]) == (True, "unload"), unloaded
-        assert not package.call("ps")["models"], "it is still in memory"
-
-
-@then("while it is in memory, its context, its size and the time of its end are told")
-def in_memory(context: Context) -> None:
-    package = _package(context)
-    package.ask("generate", {"prompt": "", "keep_alive": -1})
-    (stays,) = package.raw("GET /api/ps").json["models"]
-    assert "2200" < stays["expires_at"] < "2400", stays
-    package.ask("generate", {"prompt": "", "keep_alive": "10m"})
-    (found,) = package.raw("GET /api/ps").json["models"]
-    assert found["name"] == found["model"] == "smollm2:latest", found
-    assert found["context_length"] == 8192 and found["size"] == 287_106_112, found
-    assert found["size_vram"] == 0 and len(found["digest"]) == 64, found
-    left = ollama_package.seconds_left(found)
-    assert 590 < left <= 601, (left, found)
-    assert not ollama_package.details_problem(found["details"]), found
-
-
-@then("it leaves the memory at the time that was told")
-def leaves(context: Context) -> None:
-    told, took = ollama_package.stays(context.world, "3s")
-    assert 1 < told <= 3.1 and told - 0.5 < took < told + 3, (told, took)
-
-
-@then("vectors are those of its worker, in the new form and in the old one")
-def vectors(context: Context) -> None:
-    package = _package(context)
-    (worker,) = cluster.workers(context.world)
-    url = f"{worker['url']}/v1/embeddings"
-    reply = context.world.call("POST", url, {"input": "The cat"}, timeout=30)
-    wanted = replies.embeddings(reply).matrix[0]
-    new = package.call("embed", model="smollm2", input=["The cat", "A dog"])
-    old = package.call("embeddings", model="smollm2", prompt="The cat")
-    assert new["prompt_eval_count"] > 0 and len(new["embeddings"]) == 2, new
-    for found in (new["embeddings"][0], old["embedding"]):
-        assert 0.999 < openai_package.cosine(found, wanted) < 1.001, found
-    assert package.call("embed", model="smollm2", input="")["embeddings"] == []
-
-
-@then(
-    "of a text that is longer than num_ctx the beginning counts, unless truncate is false or the"
-    " form is the old one"
-)
-def cut_texts(context: Context) -> None:
-    package = _package(context)
-    short = package.call("embed", model="smollm2", input="The cat")
-    count = short["prompt_eval_count"]
-    long = {"model": "smollm2", "options": {"num_ctx": count}}
-    text = "The cat sleeps on the sofa"
-    cut = package.call("embed", input=text, **long)
-    assert cut["prompt_eval_count"] == count, cut["prompt_eval_count"]
-    near = openai_package.cosine(cut["embeddings"][0], short["embeddings"][0])
-    assert 0.999 < near < 1.001, near
-    for name, fields in (
-        ("embed", {"input": text, "truncate": False}),
-        ("embeddings", {"prompt": text}),
-    ):
-        status, said = package.refusal(name, {**long, **fields})
-        assert status == 400 and f"the request allows {count}" in said, (name, status, said)
-
-
-@then("the lists of Ollama take less than {most:d} ms")
-def quick(context: Context, most: int) -> None:
-    """The best of several: other programs run on this machine too."""
-    url = f"{context.world.queen_url}/api/tags"
-    least = min(protocol_errors.took_ms(url, context.world.key) for _ in range(10))
-    assert least < most, least
-
-
-@when("Ollama's package pulls {model:S}, streamed, and then whole")
-def pulls(context: Context, model: str) -> None:
-    package = _package(context)
-    context.progress = package.call_all("pull", model=model, stream=True)
-    context.pulled = package.call("pull", model=model)
-
-
-@then(
-    "the progress grows to the {size:d} bytes of the model, with one digest, and ends with a "
-    "success"
-)
-def progress(context: Context, size: int) -> None:
-    first, *_, last = context.progress
-    assert (first["status"], last["status"]) == ("pulling manifest", "success"), context.progress
-    steps = [each for each in context.progress if "digest" in each]
-    assert {(each["digest"], each["total"]) for each in steps} == {(steps[0]["digest"], size)}, (
-        steps
-    )
-    done = [each["completed"] for each in steps]
-    assert done == sorted(done) and done[-1] == size, done
-    assert context.pulled == {"status": "success"}, context.pulled
-
-
-@then("{model:S} is listed by Ollama's package, and after it is deleted it is not")
-def deleted(context: Context, model: str) -> None:
-    package = _package(context)
-    assert model in {each["model"] for each in package.call("list")["models"]}
-    package.call("delete", model)
-    assert model not in {each["model"] for each in package.call("list")["models"]}
 
 
 # What is refused

@@ -58,6 +58,9 @@ def same_response(context: Context) -> None:
     for reply, events in context.responses:
         one, other = responses_package.said(reply), responses_package.said(events[-1]["response"])
         assert one == other, (one, other)
+    each = [one for reply, events in context.responses for one in (reply, events[-1]["response"])]
+    wrong = responses_package.times_problem(each)
+    assert not wrong, wrong
 
 
 @then("a response that was cut is incomplete, and one that came to its end is completed")

@@ -51,6 +51,7 @@ def by_key_and_header(context: Context) -> None:
     world, of = context.world, dict(context.answered_by)
     (first_choice,) = {sessions.answered_by(world, "a new one"), sessions.answered_by(world, "c")}
     (name,) = [name for name, worker in of.items() if worker != first_choice]
+    context.session_of_second, context.first_choice = name, first_choice
     context.cached = [
         sessions.cached(world, _TEXT, key=name),
         sessions.cached(world, _TEXT, header=name),
@@ -62,3 +63,16 @@ def by_key_and_header(context: Context) -> None:
 def only_the_second(context: Context) -> None:
     parts = [found / length for found, length in context.cached]
     assert parts[0] < 0.5 < 0.9 < parts[1] <= 1 and parts[2] < 0.5, context.cached
+
+
+@then("a task of {name:w} under the name of that session goes to the first choice")
+def another_key(context: Context, name: str) -> None:
+    holder = context.holders[name]
+    found = sessions.answered_by_key(context.world, context.session_of_second, holder)
+    assert found == context.first_choice, found
+
+
+@then("a completion for a slot of llama.cpp's goes back to its worker, too")
+def by_slot(context: Context) -> None:
+    part = sessions.cached_by_slot(context.world, _TEXT.upper(), 7)
+    assert 0.9 < part <= 1, part

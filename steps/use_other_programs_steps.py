@@ -1,14 +1,16 @@
 """Programs that were written for other people's protocols, with the packages that those have."""
 
 import json
+from itertools import groupby
 from typing import Any
 
 from behave import then, when
 from behave.runner import Context
 
 from harness.model_files.bundled import BUNDLED
-from harness.watching import channels, openai_package, protocol_errors, replies
+from harness.watching import channels, openai_figures, openai_package, protocol_errors, replies
 from harness.watching.openai_package import OpenAIPackage
+from harness.watching.raw_requests import bearer
 from harness.world import cluster
 from harness.world.waiting import wait_until
 
@@ -52,6 +54,9 @@ def in_order(context: Context) -> None:
     for _, chunks in context.answers:
         wrong = openai_package.disorder(chunks)
         assert not wrong, (wrong, chunks)
+    heads = [head for reply, chunks in context.answers for head in (reply, chunks[0])]
+    wrong = openai_figures.heads_problem(heads)
+    assert not wrong, wrong
 
 
 @then("each stream says what its reply says")
@@ -68,13 +73,24 @@ def says_the_same(context: Context) -> None:
 def figures(context: Context) -> None:
     for asked, (reply, chunks) in zip(context.asked, context.answers, strict=True):
         for found in (reply, chunks[-1]):
-            wrong = openai_package.figures_problem(found)
+            wrong = openai_figures.figures_problem(found)
             assert not wrong, (asked, wrong)
-    first = context.answers[0][0]["usage"]["completion_tokens"]
-    assert first == context.asked[0]["max_tokens"], first
+    first = context.answers[0][0]
+    assert first["usage"]["completion_tokens"] == context.asked[0]["max_tokens"], first
+    wrong = openai_figures.writing_problem(first["timings"])
+    assert not wrong, wrong
     likely = openai_package.choices_of(context.answers[1][0])[0]["tokens"]
     assert len(likely) == context.answers[1][0]["usage"]["completion_tokens"], likely
     assert all(each.endswith(" 2") for each in likely), likely
+    wrong = openai_figures.likelihoods_problem(context.answers[1][0]["choices"][0])
+    assert not wrong, wrong
+
+
+@then("they finished for these reasons: {reasons}")
+def finished(context: Context, reasons: str) -> None:
+    """Each stream says so, too: that is compared with its reply."""
+    found = [openai_package.choices_of(reply)[0]["reason"] for reply, _ in context.answers]
+    assert found == reasons.split(", "), found
 
 
 @then("the asynchronous client gets the first answer too, whole and streamed")
@@ -83,6 +99,8 @@ def asynchronously(context: Context) -> None:
     wanted = openai_package.choices_of(context.answers[0][0])
     assert openai_package.choices_of(whole) == wanted, whole
     assert openai_package.gathered(chunks) == wanted, chunks
+    unasked = [each for each in chunks if not each["choices"] or each.get("usage")]
+    assert not unasked, unasked
 
 
 @when("OpenAI's package asks for a chat with these fields")
@@ -148,6 +166,7 @@ def embeds(context: Context, text: str) -> None:
         *package.embed([text, text]),
         *package.embed(text, encoding_format="base64", dimensions=576),
     ]
+    (context.shortened,) = package.embed(text, dimensions=64)
 
 
 @then("every vector is the one that the worker itself makes")
@@ -160,6 +179,10 @@ def same_vectors(context: Context) -> None:
     for found in context.vectors:
         near = openai_package.cosine(found, wanted)
         assert 0.999 < near < 1.001, near
+    assert len(context.shortened) == 64, len(context.shortened)
+    length = sum(number * number for number in wanted[:64]) ** 0.5
+    near = openai_package.cosine(context.shortened, [number / length for number in wanted[:64]])
+    assert 0.999 < near < 1.001, near
 
 
 @when('the queen ranks "{one}" and "{other}" for "{query}" with {model}')
@@ -170,6 +193,7 @@ def ranks(context: Context, one: str, other: str, query: str, model: str) -> Non
     url = f"{context.world.queen_url}/v1/rerank"
     context.reply = context.world.call("POST", url, body, timeout=60)
     assert replies.ranking(context.reply).model == reference, context.reply.body
+    context.best = context.world.call("POST", url, {**body, "top_n": 1}, timeout=60)
 
 
 @then("the scores are those of its worker, with the best first")
@@ -180,6 +204,7 @@ def ranked(context: Context) -> None:
     assert list(found) == list(wanted), (found, wanted)
     assert sorted(found.values(), reverse=True) == list(found.values()), found
     assert all(abs(found[at] - wanted[at]) < 2e-3 for at in (0, 1)), (found, wanted)
+    assert list(replies.ranking(context.best).scores) == list(wanted)[:1], context.best
 
 
 # Models
@@ -215,6 +240,28 @@ def quick_list(context: Context, most: int) -> None:
     url = f"{context.world.queen_url}/v1/models"
     least = min(protocol_errors.took_ms(url, context.world.key) for _ in range(10))
     assert least < most, least
+
+
+@when("a chat with {model} is asked for")
+def chat_with(context: Context, model: str) -> None:
+    world, file = context.world, context.model_files.named(model.strip("<>"))
+    body = openai_package.body({"model": f"file:{file}", "max_tokens": 1})
+    states: list[str] = []
+
+    def state() -> list[str]:
+        reply = protocol_errors.get(f"{world.queen_url}/v1/models", bearer(world.key))
+        told = [each for each in reply.json["data"] if each["id"] == body["model"]]
+        states.extend(each["status"]["value"] for each in told)
+        return states
+
+    with protocol_errors.asked(f"{world.queen_url}/v1/chat/completions", world.key, body):
+        wait_until("the model to be loaded", state, 60, lambda found: "loaded" in found)
+    context.states = states
+
+
+@then("the list tells that it is loading, and then that it is loaded")
+def told_of_loading(context: Context) -> None:
+    assert [state for state, _ in groupby(context.states)] == ["loading", "loaded"], context.states
 
 
 # What is refused
@@ -300,7 +347,8 @@ def early_headers(context: Context, least: int, most: int) -> None:
 @then("OpenAI's package is refused one more with {status:d} and Retry-After")
 def one_more(context: Context, status: int) -> None:
     error = _package(context).refusal({})
-    assert (error.status_code, error.code) == (status, "queue_full"), error
+    found = error.status_code, error.code, error.body["type"]
+    assert found == (status, "queue_full", "server_error"), error.body
     assert int(error.response.headers["Retry-After"]) >= 1, error.response.headers
 
 

@@ -12,5 +12,8 @@ Feature: The tasks of a session go back to their worker
     Then each is answered by the worker of its session
     When the session whose worker is not the first choice is asked for chats, by key, by header, and by neither
     Then only the second of them has found its prompt in the cache
+    Given a key for laptop
+    Then a task of laptop under the name of that session goes to the first choice
+    And a completion for a slot of llama.cpp's goes back to its worker, too
     When a task of the session a streams, and meanwhile one of the session a is answered
     Then they have different workers

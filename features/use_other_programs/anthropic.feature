@@ -90,16 +90,18 @@ Feature: Programs that were written for Anthropic work unchanged
       | chat_template_kwargs | {"reasoning_effort": "high"}        |
     When Anthropic's package asks for a message with these fields
       | field         | value |
-      | system        | "Be kind" |
-      | messages      | [{"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "tool_use", "id": "c1", "name": "is_day", "input": {"here": true}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "yes"}]}, {"type": "text", "text": "Well?"}]}] |
+      | system        | [{"type": "text", "text": "Be kind"}, {"type": "text", "text": "Be brief"}] |
+      | top_p         | 0 |
+      | messages      | [{"role": "user", "content": "Zero"}, {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "tool_use", "id": "c1", "name": "is_day", "input": {"here": true}}, {"type": "tool_use", "id": "c2", "name": "is_day", "input": {}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "yes"}]}, {"type": "tool_result", "tool_use_id": "c2", "content": "where?", "is_error": true}, {"type": "text", "text": "Well?"}]}] |
       | max_tokens    | 2     |
       | tools         | [{"name": "is_day", "description": "Whether it is day", "strict": true, "input_schema": {"type": "object"}}] |
       | tool_choice   | {"type": "auto", "disable_parallel_tool_use": true} |
       | output_config | {"format": {"type": "json_schema", "schema": {"type": "integer"}}} |
     Then the worker was asked with these fields, and no others
       | field               | value |
-      | messages            | [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "One\ntwo"}, {"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\":true}"}, "id": "c1", "type": "function"}]}, {"role": "tool", "content": "yes", "tool_call_id": "c1"}, {"role": "user", "content": "Well?"}] |
+      | messages            | [{"role": "system", "content": "Be kind\n\nBe brief"}, {"role": "user", "content": "Zero\n\nOne\ntwo"}, {"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\":true}"}, "id": "c1", "type": "function"}, {"function": {"name": "is_day", "arguments": "{}"}, "id": "c2", "type": "function"}]}, {"role": "tool", "content": "yes", "tool_call_id": "c1"}, {"role": "tool", "content": "Error: where?", "tool_call_id": "c2"}, {"role": "user", "content": "Well?"}] |
       | max_tokens          | 2     |
+      | top_k               | 1     |
       | tools               | [{"function": {"name": "is_day", "description": "Whether it is day", "parameters": {"type": "object"}, "strict": true}, "type": "function"}] |
       | parallel_tool_calls | false |
       | think               | false |

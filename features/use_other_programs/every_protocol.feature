@@ -7,6 +7,8 @@ Feature: All protocols at the same queen
     When OpenAI's chat streams a long answer, and the same conversation is asked in every other protocol
     Then each was answered while the first one streamed, after a prompt of the same length
     And those that tell what was cached found nearly all of the prompt there
+    When <that thinks> is asked to think, and not to think, in the protocols of others
+    Then each tells that it thought "Hm." apart from "Yes.", or the text alone
 
   Scenario: Eight streams of each protocol at once
     Given the setting queen.queue_limit is 100

@@ -20,6 +20,9 @@ Feature: Programs that were written for llama.cpp's server find its own routes
     And both say how they ended, with settings and timings
     When its properties and its slots are asked for
     Then they are those of the worker that has answered
+    And a token that is forbidden by false does not come
+    When a task for 2000 tokens streams
+    Then 1 of its slots is busy, and the others are not
 
   Scenario: What is refused is refused in llama.cpp's shape
     Given a persistent queen, with a worker that has answered once

@@ -14,6 +14,7 @@ Feature: Programs that were written for Ollama work unchanged
     And the first answer took longer to load its model than any other
     And each stream of lines says what its reply says
     And the answers are called by the names that were asked for, and the likelihoods are those of their tokens
+    And the times of its reading and of its writing are those of the clock
     And the asynchronous client of Ollama gets the first answer too, whole and streamed
     And a prompt with the context of an answer goes on with that conversation, and a raw one has none
 
@@ -40,6 +41,7 @@ Feature: Programs that were written for Ollama work unchanged
     And of a text that is longer than num_ctx the beginning counts, unless truncate is false or the form is the old one
     When Ollama's package pulls hf.co/lab/smol, streamed, and then whole
     Then the progress grows to the 98362432 bytes of the model, with one digest, and ends with a success
+    And hf:lab/smol/smol-Q4_1.gguf leaves the memory alone, and the other one stays
     And hf:lab/smol/smol-Q4_1.gguf is listed by Ollama's package, and after it is deleted it is not
     And the lists of Ollama take less than 20 ms
 
@@ -123,3 +125,13 @@ Feature: Programs that were written for Ollama work unchanged
       | think                | true  |
       | chat_template_kwargs | {"reasoning_effort": "low"} |
       | logprobs             | 2     |
+    When Ollama's package asks for a chat with these fields
+      | field    | value |
+      | messages | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "I am"}] |
+      | format   | {"type": "boolean"} |
+    Then the worker was asked with these fields, and no others
+      | field                  | value |
+      | messages               | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "I am"}] |
+      | max_tokens             | 1536  |
+      | continue_final_message | true  |
+      | response_format        | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": null, "description": null, "strict": null}} |

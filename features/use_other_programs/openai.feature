@@ -10,8 +10,10 @@ Feature: Programs that were written for OpenAI work unchanged
       | {"model": "SmolLM2:latest", "max_completion_tokens": 4, "temperature": 0, "logprobs": true, "top_logprobs": 2} |
       | {"model": "smollm2-135m-instruct", "temperature": 0, "grammar": "root ::= \"yes\""}                |
       | {"model": "", "max_tokens": 6, "temperature": 0, "n": 3, "seed": 5}                                 |
+      | {"model": "smollm2", "max_tokens": 40, "temperature": 0, "stop": ["zzz", ".", "!"]}                 |
     Then every reply and every chunk is of the package's types, and the chunks are in order
     And each stream says what its reply says
+    And they finished for these reasons: length, length, stop, length, stop
     And usage and timings count the tokens of each
     And the asynchronous client gets the first answer too, whole and streamed
 
@@ -39,11 +41,14 @@ Feature: Programs that were written for OpenAI work unchanged
 
   Scenario: Models and what clients call them
     Given the setting models.aliases.Mine is "bundled:smollm2-135m-instruct"
+    And the setting worker.mmap is false
     And a persistent queen, with a worker that has answered once
     When OpenAI's package lists the models until the bundled one is there
     Then it lists the bundled one and its aliases as loaded, and other aliases as unloaded
     And it finds each of these, asked for by name: Mine, mine:latest, bundled:smollm2-135m-instruct, SMOLLM2
     And the list takes less than 20 ms
+    When a chat with <large> is asked for
+    Then the list tells that it is loading, and then that it is loaded
 
   Scenario: What is refused is refused in OpenAI's shape
     Given a persistent queen, with a worker that has answered once
@@ -125,6 +130,8 @@ Feature: Programs that were written for OpenAI work unchanged
       | field                 | value |
       | messages              | [{"role": "developer", "content": "Be kind"}, {"role": "user", "name": "jo", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}]}, {"role": "assistant", "content": null, "reasoning_content": "hm", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "is_day", "arguments": "{\"here\": true}"}}]}, {"role": "tool", "tool_call_id": "c1", "content": "yes"}] |
       | max_completion_tokens | 2     |
+      | max_tokens            | 7     |
+      | top_k                 | -1    |
       | tools                 | [{"type": "function", "function": {"name": "is_day", "description": "Whether it is day", "strict": true, "parameters": {"type": "object"}}}] |
       | tool_choice           | "none" |
       | parallel_tool_calls   | false |
@@ -136,9 +143,21 @@ Feature: Programs that were written for OpenAI work unchanged
       | field                 | value |
       | messages              | [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "One\ntwo", "name": "jo"}, {"role": "assistant", "reasoning_content": "hm", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\": true}"}, "id": "c1", "type": "function"}]}, {"role": "tool", "content": "yes", "tool_call_id": "c1"}] |
       | max_tokens            | 2     |
+      | top_k                 | 0     |
       | tools                 | [{"function": {"name": "is_day", "description": "Whether it is day", "parameters": {"type": "object"}, "strict": true}, "type": "function"}] |
       | tool_choice           | "none" |
       | parallel_tool_calls   | false |
       | response_format       | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": "x", "description": "An x", "strict": true}} |
       | think                 | true  |
       | chat_template_kwargs  | {"wish": 1, "reasoning_effort": "low"} |
+    When OpenAI's package asks for a chat with these fields
+      | field    | value                               |
+      | messages | [{"role": "user", "content": "Hi"}] |
+      | top_p    | 0                                   |
+      | grammar  | "root ::= [a-z]"                    |
+    Then the worker was asked with these fields, and no others
+      | field      | value                               |
+      | messages   | [{"role": "user", "content": "Hi"}] |
+      | max_tokens | 1536                                |
+      | top_k      | 1                                   |
+      | grammar    | "root ::= [a-z]"                    |

@@ -6,7 +6,7 @@ Feature: Programs that speak OpenAI's Responses work unchanged
     Given a persistent queen
     When OpenAI's package asks for a response with each of these fields, whole and streamed
       | fields                                                                                                      |
-      | {"max_output_tokens": 8, "temperature": 0, "ignore_eos": true, "metadata": {"for": "a test"}, "user": "me"} |
+      | {"max_output_tokens": 8, "temperature": 0, "ignore_eos": true, "metadata": {"for": "a test"}, "user": "me", "top_p": 0.5, "reasoning": {"effort": "low"}, "max_tool_calls": 3, "safety_identifier": "s1"} |
       | {"model": "SmolLM2:latest", "instructions": "Be kind.", "max_output_tokens": 4, "temperature": 0, "include": ["message.output_text.logprobs"], "top_logprobs": 2} |
       | {"grammar": "root ::= \"yes it is\"", "temperature": 0, "store": true, "prompt_cache_key": "a-key"}         |
     Then every response and every event is of the package's types, and the events are in order
@@ -83,3 +83,15 @@ Feature: Programs that speak OpenAI's Responses work unchanged
       | response_format      | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": "x", "description": "An x", "strict": true}} |
       | think                | true                                                      |
       | chat_template_kwargs | {"wish": 1, "reasoning_effort": "low"}                    |
+    When OpenAI's package asks for a response with these fields
+      | field       | value |
+      | input       | [{"role": "user", "content": "Hi"}] |
+      | tools       | [{"type": "function", "name": "is_day", "parameters": {"type": "object"}}, {"type": "function", "name": "is_night", "parameters": {"type": "object"}}] |
+      | tool_choice | {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "is_day"}]} |
+      | text        | {"format": {"type": "json_schema", "name": "x", "schema": {"type": "boolean"}}} |
+    Then the worker was asked with these fields, and no others
+      | field           | value |
+      | messages        | [{"role": "user", "content": "Hi"}] |
+      | max_tokens      | 4096  |
+      | tools           | [{"function": {"name": "is_day", "description": null, "parameters": {"type": "object"}, "strict": null}, "type": "function"}] |
+      | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": "x", "description": null, "strict": null}} |

@@ -148,6 +148,11 @@ class AnthropicPackage:
             found = [_checked(ModelInfo, each) for each in client.models.list(limit=2)]
         return [each["id"] for each in found]
 
+    def models_before(self, name: str, limit: int) -> list[str]:
+        """The ids of one page: the last ones before a model."""
+        with self.client as client:
+            return [str(each.id) for each in client.models.list(before_id=name, limit=limit).data]
+
     def model(self, name: str) -> str:
         """The id of the model that the name stands for."""
         with self.client as client:

@@ -48,14 +48,15 @@ class Question:
 class Answer:
     """What has come so far. `cached` of the `read` tokens of the prompt were in the cache; -1 where
     a protocol does not tell. `error` is how the package tells the one that it was refused with, or
-    that its stream ended with; then the `status`, and `retry_after` where the package has it. It
-    has `begun` with the first text, or an error."""
+    that its stream ended with; then the `status`, and `kind` and `retry_after` where the package
+    has them. It has `begun` with the first text, or an error."""
 
     text: str = ""
     done: bool = False
     read: int = 0
     cached: int = -1
     error: str = ""
+    kind: str = ""
     status: int = 200
     retry_after: str | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
@@ -64,6 +65,8 @@ class Answer:
         """The exception of the package."""
         response = getattr(error, "response", None)
         self.error = str(error)
+        body = getattr(error, "body", None) or {}
+        self.kind = body.get("error", body).get("type", "")
         self.begun.set()
         self.status = getattr(error, "status_code", getattr(response, "status_code", 200))
         self.retry_after = response.headers.get("Retry-After") if response is not None else None

@@ -7,6 +7,8 @@ import json
 from typing import Any
 from urllib.request import Request, urlopen
 
+from harness.model_files.bundled import BUNDLED
+from harness.watching.openai_figures import writing_problem
 from harness.watching.raw_requests import bearer, send
 from harness.world.http_client import Reply
 from harness.world.world import World
@@ -83,6 +85,7 @@ def told_problem(
         and ("<|im_start|>" in props["chat_template"]) == bool(count)
         and (props["bos_token"], props["eos_token"]) == marks
         and settings["params"]["temperature"] == 0.7
+        and props["model_alias"] == BUNDLED
     )
     return "" if right else f"{props}, {slots}"
 
@@ -93,6 +96,7 @@ def answer_problem(answer: dict[str, Any], prompt: str, count: int) -> str:
         return f"its fields are {sorted(answer)}"
     timings = answer["timings"]
     each_ms = timings["predicted_ms"] / timings["predicted_n"]
+    read_ms = timings["prompt_ms"] / timings["prompt_n"]
     right = (
         answer["stop"] is True
         and (answer["stop_type"], answer["stopping_word"], answer["truncated"])
@@ -104,6 +108,8 @@ def answer_problem(answer: dict[str, Any], prompt: str, count: int) -> str:
         and answer["generation_settings"]["temperature"] == 0
         and timings["prompt_n"] + timings["cache_n"] == answer["tokens_evaluated"]
         and abs(timings["predicted_per_token_ms"] - each_ms) < 0.01
+        and abs(timings["prompt_per_token_ms"] - read_ms) < 0.01
+        and not writing_problem(timings)
         and answer["has_new_line"] is False
     )
     return "" if right else f"{answer}"

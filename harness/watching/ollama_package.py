@@ -21,6 +21,8 @@ from harness.world.world import World
 QUESTION = [{"role": "user", "content": "Say something nice about cats."}]
 MODEL = "smollm2"
 Found = dict[str, Any]
+# How far a time that is told may be from the clock of this harness.
+_LONGEST_S = 120
 
 _FIGURES = (
     "total_duration",
@@ -68,6 +70,16 @@ class OllamaPackage:
         """The parts of the stream."""
         found = getattr(self.client, route)(**_asked(route, fields), stream=True)
         return [_plain(part) for part in found]
+
+    def timed(self, fields: Mapping[str, Any]) -> tuple[Found, float, float]:
+        """The last part of a chat's stream, and how many seconds the harness waited for the first
+        part, and from there for the last."""
+        began = time.monotonic()
+        stream = self.client.chat(**_asked("chat", fields), stream=True)
+        next(stream)
+        first = time.monotonic()
+        *_, last = stream
+        return _plain(last), first - began, time.monotonic() - first
 
     def asynchronously(self, route: str, fields: Mapping[str, Any]) -> tuple[Found, list[Found]]:
         """The reply and the parts of the asynchronous client."""
@@ -219,6 +231,11 @@ def with_wrong_keys(url: str) -> dict[str, tuple[int, bool]]:
 def seconds_left(running: Found) -> float:
     """Until the time that is told of a model in memory."""
     return datetime.fromisoformat(running["expires_at"]).timestamp() - time.time()
+
+
+def made_now(told: str) -> bool:
+    """Whether a time that is told is the present one."""
+    return abs(datetime.fromisoformat(told).timestamp() - time.time()) < _LONGEST_S
 
 
 def stays(world: World, keep_alive: str) -> tuple[float, float]:

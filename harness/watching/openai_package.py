@@ -111,6 +111,8 @@ class OpenAIPackage:
         with self.client as client:
             reply = client.embeddings.create(model="smollm2", input=texts, **fields)
         assert [each.index for each in reply.data] == list(range(len(reply.data))), reply
+        if fields.get("encoding_format") == "base64":
+            assert all(isinstance(each.embedding, str) for each in reply.data), reply
         assert reply.object == "list" and reply.model == "smollm2" and reply.usage, reply
         return [list(numbers(each.embedding)) for each in reply.data]
 
@@ -122,6 +124,7 @@ class OpenAIPackage:
             found = [_checked(Model, each) for each in client.models.list()]
         assert all(None not in each.values() for each in found), found
         assert {each["object"] for each in found} == {"model"}, found
+        assert {each["created"] for each in found} == {0}, found  # none was downloaded
         return {each["id"]: each["status"]["value"] for each in found}
 
     def model(self, name: str) -> str:
@@ -278,23 +281,6 @@ def call_problems(choices: Sequence[Found]) -> list[str]:
     return found
 
 
-def figures_problem(reply: Found) -> str:
-    """What is wrong with usage and timings; "" if they fit each other."""
-    usage, timings = reply["usage"], reply["timings"]
-    cached = usage["prompt_tokens_details"]["cached_tokens"]
-    speed = timings["prompt_n"] * 1000 / timings["prompt_ms"]
-    right = (
-        usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
-        and timings["cache_n"] == cached
-        and timings["prompt_n"] + cached == usage["prompt_tokens"]
-        and 0 < timings["predicted_n"] <= usage["completion_tokens"]
-        and timings["predicted_ms"] >= 0
-        and timings["predicted_per_second"] > 0
-        and abs(timings["prompt_per_second"] - speed) < 1
-    )
-    return "" if right else f"{usage}, {timings}"
-
-
 def body(fields: Mapping[str, Any]) -> Found:
     """A chat with these fields, as it stands on the wire."""
     return {"messages": QUESTION, "model": "smollm2", **fields}
@@ -307,6 +293,8 @@ def text_problem(asked: Mapping[str, Any], reply: Found, chunks: Sequence[Found]
     texts: dict[int, str] = {}
     reasons: dict[int, str] = {}
     for chunk in chunks:
+        if not chunk["choices"] or chunk.get("usage"):
+            return f"nobody asked for usage in the stream: {chunk}"
         for choice in chunk["choices"]:
             at = choice["index"]
             texts[at] = texts.get(at, "") + choice["text"]

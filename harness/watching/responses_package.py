@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from harness.watching import channels
+from harness.watching.openai_figures import heads_problem
 from harness.watching.openai_package import Found, OpenAIPackage
 
 QUESTION = "Say something nice about cats."
@@ -190,10 +191,24 @@ def said(response: Found) -> list[Any]:
     return found
 
 
+def times_problem(responses: Sequence[Found]) -> str:
+    """What is wrong with the ids and times of different responses; "" if nothing is."""
+    heads = [{"id": each["id"], "created": each["created_at"]} for each in responses]
+    for each in responses:
+        began, ended = each["created_at"], each["completed_at"]
+        if (ended is not None) != (each["status"] == "completed"):
+            return f"completed at {ended}, {each['status']}"
+        if ended is not None and not began <= ended < began + 60:
+            return f"completed at {ended}, begun at {began}"
+    return heads_problem(heads)
+
+
 def repetition_problem(asked: Mapping[str, Any], response: Found) -> str:
     """What is wrong with what a response repeats of a request, and says beside that."""
     names = ("instructions", "max_output_tokens", "temperature", "user", "prompt_cache_key")
-    wanted = {name: asked.get(name) for name in names}
+    wanted = {name: asked.get(name) for name in (*names, "max_tool_calls", "safety_identifier")}
+    wanted |= {"top_p": asked.get("top_p", 0.95)}
+    wanted |= {"reasoning": {"effort": None, "summary": None, **asked.get("reasoning", {})}}
     wanted |= {"metadata": asked.get("metadata", {}), "top_logprobs": asked.get("top_logprobs", 0)}
     wanted |= {"store": False, "background": False, "truncation": "disabled", "tools": []}
     wanted |= {"object": "response", "tool_choice": "auto", "parallel_tool_calls": True}

@@ -5,7 +5,10 @@ import urllib.request
 from typing import Any
 
 from harness.model_files.bundled import BUNDLED
+from harness.watching.named_keys import Holder
+from harness.world import cluster
 from harness.world.http_client import EventStream
+from harness.world.waiting import wait_until
 from harness.world.world import World
 
 _LONG = {"max_tokens": 6000, "temperature": 0, "ignore_eos": True}
@@ -38,6 +41,32 @@ def both(world: World, long: str, short: str) -> tuple[str, str]:
     assert reply.status < 300, reply
     streaming.wait_for_end(10)
     return worker_of(streaming), found
+
+
+def answered_by_key(world: World, session: str, holder: Holder) -> str:
+    """The worker of a short task of a session, which the holder of another key asks for."""
+    body = {"prompt": "Once", "model": BUNDLED, "session": session, "max_tokens": 2}
+    found = holder.follows("POST", "/v2/tasks", body)
+    found.wait_for_end(30)
+    return worker_of(found)
+
+
+def cached_by_slot(world: World, text: str, slot: int) -> float:
+    """Which part of a prompt that is asked for twice, for one slot of llama.cpp's, was in the cache
+    the second time. The first time the worker of first choice was busy."""
+    streaming = stream(world, "a new one", **_LONG)
+    streaming.wait_for("token", 30)
+    url, body = f"{world.queen_url}/completion", {"prompt": text, "id_slot": slot, "n_predict": 1}
+    first = world.call("POST", url, body, timeout=30)
+    streaming.close()
+    wait_until("the first choice to be free", lambda: _busy(world), 10, lambda busy: not busy)
+    found = world.call("POST", url, body, timeout=30)
+    assert (first.status, found.status) == (200, 200), (first, found)
+    return float(found.json["timings"]["cache_n"] / found.json["tokens_evaluated"])
+
+
+def _busy(world: World) -> list[Any]:
+    return [row for row in cluster.queens_workers(world) if row["state"] == "busy"]
 
 
 def worker_of(found: EventStream) -> str:
