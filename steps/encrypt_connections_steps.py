@@ -1,6 +1,7 @@
 """HTTPS: certificates, the names that they are for, and the CAs that clients trust."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from behave import given, then, when
 from behave.runner import Context
@@ -20,6 +21,8 @@ def made_files(context: Context) -> None:
     assert {"tls_cert": made["cert"], "tls_key": made["key"]} == named, made
     assert (made["ca"], made["ca_is_new"]) == (str(folder / "ca.pem"), True), made
     assert made["config"] == str(world.config), made
+    assert made["ca_fingerprint"] == https.fingerprint_of(folder / "ca.pem"), made
+    context.made = made
     found = https.configured(world)
     assert {key: found.get(key) for key in named} == named, found
     assert found["host"] == world.queen_address[0], found
@@ -31,6 +34,9 @@ def answers_by_name(context: Context, days: int) -> None:
         found = https.ask(context.world, context.world.expand(row["name"]))
         assert found.health and found.health["pid"] == context.run.pid, (row["name"], found)
         assert days - 1 < found.days <= days, found
+        assert context.world.expand(row["name"]) in context.made["names"], context.made
+    until = datetime.now(UTC) + timedelta(days=found.days)
+    assert context.made["until"] == f"{until:%Y-%m-%d}", (context.made, until)
 
 
 @then("over HTTPS nobody answers to the name {name:S}")

@@ -109,6 +109,12 @@ def owners_hold(context: Context, name: str) -> None:
     assert (reply.status, replies.error_of(reply).code) == (403, "WRONG_ROLE"), reply
 
 
+@then("{name:w} may not have a model loaded that may not fit")
+def may_not_force(context: Context, name: str) -> None:
+    reply = _holder(context, name).call("POST", "/v2/tasks", {"prompt": "hi", "force": True})
+    assert (reply.status, replies.error_of(reply).code) == (403, "WRONG_ROLE"), reply
+
+
 @when("a task of {name:w} for {tokens:d} tokens streams, and another waits in the queue")
 def two_tasks(context: Context, name: str, tokens: int) -> None:
     holder = _holder(context, name)

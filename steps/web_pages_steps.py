@@ -10,7 +10,17 @@ from harness.watching.replies import error_of
 from harness.world.http_client import Reply
 
 _WANTED = "Access-Control-Request-Headers"
-_ASKS = {"Access-Control-Request-Method": "POST", _WANTED: "authorization,content-type,x-extra"}
+_ASKS = {
+    "Access-Control-Request-Method": "POST",
+    _WANTED: "authorization,content-type,x-extra",
+    "Access-Control-Request-Private-Network": "true",
+}
+_PERMISSION = {
+    "Access-Control-Allow-Headers": _ASKS[_WANTED],
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE",
+    "Access-Control-Allow-Private-Network": "true",
+    "Access-Control-Max-Age": "600",
+}
 
 
 def _urls(context: Context) -> dict[str, str]:
@@ -90,12 +100,14 @@ def page_may(context: Context, origin: str) -> None:
     asks = {"Origin": origin, **_ASKS}
     first = raw_requests.send("OPTIONS", url, asks)
     assert (first.status, first.body) == (204, b""), first
-    assert first.headers["Access-Control-Allow-Headers"] == _ASKS[_WANTED], first.headers.items()
-    assert "POST" in first.headers["Access-Control-Allow-Methods"], first.headers.items()
+    permission = {name: first.headers[name] for name in _PERMISSION}
+    assert permission == _PERMISSION, first.headers.items()
     for key, status in ((context.world.key, 200), ("wrong", 401)):
         reply = raw_requests.send("GET", url, {"Origin": origin, **bearer(key)})
         found = reply.status, reply.headers["Access-Control-Allow-Origin"]
         assert found == (status, origin), (found, reply)
+        told = reply.headers["Access-Control-Expose-Headers"], reply.headers["Vary"]
+        assert told == ("Retry-After, X-Correlation-ID", "Origin"), told
     assert first.headers["Access-Control-Allow-Origin"] == origin, first.headers.items()
 
 

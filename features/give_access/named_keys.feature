@@ -28,6 +28,13 @@ Feature: Others use the queen with keys of their own
     And the queen's metrics count 1 task and 3 tokens of laptop, and 1 task and 2 tokens of operator
     And the queen's log names laptop in "POST /v2/tasks", and nobody else
     And the key of laptop is in no file but that one, and in no command line, environment or output
+    And laptop may not have a model loaded that may not fit
+    When I run `rbee-keeper auth create laptop`
+    Then it exits with 1
+    And the next step says "rbee-keeper auth revoke laptop"
+    When I run `rbee-keeper auth revoke nobody`
+    Then it exits with 1
+    And the next step says "rbee-keeper auth list"
     When I run `rbee-keeper daemon stop`
     And I run `rbee-keeper auth list`
     Then standard output says "laptop  rbee_"
@@ -99,19 +106,19 @@ Feature: Others use the queen with keys of their own
     Then each answer is as it says there, and each refusal names laptop and hf:lab/many:Q8_0, which is allowed
     And the models folder holds lab/many/many-Q8_0.gguf
     And laptop is shown this model and its worker, and no other
-    And the queen answers POST /v2/keys {"name": "phone", "role": "use", "limit": 1, "queue_limit": 7, "weight": 0.5, "models": ["eight"]} with
+    And the queen answers POST /v2/keys {"name": "desk", "role": "use", "limit": 1, "queue_limit": 7, "weight": 0.5, "models": ["eight"]} with
       """
-      {"name": "phone", "prefix": "rbee_…_", "key": "rbee_…_…", "role": "use", "limit": 1,
+      {"name": "desk", "prefix": "rbee_…_", "key": "rbee_…_…", "role": "use", "limit": 1,
        "queue_limit": 7, "weight": 0.5, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10", "last_used_unix": null}
       """
     And the queen answers GET /v2/keys with
       """
-      {"keys": [{"name": "laptop", "prefix": "rbee_…_", "role": "use", "limit": null,
-                 "queue_limit": null, "weight": 1.0, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 60",
-                 "last_used_unix": "≈ <now> ± 30"},
-                {"name": "phone", "prefix": "rbee_…_", "role": "use", "limit": 1,
+      {"keys": [{"name": "desk", "prefix": "rbee_…_", "role": "use", "limit": 1,
                  "queue_limit": 7, "weight": 0.5, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 10",
-                 "last_used_unix": null}]}
+                 "last_used_unix": null},
+                {"name": "laptop", "prefix": "rbee_…_", "role": "use", "limit": null,
+                 "queue_limit": null, "weight": 1.0, "models": ["hf:lab/many:Q8_0"], "created_unix": "≈ <now> ± 60",
+                 "last_used_unix": "≈ <now> ± 30"}]}
       """
 
   Scenario: A key of another queen does not open a new one

@@ -2,6 +2,7 @@
 it."""
 
 import datetime
+import hashlib
 import http.client
 import json
 import socket
@@ -71,6 +72,12 @@ def wait_for_certificate_on_disk(world: World, within: float) -> None:
         lambda: ask(world, "localhost").certificate == wanted,
         within,
     )
+
+
+def fingerprint_of(pem: Path) -> str:
+    """The SHA-256 of a certificate, as browsers show it."""
+    der = ssl.PEM_cert_to_DER_cert(pem.read_text())
+    return hashlib.sha256(der).digest().hex(":").upper()
 
 
 def ca_of(world: World) -> Path:
