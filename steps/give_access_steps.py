@@ -1,5 +1,8 @@
 """Keys with names: what their holders may do, see and lose."""
 
+import re
+from datetime import datetime, timedelta
+
 from behave import given, then, when
 from behave.runner import Context
 
@@ -109,10 +112,29 @@ def owners_hold(context: Context, name: str) -> None:
     assert (reply.status, replies.error_of(reply).code) == (403, "WRONG_ROLE"), reply
 
 
+@then("it lists {name:w} with {cells}, and the times of its making and its use")
+def lists_key(context: Context, name: str, cells: str) -> None:
+    """The times are local."""
+    rows = [re.split(r" {2,}", line.strip()) for line in context.run.stdout.text.splitlines()]
+    (row,) = [each for each in rows if each[0] == name]
+    prefix, *told = row[1:-2]
+    assert (prefix[:5], told) == ("rbee_", cells.split(", ")), row
+    made, used = (datetime.strptime(each, "%Y-%m-%d %H:%M") for each in row[-2:])
+    now = datetime.now()
+    assert now - timedelta(minutes=10) < made <= used <= now, row
+
+
 @then("{name:w} may not have a model loaded that may not fit")
 def may_not_force(context: Context, name: str) -> None:
     reply = _holder(context, name).call("POST", "/v2/tasks", {"prompt": "hi", "force": True})
     assert (reply.status, replies.error_of(reply).code) == (403, "WRONG_ROLE"), reply
+
+
+@then("{name:w} may not take a model out of memory in Ollama's way")
+def may_not_unload(context: Context, name: str) -> None:
+    body = {"model": "smollm2", "keep_alive": 0}
+    reply = _holder(context, name).call("POST", "/api/generate", body)
+    assert (reply.status, reply.json["rbee"]["code"]) == (403, "WRONG_ROLE"), reply
 
 
 @when("a task of {name:w} for {tokens:d} tokens streams, and another waits in the queue")
@@ -206,6 +228,13 @@ def shown(context: Context, name: str) -> None:
     models = [row["reference"] for row in holder.call("GET", "/v2/models").json["models"]]
     workers = [row["model_ref"] for row in holder.call("GET", "/v2/workers/list").json["workers"]]
     assert models == workers == ["hf:lab/many/many-Q8_0.gguf"], (models, workers)
+    found = {each["id"] for each in holder.call("GET", "/v1/models").json["data"]}
+    assert found == {*models, "eight"}, found
+    found = {each["name"] for each in holder.call("GET", "/api/tags").json["models"]}
+    assert found == {*models, "eight:latest"}, found
+    said = {"model": "smolm2", "messages": [{"role": "user", "content": "hi"}]}
+    reply = holder.call("POST", "/v1/chat/completions", said)
+    assert reply.status == 404 and "smollm2" not in reply.body.decode(), reply
     assert len(cluster.queens_workers(context.world)) == 2
 
 

@@ -1,5 +1,7 @@
 """The routes that llama.cpp's server has of its own."""
 
+import json
+
 from behave import then, when
 from behave.runner import Context
 
@@ -145,6 +147,12 @@ def ended_by(context: Context, word: str) -> None:
     for answer in (context.answer, context.chunks[-1]):
         wrong = llama_server.stop_problem(answer, word)
         assert not wrong, wrong
+
+
+@when("a completion is asked for in llama.cpp's way with these fields")
+def completes_with(context: Context) -> None:
+    fields = {row["field"]: json.loads(row["value"]) for row in context.table}
+    assert ask(context.world, "POST /completion", fields)["stop"] is True
 
 
 @then("each of these is refused in llama.cpp's shape")

@@ -113,6 +113,8 @@ def vectors(context: Context) -> None:
     assert new["prompt_eval_count"] > 0 and len(new["embeddings"]) == 2, new
     assert 1_000_000 < new["total_duration"] < _LONGEST_NS, new
     assert new["load_duration"] < new["total_duration"], new
+    short = package.call("embed", model="smollm2", input="The cat", dimensions=64)
+    assert len(short["embeddings"][0]) == 64, short
     for found in (new["embeddings"][0], old["embedding"]):
         assert 0.999 < openai_package.cosine(found, wanted) < 1.001, found
     assert package.call("embed", model="smollm2", input="")["embeddings"] == []

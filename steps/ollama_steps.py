@@ -114,10 +114,10 @@ def goes_on(context: Context) -> None:
     assert again["prompt_eval_count"] == continued["prompt_eval_count"], (again, continued)
 
 
-@when("Ollama's package asks for a chat with these fields")
-def asks_with_fields(context: Context) -> None:
+@when("Ollama's package asks for a {what:w} with these fields")
+def asks_with_fields(context: Context, what: str) -> None:
     fields = {row["field"]: json.loads(row["value"]) for row in context.table}
-    _package(context).ask("chat", fields)
+    _package(context).ask({"chat": "chat", "prompt": "generate"}[what], fields)
 
 
 # Forms and calls

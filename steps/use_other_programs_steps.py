@@ -157,6 +157,16 @@ def texts(context: Context) -> None:
         assert not wrong, (wrong, reply, chunks)
 
 
+@then("a completion with each of these is refused, and the field is named")
+def refused_completions(context: Context) -> None:
+    url = f"{context.world.queen_url}/v1/completions"
+    for row in context.table:
+        body = {"prompt": "Once", "model": "smollm2", **json.loads(row["fields"])}
+        reply = context.world.call("POST", url, body, timeout=30)
+        found = protocol_errors.shaped(reply), reply.json["error"]["param"]
+        assert found == ((400, "invalid_request"), row["field"]), (row, reply)
+
+
 @when('OpenAI\'s package embeds "{text}" as text, in a list, and as base64')
 def embeds(context: Context, text: str) -> None:
     package = _package(context)

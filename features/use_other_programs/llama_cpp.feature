@@ -40,3 +40,56 @@ Feature: Programs that were written for llama.cpp's server find its own routes
       | POST /infill         | {"input_prefix": "x"}                                       | 400    | invalid_request_error     | path        |
       | GET /props?model=x   |                                                             | 404    | not_found_error           |             |
     And with a wrong key each route of llama.cpp answers 401 in that shape
+
+  Scenario: Each field of a completion arrives at the worker
+    Given a hive and a queen that an operator started, with a proxy between queen and node
+    When a completion is asked for in llama.cpp's way with these fields
+      | field             | value                       |
+      | prompt            | "Hi"                        |
+      | max_tokens        | 3                           |
+      | temperature       | 1.25                        |
+      | top_p             | 0.5                         |
+      | top_k             | -1                          |
+      | min_p             | 0.125                       |
+      | repeat_penalty    | 1.5                         |
+      | presence_penalty  | 0.25                        |
+      | frequency_penalty | -0.5                        |
+      | seed              | 0                           |
+      | stop              | ["##", "", "ü"]             |
+      | logit_bias        | [[7, false], ["260", 1.5]]  |
+      | grammar           | "root ::= [a-z]+"           |
+      | cache_prompt      | false                       |
+      | keep_alive        | "10m"                       |
+      | samplers          | ["top_k"]                   |
+    Then the worker was asked with these fields, and no others
+      | field             | value                       |
+      | prompt            | "Hi"                        |
+      | max_tokens        | 3                           |
+      | temperature       | 1.25                        |
+      | top_p             | 0.5                         |
+      | top_k             | 0                           |
+      | min_p             | 0.125                       |
+      | repeat_penalty    | 1.5                         |
+      | presence_penalty  | 0.25                        |
+      | frequency_penalty | -0.5                        |
+      | seed              | 0                           |
+      | stop              | ["##", "ü"]                 |
+      | logit_bias        | {"7": -100, "260": 1.5}     |
+      | grammar           | "root ::= [a-z]+"           |
+      | cache_prompt      | false                       |
+      | keep_alive        | "10m"                       |
+    When a completion is asked for in llama.cpp's way with these fields
+      | field       | value               |
+      | prompt      | [9000, 7, 260]      |
+      | n_predict   | -1                  |
+      | temperature | -1                  |
+      | top_p       | 0                   |
+      | seed        | -1                  |
+      | json_schema | {"type": "boolean"} |
+    Then the worker was asked with these fields, and no others
+      | field           | value          |
+      | prompt          | [9000, 7, 260] |
+      | max_tokens      | 1536           |
+      | temperature     | 0              |
+      | top_k           | 1              |
+      | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": null, "description": null, "strict": null}} |

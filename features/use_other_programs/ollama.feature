@@ -135,3 +135,25 @@ Feature: Programs that were written for Ollama work unchanged
       | max_tokens             | 1536  |
       | continue_final_message | true  |
       | response_format        | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": null, "description": null, "strict": null}} |
+    When Ollama's package asks for a prompt with these fields
+      | field   | value |
+      | prompt  | "Hi"  |
+      | system  | "Be kind" |
+      | think   | false |
+      | options | {"num_predict": 2, "top_p": 0} |
+    Then the worker was asked with these fields, and no others
+      | field      | value |
+      | messages   | [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}] |
+      | max_tokens | 2     |
+      | top_k      | 1     |
+      | think      | false |
+    When Ollama's package asks for a prompt with these fields
+      | field   | value |
+      | prompt  | "Hi"  |
+      | raw     | true  |
+      | options | {"num_predict": 2, "top_k": -1} |
+    Then the worker was asked with these fields, and no others
+      | field      | value |
+      | prompt     | "Hi"  |
+      | max_tokens | 2     |
+      | top_k      | 0     |

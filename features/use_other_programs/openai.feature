@@ -34,6 +34,12 @@ Feature: Programs that were written for OpenAI work unchanged
       | {"prompt": ["Once", [1, 2, 3]], "max_tokens": 3, "temperature": 0, "n": 2, "seed": 1}       |
       | {"prompt": "Once upon", "max_tokens": 3, "temperature": 0, "echo": true}                    |
     Then the texts have those choices, and the streams say what the replies say
+    And a completion with each of these is refused, and the field is named
+      | field   | fields                           |
+      | suffix  | {"suffix": "the end"}            |
+      | best_of | {"best_of": 2}                   |
+      | echo    | {"echo": true, "logprobs": 1}    |
+      | echo    | {"prompt": [1, 2], "echo": true} |
     When OpenAI's package embeds "The cat sleeps" as text, in a list, and as base64
     Then every vector is the one that the worker itself makes
     When the queen ranks "hello" and "why not" for "what" with <qwen3 ranker>

@@ -56,6 +56,12 @@ Feature: Programs that speak OpenAI's Responses work unchanged
       | temperature         | 1.25                                                      |
       | top_p               | 0.5                                                       |
       | top_k               | 7                                                         |
+      | min_p               | 0.125                                                     |
+      | repeat_penalty      | 1.5                                                       |
+      | presence_penalty    | 0.25                                                      |
+      | frequency_penalty   | -0.5                                                      |
+      | logit_bias          | {"7": -100}                                               |
+      | cache_prompt        | false                                                     |
       | seed                | 42                                                        |
       | stop                | "##"                                                      |
       | keep_alive          | "10m"                                                     |
@@ -73,6 +79,12 @@ Feature: Programs that speak OpenAI's Responses work unchanged
       | temperature          | 1.25                                                      |
       | top_p                | 0.5                                                       |
       | top_k                | 7                                                         |
+      | min_p                | 0.125                                                     |
+      | repeat_penalty       | 1.5                                                       |
+      | presence_penalty     | 0.25                                                      |
+      | frequency_penalty    | -0.5                                                      |
+      | logit_bias           | {"7": -100}                                               |
+      | cache_prompt         | false                                                     |
       | seed                 | 42                                                        |
       | stop                 | ["##"]                                                    |
       | keep_alive           | "10m"                                                     |
