@@ -9,7 +9,7 @@ from behave.runner import Context
 
 from harness.breaking.partition import Cable
 from harness.ssh.node import add_node
-from harness.watching import footprint, keeper_output, node_installation
+from harness.watching import footprint, keeper_output, logs, node_installation
 from harness.world import processes
 from harness.world.processes import ProcessExits
 from harness.world.waiting import let_pass, wait_until
@@ -18,6 +18,7 @@ _PROMPTLY_S = 0.18  # less than the shortest pause between two attempts
 _SENT_LATE_S = 0.1  # the limit of an attempt may begin before its first packet
 _TOLD_LATE_S = 0.25  # a narrated line passes two programs before it is on the screen
 _SLOW_MACHINE_S = 1.5
+_STARTS = "POST /v2/hives/start"
 
 
 @given("the node {name:S} at the end of a cable")
@@ -169,6 +170,15 @@ def told_its_owner(context: Context, name: str) -> None:
     told = owner["program"], owner["pid"], owner["host"]
     assert told == ("queen-rbee", queen.pid, socket.gethostname()), owner
     assert abs(owner["started"] - queen.create_time()) < 1, (owner, queen)
+
+
+@then("it logs from its first line on under the correlation id of that command")
+def logs_its_start(context: Context) -> None:
+    """By which the queen has logged the request."""
+    [asked] = [line for line in context.world.log_of("queen").splitlines() if _STARTS in line]
+    (node,) = context.world.nodes.values()
+    first, *_ = logs.written(node.home, "rbee-hive")
+    assert logs.correlation_of(first) == logs.correlation_of(asked) != "", (first, asked)
 
 
 @when("the lifeline to {name:S} has had {count:d} heartbeats, {seconds:g} s apart")

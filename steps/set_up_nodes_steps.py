@@ -6,6 +6,7 @@ from pathlib import Path
 from behave import given, then, when
 from behave.runner import Context
 
+from harness.ssh.embedded_server import new_host_key
 from harness.watching import footprint, node_installation, node_registry
 from harness.watching.node_installation import Repository
 from harness.world import processes
@@ -218,6 +219,12 @@ def no_other_column(context: Context) -> None:
     assert columns == context.compared | {"last_connected_unix"}, columns ^ context.compared
 
 
+@then("the registry has the nodes {one:S} and {other:S}, at hosts of these names")
+def two_rows(context: Context, one: str, other: str) -> None:
+    rows = {row["node_name"]: row["ssh_host"] for row in node_registry.rows(context.world)}
+    assert rows == {name: f"{name}.home.arpa" for name in (one, other)}, rows
+
+
 @then("its last_connected_unix is now")
 def connected_now(context: Context) -> None:
     found = node_registry.only_row(context.world)["last_connected_unix"]
@@ -277,12 +284,13 @@ def hive_is(context: Context, name: str, path: str) -> None:
     assert found == context.world.expand(path), found
 
 
-@then("the hive on {name:S} was given the key in {path}")
-def given_key(context: Context, name: str, path: str) -> None:
+@then("the hive on {name:S} was given the key in {path}, and the token {token:S}")
+def given_key(context: Context, name: str, path: str, token: str) -> None:
     """On its lifeline, as the SSH server received it."""
     (hello,) = context.world.nodes[name].server.log.hellos
     key = Path(context.world.expand(path)).read_text().strip()
     assert hello["api_key"] == key, "it was given another key"
+    assert hello["hf_token"] == token, "it was given another token"
 
 
 @then("{name:S} was asked what it has")
@@ -319,11 +327,18 @@ def a_passphrase(context: Context) -> None:
     context.world.user.add_passphrase()
 
 
-@given("an agent holds the person's key")
-def an_agent(context: Context) -> None:
-    agent = SshAgent(context.world.user, context.world.root)
+@given("an agent holds {what} key")
+def an_agent(context: Context, what: str) -> None:
+    other = {"the person's": None, "another": new_host_key()}[what]
+    agent = SshAgent(context.world.user, context.world.root, other)
     context.world.add_cleanup(agent.close)
     context.world.extra_environment["SSH_AUTH_SOCK"] = str(agent.socket)
+
+
+@then("{name:w} was offered the person's key, and no other")
+def offered(context: Context, name: str) -> None:
+    tried = {each.fingerprint for each in context.world.nodes[name].server.log.authentications}
+    assert tried == {context.world.user.fingerprint}, tried
 
 
 @then("the agent was forwarded to {name:w}")
@@ -354,6 +369,12 @@ def kept(context: Context, name: str) -> None:
     place = node.address if node.port == 22 else f"[{node.address}]:{node.port}"
     assert f"{place} ssh-ed25519 {key}" in file.read_text().splitlines(), file.read_text()
     assert not file.stat().st_mode & 0o022, oct(file.stat().st_mode)
+
+
+@given("an editor has left the last line of ~/.rbee/known_hosts without its end")
+def without_end(context: Context) -> None:
+    file = context.world.home / ".rbee" / "known_hosts"
+    file.write_text(file.read_text().rstrip("\n"))
 
 
 @then("the terminal shows the fingerprint of {name:S}")

@@ -1,6 +1,7 @@
 """A prompt is answered on another node."""
 
 import json
+import re
 import signal
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from harness.world import cluster
 from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
+_SLOW_BOOT_S = 15
 
 
 @given("{name:S} has been added by its hive's address")
@@ -105,14 +107,27 @@ def sleeps(context: Context, name: str, seconds: int) -> None:
     _card(context, name).sleep(boots_within=seconds)
 
 
+@given("{name:w} sleeps again, and boots within {seconds:d} s of a magic packet")
+def sleeps_again(context: Context, name: str, seconds: int) -> None:
+    """Once its hive is gone, which was cut off from its queen."""
+    sleeps(context, name, seconds)
+    node = context.world.nodes[name]
+    wait_until("its hive to end", node.processes, _LONGEST_S, lambda alive: not alive)
+
+
+@given("{name:w} sleeps, and boots within {seconds:d} s of a magic packet to port {port:d}")
+def sleeps_at_port(context: Context, name: str, seconds: int, port: int) -> None:
+    _card(context, name, port).sleep(boots_within=seconds)
+
+
 @given("{name:w} sleeps, and never boots")
 def sleeps_for_good(context: Context, name: str) -> None:
     _card(context, name).sleep(boots_within=None)
 
 
-def _card(context: Context, name: str) -> SleepingCard:
+def _card(context: Context, name: str, port: int = 9) -> SleepingCard:
     if "card" not in context:
-        context.card = SleepingCard(context.world.nodes[name])
+        context.card = SleepingCard(context.world.nodes[name], port)
         context.world.add_cleanup(context.card.close)
     card: SleepingCard = context.card
     return card
@@ -131,6 +146,14 @@ def both_exit(context: Context, code: int, first: str, last: str) -> None:
         said = run.stderr.text
         assert context.world.expand(first) in said, said
         assert last in said, said
+
+
+@then("the one that waited longest was told that it took {seconds:d} s or somewhat more")
+def told_how_long(context: Context, seconds: int) -> None:
+    said = [run.stderr.text for run in context.two_runs]
+    told = [int(word) for text in said for word in re.findall(r"is awake, after (\d+) s", text)]
+    assert len(told) == len(said), said
+    assert seconds <= max(told) < seconds + _SLOW_BOOT_S, told
 
 
 @then("each of the hives has one worker, and the long answer still streams")

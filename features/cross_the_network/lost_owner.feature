@@ -32,6 +32,7 @@ Feature: A program that lost its owner ends, on every machine
     When I run `rbee-keeper hive start --node workstation`
     Then it exits with 0
     And the hive on workstation was told that this queen owns it
+    And it logs from its first line on under the correlation id of that command
     When the lifeline to workstation has had 10 heartbeats, 0.3 s apart
     And the queen hangs
     Then the hive on workstation ends 2 s after the last heartbeat

@@ -19,7 +19,10 @@ Feature: Programs that talk to each other have the same version
   Scenario: The node has an older version: upgrade the node
     Given the node workstation
     And version 0.0.9 is installed on workstation
-    And somebody has added workstation
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+    And standard error says "workstation is reachable; rbee 0.0.9, cpu"
+    And standard output says "workstation is added, with rbee 0.0.9."
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     Then it exits with 1
     And the error is VERSION_MISMATCH

@@ -101,6 +101,10 @@ Feature: A machine becomes a node once SSH to it works
     And the error is PROGRAM_FAILED
     And standard error says "rbee is not installed on workstation"
     And the next step says "rbee-keeper setup install --node workstation --wheel"
+    And the registry has one row, of workstation, with
+      | column     | value                                                            |
+      | status     | reachable                                                        |
+      | last_error | rbee is not installed on workstation: there is no rbee-hive there. |
 
   @beyond
   Scenario: Adding a node again replaces all of its settings, and the next hive follows them
@@ -124,6 +128,9 @@ Feature: A machine becomes a node once SSH to it works
     Then it exits with 0
     And standard output says "rbee-hive runs on workstation: http://<workstation address>:9300"
     And the hive on workstation listens at <workstation address>:9300
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --hive-port 9300`
+    Then it exits with 0
+    And the hive on workstation listens at <workstation address>:9300
     When I run `rbee-keeper setup remove-node --name workstation`
     Then it exits with 0
     And nothing is running on workstation after 1 s
@@ -134,12 +141,13 @@ Feature: A machine becomes a node once SSH to it works
     And the person's only key is ~/.ssh/lab
     And the person's ssh knows the key of workstation
     And a persistent queen
-    When a client asks the queen for POST /v2/registry/beehives/add with {"node_name": "workstation", "ssh_host": "workstation.home.arpa", "ssh_key_path": "~/.ssh/lab"}
+    When a client asks the queen for POST /v2/registry/beehives/add with {"node_name": "workstation", "ssh_host": "workstation.home.arpa", "ssh_key_path": "~/.ssh/lab", "api_key_file": "~/hive-key"}
     Then the reply has {"success": true, "node_name": "workstation"}
     And the SSH server of workstation let somebody in with the person's key
     And the registry has one row, of workstation, with
       | column       | value           |
       | ssh_key_path | <home>/.ssh/lab |
+      | api_key_file | <home>/hive-key |
       | ssh_port     | null            |
       | git_branch   | main            |
       | hive_port    | 9200            |

@@ -51,9 +51,11 @@ Feature: A node may stand in the config file
 
   Scenario: A node of the file is not added with other settings
     Given the node workstation
+    And these lines are added to the config file: [nodes.attic] ssh_host = "attic.home.arpa"
     And these lines are added to the config file: [nodes.workstation] ssh_host = "workstation.home.arpa"
     When I run `rbee-keeper setup add-node --name workstation --ssh-host 192.0.2.7`
     Then it exits with 1
     And the error is INVALID_REQUEST
     And the next step says "rbee-keeper config set-ssh --node workstation"
     And the SSH server of workstation saw no connection
+    And the registry has the nodes attic and workstation, at hosts of these names

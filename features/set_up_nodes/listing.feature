@@ -10,6 +10,7 @@ Feature: The registry can be listed and cleaned up
     And on workstation the programs are below the folder /home/rbee and nowhere else
     And on workstation the rbee-hive below the folder /home/rbee finds 2 cards for cuda
     And somebody has added workstation with --ssh-user vince --install-path ~/rbee
+    And an editor has left the last line of ~/.rbee/known_hosts without its end
     And somebody has added blep with --ssh-port 2222 --install-path ~/lab
     When I run `rbee-keeper setup list-nodes`
     Then it exits with 0
@@ -44,6 +45,16 @@ Feature: The registry can be listed and cleaned up
     Then it exits with 1
     And the error is NODE_NOT_FOUND
     And standard error says "There is no node named 'workstation'"
+    When I run `rbee-keeper setup add-node --name attic --ssh-host blep.home.arpa --hive-port 9300`
+    Then it exits with 0
+    When I run `rbee-keeper setup remove-node --name blep.home.arpa`
+    Then it exits with 1
+    And the error is NODE_NOT_FOUND
+    When I run `rbee-keeper setup remove-node --name attic`
+    Then it exits with 0
+    And the registry has one row, of blep, with
+      | column    | value |
+      | hive_port | 9200  |
     When I run `rbee-keeper setup remove-node --name blep.home.arpa`
     Then it exits with 0
     And standard output says "blep is removed."

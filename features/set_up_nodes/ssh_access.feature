@@ -20,6 +20,16 @@ Feature: A person who can log in with ssh need not set up anything else
     And the agent was forwarded to workstation
 
   @beyond @agent
+  Scenario: The key that a node names is offered before those of the agent
+    Most servers hang up after six keys.
+    Given the node workstation
+    And the person's only key is ~/.ssh/lab
+    And an agent holds another key
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --ssh-key ~/.ssh/lab --accept-host-key <workstation fingerprint>`
+    Then it exits with 0
+    And workstation was offered the person's key, and no other
+
+  @beyond @agent
   Scenario: A persistent queen uses the agent that it was started with
     Given the node workstation
     And the person's key has a passphrase
@@ -58,8 +68,21 @@ Feature: A person who can log in with ssh need not set up anything else
     And nothing is running
 
   @beyond
-  Scenario: With `tunnel`, everything goes through SSH
+  Scenario: Behind a ProxyCommand, the node's own ports are not reached directly
     Given the node workstation
+    And ~/.ssh/config has for workstation.home.arpa
+      | ProxyCommand <relay> %h %p |
+    And a free port of this machine, <free port>
+    And somebody has added workstation with --hive-port <free port>
+    When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
+    And the story is arriving
+    Then everything that listens on workstation listens on 127.0.0.1
+    And it exits with 0
+
+  @beyond
+  Scenario: With `tunnel`, everything goes through SSH
+    Given the token hf_that-a-file-has is where huggingface_hub looks for it
+    And the node workstation
     And a free port of this machine, <free port>
     And the file <home>/lab-key with another key
     And somebody has added workstation with --tunnel --hive-port <free port> --api-key-file <home>/lab-key
@@ -67,7 +90,7 @@ Feature: A person who can log in with ssh need not set up anything else
     And the story is arriving
     Then everything that listens on workstation listens on 127.0.0.1
     And the hive on workstation listens at 127.0.0.1:<free port>
-    And the hive on workstation was given the key in <home>/lab-key
+    And the hive on workstation was given the key in <home>/lab-key, and the token hf_that-a-file-has
     And it exits with 0
     And workstation was asked to connect to its own hive and worker
     And nothing is running

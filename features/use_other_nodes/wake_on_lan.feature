@@ -12,10 +12,15 @@ Feature: A node that sleeps is woken when it is needed
     And workstation sleeps, and boots within 2 s of a magic packet
     When two people run `rbee-keeper infer --node workstation --prompt hi --max-tokens 2` at once
     Then both exit with 0, and were told "[queen-rbee] ⏰ waking workstation (<workstation mac>): waiting until it answers, 120 s at most" and "workstation is awake, after "
+    And the one that waited longest was told that it took 2 s or somewhat more
     And workstation was sent 1 magic packet
     When I run `rbee-keeper setup wake --node workstation`
     Then it exits with 0
     And standard output says "workstation is awake."
+    And workstation was sent 1 magic packet
+    Given workstation sleeps again, and boots within 0 s of a magic packet
+    When I run `rbee-keeper setup wake --node workstation`
+    Then it exits with 0
     And workstation was sent 1 magic packet
 
   Scenario: It is woken only if no other node can serve
@@ -57,13 +62,20 @@ Feature: A node that sleeps is woken when it is needed
     And nothing is running
 
   Scenario: A node that is to be woken by hand only
-    Given somebody has added workstation with --mac <workstation mac> --wake-address 127.255.255.255 --no-wake
-    And workstation sleeps, and boots within 0 s of a magic packet
+    Given somebody has added workstation with --mac <workstation mac, with dashes> --wake-address 127.255.255.255:4009 --no-wake
+    And workstation sleeps, and boots within 0 s of a magic packet to port 4009
     When I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 2`
     Then it exits with 1
     And the error is CONNECTION_TIMEOUT
     And workstation was sent 0 magic packets
+    And the registry has one row, of workstation, with
+      | column | value       |
+      | status | unreachable |
     When I run `rbee-keeper setup wake --node workstation --quiet`
     Then it exits with 0
     And workstation was sent 1 magic packet
+    And the registry has one row, of workstation, with
+      | column     | value     |
+      | status     | reachable |
+      | last_error | null      |
     And nothing is running

@@ -13,13 +13,13 @@ import threading
 from harness.ssh.embedded_server import EmbeddedServer
 from harness.ssh.node import Node
 
-PORT = 9
+_PORT = 9
 _LOOK_EVERY_S = 0.2
 
 
 def can_listen() -> bool:
     try:
-        _socket().close()
+        _socket(_PORT).close()
     except PermissionError:
         return False
     return True
@@ -29,7 +29,7 @@ class SleepingCard:
     """Its node is on until `sleep`. Cards of other worlds get the same packets, and know their
     own address in them."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, port: int = _PORT) -> None:
         self.packets = 0
         assert isinstance(node.server, EmbeddedServer)
         self._server = node.server
@@ -37,7 +37,7 @@ class SleepingCard:
         self._boots_within: float | None = None
         self._timer: threading.Timer | None = None
         self._closed = threading.Event()
-        self._socket = _socket()
+        self._socket = _socket(port)
         self._socket.settimeout(_LOOK_EVERY_S)
         self._thread = threading.Thread(target=self._listen, name=f"card {node.name}", daemon=True)
         self._thread.start()
@@ -71,12 +71,12 @@ class SleepingCard:
             self._timer.start()
 
 
-def _socket() -> socket.socket:
+def _socket(port: int) -> socket.socket:
     """Several may listen at once: each gets what is sent to all."""
     found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        found.bind(("", PORT))
+        found.bind(("", port))
     except OSError:
         found.close()
         raise

@@ -14,6 +14,8 @@ from harness.world.world import World
 
 _SHOWN = re.compile(r"^(?:[\w.-]+/)?(?P<source>rbee-hive|worker-[0-9a-f-]{36}) \| (?P<line>.*)$")
 
+_CORRELATED = re.compile(r"^\S+ [A-Z]+ +[\w.-]+ \[(?P<id>[^]]+)\] ")
+
 
 def shown(stdout: str) -> list[tuple[str, str]]:
     """Return source and line for each complete line; ValueError for a line without a source."""
@@ -44,6 +46,12 @@ def written(home: Path, name: str) -> list[str]:
     """Return all lines that are left of a log."""
     text = "".join(path.read_text(errors="replace") for path in reversed(files(home, name)))
     return text.splitlines()
+
+
+def correlation_of(line: str) -> str:
+    """Return the correlation id of a line; empty if it has none."""
+    found = _CORRELATED.match(line)
+    return found["id"] if found else ""
 
 
 def worker_log_name(worker_id: str) -> str:

@@ -57,9 +57,10 @@ class User:
 
 
 class SshAgent:
-    """A running ssh-agent. It holds the user's key and was given the passphrase."""
+    """A running ssh-agent. It holds the user's key and was given the passphrase; or it `holds`
+    another key."""
 
-    def __init__(self, user: User, folder: Path) -> None:
+    def __init__(self, user: User, folder: Path, holds: asyncssh.SSHKey | None = None) -> None:
         self.socket = folder / "agent"
         self._process = subprocess.Popen(
             [_AGENT, "-D", "-a", str(self.socket)],
@@ -68,7 +69,7 @@ class SshAgent:
             stderr=subprocess.DEVNULL,
         )
         wait_until("ssh-agent to listen", self._answers, 5)
-        _hand_over(str(self.socket), user.key)
+        _hand_over(str(self.socket), holds or user.key)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

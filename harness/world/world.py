@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.world.terminal import Terminal
 from harness.world.user import User
 from harness.world.waiting import NeverHappenedError, wait_until
 
+_RELAY = Path(__file__).parents[1] / "ssh" / "relay.py"  # for a ProxyCommand
 _SHUTDOWN_S = 20  # three graces of 5 s, one inside the other, and some slack
 _MODELS = (
     "large",
@@ -183,11 +185,13 @@ class World:
             "hive address": self.hive_address[0],
             "models folder": str(self.models),
             "home": str(self.home),
+            "relay": f"{sys.executable} {_RELAY}",
         }
         for name, node in self.nodes.items():
             found[f"{name} address"] = node.address
             found[f"{name} port"] = str(node.port)
             found[f"{name} mac"] = node.mac
+            found[f"{name} mac, with dashes"] = node.mac.replace(":", "-")
             found[f"{name} root"] = str(node.root)
             found[f"{name} fingerprint"] = node.fingerprint
         return found
