@@ -211,6 +211,12 @@ def started_on(context: Context, backend: str, device: int) -> None:
     assert found == [(backend, str(device))], found
 
 
+@then("the hive started workers on {backend:w} {device:d}, and then on {other:w} {last:d}")
+def started_on_two(context: Context, backend: str, device: int, other: str, last: int) -> None:
+    found = context.usable_cards.started_on()
+    assert found == [(backend, str(device)), (other, str(last))], found
+
+
 @then("the hive started no worker")
 def started_none(context: Context) -> None:
     assert not context.usable_cards.started_on(), context.usable_cards.started_on()

@@ -1,5 +1,6 @@
 """Models that take turns in a memory that has no room for all of them, and second workers."""
 
+import re
 from typing import Any
 
 from behave import given, then, when
@@ -62,8 +63,9 @@ def are_answered_pinned(context: Context, names: str, wish: int) -> None:
         _answered(context, name)
 
 
-@when("somebody asks {one:w}, and then {other:w}")
-def two_answered(context: Context, one: str, other: str) -> None:
+@when("{seconds:d} s later somebody asks {one:w}, and then {other:w}")
+def two_answered(context: Context, seconds: int, one: str, other: str) -> None:
+    let_pass(seconds)
     context.before_room = {row["model_ref"]: row for row in cluster.workers(context.world)}
     context.streams = []
     _answered(context, one)
@@ -95,6 +97,20 @@ def _send(context: Context, name: str, tokens: int, **fields: object) -> EventSt
 def _reference(context: Context, name: str) -> str:
     expanded: str = context.world.expand(name)
     return expanded if ":" in expanded else f"hf:lab/{name}/{name}.gguf"
+
+
+@when("somebody asks {name:w} for an answer on {backend:w}")
+def answered_on(context: Context, name: str, backend: str) -> None:
+    context.streams = []
+    _answered(context, name, backend=backend)
+
+
+@then("the worker on localhost answered, though that of {other:w} is idle, too")
+def on_this_machine(context: Context, other: str) -> None:
+    rows = {row["node"]: row["state"] for row in cluster.queens_workers(context.world)}
+    assert rows == {"localhost": "idle", other: "idle"}, rows
+    [stream] = context.streams
+    assert stream.named("started")[0].data["node"] == "localhost", stream.events
 
 
 @then("the worker on {backend:w} answered")
@@ -134,6 +150,7 @@ def ended_and_same(context: Context, one: str, two: str, other: str) -> None:
     kept = {name: row["id"] for name, row in before.items() if name != _reference(context, one)}
     new = now.pop(_reference(context, two))
     assert now == kept, (before, now)
+    _was_idle(for_two, before[_reference(context, one)])
     answered = [stream.named("started")[0].data["worker_id"] for stream in (for_two, for_other)]
     assert answered == [new, kept[_reference(context, other)]], answered
 
@@ -146,6 +163,22 @@ def _told_of_room(context: Context, stream: EventStream, ended: str, other: str)
     for words in ("ending worker-", _reference(context, ended), "on localhost", "idle for"):
         assert words in ending[0], ending
     assert ending[0].endswith(f"for {_reference(context, other)}"), ending
+
+
+def _was_idle(stream: EventStream, row: dict[str, Any]) -> None:
+    """For as long as it was told."""
+    [event] = [each for each in stream.named("narration") if "idle for" in each.data["text"]]
+    ago_s = processes.now() - event.at
+    idle_s = cluster.now_unix() - ago_s - row["last_activity"]
+    told = re.search(r"idle for (\d+) s,", event.data["text"])
+    assert told and abs(int(told[1]) - idle_s) < 1, (event, idle_s)
+
+
+@then("the hive has {count:d} workers, of {names}")
+def has_some(context: Context, count: int, names: str) -> None:
+    found = sorted(row["model_ref"] for row in cluster.workers(context.world))
+    assert found == [_reference(context, name) for name in names.split(" and ")], found
+    assert len(found) == count
 
 
 @then("the hive has one worker, of {name:w}")

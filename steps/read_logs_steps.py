@@ -89,6 +89,12 @@ def both_hives(context: Context) -> None:
     assert before == old[: len(before)], (before, old)
 
 
+@then("it shows {count:d} lines of {one:w}, then {more:d} of {other:w}")
+def lines_of_nodes(context: Context, count: int, one: str, more: int, other: str) -> None:
+    lines = context.run.stdout.text.splitlines()
+    assert [line.split("/")[0] for line in lines] == [one] * count + [other] * more, lines
+
+
 @then("it shows the last {count:d} lines of what hive and worker have logged")
 def last_lines(context: Context, count: int) -> None:
     world = context.world

@@ -65,6 +65,42 @@ def answered_in_order(context: Context, names: str) -> None:
     assert found == names.split(", "), found
 
 
+@then('the last decision is that a task of {name:w} was refused, since "{one}" and "{other}"')
+def last_is_refused(context: Context, name: str, one: str, other: str) -> None:
+    context.last = _decisions(context)[-1]
+    task = _holder(context, name).streams[-1].named("accepted")[0].data["request_id"]
+    told = {key: context.last[key] for key in ("request_id", "key", "outcome", "node", "reasons")}
+    assert told == {
+        "request_id": task,
+        "key": name,
+        "outcome": "refused",
+        "node": None,
+        "reasons": [one, other],
+    }, context.last
+
+
+@when("{name:w} sends {count:d} tasks more, each of which is refused")
+def sends_more(context: Context, name: str, count: int) -> None:
+    context.refused = [context.last["request_id"]]
+    for _ in range(count):
+        stream = _holder(context, name).asks(1)
+        stream.wait_for("error", within=10)
+        context.refused.append(stream.named("accepted")[0].data["request_id"])
+
+
+@then("the last {count:d} decisions are kept, and they are these")
+def last_kept(context: Context, count: int) -> None:
+    found = [row["request_id"] for row in _decisions(context)]
+    assert found == context.refused, (found[:3], context.refused[:3])
+    assert len(found) == count, len(found)
+
+
+def _decisions(context: Context) -> list[dict[str, object]]:
+    reply = context.world.call("GET", f"{context.world.queen_url}/v2/decisions")
+    decisions: list[dict[str, object]] = reply.json["decisions"]
+    return decisions
+
+
 @when("the first task of {name:w} is deleted")
 def delete_first(context: Context, name: str) -> None:
     holder = _holder(context, name)
@@ -177,6 +213,12 @@ def run_again(context: Context, line: str) -> None:
 def watch_queen(context: Context) -> None:
     context.queens = context.world.stream("GET", f"{context.world.queen_url}/v2/events")
     assert context.queens.refused is None, context.queens.refused
+
+
+@then("it told its watchers that it left a hive with {count:d} worker on {node:w}")
+def told_left(context: Context, count: int, node: str) -> None:
+    told = context.queens.wait_for("hive_gone", within=10).data
+    assert told == {"node": node, "how": "left", "workers": count}, told
 
 
 @when("the proxy breaks the stream of the hive's events, and lets no other through")

@@ -76,6 +76,15 @@ def cancel_one(context: Context, name: str) -> None:
     context.run.wait(_LONGEST_S)
 
 
+@when(
+    "I run `rbee-keeper queue cancel` with the end of the id of the task of {name:w} that streams"
+)
+def cancel_by_end(context: Context, name: str) -> None:
+    task = task_list.id_of(_holder(context, name).streams[0])
+    context.run = context.world.start(f"rbee-keeper queue cancel {task[2:]}")
+    context.run.wait(_LONGEST_S)
+
+
 @then("standard output names each task of {name:w} as canceled, and no other")
 def names_canceled(context: Context, name: str) -> None:
     lines = context.run.stdout.text.splitlines()
@@ -128,6 +137,27 @@ def waits(context: Context) -> None:
     assert row["reasons"] == ["the only slot is busy"], row
 
 
+@when("I run `rbee-keeper queue why` with the id of that task, for a person")
+def why_for_a_person(context: Context) -> None:
+    context.asked = task_list.id_of(_holder(context, "phone").streams[-1])
+    context.run = context.world.start(f"rbee-keeper queue why {context.asked}")
+    assert context.run.wait(_LONGEST_S) == 0, context.run.stderr.text
+
+
+@then(
+    "standard output has a row where it was placed, with node, worker and the time "
+    "{hours:d} hours ahead of UTC"
+)
+def row_of_placed(context: Context, hours: int) -> None:
+    worker = cluster.only_worker(context.world)
+    row = context.run.stdout.text.splitlines()[-1].split()
+    assert (row[0], *row[2:5]) == (context.asked, "placed", "localhost", worker["id"]), row
+    hour, minute, second = map(int, row[1].split(":"))
+    of_day = hour * 3600 + minute * 60 + second
+    ago = (cluster.now_unix() + hours * 3600 - of_day) % 86400
+    assert 0 <= ago < _LONGEST_S, (row, ago)
+
+
 def _is_decided(
     context: Context, row: dict[str, object], model: str, wanted: dict[str, object]
 ) -> None:
@@ -146,6 +176,7 @@ def metrics(context: Context, accepted: int) -> None:
     seen = Metrics(world.call("GET", f"{world.queen_url}/metrics").body.decode())
     assert seen.value("rbee_queue_seconds_count") == accepted, seen
     assert seen.value("rbee_queue_seconds_bucket", le="+Inf") == accepted, seen
+    assert seen.value("rbee_queue_seconds_bucket", le="60.0") == accepted, seen
     assert 0 < seen.value("rbee_queue_seconds_sum") < _LONGEST_S, seen
     listed = world.call("GET", f"{world.queen_url}/v2/decisions").json["decisions"]
     outcomes = [each["outcome"] for each in listed]

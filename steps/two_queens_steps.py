@@ -8,8 +8,12 @@ from behave.runner import Context
 
 from harness.breaking.graphics_card import Card, Cards
 from harness.breaking.usable_cards import UsableCards
+from harness.ssh.node import Node
 from harness.watching.other_queen import OtherQueen
+from harness.watching.replies import Metrics
+from harness.watching.standalone_hive import add_with_hives, start_owned_hive
 from harness.watching.task_list import id_of
+from harness.world import cluster
 from harness.world.http_client import EventStream
 from harness.world.waiting import wait_until
 
@@ -26,10 +30,50 @@ def another_queen(context: Context, name: str) -> None:
 
 @given("a graphics card on {name:S} that has room for {count:d} worker")
 def card_there(context: Context, name: str, count: int) -> None:
-    node, total = context.world.nodes[name], count * _TAKES_MIB + 50
+    _put_card(context.world.nodes[name], count)
+
+
+@given(
+    "the nodes {one:w} and {other:w}, each with a hive that an operator started, are added, "
+    "and a card with room for {few:d} and {more:d} workers"
+)
+def two_with_cards(context: Context, one: str, other: str, few: int, more: int) -> None:
+    counts = {one: few, other: more}
+
+    def prepare(node: Node) -> None:
+        node.set("worker", "context", 2048)
+        _put_card(node, counts[node.name])
+
+    context.hives = add_with_hives(context.world, one, other, prepare=prepare)
+
+
+def _put_card(node: Node, count: int) -> None:
+    total = count * _TAKES_MIB + 50
     card = Card("NVIDIA GeForce RTX 4060", total, total)
     Cards(node, [card], each_takes=_TAKES_MIB)
     UsableCards(node, [card])
+
+
+@given("a hive that another queen has started here, with the same key")
+def owned_hive(context: Context) -> None:
+    """The harness holds its lifeline."""
+    context.hive_run = start_owned_hive(context.world)
+
+
+@then('standard error names the owner of that hive, and says "{words}"')
+def names_owner(context: Context, words: str) -> None:
+    world = context.world
+    owner = world.call("GET", f"{world.hive_url}/v1/node").json["owner"]
+    who = f"belongs to {owner['program']} (pid {owner['pid']} on {owner['host']})"
+    said = context.run.stderr.text
+    assert f"the hive at {world.hive_url} {who}: {words}" in said, said
+
+
+@then("that hive told of no worker, and still runs")
+def left_alone(context: Context) -> None:
+    told = {event.name for event in context.watched.events}
+    assert told <= {"snapshot", "facts"}, told
+    assert cluster.process_at(context.world, context.world.hive_url).pid == context.hive_run.pid
 
 
 # What is asked
@@ -93,6 +137,7 @@ def lists_own(context: Context, count: int, reason: str) -> None:
         wanted = [(id_of(long), "running"), *((id_of(each), "waiting") for each in short)]
         assert told == wanted, rows
         assert [row["position"] for row in rows] == [None, *range(1, count + 1)], rows
+        assert [row["node"] for row in rows] == ["attic"] * len(rows), rows
         assert [row["reasons"] for row in rows[1:]] == [[reason]] * count, rows
 
 
@@ -104,9 +149,18 @@ def lists_worker(context: Context, name: str, busy: int) -> None:
         told = _call(context, which, "GET", f"/v2/workers/list?node={name}")["workers"]
         [known] = _nodes(context, which)[name]["workers"]
         wanted = {key: row[key] for key in ("state", "model_ref", "slots_total", "slots_available")}
+        wanted |= {"node": name, "worker_id": row["id"]}
         for each in (*told, known):
             assert {key: each[key] for key in wanted} == wanted, (each, row)
-        assert [each["worker_id"] for each in told] == [row["id"]], told
+        assert len(told) == 1, told
+
+
+@then("the metrics of the first queen have the age of what {name:S} told, and of nothing else")
+def has_age(context: Context, name: str) -> None:
+    text = context.world.call("GET", f"{context.world.queen_url}/metrics").body.decode()
+    ages = Metrics(text).by_label("rbee_node_facts_age_seconds", "node")
+    assert list(ages) == [name], ages
+    assert ages[name] < _LONGEST_S, ages
 
 
 @then('the other queen says why it waits: "{reason}"')

@@ -16,6 +16,9 @@ Feature: A node whose llama.cpp can use its graphics cards
     And standard error says "the backend cuda is there, device 1"
     And the only worker is idle, with the model bundled:smollm2-135m-instruct, on cuda 1
     And the hive started workers on cuda 1
+    When I run `rbee-keeper infer --backend cuda --device 0 --prompt "write a short story" --max-tokens 5 --temperature 0`
+    Then it exits with 0
+    And the hive started workers on cuda 1, and then on cuda 0
 
   Scenario Outline: What is asked for counts: <flags>
     Given a llama.cpp that can use them

@@ -26,10 +26,12 @@ Feature: daemon stop ends what the queen owns, and says what it saw end
     Given a queen and a hive that an operator started
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
+    Given somebody watches the queen's events
     When the pids of queen, hive and worker are noted
     And I run `rbee-keeper daemon stop`
     Then it exits with 0
     And it says that the queen stopped, with 0 hives and 0 workers
+    And it told its watchers that it left a hive with 1 worker on localhost
     And standard error says "keeps running"
     And the queen is gone, and hive and worker are the same processes
 

@@ -52,6 +52,9 @@ Feature: The lines that hives and workers log, as they log them
     When the keeper gets SIGINT
     Then it exits with 130
     And every line of standard output names its source
+    When I run `rbee-keeper logs --lines 2`
+    Then it exits with 0
+    And it shows 2 lines of localhost, then 2 of workstation
 
   @beyond
   Scenario: An operator restarts a hive

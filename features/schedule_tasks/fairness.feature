@@ -30,6 +30,9 @@ Feature: Nobody crowds out the others
     When laptop sends a task
     Then the answer is the error QUEUE_FULL
     And its details are {"slots_total": 1, "slots_busy": 1, "waiting": 3, "key": "laptop", "queue_limit": 3}
+    And the last decision is that a task of laptop was refused, since "the only slot is busy" and "8 of 64 wait"
+    When laptop sends 199 tasks more, each of which is refused
+    Then the last 200 decisions are kept, and they are these
     When I run `rbee-keeper auth change laptop --queue-limit none --weight 0.5 --limit 3`
     Then it exits with 0
     And standard output says "laptop may ask models and list them; at most 3 of its tasks at once; weight 0.5"

@@ -30,6 +30,8 @@ Feature: Every node can be seen at once
     Then the terminal shows "busy, 0 of 1 slots free"
     When the tasks first and second wait in the queue
     Then the terminal shows "2 tasks wait for a slot"
+    When the task second is deleted
+    Then the terminal shows "1 task waits for a slot"
     When the terminal is made 40 columns wide
     Then no line there is wider than 40 columns, and the seconds go on
     When I press Ctrl+C there

@@ -26,6 +26,9 @@ Feature: Who waits for what can be seen, and ended
     Then it exits with 1
     And the error is INVALID_REQUEST
     And the next step says "rbee-keeper queue list --all"
+    When I run `rbee-keeper queue cancel` with the end of the id of the task of laptop that streams
+    Then it exits with 1
+    And the error is INVALID_REQUEST
     When I run `rbee-keeper queue cancel --key phone`
     Then it exits with 0
     And standard output names each task of phone as canceled, and no other
@@ -46,4 +49,8 @@ Feature: Who waits for what can be seen, and ended
     Then the JSON says that it was placed at the worker of this machine, since it is loaded, and when
     When I run `rbee-keeper queue why` with the id of the first task of phone
     Then the JSON says that it waits, since the only slot is busy, and when
-    And the queen's metrics count 3 tasks that were accepted, and the decisions of each outcome
+    Given the environment has TZ=LAB-9
+    When a task of phone for 2 tokens streams
+    And I run `rbee-keeper queue why` with the id of that task, for a person
+    Then standard output has a row where it was placed, with node, worker and the time 9 hours ahead of UTC
+    And the queen's metrics count 4 tasks that were accepted, and the decisions of each outcome

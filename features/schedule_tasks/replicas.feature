@@ -20,6 +20,9 @@ Feature: A model that many ask for gets a second worker
     Then workstation starts a worker for them, 2 s after the first of them came, and it answers both
     And the queen's metrics count 0 swaps, 0 evictions and 1 replica
     And the first task still streams
+    When the task that streams is deleted
+    And somebody asks a in turn
+    Then the worker on localhost answered, though that of workstation is idle, too
 
   Scenario: A worker on a card is asked before one on the CPU, as long as it has a free slot
     Given a graphics card that has room for 1 worker
@@ -30,6 +33,8 @@ Feature: A model that many ask for gets a second worker
     Then it exits with 0
     When somebody asks a in turn
     Then the worker on cuda answered
+    When somebody asks a for an answer on cpu
+    Then the worker on cpu answered
     When a task for a streams
     And somebody asks a in turn
     Then the worker on cpu answered

@@ -13,7 +13,7 @@ Feature: Models that do not fit into memory together take turns
     And a persistent queen
     When somebody asks a, b, c and b in turn, the first with keep_alive -1
     Then the hive lists the worker of a alone as pinned, and what its card gets back of each
-    When somebody asks d, and then b
+    When 2 s later somebody asks d, and then b
     Then the worker of c was ended for d, as it was told, and b has the same worker as before
     And the queen's metrics count 1 swap, 1 eviction and 0 replicas
 
@@ -55,6 +55,10 @@ Feature: Models that do not fit into memory together take turns
     Then it exits with 1
     And the error is VRAM_EXHAUSTED
     And the hive has one worker, of b
+    When the task that streams is deleted
+    And I run `rbee-keeper worker start --model hf:lab/c/c.gguf --node localhost --force`
+    Then it exits with 0
+    And the hive has 2 workers, of b and c
 
   Scenario: A worker that answers is not ended by somebody who wants an idle one ended
     Given a persistent queen

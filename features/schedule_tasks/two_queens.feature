@@ -17,9 +17,19 @@ Feature: Two queens share a node
     And each queen is asked for 3 short answers of attic
     Then each queen lists its own tasks only, and why 3 of them wait: "all 2 slots are busy"
     And each queen lists the only worker of attic as its hive does, with 2 busy slots
+    And the metrics of the first queen have the age of what attic told, and of nothing else
     When the long answers are deleted
     Then all 6 are answered, and never more than 2 at the same moment
     And attic has the same worker as before
+
+  Scenario: A hive that another queen has started is left to that queen
+    Given a hive that another queen has started here, with the same key
+    When somebody watches the hive's events
+    And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And localhost answered
+    And standard error names the owner of that hive, and says "starting another one"
+    And that hive told of no worker, and still runs
 
   Scenario: The node is full, and neither takes the other's worker down
     Given a graphics card on attic that has room for 1 worker

@@ -39,6 +39,14 @@ Feature: If nobody names a node, the queen chooses one
     And right answered, with a worker of its own
     And the nodes were placed in the order right, left, localhost
 
+  Scenario: Neither node has more than the other, but for the free memory of its best device
+    Given the nodes left and right, each with a hive that an operator started, are added, and a card with room for 2 and 3 workers
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`
+    Then it exits with 0
+    And right answered, with a worker of its own
+    And the nodes were placed in the order right, left, localhost
+    And standard error says "placement: right, since its hive runs, 524 MB are free"
+
   Scenario: A worker is started, and a model fetched, where a task would go
     Given the nodes left and right, each with a hive that an operator started, are added
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder of right

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from rbee.contract import errors
 from rbee.contract.config import Config
 from rbee.contract.errors import ModelCorrupt, ModelNotFound, NodeNotFound, RbeeError, VramExhausted
 from rbee.contract.events import Narration
@@ -116,6 +117,33 @@ async def test_what_a_node_can_not_do_the_next_one_does(made: Made) -> None:
         "placement: b, since the model is there, its hive runs, 1000 MB are free",
         "placement: b is full; trying a",
     ]
+    assert made.tried == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.BackendUnavailable(backend="cuda", available=[]),
+        errors.ConnectionTimeout(host="b", port=9200, attempts=3),
+        errors.DiskFull(required=2, available=1, path="/"),
+        errors.InvalidApiKey(host="b"),
+        errors.KeyNotProven(address="b:9200", holder=None),
+        errors.LoadingTimeout(node="b", state="loading", layers_loaded=1, layers_total=2),
+        errors.PortBlocked(host="b", port=9200),
+        errors.ProgramFailed(program="rbee-hive", reason="not installed"),
+        errors.ShuttingDown(),
+        errors.SshConnectionFailed(host="b", port=22, reason="the key was rejected"),
+        errors.VersionMismatch(
+            program="queen-rbee", version="1.0", other_program="rbee-hive", other_version="0.9"
+        ),
+    ],
+    ids=lambda error: error.code,
+)
+async def test_whatever_is_wrong_with_one_node_another_is_tried(
+    made: Made, error: RbeeError
+) -> None:
+    made.errors["b"] = error
+    await made.do()
     assert made.tried == ["b", "a"]
 
 
