@@ -8,10 +8,11 @@ from behave.runner import Context
 from harness.watching import replies, task_list
 from harness.watching.named_keys import Holder
 from harness.watching.replies import Metrics
-from harness.world import cluster
+from harness.world import cluster, processes
 from harness.world.http_client import EventStream
 
 _LONGEST_S = 30
+_NEAR_S = 5
 
 
 def _holder(context: Context, name: str) -> Holder:
@@ -46,11 +47,13 @@ def table_of_waiting(context: Context) -> None:
     waiting = task_list.by_position(context.waiting)
     listed = task_list.table_rows(context.run)
     assert list(listed) == [task_list.id_of(stream) for _, stream in waiting], listed
+    model = cluster.only_worker(context.world)["model_ref"]
     for place, (name, stream) in enumerate(waiting, start=1):
-        cells = listed[task_list.id_of(stream)]
-        assert cells[0] == name, cells
-        assert cells[3:5] == ["waiting", str(place)], cells
-        assert cells[-1] == "the only slot is busy", cells
+        *cells, waited, reason = listed[task_list.id_of(stream)]
+        assert cells == [name, model, "-", "waiting", str(place)], cells
+        assert reason == "the only slot is busy", reason
+        came = stream.named("accepted")[0].at
+        assert abs(processes.now() - came - float(waited.removesuffix(" s"))) < _NEAR_S, waited
 
 
 @then("the JSON lists the tasks of {name:w}, and no others")
@@ -88,8 +91,9 @@ def cancel_by_end(context: Context, name: str) -> None:
 @then("standard output names each task of {name:w} as canceled, and no other")
 def names_canceled(context: Context, name: str) -> None:
     lines = context.run.stdout.text.splitlines()
-    said = sorted(line.split(": ")[0] for line in lines)
-    assert said == sorted(f"{task} is canceled" for task in _of_key(context, name)), lines
+    about = f"{cluster.only_worker(context.world)['model_ref']}, key {name}"
+    tasks = sorted(_of_key(context, name))
+    assert sorted(lines) == [f"{task} is canceled: {about}" for task in tasks], lines
 
 
 @then("the task of {name:w} that waited is answered")

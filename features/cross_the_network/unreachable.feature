@@ -66,6 +66,14 @@ Feature: The queen gives up in good time on a node that does not answer
       | status     | unreachable |
       | last_error | workstation does not answer at <workstation address>:<workstation port> after 3 attempts: refused. |
     And the last connection to workstation is the one before
+    When I run `rbee-keeper nodes`
+    Then it exits with 0
+    And standard output says "localhost: no hive runs"
+    And standard output says "workstation: no hive runs, workstation does not answer at <workstation address>:<workstation port> after 3 attempts: refused."
+    When I run `rbee-keeper hive status`
+    Then it exits with 0
+    And standard output has the row localhost, stopped, -, -, -, -
+    And standard output has the row workstation, unreachable, -, -, -, -
     When workstation's SSH server serves again
     And I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 1`
     Then it exits with 0

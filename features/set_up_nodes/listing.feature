@@ -45,6 +45,11 @@ Feature: The registry can be listed and cleaned up
     Then it exits with 1
     And the error is NODE_NOT_FOUND
     And standard error says "There is no node named 'workstation'"
+    When I run `rbee-keeper setup wake --node blep`
+    Then it exits with 1
+    And the error is INVALID_REQUEST
+    And standard error says "The MAC address of blep is not known"
+    And the next step says "--mac"
     When I run `rbee-keeper setup add-node --name attic --ssh-host blep.home.arpa --hive-port 9300`
     Then it exits with 0
     When I run `rbee-keeper setup remove-node --name blep.home.arpa`

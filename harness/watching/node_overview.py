@@ -14,7 +14,7 @@ _OLDEST_S = 120
 _AGE = re.compile(r"told \d+ s ago")
 _SIZE = r"[\d.]+ [MG]B"
 _FIRST = re.compile(
-    rf"localhost: running, told \d+ s ago, (?P<models>\d+) models? on disk, "
+    rf"localhost: running, told \d+ s ago, (?P<models>1 model|\d\d+ models|[02-9] models) on disk, "
     rf"(?P<disk>{_SIZE}) of disk free"
 )
 
@@ -52,7 +52,7 @@ def line_complaints(world: World, lines: Sequence[str], node: Mapping[str, Any])
     """Whatever a person reads that differs from the JSON of a moment before."""
     first, *rest = lines
     found = _FIRST.fullmatch(first)
-    if found is None or int(found["models"]) != node["models"]:
+    if found is None or int(found["models"].split()[0]) != node["models"]:
         yield f"{first!r}, and {node['models']} models"
     elif not node_facts.near(_bytes(found["disk"]), node["disk_free_bytes"]):
         yield f"{first!r}, and {node['disk_free_bytes']} bytes free"
