@@ -129,16 +129,25 @@ def other_ends(context: Context) -> None:
 
 @then('each queen lists its own tasks only, and why {count:d} of them wait: "{reason}"')
 def lists_own(context: Context, count: int, reason: str) -> None:
+    """Now and then the next one tries whether a slot of the other queen is free."""
     for which, long in zip(("first", "other"), context.long, strict=True):
-        rows = _call(context, which, "GET", "/v2/tasks")["tasks"]
-        told = [(row["request_id"], row["state"]) for row in rows]
         short = context.short[which]
         assert len(short) == count
         wanted = [(id_of(long), "running"), *((id_of(each), "waiting") for each in short)]
-        assert told == wanted, rows
+        rows = _rows_once(context, which, wanted)
         assert [row["position"] for row in rows] == [None, *range(1, count + 1)], rows
         assert [row["node"] for row in rows] == ["attic"] * len(rows), rows
         assert [row["reasons"] for row in rows[1:]] == [[reason]] * count, rows
+
+
+def _rows_once(context: Context, which: str, wanted: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The tasks of a queen, once they have these states."""
+    return wait_until(
+        "each of them to wait",
+        lambda: list(_call(context, which, "GET", "/v2/tasks")["tasks"]),
+        5,
+        lambda rows: [(row["request_id"], row["state"]) for row in rows] == wanted,
+    )
 
 
 @then("each queen lists the only worker of {name:S} as its hive does, with {busy:d} busy slots")
