@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from importlib import metadata
 from typing import Any
 
 import psutil
@@ -170,10 +171,11 @@ def reinstall_printed(context: Context, flag: str) -> None:
 
 
 def _reinstalls(line: str, flag: str) -> bool:
-    """With the Python that runs the programs."""
+    """With the Python that runs the programs, and the version that is installed."""
+    installed = re.escape(metadata.version("llama-cpp-python"))
     shape = (
         rf"CMAKE_ARGS={flag} \S+/python\S* -m pip install --force-reinstall --no-cache-dir"
-        r" --no-binary llama-cpp-python llama-cpp-python(==\S+)?$"
+        rf" --no-binary llama-cpp-python llama-cpp-python=={installed}$"
     )
     return re.search(shape, line) is not None
 
@@ -277,8 +279,25 @@ def json_of_llama(context: Context) -> None:
     (device,) = found["memory"]
     assert (device["backend"], device["index"]) == ("cpu", 0), device
     assert device["memory_total_bytes"] == machine.memory_total_bytes(), device
-    assert 0 < device["memory_free_bytes"] <= device["memory_total_bytes"], device
+    _about_free(device["memory_free_bytes"] / _MB)
     assert device["name"], device
+
+
+@then("it lists the CPU as the only device, with the machine's memory")
+def text_of_llama(context: Context) -> None:
+    first, device = context.run.stdout.text.splitlines()
+    assert first == "cpu: 1 device", first
+    found = re.fullmatch(r"  cpu 0: .+, (\d+) of (\d+) MB free", device)
+    assert found is not None, device
+    _about_free(int(found[1]))
+    assert int(found[2]) == machine.memory_total_bytes() // _MB, device
+
+
+@then("the card has a row with its name, and its memory is unknown")
+def row_of_unknown_memory(context: Context) -> None:
+    (card,) = context.card_list
+    found = keeper_output.rows(context.run.stdout.text)["cuda:0"]
+    assert found == [card.name, "unknown", "unknown", "no"], found
 
 
 def _json(context: Context) -> Any:

@@ -75,6 +75,13 @@ def graphics_cards(context: Context, free: str) -> None:
     context.cards = Cards(context.world, made)
 
 
+@given("a graphics card that does not report its memory")
+def card_without_memory(context: Context) -> None:
+    """As one that shares the machine's."""
+    context.card_list = [Card("NVIDIA GB10", 0, 0)]
+    context.cards = Cards(context.world, context.card_list)
+
+
 @given("{name} in the models folder is a model of {megabytes:d} MB")
 def large_in_folder(context: Context, name: str, megabytes: int) -> None:
     catalog.link_file(context.world, context.model_files.sized(megabytes * 1_000_000), name)

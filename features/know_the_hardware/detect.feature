@@ -14,6 +14,13 @@ Feature: A machine reports what it has, and what of that it can use
     And the JSON has the same cards, CPU as the only backend, and the command with -DGGML_CUDA=on
 
   @beyond
+  Scenario: A card that does not report its memory
+    Given a graphics card that does not report its memory
+    When I run `rbee-hive detect`
+    Then it exits with 0
+    And the card has a row with its name, and its memory is unknown
+
+  @beyond
   Scenario: No card
     When I run `rbee-hive detect`
     Then it exits with 0
@@ -26,6 +33,9 @@ Feature: A machine reports what it has, and what of that it can use
     When I run `llm-worker-rbee detect --json`
     Then it exits with 0
     And the JSON is as the worker's own llama.cpp says
+    When I run `llm-worker-rbee detect`
+    Then it exits with 0
+    And it lists the CPU as the only device, with the machine's memory
 
   @beyond
   Scenario: A hive reports each device that it can compute on

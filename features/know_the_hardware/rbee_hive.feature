@@ -10,6 +10,17 @@ Feature: On the machine itself, rbee-hive shows its hive and its models
     And standard output says "stopped"
 
   @beyond
+  Scenario Outline: It listens at HOST:PORT, and not at <address>
+    When I run `rbee-hive daemon --addr <address>`
+    Then it exits with 2
+    And standard error says "write it as HOST:PORT"
+
+    Examples:
+      | address        |
+      | 127.0.0.1      |
+      | 127.0.0.1:http |
+
+  @beyond
   Scenario: A hive runs
     Given a queen and a hive that an operator started
     And a worker for bundled:smollm2-135m-instruct is ready

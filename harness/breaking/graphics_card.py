@@ -20,7 +20,7 @@ BEHAVIOURS = ("well", "garbage", "a flood", "half an answer", "failure", "silenc
 
 @dataclass(frozen=True)
 class Card:
-    """Memory in MiB, as nvidia-smi counts."""
+    """Memory in MiB, as nvidia-smi counts. With a total of 0 it does not report its memory."""
 
     name: str
     total: int

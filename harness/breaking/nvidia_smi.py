@@ -29,6 +29,10 @@ def take(cards: list[Card], workers: Path, each_takes: int) -> None:
             card["free"] = max(0, card["free"] - each_takes)
 
 
+def memory(card: Card, mib: int) -> str:
+    return f"{mib} MiB" if card["total"] else "[N/A]"
+
+
 def value(field: str, index: int, card: Card) -> str:
     known: dict[str, object] = {
         "index": index,
@@ -36,9 +40,9 @@ def value(field: str, index: int, card: Card) -> str:
         "gpu_name": card["name"],
         "uuid": f"GPU-{index:08x}-0000-4000-8000-000000000000",
         "gpu_uuid": f"GPU-{index:08x}-0000-4000-8000-000000000000",
-        "memory.total": f"{card['total']} MiB",
-        "memory.free": f"{card['free']} MiB",
-        "memory.used": f"{card['total'] - card['free']} MiB",
+        "memory.total": memory(card, card["total"]),
+        "memory.free": memory(card, card["free"]),
+        "memory.used": memory(card, card["total"] - card["free"]),
         "utilization.gpu": "3 %",
         "temperature.gpu": 41,
         "driver_version": "570.86.15",

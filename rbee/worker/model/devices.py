@@ -16,6 +16,7 @@ import msgspec
 
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory, Usable
+from rbee.runtime.memory import main_memory
 from rbee.worker.model.bindings import C
 
 # ggml-backend.h, enum ggml_backend_dev_type. The other types cannot hold a model.
@@ -130,9 +131,12 @@ def best_first(names: Iterable[str]) -> list[str]:
 
 
 def _memory(ggml: _Ggml, device: Device) -> DeviceMemory:
+    name = _text(ggml.description(device.handle))
+    if device.backend == "cpu":  # ggml counts all of it as free
+        own = main_memory()
+        return DeviceMemory(device.backend, device.index, name, own.total, own.available)
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.memory(device.handle, ctypes.byref(free), ctypes.byref(total))
-    name = _text(ggml.description(device.handle))
     return DeviceMemory(device.backend, device.index, name, total.value, free.value)
 
 

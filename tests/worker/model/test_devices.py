@@ -11,6 +11,7 @@ import pytest
 
 from rbee.contract.errors import BackendUnavailable
 from rbee.contract.nodes import DeviceMemory
+from rbee.runtime.memory import main_memory
 from rbee.worker.model import llama
 from rbee.worker.model.bindings import C
 from rbee.worker.model.devices import best_first, canonical, device_list, repacks, usable
@@ -88,12 +89,19 @@ def test_devices_are_counted_and_numbered_by_backend(listed: Any) -> None:
     found = usable(listed)
     assert found.backends == ["cuda", "vulkan", "cpu"]
     assert found.devices == {"cuda": 2, "vulkan": 1, "cpu": 1}
-    assert found.memory == [
+    assert found.memory[:-1] == [
         DeviceMemory("cuda", 0, "RTX 4090", 24 * MB, 20 * MB),
         DeviceMemory("cuda", 1, "RTX 3070", 8 * MB, 7 * MB),
         DeviceMemory("vulkan", 0, "Radeon Graphics", 2 * MB, 1 * MB),
-        DeviceMemory("cpu", 0, "Ryzen", 32 * MB, 30 * MB),
     ]
+
+
+def test_the_cpu_has_the_memory_that_this_machine_has_free(listed: Any) -> None:
+    own = usable(listed).memory[-1]
+    assert (own.backend, own.index, own.name) == ("cpu", 0, "Ryzen")
+    now = main_memory()
+    assert own.memory_total_bytes == now.total
+    assert abs(own.memory_free_bytes - now.available) < 0.1 * now.total
 
 
 def test_a_build_for_cards_on_a_machine_without_one_has_the_cpu() -> None:
