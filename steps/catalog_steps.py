@@ -126,12 +126,22 @@ def has_lines(context: Context) -> None:
 
 @then("there is no file {name} in the models folder, and the catalog has no row for it")
 def gone(context: Context, name: str) -> None:
+    """Nor is a folder left empty."""
     path = context.world.models / name
     assert not path.exists(), path
+    folders = [each for each in context.world.models.rglob("*") if each.is_dir()]
+    assert not [each for each in folders if not any(each.iterdir())], folders
     assert not [row for row in catalog.rows(context.world) if row["local_path"] == str(path)]
 
 
 # Rows and lists
+
+
+@then("the hive's list notes once that {name} is not there any more")
+def noted_once(context: Context, name: str) -> None:
+    wanted = f"{context.world.models / name} is not there any more"
+    noted = [catalog.notes(context.world) for _ in range(2)]
+    assert noted == [[wanted], []], noted
 
 
 @then("each row of the list has its file's path, size and time, and no sha256")
@@ -188,22 +198,6 @@ def catalog_pragmas(context: Context) -> None:
 def catalog_elsewhere(context: Context, path: str, reference: str) -> None:
     assert catalog.references(Path(context.world.expand(path))) == [reference]
     assert not catalog.database_file(context.world).exists()
-
-
-@then(
-    "its events tell how far {name} is hashed, and at last its sha256, compared",
-)
-def verify_events(context: Context, name: str) -> None:
-    path = context.world.models / name
-    size = path.stat().st_size
-    events = keeper_output.events(context.run.stdout.text)
-    *hashing, last = [data for kind, data in events if kind == "verify"]
-    hashed = [each.pop("bytes_hashed") for each in hashing]
-    assert hashing == [{"stage": "hashing", "file": str(path), "bytes_total": size}] * len(hashing)
-    assert hashed == sorted(set(hashed)), hashed
-    assert hashed and 0 < hashed[0] < size and hashed[-1] <= size, (hashed, size)
-    digest = catalog.sha256(path)
-    assert last == {"stage": "complete", "sha256": [digest], "compared": True}, (last, digest)
 
 
 @then("standard output has the share of {filename} that is here")

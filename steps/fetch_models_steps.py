@@ -7,7 +7,7 @@ from itertools import pairwise
 from behave import given, then, when
 from behave.runner import Context
 
-from harness.watching import catalog, download_speed, keeper_output
+from harness.watching import catalog, download_speed, keeper_output, models_output
 from harness.world.cluster import Download
 from harness.world.waiting import wait_until
 
@@ -35,9 +35,10 @@ def fetch_detached(context: Context, model: str) -> None:
     context.fetch = Download(context.world, model, detach=True)
 
 
-@when("the client that watches disconnects")
-def watcher_goes(context: Context) -> None:
-    context.fetch.stream.close()
+@when("both clients that watch disconnect")
+def watchers_go(context: Context) -> None:
+    for each in (context.fetch, context.other_fetch):
+        each.stream.close()
 
 
 @when("another client asks the hive to fetch {model}")
@@ -67,7 +68,8 @@ def bytes_rise(context: Context, total: int) -> None:
 
 @then("it ended with {name} complete, then [DONE]")
 def complete_and_done(context: Context, name: str) -> None:
-    _ended_with(context, name, checked="sha256")
+    size = (context.world.models / name).stat().st_size
+    _ended_with(context, name, checked="sha256", bytes_downloaded=size, bytes_total=size)
 
 
 @then("it ended with {name} complete, without a check, then [DONE]")
@@ -76,7 +78,7 @@ def was_complete(context: Context, name: str) -> None:
     assert "checked" not in _ended_with(context, name), context.stream.events[-2:]
 
 
-def _ended_with(context: Context, name: str, **more: str) -> dict[str, object]:
+def _ended_with(context: Context, name: str, **more: object) -> dict[str, object]:
     """What the last event of a download says."""
     last, end = context.stream.events[-2:]
     wanted = {"stage": "complete", "local_path": str(context.world.models / name), **more}
@@ -126,6 +128,19 @@ def killed_often(context: Context, model: str, percents: str) -> None:
         context.hive_run = context.world.start_daemon("rbee-hive daemon")
     context.fetch = Download(context.world, model)
     context.stream = context.fetch.stream
+
+
+@then("its first report has all that was here, and no speed for it")
+def no_speed_of_the_past(context: Context) -> None:
+    first = context.fetch.events_of("downloading")[0]
+    began = context.hub.log.transfers()[-1].begin
+    assert first["bytes_downloaded"] >= began > 0, (first, began)
+    assert first["speed_mbps"] < 1.5 * context.hub.faults.bytes_per_second / 1_000_000, first
+
+
+@then("the hive said that {reference} is already being downloaded")
+def told_as_shared(context: Context, reference: str) -> None:
+    context.hive_run.stderr.wait_for(f"{reference} is already being downloaded")
 
 
 @when("two hives with one models folder are asked to fetch {model} at once")
@@ -322,6 +337,19 @@ def searched_for(context: Context, words: str, count: int) -> None:
     asked = context.hub.log.searches()[-1]
     wanted = {"search": words, "filter": "gguf", "sort": "downloads", "limit": str(count)}
     assert asked.query == wanted, asked
+
+
+@then("it lists {reference} with the bytes that are here")
+def usage_of_partial(context: Context, reference: str) -> None:
+    here = models_output.megabytes(catalog.only_partial_file(context.world).stat().st_size)
+    shown = models_output.disk_usage(context.run.stdout.text)
+    assert shown.rows == [(here, reference), (here, "total")], shown
+
+
+@then("{model} is shown to fit")
+def shown_to_fit(context: Context, model: str) -> None:
+    *_, fits, _ = keeper_output.rows(context.run.stdout.text)[model]
+    assert fits == "yes", context.run.stdout.text
 
 
 @then("the Hub was asked for no file")

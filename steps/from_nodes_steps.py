@@ -22,13 +22,25 @@ _UNDERWAY_MB = 2.0
     "started, are added"
 )
 def two_nodes_with_hub(context: Context, one: str, other: str) -> None:
+    _add_nodes(context, one, other)
+
+
+def _add_nodes(context: Context, *names: str) -> None:
     outside = context.world.network.address(90)
 
     def prepare(node: Node) -> None:
         node.extra_environment["HF_ENDPOINT"] = context.hub.url
         node.set("auth", "hosts", [outside])
 
-    context.hives = add_with_hives(context.world, one, other, prepare=prepare)
+    context.hives = add_with_hives(context.world, *names, prepare=prepare)
+
+
+@given(
+    "the nodes {one:w}, {another:w} and {other:w}, which use this Hub, each with a hive that an "
+    "operator started, are added"
+)
+def three_nodes_with_hub(context: Context, one: str, another: str, other: str) -> None:
+    _add_nodes(context, one, another, other)
 
 
 @given("{name:w} is cut off as soon as one connection has brought {megabytes:d} MB from it")

@@ -1,5 +1,6 @@
 """The Hub, the catalog and the models folder."""
 
+import os
 from itertools import pairwise
 
 from behave import given, then, when
@@ -311,6 +312,11 @@ def small_disk(context: Context, megabytes: int) -> None:
 @when("a person places the {content} model at {name} in the models folder")
 def placed(context: Context, content: str, name: str) -> None:
     catalog.add_file(context.world, context.model_files.named(content), name)
+
+
+@given("{name} in the models folder is another name of {file}")
+def other_name(context: Context, name: str, file: str) -> None:
+    os.link(context.world.models / file, context.world.models / name)
 
 
 @given("{name} in the models folder is a link to the {content} model")

@@ -55,7 +55,8 @@ Feature: The catalog knows every model on a node, and none is lost
     And a queen and a hive that an operator started
     And hf:lab/smol:Q4_1 has been fetched before
     When a person deletes lab/smol/smol-Q4_1.gguf in the models folder
-    Then the hive's list is empty
+    Then the hive's list notes once that lab/smol/smol-Q4_1.gguf is not there any more
+    And the hive's list is empty
     When I run `rbee-keeper infer --model hf:lab/smol:Q4_1 --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     And the Hub was asked 2 times for smol-Q4_1.gguf
@@ -139,6 +140,7 @@ Feature: The catalog knows every model on a node, and none is lost
     And the Hub has lab/giant with these files
       | file             | content    |
       | giant-F16.gguf   | enormous   |
+      | giant-Q6_K.gguf  | larger than what is free |
       | giant-Q2_K.gguf  | bundled    |
       | giant-Q8_0.gguf  | small Q8_0 |
     And a queen and a hive that an operator started
@@ -156,6 +158,7 @@ Feature: The catalog knows every model on a node, and none is lost
       | quantization | content    | fits |
       | Q8_0         | small Q8_0 | yes  |
       | Q2_K         | bundled    | yes  |
+      | Q6_K         | larger than what is free | yes |
       | F16          | enormous   | no   |
     And nothing but headers of files was asked for, at most 8 MB
 
@@ -281,6 +284,17 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 0
     And standard output says "98 MB are free again"
     And there is no file lab/smol/smol-Q4_1.gguf in the models folder, and the catalog has no row for it
+
+  @beyond
+  Scenario: A model in memory is not deleted by another name of its file
+    Given a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
+    And mine.gguf in the models folder is another name of lab/smol/smol-Q4_1.gguf
+    And a queen and a hive that an operator started
+    And a worker for file:<models folder>/mine.gguf is ready
+    When I run `rbee-keeper models delete hf:lab/smol`
+    Then it exits with 1
+    And the error is MODEL_IN_USE
+    And the file lab/smol/smol-Q4_1.gguf is still there
 
   @beyond
   Scenario: delete says what is free only later

@@ -164,6 +164,15 @@ Feature: A model is fetched when it is first needed
     And the answer came from hf:lab/smol/smol-Q4_1.gguf
 
   @beyond
+  Scenario: A model that fits into the machine's memory, and not into its first card
+    Given graphics cards with 10 and 3815 MiB free
+    And a llama.cpp that can use them
+    And the Hub has lab/small with small.gguf, the small model
+    When I run `rbee-hive models download hf:lab/small`
+    Then it exits with 0
+    And the file lab/small/small.gguf is the one on the Hub
+
+  @beyond
   Scenario: From nothing, without waiting for the download
     Given the Hub has lab/small with small.gguf, the small model
     And the Hub sends 8 MB a second

@@ -81,6 +81,22 @@ Feature: A model that another node has comes from there
     And since then the Hub was asked for the rest of small.gguf, from about 0 MB on
     And lab/small/small.gguf on right is the one on the Hub
 
+  Scenario: The first node's file has changed on its disk: the second node sends it
+    Given the Hub has lab/small with small.gguf, the small model
+    And the nodes left, middle and right, which use this Hub, each with a hive that an operator started, are added
+    And a persistent queen
+    When I run `rbee-keeper models download --node left hf:lab/small/small.gguf`
+    Then it exits with 0
+    When I run `rbee-keeper models download --node middle hf:lab/small/small.gguf`
+    Then it exits with 0
+    When one byte of lab/small/small.gguf on left changes
+    And it is noted what the Hub was asked
+    And I run `rbee-keeper models download --node right hf:lab/small/small.gguf`
+    Then it exits with 0
+    And standard error says "the node left broke off (its sha256 is wrong): continuing from the node middle"
+    And since then the Hub was asked for a listing, and for no file
+    And lab/small/small.gguf on right is the one on the Hub
+
   Scenario: It is turned off
     Given the Hub has lab/small with small.gguf, the small model
     And the nodes left and right, which use this Hub, each with a hive that an operator started, are added

@@ -68,11 +68,15 @@ Feature: A repository may hold many quantizations, and models in many files
     And the Hub sends 80 MB a second
     And the setting worker.context is 512
     And a queen and a hive that an operator started
+    When I run `rbee-keeper models info hf:lab/parts`
+    Then it exits with 0
+    And the sha256 of all 3 parts is told as the Hub has it
     When I run `rbee-keeper infer --model hf:lab/parts --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     And standard error says "fetching hf:lab/parts/smollm2-00001-of-00003.gguf (98 MB)"
     And standard error showed the progress in percent of 98 MB and in MB/s
     And the preflight reports that all 3 parts count
+    And the model-loader reports GGUF, llama, 98 MB in 3 files
     And the models folder holds lab/parts/smollm2-00001-of-00003.gguf, lab/parts/smollm2-00002-of-00003.gguf and lab/parts/smollm2-00003-of-00003.gguf
     And the catalog has 1 row
     And the row for hf:lab/parts/smollm2-00001-of-00003.gguf has 3 files, 98362752 bytes in all
@@ -82,6 +86,9 @@ Feature: A repository may hold many quantizations, and models in many files
     Then it exits with 1
     And the error is INVALID_MODEL_REF
     And the next step says "Did you mean file:<models folder>/lab/parts/smollm2-00001-of-00003.gguf?"
+    When I run `rbee-keeper models verify hf:lab/parts --json`
+    Then it exits with 0
+    And its events tell how far all 3 parts are hashed, one after the other
     When one bit of lab/parts/smollm2-00003-of-00003.gguf is flipped
     And I run `rbee-keeper models verify hf:lab/parts`
     Then it exits with 1
@@ -100,6 +107,10 @@ Feature: A repository may hold many quantizations, and models in many files
     And the Hub was asked 2 times for smollm2-00003-of-00003.gguf
     And the file lab/parts/smollm2-00002-of-00003.gguf is the one on the Hub
     And the file lab/parts/smollm2-00003-of-00003.gguf is the one on the Hub
+    When I run `rbee-keeper models delete hf:lab/parts`
+    Then it exits with 0
+    And standard output says "98 MB are free again"
+    And the models folder holds no model
 
   @beyond
   Scenario: A model that can't fit is refused by its header, and one that fits is named

@@ -111,18 +111,19 @@ Feature: Bytes that have arrived are not fetched again
     And the details say 6 attempts and 50 % of the bytes
 
   @beyond
-  Scenario Outline: The Hub answers 503 twice when asked for a <what>
-    Given the Hub answers 503 to 2 requests for a <what>
+  Scenario Outline: The Hub answers <status> twice when asked for a <what>
+    Given the Hub answers <status> to 2 requests for a <what>
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/small/small.gguf
     Then it is fetched
     And the file lab/small/small.gguf is the one on the Hub
 
     Examples:
-      | what    |
-      | listing |
-      | header  |
-      | file    |
+      | status | what    |
+      | 500    | listing |
+      | 502    | header  |
+      | 503    | file    |
+      | 504    | file    |
 
   @beyond
   Scenario Outline: The Hub asks for a later attempt at a <what>
@@ -163,6 +164,7 @@ Feature: Bytes that have arrived are not fetched again
     And a hive that an operator started
     When it is asked to fetch hf:lab/small/small.gguf, and killed at 5, 50 and 95 %, and asked again each time
     Then it is fetched
+    And its first report has all that was here, and no speed for it
     And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the file lab/small/small.gguf is the one on the Hub
     And no partial file is left

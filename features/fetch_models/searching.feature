@@ -10,14 +10,17 @@ Feature: A model is found by the words of its name
     And the Hub has lab/Story-Giant with these files
       | file                | content    |
       | giant-F16.gguf      | enormous   |
+      | giant-Q6_K.gguf     | larger than what is free |
       | giant-Q8_0.gguf     | small Q8_0 |
       | old/giant-Q8_0.gguf | small Q8_0 |
     And the Hub has lab/poem with poem.gguf, the small model
     And lab/Story-Giant was downloaded 1200 times in the last month
 
   Scenario: What there is by size, and what of it fits into this machine
+    Given lab/Story-Giant requires the token hf_opensesame
     When I run `rbee-keeper search STORY`
     Then it exits with 0
+    And standard error says "lab/Story-Giant is gated: its owner gives access on request."
     And standard output has the lines
       | line                                        |
       | MODEL SIZE FITS DOWNLOADS                   |
@@ -26,6 +29,7 @@ Feature: A model is found by the words of its name
       | hf:lab/Story-Giant:F16 390.1 GB no 1200     |
       | hf:lab/story-small:Q4_K_M 15 MB yes 0       |
       | hf:lab/story-small:Q8_0 15 MB yes 0         |
+    And hf:lab/Story-Giant:Q6_K is shown to fit
     And the Hub was asked for no file
     And nothing is running
     When I run `rbee-keeper models search lab story --limit 1 --json`
@@ -38,7 +42,8 @@ Feature: A model is found by the words of its name
     And standard error says "The Hub finds no model in GGUF for 'nothing of the kind'"
 
   Scenario: A client of queen and hive
-    Given a queen and a hive that an operator started
+    Given lab/poem requires the token hf_opensesame
+    And a queen and a hive that an operator started
     Then the queen answers POST /v2/models/search {"words":"story small","limit":3,"node":"localhost"} with
       """
       {"repositories": [{"repository": "lab/story-small", "downloads": 0, "gated": false, "offered": [
@@ -50,7 +55,7 @@ Feature: A model is found by the words of its name
     And the Hub was last searched for "story small" in GGUF, and for 3 repositories
     And the hive answers POST /v1/models/search {"words":"poem"} with
       """
-      {"repositories": [{"repository": "lab/poem", "downloads": 0, "gated": false, "offered": [
+      {"repositories": [{"repository": "lab/poem", "downloads": 0, "gated": true, "offered": [
         {"reference": "hf:lab/poem/poem.gguf", "quantization": null,
          "size_bytes": "≈ 15000000 ± 500000", "fits": true}]}]}
       """

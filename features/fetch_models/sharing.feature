@@ -18,7 +18,8 @@ Feature: One download, however many clients ask, and none when nobody does
     When I start `rbee-keeper models download hf:lab/small/small.gguf`
     And 20 % of small.gguf has been sent
     And a client that wants to run hf:lab/small/small.gguf asks the hive to fetch it
-    And the Hub sends 100 MB a second
+    Then the hive said that hf:lab/small/small.gguf is already being downloaded
+    When the Hub sends 100 MB a second
     Then it is fetched
     And it exits with 0
     And it was fetched whole, in one transfer
@@ -72,6 +73,8 @@ Feature: One download, however many clients ask, and none when nobody does
     And the partial file is kept
     When I run `rbee-keeper models list`
     Then standard output has the share of small.gguf that is here
+    When I run `rbee-keeper models disk-usage`
+    Then it lists hf:lab/small/small.gguf with the bytes that are here
     When the Hub sends 100 MB a second
     And I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
@@ -90,7 +93,8 @@ Feature: One download, however many clients ask, and none when nobody does
   Scenario: A detached download also continues without its last watcher
     When a detached download of hf:lab/small/small.gguf is asked for
     And 20 % of small.gguf has been sent
-    And the client that watches disconnects
+    And another client asks the hive to fetch hf:lab/small/small.gguf
+    And both clients that watch disconnect
     Then lab/small/small.gguf arrives within 10 s
     And it was fetched whole, in one transfer
 

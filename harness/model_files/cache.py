@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+import psutil
 from gguf import GGUFReader, LlamaFileType
 
 from harness.model_files import broken, bundled, embedding_models, scripted, zoo
@@ -47,9 +48,10 @@ class ModelFiles:
     @property
     def large(self) -> Path:
         """1.4 GB in memory: loading it takes long enough to be watched."""
-        return self._made(
-            "large.gguf", lambda path: write_model(path, LARGE_LAYERS, width=1536, hidden=4096)
-        )
+        return self._made("large.gguf", self.write_large)
+
+    def write_large(self, path: Path) -> Path:
+        return write_model(path, LARGE_LAYERS, width=1536, hidden=4096)
 
     @property
     def enormous(self) -> Path:
@@ -88,6 +90,14 @@ class ModelFiles:
             os.truncate(path, size)
 
         return self._made(f"sized-{size}.gguf", make)
+
+    @cached_property
+    def larger_than_what_is_free(self) -> Path:
+        """It needs more memory than is free when it is first named, and less than this machine
+        has."""
+        memory = psutil.virtual_memory()
+        needed = (memory.available + memory.total) / 2
+        return self.sized(int(needed / 1.2 / 100_000_000) * 100_000_000)
 
     @property
     def missing(self) -> Path:

@@ -99,6 +99,11 @@ def listed(world: World) -> list[dict[str, Any]]:
     return list(reply.json["models"])
 
 
+def notes(world: World) -> list[str]:
+    """Return what the hive notes beside its list."""
+    return list(world.call("GET", f"{world.hive_url}/v1/models").json["notes"])
+
+
 def listed_as(world: World, reference: str) -> dict[str, Any]:
     """Return its only row with that reference."""
     found = [row for row in listed(world) if row["reference"] == reference]
