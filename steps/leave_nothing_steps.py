@@ -65,6 +65,20 @@ def goes_on_for(context: Context, seconds: int, code: str) -> None:
         assert seconds <= ended < 2 * seconds - 0.2, (last, ended)
 
 
+@when("the hive gets SIGTERM, and once more when it ends")
+def told_twice(context: Context) -> None:
+    context.hive_run.send(signal.SIGTERM)
+    context.hive_run.stderr.wait_for("told to end: SIGTERM")
+    context.hive_run.send(signal.SIGTERM)
+
+
+@then("each answer breaks off within {seconds:d} s of that")
+def answers_cut(context: Context, seconds: int) -> None:
+    for stream in context.streams:
+        stream.wait_for_close(within=seconds)
+        assert not stream.named("done"), stream.events[-3:]
+
+
 @then("each answer is complete, with {tokens:d} tokens")
 def answers_complete(context: Context, tokens: int) -> None:
     for stream in context.streams:
@@ -90,7 +104,8 @@ def each_gone(context: Context, count: int, code: int) -> None:
     assert re.findall(r"\d+", ends) == [str(count)], ends
     gone = [event.data for event in context.watched.named("worker_gone")]
     assert {each["worker_id"] for each in gone} == {row["id"] for row in context.workers}, gone
-    assert {each["exit_code"] for each in gone} == {code}, gone
+    ended = {(each["exit_code"], each["reason"]) for each in gone}
+    assert ended == {(code, "the hive ends")}, gone
 
 
 @then("one hive waits below it, and listens nowhere")

@@ -1,5 +1,6 @@
 """What a GGUF file's header says, and what comes of it."""
 
+import re
 from dataclasses import asdict
 
 from behave import then, when
@@ -21,6 +22,13 @@ def loader_reports(context: Context, facts: str) -> None:
         if "[model-loader]" in line
     ]
     assert any(all(word in line for word in facts.split(", ")) for line in reported), reported
+
+
+@then("it reports how long the load took, which is part of the time of the command")
+def load_took(context: Context) -> None:
+    said = keeper_output.narration(context.run.stderr.text)
+    (took,) = [found[1] for line in said if (found := re.search(r"is loaded, in (\S+) s$", line))]
+    assert 0 <= float(took) <= context.run.took, (took, context.run.took)
 
 
 @then("the worker says that llama.cpp has loaded {form}, {architecture}, {layers:d} layers, {kind}")

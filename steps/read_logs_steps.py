@@ -273,7 +273,7 @@ def left_log(context: Context, lines: int) -> None:
 def newest_kept(context: Context, count: int) -> None:
     own = f"{logs.worker_log_name(context.worker['id'])}.log"
     wanted = {own, *(path.name for path in context.left_logs[:count])}
-    found = {path.name for path in logs.folder(context.world.home).glob("llm-worker-rbee-*.log")}
+    found = {path.name for path in logs.folder(context.world.home).glob("llm-worker-rbee-*.log*")}
     assert found == wanted, (sorted(found - wanted), sorted(wanted - found))
 
 

@@ -15,6 +15,8 @@ from harness.world import cluster, commands, processes
 from harness.world.waiting import wait_until
 
 _SLOW_MACHINE_S = 1.5
+# The default context of a model is that for which it was trained, here the bundled one, in tokens.
+_TRAINED_FOR = 8192
 
 
 @then("there is no catalog yet")
@@ -43,10 +45,11 @@ def the_row(context: Context, state: str, total: int, free: int) -> None:
         "state": state,
         "slots_total": total,
         "slots_available": free,
+        "context": _TRAINED_FOR,
         "pinned": False,
     }
     assert {name: row.get(name) for name in wanted} == wanted, row
-    assert set(row) == {*wanted, "last_activity", "last_health", "context", "frees_bytes"}, row
+    assert set(row) == {*wanted, "last_activity", "last_health", "frees_bytes"}, row
 
 
 @then("the hive reports the worker within {seconds:d} s, while it loads")
@@ -203,6 +206,11 @@ def gone_soon(context: Context, seconds: int) -> None:
 @given("a worker's command that starts a child which ignores signals")
 def stubborn_worker(context: Context) -> None:
     machine_faults.start_workers_with_deaf_child(context.world)
+
+
+@given("a worker's command that never calls its hive back")
+def silent_worker(context: Context) -> None:
+    machine_faults.start_workers_without_callback(context.world)
 
 
 @given("a worker's command that obeys nothing but SIGKILL")

@@ -2,7 +2,7 @@
 
 import json
 
-from behave import then, when
+from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking import machine_faults
@@ -14,6 +14,12 @@ from harness.world.waiting import wait_until
 
 # The share of a model's size that is in no layer.
 _EMBEDDINGS = 0.25
+
+
+@given("a model <unread>, as <large>, of which the system has read nothing")
+def unread(context: Context) -> None:
+    path = context.model_files.write_large(context.world.root / "unread.gguf")
+    context.world.placeholders["unread"] = f"file:{path}"
 
 
 @when("the worker is stopped while some of its layers are loaded and others are not")
@@ -64,6 +70,28 @@ def pauses(context: Context, times: int, seconds: float) -> None:
     url = context.worker["url"]
     took = machine_faults.pause_load(context.world, url, times, seconds)
     assert took > float(context.world.settings["hive"]["loading_stall_s"]), took
+
+
+@when("a worker for {model} is started by hand on {backend:w}, and its load is followed")
+def by_hand_on(context: Context, model: str, backend: str) -> None:
+    world = context.world
+    file = world.expand(model).removeprefix("file:")
+    place = f"--host {world.network.address(8)} --port 8001"
+    run = world.start_daemon(f"llm-worker-rbee --model {file} --backend {backend} {place}")
+    context.stream = world.stream("GET", f"{run.ready()['url']}/v1/loading/progress")
+
+
+@then("the worker computes with {count:d} threads")
+def computes_with(context: Context, count: int) -> None:
+    """They stay after its first answer, beside the few that wait for something."""
+    found = context.before["worker"].num_threads()
+    assert count <= found < count + 8, found
+
+
+@then("the worker has its file {how:w}")
+def file_is_mapped(context: Context, how: str) -> None:
+    mapped = processes.maps_file(context.before["worker"], context.world.root / "unread.gguf")
+    assert mapped == {"mapped": True, "copied": False}[how]
 
 
 @when("the worker is asked whether it is ready")

@@ -218,11 +218,11 @@ def another_worker(context: Context) -> None:
 # How a worker loads and ends
 
 
-@then("the hive reported that the worker is gone, with exit code {code:d}")
-def worker_gone(context: Context, code: int) -> None:
+@then("the hive reported that the worker is gone, with exit code {code:d}: {reason}")
+def worker_gone(context: Context, code: int, reason: str) -> None:
     gone = context.watched.wait_for("worker_gone", within=5).data
     assert gone["worker_id"] == context.worker["id"], gone
-    assert gone["exit_code"] == code, gone
+    assert (gone["exit_code"], gone["reason"]) == (code, reason), gone
 
 
 @then("the hive reported and logged the worker's last lines")

@@ -12,7 +12,7 @@ Feature: A worker is told to stop
     And the worker is gone after 0 s
     And standard output says "<id> on localhost has ended"
     And the kernel says that it exited with 0
-    And the hive reported that the worker is gone, with exit code 0
+    And the hive reported that the worker is gone, with exit code 0: it was told to end
     And the hive sent that worker POST /v1/admin/shutdown, once, and it answered 202
     And the hive is still the same process and lists no worker
 

@@ -15,6 +15,9 @@ Feature: A log does not fill the disk
     When the keeper gets SIGINT
     Then it exits with 130
     And what is left of rbee-hive's log is what was shown last of it
+    When I run `rbee-keeper logs --node localhost --lines 10000`
+    Then it exits with 0
+    And it shows the log of rbee-hive on localhost whole, and each line once
 
   Scenario: The file of a daemon is moved away
     Given a persistent queen, with a worker that has answered once

@@ -34,6 +34,6 @@ Feature: What goes wrong before and during an answer
     And it says how many of 2000 tokens came, exactly as many as the queen sent
     And it says how many of 2000 tokens came, as many as were shown
     And the text so far is saved, readable only by its owner
-    And the hive reported that the worker is gone, with exit code -9
+    And the hive reported that the worker is gone, with exit code -9: it was ended by signal 9
     And the hive reported and logged the worker's last lines
     And the hive is still the same process and lists no worker

@@ -14,7 +14,7 @@ Feature: What goes wrong with an answer, as a person at a terminal sees it
     And the file that the screen names holds the text that the screen shows, readable only by its owner
     And the screen says "ended by signal 9"
     And the screen's next step says "rbee-keeper logs --node localhost"
-    And the hive reported that the worker is gone, with exit code -9
+    And the hive reported that the worker is gone, with exit code -9: it was ended by signal 9
     And the hive reported and logged the worker's last lines
     And the hive is still the same process and lists no worker
 

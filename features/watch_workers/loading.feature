@@ -13,15 +13,22 @@ Feature: A worker reports how far it has loaded
     Then its health is healthy, with a model
 
   @t001-31
-  Scenario: Layers rise until it is ready
-    Given the setting worker.mmap is false
+  Scenario Outline: Layers rise until it is ready, with mmap = <mmap>
+    Given the setting worker.mmap is <mmap>
+    And a model <unread>, as <large>, of which the system has read nothing
     And a hive that an operator started
-    When the hive is asked to spawn a worker for <large> on cpu 0
+    When the hive is asked to spawn a worker for <unread> on cpu 0
     And somebody follows its loading progress
     Then the layers of <large> are reported one after the other, with the MB that they take
     And the stream ends with ready and [DONE]
     When somebody follows its loading progress
     Then the stream has nothing but ready and [DONE]
+    And the worker has its file <in memory>
+
+    Examples:
+      | mmap  | in memory |
+      | false | copied    |
+      | true  | mapped    |
 
   @t001-31
   Scenario: A bar on the terminal while a model loads
@@ -73,15 +80,35 @@ Feature: A worker reports how far it has loaded
       | true  | is told to end within 5 s, and the hive lists it no longer |
       | false | becomes idle                                               |
 
+  @beyond
+  Scenario: A worker whose ready callback is lost is listed after three seconds, while it loads
+    Given the setting worker.mmap is false
+    And a worker's command that never calls its hive back
+    And a hive that an operator started
+    When the hive is asked to spawn a worker for <large> on cpu 0
+    And the worker hangs
+    Then the hive lists it as loading within 5 s
+    When the worker goes on
+    Then the worker becomes idle
+
+  @beyond
+  Scenario: Who follows a load that fails is told why
+    No llama.cpp here has a card, which is only found out once the file has been read.
+    Given a model <unread>, as <large>, of which the system has read nothing
+    When a worker for <unread> is started by hand on sycl, and its load is followed
+    Then the stream ends with the error BACKEND_UNAVAILABLE and [DONE]
+
   @t001-32
   Scenario: Asked when it is ready
-    Given a hive that an operator started
+    Given the setting worker.threads is 12
+    And a hive that an operator started
     When the hive is asked to spawn a worker for bundled:smollm2-135m-instruct on cpu 0
     And the worker becomes idle
     And the worker is asked whether it is ready
     Then it says that it is ready, idle and has its model loaded
     When the worker is asked to infer 5 tokens
     Then 5 tokens come from it, then done and [DONE]
+    And the worker computes with 12 threads
     When the worker is asked to infer without an end
     And the worker is asked whether it is ready
     Then it says that it is ready, busy and has its model loaded

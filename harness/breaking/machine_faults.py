@@ -249,6 +249,25 @@ def start_workers_that_are_deaf(world: World) -> None:
     _start_workers_by(world, "deaf-worker", _DEAF)
 
 
+_WITHOUT_CALLBACK = """\
+#!/bin/sh
+left=$#
+while [ $left -gt 0 ]; do
+    if [ "$1" = --callback-url ]; then shift; left=$((left - 1)); else set -- "$@" "$1"; fi
+    shift; left=$((left - 1))
+done
+exec {worker} "$@"
+"""
+
+
+def start_workers_without_callback(world: World) -> None:
+    """They are not told where their hive is, so that it hears nothing of them."""
+    worker = shlex.join(world.commands.argv("worker"))
+    _start_workers_by(world, "worker-without-callback", _WITHOUT_CALLBACK.format(worker=worker))
+    # A standby worker would get its arguments later, past the command.
+    world.set("hive", "standby_workers", 0)
+
+
 def _start_workers_by(world: World, name: str, script: str) -> None:
     path = Path(world.root) / name
     path.write_text(script)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -31,7 +32,8 @@ def levels(text: str) -> set[str]:
 
 
 def leave_logs(world: World, count: int, lines: int = 1) -> list[Path]:
-    """Write logs as of workers that ended, a minute after each other, the first most recently."""
+    """Write logs as of workers that ended, a minute after each other, the first most recently. The
+    log of the last one was rotated."""
     folder = logs.folder(world.home)
     folder.mkdir(mode=0o700, parents=True)
     folder.parent.chmod(0o700)
@@ -46,4 +48,6 @@ def leave_logs(world: World, count: int, lines: int = 1) -> list[Path]:
         path.write_text(text)
         os.utime(path, (ended, ended))
         left.append(path)
+    if count > 1:
+        shutil.copy2(left[-1], f"{left[-1]}.1")
     return left

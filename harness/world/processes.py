@@ -221,6 +221,11 @@ def has_sigterm(process: psutil.Process) -> bool:
     return bool(waiting >> (signal.SIGTERM - 1) & 1) or not alive(process)
 
 
+def maps_file(process: psutil.Process, path: Path) -> bool:
+    """Whether it has mapped the file into its memory."""
+    return str(path) in Path(f"/proc/{process.pid}/maps").read_text()
+
+
 def wait_for_sigterm(process: psutil.Process, within: float) -> float:
     """Return the moment, on the clock that stamps events."""
     wait_until(f"pid {process.pid} to be sent SIGTERM", lambda: has_sigterm(process), within)
