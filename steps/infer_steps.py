@@ -1,7 +1,6 @@
 """A prompt is answered, in a pipe, in a file or in a chat."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from behave.runner import Context
 from harness.watching import asked_fields, keeper_output, standalone_worker
 from harness.world import cluster
 from harness.world.processes import alive
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 
 _ODD = "Repeat: $HOME `id` \"a\" 'b' \\n !! * ünï 🐝 ; & | > <x>"
 _LONGEST_S = 60
@@ -214,7 +213,7 @@ def keep_busy(context: Context) -> None:
         lambda: cluster.only_worker(context.world)["slots_available"] == 0,
         within=5,
     )
-    time.sleep(_A_MOMENT_S)
+    let_pass(_A_MOMENT_S)
     context.asked_by_then = len(context.proxy.requests_for("POST", "/v1/inference"))
 
 
