@@ -1,9 +1,12 @@
 """The settings that a daemon shows: defaults, and which of several places counts."""
 
+from collections.abc import Mapping
+
 from behave import given, then
 from behave.runner import Context
 
 from harness.world import settings
+from harness.world.run import Run
 
 
 @given("an empty config file")
@@ -50,6 +53,31 @@ def address_flag(context: Context, line: str) -> None:
     wanted = context.places.wanted(environment=True)
     _shows(context, line, {**wanted, "hive.host": host, "hive.port": int(port)})
     assert command.endswith("--addr")
+
+
+@then("the least and the most of each are taken, and what is below or above is refused")
+def within_limits(context: Context) -> None:
+    rows = list(context.table)
+    for end in ("least", "most"):
+        taken = {row["setting"]: row[end] for row in rows}
+        run = _with_variables(context, taken)
+        assert run.wait(within=20) == 0, run.stderr.text
+        shown = settings.flat(run.stdout.text)
+        wrong = {
+            name: shown[name] for name in taken if shown[name] != settings.json_of(taken[name])
+        }
+        assert not wrong, wrong
+    beyond = [(row["setting"], row[end]) for row in rows for end in ("below", "above") if row[end]]
+    for setting, value in beyond:
+        run = _with_variables(context, {setting: value})
+        assert run.wait(within=20) == 2, (setting, value, run.stdout.text)
+        assert f"{setting} is not valid" in run.stderr.text, (setting, value, run.stderr.text)
+
+
+def _with_variables(context: Context, values: Mapping[str, str]) -> Run:
+    context.world.extra_environment = {settings.variable(name): values[name] for name in values}
+    run: Run = context.world.start("rbee-hive daemon --show-settings")
+    return run
 
 
 def _shows(context: Context, line: str, wanted: dict[str, object]) -> None:

@@ -3,6 +3,7 @@ Feature: Every setting has one default, and a place that counts
 
   Scenario Outline: What <command> does when nobody has set anything
     Given an empty config file
+    And the environment has RBEE_BACKUP_DIR=/backup
     When I run `<command> --show-settings`
     Then it exits with 0
     And it shows these settings, and no others
@@ -104,13 +105,45 @@ Feature: Every setting has one default, and a place that counts
     And with all three each daemon shows its flags' values, and else those of the environment
     And `rbee-hive daemon --addr 127.9.1.4:9204` shows that host and that port
 
-  Scenario: A setting that no place knows is refused, by the name of the nearest
-    Given the environment has RBEE_HIVE_IDLE_TIMOUT_S=5
+  Scenario Outline: A setting that no place knows is refused, by the name of the nearest: <variable>
+    Given the environment has <variable>=5
     When I run `queen-rbee daemon --show-settings`
     Then it exits with 2
     And the error is CONFIG_INVALID
-    And standard error says "RBEE_HIVE_IDLE_TIMOUT_S"
-    And the next step says "hive.idle_timeout_s"
+    And standard error says "<variable>"
+    And the next step says "Did you mean <nearest>?"
+
+    Examples:
+      | variable                | nearest             |
+      | RBEE_HIVE_IDLE_TIMOUT_S | hive.idle_timeout_s |
+      | RBEE_QUEN_PORT          | queen.port          |
+
+  Scenario Outline: What is wrong in the config file is named: <line>
+    Given a config file with the line `<line>`
+    When I run `queen-rbee daemon --show-settings`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "config.toml: <said>"
+    And the next step says "<step>"
+
+    Examples:
+      | line                          | said                                 | step                        |
+      | [queen] port = "8081"         | queen.port is not valid              | Correct queen.port in       |
+      | [nodes.attic] shh_host = "a"  | unknown setting nodes.attic.shh_host | Did you mean ssh_host?      |
+      | [nodes.attic] ssh_port = "22" | nodes.attic.ssh_port is not valid    | Correct nodes.attic.ssh_port in |
+
+  Scenario: Each number has its limits
+    Then the least and the most of each are taken, and what is below or above is refused
+      | setting               | below | least | most     | above     |
+      | queen.queue_limit     | -1    | 0     | 100000   | 100001    |
+      | queen.swap_patience_s | -0.1  | 0     | 31536000 | 31536001  |
+      | hive.health_misses    |       | 1     | 100      | 101       |
+      | hive.standby_workers  | -1    | 0     | 16       | 17        |
+      | worker.context        | 63    | 64    | 16777216 | 16777217  |
+      | worker.threads        | 0     | 1     | 1024     | 1025      |
+      | times.connect_s       | 0     | 0.001 | 31536000 | 31536001  |
+      | log.max_mb            | 0     | 0.001 | 100000   | 100001    |
+      | log.files             | 0     | 1     | 100      | 101       |
 
   Scenario Outline: A value out of its limits is refused: <setting> <value>
     Given the environment has <variable>=<value>

@@ -14,6 +14,8 @@ Feature: The prompt comes from where it is
       | Standard input by a dash | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt     | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A dash for the file      | rbee-keeper infer --max-tokens 1 -p Shorter: -f - < letter.txt | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
       | A pipe, and nothing else | cat letter.txt \| rbee-keeper infer --max-tokens 1           | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | From another system      | printf "\xef\xbb\xbfDear bee,\r\n" \| rbee-keeper infer --max-tokens 1 | Dear bee, |
+      | Several words            | rbee-keeper infer Dear "bee,  hum" --max-tokens 1            | Dear bee,  hum |
       | A prompt beside a pipe   | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes     | yes |
       | Lines and spaces around  | printf "\n  Dear \n bee,\n\n" \| rbee-keeper infer --max-tokens 1 | \n  Dear \n bee,\n |
     Then each exits with 0, and the queen was asked once each time, as it says there
@@ -38,6 +40,10 @@ Feature: The prompt comes from where it is
       | an empty file        | rbee-keeper infer --prompt-file /dev/null                    | /dev/null is empty          |
       | an empty input       | rbee-keeper infer < /dev/null                                | --prompt-file               |
       | only space           | echo \| rbee-keeper infer                                    | --prompt                    |
+      | two prompts          | rbee-keeper infer yes --prompt no                            | There are two prompts       |
+      | a NUL                | printf "a\0b" \| rbee-keeper infer                           | it contains a NUL           |
+      | a system text, raw   | rbee-keeper infer --raw --system Brief --prompt hi           | --raw sends only the prompt |
+      | a chat as events     | rbee-keeper infer --interactive --json                       | combined with --json        |
       | an endless file      | rbee-keeper infer --prompt-file /dev/zero                    | larger than 32 MB           |
 
   Scenario: On a terminal without a prompt, the error says what to type

@@ -46,6 +46,10 @@ Feature: Of several config files, only the first one counts
     Then it exits with 0
     And it shows queen.port as 8302
     And it shows times.grace_s as 2.5
+    When I run `rbee-keeper config show`
+    Then it exits with 0
+    And it shows queen.port as 8302
+    And it shows times.grace_s as 2.5
     When I run `queen-rbee daemon --port 8303 --show-settings`
     Then it exits with 0
     And it shows queen.port as 8303

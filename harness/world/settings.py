@@ -37,6 +37,11 @@ def value_of(text: str) -> Value:
 SHOWING = ("queen-rbee daemon", "rbee-hive daemon", "llm-worker-rbee")
 
 
+def variable(setting: str) -> str:
+    """Return the name of its environment variable."""
+    return f"RBEE_{setting}".replace(".", "_").upper()
+
+
 def _as_variable(text: str) -> str:
     """Return a value as a feature writes it as the environment has it: a list with commas."""
     value = json.loads(text)
@@ -72,10 +77,7 @@ class Places:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {
-            f"RBEE_{row['setting']}".replace(".", "_").upper(): _as_variable(row["environment"])
-            for row in self._rows
-        }
+        return {variable(row["setting"]): _as_variable(row["environment"]) for row in self._rows}
 
     def flags(self, command: str) -> str:
         """Return the flags of a daemon, such as `--port 8183`."""
