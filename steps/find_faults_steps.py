@@ -6,7 +6,7 @@ from behave.runner import Context
 from harness.breaking import doctor
 from harness.breaking.doctor import Finding
 from harness.watching import local_installation
-from harness.world import cluster
+from harness.world import cluster, settings
 
 _CHECKED = {
     "config",
@@ -29,6 +29,28 @@ _CHECKED = {
 @given("a key that others can read")
 def loose_key(context: Context) -> None:
     doctor.write_key(context.world, "k" * 43, mode=0o644)
+
+
+@given("a key that is short enough to be guessed")
+def short_key(context: Context) -> None:
+    doctor.write_key(context.world, "honeybee")
+
+
+@given("a file in the state folder that others may write")
+def open_file(context: Context) -> None:
+    doctor.make_file_writable(context.world)
+
+
+@given("PATH has another {program:S} of version {version:S}")
+def other_on_path(context: Context, program: str, version: str) -> None:
+    doctor.put_on_path(context.world, program, version)
+
+
+@given("the settings {one:S} and {other:S} are {value}")
+def two_settings(context: Context, one: str, other: str, value: str) -> None:
+    for setting in (one, other):
+        section, _, key = setting.partition(".")
+        context.world.set(section, key, settings.value_of(value))
 
 
 @given("a key file that holds no key")
@@ -103,12 +125,22 @@ def counted(context: Context, problems: int, warnings: int) -> None:
     assert counts == {"problems": problems, "warnings": warnings}, counts
 
 
-@then("the doctor's JSON has the same findings, all fine, and one for node {name:S}")
-def json_fine(context: Context, name: str) -> None:
+@then("the doctor's JSON has the same findings, all fine, and one for each of the nodes {names}")
+def json_fine(context: Context, names: str) -> None:
+    nodes = {f"node {name}" for name in names.split(" and ")}
     found, counts = doctor.read_json_report(context.run.stdout.text)
-    assert {each.name for each in found} == _CHECKED | {f"node {name}"}, found
+    assert {each.name for each in found} == _CHECKED | nodes, found
     assert {each.state for each in found} == {"fine"}, found
     assert counts == {"problems": 0, "warnings": 0}, counts
+
+
+@then("it names queen and hive with their pids")
+def names_pids(context: Context) -> None:
+    found, _ = doctor.read_json_report(context.run.stdout.text)
+    said = {each.name: each.message for each in found}
+    for program in ("queen", "hive"):
+        pid = context.before[program].pid
+        assert said[program].endswith(f", pid {pid}"), (said[program], pid)
 
 
 @then('the doctor says that {name} is {state}: "{words}"')

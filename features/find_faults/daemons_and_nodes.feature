@@ -48,6 +48,9 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     And the doctor says that pid files is a warning: "hive-rbee.pid"
     And the doctor says what to type: "rm "
     And the doctor counts 0 problems and 1 warning
+    When I type what the doctor advises
+    And I run `rbee-keeper doctor`
+    Then every finding of the doctor is fine
 
   Scenario: A broken-off download is a warning
     Given the Hub has lab/small with small.gguf, the small model
@@ -55,7 +58,7 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     And a download of hf:lab/small that broke off
     When I run `rbee-keeper doctor`
     Then it exits with 0
-    And the doctor says that downloads is a warning: "small.gguf"
+    And the doctor says that downloads is a warning: "small.gguf: not complete yet, 6 MB"
 
   Scenario Outline: It warns, and that is no error: <fault>
     Given <fault>
@@ -68,6 +71,10 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     Examples: on this machine
       | fault                                             | where        | said                                     | type               |
       | a config file that others may write               | config       | others may write                         | chmod go-w         |
+      | a key that is short enough to be guessed          | API key      | is short enough to be guessed            | restart            |
+      | somebody else runs `rbee-keeper auth certificate --days 10 --use` | certificate | expires in 9 days         | rbee-keeper auth certificate |
+      | PATH has another queen-rbee of version 0.0.9      | programs     | /home/bin/queen-rbee is 0.0.9            | rbee-keeper install |
+      | the environment has PATH=/usr/bin:/bin            | programs     | PATH does not have rbee-keeper, queen-rbee, rbee-hive, llm-worker-rbee | rbee-keeper install |
       | a web site listens at the first worker's address  | worker ports | is held by                               | end that program   |
       | a web site listens at the hive's address          | hive         | is held by                               | set another [hive] |
 

@@ -6,16 +6,21 @@ Feature: One command checks everything, and says what is wrong and what to type
     Then it exits with 0
     And every finding of the doctor is fine
     And config, programs, state folder, API key, catalog, registry, models folder, backends, memory, queen, hive, worker ports, pid files, nodes and terminal were checked
+    And the doctor says that config is fine: "/.config/rbee/config.toml is read"
     And the doctor counts 0 problems and 0 warnings
     And nothing was written to the home folder
     And nothing is running
 
   Scenario: All is well with running daemons and a node
     Given the added node workstation
+    And the node attic
+    And somebody has added attic
     And a persistent queen, with a worker that has answered once
-    When I run `rbee-keeper doctor --json`
+    When the pids of queen, hive and worker are noted
+    And I run `rbee-keeper doctor --json`
     Then it exits with 0
-    And the doctor's JSON has the same findings, all fine, and one for node workstation
+    And the doctor's JSON has the same findings, all fine, and one for each of the nodes attic and workstation
+    And it names queen and hive with their pids
     And queen, hive and worker are still the same processes
 
   Scenario: A queen that was started for the doctor ends with it
@@ -39,7 +44,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | a config file with the line `[hive] prot = 9300` | config        | unknown setting hive.prot         | Did you mean hive.port |
       | a config file with the line `[hive`              | config        | is not valid TOML                 | Correct that line      |
       | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file     | unset RBEE_CONFIG      |
-      | the setting worker.command is "/nowhere/worker"  | programs      | /nowhere/worker: No such file     | [worker] command       |
+      | the settings hive.command and worker.command are "/nowhere/x" | programs | rbee-hive: /nowhere/x: No such file or directory; llm-worker-rbee: /nowhere/x: No such file | [hive] command and [worker] command |
       | the setting queen.url is "ftp://q.home.arpa"     | queen         | is not an address of a queen      | https://HOST:PORT      |
       | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
       | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w     | [worker] command       |
@@ -52,6 +57,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | a key that others can read             | API key      | others may read     | chmod 600                    |
       | a key file that holds no key           | API key      | does not hold a key | Remove                       |
       | a state folder that is open to others  | state folder | is open to others   | chmod 700                    |
+      | a file in the state folder that others may write | state folder | others may write | chmod go-w            |
       | HOME is a folder that can't be written | state folder | can't be written    | ls -ld                       |
       | there is a catalog, and it is damaged  | catalog      | is damaged          | rbee-keeper models list      |
       | there is a registry, and it is damaged | registry     | is damaged          | rbee-keeper setup list-nodes |

@@ -36,9 +36,10 @@ def read_report(text: str) -> tuple[list[Finding], dict[str, int]]:
         sign, rest = line[0], line[2:]
         name, _, message = rest.partition(": ")
         found.append(Finding(name, _SIGNS[sign], message))
-    counted = re.fullmatch(r"(\d+) problems?, (\d+) warnings?", last)
+    counted = re.fullmatch(r"(1 problem|(?!1 )\d+ problems), (1 warning|(?!1 )\d+ warnings)", last)
     assert counted, last
-    return found, {"problems": int(counted[1]), "warnings": int(counted[2])}
+    problems, warnings = (int(each.split()[0]) for each in counted.groups())
+    return found, {"problems": problems, "warnings": warnings}
 
 
 def read_json_report(text: str) -> tuple[list[Finding], dict[str, int]]:
@@ -70,6 +71,24 @@ def write_key(world: World, text: str, mode: int = 0o600) -> None:
 def make_state_readable(world: World) -> None:
     world.key_file.parent.mkdir()
     world.key_file.parent.chmod(0o755)
+
+
+def make_file_writable(world: World) -> None:
+    """Anybody may write a file in the state folder."""
+    world.key_file.parent.mkdir(mode=0o700)
+    file = world.key_file.parent / "history"
+    file.touch()
+    file.chmod(0o666)
+
+
+def put_on_path(world: World, program: str, version: str) -> None:
+    """On PATH is first another one of this name and version, then those of this installation."""
+    folder = world.home / "bin"
+    folder.mkdir()
+    other = folder / program
+    other.write_text(f"#!/bin/sh\necho {program}, version {version}\n")
+    other.chmod(0o755)
+    world.extra_environment["PATH"] = f"{folder}:{world.environment()['PATH']}"
 
 
 def make_config_writable(world: World) -> None:
