@@ -45,6 +45,19 @@ def complete(context: Context, typed: str) -> None:
     context.shell.complete(context.world.expand(typed))
 
 
+@when("I type `{command}` with the beginning of its id, and Tab")
+def complete_id(context: Context, command: str) -> None:
+    reply = context.world.call("GET", f"{context.world.queen_url}/v2/tasks")
+    (task,) = reply.json["tasks"]
+    context.completed = f"{command} {task['request_id']}"
+    context.shell.complete(f"{command} {task['request_id'][:6]}")
+
+
+@then("the line has its whole id")
+def has_id(context: Context) -> None:
+    context.shell.wait_for(context.completed)
+
+
 @when("I press Tab again")
 def press_tab(context: Context) -> None:
     context.shell.press_tab()
@@ -111,6 +124,13 @@ def another_program(context: Context, path: str) -> None:
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\necho somebody else\n")
     context.noted = {program: program.read_text()}
+
+
+@given("a link {path} to a program that is gone")
+def dead_link(context: Context, path: str) -> None:
+    link = Path(context.world.expand(path))
+    link.parent.mkdir(parents=True)
+    link.symlink_to(context.world.root / "gone" / link.name)
 
 
 @given("the config files {names}, each with another queen.queue_limit")

@@ -7,6 +7,7 @@ Feature: Tab completes what a person types
     And the setting models.aliases.storyteller is "bundled:smollm2-135m-instruct"
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
     And a persistent queen, with a worker that has answered once
+    And a key for laptop
     And bash with completion on a terminal
     Then each of these lines is completed by Tab
       | typed                                        | line                                                           |
@@ -21,6 +22,11 @@ Feature: Tab completes what a person types
       | rbee-keeper worker start --model=hf:lab/s    | rbee-keeper worker start --model=hf:lab/smol/smol-Q4_1.gguf    |
       | rbee-keeper worker start --model=bundled:smo | rbee-keeper worker start --model=bundled:smollm2-135m-instruct |
       | rbee-keeper worker stop --id work            | rbee-keeper worker stop --id <worker>                          |
+      | rbee-keeper auth revoke lap                  | rbee-keeper auth revoke laptop                                 |
+      | rbee-keeper queue cancel --key lap           | rbee-keeper queue cancel --key laptop                          |
+    When a task for 6000 tokens streams
+    And I type `rbee-keeper queue why` with the beginning of its id, and Tab
+    Then the line has its whole id
 
   @zsh
   Scenario: In zsh
@@ -49,12 +55,15 @@ Feature: Tab completes what a person types
       | rbee-keeper worker stop --id work | rbee-keeper worker stop --id <worker>              |
 
   Scenario Outline: A folder in a reference is gone into by the next Tab: <shell>
-    Given the files models/deep/one.gguf and models/deep/two.gguf in the home folder
+    Given the files models/deep/One.GGUF and models/deep/two.gguf in the home folder
+    And the files models/notes.txt and models/.hidden/three.gguf in the home folder
     And <shell> with completion on a terminal
     When I type `rbee-keeper models info file:<home>/mod` and Tab
     Then the line is `rbee-keeper models info file:<home>/models/`
     When I press Tab again
     Then the line is `rbee-keeper models info file:<home>/models/deep/`
+    When I type `rbee-keeper models info file:<home>/models/deep/O` and Tab
+    Then the line is `rbee-keeper models info file:<home>/models/deep/One.GGUF`
 
     Examples:
       | shell |

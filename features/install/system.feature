@@ -9,6 +9,8 @@ Feature: An administrator installs rbee for everybody on a machine
     And <home>/image/var/lib/rbee/models is a folder
     And with <home>/image/etc/rbee/config.toml only models.dir changes, to "/var/lib/rbee/models"
     And <home>/image/etc/rbee/config.toml can be read by everybody, and written by its owner
+    And standard error says "rbee-keeper doctor"
+    And standard error says nothing of "PATH"
     When the contents of the home folder are noted
     And I run `rbee-keeper install --system --root <home>/image`
     Then it exits with 0
@@ -58,5 +60,6 @@ Feature: An administrator installs rbee for everybody on a machine
       | Wants=network-online.target            |
       | WantedBy=multi-user.target             |
     And <home>/image/etc/systemd/system/queen-rbee.service can be read by everybody, and written by its owner
-    And standard error says "useradd --system"
+    And standard error says "useradd --system --gid rbee --home-dir /var/lib/rbee "
+    And standard error says "sudo chown -R rbee: /var/lib/rbee"
     And standard error says "sudo chgrp -R rbee /var/lib/rbee/models"

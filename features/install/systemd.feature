@@ -32,7 +32,11 @@ Feature: systemd units: what ends with a daemon, and what does not
   Scenario: The units of a person: their programs, their config file, and the grace periods that are set
     Given the setting times.grace_s is 20
     And the environment has RBEE_CONFIG=<home>/.config/rbee/config.toml
-    And units written by `rbee-keeper install --systemd`
+    When I run `rbee-keeper install --systemd`
+    Then it exits with 0
+    And standard error says "at every login: systemctl --user daemon-reload && systemctl --user enable --now rbee-hive queen-rbee"
+    And standard error says "from the machine's start: loginctl enable-linger"
+    Given units written by `rbee-keeper install --systemd`
     Then in <home>/.config/systemd/user each unit has these lines, NAME being its program's
       | line                                                        |
       | Type=exec                                                   |
@@ -40,6 +44,8 @@ Feature: systemd units: what ends with a daemon, and what does not
       | ExecStart=<home>/.local/bin/NAME daemon                     |
       | Restart=on-failure                                          |
       | RestartSec=5                                                |
+      | StartLimitIntervalSec=60                                    |
+      | StartLimitBurst=5                                           |
       | KillMode=mixed                                              |
       | WantedBy=default.target                                     |
     And neither unit has a line User or Requires

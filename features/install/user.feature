@@ -21,11 +21,13 @@ Feature: A person installs rbee for themself
 
   @t001-54
   Scenario: An existing config file is left alone
+    Given the setting models.dir is "<home>/my models"
     When the contents of the config file are noted
     And I run `rbee-keeper install`
     Then it exits with 0
     And standard output says "config.toml was there already, and is left as it is"
     And the config file is unchanged
+    And <home>/my models is a folder
 
   @beyond
   Scenario: A program of the same name is not overwritten
@@ -46,8 +48,10 @@ Feature: A person installs rbee for themself
     Given an empty home folder
     And the environment has XDG_CONFIG_HOME=<home>/settings
     And the environment has XDG_DATA_HOME=<home>/data
+    And a link <home>/.local/bin/rbee-hive to a program that is gone
     When I run `rbee-keeper install --systemd`
     Then it exits with 0
+    And the four programs in <home>/.local/bin answer with their version
     And <home>/settings/rbee/config.toml changes no setting
     And <home>/data/rbee/models is a folder
     And <home>/settings/systemd/user has the units of queen and hive
@@ -56,8 +60,10 @@ Feature: A person installs rbee for themself
   Scenario: Where PATH has the folder already, there is no advice to change it
     Given an empty home folder
     And the environment has PATH=<home>/.local/bin:/usr/bin:/bin
+    And a state folder that is open to others
     When I run `rbee-keeper install`
     Then it exits with 0
+    And <home>/.rbee is a folder that only its owner can read
     And standard error says nothing of "PATH"
 
   @beyond
