@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 from behave import then, when
@@ -14,6 +15,7 @@ from harness.world.waiting import wait_until
 
 _LINES = ["First line", "second, longer than forty columns are in all", "third"]
 _TASKS = "/v2/tasks"
+_FIGURES = re.compile(r"^\d+ tokens? · \d+ ms to first token", re.MULTILINE)
 
 
 def _asked(context: Context) -> list[list[dict[str, Any]]]:
@@ -155,6 +157,13 @@ def asked_with_the_rest(context: Context, question: str) -> None:
     assert answer["content"].strip(), answer
 
 
+@then("the first task named no node, and those after it the one that had answered")
+def sticks_to_node(context: Context) -> None:
+    sent = [json.loads(each.body) for each in context.proxy.requests_for("POST", _TASKS)]
+    nodes = [each.get("node") for each in sent]
+    assert nodes == [None] + ["localhost"] * (len(sent) - 1), nodes
+
+
 @then("the worker had most of it in its KV cache")
 def cached(context: Context) -> None:
     url = cluster.only_worker(context.world)["url"]
@@ -163,12 +172,12 @@ def cached(context: Context) -> None:
     assert found > computed, (found, computed)
 
 
-@then("~/.rbee/history has the three questions, readable only by its owner")
-def history(context: Context) -> None:
+@then("~/.rbee/history has the lines {lines}, readable only by its owner")
+def history(context: Context, lines: str) -> None:
     path = context.world.home / ".rbee" / "history"
     assert path.stat().st_mode & 0o777 == 0o600, oct(path.stat().st_mode)
-    lines = [line[1:] for line in path.read_text().splitlines() if line.startswith("+")]
-    assert lines == ["Hello, who are you?", "And what can you do?", "Thank you."], lines
+    kept = [line[1:] for line in path.read_text().splitlines() if line.startswith("+")]
+    assert kept == re.findall('"([^"]+)"', lines), kept
 
 
 @then("the question of the command line is answered there")
@@ -204,6 +213,17 @@ def asked_again(context: Context) -> None:
     assert first == last, (first, last)
 
 
+@then("the terminal told each time how many of the oldest turns were left out")
+def told_what_is_left_out(context: Context) -> None:
+    """A question is asked again with less: a turn is two messages."""
+    asked = _asked(context)
+    fewer = [(len(one) - len(other)) // 2 for one, other in pairwise(asked) if one[-1] == other[-1]]
+    assert fewer and all(count > 0 for count in fewer), asked
+    turns = ["turn was" if count == 1 else f"{count} turns were" for count in fewer]
+    told = re.findall(r"→ The context is full: the oldest (.+) left out\.", context.terminal.screen)
+    assert told == turns, (told, turns, context.terminal.screen)
+
+
 @then("the last task of the queen holds only part of the conversation")
 def asked_with_less(context: Context) -> None:
     last = _asked(context)[-1]
@@ -224,6 +244,23 @@ def last_task_had(context: Context, heat: int, size: int, model: str) -> None:
 @then("the roles of the last task are {roles}")
 def last_roles(context: Context, roles: str) -> None:
     assert [each["role"] for each in _asked(context)[-1]] == roles.split(", "), _asked(context)
+
+
+@then("it asked for a JSON object, without reasoning")
+def asked_for_json(context: Context) -> None:
+    body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)
+    found = body["response_format"]["type"], body["think"]
+    assert found == ("json_object", False), body
+
+
+@then("figures stand below the answer")
+def figures(context: Context) -> None:
+    assert _FIGURES.search(context.terminal.screen), context.terminal.screen
+
+
+@then("no figures stand below the answer")
+def no_figures(context: Context) -> None:
+    assert not _FIGURES.search(context.terminal.screen), context.terminal.screen
 
 
 @then("~/.rbee/chats/{name:S} is readable only by its owner")

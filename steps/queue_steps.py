@@ -59,6 +59,17 @@ def _send(context: Context) -> EventStream:
     return stream
 
 
+@when("somebody waits in the queue")
+def somebody_waits(context: Context) -> None:
+    url = f"{context.world.queen_url}/metrics"
+    wait_until(
+        "a task to wait",
+        lambda: Metrics(context.world.call("GET", url).body.decode()).value("rbee_queue_waiting"),
+        20,
+        lambda waiting: waiting == 1,
+    )
+
+
 @when("the keeper waits in the queue")
 def keeper_waits(context: Context) -> None:
     wait_until("the keeper to wait", lambda: _printed(context, "queued"), 20)

@@ -11,6 +11,8 @@ from harness.world.waiting import let_pass, wait_until
 
 _LONGEST_S = 60
 _WORDS_OF_A_STORY = 8
+# A line is drawn each second, and the machine may be busy.
+_A_SECOND = 1.9
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -153,6 +155,12 @@ def screen_says(context: Context, words: str) -> None:
     assert terminal_screen.shows(screen, context.world.expand(words)), screen
 
 
+@then('the screen says nothing of "{words}"')
+def screen_says_nothing_of(context: Context, words: str) -> None:
+    screen = context.terminal.screen
+    assert not terminal_screen.shows(screen, words), screen
+
+
 @then("the screen shows {code:w}, and right below it the next step")
 def screen_shows_error(context: Context, code: str) -> None:
     screen = context.terminal.screen
@@ -242,6 +250,27 @@ def one_live_line(context: Context, words: str) -> None:
     assert all(len(line) < context.columns for lines in seen for line in lines), seen
 
 
+@then("the seconds there were those of the whole wait")
+def seconds_of_the_wait(context: Context) -> None:
+    """Of the time until the first screen nothing is known."""
+    first = context.run.stdout.text.split()[0]
+    seen = terminal_screen.seconds_shown(context.terminal, before=f"\n{first}")
+    assert seen and all(abs(passed - shown) < _A_SECOND for passed, shown in seen), seen
+
+
+@then("the live line counts the seconds, one by one")
+def seconds_go_on(context: Context) -> None:
+    wait_until(
+        "the third second",
+        lambda: [shown for _, shown in terminal_screen.seconds_shown(context.terminal)],
+        20,
+        lambda seen: seen[-1:] == [3] or 4 in seen,
+    )
+    seen = terminal_screen.seconds_shown(context.terminal)
+    assert {1, 2, 3} <= {shown for _, shown in seen}, seen
+    assert all(abs(passed - shown) < _A_SECOND for passed, shown in seen), seen
+
+
 @then("the screen has that story, and no word is broken, and apart from figures")
 def story_on_screen(context: Context) -> None:
     """`STORY` stands for the answer of the run without a terminal."""
@@ -257,9 +286,25 @@ def dimmed(context: Context) -> None:
     assert context.terminal.colours == {b"2"}, context.terminal.colours
 
 
+@then('the screen shows {code:w}, with the words of its message whole: "{words}"')
+def whole_words(context: Context, code: str, words: str) -> None:
+    screen = context.terminal.screen
+    assert f"Error [{code}]:" in screen, screen
+    assert words in " ".join(screen.split()), screen
+    assert words not in screen, f"it fits on one line:\n{screen}"
+
+
 @then('"{words}" was sent in red')
 def in_red(context: Context, words: str) -> None:
     assert f"\x1b[31m{words}\x1b[0m".encode() in context.terminal.written, context.terminal.written
+
+
+@then('"{words}" was dimmed, and "{others}" was not')
+def dimmed_alone(context: Context, words: str, others: str) -> None:
+    """Each piece of a text is dimmed for itself."""
+    written = context.terminal.written.replace(b"\x1b[0m\x1b[2m", b"")
+    assert f"\x1b[2m{words}".encode() in written, written
+    assert f"\n{others}".encode() in written, written
 
 
 @given("a prompt of 20 KB in long.txt")
@@ -298,6 +343,21 @@ def whole_bar(context: Context) -> None:
     seen = terminal_screen.bar_percentages(context.terminal)
     assert len(seen) >= 3, f"{seen}; the last screen:\n{context.terminal.screen}"
     assert seen == sorted(seen), seen
+
+
+@then("each time bar, percentage, speed and time left were those of {megabytes:d} MB")
+def bars_fit(context: Context, megabytes: int) -> None:
+    fastest = 1.5 * context.hub.faults.bytes_per_second / 1_000_000
+    wrong = terminal_screen.wrong_bars(context.terminal, megabytes, fastest)
+    assert not wrong, wrong
+
+
+@then("no bar was wider than {columns:d} columns")
+def not_wide(context: Context, columns: int) -> None:
+    lines = {line for screen in list(context.terminal.screens)
+             for line in terminal_screen.bar_lines(screen)}  # fmt: skip
+    assert lines, context.terminal.screen
+    assert all(len(line) <= columns for line in lines), lines
 
 
 @then("the screen shows no bar")

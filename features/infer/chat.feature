@@ -12,19 +12,24 @@ Feature: A chat in the terminal
     Then the third task held the whole conversation, with the roles system, user, assistant, user, assistant, user
     And the assistant's answers were sent as they stood on the screen
     And each task began with "Be brief.", and had temperature 0 and 12 tokens at most
+    And the first task named no node, and those after it the one that had answered
     And the worker had most of it in its KV cache
     When I press Ctrl+D there
     Then it exits there with 0
-    And ~/.rbee/history has the three questions, readable only by its owner
+    And ~/.rbee/history has the lines "Hello, who are you?", "And what can you do?" and "Thank you.", readable only by its owner
 
   Scenario: Everything is started once for the chat, and ends with it
     When I type `rbee-keeper infer --interactive --prompt "Hello" --temperature 0 --max-tokens 8` on a terminal
     Then the question of the command line is answered there
+    And the terminal shows "Ask a question. /help lists the commands, Ctrl+D ends the chat."
+    And no figures stand below the answer
     When the pids of queen, hive and worker are noted
     And I ask "And now?" there, until the prompt is back
     Then queen, hive and worker are still the same processes
     When I type "/exit" there
     Then it exits there with 0
+    And the last line of the screen is "→ To keep the model warm between commands: rbee-keeper daemon start"
+    And ~/.rbee/history has the lines "Hello", "And now?" and "/exit", readable only by its owner
     And nothing is running
 
   Scenario: Ctrl+C cancels an answer, and only that
@@ -47,15 +52,18 @@ Feature: A chat in the terminal
   Scenario: Ctrl+C at the prompt clears the line, and commands do what they say
     Given a persistent queen
     And a proxy between keeper and queen
-    When I type `rbee-keeper infer --interactive --quiet --system "Be brief." --max-tokens 4 --temperature 0` on a terminal
+    When I type `rbee-keeper infer -i -q --system "Be brief." --max-tokens 4 --temperature 0` on a terminal
     And the prompt appears
-    And I type half a line there and press Ctrl+C
+    And I type "/retry" there
+    Then the terminal shows "No question has been asked yet."
+    And the screen says nothing of "Ask a question."
+    When I type half a line there and press Ctrl+C
     And I ask "One?" there and get an answer
     And I ask "/retry" there and get an answer
     Then both tasks of the queen are "One?" after "Be brief.", and nothing else
     When I type "/clear" there
-    And I ask "Two?" there and get an answer
-    Then the last task of the queen is "Two?" after "Be brief.", and nothing else
+    And I ask "/etc/hosts is what?" there and get an answer
+    Then the last task of the queen is "/etc/hosts is what?" after "Be brief.", and nothing else
     When I type "/nonsense" there
     Then the terminal shows "Unknown command /nonsense"
     When I type "/help" there
@@ -83,12 +91,22 @@ Feature: A chat in the terminal
     Then the terminal shows "context: 1024"
     When I type "/set warmth 3" there
     Then the terminal shows "warmth can't be set"
-    When I type "/system Be brief." there
+    When I type "/set top_k 7" there
+    Then the terminal shows "top_k: 7"
+    When I type "/set top_k default" there
+    Then the terminal shows "top_k: 40"
+    When I type "/set format json" there
+    And I type "/set nothink" there
+    And I type "/set verbose" there
+    And I type "/system Be loud." there
+    And I type "/system Be brief." there
     And I type "/model bundled:smollm2-135m-instruct" there
     Then the terminal shows "The next question goes to bundled:smollm2-135m-instruct."
     When I ask "One?" there and get an answer
     Then the last task of the queen is "One?" after "Be brief.", and nothing else
     And the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
+    And it asked for a JSON object, without reasoning
+    And figures stand below the answer
     When I type "/save bees" there
     Then the terminal shows "The conversation is kept in"
     When I type "/bye" there
@@ -103,12 +121,17 @@ Feature: A chat in the terminal
     When I ask "Two?" there and get an answer
     Then the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
     And the roles of the last task are system, user, assistant, user
+    And it asked for a JSON object, without reasoning
+    And no figures stand below the answer
     When I type "/show" there
     Then the terminal shows "system: Be brief."
+    And the terminal shows "questions so far: 2"
+    And the terminal shows "node: localhost"
+    And the terminal shows "model: bundled:smollm2-135m-instruct"
     When I type "/show info" there
     Then the terminal shows "trained context: 8192 tokens"
     When the prompt appears
-    And I press Ctrl+D there
+    And I type "/quit" there
     Then it exits there with 0
 
   Scenario: What is typed while an answer streams waits for the prompt
@@ -149,8 +172,11 @@ Feature: A chat in the terminal
     And a proxy between keeper and queen
     When I type `rbee-keeper infer --interactive --quiet --ignore-eos --max-tokens 60 --temperature 0` on a terminal
     And I ask five questions there and get an answer to each
-    Then the terminal shows "left out"
+    Then the terminal told each time how many of the oldest turns were left out
     And the last task of the queen holds only part of the conversation
+    When I type "/set max_tokens 400" there
+    And I ask "And in June?" there and get an answer
+    Then the terminal shows "→ The context is full: the answer stops here."
     When I press Ctrl+D there
     Then it exits there with 0
 

@@ -8,7 +8,8 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     And workstation's SSH server is mute
     When I type `rbee-keeper infer --node workstation --prompt hi --max-tokens 5` on a terminal
     And the terminal shows "attempt 1 of 3"
-    And I press Ctrl+C there
+    Then the live line counts the seconds, one by one
+    When I press Ctrl+C there
     Then it is canceled there within 8 s
     And nothing is running
 
@@ -36,8 +37,10 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
   Scenario: While the answer arrives
     When I type `rbee-keeper infer --quiet --prompt "write a long story" --ignore-eos --max-tokens 4000` on a terminal
     And text is on the terminal
+    And I type "xyzzy" there
     And I press Ctrl+C there
     Then it is canceled there within 8 s
+    And the screen says nothing of "xyzzy"
     And nothing is saved, since it is on the screen
     And nothing is running
 
@@ -51,6 +54,11 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     Then it is canceled there within 8 s
     And nothing else was spawned, and the first task still streams
     And nobody waits in the queue
+    When I start `rbee-keeper infer --quiet --prompt hi --max-tokens 1`
+    And somebody waits in the queue
+    And the keeper gets SIGINT
+    Then it exits with 130
+    And standard error is "Canceled.", and nothing else
 
   Scenario: While it waits because all slots are busy
     Given the setting worker.slots is 1

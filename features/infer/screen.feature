@@ -9,6 +9,7 @@ Feature: The screen during the work and after it
     When I type `rbee-keeper infer --prompt "write a short story" --max-tokens 20 --temperature 0` on a terminal of <columns> columns
     Then it exits there with 0
     And before the story the terminal showed one line at a time, among them "starting rbee-hive on local"
+    And the seconds there were those of the whole wait
     And the screen has that story, and no word is broken, and apart from figures
       """
 
@@ -48,6 +49,7 @@ Feature: The screen during the work and after it
     When I type `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8` on a terminal of <columns> columns
     Then it exits there with 0
     And the terminal showed a bar that moved, with percentage, speed and time left
+    And each time bar, percentage, speed and time left were those of 15 MB
     And no bar was ever wider than the terminal or left a piece behind
     And no bar is left on the terminal
 
@@ -69,7 +71,8 @@ Feature: The screen during the work and after it
     And the Hub sends 3 MB a second
     When I type `rbee-keeper models download hf:lab/small/small.gguf` on a terminal of 100 columns
     And the terminal shows "MB/s"
-    And the terminal is made 40 columns wide
+    Then no bar was wider than 79 columns
+    When the terminal is made 40 columns wide
     Then it exits there with 0
     And from then on no bar was wider than 39 columns
     And no bar is left on the terminal
@@ -88,6 +91,15 @@ Feature: The screen during the work and after it
     When I run `rbee-keeper infer --model hf:lab/small/small.gguf --prompt hi --temperature 0 --max-tokens 8`
     Then it exits with 0
     And neither output has a control character
+    When I run `rbee-keeper infer --max-tokens 0 --prompt hi`
+    Then it exits with 2
+    And neither output has a control character
+
+  Scenario: A download with -q
+    Given the Hub has lab/small with small.gguf, the small model
+    When I run `rbee-keeper infer -q --model hf:lab/small/small.gguf -p hi --temperature 0 --max-tokens 8`
+    Then it exits with 0
+    And standard error is a summary of 8 tokens, and nothing else
 
   Scenario Outline: A terminal that shows only ASCII, by <name>=<value>
     Given the environment has LC_ALL=C
@@ -104,7 +116,7 @@ Feature: The screen during the work and after it
       | PYTHONIOENCODING | ascii |
 
   Scenario: With NO_COLOR there is no colour, in a chat either
-    Given the environment has NO_COLOR=1
+    Given the environment has NO_COLOR=0
     When I type `rbee-keeper infer --prompt hi --max-tokens 2` on a terminal
     Then it exits there with 0
     And no colour was sent to the terminal
@@ -113,6 +125,10 @@ Feature: The screen during the work and after it
     And I press Ctrl+D there
     Then it exits there with 0
     And no colour was sent to the terminal
+    When I type `rbee-keeper infer --prompt hi --max-tokens 0` on a terminal of 40 columns
+    Then it exits there with 2
+    And no colour was sent to the terminal
+    And the screen shows INVALID_REQUEST, with the words of its message whole: "--max-tokens must be a whole number from 1 to"
 
   Scenario: After a cold start, a hint says how to wait less
     When I run `rbee-keeper infer --prompt hi --max-tokens 2`
@@ -129,9 +145,10 @@ Feature: The screen during the work and after it
 
   Scenario: Under a persistent queen there is no hint
     Given a persistent queen, with a worker that has answered once
-    When I run `rbee-keeper infer --prompt hi --max-tokens 2`
+    When I run `rbee-keeper infer --prompt hi --max-tokens 1`
     Then it exits with 0
     And neither output names `rbee-keeper daemon start`
+    And standard error says "1 token · "
 
   Scenario Outline: An error is an event too: <mistake>
     When I run `rbee-keeper infer --json --prompt hi <flags>`

@@ -7,3 +7,15 @@ Feature: Reasoning is not the answer
     When it is made to answer "Hm.\n</think>\n\nYes." to a message, and to a raw prompt
     Then the message's answer is "Hm." as reasoning, then "Yes." as text
     And the raw prompt's answer is nothing but text
+
+  Scenario: A person sees the reasoning dimmed, and a pipe does not get it
+    When I run `rbee-keeper infer --model <that thinks> --think --prompt "Is it?"`
+    Then it exits with 0
+    And standard output is exactly Yes.
+    And standard error says nothing of "Hm."
+    When I type `rbee-keeper infer --model <that thinks> --think --prompt "Is it?"` on a terminal
+    Then it exits there with 0
+    And "Hm." was dimmed, and "Yes." was not
+    When I type `rbee-keeper infer --quiet --model <that thinks> --think --prompt "Is it?"` on a terminal
+    Then it exits there with 0
+    And the screen says nothing of "Hm."

@@ -1,5 +1,6 @@
 """Reads a terminal's screen as a person does: a sentence goes on where the line was too short."""
 
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,7 +95,9 @@ def saved_text(screen: str, folder: Path) -> Path:
 
 _ANY_BAR = re.compile(r"[━─#]{4,}")
 _DRAWN = re.compile(r"\r([^\r\n\x1b]*[━─]{4}[^\r\n\x1b]*)")
-_FULL = re.compile(r"(\d+) %.* [\d.]+ MB/s, \d+:\d\d left$")
+_FULL = re.compile(r"(\d+) %.* ([\d.]+) MB/s, (\d+):(\d\d) left$")
+_AMOUNT = re.compile(r"(\d+)/(\d+) MB, ")
+_SECONDS = re.compile(r"  (\d+) s$")
 
 
 def bar_lines(screen: str) -> list[str]:
@@ -110,6 +113,51 @@ def bar_percentages(terminal: Terminal) -> list[int]:
             found = _FULL.search(line)
             if found and int(found[1]) not in seen[-1:]:
                 seen.append(int(found[1]))
+    return seen
+
+
+def wrong_bars(terminal: Terminal, megabytes: float, fastest: float) -> list[str]:
+    """Return each bar whose length or words are not those of a file of so many MB, of which at most
+    `fastest` MB come in a second."""
+    lines = {line for screen in list(terminal.screens) for line in bar_lines(screen)}
+    return [line for line in sorted(lines) if not _fits(line, megabytes, fastest)]
+
+
+def _fits(line: str, megabytes: float, fastest: float) -> bool:
+    """Whether its figures fit each other, as far as they are rounded; other bars fit."""
+    if (found := _FULL.search(line)) is None:
+        return True
+    percent, speed, left_s = int(found[1]), float(found[2]), 60 * int(found[3]) + int(found[4])
+    left_mb = megabytes * (1 - percent / 100)
+    slack_s = 1 + megabytes / 100 / speed + left_mb / speed * 0.05 / speed
+    full, empty = line.count("━"), line.count("─")
+    fits = [
+        abs(100 * full / (full + empty) - percent) <= 1 + 100 / (full + empty),
+        0 < speed < fastest,
+        abs(left_mb / speed - left_s) <= slack_s,
+    ]
+    if amount := _AMOUNT.search(line):
+        done, total = int(amount[1]), int(amount[2])
+        fits += [total == round(megabytes), abs(done - megabytes * percent / 100) <= 1]
+    return all(fits)
+
+
+def seconds_shown(terminal: Terminal, before: str = "\0") -> list[tuple[float, int]]:
+    """Return for each screen with nothing but a live line in words, up to the one with the words
+    `before`: when it was there, in seconds since the first of them, and the seconds it showed."""
+    pairs = itertools.takewhile(
+        lambda pair: before not in pair[1],
+        zip(list(terminal.shown_at), list(terminal.screens), strict=False),
+    )
+    alone = [
+        (at, screen)
+        for at, screen in pairs
+        if screen and "\n" not in screen and not bar_lines(screen)
+    ]
+    seen = []
+    for at, screen in alone:
+        found = _SECONDS.search(screen)
+        seen.append((at - alone[0][0], int(found[1]) if found else 0))
     return seen
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """`screens` is every distinct screen in order: a bar that came and went can still be seen."""
+    """`screens` is every distinct screen in order: a bar that came and went can still be seen.
+    `shown_at` is when each of them was there, on a clock that never goes back."""
 
     def __init__(
         self,
@@ -44,6 +46,7 @@ class Terminal:
         columns: int = _COLUMNS,
     ) -> None:
         self.screens: list[str] = []
+        self.shown_at: list[float] = []
         self._hanging_up = threading.Event()
         self._child = pexpect.spawn(
             argv[0],
@@ -70,6 +73,7 @@ class Terminal:
                     continue
                 copy.write(piece)
                 stream.feed(piece)
+                self.shown_at.append(time.monotonic())
                 self.screens.append("\n".join(line.rstrip() for line in screen.display).rstrip())
 
     @property

@@ -39,6 +39,7 @@ _MODELS = (
     "missing",
     "unbroken",
     "other name",
+    "that thinks",
     "Q4_K_M",
     "Q5_K_M",
     "Q8_0",
