@@ -103,6 +103,18 @@ def output_is_empty(context: Context, output: str) -> None:
     assert _text_of(context, output) == "", _text_of(context, output)
 
 
+@then('standard error is "{line}", and nothing else')
+def only_that(context: Context, line: str) -> None:
+    assert context.run.stderr.text == f"{line}\n", context.run.stderr.text
+
+
+@then("standard output is what `{line}` prints")
+def same_output(context: Context, line: str) -> None:
+    other = context.world.start(line)
+    assert other.wait(within=10) == 0, other.stderr.text
+    assert context.run.stdout.text == other.stdout.text, context.run.stdout.text
+
+
 def _text_of(context: Context, output: str) -> str:
     streams = {"output": context.run.stdout, "error": context.run.stderr}
     return str(streams[output].text)

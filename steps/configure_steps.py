@@ -14,6 +14,13 @@ def empty_config(context: Context) -> None:
     context.world.write_config("")
 
 
+@given("the config file is {path}, which RBEE_CONFIG names")
+def moved_config(context: Context, path: str) -> None:
+    world = context.world
+    world.config = world.config.rename(world.expand(path))
+    world.extra_environment["RBEE_CONFIG"] = str(world.config)
+
+
 @then("it shows these settings, and no others")
 def shows_exactly(context: Context) -> None:
     wanted = {row["setting"]: settings.json_of(row["value"]) for row in context.table}

@@ -1,5 +1,7 @@
 """Daemons that were started to last, and their pid files."""
 
+import json
+
 from behave import given, then, when
 from behave.runner import Context
 
@@ -11,6 +13,27 @@ from harness.world import cluster
 @then("one queen runs, the same as before")
 def one_queen(context: Context) -> None:
     assert cluster.queens(context.world) == [context.queen]
+
+
+@then("it says that the queen was started, and where")
+def queen_started(context: Context) -> None:
+    health = context.world.call("GET", f"{context.world.queen_url}/health").json
+    wanted = f"queen-rbee started: {context.world.queen_url}, pid {health['pid']}"
+    assert context.run.stdout.text.splitlines() == [wanted], context.run.stdout.text
+
+
+@then("its JSON says that none runs, and where one would")
+def json_of_nobody(context: Context) -> None:
+    wanted = {"url": context.world.queen_url, "queen": None, "workers": []}
+    assert json.loads(context.run.stdout.text) == wanted, context.run.stdout.text
+
+
+@then("it is the queen, at its usual address")
+def serves(context: Context) -> None:
+    ready = context.run.ready()
+    assert ready["url"] == context.world.queen_url, ready
+    health = context.world.call("GET", f"{context.world.queen_url}/health").json
+    assert health["pid"] == context.run.pid, health
 
 
 @then("it says that the queen is running already")

@@ -1,6 +1,7 @@
 """Nodes are added, installed, listed and removed."""
 
 import json
+import stat
 from pathlib import Path
 
 from behave import given, then, when
@@ -194,6 +195,22 @@ def config_section(context: Context, section: str, line: str) -> None:
 def config_lines(context: Context) -> None:
     world = context.world
     world.write_config(f"{world.config.read_text()}\n{world.expand(context.text)}")
+
+
+@given("the config file is a link to one that its group may read")
+def linked_config(context: Context) -> None:
+    config = context.world.config
+    target = config.rename(context.world.home / "dotfiles.toml")
+    target.chmod(0o640)
+    config.symlink_to(target)
+    context.linked_to = target
+
+
+@then("the config file is still that link, to one that its group may read")
+def still_linked(context: Context) -> None:
+    config = context.world.config
+    assert config.is_symlink() and config.readlink() == context.linked_to, config
+    assert stat.S_IMODE(config.stat().st_mode) == 0o640, oct(config.stat().st_mode)
 
 
 @given("every login on {name:S} is greeted with a line of text and one of JSON")

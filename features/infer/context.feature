@@ -5,6 +5,9 @@ Feature: How much context a model gets for a question
   Scenario: More context than the worker has that runs
     Given the setting worker.context is 256
     And a persistent queen, with a worker that has answered once
+    When I run `rbee-keeper infer --prompt hi --ignore-eos --max-tokens 400`
+    Then it exits with 0
+    And standard error says "tokens/s · stopped because the context is full"
     When I run `rbee-keeper infer --context 1024 --prompt hi --max-tokens 2`
     Then it exits with 0
     And standard error says "holds bundled:smollm2-135m-instruct with 1024 tokens of context"

@@ -93,7 +93,7 @@ Feature: An answer is asked for with every wish, and with no other
       | explain        | true                             |
       | node           | "localhost"                      |
       | model          | "bundled:smollm2-135m-instruct"  |
-    When I run `rbee-keeper infer --system "Be brief." --prompt "Say a." --stop "."`
+    When I run `rbee-keeper infer --system "Be brief." --prompt "Say a." --stop "." --seed -1`
     Then it exits with 0
     And the queen was asked with these fields, and no others
       | field    | value                                                                              |
@@ -114,7 +114,7 @@ Feature: An answer is asked for with every wish, and with no other
       | messages | [{"role": "user", "content": "Say a."}]                                                                         |
       | stop     | ["."]                                                                                                            |
       | tools    | [{"type": "function", "function": {"name": "is_day", "description": null, "parameters": {}, "strict": null}}] |
-    When I run `rbee-keeper run smollm2 "Say a." --max-tokens 9 --keepalive 5m --format json`
+    When I run `rbee-keeper run smollm2 Say a. --max-tokens 9 --keepalive 5m --format json`
     Then it exits with 0
     And the queen was asked with these fields, and no others
       | field           | value                                         |

@@ -38,6 +38,7 @@ Feature: What was started as persistent stays
   Scenario: daemon start, an answer, daemon stop
     When I run `rbee-keeper daemon start`
     Then it exits with 0
+    And it says that the queen was started, and where
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     When the pids of queen, hive and worker are noted
@@ -49,6 +50,17 @@ Feature: What was started as persistent stays
     And nothing is running
     When I run `rbee-keeper daemon status`
     Then it exits with 1
+    When I run `rbee-keeper daemon status --json`
+    Then it exits with 1
+    And its JSON says that none runs, and where one would
+
+  @beyond
+  Scenario: serve runs a queen in a terminal, until Ctrl+C
+    When I start `rbee-keeper serve`
+    Then it is the queen, at its usual address
+    When the keeper gets SIGINT
+    Then it exits with 0
+    And nothing is running
 
   @beyond
   Scenario: daemon start twice gives one queen

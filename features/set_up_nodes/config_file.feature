@@ -7,6 +7,7 @@ Feature: A node may stand in the config file
     And the person's only key is ~/.ssh/lab
     And the person's ssh knows the key of workstation
     And these lines are added to the config file: [log] level = "info" # as on every machine
+    And the config file is a link to one that its group may read
     When the contents of the config file are noted
     And I run `rbee-keeper config set-ssh --node workstation --host workstation.home.arpa --port 2222 --user vince --key ~/.ssh/lab`
     Then it exits with 0
@@ -16,6 +17,9 @@ Feature: A node may stand in the config file
       | ssh_port     | 2222                  |
       | ssh_user     | vince                 |
       | ssh_key_path | <home>/.ssh/lab       |
+    And the config file is still that link, to one that its group may read
+    And standard output says "workstation is written to <home>/.config/rbee/config.toml."
+    And standard error says "Try it: rbee-keeper hive status --node workstation"
     And the SSH server of workstation saw no connection
     When I run `rbee-keeper config list-nodes`
     Then it exits with 0

@@ -34,7 +34,7 @@ Feature: The first time, a person confirms that a machine is the right one
     When I type `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa` on a terminal
     And the terminal shows "Trust it? [y/N]"
     Then the terminal shows the fingerprint of workstation
-    When I type "y" there
+    When I type "Yes" there
     Then it exits there with 0
     And the registry has one row, of workstation, with
       | column | value     |

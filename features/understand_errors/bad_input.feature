@@ -80,3 +80,12 @@ Feature: An error for a mistake says how to correct it
       | what                            | path        | reason                    |
       | a file                          | /file/.rbee | Not a directory           |
       | a folder that can't be written  | /proc/.rbee | No such file or directory |
+
+  Scenario: The help of a command
+    When I run `rbee-keeper help models download`
+    Then it exits with 0
+    And standard output is what `rbee-keeper models download -h` prints
+    And standard output says "Download MODEL"
+    When I run `rbee-keeper help models lst`
+    Then it exits with 2
+    And standard error says "Did you mean"

@@ -63,6 +63,10 @@ Feature: What goes wrong with a node, as a person at a terminal sees it
     And the screen says "<queen address>:8080"
     And the screen's next step says "[auth]"
     And the screen's next step says "<home>/.config/rbee/config.toml"
+    Given the config file is <home>/lab.toml, which RBEE_CONFIG names
+    When I type `rbee-keeper infer --prompt hi --max-tokens 5` on a terminal
+    Then it exits there with 1
+    And the screen's next step says "<home>/lab.toml"
 
   @t001-44
   Scenario: EC9: the queen has a wrong key for a hive
