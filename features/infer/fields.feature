@@ -114,6 +114,14 @@ Feature: An answer is asked for with every wish, and with no other
       | messages | [{"role": "user", "content": "Say a."}]                                                                         |
       | stop     | ["."]                                                                                                            |
       | tools    | [{"type": "function", "function": {"name": "is_day", "description": null, "parameters": {}, "strict": null}}] |
+    Given the file two.json has the text "[{"type": "function", "function": {"name": "one"}}, {"type": "function", "function": {"name": "two"}}]"
+    When I run `rbee-keeper infer --prompt "Say a." --stop "." --tools two.json`
+    Then it exits with 0
+    And the queen was asked with these fields, and no others
+      | field    | value                                   |
+      | messages | [{"role": "user", "content": "Say a."}] |
+      | stop     | ["."]                                   |
+      | tools    | [{"type": "function", "function": {"name": "one", "description": null, "parameters": {}, "strict": null}}, {"type": "function", "function": {"name": "two", "description": null, "parameters": {}, "strict": null}}] |
     When I run `rbee-keeper run smollm2 Say a. --max-tokens 9 --keepalive 5m --format json`
     Then it exits with 0
     And the queen was asked with these fields, and no others

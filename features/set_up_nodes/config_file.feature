@@ -63,3 +63,12 @@ Feature: A node may stand in the config file
     And the next step says "rbee-keeper config set-ssh --node workstation"
     And the SSH server of workstation saw no connection
     And the registry has the nodes attic and workstation, at hosts of these names
+
+  Scenario: Without a config file one is made, for its owner alone
+    Given an empty home folder
+    And the environment has RBEE_QUEEN_HOST=<queen address>
+    When I run `rbee-keeper config set-ssh --node attic --host attic.home.arpa`
+    Then it exits with 0
+    And standard output says "attic is written to <home>/.config/rbee/config.toml."
+    And <home>/.config/rbee/config.toml can be read and written by its owner alone
+    And nothing is running
