@@ -83,7 +83,7 @@ def after_all(context: Context) -> None:
 def ignore_signals_alone() -> None:
     """A background job of a shell ignores Ctrl+C, and nohup a closed terminal; what they start
     would inherit that. A handler is not inherited, and here it does nothing."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, _go_on)
 

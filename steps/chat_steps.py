@@ -220,8 +220,9 @@ def told_what_is_left_out(context: Context) -> None:
     fewer = [(len(one) - len(other)) // 2 for one, other in pairwise(asked) if one[-1] == other[-1]]
     assert fewer and all(count > 0 for count in fewer), asked
     turns = ["turn was" if count == 1 else f"{count} turns were" for count in fewer]
-    told = re.findall(r"→ The context is full: the oldest (.+) left out\.", context.terminal.screen)
-    assert told == turns, (told, turns, context.terminal.screen)
+    written = context.terminal.written.decode()
+    told = re.findall(r"→ The context is full: the oldest (.+?) left out\.", written)
+    assert told == turns, (told, turns, written)
 
 
 @then("the last task of the queen holds only part of the conversation")

@@ -75,15 +75,19 @@ def within_limits(context: Context) -> None:
         }
         assert not wrong, wrong
     beyond = [(row["setting"], row[end]) for row in rows for end in ("below", "above") if row[end]]
-    for setting, value in beyond:
-        run = _with_variables(context, {setting: value})
+    runs = [_with_variables(context, {setting: value}) for setting, value in beyond]
+    for (setting, value), run in zip(beyond, runs, strict=True):
         assert run.wait(within=20) == 2, (setting, value, run.stdout.text)
         assert f"{setting} is not valid" in run.stderr.text, (setting, value, run.stderr.text)
 
 
 def _with_variables(context: Context, values: Mapping[str, str]) -> Run:
-    context.world.extra_environment = {settings.variable(name): values[name] for name in values}
-    run: Run = context.world.start("rbee-hive daemon --show-settings")
+    world = context.world
+    before = world.extra_environment
+    variables = {settings.variable(name): values[name] for name in values}
+    world.extra_environment = {**before, **variables}
+    run: Run = world.start("rbee-hive daemon --show-settings")
+    world.extra_environment = before
     return run
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-from importlib import metadata
 from typing import Any
 
 import psutil
@@ -171,13 +170,16 @@ def reinstall_printed(context: Context, flag: str) -> None:
 
 
 def _reinstalls(line: str, flag: str) -> bool:
-    """With the Python that runs the programs, and the version that is installed."""
-    installed = re.escape(metadata.version("llama-cpp-python"))
+    """With the Python that runs the programs, and the version that is installed there."""
     shape = (
-        rf"CMAKE_ARGS={flag} \S+/python\S* -m pip install --force-reinstall --no-cache-dir"
-        rf" --no-binary llama-cpp-python llama-cpp-python=={installed}$"
+        rf"CMAKE_ARGS={flag} (\S+/python\S*) -m pip install --force-reinstall --no-cache-dir"
+        r" --no-binary llama-cpp-python llama-cpp-python==(\S+)$"
     )
-    return re.search(shape, line) is not None
+    found = re.search(shape, line)
+    if found is None:
+        return False
+    python, version = found.groups()
+    return machine.installed_version(python, "llama-cpp-python") == version
 
 
 @then("each card has a row with its memory and is not usable; the CPU is")

@@ -10,6 +10,7 @@ from harness.model_files.plain_llama import PlainLlama
 from harness.watching import llama_server
 from harness.watching.llama_server import ask
 from harness.world import cluster
+from harness.world.waiting import wait_until
 
 
 @when("its properties and its slots are asked for")
@@ -36,9 +37,13 @@ def awake(context: Context) -> None:
 
 @then("{count:d} of its slots is busy, and the others are not")
 def busy_slots(context: Context, count: int) -> None:
-    slots = ask(context.world, "GET /slots")
-    busy = [slot["id"] for slot in slots if slot["is_processing"]]
-    assert (len(busy), len(slots)) == (count, 4), slots
+    """The queen hears of it from the hive."""
+
+    def look() -> list[bool]:
+        return [slot["is_processing"] for slot in ask(context.world, "GET /slots")]
+
+    busy = wait_until(f"{count} busy slots", look, 5, lambda slots: sum(slots) == count)
+    assert len(busy) == 4, busy
 
 
 @then("a token that is forbidden by false does not come")

@@ -13,6 +13,7 @@ from harness.world.http_client import EventStream
 
 _LONGEST_S = 30
 _ROUNDED_S = 0.55
+_LATE_S = 1.0  # that a busy machine reads an event
 
 
 def _holder(context: Context, name: str) -> Holder:
@@ -54,7 +55,8 @@ def table_of_waiting(context: Context) -> None:
         assert reason == "the only slot is busy", reason
         came, told_s = stream.named("accepted")[0].at, float(waited.removesuffix(" s"))
         least_s, most_s = context.run.began - came, processes.now() - came
-        assert least_s - _ROUNDED_S <= told_s <= most_s + _ROUNDED_S, (least_s, waited, most_s)
+        late_s = _ROUNDED_S + _LATE_S
+        assert least_s - _ROUNDED_S <= told_s <= most_s + late_s, (least_s, waited, most_s)
 
 
 @then("the JSON lists the tasks of {name:w}, and no others")

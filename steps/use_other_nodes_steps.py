@@ -130,6 +130,7 @@ def _card(context: Context, name: str, port: int = 9) -> SleepingCard:
         context.card = SleepingCard(context.world.nodes[name], port)
         context.world.add_cleanup(context.card.close)
     card: SleepingCard = context.card
+    assert card.port == port, card.port
     return card
 
 

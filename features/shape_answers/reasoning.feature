@@ -9,6 +9,7 @@ Feature: Reasoning is not the answer
     And the raw prompt's answer is nothing but text
 
   Scenario: A person sees the reasoning dimmed, and a pipe does not get it
+    Given a persistent queen
     When I run `rbee-keeper infer --model <that thinks> --think --prompt "Is it?"`
     Then it exits with 0
     And standard output is exactly Yes.

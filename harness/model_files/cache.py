@@ -97,7 +97,7 @@ class ModelFiles:
         has."""
         memory = psutil.virtual_memory()
         needed = (memory.available + memory.total) / 2
-        return self.sized(int(needed / 1.2 / 100_000_000) * 100_000_000)
+        return self.sized(int(needed / 1.2 / 1_000_000) * 1_000_000)
 
     @property
     def missing(self) -> Path:

@@ -37,6 +37,7 @@ class SleepingCard:
         self._boots_within: float | None = None
         self._timer: threading.Timer | None = None
         self._closed = threading.Event()
+        self.port = port
         self._socket = _socket(port)
         self._socket.settimeout(_LOOK_EVERY_S)
         self._thread = threading.Thread(target=self._listen, name=f"card {node.name}", daemon=True)

@@ -65,8 +65,9 @@ class Answer:
         """The exception of the package."""
         response = getattr(error, "response", None)
         self.error = str(error)
-        body = getattr(error, "body", None) or {}
-        self.kind = body.get("error", body).get("type", "")
+        body = getattr(error, "body", None)
+        if isinstance(body, dict):
+            self.kind = body.get("error", body).get("type", "")
         self.begun.set()
         self.status = getattr(error, "status_code", getattr(response, "status_code", 200))
         self.retry_after = response.headers.get("Retry-After") if response is not None else None

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections import deque
@@ -23,6 +24,13 @@ def memory_total_bytes() -> int:
 def memory_free_bytes() -> int:
     """Return what can be had without swapping."""
     return int(psutil.virtual_memory().available)
+
+
+def installed_version(python: str, distribution: str) -> str:
+    """Return the version that this Python imports."""
+    ask = f"from importlib.metadata import version; print(version({distribution!r}))"
+    run = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
 
 
 def watch_free_memory() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import secrets
+import shlex
 import shutil
 import signal
 import sys
@@ -142,13 +143,15 @@ class World:
         return User(self.home)
 
     def environment(self) -> dict[str, str]:
-        """A fresh login's environment, and the mark by which the world's processes are found."""
+        """A fresh login's environment, in the harness's time zone, and the mark by which the
+        world's processes are found."""
         return {
             "PATH": os.pathsep.join([str(SCRIPTS), "/usr/local/bin", "/usr/bin", "/bin"]),
             "HOME": str(self.home),
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.tmp),
             processes.MARK: self.id,
+            **({"TZ": os.environ["TZ"]} if "TZ" in os.environ else {}),
             **self.extra_environment,
         }
 
@@ -186,7 +189,7 @@ class World:
             "hive address": self.hive_address[0],
             "models folder": str(self.models),
             "home": str(self.home),
-            "relay": f"{sys.executable} {_RELAY}",
+            "relay": shlex.join([sys.executable, str(_RELAY)]),
         }
         for name, node in self.nodes.items():
             found[f"{name} address"] = node.address

@@ -18,7 +18,7 @@ subprocess.run(["grep", "SigIgn", "/proc/self/status"])
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what a process ignores")
 def test_what_a_background_job_ignores_is_not_inherited(number: signal.Signals) -> None:
     run = subprocess.run(

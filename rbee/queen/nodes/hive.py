@@ -25,7 +25,7 @@ from rbee.contract.nodes import HiveGone, NodeInfo
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import StandbyRow, WorkerGone, WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetWorker
-from rbee.queen.nodes.hive_discovery import answers, find_hive, shut_down
+from rbee.queen.nodes.hive_discovery import answers, find_hive, tell_to_end, wait_for_end
 from rbee.queen.nodes.hive_events import HiveEvents
 from rbee.queen.nodes.hive_state import HiveState, Observation, after
 from rbee.queen.nodes.hosts import (
@@ -101,6 +101,7 @@ class Hive:
         self._worker_clients = WorkerClients()
         self._process: HiveProcess | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._is_told_gone = False
         self.last_lines = LastLines(host)
         # How the last hive of this queen broke off; None while it runs.
         self.broke: str | None = None
@@ -317,6 +318,7 @@ class Hive:
             return
         self._process, listening, self._key = await self.host.start_hive(say)
         self.broke = None
+        self._is_told_gone = False
         check_hive_version(self.host, listening.version)
         self._client = self._connect(*await way_to(self.host, listening.url), self._key)
         self._watching = asyncio.create_task(self._watch(self._process), context=uncorrelated())
@@ -334,6 +336,7 @@ class Hive:
         if found is None:
             return False
         self._client, self._key = found
+        self._is_told_gone = False
         await self._follow_events()
         return True
 
@@ -355,15 +358,15 @@ class Hive:
 
     async def _shut_down(self) -> None:
         """One that this queen started is killed if it does not end. `_watch` tells its end, which
-        comes after it has stopped to answer."""
-        is_silent = await shut_down(self.http, self._end_within_s)
+        comes after it has stopped to answer, unless not even that ends it."""
+        is_told = await tell_to_end(self.http)
+        is_silent = await wait_for_end(self.http, self._end_within_s)
         if self._process is not None and self._watching is not None:
             code = await self._process.end(self._end_within_s if is_silent else 0)
-            await asyncio.wait({self._watching})
-            if self._watching.cancelled():  # nothing ends it
-                self._tell_gone(_how(code))
+            await asyncio.wait({self._watching}, timeout=_NOTICED_WITHIN_S)
+            self._tell_gone(_how(code))
         elif is_silent:
-            self._tell_gone("ended")
+            self._tell_gone("ended" if is_told else "lost")
         else:
             raise ProgramFailed(
                 f"The hive on {self.node} was told to end and still answers at {self.http.url}.",
@@ -442,7 +445,8 @@ class Hive:
                 self.broke = f"the connection to {self.node} was lost, and its hive with it"
             else:
                 self.broke = f"the hive on {self.node} ended with code {code}"
-            _log.warning("the hive on %s is gone: %s", self.node, self.broke)
+            level = logging.INFO if code == 0 else logging.WARNING
+            _log.log(level, "the hive on %s is gone: %s", self.node, self.broke)
             self._tell_gone(_how(code))
 
     async def _report_contact(self) -> None:
@@ -455,6 +459,10 @@ class Hive:
             self._on_contact(outcome)
 
     def _tell_gone(self, how: _How) -> None:
+        """Once for each hive."""
+        if self._is_told_gone:
+            return
+        self._is_told_gone = True
         self._queen_events.send(HiveGone(self.node, how, len(self._known_workers)))
         self._fleet.lost(self.node)
 

@@ -78,12 +78,13 @@ async def answers(client: Client) -> bool:
     return True
 
 
-async def shut_down(client: Client, within_s: float) -> bool:
-    """Ask the hive to shut down, and wait until nothing answers there, for `within_s` at most.
-    Whether nothing does."""
-    with contextlib.suppress(RbeeError):
+async def tell_to_end(client: Client) -> bool:
+    """Ask the hive to shut down. Whether it said that it will."""
+    try:
         await client.call(ep.SHUTDOWN)
-    return await wait_for_end(client, within_s)
+    except RbeeError:
+        return False
+    return True
 
 
 async def wait_for_end(client: Client, within_s: float) -> bool:
@@ -109,7 +110,8 @@ async def _may_be_used(
     if info.owner == owner:
         # It would end in any case, when its lease does.
         say(_QUEEN, "🏠", f"ending the hive at {url}, which was cut off from its queen")
-        await shut_down(client, patience_s)
+        await tell_to_end(client)
+        await wait_for_end(client, patience_s)
         return False
     who = f"{info.owner.program} (pid {info.owner.pid} on {info.owner.host})"
     say(_QUEEN, "🏠", f"the hive at {url} belongs to {who}: starting another one")

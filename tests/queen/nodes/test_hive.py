@@ -182,6 +182,18 @@ async def test_an_ended_hive_is_told_and_started_anew(make: Make) -> None:
     assert lab.hive.broke is None
 
 
+async def test_the_end_of_a_hive_is_told_once(make: Make) -> None:
+    lab = make()
+    lab.install()
+    await lab.up()
+    with lab.events.listen() as coming:
+        lab.hive.cut_lifeline()
+        assert await asyncio.wait_for(anext(coming), 5) == HiveGone(NAME, "ended", 0)
+        await lab.hive.close()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(coming), 0.2)
+
+
 async def test_when_its_connection_dies_nothing_waits_for_it_any_more(make: Make) -> None:
     lab = make(keepalive_s=0.1)
     lab.install()
@@ -338,6 +350,20 @@ async def test_a_look_finds_an_operators_hive(make: Make) -> None:
         assert await asyncio.wait_for(anext(coming), 1) == HiveGone(NAME, "ended", 0)
     assert "/v1/admin/shutdown" in lab.fake.asked
     assert not lab.hive.is_running
+
+
+async def test_an_operators_hive_that_is_cut_off_is_not_said_to_have_ended(make: Make) -> None:
+    lab = make(hive_port=make().fake.port, connect_s=0.3)
+    assert await lab.hive.discover()
+
+    async def cut() -> object:
+        await lab.fake.close()
+        return Ack("never heard")
+
+    lab.fake.replies["/v1/admin/shutdown"] = cut
+    with lab.events.listen() as coming:
+        await lab.hive.stop(Narrator(lambda _: None, NAME))
+        assert await asyncio.wait_for(anext(coming), 1) == HiveGone(NAME, "lost", 0)
 
 
 async def test_an_operators_hive_that_does_not_end_is_told(make: Make) -> None:
