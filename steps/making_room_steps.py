@@ -105,6 +105,17 @@ def answered_on(context: Context, name: str, backend: str) -> None:
     _answered(context, name, backend=backend)
 
 
+@when("both workers have become idle")
+def both_idle(context: Context) -> None:
+    """What a canceled answer had is free a moment after its end is told."""
+    wait_until(
+        "two idle workers",
+        lambda: [row["state"] for row in cluster.queens_workers(context.world)],
+        10,
+        lambda states: states == ["idle", "idle"],
+    )
+
+
 @then("the worker on localhost answered, though that of {other:w} is idle, too")
 def on_this_machine(context: Context, other: str) -> None:
     rows = {row["node"]: row["state"] for row in cluster.queens_workers(context.world)}

@@ -21,6 +21,7 @@ Feature: A model that many ask for gets a second worker
     And the queen's metrics count 0 swaps, 0 evictions and 1 replica
     And the first task still streams
     When the task that streams is deleted
+    And both workers have become idle
     And somebody asks a in turn
     Then the worker on localhost answered, though that of workstation is idle, too
 
