@@ -10,6 +10,7 @@ from harness.watching.named_keys import Holder
 from harness.watching.replies import Metrics
 from harness.world import cluster, processes
 from harness.world.http_client import EventStream
+from harness.world.waiting import let_pass
 
 _LONGEST_S = 30
 _ROUNDED_S = 0.55
@@ -41,6 +42,12 @@ def lists_all(context: Context) -> None:
         )
     )
     assert not found, "\n".join(found)
+
+
+@when("they have waited for {seconds:d} s, and I run `{line}`")
+def lists_after(context: Context, seconds: int, line: str) -> None:
+    let_pass(seconds)
+    context.run = context.world.start(line)
 
 
 @then("standard output has a row for each that waits, by their positions, and no other")

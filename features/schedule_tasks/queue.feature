@@ -14,7 +14,7 @@ Feature: Who waits for what can be seen, and ended
     When I run `rbee-keeper queue list --all --json`
     Then it exits with 0
     And the JSON lists the task that runs, with its worker, then those that wait by their positions, with key, model, time and reason
-    When I run `rbee-keeper queue list`
+    When they have waited for 2 s, and I run `rbee-keeper queue list`
     Then it exits with 0
     And standard output has a row for each that waits, by their positions, and no other
     When phone runs `rbee-keeper queue list --json`

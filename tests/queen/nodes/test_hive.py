@@ -182,6 +182,17 @@ async def test_an_ended_hive_is_told_and_started_anew(make: Make) -> None:
     assert lab.hive.broke is None
 
 
+async def test_a_hive_that_ends_with_another_code_was_killed(make: Make) -> None:
+    lab = make()
+    lab.install()
+    script = (lab.sshd.home / "rbee-hive").read_text()
+    lab.sshd.write("rbee-hive", script.replace("exit 0", "exit 9"))
+    await lab.up()
+    with lab.events.listen() as coming:
+        lab.hive.cut_lifeline()
+        assert await asyncio.wait_for(anext(coming), 5) == HiveGone(NAME, "killed", 0)
+
+
 async def test_the_end_of_a_hive_is_told_once(make: Make) -> None:
     lab = make()
     lab.install()
