@@ -144,9 +144,7 @@ def cut_texts(context: Context) -> None:
 
 @then("the lists of Ollama take less than {most:d} ms")
 def quick(context: Context, most: int) -> None:
-    """The best of several: other programs run on this machine too."""
-    url = f"{context.world.queen_url}/api/tags"
-    least = min(protocol_errors.took_ms(url, context.world.key) for _ in range(10))
+    least = protocol_errors.least_ms(f"{context.world.queen_url}/api/tags", context.world.key)
     assert least < most, least
 
 

@@ -246,9 +246,7 @@ def finds(context: Context, names: str) -> None:
 
 @then("the list takes less than {most:d} ms")
 def quick_list(context: Context, most: int) -> None:
-    """The best of several: other programs run on this machine too."""
-    url = f"{context.world.queen_url}/v1/models"
-    least = min(protocol_errors.took_ms(url, context.world.key) for _ in range(10))
+    least = protocol_errors.least_ms(f"{context.world.queen_url}/v1/models", context.world.key)
     assert least < most, least
 
 

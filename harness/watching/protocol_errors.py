@@ -73,8 +73,13 @@ def get(url: str, headers: Mapping[str, str]) -> Reply:
     return send("GET", url, headers)
 
 
-def took_ms(url: str, key: str) -> float:
-    """Milliseconds from a request to its whole reply."""
+def least_ms(url: str, key: str) -> float:
+    """Milliseconds from a request to its whole reply, the best of ten: other programs run on this
+    machine, too."""
+    return min(_took_ms(url, key) for _ in range(10))
+
+
+def _took_ms(url: str, key: str) -> float:
     began = time.monotonic()
     reply = send("GET", url, bearer(key))
     assert reply.status == 200, reply

@@ -35,8 +35,8 @@ class _Screen(pyte.Screen):
 
 
 class Terminal:
-    """`screens` is every distinct screen in order: a bar that came and went can still be seen.
-    `shown_at` is when each of them was there, on a clock that never goes back."""
+    """`screens` has the screen after each piece that came, so that a bar that came and went can
+    still be seen. `shown_at` is when each of them was there, on a clock that never goes back."""
 
     def __init__(
         self,

@@ -357,8 +357,9 @@ class Hive:
         await self.host.close()
 
     async def _shut_down(self) -> None:
-        """One that this queen started is killed if it does not end. `_watch` tells its end, which
-        comes after it has stopped to answer, unless not even that ends it."""
+        """One that this queen started is killed if it does not end. Its end is told by
+        `_watch`, once its process is gone, which is some time after it has stopped answering; and
+        here, if even killing it does not end it."""
         is_told = await tell_to_end(self.http)
         is_silent = await wait_for_end(self.http, self._end_within_s)
         if self._process is not None and self._watching is not None:
@@ -405,8 +406,7 @@ class Hive:
             if self._client is None:  # canceled between its start and its first answer
                 self._process.cut_lifeline()
             else:
-                with contextlib.suppress(RbeeError):
-                    await self._client.call(ep.SHUTDOWN)
+                await tell_to_end(self._client)
             self._tell_gone(_how(await self._process.end(self._end_within_s)))
         elif self._is_connected:
             self._tell_gone("left")
