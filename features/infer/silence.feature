@@ -7,6 +7,6 @@ Feature: A silence is not an end
     And somebody watches the hive's events
     When a task for 100 tokens streams
     And the worker hangs in the middle of the answer
-    Then queen and hive send a comment after 10 s
+    Then the queen breaks the silence with a comment after 10 s, and no hive is silent longer
     When the worker goes on
     Then the answer has all of its 100 tokens

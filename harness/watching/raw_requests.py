@@ -93,13 +93,12 @@ class RawStream:
         wait_until("the stream to end", lambda: self.ended_at, within, lambda at: at is not None)
 
     def comments(self) -> list[float]:
-        """Return the silence before each comment: seconds since what came before it."""
-        before, found = self.opened_at, []
-        for at, line in list(self.lines):
-            if line.startswith(b":"):
-                found.append(at - before)
-            before = at
-        return found
+        """Return the moment of each comment."""
+        return [at for at, line in list(self.lines) if line.startswith(b":")]
+
+    def events(self) -> list[float]:
+        """Return the moment of the last line of each event."""
+        return [at for at, line in list(self.lines) if line.startswith(b"data:")]
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

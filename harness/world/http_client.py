@@ -105,8 +105,8 @@ class Event:
 
 class EventStream:
     """`refused` is the whole reply if the server answered with something other than a stream.
-    `comments` are the moments of the lines that only keep the stream alive; `opened_after` is how
-    many seconds it took until the headers came. Where there is a single
+    `comments` are the moments of the lines that only keep the stream alive; `opened_at` is when the
+    headers came, `opened_after` how many seconds that took. Where there is a single
     reply too, `accept` chooses."""
 
     def __init__(
@@ -123,7 +123,8 @@ class EventStream:
         self._closing = False
         asked_at = time.monotonic()
         opened = open_call(method, url, body, key, _SILENCE_S, accept)
-        self.opened_after = time.monotonic() - asked_at
+        self.opened_at = time.monotonic()
+        self.opened_after = self.opened_at - asked_at
         self._connection, self._response, self._socket = opened
         if self._response.headers.get_content_type() != _STREAM:
             self.refused = Reply(
