@@ -20,6 +20,9 @@ from harness.world.waiting import wait_until
 
 _LONGEST_S = 60
 _LATE_COMMENT_S = 4
+# How long the queen waits for the hive to say how a worker ended.
+_EXIT_S = 3
+_SLOW_MACHINE_S = 2
 _REQUESTS = {"queen": "/v2/tasks", "worker": "/v1/inference"}
 # Each token comes with twenty others: nearly two kilobytes.
 _LIKELY = {
@@ -219,6 +222,23 @@ def comments_come(context: Context, seconds: int) -> None:
 @when("the worker hangs in the middle of the answer")
 def hangs(context: Context) -> None:
     context.before["worker"].suspend()
+
+
+@then(
+    "its worker was given up after as many of {count:d} tokens as came, silent for {seconds:d} s, "
+    "by the clock too"
+)
+def given_up(context: Context, count: int, seconds: int) -> None:
+    tokens, told = context.stream.named("token"), context.stream.named("error")[0]
+    error = told.data["error"]
+    wanted = (
+        f"The worker {context.worker['id']} on localhost was given up after {len(tokens)} of "
+        f"{count} tokens: it was silent for {seconds} s."
+    )
+    assert error["message"] == wanted, (error["message"], wanted)
+    assert error["details"]["tokens"] == len(tokens) < count, (error, len(tokens))
+    took = told.at - tokens[-1].at
+    assert seconds - 0.5 < took < seconds + _EXIT_S + _SLOW_MACHINE_S, took
 
 
 @then("the answer has all of its {count:d} tokens")

@@ -375,6 +375,10 @@ class StreamTruncated(RbeeError):
     says = "The answer broke off after {tokens} tokens, before its end."
 
 
+class StreamSilent(StreamTruncated):
+    """Nothing came for so long that its reader gave it up. The other side may still be there."""
+
+
 # Our own programs
 
 

@@ -21,6 +21,7 @@ from rbee.contract.errors import (
     KeyNotProven,
     NotOurs,
     RbeeError,
+    StreamSilent,
     StreamTruncated,
 )
 from rbee.contract.events import DONE, Event
@@ -46,7 +47,8 @@ class Client:
     Before the key is sent, or anything that wants one, the peer has proven that it knows the key.
     Raises KEY_NOT_PROVEN if it can't, INVALID_API_KEY if it has another one, the errors that it
     names, CONNECTION_REFUSED where nothing listens, CONNECTION_TIMEOUT where nothing answers, and
-    STREAM_TRUNCATED where a stream ends without `[DONE]` or is silent for `silence_s`.
+    STREAM_TRUNCATED where a stream ends without `[DONE]`, or as StreamSilent if nothing came for
+    `silence_s`.
     """
 
     def __init__(
@@ -237,9 +239,10 @@ class Client:
                             raise RbeeError.from_body(event.error)
                         yield event
         except OSError as error:
-            said = f"was silent for {self._silence_s:g} s" if silence.is_over else None
-            said = said or f"broke: {reason(error)}"
-            raise StreamTruncated(f"The stream {said}.", tokens=0) from None
+            if silence.is_over:
+                said = f"The stream was silent for {self._silence_s:g} s."
+                raise StreamSilent(said, tokens=0) from None
+            raise StreamTruncated(f"The stream broke: {reason(error)}.", tokens=0) from None
         except (msgspec.MsgspecError, ValueError) as error:
             raise self._not_ours(str(error)) from None
         finally:

@@ -14,6 +14,7 @@ from rbee.contract.errors import (
     AllSlotsBusy,
     ConnectionRefused,
     Internal,
+    StreamSilent,
     StreamTruncated,
     WorkerCrashed,
 )
@@ -88,7 +89,7 @@ async def test_a_stream_whose_connection_is_lost_is_truncated(
 
 async def test_a_stream_that_falls_silent_is_truncated(start: Start, connect: Connect) -> None:
     client = connect(await start(streaming(TOKEN, hang=True)), silence_s=0.1)
-    with pytest.raises(StreamTruncated, match=r"0\.1 s"):
+    with pytest.raises(StreamSilent, match=r"0\.1 s"):
         await heard(client)
 
 

@@ -128,6 +128,11 @@ class Hive:
         return node is not None and node.away is not None
 
     @property
+    def silence_s(self) -> float:
+        """After how many seconds of silence a stream of this node is given up."""
+        return self._config.times.stream_silence_s
+
+    @property
     def is_ours(self) -> bool:
         """Whether this queen started it."""
         return self._process is not None

@@ -14,6 +14,7 @@ from rbee.contract.errors import (
     LoadingTimeout,
     RbeeError,
     ShuttingDown,
+    StreamSilent,
     StreamTruncated,
     WorkerCrashed,
 )
@@ -29,6 +30,7 @@ from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.narration import Narrator
 
 _QUEEN = "queen-rbee"
+BROKE = "its connection broke"
 
 
 class WorkerStart:
@@ -100,7 +102,8 @@ class WorkerStart:
         except (StreamTruncated, ConnectionTimeout) as error:
             if isinstance(error, ConnectionTimeout):
                 await check_port(self._hive, worker)
-            raise await self._why_gone(worker.id) from None
+            why = error if isinstance(error, StreamSilent) else BROKE
+            raise await self._why_gone(worker.id, why) from None
         except RbeeError as error:
             raise self._named(error) from None
 
@@ -133,10 +136,12 @@ class WorkerStart:
     def _named(self, error: RbeeError) -> RbeeError:
         return with_node_name(error, self._hive.node, self.wanted.model)
 
-    async def _why_gone(self, worker_id: str) -> RbeeError:
-        return self._ended(worker_id, await self._hive.worker_exit(worker_id))
+    async def _why_gone(self, worker_id: str, why: str | StreamSilent = BROKE) -> RbeeError:
+        return self._ended(worker_id, await self._hive.worker_exit(worker_id), why)
 
-    def _ended(self, worker_id: str, gone: WorkerGone | None) -> RbeeError:
+    def _ended(
+        self, worker_id: str, gone: WorkerGone | None, why: str | StreamSilent = BROKE
+    ) -> RbeeError:
         node = self._hive.node
         if self._hive.state == "draining":
             return ShuttingDown(f"The hive on {node} is shutting down.")
@@ -153,27 +158,29 @@ class WorkerStart:
                 layers_loaded=last.layers_loaded,
                 layers_total=last.layers_total,
             )
-        return crashed(self._hive, worker_id, "before it was ready", "its connection broke", gone)
+        return crashed(self._hive, worker_id, "before it was ready", why, gone)
 
 
 def crashed(
     hive: Hive,
     worker_id: str,
     when: str,
-    why: str,
+    why: str | StreamSilent,
     gone: WorkerGone | None,
     *,
     tokens: int = 0,
     max_tokens: int = 0,
 ) -> WorkerCrashed:
-    """The error for a worker that ended. `gone` is what its hive said of that; without it, the end
-    of the hive is the reason, or else `why`."""
-    node = hive.node
+    """The error for a worker that ended, or was given up for its silence. `gone` is what its hive
+    said of the end; without it, the end of the hive is the reason, or else `why`."""
+    node, fate = hive.node, "ended"
     reason = gone.reason if gone else hive.broke or why
+    if isinstance(reason, StreamSilent):
+        fate, reason = "was given up", f"it was silent for {hive.silence_s:g} s"
     # `logs` asks the hive.
     without_hive = {} if gone or hive.broke is None else {"hive": False}
     return WorkerCrashed(
-        f"The worker {worker_id} on {node} ended {when}: {reason}.",
+        f"The worker {worker_id} on {node} {fate} {when}: {reason}.",
         worker_id=worker_id,
         node=node,
         tokens=tokens,

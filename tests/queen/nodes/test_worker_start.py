@@ -14,13 +14,14 @@ from rbee.contract.errors import (
     ModelCorrupt,
     PortBlocked,
     RbeeError,
+    StreamSilent,
     VramExhausted,
     WorkerCrashed,
 )
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.models import DownloadReply
 from rbee.contract.workers import SpawnRequest, WorkerGone, WorkerRow
-from rbee.queen.nodes.worker_start import WorkerStart
+from rbee.queen.nodes.worker_start import WorkerStart, crashed
 from rbee.runtime.event_queue import EventQueue
 
 from .conftest import UrlNode
@@ -149,6 +150,16 @@ async def test_a_hive_that_is_lost_with_its_worker_is_a_crash(start: Start) -> N
     error = await start.fails(start.row(), LAYERS)
     assert isinstance(error, WorkerCrashed)
     assert error.message.endswith("its connection broke.")
+
+
+async def test_a_worker_that_was_only_silent_was_given_up(start: Start) -> None:
+    hive, gone = start.node.hive, WorkerGone("w-1", "it was ended by signal 9", -9, [])
+    when, silent = "after 1 of 9 tokens", StreamSilent(tokens=0)
+    error = crashed(hive, "w-1", when, silent, None)
+    told = f"was given up after 1 of 9 tokens: it was silent for {hive.silence_s:g} s."
+    assert error.message == f"The worker w-1 on workstation {told}"
+    error = crashed(hive, "w-1", when, silent, gone)
+    assert error.message.endswith("ended after 1 of 9 tokens: it was ended by signal 9.")
 
 
 async def test_a_port_that_is_blocked_is_told_before_the_load(start: Start) -> None:
