@@ -225,14 +225,14 @@ def hangs(context: Context) -> None:
 
 
 @then(
-    "its worker was given up after as many of {count:d} tokens as came, silent for {seconds:d} s, "
+    "its worker was lost after as many of {count:d} tokens as came, silent for {seconds:d} s, "
     "by the clock too"
 )
-def given_up(context: Context, count: int, seconds: int) -> None:
+def lost(context: Context, count: int, seconds: int) -> None:
     tokens, told = context.stream.named("token"), context.stream.named("error")[0]
     error = told.data["error"]
     wanted = (
-        f"The worker {context.worker['id']} on localhost was given up after {len(tokens)} of "
+        f"The worker {context.worker['id']} on localhost was lost after {len(tokens)} of "
         f"{count} tokens: it was silent for {seconds} s."
     )
     assert error["message"] == wanted, (error["message"], wanted)

@@ -17,6 +17,6 @@ Feature: A silence is not an end
     When a task for 100 tokens streams
     And the worker hangs in the middle of the answer
     Then the stream ends with the error WORKER_CRASHED and [DONE]
-    And its worker was given up after as many of 100 tokens as came, silent for 12 s, by the clock too
+    And its worker was lost after as many of 100 tokens as came, silent for 12 s, by the clock too
     When the worker goes on
     Then the worker is idle within 15 s, and the queen counts no task

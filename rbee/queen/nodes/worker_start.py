@@ -171,12 +171,13 @@ def crashed(
     tokens: int = 0,
     max_tokens: int = 0,
 ) -> WorkerCrashed:
-    """The error for a worker that ended, or was given up for its silence. `gone` is what its hive
-    said of the end; without it, the end of the hive is the reason, or else `why`."""
-    node, fate = hive.node, "ended"
+    """The error for a worker that ended, or was lost. `gone` is what its hive said of its end;
+    without it, the end of the hive is the reason, or else `why`."""
+    node = hive.node
+    fate = "ended" if gone or hive.broke else "was lost"
+    if isinstance(why, StreamSilent):
+        why = f"it was silent for {hive.silence_s:g} s"
     reason = gone.reason if gone else hive.broke or why
-    if isinstance(reason, StreamSilent):
-        fate, reason = "was given up", f"it was silent for {hive.silence_s:g} s"
     # `logs` asks the hive.
     without_hive = {} if gone or hive.broke is None else {"hive": False}
     return WorkerCrashed(

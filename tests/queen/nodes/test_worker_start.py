@@ -149,14 +149,14 @@ async def test_a_hive_that_is_lost_with_its_worker_is_a_crash(start: Start) -> N
     start.node.fake.breaks = True
     error = await start.fails(start.row(), LAYERS)
     assert isinstance(error, WorkerCrashed)
-    assert error.message.endswith("its connection broke.")
+    assert error.message.endswith("was lost before it was ready: its connection broke.")
 
 
-async def test_a_worker_that_was_only_silent_was_given_up(start: Start) -> None:
+async def test_a_worker_that_is_only_silent_was_lost(start: Start) -> None:
     hive, gone = start.node.hive, WorkerGone("w-1", "it was ended by signal 9", -9, [])
     when, silent = "after 1 of 9 tokens", StreamSilent(tokens=0)
     error = crashed(hive, "w-1", when, silent, None)
-    told = f"was given up after 1 of 9 tokens: it was silent for {hive.silence_s:g} s."
+    told = f"was lost after 1 of 9 tokens: it was silent for {hive.silence_s:g} s."
     assert error.message == f"The worker w-1 on workstation {told}"
     error = crashed(hive, "w-1", when, silent, gone)
     assert error.message.endswith("ended after 1 of 9 tokens: it was ended by signal 9.")

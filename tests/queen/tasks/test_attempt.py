@@ -128,7 +128,7 @@ async def test_an_answer_that_breaks_off_is_a_crash_with_the_tokens_that_came(ma
     made.fake.workers = [made.row("idle")]
     made.fake.streams[INFERENCE] = ANSWER[:2]
     made.fake.breaks = True
-    with pytest.raises(WorkerCrashed, match=r"ended after 1 of 9 tokens: its connection broke"):
+    with pytest.raises(WorkerCrashed, match=r"was lost after 1 of 9 tokens: its connection broke"):
         await made.run()
     assert made.task.tokens == 1
 
