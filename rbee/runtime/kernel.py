@@ -13,11 +13,15 @@ import sys
 import termios
 from collections.abc import Collection
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import psutil
 
 _PROC = Path("/proc")
 _CORES = Path("/sys/devices/system/cpu")
 # The fields of /proc/PID/stat after the program's name, which may hold any character.
-_STATE, _BEGAN_AT = 0, 19
+_STATE, _THREADS, _BEGAN_AT = 0, 17, 19
 # The words of a line of /proc/PID/maps, and what stands behind the path of a file without a name.
 _INODE, _PATH = 4, 5
 _REMOVED = " (deleted)"
@@ -26,16 +30,25 @@ _KB = 1024
 
 def started(pid: int, proc: Path = _PROC) -> float | None:
     """When a process began, in seconds since the epoch; None if there is no such process, or only
-    its exit code is left."""
+    its exit code is left. Where its first thread has ended and another has not yet closed its
+    files, more is left."""
     boot = _figures(proc / "stat", "btime")
     if not boot:
         return _psutil_started(pid)
     try:
         fields = (proc / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
         began_at = int(fields[_BEGAN_AT]) / os.sysconf("SC_CLK_TCK")
+        is_over = fields[_STATE] == b"Z" and int(fields[_THREADS]) < 2
     except (OSError, ValueError, IndexError):
         return None
-    return None if fields[_STATE] == b"Z" else began_at + boot["btime"]
+    return None if is_over else began_at + boot["btime"]
+
+
+def is_over(process: psutil.Process) -> bool:
+    """Whether only its exit code is left. Raises psutil.Error if there is no such process."""
+    import psutil
+
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() < 2
 
 
 def resident_bytes(pid: int, proc: Path = _PROC) -> int:
@@ -115,7 +128,7 @@ def _psutil_started(pid: int) -> float | None:
 
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+        return None if is_over(process) else process.create_time()
     except psutil.Error:
         return None
 

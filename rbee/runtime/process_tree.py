@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rbee.runtime import kernel
+
 if TYPE_CHECKING:
     import psutil
 
@@ -46,5 +48,5 @@ def _is_alive(process: psutil.Process) -> bool:
     import psutil
 
     with contextlib.suppress(psutil.Error):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return process.is_running() and not kernel.is_over(process)
     return False

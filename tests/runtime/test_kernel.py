@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,8 @@ from rbee.runtime import kernel
 NOBODY = 2**22 + 1  # beyond the largest pid that Linux gives
 # With a folder that is not there, as on a system that is not Linux.
 FOLDERS = [Path("/proc"), Path("/nowhere")]
+# The system call that ends one thread.
+_EXIT = 60 if platform.machine() == "x86_64" else 93
 
 
 @pytest.fixture
@@ -53,6 +58,28 @@ def test_one_of_which_only_the_exit_code_is_left_is_not_there(proc: Path) -> Non
     with subprocess.Popen(["true"]) as process:
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert kernel.started(process.pid, proc) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the first thread can't end alone elsewhere")
+@pytest.mark.parametrize("proc", FOLDERS)
+def test_one_whose_first_thread_has_ended_before_another_is_still_there(proc: Path) -> None:
+    """As a process is for a moment while it is ended: the last thread closes its files."""
+    leave = f"import ctypes; ctypes.CDLL(None).syscall({_EXIT}, 0)"
+    code = (
+        f"import threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); {leave}"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as process:
+        told = psutil.Process(process.pid)
+        try:
+            while told.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.01)
+            assert kernel.started(process.pid, proc) == told.create_time()
+            assert not kernel.is_over(told)
+        finally:
+            process.kill()
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert kernel.started(process.pid, proc) is None
+        assert kernel.is_over(told)
 
 
 @pytest.mark.parametrize("proc", FOLDERS)
