@@ -185,6 +185,15 @@ def numbered(context: Context) -> None:
     assert indexes == list(range(len(indexes))), indexes
 
 
+@then("the rate of an answer of one token is that of its whole time")
+def rate_of_one(context: Context) -> None:
+    stream = context.standalone.answer("Once upon a time", 1, cache_prompt=False)
+    (done,) = (event.data for event in stream.named("done"))
+    assert done["total_tokens"] == 1, done
+    per_second = 1000 / done["duration_ms"]
+    assert abs(done["tokens_per_second"] - per_second) < 0.01 * per_second, done
+
+
 # What others tell of it
 
 

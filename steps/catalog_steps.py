@@ -1,7 +1,9 @@
 """What is on a node: the catalog, listings, sizes, hashes, and models that people delete."""
 
+import fcntl
 import json
 import signal
+import sqlite3
 from pathlib import Path
 
 from behave import given, then, when
@@ -9,6 +11,10 @@ from behave.runner import Context
 
 from harness.model_files.bundled import read_header_of
 from harness.watching import catalog, keeper_output, machine, models_output
+from harness.world.waiting import let_pass
+
+# A stream tells its events at once; the machine may be busy.
+_TOLD_WITHIN_S = 0.4
 
 
 @when("the hive is stopped, its catalog is damaged, and it is started again")
@@ -378,6 +384,34 @@ def cut(context: Context, name: str) -> None:
     path = context.world.models / name
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
+
+
+@when("another program fetches into the partial file")
+def held(context: Context) -> None:
+    """It locks the file, as every hive does."""
+    context.partial = catalog.only_partial_file(context.world).open("r+b")
+    context.world.add_cleanup(context.partial.close)
+    fcntl.flock(context.partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@when("that program has ended")
+def let_go(context: Context) -> None:
+    context.partial.close()
+
+
+@when("another program writes into the catalog")
+def writes(context: Context) -> None:
+    """Nobody else can, until it has ended."""
+    context.writer = sqlite3.connect(catalog.database_file(context.world))
+    context.world.add_cleanup(context.writer.close)
+    context.writer.execute("BEGIN IMMEDIATE")
+
+
+@then("it is not told as complete before it is in the catalog")
+def not_told_yet(context: Context) -> None:
+    let_pass(_TOLD_WITHIN_S)
+    assert not context.fetch.events_of("complete"), context.fetch.stream.events[-2:]
+    context.writer.rollback()
 
 
 @when("one bit of {name} is flipped")

@@ -196,6 +196,13 @@ def heartbeats(context: Context, name: str, count: int, seconds: float) -> None:
     context.endings = ProcessExits({"hive": context.world.nodes[name].hive().pid})
 
 
+@then("its log says that its owner is gone")
+def says_why_it_ended(context: Context) -> None:
+    (node,) = context.world.nodes.values()
+    written = logs.written(node.home, "rbee-hive")
+    assert [line for line in written if "owner is gone" in line], written[-5:]
+
+
 @then("the hive on {name:S} ends {seconds:g} s after the last heartbeat")
 def ends_with_the_lease(context: Context, name: str, seconds: float) -> None:
     (lifeline,) = context.world.nodes[name].server.log.lifelines

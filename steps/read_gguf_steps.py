@@ -8,7 +8,7 @@ from behave.runner import Context
 
 from harness.model_files.bundled import bundled_path, bundled_reader, read_header
 from harness.watching import keeper_output, standalone_worker
-from harness.world import cluster
+from harness.world import cluster, commands
 
 _CHAT = "<|im_start|>user\nSay hi.<|im_end|>\n<|im_start|>assistant\n"
 _MOST_TOKENS = 60
@@ -53,10 +53,11 @@ def ask_for_model(context: Context) -> None:
     "its vocabulary, its end-of-sequence token, its quantization and its size are those of the file"
 )
 def as_in_the_file(context: Context) -> None:
+    """The context is the one that the worker was started with, beside the trained one."""
     known = read_header(bundled_reader())
     wanted = {
         **asdict(known),
-        "context": known.context_length,
+        "context": int(commands.options(context.standalone.process.cmdline())["context"]),
         "file": str(bundled_path()),
         "size_bytes": bundled_path().stat().st_size,
     }

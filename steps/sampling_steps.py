@@ -62,6 +62,13 @@ def among_the_likeliest(context: Context, count: int) -> None:
         assert max(ranks) < count, ranks
 
 
+@then("the first text has tokens that are not among the {count:d} likeliest")
+def beyond_the_likeliest(context: Context, count: int) -> None:
+    pieces = standalone_worker.pieces_of(context.streams[0])
+    ranks = context.model_files.reference_decoder.ranks(_PROMPT, pieces)
+    assert max(ranks) >= count, ranks
+
+
 @then("the first text is far from the likeliest tokens, and the second near")
 def far_and_near(context: Context) -> None:
     teacher = context.model_files.reference_decoder
@@ -125,7 +132,7 @@ def both_the_same(context: Context) -> None:
 
 @when("a text is stopped at the first of four sequences, which is not the first of the list")
 def first_of_four(context: Context) -> None:
-    """Two of them begin in the same token."""
+    """Three of them are in the same token, and two of these begin at the same place."""
     whole = _answer(context, temperature=0)
     pieces = standalone_worker.pieces_of(whole)
     text = "".join(pieces)
@@ -139,9 +146,15 @@ def first_of_four(context: Context) -> None:
         and text.find(piece[3:5]) == starts[number] + 3
     )
     piece = pieces[number]
-    context.stop = [text[-6:], piece[3:5], piece[1:3], "§§"]
+    context.stop = [text[-6:], piece[3:5], piece[1:3], piece[1:4]]
     context.wanted = text[: starts[number] + 1]
     context.stream = _answer(context, temperature=0, stop=context.stop)
+
+
+@then("it is told which one ended it, the longest of those that begin there")
+def which_stop(context: Context) -> None:
+    done = standalone_worker.done_of(context.stream)
+    assert done["stop_sequence"] == context.stop[-1], (done, context.stop)
 
 
 # The model's template

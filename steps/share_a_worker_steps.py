@@ -48,6 +48,14 @@ def lengths(context: Context, width: int) -> None:
     assert all(abs(length - 1) < 1e-3 for length in context.vectors.norms())
 
 
+@then("the worker was busy meanwhile, with one of its {slots:d} slots")
+def busy_meanwhile(context: Context, slots: int) -> None:
+    context.standalone.wait_for_free(slots, within=5)
+    told = context.standalone.status.named("status")[-2:]
+    found = [(event.data["state"], event.data["slots_available"]) for event in told]
+    assert found == [("busy", slots - 1), ("idle", slots)], found
+
+
 @then("the first and the last are the same")
 def equal_texts(context: Context) -> None:
     assert context.vectors.greatest_difference(0, -1) < 1e-3

@@ -101,10 +101,11 @@ def names_the_field(context: Context) -> None:
 
 @when('it is made to answer "{text}" to a message, and to a raw prompt')
 def made_to_answer(context: Context, text: str) -> None:
+    """The raw prompt ends as the template would."""
     how = {"grammar": f'root ::= "{text}"', "max_tokens": _TOKENS}
     context.asked = [
         context.standalone.ask_with({**how, **asked})
-        for asked in ({"messages": channels.QUESTION}, {"prompt": "Is it?"})
+        for asked in ({"messages": channels.QUESTION}, {"prompt": "Is it?<think>\n"})
     ]
     context.written = text.replace("\\n", "\n")
 

@@ -1,6 +1,7 @@
 """How far a worker has loaded, and what happens if it stops in between."""
 
 import json
+import signal
 
 from behave import given, then, when
 from behave.runner import Context
@@ -37,6 +38,21 @@ def stop_in_mid_load(context: Context) -> None:
     context.moment = context.progress.named("loading")[-1].at
     last = context.progress.named("loading")[-1].data
     assert 0 < last["layers_loaded"] < last["layers_total"], f"stopped too late: {last}"
+
+
+@when("the worker hangs before its load has begun")
+def hang_at_once(context: Context) -> None:
+    """As soon as it listens: one that did not stand by has llama.cpp still to import."""
+    context.before["worker"].suspend()
+
+
+@then("the hive reports that it is gone, killed, since its load made no progress for {seconds:d} s")
+def given_up(context: Context, seconds: int) -> None:
+    """It may not even have had a log."""
+    gone = context.watched.wait_for("worker_gone", within=15).data
+    told = gone["worker_id"], gone["exit_code"], gone["stalled"]
+    assert told == (context.worker["id"], -signal.SIGKILL, True), gone
+    assert gone["reason"] == f"loading made no progress for {seconds} s", gone
 
 
 @when("a client follows the start of a worker {{{body}}}")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -71,12 +72,19 @@ def several_workers(context: Context, count: int) -> None:
 
 @when("the worker is told to shut down through its hive")
 def shut_down_through_hive(context: Context) -> None:
-    url = f"{context.world.hive_url}/v1/workers/shutdown"
-    body = {"worker_id": cluster.only_worker(context.world)["id"]}
+    """It is not listed any more, nor told as loaded, however long it takes to end."""
+    world = context.world
+    url = f"{world.hive_url}/v1/workers/shutdown"
+    body = {"worker_id": cluster.only_worker(world)["id"]}
     asked = processes.now()
-    reply = context.world.call("POST", url, body, timeout=60)
+    with ThreadPoolExecutor(1) as beside:
+        ending = beside.submit(world.call, "POST", url, body, timeout=60)
+        wait_until("no row", lambda: cluster.workers(world), 2, lambda rows: not rows)
+        loaded = world.call("GET", f"{world.hive_url}/v1/workers/loaded").json
+        reply = ending.result()
     context.took = processes.now() - asked
     assert reply.status < 300, (reply.status, reply.body)
+    assert loaded == {"models": []}, loaded
 
 
 @then("that took at least {least:d} s and at most {most:d} s")

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import secrets
 from functools import partial
 
 from behave import then, when
@@ -79,6 +80,20 @@ def all_served(context: Context) -> None:
 def worker_by_hand(context: Context, flags: str) -> None:
     context.run = standalone_worker.start_by_hand(context.world, flags)
     context.url = context.run.ready()["url"]
+
+
+@when("a worker is started by hand with a key of its own in --api-key-file")
+def worker_with_a_key(context: Context) -> None:
+    file = context.world.root / "own_key"
+    file.touch(0o600)
+    file.write_text(secrets.token_urlsafe(32))
+    context.own_key = file.read_text()
+    worker_by_hand(context, f"--api-key-file {file}")
+
+
+@then("it answers GET {path:S} with {status:d}, if the key is its own")
+def answers_with_own_key(context: Context, path: str, status: int) -> None:
+    assert call("GET", context.url + path, key=context.own_key).status == status
 
 
 @when("an operator starts `{line}`")

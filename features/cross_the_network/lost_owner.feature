@@ -36,6 +36,7 @@ Feature: A program that lost its owner ends, on every machine
     When the lifeline to workstation has had 10 heartbeats, 0.3 s apart
     And the queen hangs
     Then the hive on workstation ends 2 s after the last heartbeat
+    And its log says that its owner is gone
     And nothing is running on workstation after 2 s
     When the queen goes on
     And I run `rbee-keeper hive status --node workstation`

@@ -35,13 +35,13 @@ Feature: The catalog knows every model on a node, and none is lost
   @beyond
   Scenario: A file placed by hand is a model
     Given a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
-    And a person placed the small model at mine.gguf in the models folder
+    And a person placed the small model at mine.GGUF in the models folder
     And the Hub is down
     And a queen and a hive that an operator started
     Then the hive's list is
       | reference                      | state | quantization | provider | files |
       | hf:lab/smol/smol-Q4_1.gguf     | ready | Q4_1         | hf       | 1     |
-      | file:<models folder>/mine.gguf | ready | F16          | file     | 1     |
+      | file:<models folder>/mine.GGUF | ready | F16          | file     | 1     |
     And each row of the list has its file's path, size and time, and no sha256
     When I run `rbee-keeper infer --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
@@ -90,8 +90,11 @@ Feature: The catalog knows every model on a node, and none is lost
     And hf:lab/small/small.gguf has been fetched before
     When a person deletes lab/small/small.gguf in the models folder
     And small.gguf in lab/small is changed on the Hub to the small changed model
+    And another program writes into the catalog
     And the hive is asked to fetch hf:lab/small/small.gguf
-    Then it is fetched
+    Then lab/small/small.gguf arrives within 10 s
+    But it is not told as complete before it is in the catalog
+    And it is fetched
     And SQLite finds one row by provider hf and reference hf:lab/small/small.gguf, with the contract's columns
     And the row has the path of lab/small/small.gguf, its size, its sha256, F16 and the present time
 
@@ -262,6 +265,12 @@ Feature: The catalog knows every model on a node, and none is lost
     When the hive is asked to fetch hf:lab/small:Q8_0
     And 30 % of small-Q8_0.gguf has been sent
     And the hive dies of SIGKILL
+    And another program fetches into the partial file
+    And I run `rbee-hive models delete hf:lab/small:Q8_0`
+    Then it exits with 1
+    And the error is MODEL_IN_USE
+    And the partial file is kept
+    When that program has ended
     And I run `rbee-hive models delete hf:lab/small:Q8_0`
     Then it exits with 0
     And no partial file is left
@@ -346,6 +355,10 @@ Feature: The catalog knows every model on a node, and none is lost
     Then the hive lists hf:lab/small/small.gguf as damaged, with the bytes that are on the disk
     When I run `rbee-keeper models list`
     Then standard output says "damaged, 50 %"
+    When I run `rbee-keeper models verify hf:lab/small/small.gguf`
+    Then it exits with 1
+    And the error is CHECKSUM_MISMATCH
+    And the error names lab/small/small.gguf, its sha256, and that of the Hub as the expected one
     When I run `rbee-keeper infer --model file:<models folder>/lab/small/small.gguf --prompt hi`
     Then it exits with 1
     And the error is MODEL_CORRUPT
@@ -353,6 +366,10 @@ Feature: The catalog knows every model on a node, and none is lost
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
     And the file lab/small/small.gguf is the one on the Hub
+    When a person cuts lab/small/small.gguf in half
+    And I run `rbee-keeper models delete hf:lab/small`
+    Then it exits with 0
+    And there is no file lab/small/small.gguf in the models folder, and the catalog has no row for it
 
   @beyond
   Scenario Outline: delete also removes a file that is <what>

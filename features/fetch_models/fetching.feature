@@ -97,6 +97,14 @@ Feature: A model is fetched when it is first needed
     Then it is fetched
     And the file <home>/my models/lab/small/small.gguf is still there
     And the catalog <home>/my catalog.db has hf:lab/small/small.gguf, and there is no other
+    Given the setting models.dir is "<home>/other models"
+    When the hive is restarted
+    And I run `rbee-hive models delete hf:lab/small`
+    Then it exits with 0
+    And standard output says "hf:lab/small/small.gguf is not listed any more"
+    And the file <home>/my models/lab/small/small.gguf is still there
+    When I run `rbee-hive models list --json`
+    Then standard output is exactly []
 
   @beyond
   Scenario: A file in a folder of its repository

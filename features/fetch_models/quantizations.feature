@@ -8,6 +8,7 @@ Feature: A repository may hold many quantizations, and models in many files
       | many-<nearest>.gguf     | small <nearest> |
       | many-<last>.gguf        | small <last>    |
       | mmproj-many-Q4_K_M.gguf | small Q4_K_M    |
+      | many-imatrix-Q4_K_M.gguf | small Q4_K_M   |
       | README.md               | small Q6_K      |
     And a queen and a hive that an operator started
     When I run `rbee-keeper models download lab/many`
@@ -34,6 +35,9 @@ Feature: A repository may hold many quantizations, and models in many files
     Then it is fetched
     And the hive said that it is at lab/many/many-Q8_0.gguf
     And it ended with lab/many/many-Q8_0.gguf complete, without a check, then [DONE]
+    When the hive is asked to fetch hf:Lab/MANY:q8_0
+    Then it is fetched
+    And the hive said that it is at lab/many/many-Q8_0.gguf
     And the Hub was asked for nothing more
 
   @beyond
@@ -41,11 +45,11 @@ Feature: A repository may hold many quantizations, and models in many files
     Given the Hub has lab/many with these files
       | file                         | content         |
       | a/many-instruct-Q8_0.gguf    | small longer    |
-      | many-Q8_0.gguf               | small Q8_0      |
+      | many-q8_0.gguf               | small Q8_0      |
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/many:q8_0
     Then it is fetched
-    And the models folder holds lab/many/many-Q8_0.gguf
+    And the models folder holds lab/many/many-q8_0.gguf
 
   @beyond
   Scenario: Two quantizations of one repository side by side

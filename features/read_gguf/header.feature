@@ -25,7 +25,7 @@ Feature: A model file's header says what it is
 
   @t001-20
   Scenario: The header's values are reported
-    Given a standalone worker with `--slots 2`
+    Given a standalone worker with `--slots 2 --context 640`
     When the worker is asked for its model
     Then its vocabulary, its end-of-sequence token, its quantization and its size are those of the file
     And its size in memory is what llama.cpp itself reports

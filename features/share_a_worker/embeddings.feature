@@ -17,6 +17,7 @@ Feature: Texts become vectors
     And the second is nearer to the first than the third is
     And the usage counts the tokens of all four
     And the reply names the model
+    And the worker was busy meanwhile, with one of its 2 slots
 
   Scenario: One text alone, and none
     When the text "The cat sleeps on the warm sofa." is embedded, alone and in a list

@@ -8,3 +8,4 @@ Feature: The figures of an answer are true
     Then its figures are those of the clock
     And the tokens came one by one
     And its tokens are numbered from 0
+    And the rate of an answer of one token is that of its whole time

@@ -29,6 +29,7 @@ Feature: The text is what was asked for
   Scenario: The first of four stop sequences ends the text
     When a text is stopped at the first of four sequences, which is not the first of the list
     Then the text ends right before those words, with STOP_SEQUENCE
+    And it is told which one ended it, the longest of those that begin there
 
   Scenario: Text that only begins like a stop sequence is shown
     When a text is made with stop sequences that begin like parts of it and then differ
@@ -53,6 +54,8 @@ Feature: The text is what was asked for
     When the same prompt is answered with top_k 10 and the temperatures 5 and 0.1
     Then each of their tokens is one of the 10 likeliest
     And the first text is far from the likeliest tokens, and the second near
+    When the same prompt is answered with top_k 0 and the temperatures 5 and 0.1
+    Then the first text has tokens that are not among the 40 likeliest
     When the same prompt is answered with repeat_penalty 1.5
     Then each token is the likeliest that is left when those before it count less
     And without that, some would not be the likeliest

@@ -58,14 +58,28 @@ Feature: A worker reports how far it has loaded
     And the hive is still the same process and lists no worker
 
   @beyond
+  Scenario: A load that never begins is given up, too
+    Given the setting worker.mmap is false
+    And the setting hive.loading_stall_s is 1
+    And the setting hive.standby_workers is 0
+    And a hive that an operator started
+    And somebody watches the hive's events
+    When the hive is asked to spawn a worker for <large> on cpu 0
+    And the worker hangs before its load has begun
+    Then the hive reports that it is gone, killed, since its load made no progress for 1 s
+
+  @beyond
   Scenario: A load that pauses, and goes on each time before the limit, is not given up
+    Nor is the worker idle before it is loaded.
     Given the setting worker.mmap is false
     And the setting hive.loading_stall_s is 3
+    And the setting hive.idle_timeout_s is 4
     And a hive that an operator started
     When the hive is asked to spawn a worker for <large> on cpu 0
-    And its load pauses 3 times for 1.7 s, with progress in between
+    And its load pauses 2 times for 1.9 s, with progress in between
     Then the worker becomes idle
     And it is still the same process
+    And 2 s after that the worker is still there
 
   @beyond
   Scenario Outline: A client that leaves in mid-load, with end_with_reader <asked>

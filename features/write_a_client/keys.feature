@@ -30,6 +30,9 @@ Feature: Without the key nothing is served but the health of queen and worker, a
     And its standard error says nothing of "INSECURE"
     When a worker is started by hand with `--insecure`
     Then it answers GET /v1/ready without a key
+    When a worker is started by hand with a key of its own in --api-key-file
+    Then it answers GET /v1/ready with 401, if the key is that of this machine
+    And it answers GET /v1/ready with 200, if the key is its own
 
   Scenario: The flag --insecure opens the door, and says so
     When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0 --insecure`

@@ -146,6 +146,7 @@ Feature: What the daemons say of themselves is so
       | small-Q4_K_M.gguf | small Q4_K_M |
       | small-Q8_0.gguf   | small Q8_0   |
     And the setting models.aliases.mine is "hf:lab/small:Q8_0"
+    And the setting models.aliases.tinyllama is "hf:lab/small"
     And a queen and a hive that an operator started
     When the hive is asked to fetch hf:lab/small:Q8_0
     Then it is fetched
@@ -185,6 +186,10 @@ Feature: What the daemons say of themselves is so
       {"reference": "hf:lab/small/small-Q8_0.gguf"}
       """
     And the hive answers POST /v1/models/resolve {"model":"mine"} with
+      """
+      {"reference": "hf:lab/small/small-Q8_0.gguf"}
+      """
+    And the hive answers POST /v1/models/resolve {"model":"tinyllama"} with
       """
       {"reference": "hf:lab/small/small-Q8_0.gguf"}
       """

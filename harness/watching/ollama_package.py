@@ -15,7 +15,7 @@ from harness.watching import channels
 from harness.watching.raw_requests import bearer, send
 from harness.world import cluster
 from harness.world.http_client import Reply, open_call
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 from harness.world.world import World
 
 QUESTION = [{"role": "user", "content": "Say something nice about cats."}]
@@ -23,6 +23,7 @@ MODEL = "smollm2"
 Found = dict[str, Any]
 # How far a time that is told may be from the clock of this harness.
 _LONGEST_S = 300
+_IDLE_S = 0.6
 
 _FIGURES = (
     "total_duration",
@@ -239,11 +240,16 @@ def made_now(told: str) -> bool:
 
 
 def stays(world: World, keep_alive: str) -> tuple[float, float]:
-    """How many seconds a model that is loaded so is told to stay in memory, and stays."""
+    """How many seconds a model that is loaded so is told to stay in memory, and stays. The moment
+    that is told does not move while it is idle."""
     package = OllamaPackage(world.queen_url, world.key)
     package.ask("generate", {"prompt": "", "keep_alive": keep_alive})
     (found,) = package.raw("GET /api/ps").json["models"]
     told, began = seconds_left(found), time.monotonic()
+    let_pass(_IDLE_S)
+    (later,) = package.raw("GET /api/ps").json["models"]
+    passed = told - seconds_left(later)
+    assert abs(passed - (time.monotonic() - began)) < _IDLE_S / 2, (found, later)
     wait_until("the model to leave", lambda: cluster.workers(world), 20, lambda rows: not rows)
     return told, time.monotonic() - began
 

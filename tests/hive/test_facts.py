@@ -6,6 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from rbee.contract.events import Event
@@ -28,6 +29,7 @@ class Node:
         self.inventory = SimpleNamespace(rows=self._rows)
         self.running: list[RunningDownload] = []
         self.downloads = SimpleNamespace(running=lambda: list(self.running), on_change=None)
+        self.free = 50
 
     async def usable(self) -> Usable:
         return Usable(["cpu"], {"cpu": 1})
@@ -36,7 +38,10 @@ class Node:
         self.asked.append(at_most_old_s)
         if self.cards_seen_at < self.look_after:
             self.cards_seen_at = self.now
-        return [DeviceMemory("cuda", 0, "card", 100, 50), DeviceMemory("cpu", 0, "RAM", 100, 50)]
+        return [
+            DeviceMemory("cuda", 0, "card", 100, 50),
+            DeviceMemory("cpu", 0, "RAM", 100, self.free),
+        ]
 
     async def _rows(self) -> list[Any]:
         return []
@@ -123,6 +128,39 @@ async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends(
                     await asyncio.sleep(0.01)
         await stop(watching)
     assert downloads() == [[], [half], [most], []]
+
+
+async def test_a_change_of_the_memory_or_the_disk_is_told_unless_it_is_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node, events, told = Node(), Broadcast[Event](), []
+    facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
+    with events.forward(told.append):
+        watching = asyncio.create_task(facts.watch())
+        for looks, (free, disk) in enumerate([(50, 1000), (52, 1020), (53, 980), (50, 979)], 1):
+            node.free = free
+            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", lambda disk=disk: disk)
+            facts.want()
+            await looked(node, looks)
+            await asyncio.sleep(0.01)
+        await stop(watching)
+    found = [each for each in told if isinstance(each, NodeFacts)]
+    free = [(each.memory[-1].memory_free_bytes, each.disk_free_bytes) for each in found]
+    assert free == [(50, 1000), (53, 980), (50, 979)]
+
+
+async def test_a_disk_that_fills_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    node, events, told = Node(), Broadcast[Event](), []
+    facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
+    with events.forward(told.append):
+        watching = asyncio.create_task(facts.watch())
+        for looks, free in enumerate((1000, 970, 0), 1):
+            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", lambda free=free: free)
+            facts.want()
+            await looked(node, looks)
+            await asyncio.sleep(0.01)
+        await stop(watching)
+    assert [each.disk_free_bytes for each in told if isinstance(each, NodeFacts)] == [1000, 970, 0]
 
 
 async def test_the_memory_that_somebody_waits_for_is_asked_for_again() -> None:
