@@ -66,7 +66,7 @@ def among_the_likeliest(context: Context, count: int) -> None:
 def beyond_the_likeliest(context: Context, count: int) -> None:
     pieces = standalone_worker.pieces_of(context.streams[0])
     ranks = context.model_files.reference_decoder.ranks(_PROMPT, pieces)
-    assert max(ranks) >= count, ranks
+    assert [rank for rank in ranks if rank >= count], ranks
 
 
 @then("the first text is far from the likeliest tokens, and the second near")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -133,29 +134,31 @@ async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends(
 async def test_a_change_of_the_memory_or_the_disk_is_told_unless_it_is_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    node, events, told = Node(), Broadcast[Event](), []
+    node, events = Node(), Broadcast[Event]()
+    told: list[Event] = []
     facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
     with events.forward(told.append):
         watching = asyncio.create_task(facts.watch())
         for looks, (free, disk) in enumerate([(50, 1000), (52, 1020), (53, 980), (50, 979)], 1):
             node.free = free
-            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", lambda disk=disk: disk)
+            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", partial(int, disk))
             facts.want()
             await looked(node, looks)
             await asyncio.sleep(0.01)
         await stop(watching)
     found = [each for each in told if isinstance(each, NodeFacts)]
-    free = [(each.memory[-1].memory_free_bytes, each.disk_free_bytes) for each in found]
-    assert free == [(50, 1000), (53, 980), (50, 979)]
+    pairs = [(each.memory[-1].memory_free_bytes, each.disk_free_bytes) for each in found]
+    assert pairs == [(50, 1000), (53, 980), (50, 979)]
 
 
 async def test_a_disk_that_fills_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    node, events, told = Node(), Broadcast[Event](), []
+    node, events = Node(), Broadcast[Event]()
+    told: list[Event] = []
     facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
     with events.forward(told.append):
         watching = asyncio.create_task(facts.watch())
         for looks, free in enumerate((1000, 970, 0), 1):
-            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", lambda free=free: free)
+            monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", partial(int, free))
             facts.want()
             await looked(node, looks)
             await asyncio.sleep(0.01)
