@@ -130,6 +130,8 @@ Feature: A model is fetched when it is first needed
     And the catalog has 2 rows
     When the hive is asked to fetch hf:lab/small@main/small.gguf
     Then the hive said that it is at lab/small/small.gguf
+    When the hive is asked to fetch hf:lab/small@v2:F16
+    Then the hive said that it is at lab/small@v2/small.gguf
     And the catalog has 2 rows
 
   @beyond

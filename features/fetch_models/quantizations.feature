@@ -90,7 +90,7 @@ Feature: A repository may hold many quantizations, and models in many files
     Then it exits with 1
     And the error is INVALID_MODEL_REF
     And the next step says "Did you mean file:<models folder>/lab/parts/smollm2-00001-of-00003.gguf?"
-    When I run `rbee-keeper models verify hf:lab/parts --json`
+    When I run `rbee-keeper models verify hf:lab/parts/smollm2-00002-of-00003.gguf --json`
     Then it exits with 0
     And its events tell how far all 3 parts are hashed, one after the other
     When one bit of lab/parts/smollm2-00003-of-00003.gguf is flipped

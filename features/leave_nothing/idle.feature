@@ -29,7 +29,9 @@ Feature: A model that nobody uses leaves the memory
 
   @t001-48 @lifecycle @critical
   Scenario: The idle worker goes, the hive stays
+    On one machine a lifeline needs no heartbeats: its lease is long over.
     Given the setting hive.idle_timeout_s is 2
+    And the setting times.lifeline_lease_s is 1
     And a persistent queen, with a worker that has answered once
     Then the worker is gone at least 2 s after it answered, and not much longer
     And the hive is still the same process and lists no worker
