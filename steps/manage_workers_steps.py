@@ -17,6 +17,9 @@ from harness.world import cluster, commands, processes
 from harness.world.processes import alive
 from harness.world.waiting import let_pass, wait_until
 
+# What a start may take longer on a busy machine.
+_SLOW_MACHINE_S = 2.5
+
 
 @then('standard error ends with "{words}"')
 def stderr_ends(context: Context, words: str) -> None:
@@ -267,6 +270,14 @@ def some_wait(context: Context, count: int) -> None:
         20,
         lambda found: len(found) == count and all(_sleeps(each) for each in found),
     )
+
+
+@then("it was started some {seconds:d} s after the worker had become idle")
+def started_after_quiet(context: Context, seconds: int) -> None:
+    """Whether one is busy is looked at each second, and so is whether to start."""
+    (waits,) = context.standby
+    quiet = waits.create_time() - cluster.only_worker(context.world)["last_activity"]
+    assert seconds - 1.5 < quiet < seconds + 1 + _SLOW_MACHINE_S, quiet
 
 
 def _sleeps(process: psutil.Process) -> bool:

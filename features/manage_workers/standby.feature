@@ -27,6 +27,7 @@ Feature: The next worker's process is ready before anybody asks for it
     And the worker's command line is that of a worker that was started with a model
     And the only worker is idle, with the model bundled:smollm2-135m-instruct, on cpu 0
     And 1 standby worker waits
+    And it was started some 3 s after the worker had become idle
 
   Scenario: Two requests at once
     Given a hive that an operator started
