@@ -287,6 +287,16 @@ def slots(context: Context, total: int, busy: int) -> None:
     assert found == (total, busy), found
 
 
+@then("a request that finds no slot is counted as refused")
+def no_slot(context: Context) -> None:
+    """The second one takes the last slot."""
+    second, third = (context.standalone.ask(context.prompt, 300) for _ in range(2))
+    assert second.refused is None, second.refused
+    assert third.refused is not None and third.refused.status == 503, third.refused
+    counted = _read(context).by_label("rbee_requests_total", "outcome")
+    assert counted == {"refused": 1}, counted
+
+
 @then("its memory is that of the process")
 def memory(context: Context) -> None:
     reported = _read(context).value("rbee_memory_bytes") / 1_000_000

@@ -304,6 +304,10 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 1
     And the error is MODEL_IN_USE
     And the file lab/smol/smol-Q4_1.gguf is still there
+    When the worker is told to shut down through its hive
+    And I run `rbee-keeper models delete hf:lab/smol`
+    Then it exits with 0
+    And standard output says "hf:lab/smol/smol-Q4_1.gguf is deleted: 0 MB are free again"
 
   @beyond
   Scenario: delete says what is free only later

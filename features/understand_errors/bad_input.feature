@@ -89,3 +89,8 @@ Feature: An error for a mistake says how to correct it
     When I run `rbee-keeper help models lst`
     Then it exits with 2
     And standard error says "Did you mean"
+
+  Scenario: A worker without a model
+    When I run `llm-worker-rbee --port 8001`
+    Then it exits with 2
+    And standard error says "Missing model. Pass --model /path/model.gguf."
