@@ -99,6 +99,11 @@ def ask_for_nan(context: Context) -> None:
     context.reply = context.standalone.post(_EMBEDDINGS, {"input": "az"})
 
 
+@when("one is embedded that it makes numbers of")
+def ask_for_numbers(context: Context) -> None:
+    replies.embeddings(context.standalone.post(_EMBEDDINGS, {"input": "bc"}))
+
+
 @when('it ranks these documents for the query "{query}"')
 def rank(context: Context, query: str) -> None:
     context.query = query

@@ -1,6 +1,7 @@
 """What ends when the work is done or a program dies, and what is left."""
 
 import re
+import shlex
 import signal
 
 from behave import given, then, when
@@ -63,6 +64,18 @@ def goes_on_for(context: Context, seconds: int, code: str) -> None:
         last, ended = (each.at - context.moment for each in (stream.named("token")[-1], error))
         assert seconds - 1 < last < ended, (last, ended)
         assert seconds <= ended < 2 * seconds - 0.2, (last, ended)
+
+
+@given("a hive that an operator started under nohup")
+def under_nohup(context: Context) -> None:
+    hive = context.world.commands.resolve("rbee-hive daemon")
+    context.hive_run = context.world.start_daemon(shlex.join(["nohup", *hive]))
+
+
+@then("its log says that {one:w} ended it, and nothing of {other:w}")
+def ended_by(context: Context, one: str, other: str) -> None:
+    said = context.hive_run.stderr.text
+    assert f"told to end: {one}" in said and other not in said, said
 
 
 @when("the hive gets SIGTERM, and once more when it ends")

@@ -99,3 +99,11 @@ Feature: A hive that is told to stop takes its workers with it, in order
       | signal |
       | SIGINT |
       | SIGHUP |
+
+  @beyond
+  Scenario: Under nohup a hangup ends nothing
+    Given a hive that an operator started under nohup
+    When the hive gets SIGHUP
+    And the hive gets SIGTERM
+    Then the hive exits with 0
+    And its log says that SIGTERM ended it, and nothing of SIGHUP

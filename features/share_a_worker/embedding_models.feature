@@ -33,3 +33,8 @@ Feature: Models that are made for vectors and for scores
     Then it is refused with 400 and INVALID_REQUEST, and "rank head" is named
     When a text is embedded that it makes NaN of
     Then it is refused with 500 and COMPUTE_FAILED, and "not numbers" is named
+    When one is embedded that it makes numbers of
+    And a text is embedded that it makes NaN of
+    Then it says of its health that it is healthy
+    When a text is embedded that it makes NaN of
+    Then it says of its health that it is unhealthy
