@@ -87,6 +87,21 @@ def _ended_with(context: Context, name: str, **more: object) -> dict[str, object
     return dict(last.data)
 
 
+@then("whoever asks for its progress later is told that end")
+def told_later(context: Context) -> None:
+    later = context.fetch.watch()
+    later.wait_for_end(within=5)
+    told = [(event.name, event.data) for event in later.events]
+    assert told == [(event.name, event.data) for event in context.stream.events[-2:]], told
+
+
+@then("whoever asks for its progress later is told that error")
+def refused_later(context: Context) -> None:
+    url = f"{context.world.hive_url}/v1/models/download/progress?id={context.fetch.id}"
+    (error,) = context.stream.named("error")
+    assert context.world.call("GET", url).json == error.data, error
+
+
 @then("the hive announced attempt {attempt:d} of 6 in {delay:d} ms")
 def retry_announced(context: Context, attempt: int, delay: int) -> None:
     """After every attempt before it, in order."""

@@ -41,6 +41,7 @@ Feature: A model is fetched when it is first needed
     Then it is fetched
     And the stream reported a growing number of bytes, of 14878880, at the speed of the Hub
     And it ended with lab/small/small.gguf complete, then [DONE]
+    And whoever asks for its progress later is told that end
     And SQLite finds one row by provider hf and reference hf:lab/small/small.gguf, with the contract's columns
 
   @t001-16

@@ -109,6 +109,7 @@ Feature: Bytes that have arrived are not fetched again
     Then the stream ends with the error DOWNLOAD_FAILED and [DONE]
     And the Hub was asked 6 times for small.gguf
     And the details say 6 attempts and 50 % of the bytes
+    And whoever asks for its progress later is told that error
 
   @beyond
   Scenario Outline: The Hub answers <status> twice when asked for a <what>
