@@ -74,6 +74,7 @@ def under_nohup(context: Context) -> None:
 
 @then("its log says that {one:w} ended it, and nothing of {other:w}")
 def ended_by(context: Context, one: str, other: str) -> None:
+    assert context.hive_run.wait(within=5) == 0, context.hive_run.stderr.text
     said = context.hive_run.stderr.text
     assert f"told to end: {one}" in said and other not in said, said
 
