@@ -80,6 +80,30 @@ def keys_refused(context: Context, one: str, other: str, status: int) -> None:
     assert found == [(status, "INVALID_API_KEY")] * 2, found
 
 
+@when("half of ~/.rbee/keys.json is lost")
+def half_lost(context: Context) -> None:
+    file = named_keys.file_of(context.world)
+    context.left = file.read_bytes()[: file.stat().st_size // 2]
+    file.write_bytes(context.left)
+
+
+@then("the key of {name:w} is refused with {status:d}")
+def key_refused(context: Context, name: str, status: int) -> None:
+    reply = _holder(context, name).call("GET", "/v2/workers/list")
+    found = reply.status, replies.error_of(reply).code
+    assert found == (status, "INVALID_API_KEY"), found
+
+
+@then("the key of {name:w} opens the queen, and what was left of keys.json is kept beside it")
+def damaged_is_kept(context: Context, name: str) -> None:
+    assert _holder(context, name).call("GET", "/v2/workers/list").status == 200
+    file = named_keys.file_of(context.world)
+    [kept] = file.parent.glob("keys.json.damaged-*")
+    assert kept.read_bytes() == context.left, kept
+    ago_s = cluster.now_unix() - int(kept.name.rpartition("-")[2])
+    assert 0 <= ago_s < _LONGEST_S, kept
+
+
 # What their holders do
 
 
@@ -177,6 +201,11 @@ def streams_end(context: Context, name: str, seconds: int, code: str) -> None:
 @when("{name:w} sends a task")
 def sends(context: Context, name: str) -> None:
     context.answer = replies.error_of_stream(_holder(context, name).asks(1), within=10)
+
+
+@when("{name:w} deletes a task that never was")
+def deletes_none(context: Context, name: str) -> None:
+    assert _holder(context, name).call("DELETE", "/v2/tasks/never").status == 204
 
 
 @when("{name:w} deletes its task that waits")

@@ -79,6 +79,13 @@ def ended_by(context: Context, one: str, other: str) -> None:
     assert f"told to end: {one}" in said and other not in said, said
 
 
+@then("tokens came for {seconds:d} s after that, and no longer")
+def tokens_came_for(context: Context, seconds: int) -> None:
+    """Of them, and of nothing else, the keeper writes lines."""
+    last = context.run.stdout.moments_of('"token"')[-1] - context.moment
+    assert seconds - 1 < last < seconds + 1, last
+
+
 @when("the hive gets SIGTERM, and once more when it ends")
 def told_twice(context: Context) -> None:
     context.hive_run.send(signal.SIGTERM)

@@ -221,6 +221,16 @@ def all_json(context: Context) -> None:
 
 
 @then(
+    'the line about "{words}" in the log of {program:S} names the key {name:w}, '
+    "and no other line a key"
+)
+def json_key(context: Context, words: str, program: str, name: str) -> None:
+    lines = log_lines.json_lines(context.world, program)
+    found = [(line["message"], line["key"]) for line in lines if "key" in line]
+    assert found == [(words, name)], (found, lines)
+
+
+@then(
     'the line about "{words}" in the log of {program:S} is from now, at level "{level}", '
     'by "{logger}", with the id "{correlation_id}"'
 )

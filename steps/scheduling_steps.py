@@ -19,6 +19,17 @@ def one_streams(context: Context, name: str, tokens: int) -> None:
     _holder(context, name).asks(tokens).wait_for("token", within=_LONGEST_S)
 
 
+@when(
+    "a task of {name:w} is answered, while another for {tokens:d} tokens waits, which then streams"
+)
+def one_after_the_other(context: Context, name: str, tokens: int) -> None:
+    """The key has used something when the others come, and is never away."""
+    first, then_long = _holder(context, name).asks(50), _holder(context, name).asks(tokens)
+    then_long.wait_for("token", within=_LONGEST_S)
+    assert first.named("done"), first.events[-3:]
+    assert then_long.named("queued"), then_long.events[:3]
+
+
 @when("these wait in the queue, one after the other: {names}")
 def these_wait(context: Context, names: str) -> None:
     context.waiting = []
@@ -26,25 +37,6 @@ def these_wait(context: Context, names: str) -> None:
         stream = _holder(context, name).asks(2)
         stream.wait_for("queued", within=10)
         context.waiting.append((name, stream))
-
-
-@then("{one:w} and {other:w} are told a place before the second of {flood:w}")
-def told_before(context: Context, one: str, other: str, flood: str) -> None:
-    """The second that waits was told 2 when it came, and a later place since."""
-
-    def last_places() -> dict[str, list[int]]:
-        places: dict[str, list[int]] = {}
-        for name, stream in context.waiting:
-            places.setdefault(name, []).append(stream.named("queued")[-1].data["position"])
-        return places
-
-    def good(places: dict[str, list[int]]) -> bool:
-        second = places[flood][1]
-        told = sorted(position for each in places.values() for position in each)
-        are_all_told = told == list(range(1, len(told) + 1))
-        return are_all_told and places[one][0] < second and places[other][0] < second
-
-    wait_until("the places to be told", last_places, 5, good)
 
 
 @then("they are told at last the places {places}")
@@ -103,8 +95,9 @@ def _decisions(context: Context) -> list[dict[str, object]]:
 
 @when("the first task of {name:w} is deleted")
 def delete_first(context: Context, name: str) -> None:
+    """Of those that have not ended."""
     holder = _holder(context, name)
-    assert holder.cancels(holder.streams[0]) == 204
+    assert holder.cancels(next(each for each in holder.streams if each.reading)) == 204
 
 
 @then("each of them is answered, {one:w} and the first of {other:w} before the second of {flood:w}")

@@ -81,6 +81,24 @@ def a_clone(context: Context, folder: str, name: str, branch: str) -> None:
     assert node_installation.git(clone, "status", "--porcelain") == ""
 
 
+@when("somebody changes {file:S} in ~/{folder:S} on {name:S}")
+def change_clone(context: Context, file: str, folder: str, name: str) -> None:
+    context.clone = context.world.nodes[name].home / folder
+    with (context.clone / file).open("a") as text:
+        text.write("mine\n")
+
+
+@when("somebody commits that there")
+def commit_in_clone(context: Context) -> None:
+    context.own_commit = node_installation.commit(context.clone, "mine")
+
+
+@then("~/{folder:S} on {name:S} has that commit")
+def has_own_commit(context: Context, folder: str, name: str) -> None:
+    found = node_installation.git(context.world.nodes[name].home / folder, "rev-parse", "HEAD")
+    assert found == context.own_commit, found
+
+
 @then("the rbee-hive in ~/{folder} on {name:S} has the version of the repository")
 def the_repositorys_version(context: Context, folder: str, name: str) -> None:
     found = node_installation.hive_version(context.world.nodes[name], folder)

@@ -1,5 +1,7 @@
 """Two queens that use the same node, and know nothing of each other."""
 
+import json
+import socket
 from itertools import accumulate
 from typing import Any
 
@@ -58,6 +60,24 @@ def _put_card(node: Node, count: int) -> None:
 def owned_hive(context: Context) -> None:
     """The harness holds its lifeline."""
     context.hive_run = start_owned_hive(context.world)
+
+
+@given("a hive that this queen has started here, and from which it was cut off")
+def cut_off_hive(context: Context) -> None:
+    """The harness holds its lifeline in the queen's name."""
+    pid_file = context.world.home / ".rbee" / "queen-rbee.pid"
+    queen = json.loads(pid_file.read_text())
+    owner = {"program": "queen-rbee", "pid": queen["pid"], "started": queen["started"]}
+    owner["host"] = socket.gethostname()
+    context.hive_run = start_owned_hive(context.world, owner)
+
+
+@then("that hive has exited with {code:d}, and the queen has started another one")
+def gave_way(context: Context, code: int) -> None:
+    assert context.hive_run.wait(within=5) == code, context.hive_run.stderr.text
+    world = context.world
+    hive = cluster.process_at(world, world.hive_url)
+    assert hive.ppid() == cluster.queen_health(world)["pid"], hive
 
 
 @then('standard error names the owner of that hive, and says "{words}"')

@@ -85,6 +85,13 @@ def same_operators_hive(context: Context, name: str) -> None:
     assert found.pid == context.node_hive.run.pid, (found, context.node_hive.run.pid)
 
 
+@then("the operator's hive on {name:S} has exited with {code:d}")
+def has_exited(context: Context, name: str, code: int) -> None:
+    assert context.node_hive.node.name == name
+    assert not context.node_hive.run.running
+    assert context.node_hive.run.exit_code == code, context.node_hive.run.stderr.text
+
+
 @then("{name:w} answered, with the same worker as before")
 def idle_answered(context: Context, name: str) -> None:
     started = keeper_output.data_of(context.run.stdout.text, "started")

@@ -6,6 +6,7 @@ switched off there; a step of a numbered scenario says in its docstring what it 
 
 from os import getpid
 from typing import Any
+from urllib.parse import parse_qs
 
 from behave import given, then, when
 from behave.runner import Context
@@ -188,6 +189,14 @@ def key_in_headers(context: Context) -> None:
     own = f"Bearer {context.world.key}"
     assert {each.headers.get("authorization") for each in passed} == {own}, passed
     assert not [e for e in passed if context.world.key in f"{e.path}?{e.query}"], passed
+
+
+@then("each proof of the key was asked for with a number of its own, of {bits:d} bits")
+def proofs_are_new(context: Context, bits: int) -> None:
+    asked = [parse_qs(each.query) for each in context.wire.exchanges() if each.path == _PROOF]
+    numbers = [bytes.fromhex(query["nonce"][0]) for query in asked]
+    assert len(set(numbers)) == len(numbers) > 3, numbers
+    assert {8 * len(number) for number in numbers} == {bits}, numbers
 
 
 @then("at least half of the {count:d} tokens passed the queen before the next but one was made")

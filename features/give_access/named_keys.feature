@@ -82,6 +82,10 @@ Feature: Others use the queen with keys of their own
     Then laptop may send another task, which waits
     When laptop leaves its task that streams
     Then laptop may send another task, which runs
+    When half of ~/.rbee/keys.json is lost
+    Then the key of laptop is refused with 401
+    Given a key for phone
+    Then the key of phone opens the queen, and what was left of keys.json is kept beside it
 
   Scenario: Models, whatever they are called
     A repository means Q4_K_M, which this key may not use; once Q8_0 is here, it means that.
@@ -100,6 +104,7 @@ Feature: Others use the queen with keys of their own
       | lab/many:q8_0                | done              |                              |
       | lab/many                     | done              |                              |
       | lab/many:Q4_K_M              | MODEL_NOT_ALLOWED | hf:lab/many:Q4_K_M           |
+      | hf:lab/many@old:Q8_0         | MODEL_NOT_ALLOWED | hf:lab/many@old:Q8_0         |
       | hf:lab/many/many-Q4_K_M.gguf | MODEL_NOT_ALLOWED | hf:lab/many/many-Q4_K_M.gguf |
       | none                         | MODEL_NOT_ALLOWED | bundled:smollm2-135m-instruct |
       | <Q8_0>                       | MODEL_NOT_ALLOWED | <Q8_0>                       |

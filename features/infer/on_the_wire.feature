@@ -20,6 +20,7 @@ Feature: What the programs say to each other
       | queen  | worker | POST /v1/inference       | 200    |
     And one correlation id leads from the keeper's task to POST /v1/models/download, POST /v1/workers/spawn and POST /v1/inference
     And every request to a route that is not open had the key in a header, and no URL had it
+    And each proof of the key was asked for with a number of its own, of 128 bits
     And the keeper's summary has as many tokens as passed the queen
 
   Scenario: Where two workers hold the model, one of them is asked

@@ -62,6 +62,7 @@ Feature: What a queen started on another node ends with it
     And the queen gets SIGTERM
     Then it exits with 1
     And the error is SHUTTING_DOWN
+    And tokens came for 2 s after that, and no longer
     And the queen exits with 0
     And worker and hive ended before the queen, none of them by SIGKILL
     And nothing is running

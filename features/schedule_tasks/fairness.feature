@@ -8,9 +8,9 @@ Feature: Nobody crowds out the others
     And a key for flood
     And a key for laptop
     And a key for phone
-    When a task of flood for 4000 tokens streams
+    When a task of flood is answered, while another for 4000 tokens waits, which then streams
     And these wait in the queue, one after the other: flood, flood, flood, flood, laptop, phone, phone
-    Then laptop and phone are told a place before the second of flood
+    Then they are told at last the places 3, 5, 6, 7, 1, 2, 4
     When the first task of flood is deleted
     Then each of them is answered, laptop and the first of phone before the second of flood
     And the tasks of each key are answered in the order in which they came

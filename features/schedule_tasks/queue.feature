@@ -36,6 +36,7 @@ Feature: Who waits for what can be seen, and ended
     When I run `rbee-keeper queue cancel` with the beginning of the id of the task of laptop that streams
     Then it exits with 0
     And the task of laptop that waited is answered
+    And the queen's metrics have the time that it waited, in its bucket
     When I run `rbee-keeper queue list --all`
     Then it exits with 0
     And standard output is empty

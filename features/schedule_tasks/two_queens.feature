@@ -31,6 +31,15 @@ Feature: Two queens share a node
     And standard error names the owner of that hive, and says "starting another one"
     And that hive told of no worker, and still runs
 
+  Scenario: A hive that was cut off from its queen gives way to another one
+    Given a persistent queen
+    And a hive that this queen has started here, and from which it was cut off
+    When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
+    Then it exits with 0
+    And localhost answered
+    And standard error says "ending the hive at http://<hive address>:9200, which was cut off from its queen"
+    And that hive has exited with 0, and the queen has started another one
+
   Scenario: The node is full, and neither takes the other's worker down
     Given a graphics card on attic that has room for 1 worker
     And on attic the setting worker.slots is 1

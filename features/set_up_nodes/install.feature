@@ -60,6 +60,18 @@ Feature: One command installs rbee on a node
     And ~/rbee on workstation is a clone of the repository, at its branch release
     And the rbee-hive in ~/rbee on workstation has the version of the repository
     And the hive on workstation is still the same process, and its files are there
+    When somebody changes README.md in ~/rbee on workstation
+    And I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And the error is PROGRAM_FAILED
+    And standard error says "has changes that are not committed (README.md)"
+    When somebody commits that there
+    And I install with `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And the error is PROGRAM_FAILED
+    And standard error says "has 1 commit that is nowhere else"
+    And the next step says "Push"
+    And ~/rbee on workstation has that commit
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running

@@ -28,6 +28,11 @@ Feature: A hive that an operator started is a node like any other
     And standard output has the row workstation, running, <version>, http://<workstation address>:9333, cpu, 1
     And the operator's hive on workstation is still the same process
     And the SSH server of workstation saw no connection
+    When I run `rbee-keeper hive stop --node workstation`
+    Then it exits with 0
+    And standard output says "The hive on workstation has ended."
+    And the operator's hive on workstation has exited with 0
+    And nothing is running
 
   Scenario: Its key is wrong
     Given the file <home>/wrong-key with another key

@@ -14,6 +14,7 @@ Feature: Without the key nothing is served but the health of queen and worker, a
       | one more character and the key  |
       | the key in the other case       |
       | the key without the word Bearer |
+      | the key after the word Basic    |
     Then each but GET /health, the queen's GET /v1/health and GET /v1/auth/proof answers 401 with the error INVALID_API_KEY, which names the address that was asked
     And GET /health of queen and worker answers 200 each time
     And GET /v1/auth/proof of each answers 400 with the error INVALID_REQUEST, if nothing is asked

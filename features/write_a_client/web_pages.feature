@@ -35,6 +35,7 @@ Feature: A web page can't use a daemon through the browser that shows it
       | llm.example.org      |                          |
       | LLM.example.org:8080 | https://chat.example.org |
       | localhost            | http://localhost         |
+      | localhost:8080       | http://localhost:8080    |
       | box.local:8080       |                          |
     And the queen answers 403 to each of these
       | Host                  | Origin                          |
@@ -42,5 +43,7 @@ Feature: A web page can't use a daemon through the browser that shows it
       | llm.example.org.evil  |                                 |
       | llm.example.org       | http://chat.example.org         |
       | llm.example.org       | https://chat.example.org.evil   |
+      | localhost:8080        | http://localhost:3000           |
+      | localhost             | http://localhost:8080           |
     And a page from https://chat.example.org may ask first, without the key, and reads answers and errors
     And a page from https://other.example.org may neither ask nor read

@@ -66,6 +66,7 @@ def headers_with(key: str, which: str) -> dict[str, str]:
         "one more character and the key": bearer("x" + key),
         "the key in the other case": bearer(key.swapcase()),
         "the key without the word Bearer": {"Authorization": key},
+        "the key after the word Basic": {"Authorization": f"Basic {key}"},
     }
     return other[which]
 

@@ -106,9 +106,14 @@ def complaints(world: World, holder: Holder) -> Iterator[str]:
         yield "more than the key was printed"
 
 
+def file_of(world: World) -> Path:
+    """Return where the queen keeps its keys."""
+    return world.home / ".rbee" / "keys.json"
+
+
 def complaints_about_file(world: World, holder: Holder) -> Iterator[str]:
     """Yield what is wrong with the file in which the queen keeps its keys."""
-    file = world.home / ".rbee" / "keys.json"
+    file = file_of(world)
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode != 0o600:
         yield f"its mode is {mode:o}"

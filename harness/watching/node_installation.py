@@ -76,14 +76,20 @@ class Repository:
 
     def _commit(self) -> str:
         self._git("symbolic-ref", "HEAD", f"refs/heads/{self._branch}")
-        self._git("add", "--all")
-        self._git("commit", "--quiet", "--message", "rbee")
-        commit = git(self.folder, "rev-parse", "HEAD")
+        found = commit(self.folder, "rbee")
         self._git("symbolic-ref", "HEAD", "refs/heads/main")
-        return commit
+        return found
 
     def _git(self, *words: str) -> None:
-        git(self.folder, "-c", "user.name=lab", "-c", "user.email=lab@home.arpa", *words)
+        git(self.folder, *words)
+
+
+def commit(folder: Path, message: str) -> str:
+    """Commit everything in a clone; return the commit."""
+    git(folder, "add", "--all")
+    author = "-c", "user.name=lab", "-c", "user.email=lab@home.arpa"
+    git(folder, *author, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "HEAD")
 
 
 def git(folder: Path, *words: str) -> str:

@@ -78,17 +78,17 @@ def add_with_hives(
     return hives
 
 
-def start_owned_hive(world: World, **secret: str) -> Run:
-    """Start a hive whose lifeline the harness holds; `secret` goes into its first line. The hive
-    asks for the world's key."""
+def start_owned_hive(world: World, owner: object = None, **secret: str) -> Run:
+    """Start a hive whose lifeline the harness holds, as the `owner` or as a queen of another
+    machine; `secret` goes into its first line. The hive asks for the world's key."""
     world.ensure_key()
-    owner = {
+    another = {
         "program": "queen-rbee",
         "pid": os.getpid(),
         "started": psutil.Process().create_time(),
         "host": f"harness-{int(time.time())}",
     }
-    hello = json.dumps({"api_key": world.key, "owner": owner, **secret})
+    hello = json.dumps({"api_key": world.key, "owner": owner or another, **secret})
     run = world.start("rbee-hive daemon --lifeline", stdin=hello + "\n", held=True)
     world.add_cleanup(lambda: _end(run))
     run.ready()

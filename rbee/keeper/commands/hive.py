@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionRefused, ConnectionTimeout, NodeNotFound, ProgramFailed
@@ -39,11 +40,11 @@ async def stop(queen: Queen, screen: Screen, request: HiveNode) -> None:
     # Also when it does not answer: the queen can end one that it started and that hangs.
     await follow(queen, screen, ep.QUEEN_HIVE_STOP, request)
     now = await status_of(queen, request.node)
-    if now.state == "unreachable":
+    if now.state == "unreachable" and not _has_left(hive, now):
         raise _out_of_reach(now)
     ran = hive.state in ("running", "draining")
     screen.say(f"The hive on {now.node} has ended." if ran else f"No hive runs on {now.node}.")
-    if now.state != "stopped":
+    if now.state not in ("stopped", "unreachable"):
         screen.note(f"Requests that wait have started another one: {now.url}")
 
 
@@ -100,6 +101,12 @@ def _cells(hive: HiveStatus) -> tuple[str, ...]:
         backend_names(hive.backends),
         str(len(hive.workers)) if answers else _UNKNOWN,
     )
+
+
+def _has_left(before: HiveStatus, now: HiveStatus) -> bool:
+    """Whether nothing listens any more at its address: without SSH, no more can be known."""
+    where = urlsplit(before.url or "").netloc
+    return where != "" and (now.error or "").endswith(f" at {where}: refused.")
 
 
 def _out_of_reach(hive: HiveStatus) -> ConnectionTimeout:

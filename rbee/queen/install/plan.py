@@ -203,7 +203,9 @@ def _why_not_ours(wanted: Installation, survey: Survey) -> tuple[str, str] | Non
         files = ", ".join(change[3:] for change in survey.changes)
         return f"{there} has changes that are not committed ({files})", "Commit or stash them."
     if survey.unpushed:
-        return f"{there} has {survey.unpushed} commits that are nowhere else", "Push them."
+        one = survey.unpushed == 1
+        known = "1 commit that is" if one else f"{survey.unpushed} commits that are"
+        return f"{there} has {known} nowhere else", "Push it." if one else "Push them."
     return None
 
 

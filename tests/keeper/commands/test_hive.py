@@ -116,6 +116,20 @@ def test_a_hive_that_is_out_of_reach_is_not_said_to_have_ended(
     assert "→ Check that mac is switched on" in done.stderr
 
 
+@pytest.mark.parametrize(("port", "code"), [(9200, 0), (22, 1)])
+def test_a_hive_whose_own_address_refuses_has_ended(
+    fake_queen: FakeQueen, keeper: Keeper, port: int, code: int
+) -> None:
+    said = f"mac does not answer at 10.0.0.2:{port}: refused."
+    gone = msgspec.structs.replace(UNREACHABLE, error=said)
+    fake_queen.on(ep.QUEEN_HIVES, HiveStatuses([RUNNING]), HiveStatuses([gone]))
+    fake_queen.on(ep.QUEEN_HIVE_STOP, TOLD)
+    done = keeper("hive", "stop", "--node", "mac")
+    told = "The hive on mac has ended.\n" if code == 0 else ""
+    assert (done.exit_code, done.stdout) == (code, told)
+    assert ("started another one" in done.stderr, said in done.stderr) == (False, code == 1)
+
+
 def test_a_hive_that_nobody_saw_run_is_not_said_to_have_ended(
     fake_queen: FakeQueen, keeper: Keeper
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rbee.contract.config import TimesSection
 from rbee.contract.errors import ConnectionTimeout
 from rbee.contract.registry import NodeRow
+from rbee.queen.nodes import waking
 from rbee.queen.nodes.waking import Waking, destination, magic_packet
 from rbee.queen.ssh.login import REFUSED, NoAnswerError
 
@@ -129,6 +130,16 @@ async def test_one_that_does_not_come_is_told_with_what_to_check(lab: Lab) -> No
     assert len(lab.packets()) == 1
     lab.host.is_on = True  # it is asked anew, and not remembered
     await lab.wake()
+
+
+async def test_the_packet_is_sent_again_and_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waking, "_SEND_EVERY_S", 0.05)
+    monkeypatch.setattr(waking, "_LOOK_EVERY_S", 0.01)
+    with pytest.raises(ConnectionTimeout):
+        await lab.wake()
+    assert 3 <= len(lab.packets()) <= 6
 
 
 async def test_when_nobody_waits_any_more_nothing_goes_on(lab: Lab) -> None:

@@ -64,6 +64,14 @@ class Lab:
         return turn
 
 
+def test_five_seconds_without_a_decision_are_a_stall() -> None:
+    undecided_s = 5.0
+    watchdog = Watchdog(lambda: undecided_s)
+    assert not watchdog.is_stalled
+    undecided_s = 5.1
+    assert watchdog.is_stalled
+
+
 async def test_a_wake_that_does_not_come_is_a_stall_and_over_when_it_comes() -> None:
     lab = Lab()
     await lab.come()  # the wake is due now, and the loop does nothing else meanwhile
