@@ -154,6 +154,14 @@ def may_not_force(context: Context, name: str) -> None:
     assert (reply.status, replies.error_of(reply).code) == (403, "WRONG_ROLE"), reply
 
 
+@then("{name:w} may not use {model:S}, which is a file by its path")
+def may_not_use_file(context: Context, name: str, model: str) -> None:
+    model = context.world.expand(model)
+    code, error = _holder(context, name).answer_of(model)
+    wanted = {"key": name, "model": model, "allowed": []}
+    assert (code, error and error.details) == ("MODEL_NOT_ALLOWED", wanted), error
+
+
 @then("{name:w} may not take a model out of memory in Ollama's way")
 def may_not_unload(context: Context, name: str) -> None:
     body = {"model": "smollm2", "keep_alive": 0}
@@ -166,6 +174,17 @@ def two_tasks(context: Context, name: str, tokens: int) -> None:
     holder = _holder(context, name)
     holder.asks(tokens).wait_for("token", within=_LONGEST_S)
     holder.asks(1).wait_for("queued", within=10)
+
+
+@when("{name:w} waits for a whole answer, too")
+def waits_for_whole(context: Context, name: str) -> None:
+    context.whole = _holder(context, name).asks_for_whole(1)
+
+
+@then("the whole answer is refused with {status:d} by then")
+def whole_refused(context: Context, status: int) -> None:
+    reply = context.whole.result(timeout=0.5)
+    assert reply.status == status, reply
 
 
 @when("GET {path:S} is followed by {name:w}")
@@ -193,6 +212,12 @@ def streams_end(context: Context, name: str, seconds: int, code: str) -> None:
     for stream in streams:
         assert replies.error_of_stream(stream, within=seconds).code == code, stream.events[-3:]
     assert streams
+
+
+@then("{name:w} is told {code:w}, and no line of the worker's log")
+def no_log_told(context: Context, name: str, code: str) -> None:
+    error = replies.error_of_stream(_holder(context, name).streams[-1], within=10)
+    assert (error.code, error.details["log_tail"]) == (code, []), error
 
 
 # Limits and models

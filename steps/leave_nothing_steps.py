@@ -13,6 +13,7 @@ from harness.breaking.kill_matrix import Plan, Round
 from harness.watching import catalog, footprint, keeper_output
 from harness.world import cluster, processes
 from harness.world.processes import ProcessExit, ProcessExits, alive, command_line
+from harness.world.run import Run
 from harness.world.waiting import wait_until
 
 # Ends and their order
@@ -88,9 +89,18 @@ def tokens_came_for(context: Context, seconds: int) -> None:
 
 @when("the hive gets SIGTERM, and once more when it ends")
 def told_twice(context: Context) -> None:
-    context.hive_run.send(signal.SIGTERM)
-    context.hive_run.stderr.wait_for("told to end: SIGTERM")
-    context.hive_run.send(signal.SIGTERM)
+    _twice(context.hive_run)
+
+
+@when("the queen gets SIGTERM, and once more when it ends")
+def queen_told_twice(context: Context) -> None:
+    _twice(context.queen_run)
+
+
+def _twice(daemon: Run) -> None:
+    daemon.send(signal.SIGTERM)
+    daemon.stderr.wait_for("told to end: SIGTERM")
+    daemon.send(signal.SIGTERM)
 
 
 @then("each answer breaks off within {seconds:d} s of that")

@@ -8,6 +8,7 @@ from behave.runner import Context
 
 from harness.watching import node_overview
 from harness.watching.replies import Metrics
+from harness.world import cluster
 from harness.world.waiting import wait_until
 
 _SMALL = "hf:lab/small/small.gguf"
@@ -48,6 +49,16 @@ def metrics(context: Context) -> None:
     is_new = node["facts_age_s"] < age_s  # new facts have come in between
     assert is_new or age_s <= node["facts_age_s"] < age_s + 5, (age_s, node)
     assert age_s < 60, age_s
+
+
+@then("the metrics of queen and hive tell the memory of their own process")
+def memory(context: Context) -> None:
+    world = context.world
+    for url in (world.queen_url, world.hive_url):
+        seen = Metrics(world.call("GET", f"{url}/metrics").body.decode())
+        told = seen.value("rbee_memory_bytes") / 1_000_000
+        is_so = cluster.process_at(world, url).memory_info().rss / 1_000_000
+        assert abs(told - is_so) < is_so * 0.1, (url, told, is_so)
 
 
 def _asked(context: Context) -> list[str]:

@@ -197,6 +197,8 @@ def proofs_are_new(context: Context, bits: int) -> None:
     numbers = [bytes.fromhex(query["nonce"][0]) for query in asked]
     assert len(set(numbers)) == len(numbers) > 3, numbers
     assert {8 * len(number) for number in numbers} == {bits}, numbers
+    # Of 16 random bytes, as good as never more than half are alike.
+    assert all(len(set(number)) > len(number) // 2 for number in numbers), numbers
 
 
 @then("at least half of the {count:d} tokens passed the queen before the next but one was made")

@@ -29,10 +29,14 @@ Feature: Others use the queen with keys of their own
     And the queen's log names laptop in "POST /v2/tasks", and nobody else
     And the key of laptop is in no file but that one, and in no command line, environment or output
     And laptop may not have a model loaded that may not fit
+    And laptop may not use <Q8_0>, which is a file by its path
     And laptop may not take a model out of memory in Ollama's way
     When I run `rbee-keeper auth create laptop`
     Then it exits with 1
     And the next step says "rbee-keeper auth revoke laptop"
+    When I run `rbee-keeper auth create operator --limit 1`
+    Then it exits with 2
+    And standard error says "the queen's own key has this"
     When I run `rbee-keeper auth revoke nobody`
     Then it exits with 1
     And the next step says "rbee-keeper auth list"
@@ -55,6 +59,7 @@ Feature: Others use the queen with keys of their own
     And a key for laptop
     And a key for boss with `--role manage`
     When a task of laptop for 4000 tokens streams, and another waits in the queue
+    And laptop waits for a whole answer, too
     And GET /v2/events is followed by boss
     And a task waits in the queue
     And laptop deletes that task, which is of the operator
@@ -62,6 +67,7 @@ Feature: Others use the queen with keys of their own
     When boss runs `rbee-keeper auth revoke laptop`
     Then it exits with 0
     And both tasks of laptop end within 2 s with the error INVALID_API_KEY and [DONE]
+    And the whole answer is refused with 401 by then
     And the task in the queue is answered within 10 s
     When I run `rbee-keeper auth revoke boss`
     Then it exits with 0
@@ -86,6 +92,9 @@ Feature: Others use the queen with keys of their own
     Then the key of laptop is refused with 401
     Given a key for phone
     Then the key of phone opens the queen, and what was left of keys.json is kept beside it
+    When a task of phone for 4000 tokens streams
+    And the worker is killed
+    Then phone is told WORKER_CRASHED, and no line of the worker's log
 
   Scenario: Models, whatever they are called
     A repository means Q4_K_M, which this key may not use; once Q8_0 is here, it means that.
@@ -94,6 +103,8 @@ Feature: Others use the queen with keys of their own
       | many-Q4_K_M.gguf | small Q4_K_M |
       | many-Q8_0.gguf   | small Q8_0   |
     And the setting models.aliases.eight is "hf:lab/many:Q8_0"
+    And the setting models.default is "smollm2"
+    And the bundled model is on the disk as other
     And a persistent queen, with a worker that has answered once
     And a key for laptop with `--models eight`
     When laptop asks each of these models
@@ -106,10 +117,10 @@ Feature: Others use the queen with keys of their own
       | lab/many:Q4_K_M              | MODEL_NOT_ALLOWED | hf:lab/many:Q4_K_M           |
       | hf:lab/many@old:Q8_0         | MODEL_NOT_ALLOWED | hf:lab/many@old:Q8_0         |
       | hf:lab/many/many-Q4_K_M.gguf | MODEL_NOT_ALLOWED | hf:lab/many/many-Q4_K_M.gguf |
-      | none                         | MODEL_NOT_ALLOWED | bundled:smollm2-135m-instruct |
+      | none                         | MODEL_NOT_ALLOWED | the default model            |
       | <Q8_0>                       | MODEL_NOT_ALLOWED | <Q8_0>                       |
     Then each answer is as it says there, and each refusal names laptop and hf:lab/many:Q8_0, which is allowed
-    And the models folder holds lab/many/many-Q8_0.gguf
+    And the models folder holds lab/many/many-Q8_0.gguf and lab/other/other.gguf
     And laptop is shown this model and its worker, and no other
     And the queen answers POST /v2/keys {"name": "desk", "role": "use", "limit": 1, "queue_limit": 7, "weight": 0.5, "models": ["eight"]} with
       """

@@ -63,8 +63,21 @@ Feature: When the person is done, the machine is as it was before
     And the hive and worker are gone after 10 s
 
   @beyond
+  Scenario: The queen is told twice to end, and waits for no answer
+    Given the setting times.grace_s is 20
+    And a queen that an operator started
+    When a task for 4000 tokens streams
+    And the pids of queen, hive and worker are noted
+    And the queen gets SIGTERM, and once more when it ends
+    Then the stream ends with the error SHUTTING_DOWN and [DONE]
+    And the hive and worker are gone after 3 s
+    And the queen exits with 0
+    And nothing is running
+
+  @beyond
   Scenario: The queen is stopped in mid-stream
-    Given a persistent queen
+    Given the setting times.grace_s is 1
+    And a persistent queen
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
     And somebody else runs `rbee-keeper daemon stop`

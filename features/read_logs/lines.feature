@@ -41,7 +41,8 @@ Feature: What a log line says, and which lines are kept
     And queen and hive tell the last 100 lines to a client that names no number
 
   Scenario: Lines from before the request are marked, and can be left out
-    Given a persistent queen, with a worker that has answered once
+    Given the environment has TZ=LAB-9
+    And a persistent queen, with a worker that has answered once
     When somebody follows the log of localhost from its last 5 lines on, and somebody else from now on
     And a task for 2 tokens is answered
     Then the first sees 5 lines marked as past, and then the same new lines as the other

@@ -15,6 +15,7 @@ Feature: Every node can be seen at once
     And the JSON shows this machine with its memory, disk and worker, and that download, as its hive tells them
     And meanwhile the node was asked for nothing
     And the queen's metrics tell how old that is
+    And the metrics of queen and hive tell the memory of their own process
     When I run `rbee-keeper nodes`
     Then it exits with 0
     And standard output shows the same in lines, for a person

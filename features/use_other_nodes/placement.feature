@@ -31,8 +31,8 @@ Feature: If nobody names a node, the queen chooses one
     And standard error says "placement: right, since an idle worker holds the model, its hive runs"
     And each of the hives has one worker, and the long answer still streams
 
-  Scenario: Only one node has the model on its disk: that one is used
-    Given the nodes left and right, each with a hive that an operator started, are added
+  Scenario: Only one node has the model on its disk: that one is used, though another has more memory
+    Given the nodes left and right, each with a hive that an operator started, are added, and a card with room for 3 and 2 workers
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder of right
     When I run `rbee-keeper infer --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 5 --temperature 0 --explain --json`
     Then it exits with 0

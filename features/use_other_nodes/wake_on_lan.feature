@@ -24,12 +24,16 @@ Feature: A node that sleeps is woken when it is needed
     And workstation was sent 1 magic packet
 
   Scenario: It is woken only if no other node can serve
-    Given workstation sleeps, and boots within 1 s of a magic packet
+    Given the Hub has lab/small with small.gguf, the small model
+    And workstation sleeps, and boots within 1 s of a magic packet
     When I run `rbee-keeper hive status --node workstation`
     Then standard output says "unreachable"
     When I run `rbee-keeper infer --prompt hi --max-tokens 2 --json`
     Then it exits with 0
     And localhost answered
+    When I run `rbee-keeper infer --prompt hi --model hf:lab/smal`
+    Then it exits with 1
+    And the error is MODEL_NOT_FOUND
     And workstation was sent 0 magic packets
     Given the setting hive.command is "false"
     When I run `rbee-keeper worker start --model smollm2 --explain`

@@ -6,6 +6,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness.watching import footprint
@@ -68,6 +69,16 @@ class Holder:
     def asks(self, tokens: int, model: str | None = None) -> EventStream:
         body = {**_LONG, "max_tokens": tokens, **({"model": model} if model else {})}
         return self.follows("POST", "/v2/tasks", body)
+
+    def asks_for_whole(self, tokens: int) -> Future[Reply]:
+        """Ask for an answer that does not stream, and wait until the task is counted."""
+        before = self._in_flight()
+        body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": tokens}
+        pool = ThreadPoolExecutor(1)
+        reply = pool.submit(self.call, "POST", "/v1/chat/completions", body)
+        pool.shutdown(wait=False)
+        wait_until("one task more", self._in_flight, 5, lambda count: count > before)
+        return reply
 
     def answer_of(self, model: str | None) -> tuple[str, ErrorReply | None]:
         """Return `done`, or the error's code and the error."""

@@ -254,6 +254,15 @@ def test_what_a_node_said_it_needs_counts() -> None:
     assert nowhere.verdicts[0].reasons == ["4000 MB are free, the model needs 12000 MB"]
 
 
+def test_nobody_ends_for_a_model_that_is_only_fetched() -> None:
+    lab = Lab("localhost", "one")
+    lab.told("one", 30, models="")
+    lab.worker("a")
+    assert lab.ended_for(ticket("d", node=None)) == ["a@localhost"]
+    fetched = ticket("d", node=None, new=True, to_run=False, slot=False)
+    assert lab.ended_for(fetched) == []
+
+
 def test_whoever_forces_it_ends_nobody() -> None:
     lab = Lab()
     lab.worker("a")
