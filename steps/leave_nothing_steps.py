@@ -94,13 +94,14 @@ def told_twice(context: Context) -> None:
 
 @when("the queen gets SIGTERM, and once more when it ends")
 def queen_told_twice(context: Context) -> None:
-    _twice(context.queen_run)
+    context.moment = _twice(context.queen_run)
 
 
-def _twice(daemon: Run) -> None:
+def _twice(daemon: Run) -> float:
+    """Return the moment of the second."""
     daemon.send(signal.SIGTERM)
     daemon.stderr.wait_for("told to end: SIGTERM")
-    daemon.send(signal.SIGTERM)
+    return daemon.send(signal.SIGTERM)
 
 
 @then("each answer breaks off within {seconds:d} s of that")

@@ -10,8 +10,13 @@ from harness.watching import proofs
 from harness.watching.replies import error_of
 
 
-def _begin(context: Context, *addresses: tuple[str, int]) -> None:
-    context.impostor = Impostor(*addresses)
+def _begin(
+    context: Context,
+    address: tuple[str, int],
+    relay_to: tuple[str, int] | None = None,
+    proves: bool = False,
+) -> None:
+    context.impostor = Impostor(address, relay_to, proves)
     context.world.add_cleanup(context.impostor.close)
     context.keys = [context.world.key]
 
@@ -19,6 +24,13 @@ def _begin(context: Context, *addresses: tuple[str, int]) -> None:
 @given("a stranger at the queen's address, that answers as a queen does")
 def at_the_queens_address(context: Context) -> None:
     _begin(context, context.world.queen_address)
+
+
+@given(
+    "a stranger at the queen's address, that answers as a queen does, with a proof that it makes up"
+)
+def with_a_proof(context: Context) -> None:
+    _begin(context, context.world.queen_address, proves=True)
 
 
 @given("a stranger at the hive's address, that answers as a hive does")

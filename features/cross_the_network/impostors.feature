@@ -25,6 +25,15 @@ Feature: A key and a prompt are sent only to a program that has proven that it h
     And the stranger has been asked for a proof
     But it has received neither the key nor "a secret prompt"
 
+  Scenario: A stranger that makes up a proof
+    Given an API key that exists already
+    And a stranger at the queen's address, that answers as a queen does, with a proof that it makes up
+    When I run `rbee-keeper infer --prompt "a secret prompt" --max-tokens 5`
+    Then it exits with 1
+    And the error is INVALID_API_KEY
+    And the stranger has been asked for a proof
+    But it has received neither the key nor "a secret prompt"
+
   Scenario: A stranger that passes everything on to the real queen
     Given a queen that an operator started
     And a stranger between keeper and queen

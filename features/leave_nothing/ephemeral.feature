@@ -64,12 +64,14 @@ Feature: When the person is done, the machine is as it was before
 
   @beyond
   Scenario: The queen is told twice to end, and waits for no answer
+    Not even for one of a worker that somebody else has asked.
     Given the setting times.grace_s is 20
     And a queen that an operator started
-    When a task for 4000 tokens streams
+    When I run `rbee-keeper infer --prompt hi --max-tokens 1`
     And the pids of queen, hive and worker are noted
+    And the worker is asked to infer without an end
     And the queen gets SIGTERM, and once more when it ends
-    Then the stream ends with the error SHUTTING_DOWN and [DONE]
+    Then that answer breaks off within 5 s
     And the hive and worker are gone after 3 s
     And the queen exits with 0
     And nothing is running

@@ -29,8 +29,7 @@ Feature: Every error has one shape, even when something ends
     And the next step names the worker's log and the node "workstation"
 
   Scenario: SHUTTING_DOWN for a client that is being answered
-    Given the setting times.grace_s is 1
-    And a persistent queen, with a worker that has answered once
+    Given a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And the queen is told to shut down
     Then the stream ends with the error SHUTTING_DOWN and [DONE]

@@ -18,14 +18,21 @@ _RECEIVES = 65536
 
 
 class Impostor(socketserver.ThreadingTCPServer):
-    """Listens until it is closed. `relay_to` is the address of a real daemon."""
+    """Listens until it is closed. `relay_to` is the address of a real daemon; one that `proves`
+    makes up a proof that it has the key."""
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, address: tuple[str, int], relay_to: tuple[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        relay_to: tuple[str, int] | None = None,
+        proves: bool = False,
+    ) -> None:
         super().__init__(address, _Relay if relay_to else _Answers)
         self.relay_to = relay_to or address
+        self.proves = proves
         self._received: list[bytes] = []
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -52,15 +59,18 @@ class _Answers(socketserver.BaseRequestHandler):
                 self.server.note(received)
                 head += received
                 if b"\r\n\r\n" in head:
-                    self.request.sendall(_answer(head.split(b" ")[1].decode()))
+                    self.request.sendall(_answer(head.split(b" ")[1].decode(), self.server.proves))
                     head = b""
 
 
-def _answer(target: str) -> bytes:
+def _answer(target: str, proves: bool) -> bytes:
     queen = {"status": "ok", "program": "queen-rbee", "version": _VERSION, "pid": os.getpid()}
     hive = {"status": "alive", "version": _VERSION, "api_version": "v1"}
     answers = {"/health": {**queen, "lifetime": "persistent"}, "/v1/health": hive}
-    body = json.dumps(answers.get(target, {"message": "welcome"})).encode()
+    answer = answers.get(target, {"message": "welcome"})
+    if proves and target.startswith("/v1/auth/proof?"):
+        answer = {"program": "queen-rbee", "wants_key": True, "proof": os.urandom(32).hex()}
+    body = json.dumps(answer).encode()
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + f"Date: {time.time():.0f}\r\n\r\n".encode() + body
 
