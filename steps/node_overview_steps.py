@@ -61,6 +61,14 @@ def memory(context: Context) -> None:
         assert abs(told - is_so) < is_so * 0.1, (url, told, is_so)
 
 
+@then("the queen shows the worker of the new hive, and no other")
+def shows_new_worker(context: Context) -> None:
+    row = cluster.only_worker(context.world)
+    [node] = context.world.call("GET", f"{context.world.queen_url}/v2/nodes").json["nodes"]
+    shown = [each["worker_id"] for each in node["workers"]]
+    assert shown == [row["id"]] != [context.worker["id"]], (shown, row, context.worker["id"])
+
+
 def _asked(context: Context) -> list[str]:
     """What the hive and its worker were asked by the queen, but for the proofs of connections."""
     requests = [*context.hive_proxy.requests, *context.proxy.requests]

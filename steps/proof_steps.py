@@ -122,6 +122,18 @@ def not_from_another_machine(context: Context, status: int) -> None:
         assert [each["field"] for each in error_of(reply).details["errors"]] == ["address"]
 
 
+@then(
+    "the queen proves that it has the key to whoever reaches it as {place:S}, but not as {other:S}"
+)
+def proves_behind_proxy(context: Context, place: str, other: str) -> None:
+    """A proxy at that place would pass the question on."""
+    world = context.world
+    reply = proofs.ask(world.queen_url, place)
+    proof = proofs.expected(f"http://{place}", "queen-rbee", world.key, None)
+    assert (reply.status, reply.json["proof"]) == (200, proof), reply
+    assert proofs.ask(world.queen_url, other).status == 421
+
+
 def _urls(context: Context) -> dict[str, str]:
     world = context.world
     urls = {"queen-rbee": world.queen_url, "rbee-hive": world.hive_url}

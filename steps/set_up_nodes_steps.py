@@ -155,6 +155,8 @@ def backends_known(context: Context, name: str) -> None:
     row = node_registry.only_row(context.world)
     assert row["node_name"] == name, row
     assert (row["backends"], row["devices"]) == (["cpu"], {"cpu": 1}), row
+    ended_ago = processes.now() - context.run.began - context.run.took
+    assert node_registry.seconds_ago(row["last_connected_unix"]) < ended_ago + 3, (row, ended_ago)
 
 
 # Adding and listing

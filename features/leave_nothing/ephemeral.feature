@@ -61,6 +61,7 @@ Feature: When the person is done, the machine is as it was before
     And I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     And the hive and worker are gone after 10 s
+    And the queen shows the worker of the new hive, and no other
 
   @beyond
   Scenario: The queen is told twice to end, and waits for no answer

@@ -27,7 +27,7 @@ Feature: A web page can't use a daemon through the browser that shows it
     And queen, hive and worker are still the same processes
 
   Scenario: Names and pages that the operator allows
-    Given the setting auth.hosts is ["llm.example.org"]
+    Given the setting auth.hosts is ["llm.example.org:8443"]
     And the setting auth.origins is ["https://chat.example.org"]
     And a persistent queen
     Then the queen answers 200 to each of these
@@ -47,3 +47,4 @@ Feature: A web page can't use a daemon through the browser that shows it
       | localhost             | http://localhost:8080           |
     And a page from https://chat.example.org may ask first, without the key, and reads answers and errors
     And a page from https://other.example.org may neither ask nor read
+    And the queen proves that it has the key to whoever reaches it as llm.example.org:8443, but not as llm.example.org:8080
