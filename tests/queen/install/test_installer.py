@@ -65,6 +65,6 @@ async def test_a_second_installation_on_a_node_waits_for_the_first(
     told = await asyncio.gather(lab.ask(), lab.ask())
     assert (lab.most, len(lab.wanted)) == (1, 2)
     waits = "another installation on workstation is in progress: waiting for it"
-    assert told == [[], [waits]]
+    assert list(told) == [[], [waits]]
     assert [(row.status, row.last_error) for row in lab.put] == [("reachable", None)] * 2
     assert all(abs(time.time() - (row.last_connected_unix or 0)) < 60 for row in lab.put)
