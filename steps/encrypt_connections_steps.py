@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from behave import given, then, when
 from behave.runner import Context
 
+from harness.breaking.stale_certificates import StaleServer
 from harness.watching import https, keeper_output
 
 
@@ -43,6 +44,15 @@ def answers_by_name(context: Context, days: int) -> None:
 def answers_nobody(context: Context, name: str) -> None:
     found = https.ask(context.world, name)
     assert "mismatch" in found.refused, found
+
+
+@given("a server at {host} with a certificate of that CA that {when}, at <{port}>")
+def stale_server(context: Context, host: str, when: str, port: str) -> None:
+    world = context.world
+    days = {"ended yesterday": -2, "begins tomorrow": 1}[when]
+    server = StaleServer(world.expand(host), world.home / ".rbee", days)
+    world.add_cleanup(server.close)
+    world.placeholders[port] = str(server.port)
 
 
 @when("I run `{line}` in each of these environments")

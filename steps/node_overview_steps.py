@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 from behave import then, when
 from behave.runner import Context
@@ -43,9 +44,8 @@ def asked_nothing(context: Context) -> None:
 def metrics(context: Context) -> None:
     """The same as the queen's list."""
     world = context.world
-    seen = Metrics(world.call("GET", f"{world.queen_url}/metrics").body.decode())
+    age_s = _told(context)
     [node] = world.call("GET", f"{world.queen_url}/v2/nodes").json["nodes"]
-    age_s = seen.value("rbee_node_facts_age_seconds", node="localhost")
     is_new = node["facts_age_s"] < age_s  # new facts have come in between
     assert is_new or age_s <= node["facts_age_s"] < age_s + 5, (age_s, node)
     assert age_s < 60, age_s
@@ -83,11 +83,47 @@ def shows_lines(context: Context) -> None:
     assert not found, "\n".join(found)
 
 
+@when("the hive hangs, and what it has told is a second old")
+def hangs(context: Context) -> None:
+    cluster.process_at(context.world, context.world.hive_url).suspend()
+    context.told_s = wait_until("a second", lambda: _told(context), 5, lambda age_s: age_s >= 1)
+
+
+@then("standard output says how long ago that was told")
+def says_age(context: Context) -> None:
+    """The seconds are rounded."""
+    age_s = _age(context.run.stdout.text)
+    assert context.told_s - 0.5 <= age_s <= _told(context) + 0.5, (context.told_s, age_s)
+
+
+@then("the queen is told anew")
+def told_anew(context: Context) -> None:
+    wait_until("new facts", lambda: _told(context), 10, lambda age_s: age_s < 1)
+
+
+def _told(context: Context) -> float:
+    """How long ago the queen's own metrics say that it was."""
+    world = context.world
+    seen = Metrics(world.call("GET", f"{world.queen_url}/metrics").body.decode())
+    return seen.value("rbee_node_facts_age_seconds", node="localhost")
+
+
 @when("I start the same with --json")
 def start_with_json(context: Context) -> None:
     context.lines = context.world.start("rbee-keeper nodes --watch --json")
     wait_until("the first block", lambda: context.run.stdout.text, 20)
     wait_until("the first line", lambda: context.lines.stdout.text, 20)
+
+
+@when("another keeper watches the nodes")
+def another_watches(context: Context) -> None:
+    context.watcher = context.world.start("rbee-keeper nodes --watch")
+    wait_until("the first block", lambda: context.watcher.stdout.text, 20)
+
+
+@when("that keeper is killed")
+def kill_watcher(context: Context) -> None:
+    context.watcher.send(signal.SIGKILL)
 
 
 @then("no line there is wider than {columns:d} columns, and the seconds go on")

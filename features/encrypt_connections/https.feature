@@ -31,12 +31,16 @@ Feature: HTTPS, with a certificate that one command makes
   Scenario: Another CA, another name, and plain HTTP are told, each with what to do
     Given somebody else runs `rbee-keeper auth certificate --use`
     And a queen and a hive that an operator started
+    And a server at <hive address> with a certificate of that CA that ended yesterday, at <port of yesterday>
+    And a server at <hive address> with a certificate of that CA that begins tomorrow, at <port of tomorrow>
     When I run `rbee-keeper worker list` in each of these environments
       | variable                                    | says                                       | next step                    |
       | RBEE_QUEEN_CA=<a CA of somebody else>       | is not signed by a CA that is trusted here | [queen] ca                   |
       | RBEE_QUEEN_CA=<home>/nothing.pem            | No such file                               | [queen] ca                   |
       | RBEE_QUEEN_URL=https://<hive address>:8080  | is not for <hive address>                  | --name <hive address>        |
       | RBEE_QUEEN_URL=https://<hive address>:9200  | does not speak TLS                         | rbee-keeper auth certificate |
+      | RBEE_QUEEN_URL=https://<hive address>:<port of yesterday> | has expired                  | Renew it on the queen's machine |
+      | RBEE_QUEEN_URL=https://<hive address>:<port of tomorrow>  | is not valid yet             | sudo timedatectl set-ntp true   |
     Then each fails with a clear message that says so, and with that next step
 
   Scenario: A renewed certificate is shown from the next connection on, and an answer goes on meanwhile

@@ -19,6 +19,12 @@ Feature: Every node can be seen at once
     When I run `rbee-keeper nodes`
     Then it exits with 0
     And standard output shows the same in lines, for a person
+    When the hive hangs, and what it has told is a second old
+    And I run `rbee-keeper nodes`
+    Then it exits with 0
+    And standard output says how long ago that was told
+    When the hive goes on
+    Then the queen is told anew
 
   Scenario: They are watched on a terminal and in a pipe
     Given the setting worker.slots is 1

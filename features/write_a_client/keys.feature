@@ -43,3 +43,15 @@ Feature: Without the key nothing is served but the health of queen and worker, a
     Then it answers GET /v2/workers/list with 401, if there is no key
     And its standard error soon says "UNENCRYPTED: keys and prompts that are sent to 0.0.0.0 can be read on the network"
     And its standard error says nothing of "INSECURE"
+
+  Scenario: daemon start says what others on the network could read
+    Given a free port of this machine, <free port>
+    And the setting queen.host is "0.0.0.0"
+    And the setting queen.port is <free port>
+    When I run `rbee-keeper daemon start`
+    Then it exits with 0
+    And standard error says "UNENCRYPTED: keys and prompts that are sent there can be read on the network"
+    And standard error says "rbee-keeper auth certificate"
+    When I run `rbee-keeper daemon stop`
+    Then it exits with 0
+    And nothing is running
