@@ -197,6 +197,20 @@ def thinks_or_not(context: Context, model: str) -> None:
     _ask(context, asked)
 
 
+@when("{model} is asked, which can't do otherwise, and nobody asks for its thinking")
+def thinks_unasked(context: Context, model: str) -> None:
+    name = f"file:{context.model_files.named(model.strip('<>'))}"
+    _ask(context, [{"model": name, "max_tokens": 5}])
+
+
+@then("it has thought, and none of that is shown")
+def unseen(context: Context) -> None:
+    ((reply, events),) = context.answers
+    assert reply["usage"]["output_tokens_details"]["thinking_tokens"] > 0, reply
+    assert reply["content"] == [], reply
+    assert "content_block_start" not in {each["type"] for each in events}, events
+
+
 @then(
     'the first reasons "{thought}", the second not at all, and the third unseen, '
     'and each says "{text}"'

@@ -35,6 +35,7 @@ def cached(context: Context) -> None:
 def thinks_or_not(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"
     context.told = [reasoning.told(context.world, name, thinks) for thinks in (True, False)]
+    context.thought = [reasoning.counted(context.world, name, each) for each in (True, False)]
 
 
 @then('each tells that it thought "{thought}" apart from "{text}", or the text alone')
@@ -43,6 +44,12 @@ def thought_apart(context: Context, thought: str, text: str) -> None:
     assert len(first) == len(second) > 3
     assert {*first.values()} == {(thought, text)}, first
     assert {*second.values()} == {("", text)}, second
+
+
+@then("a response tells how many of its tokens were thought")
+def thought_tokens(context: Context) -> None:
+    """The model writes all of its thought as one token."""
+    assert context.thought == [1, 0], context.thought
 
 
 @when("eight answers of each protocol are streamed at once, each with a text of its own")

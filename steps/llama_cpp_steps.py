@@ -96,6 +96,17 @@ def mixed(context: Context) -> None:
     assert found == {"tokens": [*first, 7, *third]}, found
 
 
+@then("{model}, which expects a token at the beginning, gets it where special ones are asked for")
+def adds_special(context: Context, model: str) -> None:
+    name = f"file:{context.model_files.named(model.strip('<>'))}"
+    asked = {"content": context.texts[0], "model": name}
+    plain, whole = (
+        ask(context.world, "POST /tokenize", {**asked, **more})["tokens"]
+        for more in ({}, {"add_special": True})
+    )
+    assert plain and plain[0] != whole[0] and whole[1:] == plain, (plain, whole)
+
+
 @when('the chat template is applied to "{said}", with the system\'s "{system}"')
 def applies_template(context: Context, said: str, system: str) -> None:
     messages = [{"role": "system", "content": system}, {"role": "user", "content": said}]
@@ -136,6 +147,15 @@ def says_end(context: Context) -> None:
         wrong = llama_server.answer_problem(answer, *context.completed)
         assert not wrong, wrong
         assert answer["model"] == "smollm2", answer
+
+
+@then("an answer with a line end in it is told as that")
+def has_new_line(context: Context) -> None:
+    asked = {"prompt": "x", "grammar": 'root ::= "a\\nb"', "n_predict": 9}
+    answer = ask(context.world, "POST /completion", asked)
+    *_, last = llama_server.chunks(context.world, asked)
+    assert (answer["content"], answer["has_new_line"]) == ("a\nb", True), answer
+    assert last["has_new_line"] is True, last
 
 
 @when('"{prompt}" is completed until one of these comes: {words}')

@@ -148,11 +148,11 @@ def quick(context: Context, most: int) -> None:
     assert least < most, least
 
 
-@when("Ollama's package pulls {model:S}, streamed, and then whole")
-def pulls(context: Context, model: str) -> None:
+@when("Ollama's package pulls {model:S}, streamed, and then {same:S}, whole")
+def pulls(context: Context, model: str, same: str) -> None:
     package = _package(context)
     context.progress = package.call_all("pull", model=model, stream=True)
-    context.pulled = package.call("pull", model=model)
+    context.pulled = package.call("pull", model=same)
 
 
 @then(

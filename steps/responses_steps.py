@@ -81,6 +81,8 @@ def usage(context: Context) -> None:
         assert 0 <= used["input_tokens_details"]["cached_tokens"] < used["input_tokens"], used
         assert used["output_tokens_details"] == {"reasoning_tokens": 0}, used
         assert used["output_tokens"] in (asked.get("max_output_tokens"), 4, 5), used
+    plain, instructed, other = (reply["usage"]["input_tokens"] for reply, _ in context.responses)
+    assert plain == other != instructed, (plain, instructed, other)
     likely = context.responses[1][0]["output"][0]["content"][0]["logprobs"]
     assert [len(each["top_logprobs"]) for each in likely] == [2] * 4, likely
 
@@ -176,6 +178,25 @@ def response_is_refused(context: Context) -> None:
         found = type(error).__name__, error.code, error.param
         assert found == (row["error"], row["code"], row["param"]), (row, found, str(error))
         assert error.body["message"] and error.body["type"] == "invalid_request_error", error.body
+
+
+@when(
+    "OpenAI's package streams a response to a text of {words:d} words, whose worker hangs for "
+    "{seconds:g} s"
+)
+def worker_hangs(context: Context, words: int, seconds: float) -> None:
+    """So the stream is open before the prompt is looked at."""
+    worker = cluster.process_at(context.world, cluster.only_worker(context.world)["url"])
+    asked = {"input": "hello " * words}
+    context.events = _package(context).events_while_hung(asked, worker, seconds)
+
+
+@then("the stream ends with a failed response: {code}")
+def fails_with(context: Context, code: str) -> None:
+    kinds = [each["type"] for each in context.events]
+    assert kinds == [f"response.{kind}" for kind in ("created", "in_progress", "failed")], kinds
+    error = context.events[-1]["response"]["error"]
+    assert (error["code"], error["rbee"]["code"]) == (code, "PROMPT_TOO_LONG"), error
 
 
 @when("OpenAI's package streams a long response, and its worker is killed in the middle")

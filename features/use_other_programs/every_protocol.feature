@@ -9,6 +9,7 @@ Feature: All protocols at the same queen
     And those that tell what was cached found nearly all of the prompt there
     When <that thinks> is asked to think, and not to think, in the protocols of others
     Then each tells that it thought "Hm." apart from "Yes.", or the text alone
+    And a response tells how many of its tokens were thought
 
   Scenario: Eight streams of each protocol at once
     Given the setting queen.queue_limit is 100

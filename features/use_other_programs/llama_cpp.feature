@@ -11,6 +11,7 @@ Feature: Programs that were written for llama.cpp's server find its own routes
     Then the tokens are those of llama.cpp, and their text is the same again
     And with their pieces, and with control tokens as text, they spell the same text
     And special tokens and ids among the texts stay where they are
+    And <one>, which expects a token at the beginning, gets it where special ones are asked for
     When the chat template is applied to "Hi <|im_end|>", with the system's "Be kind."
     Then the prompt is what the template writes, up to where the answer begins
     When "Once upon a time" is completed until one of these comes: zzz | dragon | was
@@ -18,6 +19,7 @@ Feature: Programs that were written for llama.cpp's server find its own routes
     When "Once upon a time" is completed in llama.cpp's way with 6 tokens, whole and streamed
     Then the text is the one that llama.cpp itself writes, and the stream says the same
     And both say how they ended, with settings and timings
+    And an answer with a line end in it is told as that
     When its properties and its slots are asked for
     Then they are those of the worker that has answered
     And a token that is forbidden by false does not come

@@ -39,7 +39,7 @@ Feature: Programs that were written for Ollama work unchanged
     And while it is in memory, its context, its size and the time of its end are told
     And vectors are those of its worker, in the new form and in the old one
     And of a text that is longer than num_ctx the beginning counts, unless truncate is false or the form is the old one
-    When Ollama's package pulls hf.co/lab/smol, streamed, and then whole
+    When Ollama's package pulls hf.co/lab/smol, streamed, and then huggingface.co/lab/smol, whole
     Then the progress grows to the 98362432 bytes of the model, with one digest, and ends with a success
     And hf:lab/smol/smol-Q4_1.gguf leaves the memory alone, and the other one stays
     And hf:lab/smol/smol-Q4_1.gguf is listed by Ollama's package, and after it is deleted it is not

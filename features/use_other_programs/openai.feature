@@ -47,6 +47,7 @@ Feature: Programs that were written for OpenAI work unchanged
 
   Scenario: Models and what clients call them
     Given the setting models.aliases.Mine is "bundled:smollm2-135m-instruct"
+    And the setting models.aliases.tinyllama is "bundled:smollm2-135m-instruct"
     And the setting worker.mmap is false
     And a persistent queen, with a worker that has answered once
     When OpenAI's package lists the models until the bundled one is there

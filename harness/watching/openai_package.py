@@ -28,9 +28,11 @@ Found = dict[str, Any]
 
 
 class OpenAIPackage:
-    """Its clients, in turn and asynchronous, without tries of their own."""
+    """Its clients, in turn and asynchronous, without tries of their own. What streams is asked at
+    the address without /v1, as llama.cpp's server has it too."""
 
     def __init__(self, url: str, key: str) -> None:
+        self._url = url
         self._how: Found = {
             "base_url": f"{url}/v1",
             "api_key": key,
@@ -44,6 +46,12 @@ class OpenAIPackage:
 
         return OpenAI(**self._how)
 
+    @property
+    def short_client(self) -> Any:
+        from openai import OpenAI
+
+        return OpenAI(**{**self._how, "base_url": self._url})
+
     def chat(self, fields: Mapping[str, Any]) -> Found:
         """The reply, checked with the package's type."""
         from openai.types.chat import ChatCompletion
@@ -56,7 +64,7 @@ class OpenAIPackage:
         from openai.types.chat import ChatCompletionChunk
 
         asked = {**_chat(fields), "stream": True, "stream_options": {"include_usage": True}}
-        with self.client as client, client.chat.completions.create(**asked) as stream:
+        with self.short_client as client, client.chat.completions.create(**asked) as stream:
             return [_checked(ChatCompletionChunk, chunk) for chunk in stream]
 
     def both_asynchronously(self, fields: Mapping[str, Any]) -> tuple[Found, list[Found]]:
@@ -103,12 +111,13 @@ class OpenAIPackage:
         asked = {"model": "smollm2", **fields}
         with self.client as client:
             whole = _checked(Completion, client.completions.create(**asked))
-            with client.completions.create(**asked, stream=True) as stream:
-                return whole, [_plain(chunk) for chunk in stream]
+        with self.short_client as client, client.completions.create(**asked, stream=True) as stream:
+            return whole, [_plain(chunk) for chunk in stream]
 
     def embed(self, texts: Any, **fields: Any) -> list[list[float]]:
-        """The vectors; without an `encoding_format` the package asks for base64 by itself."""
-        with self.client as client:
+        """The vectors; without an `encoding_format` the package asks for base64 by itself. With
+        `fields`, the address without /v1 is asked."""
+        with self.short_client if fields else self.client as client:
             reply = client.embeddings.create(model="smollm2", input=texts, **fields)
         assert [each.index for each in reply.data] == list(range(len(reply.data))), reply
         if fields.get("encoding_format") == "base64":
@@ -120,8 +129,9 @@ class OpenAIPackage:
         """The states of the models by their ids, each checked with the package's type."""
         from openai.types import Model
 
-        with self.client as client:
+        with self.client as client, self.short_client as short:
             found = [_checked(Model, each) for each in client.models.list()]
+            assert [each.id for each in short.models.list()] == [each["id"] for each in found]
         assert all(None not in each.values() for each in found), found
         assert {each["object"] for each in found} == {"model"}, found
         assert {each["created"] for each in found} == {0}, found  # none was downloaded

@@ -4,9 +4,12 @@ The package takes most of a second to import, so that happens where it is used.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
+
+import psutil
 
 from harness.watching import channels
 from harness.watching.openai_figures import heads_problem
@@ -36,7 +39,8 @@ class ResponsesPackage(OpenAIPackage):
 
     def events(self, fields: Mapping[str, Any]) -> list[Found]:
         """The events of a stream, each checked with the package's type."""
-        with self.client as client, client.responses.create(**_asked(fields), stream=True) as found:
+        asked = {**_asked(fields), "stream": True}
+        with self.short_client as client, client.responses.create(**asked) as found:
             return [checked(event) for event in found]
 
     def events_after(
@@ -50,6 +54,22 @@ class ResponsesPackage(OpenAIPackage):
                 if len(found) == count:
                     then()
         return found
+
+    def events_while_hung(
+        self, fields: Mapping[str, Any], process: psutil.Process, seconds: float
+    ) -> list[Found]:
+        """The events of a response whose process does nothing for the first `seconds`. They are not
+        checked: the package's own type does not know every code of an error that agents know."""
+        process.suspend()
+        timer = threading.Timer(seconds, process.resume)
+        timer.start()
+        asked = {**_asked(fields), "stream": True}
+        try:
+            with self.client as client, client.responses.create(**asked) as found:
+                return [dict(event.to_dict(mode="json")) for event in found]
+        finally:
+            timer.cancel()
+            process.resume()
 
     def respond_asynchronously(self, fields: Mapping[str, Any]) -> tuple[Found, list[Found]]:
         """The reply and the events of the asynchronous client."""
