@@ -254,6 +254,25 @@ def asked_for_json(context: Context) -> None:
     assert found == ("json_object", False), body
 
 
+@then("it asked for any text, with reasoning, and to stop before nothing")
+def asked_for_text(context: Context) -> None:
+    body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)
+    found = body.get("response_format"), body["think"], body.get("stop", [])
+    assert found == (None, True, []), body
+
+
+@then('it asked to stop before "{one}" and "{other}"')
+def asked_to_stop(context: Context, one: str, other: str) -> None:
+    body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)
+    assert body["stop"] == [one, other], body
+
+
+@then("the last task of the queen says {texts}, and nothing else")
+def said_at_last(context: Context, texts: str) -> None:
+    said = [each["content"] for each in _asked(context)[-1]]
+    assert said == re.findall('"([^"]+)"', texts), _asked(context)[-1]
+
+
 @then("figures stand below the answer")
 def figures(context: Context) -> None:
     assert _FIGURES.search(context.terminal.screen), context.terminal.screen

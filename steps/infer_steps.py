@@ -247,3 +247,8 @@ def readable_ascii(context: Context) -> None:
     for text in (context.run.stdout.text, context.run.stderr.text):
         assert text.isascii(), text
         assert "\\x" not in text and "\\u" not in text.lower(), text
+
+
+@then("the terminal is as it was before")
+def as_before(context: Context) -> None:
+    assert context.terminal.is_as_before

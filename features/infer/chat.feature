@@ -16,6 +16,7 @@ Feature: A chat in the terminal
     And the worker had most of it in its KV cache
     When I press Ctrl+D there
     Then it exits there with 0
+    And the terminal is as it was before
     And ~/.rbee/history has the lines "Hello, who are you?", "And what can you do?" and "Thank you.", readable only by its owner
 
   Scenario: Everything is started once for the chat, and ends with it
@@ -99,10 +100,12 @@ Feature: A chat in the terminal
     And I type "/set nothink" there
     And I type "/set verbose" there
     And I type "/system Be loud." there
-    And I type "/system Be brief." there
+    And I type "/system "Be brief."" there
+    And I type "/set stop "no, never" ###" there
     And I type "/model bundled:smollm2-135m-instruct" there
     Then the terminal shows "The next question goes to bundled:smollm2-135m-instruct."
     When I ask "One?" there and get an answer
+    Then it asked to stop before "no, never" and "###"
     Then the last task of the queen is "One?" after "Be brief.", and nothing else
     And the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
     And it asked for a JSON object, without reasoning
@@ -123,9 +126,22 @@ Feature: A chat in the terminal
     And the roles of the last task are system, user, assistant, user
     And it asked for a JSON object, without reasoning
     And no figures stand below the answer
+    When I type "/set verbose" there
+    And I type "/set quiet" there
+    And I type "/set noformat" there
+    And I type "/set think" there
+    And I type "/set parameter stop default" there
+    And I type "/set system Be wise." there
+    And I ask "Three?" there and get an answer
+    Then it asked for any text, with reasoning, and to stop before nothing
+    And no figures stand below the answer
+    When I type "/show parameters" there
+    Then the terminal shows "top_k: 40"
+    When I type "/?" there
+    Then the terminal shows "ask the last question again"
     When I type "/show" there
-    Then the terminal shows "system: Be brief."
-    And the terminal shows "questions so far: 2"
+    Then the terminal shows "system: Be wise."
+    And the terminal shows "questions so far: 3"
     And the terminal shows "node: localhost"
     And the terminal shows "model: bundled:smollm2-135m-instruct"
     When I type "/show info" there

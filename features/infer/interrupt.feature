@@ -40,6 +40,7 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     And I type "xyzzy" there
     And I press Ctrl+C there
     Then it is canceled there within 8 s
+    And the terminal is as it was before
     And the screen says nothing of "xyzzy"
     And nothing is saved, since it is on the screen
     And nothing is running

@@ -10,6 +10,7 @@ Feature: Reasoning is not the answer
 
   Scenario: A person sees the reasoning dimmed, and a pipe does not get it
     Given a persistent queen
+    And a proxy between keeper and queen
     When I run `rbee-keeper infer --model <that thinks> --think --prompt "Is it?"`
     Then it exits with 0
     And standard output is exactly Yes.
@@ -20,3 +21,9 @@ Feature: Reasoning is not the answer
     When I type `rbee-keeper infer --quiet --model <that thinks> --think --prompt "Is it?"` on a terminal
     Then it exits there with 0
     And the screen says nothing of "Hm."
+    When I type `rbee-keeper chat <that thinks> --quiet --think` on a terminal
+    And I ask "Is it?" there and get an answer
+    And I ask "Sure?" there and get an answer
+    Then the last task of the queen says "Is it?", "Yes." and "Sure?", and nothing else
+    When I press Ctrl+D there
+    Then it exits there with 0

@@ -16,6 +16,13 @@ Feature: A model calls functions
     When the model is made to write a call without functions, and with tool_choice none
     Then both answers are text, with EOS
 
+  Scenario: A person gets each call as a line of JSON
+    Given a persistent queen
+    And the file weather.json has the text "{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}"
+    When I run `rbee-keeper infer --model <that calls> --tools weather.json --prompt "Does it rain in Rome?"`
+    Then it exits with 0
+    And standard output is exactly {"name":"weather","arguments":{"city":"Rome"}}
+
   Scenario: Tools that can't be had
     Given a standalone worker with `--slots 2`
     When the worker is asked with each of these tools

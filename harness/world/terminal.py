@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,7 @@ class Terminal:
             timeout=None,
         )
         self._child.delaybeforesend = None
+        self._modes = [termios.tcgetattr(self._child.child_fd)]
         self._screen = _Screen(columns, _LINES, self._child.send)
         self._copy = copy
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -148,10 +150,18 @@ class Terminal:
             within,
             lambda seen: seen[0],
         )
+        self._modes.append(termios.tcgetattr(self._child.child_fd))
         self._child.close(force=True)
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)
         return int(self._child.exitstatus)
+
+    @property
+    def is_as_before(self) -> bool:
+        """Whether the program, which has ended, left echo, line editing and the like as they
+        were."""
+        before, after = self._modes
+        return before == after
 
     def _has_ended(self) -> bool:
         """The reader takes the child's exit code when it meets its end, and two can't."""

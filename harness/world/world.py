@@ -41,6 +41,7 @@ _MODELS = (
     "unbroken",
     "other name",
     "that thinks",
+    "that calls",
     "Q4_K_M",
     "Q5_K_M",
     "Q8_0",
