@@ -1,11 +1,13 @@
 """`rbee-keeper doctor`, and what is planted for it to find."""
 
+import re
+
 from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking import doctor
 from harness.breaking.doctor import Finding
-from harness.watching import local_installation
+from harness.watching import local_installation, machine
 from harness.world import cluster, settings
 
 _CHECKED = {
@@ -104,6 +106,16 @@ def type_advice(context: Context) -> None:
     for finding in _found(context):
         for line in finding.advice:
             local_installation.run_in_shell(context.world, "bash", line)
+
+
+@then("the doctor says that memory is fine, of as much as the machine has")
+def memory_fine(context: Context) -> None:
+    (found,) = (each for each in _found(context) if each.name == "memory")
+    said = re.match(r"([\d.]+) of ([\d.]+) GB are free; ", found.message)
+    assert found.state == "fine" and said, found
+    free, total = float(said[1]), float(said[2])
+    assert abs(total - machine.memory_total_bytes() / 1e9) < 0.1, found
+    assert 0 < free <= total, found
 
 
 @then("every finding of the doctor is fine")

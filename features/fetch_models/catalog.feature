@@ -73,15 +73,18 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 0
     And the Hub was asked 1 time for smol-Q4_1.gguf
     And OpenAI's route for chats answers for <name> with 5 tokens
+    When I run `rbee-keeper stop <other>`
+    Then it exits with 1
+    And the next step says "rbee-keeper ps"
     When I run `rbee-keeper stop <name>`
     Then it exits with 0
     And the hive lists no worker after 10 s
 
     Examples:
-      | loaded                                         | name                                           |
-      | hf:lab/smol:Q4_1                               | hf:Lab/smol                                    |
-      | hf:lab/smol:Q4_1                               | hf:Lab/smol:Q4_1                               |
-      | file:<models folder>/lab/smol/smol-Q4_1.gguf   | file:<models folder>/lab/smol/smol-Q4_1.gguf   |
+      | loaded                                         | name                                           | other                                      |
+      | hf:lab/smol:Q4_1                               | hf:Lab/smol                                    | hf:lab/smol/other.gguf                     |
+      | hf:lab/smol:Q4_1                               | hf:Lab/smol:Q4_1                               | hf:Lab/smol:Q8_0                           |
+      | file:<models folder>/lab/smol/smol-Q4_1.gguf   | file:<models folder>/lab/smol/smol-Q4_1.gguf   | file:<models folder>/lab/smol/other.gguf   |
 
   @beyond
   Scenario: What has changed on the Hub since it was deleted by hand

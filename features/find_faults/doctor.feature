@@ -7,6 +7,7 @@ Feature: One command checks everything, and says what is wrong and what to type
     And every finding of the doctor is fine
     And config, programs, state folder, API key, catalog, registry, models folder, backends, memory, queen, hive, worker ports, pid files, nodes and terminal were checked
     And the doctor says that config is fine: "/.config/rbee/config.toml is read"
+    And the doctor says that memory is fine, of as much as the machine has
     And the doctor counts 0 problems and 0 warnings
     And nothing was written to the home folder
     And nothing is running
@@ -27,7 +28,7 @@ Feature: One command checks everything, and says what is wrong and what to type
     Given the added node workstation
     When I run `rbee-keeper doctor`
     Then it exits with 0
-    And the doctor says that node workstation is fine: "it can be reached; rbee 0.1.0"
+    And the doctor says that node workstation is fine: "it can be reached; rbee 0.1.0, its hive is stopped"
     And nothing is running
 
   Scenario Outline: It finds what is wrong: <fault>
@@ -73,7 +74,9 @@ Feature: One command checks everything, and says what is wrong and what to type
 
   Scenario: A terminal that can only show ASCII
     Given the environment has PYTHONIOENCODING=ascii
+    And the config files RBEE_CONFIG and user, each with another queen.queue_limit
     When I run `rbee-keeper doctor`
     Then it exits with 0
+    And standard output says "is read; it hides <home>/.config/rbee/config.toml"
     And standard output says "it is set to ascii"
     And standard output says "0 problems, 1 warning"

@@ -14,6 +14,7 @@ Feature: The prompt comes from where it is
       | Standard input by a dash | rbee-keeper infer --max-tokens 1 --prompt - < letter.txt     | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | A dash for the file      | rbee-keeper infer --max-tokens 1 -p Shorter: -f - < letter.txt | Shorter:\n\nDear bee, @home -- $HOME 'a' "b" 🐝 |
       | A pipe, and nothing else | cat letter.txt \| rbee-keeper infer --max-tokens 1           | Dear bee, @home -- $HOME 'a' "b" 🐝 |
+      | A pipe, for run          | cat letter.txt \| rbee-keeper run smollm2 --max-tokens 1    | Dear bee, @home -- $HOME 'a' "b" 🐝 |
       | From another system      | printf "\xef\xbb\xbfDear bee,\r\n" \| rbee-keeper infer --max-tokens 1 | Dear bee, |
       | Several words            | rbee-keeper infer Dear "bee,  hum" --max-tokens 1            | Dear bee,  hum |
       | A prompt beside a pipe   | echo no \| rbee-keeper infer --max-tokens 1 --prompt yes     | yes |
@@ -40,6 +41,7 @@ Feature: The prompt comes from where it is
       | an empty file        | rbee-keeper infer --prompt-file /dev/null                    | /dev/null is empty          |
       | an empty input       | rbee-keeper infer < /dev/null                                | --prompt-file               |
       | only space           | echo \| rbee-keeper infer                                    | --prompt                    |
+      | only space, typed    | rbee-keeper infer --prompt " "                               | The prompt is empty         |
       | two prompts          | rbee-keeper infer yes --prompt no                            | There are two prompts       |
       | a NUL                | printf "a\0b" \| rbee-keeper infer                           | it contains a NUL           |
       | a system text, raw   | rbee-keeper infer --raw --system Brief --prompt hi           | --raw sends only the prompt |

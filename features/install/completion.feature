@@ -156,7 +156,8 @@ Feature: Tab completes what a person types
     Given the added node workstation
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
     And the setting models.aliases.storyteller is "hf:lab/smol"
-    When I run `rbee-keeper models list`
+    And the setting models.aliases.tinyllama is "hf:lab/tiny"
+    When I run `rbee-keeper ls`
     Then it exits with 0
     And standard output has the lines
       | line                                           |
@@ -166,6 +167,7 @@ Feature: Tab completes what a person types
       | ALIAS MODEL                                    |
       | smollm2 bundled:smollm2-135m-instruct          |
       | storyteller hf:lab/smol                        |
+      | tinyllama hf:lab/tiny                          |
     And standard error says "workstation is not listed: no queen runs. Ask it: --node workstation"
     When I run `rbee-keeper rm smollm2`
     Then it exits with 1

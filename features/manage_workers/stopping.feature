@@ -63,3 +63,6 @@ Feature: A worker is told to stop
     Then the answer is 404 with the error INVALID_REQUEST
     And it names the field worker_id
     And queen, hive and worker are still the same processes
+    When I run `rbee-keeper stop smollm2`
+    Then it exits with 0
+    And the hive lists no worker after 10 s

@@ -17,6 +17,8 @@ Feature: An error for a mistake says how to correct it
       | an unknown command                  | rbee-keeper inver                                       | 2    | infer             |
       | an unknown command of a group       | rbee-keeper models lst                                  | 2    | 'list'            |
       | an unknown option of the group      | rbee-keeper --debgu infer --prompt hi                   | 2    | '--debug'         |
+      | a command of another program        | rbee-keeper load smollm2                                | 2    | rbee-keeper worker start MODEL |
+      | an option of another program        | rbee-keeper show smollm2 --modelfile                    | 2    | rbee has no Modelfile |
       | a missing option                    | rbee-keeper hive start                                  | 2    | --node            |
       | a number that is none               | rbee-keeper infer --prompt hi --max-tokens many         | 2    | --max-tokens      |
       | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
