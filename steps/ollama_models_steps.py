@@ -64,6 +64,8 @@ def shows(context: Context, names: str) -> None:
         assert found["license"] == "apache-2.0" and found["modified_at"], found
         assert "smollm2" in found["modelfile"], found
         assert not ollama_package.details_problem(found["details"]), found
+    older = _package(context).raw("POST /api/show", {"name": "smollm2"})
+    assert older.status == 200 and older.json["license"] == "apache-2.0", older
 
 
 @then("an empty request loads it, and with keep_alive 0 takes it out of memory")

@@ -57,7 +57,11 @@ Feature: HTTPS, with a certificate that one command makes
 
   Scenario: A queen that runs keeps to plain HTTP until it is restarted, and the keeper follows it
     Given a persistent queen
-    And somebody else runs `rbee-keeper auth certificate --use`
+    When I run `rbee-keeper auth certificate`
+    Then it exits with 0
+    And standard output says "tls_cert = "<home>/.rbee/queen.pem""
+    And standard output says "tls_key = "<home>/.rbee/queen-key.pem""
+    Given somebody else runs `rbee-keeper auth certificate --use`
     When I run `rbee-keeper daemon status`
     Then it exits with 0
     And standard output says "http://<queen address>:8080"

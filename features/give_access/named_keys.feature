@@ -9,6 +9,7 @@ Feature: Others use the queen with keys of their own
     Then it exits with 0
     And the key of laptop is one word, of 256 bits, and begins as the list of keys shows it
     And standard error says "laptop may ask models and list them; at most 3 of its tasks at once"
+    And standard error says "url = "http://HOST:8080""
     And only its SHA-256 is in ~/.rbee/keys.json, which only its owner can read
     When laptop runs `rbee-keeper infer --prompt hi --max-tokens 3 --ignore-eos --keep-alive 0`
     Then it exits with 0

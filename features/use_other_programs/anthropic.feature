@@ -109,3 +109,14 @@ Feature: Programs that were written for Anthropic work unchanged
       | parallel_tool_calls | false |
       | think               | false |
       | response_format     | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": null, "description": null, "strict": null}} |
+    When Anthropic's package asks for a message with these fields
+      | field         | value |
+      | messages      | [{"role": "user", "content": "Hi"}] |
+      | max_tokens    | 2     |
+      | output_format | {"type": "json_schema", "schema": {"type": "integer"}} |
+    Then the worker was asked with these fields, and no others
+      | field           | value |
+      | messages        | [{"role": "user", "content": "Hi"}] |
+      | max_tokens      | 2     |
+      | think           | false |
+      | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": null, "description": null, "strict": null}} |

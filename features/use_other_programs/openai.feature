@@ -168,3 +168,11 @@ Feature: Programs that were written for OpenAI work unchanged
       | max_tokens | 1536                                |
       | top_k      | 1                                   |
       | grammar    | "root ::= [a-z]"                    |
+    When OpenAI's package asks for a chat with these fields
+      | field      | value |
+      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "function_call": {"name": "is_day", "arguments": "{\"here\": true}"}}, {"role": "function", "name": "is_day", "content": "yes"}] |
+      | max_tokens | 2     |
+    Then the worker was asked with these fields, and no others
+      | field      | value |
+      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\": true}"}, "id": "is_day", "type": "function"}]}, {"role": "tool", "content": "yes", "name": "is_day", "tool_call_id": "is_day"}] |
+      | max_tokens | 2     |

@@ -14,7 +14,10 @@ from harness.world.http_client import Reply
 
 QUESTION = [{"role": "user", "content": "Say something nice about cats."}]
 # What the package's methods have no parameter for.
-_OURS = ("temperature", "top_p", "top_k", "keep_alive", "thread", "mcp_servers", "compaction")
+_OURS = (
+    *("temperature", "top_p", "top_k", "keep_alive", "thread", "mcp_servers", "compaction"),
+    "output_format",
+)
 _ONLY_ANSWERS = ("max_tokens", "stop_sequences", "extra_body")
 _WITHIN_S = 60
 _ORDER = {
