@@ -2,6 +2,7 @@
 
 import json
 
+import psutil
 from behave import given, then, when
 from behave.runner import Context
 
@@ -34,6 +35,12 @@ def serves(context: Context) -> None:
     assert ready["url"] == context.world.queen_url, ready
     health = context.world.call("GET", f"{context.world.queen_url}/health").json
     assert health["pid"] == context.run.pid, health
+
+
+@then("it gives way to others, as that command says")
+def gives_way(context: Context) -> None:
+    found, own = psutil.Process(context.run.pid).nice(), psutil.Process().nice()
+    assert found == min(own + 3, 19), (found, own)
 
 
 @then("it says that the queen is running already")

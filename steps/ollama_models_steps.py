@@ -154,6 +154,8 @@ def quick(context: Context, most: int) -> None:
 def pulls(context: Context, model: str, same: str) -> None:
     package = _package(context)
     context.progress = package.call_all("pull", model=model, stream=True)
+    names = {each["model"] for each in package.call("list")["models"]}
+    assert any(model.removeprefix("hf.co/") in name for name in names), names
     context.pulled = package.call("pull", model=same)
 
 

@@ -61,6 +61,7 @@ Feature: HTTPS, with a certificate that one command makes
     Then it exits with 0
     And standard output says "tls_cert = "<home>/.rbee/queen.pem""
     And standard output says "tls_key = "<home>/.rbee/queen-key.pem""
+    And standard output says "url = "https://"
     Given somebody else runs `rbee-keeper auth certificate --use`
     When I run `rbee-keeper daemon status`
     Then it exits with 0

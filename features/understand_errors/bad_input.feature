@@ -21,6 +21,7 @@ Feature: An error for a mistake says how to correct it
       | an option of another program        | rbee-keeper show smollm2 --modelfile                    | 2    | rbee has no Modelfile |
       | a missing option                    | rbee-keeper hive start                                  | 2    | --node            |
       | a number that is none               | rbee-keeper infer --prompt hi --max-tokens many         | 2    | --max-tokens      |
+      | a number that is not a number       | rbee-keeper infer --prompt hi --temperature nan         | 2    | --temperature must be a number |
       | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
       | an unknown model                    | rbee-keeper infer --prompt hi --model smolm2            | 1    | smollm2           |
       | a model file that does not exist    | rbee-keeper infer --prompt hi --model <missing>         | 1    | nowhere.gguf      |

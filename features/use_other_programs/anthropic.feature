@@ -43,6 +43,7 @@ Feature: Programs that were written for Anthropic work unchanged
       | {"max_tokens": -1}                                                                              | BadRequestError | invalid_request_error | max_tokens                  |
       | {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "x"}}]}]} | BadRequestError | invalid_request_error | messages[0].content[0].type |
       | {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}                              | BadRequestError | invalid_request_error | tools[0].type               |
+      | {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "x", "input": {}}]}]} | BadRequestError | invalid_request_error | a turn of the user at the end |
       | {"thread": {"type": "create"}}                                                                  | ThreadUnsupportedRequestError | invalid_request_error | send all messages           |
       | {"mcp_servers": [{"type": "url", "name": "x", "url": "http://x"}]}                              | BadRequestError | invalid_request_error | mcp_servers                 |
       | {"output_config": {"format": {"type": "json_schema", "schema": {"not": {}}}}}                   | BadRequestError | invalid_request_error | output_config.format.schema |
@@ -111,12 +112,14 @@ Feature: Programs that were written for Anthropic work unchanged
       | response_format     | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": null, "description": null, "strict": null}} |
     When Anthropic's package asks for a message with these fields
       | field         | value |
-      | messages      | [{"role": "user", "content": "Hi"}] |
+      | messages      | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "find", "input": {}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "tool_reference", "tool_name": "is_day"}]}]}] |
       | max_tokens    | 2     |
+      | tools         | [{"name": "find", "input_schema": {}}, {"name": "is_day", "input_schema": {}, "defer_loading": true}, {"name": "rest", "input_schema": {}, "defer_loading": true}] |
       | output_format | {"type": "json_schema", "schema": {"type": "integer"}} |
     Then the worker was asked with these fields, and no others
       | field           | value |
-      | messages        | [{"role": "user", "content": "Hi"}] |
+      | messages        | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "find", "arguments": "{}"}, "id": "c1", "type": "function"}]}, {"role": "tool", "content": "The tool is_day can be called now.", "tool_call_id": "c1"}] |
       | max_tokens      | 2     |
+      | tools           | [{"function": {"name": "find", "description": null, "parameters": {}, "strict": null}, "type": "function"}, {"function": {"name": "is_day", "description": null, "parameters": {}, "strict": null}, "type": "function"}] |
       | think           | false |
       | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": null, "description": null, "strict": null}} |

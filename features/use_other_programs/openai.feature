@@ -40,6 +40,7 @@ Feature: Programs that were written for OpenAI work unchanged
       | best_of | {"best_of": 2}                   |
       | echo    | {"echo": true, "logprobs": 1}    |
       | echo    | {"prompt": [1, 2], "echo": true} |
+      | prompt[1] | {"prompt": ["a", ""]}          |
     When OpenAI's package embeds "The cat sleeps" as text, in a list, and as base64
     Then every vector is the one that the worker itself makes
     When the queen ranks "hello" and "why not" for "what" with <qwen3 ranker>
