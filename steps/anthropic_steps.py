@@ -197,6 +197,21 @@ def thinks_or_not(context: Context, model: str) -> None:
     _ask(context, asked)
 
 
+@when("a call of {name:w} is cut after {count:d} tokens")
+def cut_call(context: Context, name: str, count: int) -> None:
+    choice = {"type": "tool", "name": name}
+    _ask(context, [{**_CALLS[1], "tool_choice": choice, "max_tokens": count}])
+
+
+@then("what came of its arguments is told as text")
+def unreadable(context: Context) -> None:
+    ((reply, _),) = context.answers
+    (block,) = reply["content"]
+    assert (reply["stop_reason"], block["type"]) == ("max_tokens", "tool_use"), reply
+    assert set(block["input"]) == {"unreadable_arguments"}, block
+    assert block["input"]["unreadable_arguments"].startswith("{"), block
+
+
 @when("{model} is asked, which can't do otherwise, and nobody asks for its thinking")
 def thinks_unasked(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"

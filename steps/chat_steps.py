@@ -261,6 +261,12 @@ def asked_for_text(context: Context) -> None:
     assert found == (None, True, []), body
 
 
+@then("it went to the node {name:S}")
+def went_to(context: Context, name: str) -> None:
+    body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)
+    assert body.get("node") == name, body
+
+
 @then('it asked to stop before "{one}" and "{other}"')
 def asked_to_stop(context: Context, one: str, other: str) -> None:
     body = json.loads(context.proxy.requests_for("POST", _TASKS)[-1].body)

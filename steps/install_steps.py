@@ -20,6 +20,13 @@ def node_in_config(context: Context, name: str) -> None:
     world.set(f"nodes.{name}", "ssh_host", f"{name}.home.arpa")
 
 
+@given("the registry was moved to {place}")
+def moved_registry(context: Context, place: str) -> None:
+    world = context.world
+    moved = (world.home / ".rbee" / "beehives.db").rename(world.expand(place))
+    world.set("paths", "beehives_db", str(moved))
+
+
 @given("the files {names} in the home folder")
 def files_in_home(context: Context, names: str) -> None:
     for name in names.split(" and "):

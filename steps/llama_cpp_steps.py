@@ -158,6 +158,17 @@ def has_new_line(context: Context) -> None:
     assert last["has_new_line"] is True, last
 
 
+@then("a prompt of texts and ids is read whole")
+def mixed_prompt(context: Context) -> None:
+    ids = [7, *context.tokens[0]]
+    one, other = (
+        ask(context.world, "POST /completion", {"prompt": prompt, "n_predict": 3, "temperature": 0})
+        for prompt in ([7, context.texts[0]], ids)
+    )
+    assert one["tokens_evaluated"] == other["tokens_evaluated"] == len(ids), (one, other)
+    assert one["content"] == other["content"], (one, other)
+
+
 @when('"{prompt}" is completed until one of these comes: {words}')
 def completes_until(context: Context, prompt: str, words: str) -> None:
     asked = {"prompt": prompt, "temperature": 0, "n_predict": 40, "stop": words.split(" | ")}

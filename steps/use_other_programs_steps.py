@@ -245,6 +245,13 @@ def finds(context: Context, names: str) -> None:
     assert found == ["Mine", "Mine", BUNDLED, "smollm2"], found
 
 
+@then('asked for "{name}", it says that "{near}" is near')
+def near(context: Context, name: str, near: str) -> None:
+    error = _package(context).refusal({"model": name})
+    assert near in error.body["rbee"]["details"]["near"], error.body
+    assert near in error.body["message"], error.body
+
+
 @then("the list takes less than {most:d} ms")
 def quick_list(context: Context, most: int) -> None:
     least = protocol_errors.least_ms(f"{context.world.queen_url}/v1/models", context.world.key)

@@ -48,6 +48,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | the settings hive.command and worker.command are "/nowhere/x" | programs | rbee-hive: /nowhere/x: No such file or directory; llm-worker-rbee: /nowhere/x: No such file | [hive] command and [worker] command |
       | the setting queen.url is "ftp://q.home.arpa"     | queen         | is not an address of a queen      | https://HOST:PORT      |
       | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
+      | the setting hive.worker_host is "256.1.1.1"      | worker ports  | is not an address of this machine | [hive] worker_host     |
       | the setting worker.command is "sleep 1000"       | programs      | does not say that it is llm-w     | [worker] command       |
       | the setting models.default is "file:/no/m.gguf"  | memory        | is not here                       | [models] default       |
       | the setting models.default is "<enormous>"       | memory        | which is more than this machine   | [models] default       |

@@ -115,7 +115,7 @@ Feature: A chat in the terminal
     When I type "/bye" there
     Then it exits there with 0
     And ~/.rbee/chats/bees.json is readable only by its owner
-    When I type `rbee-keeper chat --quiet` on a terminal
+    When I type `rbee-keeper chat --quiet --node localhost` on a terminal
     And the prompt appears
     And I type "/load wasps" there
     Then the terminal shows "Saved chats: bees."
@@ -124,6 +124,7 @@ Feature: A chat in the terminal
     When I ask "Two?" there and get an answer
     Then the last task of the queen had temperature 0, context 1024 and model "bundled:smollm2-135m-instruct"
     And the roles of the last task are system, user, assistant, user
+    And it went to the node localhost
     And it asked for a JSON object, without reasoning
     And no figures stand below the answer
     When I type "/set verbose" there

@@ -67,7 +67,7 @@ Feature: Ctrl+C ends whatever is going on, and everything that was started for i
     And a persistent queen, with a worker that has answered once
     When a task for 2000 tokens streams
     And I type `rbee-keeper infer --prompt hi --max-tokens 1` on a terminal
-    And the terminal shows "busy"
+    And the terminal shows "busy: tried again after 1 s (1 of 3)"
     And I press Ctrl+C there
     Then it is canceled there within 3 s
     And nothing else was spawned, and the first task still streams

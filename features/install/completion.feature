@@ -154,6 +154,7 @@ Feature: Tab completes what a person types
 
   Scenario: Without a queen, what is on disk is listed and completed
     Given the added node workstation
+    And the registry was moved to <home>/nodes.db
     And a person placed the bundled model at lab/smol/smol-Q4_1.gguf in the models folder
     And the setting models.aliases.storyteller is "hf:lab/smol"
     And the setting models.aliases.tinyllama is "hf:lab/tiny"

@@ -31,6 +31,8 @@ Feature: Programs that were written for Anthropic work unchanged
     When <that thinks> is asked with and without thinking, and with its display omitted
     Then the first reasons "Hm.", the second not at all, and the third unseen, and each says "Yes."
     And a conversation goes on with the blocks of each
+    When a call of is_day is cut after 24 tokens
+    Then what came of its arguments is told as text
     When <that reasons> is asked, which can't do otherwise, and nobody asks for its thinking
     Then it has thought, and none of that is shown
 

@@ -41,6 +41,7 @@ Feature: Programs that were written for OpenAI work unchanged
       | echo    | {"echo": true, "logprobs": 1}    |
       | echo    | {"prompt": [1, 2], "echo": true} |
       | prompt[1] | {"prompt": ["a", ""]}          |
+      | prompt    | {"prompt": ["a", 1]}           |
     When OpenAI's package embeds "The cat sleeps" as text, in a list, and as base64
     Then every vector is the one that the worker itself makes
     When the queen ranks "hello" and "why not" for "what" with <qwen3 ranker>
@@ -54,6 +55,7 @@ Feature: Programs that were written for OpenAI work unchanged
     When OpenAI's package lists the models until the bundled one is there
     Then it lists the bundled one and its aliases as loaded, and other aliases as unloaded
     And it finds each of these, asked for by name: Mine, mine:latest, bundled:smollm2-135m-instruct, SMOLLM2
+    And asked for "mime", it says that "Mine" is near
     And the list takes less than 20 ms
     When a chat with <large> is asked for
     Then the list tells that it is loading, and then that it is loaded
