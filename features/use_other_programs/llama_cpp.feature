@@ -19,10 +19,10 @@ Feature: Programs that were written for llama.cpp's server find its own routes
     When "Once upon a time" is completed in llama.cpp's way with 6 tokens, whole and streamed
     Then the text is the one that llama.cpp itself writes, and the stream says the same
     And both say how they ended, with settings and timings
-    And an answer with a line end in it is told as that
-    And a prompt of texts and ids is read whole
     When its properties and its slots are asked for
     Then they are those of the worker that has answered
+    And an answer with a line end in it is told as that
+    And a prompt of texts and ids is read whole
     And a token that is forbidden by false does not come
     When a task for 2000 tokens streams
     Then 1 of its slots is busy, and the others are not
