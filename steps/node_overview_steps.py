@@ -96,11 +96,6 @@ def says_age(context: Context) -> None:
     assert context.told_s - 0.5 <= age_s <= _told(context) + 0.5, (context.told_s, age_s)
 
 
-@then("the queen is told anew")
-def told_anew(context: Context) -> None:
-    wait_until("new facts", lambda: _told(context), 10, lambda age_s: age_s < 1)
-
-
 def _told(context: Context) -> float:
     """How long ago the queen's own metrics say that it was."""
     world = context.world

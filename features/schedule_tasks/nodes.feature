@@ -24,7 +24,6 @@ Feature: Every node can be seen at once
     Then it exits with 0
     And standard output says how long ago that was told
     When the hive goes on
-    Then the queen is told anew
 
   Scenario: They are watched on a terminal and in a pipe
     Given the setting worker.slots is 1
