@@ -161,8 +161,9 @@ def has_new_line(context: Context) -> None:
 @then("a prompt of texts and ids is read whole")
 def mixed_prompt(context: Context) -> None:
     ids = [7, *context.tokens[0]]
+    asked = {"n_predict": 3, "temperature": 0, "cache_prompt": False}
     one, other = (
-        ask(context.world, "POST /completion", {"prompt": prompt, "n_predict": 3, "temperature": 0})
+        ask(context.world, "POST /completion", {"prompt": prompt, **asked})
         for prompt in ([7, context.texts[0]], ids)
     )
     assert one["tokens_evaluated"] == other["tokens_evaluated"] == len(ids), (one, other)

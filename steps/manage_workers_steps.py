@@ -274,10 +274,11 @@ def some_wait(context: Context, count: int) -> None:
 
 @then("it was started some {seconds:d} s after the worker had become idle")
 def started_after_quiet(context: Context, seconds: int) -> None:
-    """Whether one is busy is looked at each second, and so is whether to start."""
+    """Whether one is busy is looked at each second, and so is whether to start. A process began up
+    to a second after what psutil says: the kernel tells its own start in whole seconds."""
     (waits,) = context.standby
     quiet = waits.create_time() - cluster.only_worker(context.world)["last_activity"]
-    assert seconds - 1.5 < quiet < seconds + 1 + _SLOW_MACHINE_S, quiet
+    assert seconds - 2.5 < quiet < seconds + 1 + _SLOW_MACHINE_S, quiet
 
 
 def _sleeps(process: psutil.Process) -> bool:

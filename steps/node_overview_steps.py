@@ -113,7 +113,14 @@ def start_with_json(context: Context) -> None:
 @when("another keeper watches the nodes")
 def another_watches(context: Context) -> None:
     context.watcher = context.world.start("rbee-keeper nodes --watch")
-    wait_until("the first block", lambda: context.watcher.stdout.text, 20)
+    run = context.watcher
+    wait_until(
+        "the first block",
+        lambda: (run.stdout.text, run.running, run.stderr.text[-500:]),
+        20,
+        lambda seen: seen[0] or not seen[1],
+    )
+    assert run.running, run.stderr.text
 
 
 @when("that keeper is killed")

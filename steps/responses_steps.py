@@ -181,14 +181,14 @@ def response_is_refused(context: Context) -> None:
 
 
 @when(
-    "OpenAI's package streams a response to a text of {words:d} words, whose worker hangs for "
-    "{seconds:g} s"
+    "OpenAI's package streams a response to a text of {words:d} words, whose worker hangs until "
+    "the stream is open"
 )
-def worker_hangs(context: Context, words: int, seconds: float) -> None:
+def worker_hangs(context: Context, words: int) -> None:
     """So the stream is open before the prompt is looked at."""
     worker = cluster.process_at(context.world, cluster.only_worker(context.world)["url"])
     asked = {"input": "hello " * words}
-    context.events = _package(context).events_while_hung(asked, worker, seconds)
+    context.events = _package(context).events_while_hung(asked, worker)
 
 
 @then("the stream ends with a failed response: {code}")

@@ -24,9 +24,9 @@ def one_streams(context: Context, name: str, tokens: int) -> None:
 )
 def one_after_the_other(context: Context, name: str, tokens: int) -> None:
     """The key has used something when the others come, and is never away."""
-    first, then_long = _holder(context, name).asks(50), _holder(context, name).asks(tokens)
+    first, then_long = _holder(context, name).asks(200), _holder(context, name).asks(tokens)
     then_long.wait_for("token", within=_LONGEST_S)
-    assert first.named("done"), first.events[-3:]
+    first.wait_for("done", within=5)
     assert then_long.named("queued"), then_long.events[:3]
 
 

@@ -50,10 +50,12 @@ def lengths(context: Context, width: int) -> None:
 
 @then("the worker was busy meanwhile, with one of its {slots:d} slots")
 def busy_meanwhile(context: Context, slots: int) -> None:
-    context.standalone.wait_for_free(slots, within=5)
-    told = context.standalone.status.named("status")[-2:]
-    found = [(event.data["state"], event.data["slots_available"]) for event in told]
-    assert found == [("busy", slots - 1), ("idle", slots)], found
+    def told() -> list[tuple[str, int]]:
+        events = context.standalone.status.named("status")[-2:]
+        return [(event.data["state"], event.data["slots_available"]) for event in events]
+
+    wanted = [("busy", slots - 1), ("idle", slots)]
+    wait_until("a worker that was busy", told, 5, lambda found: found == wanted)
 
 
 @then("the first and the last are the same")

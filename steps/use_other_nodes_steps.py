@@ -88,8 +88,8 @@ def same_operators_hive(context: Context, name: str) -> None:
 @then("the operator's hive on {name:S} has exited with {code:d}")
 def has_exited(context: Context, name: str, code: int) -> None:
     assert context.node_hive.node.name == name
-    assert not context.node_hive.run.running
-    assert context.node_hive.run.exit_code == code, context.node_hive.run.stderr.text
+    run = context.node_hive.run
+    assert run.wait(within=5) == code, run.stderr.text
 
 
 @then("{name:w} answered, with the same worker as before")

@@ -237,6 +237,7 @@ def listed(context: Context) -> None:
     assert loaded == {BUNDLED, "smollm2", "Mine", "tinyllama"}, context.listed
     others = {name for name, state in context.listed.items() if state == "unloaded"}
     assert others == {"qwen-0.5b"}, context.listed
+    assert _package(context).short_ids() == [*context.listed]
 
 
 @then("it finds each of these, asked for by name: {names}")

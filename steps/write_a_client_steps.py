@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import secrets
+import shlex
 from functools import partial
 
 from behave import then, when
@@ -88,7 +89,7 @@ def worker_with_a_key(context: Context) -> None:
     file.touch(0o600)
     file.write_text(secrets.token_urlsafe(32))
     context.own_key = file.read_text()
-    worker_by_hand(context, f"--api-key-file {file}")
+    worker_by_hand(context, f"--api-key-file {shlex.quote(str(file))}")
 
 
 @then("it answers GET {path:S} with {status:d}, if the key is its own")

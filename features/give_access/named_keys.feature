@@ -42,7 +42,8 @@ Feature: Others use the queen with keys of their own
     Then it exits with 1
     And the next step says "rbee-keeper auth list"
     When I run `rbee-keeper daemon stop`
-    And the key of laptop is an hour older than it was
+    Then it exits with 0
+    When the key of laptop is an hour older than it was
     And I run `rbee-keeper auth list`
     Then it lists laptop with use, 3, none, 1, all, and the times of its making and its use
     And nothing is running

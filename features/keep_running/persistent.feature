@@ -56,10 +56,10 @@ Feature: What was started as persistent stays
 
   @beyond
   Scenario: serve runs a queen in a terminal, until Ctrl+C
-    Given the setting queen.command is "nice -n 3 queen-rbee"
+    Given the queen's command gives way to others by 3
     When I start `rbee-keeper serve`
     Then it is the queen, at its usual address
-    And it gives way to others, as that command says
+    And it gives way to others by 3
     When the keeper gets SIGINT
     Then it exits with 0
     And nothing is running

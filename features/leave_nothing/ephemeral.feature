@@ -21,12 +21,13 @@ Feature: When the person is done, the machine is as it was before
     And nothing is running
 
   @beyond
-  Scenario: A keeper that stays when the first one has ended, and is killed
-    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 60 --temperature 0`
+  Scenario: The first keeper ends, and the one that stayed is killed
+    When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 2000 --temperature 0`
     And the story is arriving
     And the pids of queen, hive and worker are noted
     And another keeper watches the nodes
-    Then it exits with 0
+    And the keeper gets SIGINT
+    Then it exits with 130
     And queen, hive and worker are still the same processes
     When that keeper is killed
     Then nothing is running after 10 s

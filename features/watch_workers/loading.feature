@@ -60,13 +60,13 @@ Feature: A worker reports how far it has loaded
   @beyond
   Scenario: A load that never begins is given up, too
     Given the setting worker.mmap is false
-    And the setting hive.loading_stall_s is 1
+    And the setting hive.loading_stall_s is 2
     And the setting hive.standby_workers is 0
     And a hive that an operator started
     And somebody watches the hive's events
     When the hive is asked to spawn a worker for <large> on cpu 0
     And the worker hangs before its load has begun
-    Then the hive reports that it is gone, killed, since its load made no progress for 1 s
+    Then the hive reports that it is gone, killed, since its load made no progress for 2 s
 
   @beyond
   Scenario: A load that pauses, and goes on each time before the limit, is not given up

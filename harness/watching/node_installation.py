@@ -93,7 +93,7 @@ def commit(folder: Path, message: str) -> str:
 
 
 def git(folder: Path, *words: str) -> str:
-    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull}
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", "-C", str(folder), *words]
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     return done.stdout.strip()

@@ -4,7 +4,6 @@ The package takes most of a second to import, so that happens where it is used.
 """
 
 import asyncio
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -55,20 +54,17 @@ class ResponsesPackage(OpenAIPackage):
                     then()
         return found
 
-    def events_while_hung(
-        self, fields: Mapping[str, Any], process: psutil.Process, seconds: float
-    ) -> list[Found]:
-        """The events of a response whose process does nothing for the first `seconds`. They are not
-        checked: the package's own type does not know every code of an error that agents know."""
+    def events_while_hung(self, fields: Mapping[str, Any], process: psutil.Process) -> list[Found]:
+        """The events of a response whose process does nothing until the stream is open. They are
+        not checked: the package's own type does not know every code of an error that agents
+        know."""
         process.suspend()
-        timer = threading.Timer(seconds, process.resume)
-        timer.start()
         asked = {**_asked(fields), "stream": True}
         try:
             with self.client as client, client.responses.create(**asked) as found:
+                process.resume()
                 return [dict(event.to_dict(mode="json")) for event in found]
         finally:
-            timer.cancel()
             process.resume()
 
     def respond_asynchronously(self, fields: Mapping[str, Any]) -> tuple[Found, list[Found]]:

@@ -25,7 +25,7 @@ def can_bind(address: str, port: int) -> bool:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as trial:
+    with socket.create_server(("", 0)) as trial:
         return int(trial.getsockname()[1])
 
 

@@ -150,7 +150,8 @@ class Terminal:
             within,
             lambda seen: seen[0],
         )
-        self._modes.append(termios.tcgetattr(self._child.child_fd))
+        if not self._hanging_up.is_set():  # else it is closed
+            self._modes.append(termios.tcgetattr(self._child.child_fd))
         self._child.close(force=True)
         if self._child.signalstatus is not None:
             return -int(self._child.signalstatus)

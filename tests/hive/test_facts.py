@@ -54,6 +54,12 @@ async def looked(node: Node, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
+async def heard(told: list[Event], count: int) -> None:
+    async with asyncio.timeout(5):
+        while sum(isinstance(each, NodeFacts) for each in told) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def test_news_of_workers_are_a_reason_to_look_but_not_the_end_of_the_hive() -> None:
     node, events, told = Node(), Broadcast[Event](), []
     facts = Facts(node, node, events, look_every_s=60)  # type: ignore[arg-type]
@@ -144,7 +150,7 @@ async def test_a_change_of_the_memory_or_the_disk_is_told_unless_it_is_noise(
             monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", partial(int, disk))
             facts.want()
             await looked(node, looks)
-            await asyncio.sleep(0.01)
+        await heard(told, 3)
         await stop(watching)
     found = [each for each in told if isinstance(each, NodeFacts)]
     pairs = [(each.memory[-1].memory_free_bytes, each.disk_free_bytes) for each in found]
@@ -161,7 +167,7 @@ async def test_a_disk_that_fills_up_is_told(monkeypatch: pytest.MonkeyPatch) -> 
             monkeypatch.setattr("rbee.hive.facts.disk_free_bytes", partial(int, free))
             facts.want()
             await looked(node, looks)
-            await asyncio.sleep(0.01)
+        await heard(told, 3)
         await stop(watching)
     assert [each.disk_free_bytes for each in told if isinstance(each, NodeFacts)] == [1000, 970, 0]
 

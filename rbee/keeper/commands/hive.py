@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from rbee.contract import endpoints as ep
 from rbee.contract.errors import ConnectionRefused, ConnectionTimeout, NodeNotFound, ProgramFailed
@@ -11,6 +10,7 @@ from rbee.contract.registry import HiveNode, HiveStatus
 from rbee.keeper.commands.runner import queen_command, queen_request
 from rbee.keeper.session.queen import PROGRAM, Queen
 from rbee.keeper.session.session import call_for, follow, of_the_known_nodes
+from rbee.runtime.client import address
 from rbee.runtime.listings import table
 from rbee.runtime.screen import Screen
 
@@ -105,8 +105,10 @@ def _cells(hive: HiveStatus) -> tuple[str, ...]:
 
 def _has_left(before: HiveStatus, now: HiveStatus) -> bool:
     """Whether nothing listens any more at its address: without SSH, no more can be known."""
-    where = urlsplit(before.url or "").netloc
-    return where != "" and (now.error or "").endswith(f" at {where}: refused.")
+    if before.url is None:
+        return False
+    host, port = address(before.url)
+    return (now.error or "").endswith(f" at {host}:{port}: refused.")
 
 
 def _out_of_reach(hive: HiveStatus) -> ConnectionTimeout:

@@ -139,7 +139,7 @@ async def test_the_packet_is_sent_again_and_again(
     monkeypatch.setattr(waking, "_LOOK_EVERY_S", 0.01)
     with pytest.raises(ConnectionTimeout):
         await lab.wake()
-    assert 3 <= len(lab.packets()) <= 6
+    assert len(lab.packets()) > 1
 
 
 async def test_when_nobody_waits_any_more_nothing_goes_on(lab: Lab) -> None:
