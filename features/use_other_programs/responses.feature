@@ -102,10 +102,12 @@ Feature: Programs that speak OpenAI's Responses work unchanged
       | input       | [{"role": "user", "content": "Hi"}] |
       | tools       | [{"type": "function", "name": "is_day", "parameters": {"type": "object"}}, {"type": "function", "name": "is_night", "parameters": {"type": "object"}}] |
       | tool_choice | {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "is_day"}]} |
+      | temperature | 0 |
       | text        | {"format": {"type": "json_schema", "name": "x", "schema": {"type": "boolean"}}} |
     Then the worker was asked with these fields, and no others
       | field           | value |
       | messages        | [{"role": "user", "content": "Hi"}] |
       | max_tokens      | 4096  |
+      | temperature     | 0     |
       | tools           | [{"function": {"name": "is_day", "description": null, "parameters": {"type": "object"}, "strict": null}, "type": "function"}] |
       | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "boolean"}, "name": "x", "description": null, "strict": null}} |
