@@ -34,8 +34,9 @@ def cached(context: Context) -> None:
 @when("{model} is asked to think, and not to think, in the protocols of others")
 def thinks_or_not(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"
-    context.told = [reasoning.told(context.world, name, thinks) for thinks in (True, False)]
-    context.thought = [reasoning.counted(context.world, name, each) for each in (True, False)]
+    found = [reasoning.replies(context.world, name, thinks) for thinks in (True, False)]
+    context.told = [reasoning.told(each) for each in found]
+    context.thought = [reasoning.counted(each) for each in found]
 
 
 @then('each tells that it thought "{thought}" apart from "{text}", or the text alone')

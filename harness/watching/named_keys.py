@@ -135,7 +135,7 @@ def complaints_about_file(world: World, holder: Holder) -> Iterator[str]:
 
 def make_older(world: World, name: str, seconds: int) -> None:
     """Move the time at which a key was made, in the file of a queen that does not run."""
-    file = world.home / ".rbee" / "keys.json"
+    file = file_of(world)
     kept = json.loads(file.read_text())
     (key,) = (each for each in kept["keys"] if each["name"] == name)
     key["created_unix"] -= seconds

@@ -54,23 +54,23 @@ _ASKED: Mapping[str, tuple[dict[str, Any], dict[bool, dict[str, Any]], Callable[
 }
 
 
-def told(world: World, model: str, thinks: bool) -> dict[str, Told]:
-    """What the model thought and said, by the route that was asked, where it `thinks` first and
-    where it must not."""
-    return {
-        route: read(_reply(world, route, model, thinks)) for route, (*_, read) in _ASKED.items()
-    }
+def replies(world: World, model: str, thinks: bool) -> dict[str, Any]:
+    """The reply of each route, where the model `thinks` first, or must not."""
+    found = {}
+    for route, (question, how, _) in _ASKED.items():
+        body = {"model": model, **question, **how[thinks]}
+        reply = world.call("POST", world.queen_url + route, body, timeout=_WITHIN_S)
+        assert reply.status == 200, (route, reply)
+        found[route] = reply.json
+    return found
 
 
-def counted(world: World, model: str, thinks: bool) -> int:
+def told(found: Mapping[str, Any]) -> dict[str, Told]:
+    """What the model thought and said, by the route that was asked."""
+    return {route: read(found[route]) for route, (*_, read) in _ASKED.items()}
+
+
+def counted(found: Mapping[str, Any]) -> int:
     """How many of the tokens of a response were thought, as its usage tells."""
-    usage = _reply(world, "/v1/responses", model, thinks)["usage"]
+    usage = found["/v1/responses"]["usage"]
     return int(usage["output_tokens_details"]["reasoning_tokens"])
-
-
-def _reply(world: World, route: str, model: str, thinks: bool) -> Any:
-    question, how, _ = _ASKED[route]
-    body = {"model": model, **question, **how[thinks]}
-    reply = world.call("POST", world.queen_url + route, body, timeout=_WITHIN_S)
-    assert reply.status == 200, (route, reply)
-    return reply.json
