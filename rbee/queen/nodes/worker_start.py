@@ -102,8 +102,7 @@ class WorkerStart:
         except (StreamTruncated, ConnectionTimeout) as error:
             if isinstance(error, ConnectionTimeout):
                 await check_port(self._hive, worker)
-            why = error if isinstance(error, StreamSilent) else BROKE
-            raise await self._why_gone(worker.id, why) from None
+            raise await self._why_gone(worker.id, why_lost(error, self._hive)) from None
         except RbeeError as error:
             raise self._named(error) from None
 
@@ -136,12 +135,10 @@ class WorkerStart:
     def _named(self, error: RbeeError) -> RbeeError:
         return with_node_name(error, self._hive.node, self.wanted.model)
 
-    async def _why_gone(self, worker_id: str, why: str | StreamSilent = BROKE) -> RbeeError:
+    async def _why_gone(self, worker_id: str, why: str = BROKE) -> RbeeError:
         return self._ended(worker_id, await self._hive.worker_exit(worker_id), why)
 
-    def _ended(
-        self, worker_id: str, gone: WorkerGone | None, why: str | StreamSilent = BROKE
-    ) -> RbeeError:
+    def _ended(self, worker_id: str, gone: WorkerGone | None, why: str = BROKE) -> RbeeError:
         node = self._hive.node
         if self._hive.state == "draining":
             return ShuttingDown(f"The hive on {node} is shutting down.")
@@ -161,11 +158,17 @@ class WorkerStart:
         return crashed(self._hive, worker_id, "before it was ready", why, gone)
 
 
+def why_lost(error: RbeeError, hive: Hive) -> str:
+    """Why a worker was lost whose stream ended so, unless its hive knows better."""
+    silent = isinstance(error, StreamSilent)
+    return f"it was silent for {hive.silence_s:g} s" if silent else BROKE
+
+
 def crashed(
     hive: Hive,
     worker_id: str,
     when: str,
-    why: str | StreamSilent,
+    why: str,
     gone: WorkerGone | None,
     *,
     tokens: int = 0,
@@ -175,8 +178,6 @@ def crashed(
     without it, the end of the hive is the reason, or else `why`."""
     node = hive.node
     fate = "ended" if gone or hive.broke else "was lost"
-    if isinstance(why, StreamSilent):
-        why = f"it was silent for {hive.silence_s:g} s"
     reason = gone.reason if gone else hive.broke or why
     # `logs` asks the hive.
     without_hive = {} if gone or hive.broke is None else {"hive": False}

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from rbee.contract import endpoints as ep
 from rbee.contract.embeddings import EmbeddingRequest
-from rbee.contract.errors import StreamSilent, StreamTruncated, WorkerCrashed
+from rbee.contract.errors import StreamTruncated, WorkerCrashed
 from rbee.contract.events import Accepted, Done, Prefill, Started, Token
 from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.worker_start import BROKE, crashed
+from rbee.queen.nodes.worker_start import BROKE, crashed, why_lost
 from rbee.queen.tasks.sessions import Place
 from rbee.queen.tasks.task import CountRequest, Task, TextRequest, VectorRequest, size_of
 from rbee.runtime.client import Client
@@ -38,11 +38,7 @@ async def relay_answer(
 
 
 def broken_off(
-    task: Task,
-    hive: Hive,
-    worker: WorkerRow,
-    why: str | StreamSilent,
-    gone: WorkerGone | None = None,
+    task: Task, hive: Hive, worker: WorkerRow, why: str, gone: WorkerGone | None = None
 ) -> WorkerCrashed:
     """The error for a worker that ended during the answer. `why` is the reason if its hive did not
     say how it ended."""
@@ -65,8 +61,7 @@ async def _relay(
     if isinstance(request, VectorRequest):
         await _call(task, request, client, on_accepted)
         return
-    done = False
-    why: str | StreamSilent = BROKE
+    done, why = False, BROKE
     async with client.stream(ep.WORKER_INFERENCE, request.inference(task.id)) as events:
         try:
             async for event in events:
@@ -83,8 +78,7 @@ async def _relay(
                         task.tokens_read = event.prompt_tokens - event.cached_tokens
                     await task.events.put(event)
         except StreamTruncated as error:
-            done = False
-            why = error if isinstance(error, StreamSilent) else why
+            done, why = False, why_lost(error, hive)
         except asyncio.CancelledError:
             # Closing the connection would do, but a proxy between may keep it open.
             await finish(client.call(ep.WORKER_CANCEL, within_s=1, request_id=task.id))

@@ -21,7 +21,7 @@ from rbee.contract.errors import (
 from rbee.contract.events import Event, Loading, Narration
 from rbee.contract.models import DownloadReply
 from rbee.contract.workers import SpawnRequest, WorkerGone, WorkerRow
-from rbee.queen.nodes.worker_start import WorkerStart, crashed
+from rbee.queen.nodes.worker_start import WorkerStart, crashed, why_lost
 from rbee.runtime.event_queue import EventQueue
 
 from .conftest import UrlNode
@@ -154,7 +154,7 @@ async def test_a_hive_that_is_lost_with_its_worker_is_a_crash(start: Start) -> N
 
 async def test_a_worker_that_is_only_silent_was_lost(start: Start) -> None:
     hive, gone = start.node.hive, WorkerGone("w-1", "it was ended by signal 9", -9, [])
-    when, silent = "after 1 of 9 tokens", StreamSilent(tokens=0)
+    when, silent = "after 1 of 9 tokens", why_lost(StreamSilent(tokens=0), hive)
     error = crashed(hive, "w-1", when, silent, None)
     told = f"was lost after 1 of 9 tokens: it was silent for {hive.silence_s:g} s."
     assert error.message == f"The worker w-1 on workstation {told}"
