@@ -193,13 +193,14 @@ class HeldLifeline:
 
 
 def pause_load(world: World, url: str, times: int, seconds: float) -> float:
-    """Stop the loading worker for so long, so often, with progress in between. Returns how long it
-    was from the first stop to the last."""
+    """Stop the loading worker for so long, so often, with progress in between, of which everybody
+    has heard: it tells of one layer before it loads the next. Returns how long it was from the
+    first stop to the last."""
     process, progress = process_at(world, url), world.stream("GET", f"{url}/v1/loading/progress")
     began, loaded = 0.0, 0
     for _ in range(times):
-        reported = progress.wait_for("loading", 30, _further_than(loaded))
-        process.suspend()
+        reported = progress.wait_for("loading", 30, _further_than(loaded + 1))
+        suspend_between_reports(process, progress)
         began = began or reported.at
         let_pass(seconds)
         loaded = progress.named("loading")[-1].data["layers_loaded"]
