@@ -92,7 +92,8 @@ class Verify(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Started(msgspec.Struct, frozen=True, omit_defaults=True):
     """The worker has the request: which worker, on which node, with which model, and how many
-    tokens of prompt."""
+    tokens of prompt. It comes again if that one ends before its first token, and another one has
+    it."""
 
     request_id: str
     model: str

@@ -143,13 +143,22 @@ class Hive:
         return [worker.row for worker in self._known_workers.values()] if self.is_running else []
 
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
-        """How a worker ended; None if the hive does not tell it within 3 s. Where the hive is gone,
+        """How a worker ended; None if the hive does not tell it within 3 s, or has gone too. Then
         `last_lines` has what the worker wrote last."""
         found = await self._events.worker_exit(worker_id)
+        if found is None and not self._events.is_followed:
+            await self.notice_end()
         if found is None and self.broke is not None:
             async with self.use_host():
                 await self.last_lines.read(worker_id)
         return found
+
+    def may_have(self, worker_id: str) -> bool:
+        """Whether a worker may still compute whose end nobody has told: the hive lists it, or is
+        out of reach, which says nothing."""
+        if self.is_running:
+            return any(row.id == worker_id for row in self.seen_workers)
+        return not self._events.has_ended
 
     async def notice_end(self) -> None:
         """Wait a moment for the end of the hive's process: a worker that ends in mid-answer may do
@@ -443,7 +452,7 @@ class Hive:
         code = await process.wait()
         for client in list(self._clients):
             client.cut()
-        self._events.cancel()
+        self._events.cancel(has_ended=code is not None)
         if self._state != "draining":
             self._observe("exited")
             if code is None:

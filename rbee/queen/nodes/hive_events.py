@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+from asyncio import FIRST_COMPLETED
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 
 from rbee.contract import endpoints as ep
-from rbee.contract.errors import ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs, RbeeError
+from rbee.contract.errors import (
+    ConnectionRefused,
+    ConnectionTimeout,
+    InvalidApiKey,
+    KeyNotProven,
+    NotOurs,
+    RbeeError,
+)
 from rbee.contract.events import Event, Resumed, Snapshot
 from rbee.contract.nodes import NodeFacts
 from rbee.contract.workers import WorkerGone, WorkerRow
@@ -27,7 +35,8 @@ _log = logging.getLogger("queen-rbee")
 
 class HiveEvents:
     """Of one node. What is told of the node and its workers goes into the `fleet`. What was told
-    while the stream was broken is not lost if the hive still has it."""
+    while the stream was broken is not lost if the hive still has it. `has_ended`: the hive that was
+    followed is not only out of reach."""
 
     def __init__(self, node: str, queen_events: Broadcast[Event], fleet: Fleet) -> None:
         self._broadcast: Broadcast[Event] = Broadcast()
@@ -36,6 +45,7 @@ class HiveEvents:
         self._queen_events = queen_events
         self._following: asyncio.Task[None] | None = None
         self._exits: OrderedDict[str, WorkerGone] = OrderedDict()
+        self.has_ended = False
 
     @property
     def is_followed(self) -> bool:
@@ -45,12 +55,13 @@ class HiveEvents:
         """Follow the hive's events from now on. Raises CONNECTION_TIMEOUT if the stream does not
         begin in time."""
         await self.stop()
+        self.has_ended = False
         begun = asyncio.Event()
         self._following = asyncio.create_task(self._follow(client, begun), context=uncorrelated())
         waiting = asyncio.create_task(begun.wait())
         try:
             await asyncio.wait(
-                {waiting, self._following}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+                {waiting, self._following}, timeout=within_s, return_when=FIRST_COMPLETED
             )
         finally:
             waiting.cancel()
@@ -59,13 +70,15 @@ class HiveEvents:
             raise ConnectionTimeout(host=host, port=port, attempts=1)
 
     async def worker_exit(self, worker_id: str) -> WorkerGone | None:
-        """How a worker ended; None if the hive does not tell it within 3 s."""
-        with self._broadcast.listen() as coming, contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_EXIT_TOLD_WITHIN_S):
-                if worker_id not in self._exits and self.is_followed:
-                    async for event in coming:
-                        if isinstance(event, WorkerGone) and event.worker_id == worker_id:
-                            break
+        """How a worker ended; None if the hive does not tell it within 3 s, or has gone too."""
+        if worker_id not in self._exits and self._following is not None:
+            with self._broadcast.listen() as coming:
+                told = asyncio.create_task(_exit_of(worker_id, coming))
+                either, within_s = {told, self._following}, _EXIT_TOLD_WITHIN_S
+                try:
+                    await asyncio.wait(either, timeout=within_s, return_when=FIRST_COMPLETED)
+                finally:
+                    await stop(told)
         return self._exits.get(worker_id)
 
     async def stop(self) -> None:
@@ -73,8 +86,9 @@ class HiveEvents:
             await stop(self._following)
             self._following = None
 
-    def cancel(self) -> None:
-        """Follow no longer: the hive is known to be gone."""
+    def cancel(self, has_ended: bool) -> None:
+        """Follow no longer: the hive is gone; `has_ended` if it is known to have."""
+        self.has_ended = has_ended
         if self._following is not None:
             self._following.cancel()
 
@@ -95,6 +109,8 @@ class HiveEvents:
                         self._take(event)
                         begun.set()
             except (ConnectionTimeout, InvalidApiKey, KeyNotProven, NotOurs) as error:
+                refused = isinstance(error, ConnectionRefused)
+                self.has_ended = refused or not isinstance(error, ConnectionTimeout)
                 _log.warning("the hive on %s is gone: %s", self._node, error)
                 return
             except RbeeError as error:
@@ -130,6 +146,13 @@ class HiveEvents:
                 self._exits.popitem(last=False)
         self._broadcast.send(event)
         self._queen_events.send(event)
+
+
+async def _exit_of(worker_id: str, events: AsyncIterator[Event]) -> None:
+    """Return when it is told."""
+    async for event in events:
+        if isinstance(event, WorkerGone) and event.worker_id == worker_id:
+            return
 
 
 def _now() -> float:

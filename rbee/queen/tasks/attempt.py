@@ -12,16 +12,18 @@ from rbee.contract.errors import (
     InvalidApiKey,
     KeyNotProven,
     ModelNotAllowed,
+    RbeeError,
     ShuttingDown,
+    StreamTruncated,
     WorkerCrashed,
 )
 from rbee.contract.model_ref import parse
 from rbee.contract.models import ModelName
-from rbee.contract.workers import SpawnRequest, WorkerRow
+from rbee.contract.workers import SpawnRequest, WorkerGone, WorkerRow
 from rbee.queen.keys.allowed_models import judge
 from rbee.queen.nodes.error_names import with_node_name
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.worker_start import WorkerStart, check_port
+from rbee.queen.nodes.worker_start import WorkerStart, check_port, why_lost
 from rbee.queen.tasks.dispatcher import Turn
 from rbee.queen.tasks.placement import match_worker
 from rbee.queen.tasks.relay import broken_off, relay_answer
@@ -30,7 +32,7 @@ from rbee.runtime.narration import Narrator
 from rbee.runtime.retry import doubling
 
 # A worker that ends, or has ended: something else may have its port by now.
-_GONE = (ConnectionTimeout, ShuttingDown, KeyNotProven, InvalidApiKey)
+_GONE = (ConnectionTimeout, ShuttingDown, KeyNotProven, InvalidApiKey, StreamTruncated)
 _TURNS = 3
 _DEATHS = 2
 _FIRST_PAUSE_S = 0.2
@@ -58,11 +60,10 @@ class Attempt:
         self._left: set[str] = set()
 
     async def run(self) -> None:
-        """All phases. If the worker ends before its first token, another is found or started, up
-        to three times in all, but not if the request itself seems to have ended two."""
+        """All phases. If the worker ends before its first token, another is found or started, so
+        that three at most have the request, and no third if it seems to have ended two."""
         task, hive = self._task, self._hive
         timed_out = False
-        deaths = 0
         for turn, pause in enumerate(doubling(_FIRST_PAUSE_S, _TURNS), start=1):
             await asyncio.sleep(pause)
             if timed_out:
@@ -89,27 +90,51 @@ class Attempt:
             except ComputeFailed as error:
                 raise with_node_name(error, hive.node, self._model) from None
             except _GONE as error:
-                gone = None
+                gone = await self._exit(worker, error)
+                task.lost += 1
                 if not isinstance(error, ShuttingDown):
-                    await check_port(hive, worker)
-                    gone = await hive.worker_exit(worker.id)
-                    deaths += gone is not None and gone.exit_code != 0
-                elif task.tokens:
-                    await hive.notice_end()
-                    if hive.broke is not None:
-                        gone = await hive.worker_exit(worker.id)
-                if turn == _TURNS or task.tokens or deaths == _DEATHS:
-                    ended = broken_off(task, hive, worker, error.message.rstrip("."), gone)
-                    if deaths == _DEATHS:
-                        ended.message += f" {self._blame()}"
-                    raise ended from None
+                    task.deaths += gone is not None and gone.exit_code != 0
+                if _TURNS in (turn, task.lost) or not self._may_go_on(worker, error, gone):
+                    raise self._end(worker, error, gone) from None
+                task.is_sent = False
+                self._turn.lost()
                 self._left.add(worker.id)
-                self._say("🔁", f"{worker.id} has just gone: looking again")
+                why = f" before it had answered ({gone.reason})" if gone else ""
+                self._say("🔁", f"{worker.id} has just gone{why}: looking again")
+
+    async def _exit(self, worker: WorkerRow, error: RbeeError) -> WorkerGone | None:
+        """How the worker ended, if its hive knows. Raises PORT_BLOCKED if it has not, and can't be
+        reached."""
+        if isinstance(error, ShuttingDown):
+            if not self._task.has_begun:
+                return None
+            await self._hive.notice_end()
+            return None if self._hive.broke is None else await self._hive.worker_exit(worker.id)
+        if not isinstance(error, StreamTruncated):
+            await check_port(self._hive, worker)
+        return await self._hive.worker_exit(worker.id)
+
+    def _may_go_on(self, worker: WorkerRow, error: RbeeError, gone: WorkerGone | None) -> bool:
+        """Whether another worker may have the request: nothing of an answer has been told, it has
+        not ended two, and this one, if it had accepted it, computes no longer."""
+        if self._task.has_begun or self._task.deaths == _DEATHS:
+            return False
+        had_it = isinstance(error, StreamTruncated)
+        return not (had_it and gone is None and self._hive.may_have(worker.id))
+
+    def _end(self, worker: WorkerRow, error: RbeeError, gone: WorkerGone | None) -> WorkerCrashed:
+        why = error.message.rstrip(".")
+        if isinstance(error, StreamTruncated):
+            why = why_lost(error, self._hive)
+        ended = broken_off(self._task, self._hive, worker, why, gone)
+        if self._task.deaths == _DEATHS:
+            ended.message += f" {self._blame()}"
+        return ended
 
     def _blame(self) -> str:
-        """Whoever asks must know that it is the request, and which."""
+        """Whoever asks must know that it may be the request, and which."""
         what = f"{self._model}, {size_of(self._task.request)}"
-        return f"It was the second worker that this request ended: {what}."
+        return f"It was the second worker that ended with this request: {what}."
 
     async def _worker(self) -> WorkerRow:
         """Phases 1 to 7: a worker that is loaded, found or started."""

@@ -68,6 +68,7 @@ class Turn:
         self._task_id = task_id
         self._went_at: float | None = None
         self._is_accepted = False
+        self._has_waited = False
 
     @property
     def state(self) -> TaskState:
@@ -132,6 +133,13 @@ class Turn:
             self._serve(True)
             self._take(self._dispatcher.worker(node, row))
 
+    def lost(self) -> None:
+        """Its worker has gone: it goes to another one of the node."""
+        self._is_accepted = False
+        if self._worker is not None:
+            self._dispatcher.fleet.release(self._worker)
+            self._worker = None
+
     def refused(self) -> None:
         """Its worker had no slot after all."""
         worker = self._worker
@@ -148,8 +156,9 @@ class Turn:
         """It waits no longer."""
         if self._worker is not None:
             self._dispatcher.fleet.accepted(self._worker)
-        if not self._is_accepted:
-            self._is_accepted = True
+        self._is_accepted = True
+        if not self._has_waited:
+            self._has_waited = True
             self._dispatcher.decisions.waited(self.waited_s(_now()))
         self._leave()
 
@@ -177,7 +186,7 @@ class Turn:
     def _leave(self) -> None:
         if self._ticket is not None:
             self._dispatcher.leave(self._ticket)
-            self._ticket = None
+            self._ticket = self.place = None
 
     def _end_start(self) -> None:
         spot, self._starts = self._starts, None

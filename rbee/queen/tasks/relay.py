@@ -12,7 +12,7 @@ from rbee.contract.events import Accepted, Done, Prefill, Started, Token
 from rbee.contract.texts import DetokenizeRequest, TokenizeRequest
 from rbee.contract.workers import WorkerGone, WorkerRow
 from rbee.queen.nodes.hive import Hive
-from rbee.queen.nodes.worker_start import BROKE, crashed, why_lost
+from rbee.queen.nodes.worker_start import crashed
 from rbee.queen.tasks.sessions import Place
 from rbee.queen.tasks.task import CountRequest, Task, TextRequest, VectorRequest, size_of
 from rbee.runtime.client import Client
@@ -25,7 +25,7 @@ async def relay_answer(
     task: Task, hive: Hive, worker: WorkerRow, on_accepted: Callable[[], None] = lambda: None
 ) -> None:
     """Up to `done`. `on_accepted` is called when the worker has taken the request. Raises
-    ALL_SLOTS_BUSY, WORKER_CRASHED, and what the worker itself raises."""
+    ALL_SLOTS_BUSY, STREAM_TRUNCATED if the answer broke off, and what the worker itself raises."""
     async with hive.worker_client(worker.url) as client:
         task.is_sent = True
         if isinstance(task.request, TextRequest):
@@ -61,7 +61,7 @@ async def _relay(
     if isinstance(request, VectorRequest):
         await _call(task, request, client, on_accepted)
         return
-    done, why = False, BROKE
+    done = False
     async with client.stream(ep.WORKER_INFERENCE, request.inference(task.id)) as events:
         try:
             async for event in events:
@@ -73,19 +73,17 @@ async def _relay(
                 elif isinstance(event, Prefill | Token | Done):
                     if isinstance(event, Token):
                         task.tokens = max(task.tokens, event.index + 1)
+                    task.has_begun = not isinstance(event, Prefill)
                     done = isinstance(event, Done)
                     if isinstance(event, Done):
                         task.tokens_read = event.prompt_tokens - event.cached_tokens
                     await task.events.put(event)
-        except StreamTruncated as error:
-            done, why = False, why_lost(error, hive)
         except asyncio.CancelledError:
             # Closing the connection would do, but a proxy between may keep it open.
             await finish(client.call(ep.WORKER_CANCEL, within_s=1, request_id=task.id))
             raise
     if not done:
-        gone = await hive.worker_exit(worker.id)
-        raise broken_off(task, hive, worker, why, gone)
+        raise StreamTruncated(tokens=task.tokens)
 
 
 async def _read_text(task: Task, request: TextRequest, client: Client) -> None:

@@ -74,9 +74,11 @@ class Task:
     """What every part of the work on a question needs: the `request`, with the `model` that it
     means and its full name, and the `caller` whose key asked; `events`, which its reader gets; and
     the `session` that it belongs to. One that `has_place` runs in a place that was reserved for it.
-    `is_sent` is set once a worker may have read the request. `tokens` counts those that were
-    relayed, `tokens_read` those of the prompt; `reply` is what one was answered that has no stream;
-    `cancel_reason` is set once it is canceled."""
+    `is_sent` is set while a worker may have the request, `has_begun` once something of the answer
+    was relayed. `lost` counts the workers that went before they had answered, `deaths` those of
+    them that did not end in order. `tokens` counts those that were relayed, `tokens_read` those of
+    the prompt; `reply` is what one was answered that has no stream; `cancel_reason` is set once it
+    is canceled."""
 
     def __init__(
         self,
@@ -95,6 +97,9 @@ class Task:
         self.has_place = has_place
         self.events = EventQueue()
         self.is_sent = False
+        self.has_begun = False
+        self.lost = 0
+        self.deaths = 0
         self.tokens = 0
         self.tokens_read = 0
         self.reply: Answered | None = None

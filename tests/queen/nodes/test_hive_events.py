@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rbee.contract.config import Config, TimesSection
+from rbee.contract.errors import ConnectionTimeout
 from rbee.contract.events import Event
 from rbee.contract.nodes import NodeFacts
 from rbee.contract.registry import NodeRow
@@ -87,6 +88,29 @@ async def test_what_was_told_while_the_stream_was_broken_is_told_later(node: Nod
     assert node.known.facts == FACTS
     assert await node.hive.worker_exit("one") == gone
     assert [bool(last_id) for last_id in node.fake.resumed] == [False, True]
+
+
+async def test_a_worker_may_compute_while_its_hive_lists_it(node: Node) -> None:
+    assert node.hive.may_have("one")
+    assert not node.hive.may_have("two")
+
+
+async def test_a_hive_that_has_ended_has_no_worker(node: Node) -> None:
+    asking = asyncio.create_task(node.hive.worker_exit("one"))
+    await node.fake.close()
+    async with asyncio.timeout(2):  # sooner than a hive that is there would be waited for
+        assert await asking is None
+    assert not node.hive.may_have("one")
+
+
+async def test_out_of_reach_says_nothing_of_a_worker(node: Node) -> None:
+    async def silent() -> object:
+        raise ConnectionTimeout(host="attic", port=1, attempts=1)
+
+    node.fake.replies["/v1/events"] = silent
+    node.fake.drop()
+    await until(lambda: not node.hive.is_running)
+    assert node.hive.may_have("one")
 
 
 async def test_a_hive_that_has_started_again_is_read_anew(node: Node) -> None:

@@ -27,6 +27,7 @@ from rbee.queen.tasks.dispatcher import Dispatcher
 from rbee.queen.tasks.task import CountRequest, Task, VectorRequest
 from rbee.runtime.keyring import OPERATOR
 from tests.queen.nodes.conftest import UrlNode
+from tests.queen.sshd import until
 
 FILE = "hf:o/r/m.gguf"
 ANSWER: list[Event] = [
@@ -55,6 +56,12 @@ class Made:
 
     def row(self, state: str, name: str = "w-1") -> WorkerRow:
         return WorkerRow(name, self.fake.url, FILE, "cpu", 0, state, None, None, 4, 4)  # type: ignore[arg-type]
+
+    def read_only(self, *more: Event) -> None:
+        """Let the worker accept the request, and break off."""
+        self.fake.workers = [self.row("idle")]
+        self.fake.streams[INFERENCE] = [ANSWER[0], *more]
+        self.fake.breaks = True
 
     async def run(self) -> None:
         async with asyncio.timeout(20):
@@ -133,6 +140,91 @@ async def test_an_answer_that_breaks_off_is_a_crash_with_the_tokens_that_came(ma
     assert made.task.tokens == 1
 
 
+@pytest.mark.parametrize("code", [-9, 0])
+async def test_an_answer_that_breaks_off_before_its_first_token_is_given_by_another_worker(
+    made: Made, code: int
+) -> None:
+    made.read_only()
+
+    async def listed() -> object:
+        if INFERENCE not in made.fake.asked:
+            return WorkerRows([made.row("idle")])
+        made.fake.streams[INFERENCE], made.fake.breaks = ANSWER, False
+        return WorkerRows([made.row("idle"), made.row("idle", "w-2")])
+
+    made.fake.replies["/v1/workers/list"] = listed
+    made.fake.tell(WorkerGone("w-1", f"it ended with {code}", code, []))
+    await made.run()
+    events = await made.events()
+    started = [event.worker_id for event in events if isinstance(event, Started)]
+    assert started == ["w-1", "w-2"]
+    assert [event.index for event in events if isinstance(event, Token)] == [0, 1]
+    told = [event.text for event in events if isinstance(event, Narration)]
+    why = f"before it had answered (it ended with {code})"
+    assert f"w-1 has just gone {why}: looking again" in told
+    assert made.task.deaths == (code != 0)
+
+
+async def test_once_its_worker_has_gone_another_node_may_try(made: Made) -> None:
+    """No worker gets ready here any more."""
+    made.read_only()
+    made.fake.tell(WorkerGone("w-1", "it was ended by signal 9", -9, []))
+
+    async def listed() -> object:
+        if INFERENCE not in made.fake.asked:
+            return WorkerRows([made.row("idle")])
+        made.fake.breaks = False
+        return WorkerRows([])
+
+    made.fake.replies["/v1/workers/list"] = listed
+    gone = WorkerGone("w-2", "it was ended by signal 9", -9, [])
+    made.fake.streams["/v1/workers/spawn"] = [made.row("loading", "w-2"), gone]
+    with pytest.raises(WorkerCrashed, match="w-2 on workstation ended before it was ready"):
+        await made.run()
+    assert not made.task.is_sent
+
+
+async def test_a_worker_that_may_still_read_is_not_replaced(made: Made) -> None:
+    """Its hive is there, and does not say that it has ended."""
+    made.read_only()
+    made.fake.tell(made.row("idle"))
+    await until(lambda: bool(made.hive.seen_workers))
+    with pytest.raises(WorkerCrashed, match=r"was lost after 0 of 9 tokens: its connection broke"):
+        await made.run()
+    assert made.fake.asked.count(INFERENCE) == 1
+
+
+async def test_a_task_that_has_ended_a_worker_of_another_node_may_end_one_here(
+    made: Made,
+) -> None:
+    made.task.deaths = 1
+    made.read_only()
+    made.fake.tell(WorkerGone("w-1", "it ended with -11", -11, []))
+    with pytest.raises(WorkerCrashed) as caught:
+        await made.run()
+    assert "It was the second worker that ended with this request" in caught.value.message
+    assert made.fake.asked.count(INFERENCE) == 1
+
+
+async def test_three_workers_in_all_have_a_request(made: Made) -> None:
+    """Two have had it on other nodes."""
+    made.task.lost = 2
+    made.read_only()
+    made.fake.tell(WorkerGone("w-1", "it ended with 0", 0, []))
+    with pytest.raises(WorkerCrashed, match=r"ended after 0 of 9 tokens: it ended with 0\."):
+        await made.run()
+    assert made.fake.asked.count(INFERENCE) == 1
+
+
+async def test_an_answer_without_a_token_is_not_given_twice(made: Made) -> None:
+    """Only its end mark is missing."""
+    made.read_only(Done(True, 0, 1.5, 5, 4, 0.5, 0.0, "EOS"))
+    made.fake.tell(WorkerGone("w-1", "it ended with 0", 0, []))
+    with pytest.raises(WorkerCrashed, match="ended after 0 of 9 tokens"):
+        await made.run()
+    assert made.fake.asked.count(INFERENCE) == 1
+
+
 async def test_what_the_worker_refuses_is_raised_as_it_is(made: Made) -> None:
     made.fake.workers = [made.row("idle")]
     error = PromptTooLong(errors=[])
@@ -171,7 +263,8 @@ async def test_a_request_that_has_ended_two_workers_gets_no_third(
     with pytest.raises(WorkerCrashed) as caught:
         await made.run()
     assert (await made.narrated()).count(f"inference: {FILE} answers on workstation") == tried
-    twice = f"It was the second worker that this request ended: {FILE}, a prompt of 1 character."
+    what = f"{FILE}, a prompt of 1 character"
+    twice = f"It was the second worker that ended with this request: {what}."
     assert (twice in caught.value.message) == (tried == 2)
     assert (caught.value.details["tokens"], caught.value.details["max_tokens"]) == (0, 9)
 
@@ -252,4 +345,4 @@ async def test_texts_that_end_two_workers_get_no_third(made: Made) -> None:
     with pytest.raises(WorkerCrashed) as caught:
         await Attempt(Task(texts, parse("hf:o/r")), made.hive, made.turn).run()
     assert "ended while it read 2 texts" in caught.value.message
-    assert caught.value.message.endswith(f"this request ended: {FILE}, 2 texts.")
+    assert caught.value.message.endswith(f"ended with this request: {FILE}, 2 texts.")
