@@ -166,8 +166,8 @@ async def _next(turn: Turn, want: Want, failed: Mapping[str, RbeeError], session
 def _nowhere(
     want: Want, failed: Mapping[str, RbeeError], verdicts: list[Verdict], who: Caller
 ) -> RbeeError:
-    """The error of the first node that was tried, with why each of the others can't, if `who` asks
-    may know that of them."""
+    """The error of the first node that was tried, with why each of the others can't, by name, if
+    `who` asks may know that of them."""
     (node, first), *_ = failed.items()
     if want.node is not None or who.role != "manage":
         return first
@@ -175,7 +175,7 @@ def _nowhere(
     reasons |= {name: error.message.rstrip(".") for name, error in failed.items()}
     others = {
         name: reason
-        for name, reason in reasons.items()
+        for name, reason in sorted(reasons.items())
         if name != node and reason != first.message.rstrip(".")
     }
     if others:
