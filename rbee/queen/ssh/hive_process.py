@@ -94,6 +94,8 @@ class SshHiveProcess:
         self._lifeline.close()
         if self.is_running:
             await asyncio.wait({self._ended}, timeout=self._last_words_s)
+        # What was asked of its machine meanwhile is not left running there either.
+        await asyncio.wait({self._began}, timeout=self._last_words_s)
         if self.is_running and self._began.done() and (began := self._began.result()):
             with contextlib.suppress(RbeeError):
                 await self._ssh.run(_KILL_IF_SAME, self._pid, began, within_s=_KILLED_WITHIN_S)

@@ -164,6 +164,14 @@ async def test_another_process_of_that_pid_is_not_killed(add: Add, sshd: Sshd) -
     assert await asyncio.wait_for(running.kill(), 10) is None  # asked again, it is no error
 
 
+async def test_what_was_asked_of_its_machine_is_waited_for(add: Add, sshd: Sshd) -> None:
+    sshd.write("bin/ps", "#!/bin/sh\nsleep 0.3; echo then; : >told\n")
+    sshd.write(PROGRAM, TIED)
+    running = await begin(add())
+    assert await asyncio.wait_for(running.kill(), 10) == 3
+    assert (sshd.home / "told").exists()
+
+
 async def test_a_connection_that_is_lost_is_an_end_without_a_code(add: Add, sshd: Sshd) -> None:
     sshd.write(PROGRAM, TIED)
     before = open_descriptors()
