@@ -49,7 +49,9 @@ def answer_elsewhere(context: Context, node: str, other: str) -> None:
 def whole_answer(context: Context, node: str) -> None:
     stream = context.stream
     stream.wait_for_end(_LONGEST_S)
-    first, second = [event.data for event in stream.named("started")]
+    started = [event.data for event in stream.named("started")]
+    assert len(started) == 2, stream.events[-3:]
+    first, second = started
     assert first["worker_id"] != second["worker_id"], (first, second)
     assert second["node"] == node, second
     assert first["request_id"] == second["request_id"], (first, second)
