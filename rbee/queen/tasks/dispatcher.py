@@ -136,9 +136,7 @@ class Turn:
     def lost(self) -> None:
         """Its worker has gone: it goes to another one of the node."""
         self._is_accepted = False
-        if self._worker is not None:
-            self._dispatcher.fleet.release(self._worker)
-            self._worker = None
+        self._release()
 
     def refused(self) -> None:
         """Its worker had no slot after all."""
@@ -196,6 +194,9 @@ class Turn:
     def _let_go(self) -> None:
         self._serve(False)
         self._end_start()
+        self._release()
+
+    def _release(self) -> None:
         if self._worker is not None:
             self._dispatcher.fleet.release(self._worker)
             self._worker = None
