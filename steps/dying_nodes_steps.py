@@ -3,7 +3,7 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness.world import processes
+from harness.world import cluster, processes
 from harness.world.http_client import EventStream
 
 _LONG = 1900
@@ -52,6 +52,4 @@ def answered_once(context: Context, count: int, name: str) -> None:
 
 def _send(context: Context, tokens: int, **fields: object) -> EventStream:
     body = {"prompt": "Bees are", "max_tokens": tokens, "ignore_eos": True, **fields}
-    stream: EventStream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert stream.refused is None, stream.refused
-    return stream
+    return cluster.send_task(context.world, body)

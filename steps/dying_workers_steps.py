@@ -105,6 +105,4 @@ def blames(context: Context) -> None:
 def _send(context: Context, prompt: str, **fields: object) -> EventStream:
     # With a seed, a prompt is read in parts that take half a second at most.
     body = {"prompt": prompt, "max_tokens": _TOKENS, "ignore_eos": True, "seed": 1, **fields}
-    stream: EventStream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert stream.refused is None, stream.refused
-    return stream
+    return cluster.send_task(context.world, body)

@@ -48,10 +48,7 @@ def worker_long_prompt(context: Context, count: int) -> None:
 @given("a task for {count:d} tokens streams")
 @when("a task for {count:d} tokens streams")
 def long_task(context: Context, count: int) -> None:
-    url = f"{context.world.queen_url}/v2/tasks"
-    body = {**_LONG_TASK, "max_tokens": count}
-    context.stream = context.world.stream("POST", url, body)
-    assert context.stream.refused is None, context.stream.refused
+    context.stream = cluster.send_task(context.world, {**_LONG_TASK, "max_tokens": count})
     context.stream.wait_for("token", within=60)
 
 

@@ -88,8 +88,7 @@ def _answered(context: Context, name: str, **fields: object) -> None:
 def _send(context: Context, name: str, tokens: int, **fields: object) -> EventStream:
     body = {"prompt": "Bees are", "max_tokens": tokens, "ignore_eos": True, **fields}
     body["model"] = _reference(context, name)
-    stream: EventStream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert stream.refused is None, stream.refused
+    stream = cluster.send_task(context.world, body)
     context.streams.append(stream)
     return stream
 

@@ -283,8 +283,7 @@ def two_workers(context: Context) -> None:
 @when("the worker on {name:w} is busy with a long answer")
 def busy_there(context: Context, name: str) -> None:
     body = {"node": name, "prompt": "hi", "max_tokens": 8000, "ignore_eos": True}
-    context.stream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert context.stream.refused is None, context.stream.refused
+    context.stream = cluster.send_task(context.world, body)
     started = context.stream.wait_for("started", within=20).data
     assert started["worker_id"] == context.workers[name]["id"], started
     context.stream.wait_for("token", within=20)

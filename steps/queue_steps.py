@@ -7,6 +7,7 @@ from behave.runner import Context
 
 from harness.watching import answer_figures, replies, terminal_screen
 from harness.watching.replies import Metrics
+from harness.world import cluster
 from harness.world.http_client import Event, EventStream
 from harness.world.waiting import wait_until
 
@@ -52,11 +53,8 @@ def one_more(context: Context) -> None:
 
 
 def _send(context: Context) -> EventStream:
-    url = f"{context.world.queen_url}/v2/tasks"
     body = {"prompt": "Bees are", "max_tokens": _TOKENS, "ignore_eos": True}
-    stream: EventStream = context.world.stream("POST", url, body)
-    assert stream.refused is None, stream.refused
-    return stream
+    return cluster.send_task(context.world, body)
 
 
 @when("somebody waits in the queue")

@@ -266,9 +266,7 @@ def _ask(context: Context, which: str, tokens: int, **fields: object) -> EventSt
     if which == "other":
         other: OtherQueen = context.other_queen
         return other.ask(body)
-    stream: EventStream = context.world.stream("POST", f"{context.world.queen_url}/v2/tasks", body)
-    assert stream.refused is None, stream.refused
-    return stream
+    return cluster.send_task(context.world, body)
 
 
 def _call(context: Context, which: str, method: str, path: str) -> Any:

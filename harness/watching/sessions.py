@@ -17,8 +17,7 @@ _LONG = {"max_tokens": 6000, "temperature": 0, "ignore_eos": True}
 def stream(world: World, session: str, **fields: Any) -> EventStream:
     """A task of a session, once a worker has it."""
     task = {"prompt": "Once", "model": BUNDLED, "session": session, "max_tokens": 2, **fields}
-    found = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
-    assert found.refused is None, found.refused
+    found = cluster.send_task(world, task)
     found.wait_for("started", 30)
     return found
 

@@ -6,6 +6,7 @@ one that was started with the role's command line, as /proc has them.
 
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,11 +78,17 @@ def infer(world: World, url: str, tokens: int) -> EventStream:
     return stream
 
 
+def send_task(world: World, task: Mapping[str, Any]) -> EventStream:
+    """Send a task to the queen, which must not refuse it."""
+    stream = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
+    assert stream.refused is None, stream.refused
+    return stream
+
+
 def ask(world: World, task: dict[str, Any]) -> float:
     """Send a task to the queen and wait for the whole answer. Returns when that was, in seconds
     since the epoch."""
-    stream = world.stream("POST", f"{world.queen_url}/v2/tasks", task)
-    assert stream.refused is None, stream.refused
+    stream = send_task(world, task)
     stream.wait_for_end(60)
     assert stream.events[-2].name == "done", stream.events[-3:]
     return time.time()
