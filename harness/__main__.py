@@ -18,13 +18,13 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 from behave.__main__ import run_behave
 from behave.configuration import Configuration
 
 from harness.running import parallel_runner, run_report
-from harness.running.parts import EVIDENCE
 from harness.running.run_facts import facts
 from harness.running.scenario_counts import ScenarioCounts
 
@@ -37,13 +37,15 @@ def main(arguments: list[str]) -> int:
         folder = options.folder or Path("features")
         return parallel_runner.run_all(folder, options.order, options.each_alone, options.define)
     assert not in_another_way, f"--order and --each-alone go with a folder only: {for_behave}"
-    part_of_a_run = os.environ.get("HARNESS_REPORT")
-    report = Path(part_of_a_run or EVIDENCE / "report.json")
-    report.parent.mkdir(exist_ok=True)
-    about = None if part_of_a_run else facts(shlex.join(arguments), whole=False)
-    code, counts = _run(report, arguments)
-    if about and report.exists():
-        run_report.write(json.loads(report.read_text()), about)
+    if part_of_a_run := os.environ.get("HARNESS_REPORT"):
+        code, counts = _run(Path(part_of_a_run), arguments)
+    else:
+        about = facts(shlex.join(arguments), whole=False)
+        with tempfile.TemporaryDirectory() as own:  # another run in this folder has its own
+            report = Path(own, "report.json")
+            code, counts = _run(report, arguments)
+            if report.exists():
+                run_report.write(json.loads(report.read_text()), about)
     for reason in sorted(set(counts.switched_off)):
         print(f"switched off {reason}")
     print(counts.line, flush=True)

@@ -20,6 +20,8 @@ STEPS = """
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from behave import step
 
@@ -47,6 +49,10 @@ def raises(context): raise ValueError("never seen")
 
 @step("it leaves something")
 def leaves(context): context.left = True
+
+@step("it runs another")
+def runs_another(context):
+    subprocess.run([sys.executable, "-m", "harness", "features/two.feature"], check=True)
 
 @step("it spoils the end")
 def spoils(context): context.config.userdata["spoiled"] = "yes"
@@ -245,6 +251,14 @@ def test_a_narrow_run_says_that_it_was_not_of_everything(tmp_path: Path) -> None
     about = json.loads((left / "run.json").read_text())
     assert (about["whole"], about["arguments"]) == (False, "features/one.feature")
     assert len(json.loads((left / "report.json").read_text())) == 1
+
+
+def test_two_narrow_runs_at_once_do_not_write_into_one_another(tmp_path: Path) -> None:
+    longer = "\n".join(["passes"] * 9)
+    done = run(tmp_path, "features/one.feature", one="passes\nruns another\npasses", two=longer)
+    assert (done.returncode, last_line(done)) == (0, "3 passed, 0 failed"), done.stderr
+    (feature,) = json.loads((tmp_path / ".evidence" / "report.json").read_text())
+    assert len(feature["elements"]) == 3
 
 
 def test_userdata_reaches_every_part_of_a_whole_run(tmp_path: Path) -> None:
