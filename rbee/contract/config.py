@@ -307,7 +307,8 @@ class PathsSection(_Section, frozen=True):
 
 
 class RemoteSection(_Section, frozen=True):
-    """Where rbee is on the nodes that SSH reaches; a node's own `install_path` has precedence.
+    """Where rbee is on the nodes that SSH reaches; it has precedence over a node's own
+    `install_path`.
     `~/` is the home directory there."""
 
     binary_path: Annotated[

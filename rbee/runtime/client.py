@@ -27,7 +27,7 @@ from rbee.contract.errors import (
 from rbee.contract.events import DONE, Event
 from rbee.runtime import bind, debug_trace, sse
 from rbee.runtime.concurrency import in_thread
-from rbee.runtime.error_text import strerror
+from rbee.runtime.error_text import is_refused, strerror
 from rbee.runtime.log import CORRELATION_HEADER, correlation_id
 from rbee.runtime.proof import NotProven
 from rbee.runtime.tls_client import not_trusted
@@ -289,7 +289,7 @@ class Client:
         if isinstance(error, ssl.SSLError):
             return not_trusted(error, host, port)
         message = f"No answer from {self.url}: {reason(error)}."
-        kind = ConnectionRefused if isinstance(error, ConnectionRefusedError) else ConnectionTimeout
+        kind = ConnectionRefused if is_refused(error) else ConnectionTimeout
         return kind(message, host=host, port=port, attempts=1)
 
     async def _unproven(self, error: NotProven) -> RbeeError:

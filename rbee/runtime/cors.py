@@ -13,7 +13,7 @@ _METHOD = "Access-Control-Request-Method"
 _HEADERS = "Access-Control-Request-Headers"
 _NETWORK = "Access-Control-Request-Private-Network"
 _METHODS = "GET, HEAD, POST, DELETE"
-_READABLE = "Retry-After, X-Correlation-ID"
+_READABLE = "Retry-After, X-Correlation-ID, request-id"
 _REMEMBERED_S = 600
 
 

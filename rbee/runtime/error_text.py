@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import time
@@ -48,6 +49,13 @@ def strerror(error: OSError) -> str:
         return words
     number = error.errno or int((re.search(_NUMBER, words) or [0, 0])[1])
     return os.strerror(number) if number else "no connection"
+
+
+def is_refused(error: OSError) -> bool:
+    """Whether a connection was refused, at every address that the name has: asyncio tells of
+    several in one text."""
+    numbers = {error.errno} if error.errno else {*map(int, re.findall(_NUMBER, str(error)))}
+    return numbers == {errno.ECONNREFUSED}
 
 
 def visible_correlation_id() -> str:

@@ -266,6 +266,8 @@ class Provisioner:
         self, listing: Listing, model: RemoteModel, header: Header, request: DownloadRequest
     ) -> None:
         """A model to run must fit into the memory that is free, another one into all there is."""
+        if request.force:
+            return
         kv = self._kv_bytes(header)
         others = repository.models(listing, model.reference)
         sizes = {**_sizes(others), str(model.reference): model.size_bytes}

@@ -41,8 +41,8 @@ def create(models: tuple[str, ...], **given: object) -> None:
         rbee-keeper auth create phone --limit 1 --models qwen-0.5b --models hf:owner/repo:Q4_K_M
 
     A key of the role use asks models, and lists models and workers. It can't cancel what others
-    ask, nor use a file by its path unless --models names it. hf:owner/repo allows every
-    quantization of it.
+    ask, nor use a file by its path unless --models, an alias or [models] default names it.
+    hf:owner/repo allows every quantization of it.
     """
     from rbee.keeper.commands import auth as commands
 

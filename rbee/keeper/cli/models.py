@@ -45,7 +45,7 @@ def download(**given: object) -> None:
 
 
 @models.command("list")
-@flags.some_node
+@flags.every_node
 @flags.as_json
 def list_(**given: object) -> None:
     """List the models, including incomplete downloads, and the aliases.
@@ -128,7 +128,7 @@ def delete(**given: object) -> None:
 
 
 @models.command("disk-usage")
-@flags.some_node
+@flags.every_node
 @flags.as_json
 def disk_usage(**given: object) -> None:
     """Show how much disk space the models take, and how much is free.

@@ -103,7 +103,8 @@ async def _change(queen: Queen, screen: Screen, name: str, request: ChangeKey) -
 
 def _described(row: KeyRow) -> str:
     limit = "" if row.limit is None else f"; at most {row.limit} of its tasks at once"
-    waiting = "" if row.queue_limit is None else f"; at most {row.queue_limit} of them wait"
+    whose = "its tasks" if row.limit is None else "them"
+    waiting = "" if row.queue_limit is None else f"; at most {row.queue_limit} of {whose} wait"
     weight = "" if row.weight == 1 else f"; weight {row.weight:g}"
     models = f"; only {', '.join(row.models)}" if row.models else ""
     return f"{row.name} may {_MAY[row.role]}{limit}{waiting}{weight}{models}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from rbee.contract.errors import (
     ChecksumMismatch,
     ComputeFailed,
@@ -31,3 +34,12 @@ def with_node_name(error: RbeeError, node: str, model: str | None = None) -> Rbe
         error.message = error.message.replace(str(known), node)
         error.details["node"] = node
     return error
+
+
+@contextlib.contextmanager
+def named_as(node: str) -> Iterator[None]:
+    """What fails in this block has the name of the node."""
+    try:
+        yield
+    except RbeeError as error:
+        raise with_node_name(error, node) from None

@@ -28,7 +28,7 @@ from rbee.contract.models import (
     SearchModels,
 )
 from rbee.contract.registry import LOCAL
-from rbee.queen.nodes.error_names import with_node_name
+from rbee.queen.nodes.error_names import named_as
 from rbee.queen.nodes.hive import Hive
 from rbee.queen.nodes.hive_requests import fetch_model
 from rbee.queen.nodes.node_wish import NodeWish, OnNode
@@ -73,7 +73,8 @@ class NodeModels:
     async def metadata(self, asked: NodeModel) -> ModelMetadata:
         """The header of a model on the node. Raises MODEL_NOT_FOUND."""
         hive = await self._running(asked.node, EventQueue())
-        return await hive.http.call(ep.HIVE_MODEL_METADATA, ModelName(asked.model))
+        with named_as(hive.node):
+            return await hive.http.call(ep.HIVE_MODEL_METADATA, ModelName(asked.model))
 
     async def _of_all(self, hives: Iterable[Hive]) -> NodeModelRows:
         listed = await asyncio.gather(*(self._noted(hive) for hive in hives))
@@ -85,18 +86,19 @@ class NodeModels:
 
     async def info(self, asked: NodeModel) -> ModelDetails:
         hive = await self._running(asked.node, EventQueue())
-        name = ModelName(asked.model)
-        return await hive.http.call(ep.HIVE_MODEL_INFO, name)
+        with named_as(hive.node):
+            return await hive.http.call(ep.HIVE_MODEL_INFO, ModelName(asked.model))
 
     async def search(self, asked: NodeSearch) -> FoundRepositories:
         hive = await self._running(asked.node, EventQueue())
         wanted = SearchModels(asked.words, asked.limit)
-        return await hive.http.call(ep.HIVE_MODEL_SEARCH, wanted)
+        with named_as(hive.node):
+            return await hive.http.call(ep.HIVE_MODEL_SEARCH, wanted)
 
     async def delete(self, asked: NodeModel) -> Deleted:
         hive = await self._running(asked.node, EventQueue())
-        name = ModelName(asked.model)
-        return await hive.http.call(ep.HIVE_MODEL_DELETE, name)
+        with named_as(hive.node):
+            return await hive.http.call(ep.HIVE_MODEL_DELETE, ModelName(asked.model))
 
     async def verify(self, asked: NodeModel) -> AsyncIterator[Event | None]:
         """The hive's events. If the reader leaves, the work ends. While a node that sleeps is
@@ -108,9 +110,10 @@ class NodeModels:
             hive = await waking
         finally:
             await stop(waking)
-        async with hive.http.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
-            async for event in events:
-                yield event
+        with named_as(hive.node):
+            async with hive.http.stream(ep.HIVE_MODEL_VERIFY, ModelName(asked.model)) as events:
+                async for event in events:
+                    yield event
 
     def download(self, asked: NodeDownload) -> AsyncIterator[Event | None]:
         """Narration and progress, until the model is whole. If the reader leaves, the download
@@ -158,14 +161,12 @@ class NodeModels:
 
 
 async def _download_to(hive: Hive, asked: NodeDownload, events: EventQueue) -> None:
-    try:
+    with named_as(hive.node):
         await hive.ensure_running(Narrator(events.put_nowait, hive.node))
         wanted = DownloadRequest(asked.model, detach=asked.detach)
         reply = await fetch_model(hive, wanted, events)
         if reply.local_path is not None:
             events.put_nowait(Download("complete", local_path=reply.local_path))
-    except RbeeError as error:
-        raise with_node_name(error, hive.node) from None
 
 
 async def _cards(hive: Hive) -> list[NodeModelCard]:

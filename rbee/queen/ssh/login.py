@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from rbee.contract.errors import SshConnectionFailed
 from rbee.queen.ssh.host_keys import HostKeys, Stranger
 from rbee.queen.ssh.identities import KeyFileError, offered
-from rbee.runtime.error_text import strerror
+from rbee.runtime.error_text import is_refused, strerror
 from rbee.runtime.paths import home
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _untrusted(
 
 def reason_of(error: Exception) -> str:
     """Why there is no connection, for a person."""
-    if isinstance(error, ConnectionRefusedError):
+    if isinstance(error, OSError) and is_refused(error):
         return REFUSED
     if isinstance(error, socket.gaierror | UnicodeError):
         return "its name is not known here"

@@ -92,7 +92,7 @@ class Sequence:
         token = self._sampler.sample(self._context, index)
         now = time.monotonic()
         if self._model.is_end(token):
-            rest = self._events(self._answer.finish(), self._timings.tokens)
+            rest = self._events(self._answer.finish(), self._timings.tokens - 1)
             return rest, self._timings.done(now, "TOOL_CALLS" if self._answer.called else "EOS")
         self._newest = token
         self._timings.token(now)

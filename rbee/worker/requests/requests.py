@@ -224,12 +224,13 @@ class Requests:
         if request.canceled is not None:
             raise request.canceled
         assert self._engine is not None  # `loaded` has raised otherwise
-        keep_alive = request.inference.keep_alive if request.inference else None
-        stays_s = None if keep_alive is None else keep_alive_s(keep_alive)
         request.submitted = True
-        if stays_s != self._keep_alive_s:  # told now: the end of a short answer is told too late
-            self._keep_alive_s = stays_s
-            self._changed()
+        if request.inference is not None:  # a text to embed or to rank says nothing of it
+            keep_alive = request.inference.keep_alive
+            stays_s = None if keep_alive is None else keep_alive_s(keep_alive)
+            if stays_s != self._keep_alive_s:  # told now: a short answer's end comes too late
+                self._keep_alive_s = stays_s
+                self._changed()
         self._engine.submit(request)
 
     def take(self, outputs: Outputs) -> None:

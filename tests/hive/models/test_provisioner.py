@@ -119,7 +119,7 @@ async def test_a_download_to_run_is_held_against_the_card(
     with pytest.raises(VramExhausted) as caught:
         await made.provisioner.download(request)
     assert caught.value.details["device"] == device
-    forced = DownloadRequest("hf:owner/repo", to_run=True, force=True)
+    forced = DownloadRequest("hf:owner/repo", to_run=to_run, force=True)
     assert (await made.provisioner.download(forced)).reference == "hf:owner/repo/m-Q8_0.gguf"
 
 

@@ -129,7 +129,7 @@ def test_only_what_is_given_is_changed_and_none_takes_a_limit_away(
     done = keeper("auth", "change", "laptop", "--limit", "none", "--queue-limit", "0")
     assert fake_queen.body(OF_LAPTOP) == {"limit": None, "queue_limit": 0}
     assert done.stdout == (
-        "laptop may ask models and list them; at most 0 of them wait; weight 2.5\n"
+        "laptop may ask models and list them; at most 0 of its tasks wait; weight 2.5\n"
     )
 
 

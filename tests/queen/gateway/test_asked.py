@@ -118,7 +118,8 @@ def test_numbers_that_other_servers_take_mean_the_same(
 def test_choices_have_seeds_of_their_own() -> None:
     assert [task.seed for task in chat(n=3, seed=5)] == [5, 6, 7]
     assert [task.seed for task in chat(n=2)] == [None, None]
-    assert chat(seed=-1)[0].seed == 0xFFFF_FFFE
+    assert chat(seed=-2)[0].seed == 0xFFFF_FFFD
+    assert [task.seed for task in chat(n=2, seed=-1)] == [None, None]  # as llama.cpp's clients ask
 
 
 def test_the_newer_limit_counts() -> None:

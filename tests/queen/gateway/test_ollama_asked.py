@@ -202,3 +202,10 @@ def test_sizes_and_times_are_written_as_ollama_writes_them() -> None:
     assert rfc3339(0.5) == "1970-01-01T00:00:00.500000Z"
     far = [rfc3339(each) for each in (1e308, 1e12, -1e308, -1e12)]
     assert far == ["9999-12-31T00:00:00.000000Z"] * 2 + ["0001-01-02T00:00:00.000000Z"] * 2
+
+
+def test_a_call_that_must_come_is_one() -> None:
+    """A small model would go on calling."""
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
+    assert chat(tools=tools, tool_choice="required").parallel_tool_calls is False
+    assert chat(tools=tools, tool_choice="auto").parallel_tool_calls is True

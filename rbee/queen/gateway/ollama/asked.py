@@ -72,6 +72,9 @@ def chat_task(asked: OllamaChat, model: str) -> TaskRequest:
         fields["tools"] = [_tool(tool) for tool in asked.tools]
     if asked.tool_choice is not None:
         fields["tool_choice"] = _choice(asked.tool_choice)
+        if asked.tool_choice == "required":
+            # A small model that must call would go on calling.
+            fields["parallel_tool_calls"] = False
     return task(fields, _NAMES)
 
 

@@ -29,8 +29,9 @@ from rbee.queen.gateway.fields import CHAT_TOKENS, given, task
 # As the protocol has it.
 COMPLETION_TOKENS = 16
 _MOST_CHOICES = 128
-# Any whole number is a seed for a client; a task has as many.
-SEEDS = 0xFFFF_FFFF
+# Any whole number is a seed for a client, but this one, which asks for none; a task has as many.
+_NO_SEED = -1
+_SEEDS = 0xFFFF_FFFF
 _SAME = (
     "temperature",
     "top_p",
@@ -159,14 +160,18 @@ def _shared(asked: OpenAISampling, model: str, max_tokens: int) -> dict[str, Any
     return {**shared(asked, model), "max_tokens": most}
 
 
+def seed(asked: int | None, at: int = 0) -> dict[str, int]:
+    """The field of a task, for the choice `at` this place."""
+    return {} if asked in (None, _NO_SEED) else {"seed": (asked + at) % _SEEDS}
+
+
 def _choices(
     fields: Mapping[str, Any], asked: OpenAISampling, names: Mapping[str, str]
 ) -> list[TaskRequest]:
     """The same task once for each choice, with seeds of their own."""
     found = []
     for at in range(asked.n or 1):
-        seed = {} if asked.seed is None else {"seed": (asked.seed + at) % SEEDS}
-        found.append(task({**fields, **seed}, names))
+        found.append(task({**fields, **seed(asked.seed, at)}, names))
     return found
 
 

@@ -10,7 +10,7 @@ from rbee.contract.errors import InvalidRequest, RbeeError
 from rbee.contract.responses import ResponsesRequest, TextFormat
 from rbee.contract.tasks import TaskRequest
 from rbee.queen.gateway.fields import given, task, with_names
-from rbee.queen.gateway.openai.asked import SEEDS, reasoning, shared
+from rbee.queen.gateway.openai.asked import reasoning, seed, shared
 from rbee.queen.gateway.responses.conversation import messages
 from rbee.queen.gateway.responses.tools import Tools
 
@@ -36,8 +36,7 @@ def response_task(asked: ResponsesRequest, model: str, tools: Tools) -> TaskRequ
     fields = shared(asked, model)
     fields["messages"] = messages(asked.input, asked.instructions, tools)
     fields["max_tokens"] = asked.max_output_tokens or ANSWER_TOKENS
-    if asked.seed is not None:
-        fields["seed"] = asked.seed % SEEDS
+    fields |= seed(asked.seed)
     fields |= tools.of_task(asked.tool_choice)
     if asked.parallel_tool_calls is not None:
         fields["parallel_tool_calls"] = asked.parallel_tool_calls
