@@ -192,7 +192,8 @@ def thinks_or_not(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"
     on = {"type": "enabled", "budget_tokens": 1024}
     how: list[dict[str, Any]]
-    how = [{"thinking": on}, {}, {"thinking": {**on, "display": "omitted"}}]
+    off = {"type": "disabled"}
+    how = [{"thinking": on}, {"thinking": off}, {"thinking": {**on, "display": "omitted"}}]
     asked = [{"model": name, "max_tokens": 99, **each} for each in how]
     _ask(context, asked)
 
@@ -215,7 +216,7 @@ def unreadable(context: Context) -> None:
 @when("{model} is asked, which can't do otherwise, and nobody asks for its thinking")
 def thinks_unasked(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"
-    _ask(context, [{"model": name, "max_tokens": 5}])
+    _ask(context, [{"model": name, "max_tokens": 5, "temperature": 5}])
 
 
 @then("it has thought, and none of that is shown")

@@ -108,11 +108,11 @@ def ends_in_order(context: Context, code: int) -> None:
     assert context.message in run.stderr.text, run.stderr.text
 
 
-@when("a long answer of <mine> is under way")
-def long_answer(context: Context) -> None:
+@when("an answer of <mine> with {count:d} tokens is under way")
+def long_answer(context: Context, count: int) -> None:
     context.execute_steps(
         'when a client sends a task {"prompt":"write a long story","model":"<mine>",'
-        '"max_tokens":2000,"temperature":0,"ignore_eos":true}'
+        f'"max_tokens":{count},"temperature":0,"ignore_eos":true}}'
     )
     wait_until("tokens", lambda: len(context.stream.named("token")) >= 3, 60)
 
@@ -139,3 +139,8 @@ def own_line(context: Context, words: str) -> None:
     assert "llama.cpp can't load" in message, message
     assert words in message, message
     assert "llm-worker-rbee" not in message, message
+
+
+@then('its hint says "{words}"')
+def hint_says(context: Context, words: str) -> None:
+    assert words in context.answer.details["hint"], context.answer

@@ -419,3 +419,8 @@ def flipped(context: Context, name: str) -> None:
     models = context.world.models
     is_partial = name == "the partial file"
     catalog.flip_a_bit(catalog.only_partial_file(context.world) if is_partial else models / name)
+
+
+@when("one bit of {name} is flipped on {node:S}")
+def flipped_on_node(context: Context, name: str, node: str) -> None:
+    catalog.flip_a_bit(context.world.nodes[node].models / name)

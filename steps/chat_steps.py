@@ -219,6 +219,8 @@ def told_what_is_left_out(context: Context) -> None:
     asked = _asked(context)
     fewer = [(len(one) - len(other)) // 2 for one, other in pairwise(asked) if one[-1] == other[-1]]
     assert fewer and all(count > 0 for count in fewer), asked
+    pairs = [(one, other) for one, other in pairwise(asked) if one[-1] == other[-1]]
+    assert all(len(other) > 1 and other == one[-len(other) :] for one, other in pairs), asked
     turns = ["turn was" if count == 1 else f"{count} turns were" for count in fewer]
     written = context.terminal.written.decode()
     told = re.findall(r"→ The context is full: the oldest (.+?) left out\.", written)

@@ -14,6 +14,8 @@ _RERANK = "/v1/rerank"
 _NEAR = 0.99999
 # A batch of another width adds in another order. Scores go from 0 to 1.
 _ROUNDING = 2e-3
+# The vocabulary has so many.
+_NO_TOKEN = 49152
 
 
 # The forms
@@ -94,6 +96,15 @@ def ask_for_a_vector(context: Context) -> None:
     context.reply = context.standalone.post(_EMBEDDINGS, {"input": "abc"})
 
 
+@then("of {most:d} texts the last one is looked at, and {more:d} are too many")
+def most_texts(context: Context, most: int, more: int) -> None:
+    for count, field in ((most, f"input[{most - 1}]"), (more, "input")):
+        texts = [*["a"] * (count - 1), [_NO_TOKEN]]
+        error = replies.error_of(context.standalone.post(_EMBEDDINGS, {"input": texts}))
+        found = error.status, error.code, [each["field"] for each in error.details["errors"]]
+        assert found == (400, "INVALID_REQUEST", [field]), found
+
+
 @when("a text is embedded that it makes NaN of")
 def ask_for_nan(context: Context) -> None:
     context.reply = context.standalone.post(_EMBEDDINGS, {"input": "az"})
@@ -115,10 +126,9 @@ def rank(context: Context, query: str) -> None:
 @then("each has the score that llama.cpp makes of the query with it, and the best comes first")
 def ranked(context: Context) -> None:
     reference = _reference(context)
-    ids = [
-        reference.tokens(f"<s>ask {context.query} of {document}</s>", around=False)
-        for document in context.documents
-    ]
+    begin, end = (reference.tokens(mark, around=False) for mark in ("<s>", "</s>"))
+    said = [f"ask {context.query} of {document}" for document in context.documents]
+    ids = [[*begin, *reference.tokens(text, around=False, control=False), *end] for text in said]
     wanted = {index: float(reference.scores(each)[0]) for index, each in enumerate(ids)}
     context.ranking = replies.ranking(context.reply)
     assert sorted(context.ranking.scores) == sorted(wanted)

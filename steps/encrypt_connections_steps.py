@@ -24,6 +24,7 @@ def made_files(context: Context) -> None:
     assert made["config"] == str(world.config), made
     assert made["ca_fingerprint"] == https.fingerprint_of(folder / "ca.pem"), made
     context.made = made
+    assert https.names_of_this_machine() <= set(made["names"]), made
     found = https.configured(world)
     assert {key: found.get(key) for key in named} == named, found
     assert found["host"] == world.queen_address[0], found
@@ -38,6 +39,12 @@ def answers_by_name(context: Context, days: int) -> None:
         assert context.world.expand(row["name"]) in context.made["names"], context.made
     until = datetime.now(UTC) + timedelta(days=found.days)
     assert context.made["until"] == f"{until:%Y-%m-%d}", (context.made, until)
+
+
+@then("its certificate is for {days:d} days")
+def valid_for(context: Context, days: int) -> None:
+    found = https.ask(context.world, "localhost")
+    assert days - 1 < found.days <= days, found
 
 
 @then("over HTTPS nobody answers to the name {name:S}")

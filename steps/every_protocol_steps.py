@@ -3,10 +3,17 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import protocol_runs, reasoning
+from harness.watching import full_contexts, protocol_runs, reasoning, replies, responses_package
 from harness.watching.every_protocol import ASK, Question
+from harness.watching.responses_package import ResponsesPackage
 from harness.world import cluster
 
+_TURNS: dict[str, tuple[str, dict[str, object]]] = {
+    "/v1/chat/completions": ("messages", {"temperature": 6}),
+    "/v1/responses": ("input", {"temperature": 6}),
+    "/v1/messages": ("messages", {"temperature": 6, "max_tokens": 1}),
+    "/api/chat": ("messages", {"options": {"temperature": 6}}),
+}
 _LONG = "Tell me more about the color of the sky on a long evening in a warm summer. " * 8
 
 
@@ -37,6 +44,8 @@ def thinks_or_not(context: Context, model: str) -> None:
     found = [reasoning.replies(context.world, name, thinks) for thinks in (True, False)]
     context.told = [reasoning.told(each) for each in found]
     context.thought = [reasoning.counted(each) for each in found]
+    asked = {"model": name, "reasoning": {"effort": "low"}}
+    context.events = ResponsesPackage(context.world.queen_url, context.world.key).events(asked)
 
 
 @then('each tells that it thought "{thought}" apart from "{text}", or the text alone')
@@ -45,6 +54,9 @@ def thought_apart(context: Context, thought: str, text: str) -> None:
     assert len(first) == len(second) > 3
     assert {*first.values()} == {(thought, text)}, first
     assert {*second.values()} == {("", text)}, second
+    assert not responses_package.disorder(context.events), context.events
+    streamed = [each["type"] for each in context.events[-1]["response"]["output"]]
+    assert streamed == ["reasoning", "message"], context.events
 
 
 @then("a response tells how many of its tokens were thought")
@@ -113,3 +125,27 @@ def names_worker(context: Context) -> None:
     for protocol, answer in context.broken_off.items():
         assert answer.text and not answer.done, (protocol, answer)
         assert context.worker_id in answer.error, (protocol, answer)
+
+
+@when("each protocol is asked for {tokens:d} tokens, which its model can't end before")
+def fills(context: Context, tokens: int) -> None:
+    context.wrong = full_contexts.complaints(context.world, tokens)
+
+
+@then("each says in its own words that the context was full")
+def says_full(context: Context) -> None:
+    assert not context.wrong, context.wrong
+
+
+@then("each reads {most:d} turns, and says that one more is too many")
+def most_turns(context: Context, most: int) -> None:
+    """Nothing is answered: another field of the request is wrong."""
+    for path, (name, wrong) in _TURNS.items():
+        found = []
+        for count in (most, most + 1):
+            turns = [{"role": "user", "content": "a"}] * count
+            body = {"model": "smollm2", name: turns, **wrong}
+            reply = context.world.call("POST", context.world.queen_url + path, body, timeout=30)
+            (error,) = replies.error_of(reply).details["errors"]
+            found.append(error["field"].rpartition(".")[2])
+        assert found == ["temperature", name], (path, found)

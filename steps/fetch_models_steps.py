@@ -72,6 +72,11 @@ def complete_and_done(context: Context, name: str) -> None:
     _ended_with(context, name, checked="sha256", bytes_downloaded=size, bytes_total=size)
 
 
+@then("it ended with {name} complete, checked by its size alone, then [DONE]")
+def checked_by_size(context: Context, name: str) -> None:
+    _ended_with(context, name, checked="size")
+
+
 @then("it ended with {name} complete, without a check, then [DONE]")
 def was_complete(context: Context, name: str) -> None:
     """It was there."""

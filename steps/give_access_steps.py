@@ -87,6 +87,11 @@ def half_lost(context: Context) -> None:
     file.write_bytes(context.left)
 
 
+@when("~/.rbee/keys.json is removed")
+def keys_removed(context: Context) -> None:
+    named_keys.file_of(context.world).unlink()
+
+
 @then("the key of {name:w} is refused with {status:d}")
 def key_refused(context: Context, name: str, status: int) -> None:
     reply = _holder(context, name).call("GET", "/v2/workers/list")
@@ -168,6 +173,12 @@ def may_not_use_file(context: Context, name: str, model: str) -> None:
     code, error = _holder(context, name).answer_of(model)
     wanted = {"key": name, "model": model, "allowed": []}
     assert (code, error and error.details) == ("MODEL_NOT_ALLOWED", wanted), error
+
+
+@then("{name:w} is shown the alias {alias:w}, which names a file")
+def shown_alias(context: Context, name: str, alias: str) -> None:
+    listed = [each["id"] for each in _holder(context, name).call("GET", "/v1/models").json["data"]]
+    assert alias in listed, listed
 
 
 @then("{name:w} may not take a model out of memory in Ollama's way")
@@ -294,6 +305,11 @@ def shown(context: Context, name: str) -> None:
     assert found == {*models, "eight"}, found
     found = {each["name"] for each in holder.call("GET", "/api/tags").json["models"]}
     assert found == {*models, "eight:latest"}, found
+    found = {each["name"] for each in holder.call("GET", "/api/ps").json["models"]}
+    assert found == {"eight:latest"}, found
+    for route in ("/props", "/slots"):
+        reply = holder.call("GET", f"{route}?model=bundled:smollm2-135m-instruct")
+        assert (reply.status, replies.error_of(reply).code) == (403, "MODEL_NOT_ALLOWED"), reply
     said = {"model": "smolm2", "messages": [{"role": "user", "content": "hi"}]}
     reply = holder.call("POST", "/v1/chat/completions", said)
     assert reply.status == 404 and "smollm2" not in reply.body.decode(), reply

@@ -27,6 +27,11 @@ def stream_for(context: Context, seconds: int) -> None:
     request = context.stream.named("accepted")[0].data["request_id"]
     context.worker = cluster.only_worker(context.world)
     context.before = cluster.processes(context.world)
+    [loaded] = context.world.call("GET", f"{context.world.hive_url}/v1/workers/loaded").json[
+        "models"
+    ]
+    limit = float(context.world.settings["hive"]["idle_timeout_s"])
+    assert abs(loaded["expires_at"] - cluster.now_unix() - limit) < _SOON_S, loaded
     reply = context.world.call("DELETE", f"{context.world.queen_url}/v2/tasks/{request}")
     assert reply.status == 204, reply
     context.stream.wait_for_end(within=5)

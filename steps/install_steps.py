@@ -181,9 +181,13 @@ def changes_nothing(context: Context, path: str) -> None:
     context.written = config
 
 
-@then("it names every setting; with all of them uncommented, nothing changes either")
+@then(
+    "it names every setting and says what it is for; with all of them uncommented, nothing changes "
+    "either"
+)
 def names_all(context: Context) -> None:
     world = context.world
+    assert not local_installation.unexplained(context.written), context.written.read_text()
     file, named = local_installation.uncommented(world, context.written)
     built_in = local_installation.settings_in_force(world, None)
     assert local_installation.settings_in_force(world, file) == built_in, file.read_text()

@@ -105,6 +105,8 @@ def adds_special(context: Context, model: str) -> None:
         for more in ({}, {"add_special": True})
     )
     assert plain and plain[0] != whole[0] and whole[1:] == plain, (plain, whole)
+    read = ask(context.world, "POST /completion", {"prompt": plain, "model": name, "n_predict": 1})
+    assert read["tokens_evaluated"] == len(plain), (read, plain)
 
 
 @when('the chat template is applied to "{said}", with the system\'s "{system}"')

@@ -2,6 +2,7 @@
 
 import os
 from itertools import pairwise
+from pathlib import Path
 
 from behave import given, then, when
 from behave.runner import Context
@@ -55,6 +56,11 @@ def has_branch(context: Context, branch: str, filename: str, content: str) -> No
     repository.commit(branch, {filename: context.model_files.named(content)})
 
 
+@when("{repository:S} is taken off the Hub")
+def taken_off(context: Context, repository: str) -> None:
+    del context.hub.repositories[repository]
+
+
 @when("{filename} in {repository} is changed on the Hub to the {content} model")
 def changed(context: Context, filename: str, repository: str, content: str) -> None:
     context.hub.repositories[repository].change(filename, context.model_files.named(content))
@@ -86,6 +92,7 @@ def breaks_off(context: Context, how: str, percent: int, times: str) -> None:
 
 
 @given("the Hub answers {status:d} to {count:d} requests for a {what:w}")
+@given("the Hub answers {status:d} to {count:d} request for a {what:w}")
 def refuses(context: Context, status: int, count: int, what: str) -> None:
     context.hub.faults.refuse(status, count, where=what)
 
@@ -331,6 +338,12 @@ def linked_folder(context: Context, name: str, content: str) -> None:
     copy = catalog.copy_elsewhere(context.world, context.model_files.named(content))
     context.world.placeholders["linked folder"] = str(copy.parent)
     catalog.link_file(context.world, copy.parent, name)
+
+
+@then("<linked folder> holds {name:S}, and nothing else")
+def linked_folder_holds(context: Context, name: str) -> None:
+    folder = Path(context.world.placeholders["linked folder"])
+    assert [each.name for each in folder.iterdir()] == [name], [*folder.iterdir()]
 
 
 @then("the file {name} is still there")

@@ -7,13 +7,18 @@ from behave import then, when
 from behave.runner import Context
 
 from harness.model_files.bundled import BUNDLED, bundled_path
-from harness.watching import ollama_package, openai_package, protocol_errors, replies
-from harness.watching.ollama_package import OllamaPackage
+from harness.watching import catalog, ollama_package, openai_package, protocol_errors, replies
+from harness.watching.ollama_package import OllamaPackage, WaitingChat
+from harness.watching.raw_requests import bearer, send
 from harness.world import cluster
+from harness.world.waiting import wait_until
 
 # Programs refuse a server that is older than what they ask for.
 _NEW_ENOUGH = (0, 13, 0)
 _LONGEST_NS = 30_000_000_000
+_RECENT_S = 300
+_BEES = {"type": "array", "items": {"const": "bees"}, "minItems": 300, "maxItems": 300}
+_OF_ANTHROPIC = {"anthropic-version": "2023-06-01"}
 _PARAMETERS = {
     "temperature": 0.7,
     "top_k": 40,
@@ -68,6 +73,21 @@ def shows(context: Context, names: str) -> None:
     assert older.status == 200 and older.json["license"] == "apache-2.0", older
 
 
+@then("Ollama's package is told what these models can do")
+def told_capabilities(context: Context) -> None:
+    """As soon as the hive has seen the files."""
+    wanted = {row["model"]: row["capabilities"].split(", ") for row in context.table}
+    package = _package(context)
+
+    def told() -> dict[str, list[str]]:
+        models = package.raw("GET /api/tags").json["models"]
+        return {each["model"]: each["capabilities"] for each in models if each["model"] in wanted}
+
+    found = wait_until("these models", told, 20, lambda found: found.keys() == wanted.keys())
+    shown = {name: package.call("show", name)["capabilities"] for name in wanted}
+    assert found == shown == wanted, (found, shown)
+
+
 @then("an empty request loads it, and with keep_alive 0 takes it out of memory")
 def loads(context: Context) -> None:
     package = _package(context)
@@ -85,6 +105,7 @@ def loads(context: Context) -> None:
 def in_memory(context: Context) -> None:
     package = _package(context)
     package.ask("generate", {"prompt": "", "keep_alive": -1})
+    package.call("embed", model="smollm2", input="The cat")
     (stays,) = package.raw("GET /api/ps").json["models"]
     assert "2200" < stays["expires_at"] < "2400", stays
     package.ask("generate", {"prompt": "", "keep_alive": "10m"})
@@ -103,6 +124,20 @@ def leaves(context: Context) -> None:
     assert 1 < told <= 3.1 and told - 0.5 < took < told + 3, (told, took)
 
 
+@then("asked to leave while it answers, it leaves when the answer is whole")
+def leaves_after(context: Context) -> None:
+    """The answer takes longer than the grace of a worker that is told to end."""
+    package = _package(context)
+    asked = {"format": _BEES, "options": {"num_predict": 4000}}
+    chat = WaitingChat(context.world.queen_url, context.world.key, asked)
+    unloaded = package.ask("generate", {"prompt": "", "keep_alive": 0})
+    assert unloaded["done_reason"] == "unload", unloaded
+    found = chat.lines()
+    assert "error" not in found[-1] and found[-1]["done_reason"] == "stop", found[-1]
+    running = wait_until("its end", lambda: package.call("ps")["models"], 10, lambda left: not left)
+    assert running == [], running
+
+
 @then("vectors are those of its worker, in the new form and in the old one")
 def vectors(context: Context) -> None:
     package = _package(context)
@@ -113,6 +148,7 @@ def vectors(context: Context) -> None:
     new = package.call("embed", model="smollm2", input=["The cat", "A dog"])
     old = package.call("embeddings", model="smollm2", prompt="The cat")
     assert new["prompt_eval_count"] > 0 and len(new["embeddings"]) == 2, new
+    assert new["model"] == "smollm2", new
     assert 1_000_000 < new["total_duration"] < _LONGEST_NS, new
     assert new["load_duration"] < new["total_duration"], new
     short = package.call("embed", model="smollm2", input="The cat", dimensions=64)
@@ -183,9 +219,24 @@ def leaves_alone(context: Context, model: str) -> None:
     assert [each["model"] for each in package.call("ps")["models"]] == [BUNDLED]
 
 
+@then("{model:S} is found as {names}, made by {owner:w} just now")
+def found_as(context: Context, model: str, names: str, owner: str) -> None:
+    """In OpenAI's protocol, and in Anthropic's."""
+    url, key = context.world.queen_url, bearer(context.world.key)
+    for name in names.replace(" and ", ", ").split(", "):
+        found = send("GET", f"{url}/v1/models/{name}", key).json
+        assert (found["id"], found["owned_by"]) == (model, owner), (name, found)
+        assert abs(found["created"] - cluster.now_unix()) < _RECENT_S, found
+        other = send("GET", f"{url}/v1/models/{name}", {**key, **_OF_ANTHROPIC}).json
+        made = datetime.fromisoformat(other["created_at"]).timestamp()
+        assert (other["id"], other["display_name"], made) == (model, model, found["created"]), other
+
+
 @then("{model:S} is listed by Ollama's package, and after it is deleted it is not")
 def deleted(context: Context, model: str) -> None:
+    """The Hub's file is the bundled one."""
     package = _package(context)
-    assert model in {each["model"] for each in package.call("list")["models"]}
+    listed = {each["model"]: each["digest"] for each in package.call("list")["models"]}
+    assert listed[model] == catalog.sha256(bundled_path()), listed
     package.call("delete", model)
     assert model not in {each["model"] for each in package.call("list")["models"]}

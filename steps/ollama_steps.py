@@ -168,6 +168,7 @@ def are_calls(context: Context) -> None:
         for found in (ollama_package.said(whole), ollama_package.gathered(parts)):
             wrong = ollama_package.call_problems(found)
             assert not wrong, wrong
+            assert len(found["calls"]) == 1, found
         assert parts[-1]["done_reason"] == "stop" and not ollama_package.said(parts[-1])["calls"]
 
 

@@ -86,6 +86,7 @@ def ended_early(context: Context, early: str, late: str) -> None:
     first, second = (standalone_worker.done_of(answer) for answer in context.answers)
     assert (first["stop_reason"], second["stop_reason"]) == (early, late), (first, second)
     assert 0 < first["total_tokens"] < second["total_tokens"] == _MOST_TOKENS, (first, second)
+    assert first["total_tokens"] == len(standalone_worker.pieces_of(context.answers[0])), first
 
 
 @then("at the end of the first, the header's end-of-sequence token comes next")

@@ -120,6 +120,27 @@ def json_lines(context: Context, count: int) -> None:
     assert [(each["source"], each["line"]) for each in data] == context.shown_then, data
     assert [each["node"] for each in data] == ["localhost"] * count, data
     assert [each["at"] for each in data] == sorted(each["at"] for each in data), data
+    assert 0 <= log_lines.now() - data[-1]["at"] < 60, data
+
+
+@then("each line is told at the time that it says itself")
+def told_at_own_time(context: Context) -> None:
+    """A line of another thread may say an earlier one than the line before it."""
+    data = [json.loads(line)["data"] for line in context.run.stdout.text.splitlines()]
+    late = [each["at"] - json.loads(each["line"])["time"] for each in data]
+    assert len(data) > 3 and all(0 <= each < 1 for each in late), (late, data)
+
+
+@then("the log of {name:S} does not begin with its start any more, and is one file")
+def begins_later(context: Context, name: str) -> None:
+    home = context.world.home
+    wait_until(
+        "the first lines to be gone",
+        lambda: logs.written(home, name),
+        5,
+        lambda lines: bool(lines) and not any("listening on" in line for line in lines),
+    )
+    assert len(logs.files(home, name)) == 1, logs.files(home, name)
 
 
 @when("{count:d} workers are started and ended, one after the other")

@@ -12,7 +12,7 @@ from harness.watching.responses_package import TOOLS, ResponsesPackage
 from harness.world import cluster
 
 _CALLS: list[dict[str, Any]] = [
-    {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False, "seed": 1},
+    {"tools": TOOLS, "tool_choice": "required", "seed": 1},
     {
         "tools": [*TOOLS, {"type": "web_search"}],
         "tool_choice": {"type": "function", "name": "is_day"},
@@ -42,7 +42,14 @@ def responds_with_calls(context: Context) -> None:
 
 @when("OpenAI's package asks for a response with these fields")
 def responds_with_fields(context: Context) -> None:
-    _package(context).respond({row["field"]: json.loads(row["value"]) for row in context.table})
+    context.asked = {row["field"]: json.loads(row["value"]) for row in context.table}
+    context.response = _package(context).respond(context.asked)
+
+
+@then("the response repeats {one:w}, {two:w} and {three:w}")
+def repeats_these(context: Context, one: str, two: str, three: str) -> None:
+    for name in (one, two, three):
+        assert context.response[name] == context.asked[name], (name, context.response)
 
 
 @then("every response and every event is of the package's types, and the events are in order")
@@ -144,15 +151,18 @@ def all_parsed(context: Context) -> None:
 
 @then("each response is calls of those functions, whose arguments are valid after their schemas")
 def responses_are_calls(context: Context) -> None:
-    for reply, events in context.responses:
+    offered = [{"description": None, **tool} for tool in TOOLS]
+    for asked, (reply, events) in zip(context.asked, context.responses, strict=True):
+        for found in (reply, events[0]["response"]):
+            told = found["tools"], found["tool_choice"], found["parallel_tool_calls"]
+            is_one = asked["tool_choice"] == "required"
+            assert told == (offered, asked["tool_choice"], not is_one), told
         for found in (reply, events[-1]["response"]):
             wrong = responses_package.call_problems(found)
             assert not wrong, (wrong, found)
             assert found["status"] == "completed", found
     names = {each["name"] for each in context.responses[1][0]["output"]}
     assert names == {"is_day"}, names
-    kinds = {each["type"] for each in context.responses[1][0]["tools"]}
-    assert kinds == {"function"}, kinds
 
 
 @when('the call is answered, and the conversation so far is sent back with "{grammar}"')

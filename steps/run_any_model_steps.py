@@ -1,5 +1,7 @@
 """Models of every kind: what their chat templates are given, and what those may take."""
 
+from typing import Any
+
 from behave import then, when
 from behave.runner import Context
 
@@ -46,6 +48,11 @@ def goes_away(context: Context) -> None:
     context.looping.leave()
 
 
+@when("that request is deleted")
+def looping_deleted(context: Context) -> None:
+    assert context.standalone.delete(LoopingConversation.request_id).status == 204
+
+
 @when("the worker that renders it is killed")
 def killed(context: Context) -> None:
     context.standalone.process.kill()
@@ -81,9 +88,18 @@ def gone_and_idle(context: Context, seconds: int) -> None:
     wait_until("idle", lambda: status.named("status")[-1].data["state"] == "idle", seconds)
 
 
+@when('a system\'s "{system}" and a user\'s "{user}" are answered, and then "{prompt}" as a prompt')
+def system_and_prompt(context: Context, system: str, user: str, prompt: str) -> None:
+    said = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    _ask_both_ways(context, {"messages": said}, {"prompt": prompt.replace("\\n", "\n")})
+
+
 @when("a conversation with every field is answered, and then a prompt in the words of the template")
 def every_field(context: Context) -> None:
-    asked = ({**_FIELDS}, {"prompt": _WRITTEN})
+    _ask_both_ways(context, _FIELDS, {"prompt": _WRITTEN})
+
+
+def _ask_both_ways(context: Context, *asked: dict[str, Any]) -> None:
     context.streams = [
         context.standalone.ask_with({**fields, "max_tokens": 8, "temperature": 0})
         for fields in asked

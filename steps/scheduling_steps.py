@@ -1,6 +1,7 @@
 """Who is served first, and what is known of the nodes before anybody asks."""
 
 import json
+from functools import partial
 
 from behave import given, then, when
 from behave.runner import Context
@@ -35,6 +36,26 @@ def these_wait(context: Context, names: str) -> None:
     context.waiting = []
     for name in names.split(", "):
         stream = _holder(context, name).asks(2)
+        stream.wait_for("queued", within=10)
+        context.waiting.append((name, stream))
+
+
+@when(
+    "these wait: a task of {reader:w} with a prompt of {words:d} words, one of {writer:w} for "
+    "{tokens:d} tokens, and one more of each"
+)
+def readers_wait(context: Context, reader: str, words: int, writer: str, tokens: int) -> None:
+    reads, writes = _holder(context, reader), _holder(context, writer)
+    long = {"prompt": "bee " * words, "max_tokens": 1}
+    context.waiting = []
+    asks = (
+        (reader, partial(reads.follows, "POST", "/v2/tasks", long)),
+        (writer, partial(writes.asks, tokens)),
+        (reader, partial(reads.asks, 1)),
+        (writer, partial(writes.asks, 1)),
+    )
+    for name, ask in asks:
+        stream = ask()
         stream.wait_for("queued", within=10)
         context.waiting.append((name, stream))
 
@@ -85,6 +106,19 @@ def last_kept(context: Context, count: int) -> None:
     found = [row["request_id"] for row in _decisions(context)]
     assert found == context.refused, (found[:3], context.refused[:3])
     assert len(found) == count, len(found)
+
+
+@then("the decisions on both name {node:w}, and the correlation ids of their requests")
+def decided_on_both(context: Context, node: str) -> None:
+    """The queen's log says with which ids it was asked to start a worker and to fetch a model."""
+    asked = [
+        logs.correlation_of(line)
+        for line in logs.written(context.world.home, "queen-rbee")
+        if line.endswith(("POST /v2/workers/start", "POST /v2/models/download"))
+    ]
+    found = [(row["request_id"], row["outcome"], row["node"]) for row in _decisions(context)]
+    assert len(asked) == 2, asked
+    assert found == [(each, "placed", node) for each in asked], (asked, found)
 
 
 def _decisions(context: Context) -> list[dict[str, object]]:
@@ -203,9 +237,16 @@ def run_again(context: Context, line: str) -> None:
 
 
 @given("somebody watches the queen's events")
+@when("somebody watches the queen's events")
 def watch_queen(context: Context) -> None:
     context.queens = context.world.stream("GET", f"{context.world.queen_url}/v2/events")
     assert context.queens.refused is None, context.queens.refused
+
+
+@then("the queen told its watchers that it lost the hive on {node:w}")
+def told_lost(context: Context, node: str) -> None:
+    told = context.queens.wait_for("hive_gone", within=10).data
+    assert (told["node"], told["how"]) == (node, "lost"), told
 
 
 @then("it told its watchers that it left a hive with {count:d} worker on {node:w}")

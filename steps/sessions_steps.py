@@ -4,7 +4,7 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.model_files.bundled import BUNDLED
-from harness.watching import sessions
+from harness.watching import llama_server, sessions
 from harness.world import cluster
 
 _TEXT = "Tell me more about the color of the sky on a long evening in a warm summer. " * 4
@@ -34,6 +34,15 @@ def are_answered(context: Context, names: str) -> None:
     context.answered_by = [(name, sessions.answered_by(context.world, name)) for name in each]
 
 
+@then("llama.cpp's slots and properties are those of both workers")
+def both_workers(context: Context) -> None:
+    slots, props = (
+        llama_server.ask(context.world, route) for route in ("GET /slots", "GET /props")
+    )
+    assert [each["id"] for each in slots] == [0, 1], slots
+    assert props["total_slots"] == 2, props
+
+
 @then("each is answered by the worker of its session")
 def by_its_worker(context: Context) -> None:
     wanted = dict(zip("ab", context.session_workers, strict=True))
@@ -52,17 +61,24 @@ def by_key_and_header(context: Context) -> None:
     (first_choice,) = {sessions.answered_by(world, "a new one"), sessions.answered_by(world, "c")}
     (name,) = [name for name, worker in of.items() if worker != first_choice]
     context.session_of_second, context.first_choice = name, first_choice
-    context.cached = [
-        sessions.cached(world, _TEXT, key=name),
-        sessions.cached(world, _TEXT, header=name),
-        sessions.cached(world, _TEXT),
-    ]
+    by_key = sessions.cached(world, _TEXT, key=name)
+    by_header = sessions.cached(world, _TEXT, header=name)
+    more = [sessions.cached(world, _TEXT, header=name, called=each) for each in sessions.HEADERS]
+    context.more = [found / length for found, length in more]
+    context.more += sessions.cached_elsewhere(world, _TEXT, name)
+    context.cached = [by_key, by_header, sessions.cached(world, _TEXT)]
 
 
 @then("only the second of them has found its prompt in the cache")
 def only_the_second(context: Context) -> None:
     parts = [found / length for found, length in context.cached]
     assert parts[0] < 0.5 < 0.9 < parts[1] <= 1 and parts[2] < 0.5, context.cached
+
+
+@then("whatever header names the session, it has found it there, and so have other protocols")
+def every_name(context: Context) -> None:
+    assert len(context.more) == len(sessions.HEADERS) + 2, context.more
+    assert all(0.9 < part <= 1 for part in context.more), context.more
 
 
 @then("a task of {name:w} under the name of that session goes to the first choice")

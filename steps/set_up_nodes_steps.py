@@ -113,6 +113,20 @@ def the_version_here(context: Context, folder: str, name: str) -> None:
     assert here.stdout.text.split()[-1] == found, (here.stdout.text, found)
 
 
+@then("`rbee-keeper update` in ~/{folder:w} on {name:w} finds newer commits")
+def finds_newer(context: Context, folder: str, name: str) -> None:
+    found = node_installation.update(context.world.nodes[name], folder)
+    assert found["newest"] == context.repository.commit[:7], (found, context.repository.commit)
+    assert f"/{folder} pull" in found["command"], found
+
+
+@then("`rbee-keeper update` in ~/{folder:w} on {name:w} finds nothing newer")
+def finds_nothing_newer(context: Context, folder: str, name: str) -> None:
+    found = node_installation.update(context.world.nodes[name], folder)
+    assert found["newest"] == context.repository.commit[:7], (found, context.repository.commit)
+    assert found["command"] is None, found
+
+
 @then("the worker in ~/{folder} on {name:S} can load llama.cpp")
 def worker_detects(context: Context, folder: str, name: str) -> None:
     assert node_installation.worker_detects(context.world.nodes[name], folder)

@@ -167,6 +167,14 @@ def with_logprobs(context: Context, most: int, heat: float) -> None:
     )
 
 
+@when('an answer is held to "{one}" or "{other}", with logprobs {most:d}')
+def held_with_logprobs(context: Context, one: str, other: str, most: int) -> None:
+    grammar = f'root ::= "{one}" | "{other}"'
+    context.stream = context.standalone.answer(
+        _PROMPT, _TOKENS, grammar=grammar, ignore_eos=False, logprobs=most
+    )
+
+
 @then("each token's logprob is the model's own, and so are the {most:d} likeliest, in order")
 def own_logprobs(context: Context, most: int) -> None:
     pieces = standalone_worker.pieces_of(context.stream)
@@ -177,7 +185,8 @@ def own_logprobs(context: Context, most: int) -> None:
         found = [each["logprob"] for each in told["top"]]
         assert found == sorted(found, reverse=True), told
         assert len(found) == most, told
-        assert max(abs(a - b) for a, b in zip(found, likeliest, strict=False)) < TOLERANCE, told
+        apart = (abs(a - b) for a, b in zip(found, likeliest, strict=False))
+        assert max(apart, default=0.0) < TOLERANCE, told
         assert len({each["token"] for each in told["top"]}) == most, told
 
 

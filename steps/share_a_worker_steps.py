@@ -399,6 +399,12 @@ def kept_in_memory(context: Context) -> None:
     assert least <= metrics.value("rbee_prompt_cache_bytes") <= 1.05 * least, least
 
 
+@then("the metrics tell of at most {most:d} MB, and of more than {least:d}")
+def kept_within(context: Context, most: int, least: int) -> None:
+    kept = _metrics(context).value("rbee_prompt_cache_bytes") / 1e6
+    assert least < kept <= most, kept
+
+
 @then("each second answer is one that the model would have given")
 def as_the_model(context: Context) -> None:
     for prompt, answer in zip(context.prompts, context.answers, strict=True):

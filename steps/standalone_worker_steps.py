@@ -260,6 +260,12 @@ def histograms(context: Context) -> None:
     assert first_s > sum(reported) / 1000 * 0.99, reported
     streams = [*context.streams, context.canceled]
     assert first_s < sum(_waited(stream) for stream in streams) + _LATE_S, first_s
+    for bound in (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0):
+        # The canceled one tells no time, and each is counted a moment after it was told.
+        counted = context.metrics.value(f"{name}_bucket", le=str(bound))
+        most = sum(ms / 1000 <= bound for ms in reported) + 1
+        least = sum(ms / 1000 + _LATE_S <= bound for ms in reported)
+        assert least <= counted <= most, (bound, counted, reported)
     name = "rbee_time_per_token_seconds"
     made = context.metrics.value("rbee_tokens_generated_total")
     assert context.metrics.value(f"{name}_count") == made - 4, made
@@ -285,6 +291,17 @@ def slots(context: Context, total: int, busy: int) -> None:
     metrics = _read(context)
     found = metrics.value("rbee_slots"), metrics.value("rbee_slots_busy")
     assert found == (total, busy), found
+
+
+@then("it has counted {count:d} requests as {outcome:w}")
+def counted_as(context: Context, count: int, outcome: str) -> None:
+    counted = _read(context).by_label("rbee_requests_total", "outcome")
+    assert counted == {outcome: count}, counted
+
+
+@when("it is asked to shut down unless it answers")
+def unless_it_answers(context: Context) -> None:
+    context.answer = replies.error_of(context.standalone.post("/v1/admin/shutdown-if-idle", None))
 
 
 @then("a request that finds no slot is counted as refused")

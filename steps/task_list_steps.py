@@ -44,6 +44,14 @@ def lists_all(context: Context) -> None:
     assert not found, "\n".join(found)
 
 
+@then("the queen lists the task as starting on {node:w}")
+def lists_starting(context: Context, node: str) -> None:
+    """Its worker is being loaded."""
+    [row] = context.world.call("GET", f"{context.world.queen_url}/v2/tasks").json["tasks"]
+    found = row["state"], row["node"], row["worker_id"], row["position"]
+    assert found == ("starting", node, None, None), row
+
+
 @when("they have waited for {seconds:d} s, and I run `{line}`")
 def lists_after(context: Context, seconds: int, line: str) -> None:
     let_pass(seconds)

@@ -78,6 +78,35 @@ def only_text(context: Context, reason: str) -> None:
         assert standalone_worker.done_of(stream)["stop_reason"] == reason
 
 
+@when("it is asked with another function than the one that it calls")
+def another_function(context: Context) -> None:
+    context.asked = [_ask(context, tools=[channels.TOOLS[1]])]
+
+
+@then('its answer is text that says "{words}", with {reason:w}')
+def is_text(context: Context, words: str, reason: str) -> None:
+    ((channel, _, text),) = channels.said(context.asked[0])
+    assert channel == "text" and words in text, (channel, text)
+    assert standalone_worker.done_of(context.asked[0])["stop_reason"] == reason
+
+
+@when(
+    "a function without parameters must be called, and a quotation mark is made likelier by "
+    "{bias:d}"
+)
+def nothing_to_tell(context: Context, bias: int) -> None:
+    (mark,) = context.model_files.reference_decoder.tokens('"', control=False)
+    tool = {"type": "function", "function": {"name": "rest"}}
+    how = {"tool_choice": "required", "parallel_tool_calls": False, "logit_bias": {str(mark): bias}}
+    context.asked = [_ask(context, tools=[tool], **how)]
+
+
+@then("it is called without arguments")
+def without_arguments(context: Context) -> None:
+    ((_, name, arguments),) = channels.said(context.asked[0])
+    assert (name, json.loads(arguments)) == ("rest", {}), (name, arguments)
+
+
 @when("the worker is asked with each of these tools")
 def wrong_tools(context: Context) -> None:
     context.refusals = []

@@ -126,6 +126,7 @@ def parsed(context: Context) -> None:
 @then("each answer is calls of those functions, whose arguments are valid after their schemas")
 def are_calls(context: Context) -> None:
     for reply, chunks in context.answers:
+        assert reply["choices"][0]["message"]["content"] is None, reply
         for found in (openai_package.choices_of(reply), openai_package.gathered(chunks)):
             wrong = openai_package.call_problems(found)
             assert not wrong, wrong
@@ -155,6 +156,10 @@ def texts(context: Context) -> None:
     for asked, (reply, chunks) in zip(context.asked, context.answers, strict=True):
         wrong = openai_package.text_problem(asked, reply, chunks)
         assert not wrong, (wrong, reply, chunks)
+        prompts = asked["prompt"] if isinstance(asked["prompt"], list) else [asked["prompt"]]
+        tokens = context.model_files.reference_decoder.tokens
+        count = sum(len(tokens(each) if isinstance(each, str) else each) for each in prompts)
+        assert reply["usage"]["prompt_tokens"] == count, (asked, reply["usage"], count)
 
 
 @then("a completion with each of these is refused, and the field is named")
@@ -244,6 +249,12 @@ def listed(context: Context) -> None:
 def finds(context: Context, names: str) -> None:
     found = [_package(context).model(name) for name in names.split(", ")]
     assert found == ["Mine", "Mine", BUNDLED, "smollm2"], found
+
+
+@then("a chat that names no model is answered by {name:w}")
+def answered_by_default(context: Context, name: str) -> None:
+    reply = _package(context).chat({"model": "", "max_tokens": 1})
+    assert reply["model"] == name, reply["model"]
 
 
 @then('asked for "{name}", it says that "{near}" is near')

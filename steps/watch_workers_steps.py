@@ -1,6 +1,7 @@
 """A worker is started, loads, is checked, crashes and ends."""
 
 import json
+from datetime import datetime
 from itertools import pairwise
 from urllib.parse import urlsplit
 
@@ -8,7 +9,7 @@ from behave import given, then, when
 from behave.runner import Context
 
 from harness.breaking import machine_faults
-from harness.watching import catalog, unanswered
+from harness.watching import catalog, keeper_output, unanswered
 from harness.watching.replies import Metrics
 from harness.watching.standalone_worker import CallbackListener
 from harness.world import cluster, commands, processes
@@ -151,6 +152,15 @@ def last_answer(context: Context) -> None:
     interval = float(context.world.settings["hive"]["health_interval_s"])
     assert found["worker_id"] == context.worker["id"], found
     assert 0 < cluster.now_unix() - found["last_health"] < interval + 2, found
+
+
+@then("it says the time of that day")
+def last_answer_shown(context: Context) -> None:
+    """In local time. Checks go on meanwhile."""
+    *_, shown = keeper_output.rows(context.run.stdout.text)[context.worker["id"]]
+    now = cluster.now_unix()
+    recent = {f"{datetime.fromtimestamp(now - ago):%H:%M:%S}" for ago in range(6)}
+    assert shown in recent, (shown, recent)
 
 
 @when("{count:d} health checks have gone unanswered")

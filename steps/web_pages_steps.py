@@ -3,7 +3,7 @@
 from behave import then, when
 from behave.runner import Context
 
-from harness.watching import key_sweep, raw_requests
+from harness.watching import key_sweep, known_values, raw_requests
 from harness.watching.key_sweep import Route
 from harness.watching.raw_requests import bearer
 from harness.watching.replies import error_of
@@ -89,7 +89,8 @@ def _all_refused(context: Context, status: int) -> None:
 def answers_to(context: Context, status: int) -> None:
     url = f"{context.world.queen_url}/v2/workers/list"
     for row in context.table:
-        given = {name: row[name] for name in ("Host", "Origin") if row[name]}
+        told = {name: row[name] for name in ("Host", "Origin") if row[name]}
+        given = {name: known_values.expand(context.world, value) for name, value in told.items()}
         reply = raw_requests.send("GET", url, {**bearer(context.world.key), **given})
         assert reply.status == status, (given, reply)
 
@@ -107,7 +108,7 @@ def page_may(context: Context, origin: str) -> None:
         found = reply.status, reply.headers["Access-Control-Allow-Origin"]
         assert found == (status, origin), (found, reply)
         told = reply.headers["Access-Control-Expose-Headers"], reply.headers["Vary"]
-        assert told == ("Retry-After, X-Correlation-ID", "Origin"), told
+        assert told == ("Retry-After, X-Correlation-ID, request-id", "Origin"), told
     assert first.headers["Access-Control-Allow-Origin"] == origin, first.headers.items()
 
 

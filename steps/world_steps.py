@@ -142,6 +142,13 @@ def hive_memory(context: Context, megabytes: int) -> None:
     assert footprint.most_memory_mb(context.hive_run.pid) <= megabytes
 
 
+@then("everybody may read the models")
+def everybody_reads(context: Context) -> None:
+    found = footprint.below(context.world.models)
+    assert set(found) == {"lab", "lab/small", "lab/small/small.gguf"}, found
+    assert all(mode & 0o044 == 0o044 for mode in found.values()), found
+
+
 @then("nobody else may write anything in the home folder")
 def nobody_writes(context: Context) -> None:
     found = footprint.below(context.world.home)

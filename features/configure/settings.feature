@@ -137,10 +137,14 @@ Feature: Every setting has one default, and a place that counts
       | setting               | below | least | most     | above     |
       | queen.queue_limit     | -1    | 0     | 100000   | 100001    |
       | queen.swap_patience_s | -0.1  | 0     | 31536000 | 31536001  |
+      | queen.replicate_after_s | -0.1 | 0    | 31536000 | 31536001  |
+      | queen.operator_weight | 0     | 0.01  | 100      | 101       |
       | hive.health_misses    |       | 1     | 100      | 101       |
       | hive.standby_workers  | -1    | 0     | 16       | 17        |
       | worker.context        | 63    | 64    | 16777216 | 16777217  |
       | worker.threads        | 0     | 1     | 1024     | 1025      |
+      | worker.slots          | 0     | 1     | 256      | 257       |
+      | worker.cache_ram_mb   | -1    | 0     | 16777216 | 16777217  |
       | times.connect_s       | 0     | 0.001 | 31536000 | 31536001  |
       | log.max_mb            | 0     | 0.001 | 100000   | 100001    |
       | log.files             | 0     | 1     | 100      | 101       |

@@ -69,3 +69,7 @@ Feature: Programs that talk to each other have the same version
     And the line of VERSION_MISMATCH names rbee-keeper with its version, and queen-rbee with 0.2.0
     And the next step says "pip install 'rbee==0.2.0'"
     And no task reached the queen
+    When I run `rbee-keeper doctor`
+    Then it exits with 1
+    And the doctor says that queen is a problem: "queen-rbee is 0.2.0"
+    And the doctor says what to type: "rbee-keeper daemon stop"

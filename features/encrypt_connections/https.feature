@@ -49,9 +49,14 @@ Feature: HTTPS, with a certificate that one command makes
     And a queen that an operator started
     When I start `rbee-keeper infer --prompt "write a long story" --max-tokens 200 --temperature 0`
     And the story is arriving
-    And somebody else runs `rbee-keeper auth certificate`
+    And somebody else runs `rbee-keeper auth certificate --name queen.home.arpa --name nas.internal --name 10.1.2.3`
     Then the queen shows the new certificate, of the same CA, within 5 s
+    And its certificate is for 397 days
     And it exits with 0
+    When I run `rbee-keeper auth certificate --name llm.example.org`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And the next step says "--new-ca"
     When somebody else runs `rbee-keeper auth certificate --new-ca`
     Then the queen shows the new certificate, of another CA, within 5 s
 
@@ -75,3 +80,28 @@ Feature: HTTPS, with a certificate that one command makes
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running
+
+  Scenario: A certificate without its key, with another one, or that has ended: the queen does not start
+    Given somebody else runs `rbee-keeper auth certificate`
+    And the setting queen.tls_cert is "<home>/.rbee/queen.pem"
+    When I run `queen-rbee daemon`
+    Then it exits with 2
+    And the error is CONFIG_INVALID
+    And standard error says "queen.tls_cert is set, but queen.tls_key is not: HTTPS needs both"
+    Given the setting queen.tls_key is "<home>/.rbee/ca-key.pem"
+    When I run `queen-rbee daemon`
+    Then it exits with 2
+    And standard error says "it is not the key of <home>/.rbee/queen.pem"
+    Given a server at <hive address> with a certificate of that CA that ended yesterday, at <port of yesterday>
+    And the setting queen.tls_cert is "<home>/.rbee/stale-2.pem"
+    And the setting queen.tls_key is "<home>/.rbee/stale-2.pem"
+    When I run `queen-rbee daemon`
+    Then it exits with 2
+    And standard error says "it expired on"
+    And nothing is running
+
+  Scenario: More idle connections than there are places
+    Given somebody else runs `rbee-keeper auth certificate --use`
+    And a queen that an operator started
+    When a stranger opens 700 connections to the queen, and sends nothing
+    Then the queen has closed some of the stranger's connections, and has at most 512

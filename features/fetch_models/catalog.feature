@@ -150,7 +150,7 @@ Feature: The catalog knows every model on a node, and none is lost
       | giant-Q2_K.gguf  | bundled    |
       | giant-Q8_0.gguf  | small Q8_0 |
     And a queen and a hive that an operator started
-    When I run `rbee-keeper models info hf:lab/giant:Q2_K`
+    When I run `rbee-keeper show hf:lab/giant:Q2_K`
     Then it exits with 0
     And standard output has the lines
       | line                                  |
@@ -186,6 +186,7 @@ Feature: The catalog knows every model on a node, and none is lost
     And the error is CHECKSUM_MISMATCH
     And the error names lab/small/small.gguf, its sha256, and that of the Hub as the expected one
     And it is a clear message with a next step
+    And the next step says "rbee-keeper models delete hf:lab/small/small.gguf && rbee-keeper models download hf:lab/small/small.gguf"
     And the file lab/small/small.gguf is still there
 
   @beyond
@@ -237,9 +238,34 @@ Feature: The catalog knows every model on a node, and none is lost
     When I run `rbee-keeper models list --node workstation --json`
     Then it exits with 0
     And standard output is a JSON array of hf:lab/small/small.gguf, each ready on workstation
+    When I run `rbee-keeper pool models --host workstation --json`
+    Then it exits with 0
+    And standard output is a JSON array of hf:lab/small/small.gguf, each ready on workstation
+    When I run `rbee-keeper models download --node workstation file:/nowhere.gguf`
+    Then it exits with 1
+    And the error is MODEL_NOT_FOUND
+    And the next step says "rbee-keeper models list --node workstation"
     When I run `rbee-keeper models delete --node workstation hf:lab/small/small.gguf`
     Then it exits with 0
     And workstation has no model
+    And the models folder holds lab/small/small.gguf
+
+  @beyond
+  Scenario: What to do about a model of another node names that node
+    Given the added node workstation
+    And a person placed the small model at lab/small/small.gguf in the models folder
+    And a person placed the small model at lab/small/small.gguf in the models folder of workstation
+    When I run `rbee-keeper models verify hf:lab/small/small.gguf --node workstation`
+    Then it exits with 0
+    When one bit of lab/small/small.gguf is flipped on workstation
+    And I run `rbee-keeper models verify hf:lab/small/small.gguf --node workstation`
+    Then it exits with 1
+    And the error is CHECKSUM_MISMATCH
+    And the next step says "rbee-keeper models delete hf:lab/small/small.gguf --node workstation && rbee-keeper models download hf:lab/small/small.gguf --node workstation"
+    When I run `rbee-keeper models delete hf:another/one --node workstation`
+    Then it exits with 1
+    And the error is MODEL_NOT_FOUND
+    And the next step says "rbee-keeper models list --node workstation"
     And the models folder holds lab/small/small.gguf
 
   @beyond
@@ -289,6 +315,7 @@ Feature: The catalog knows every model on a node, and none is lost
     Then it exits with 1
     And the error is MODEL_IN_USE
     And it is a clear message with a next step
+    And the next step says "rbee-keeper worker stop --id worker-"
     And the file lab/smol/smol-Q4_1.gguf is still there
     When the worker is told to shut down through its hive
     And the hive lists no worker after 10 s
@@ -325,7 +352,8 @@ Feature: The catalog knows every model on a node, and none is lost
 
   @beyond
   Scenario: delete touches nothing outside the models folder
-    Given a person keeps the small model at <models folder>/../own.gguf
+    Given the Hub has lab/small with other.gguf, the small model
+    And a person keeps the small model at <models folder>/../own.gguf
     And a queen and a hive that an operator started
     When I run `rbee-keeper models delete file:<home>/.local/share/rbee/own.gguf`
     Then it exits with 1
@@ -342,6 +370,11 @@ Feature: The catalog knows every model on a node, and none is lost
     And the error is INVALID_REQUEST
     And standard error says "lab/small is a link to <linked folder>"
     And the file lab/small/small.gguf is still there
+    When I run `rbee-keeper models download hf:lab/small/other.gguf`
+    Then it exits with 1
+    And the error is STATE_NOT_WRITABLE
+    And standard error says "it is a link to <linked folder>"
+    And <linked folder> holds small.gguf, and nothing else
 
   @beyond
   Scenario: delete removes the link to a model, and says what stays
@@ -369,7 +402,7 @@ Feature: The catalog knows every model on a node, and none is lost
     When I run `rbee-keeper infer --model file:<models folder>/lab/small/small.gguf --prompt hi`
     Then it exits with 1
     And the error is MODEL_CORRUPT
-    And standard error says "rbee-keeper models download hf:lab/small/small.gguf"
+    And the next step says "rbee-keeper models delete hf:lab/small/small.gguf && rbee-keeper models download hf:lab/small/small.gguf"
     When I run `rbee-keeper models download hf:lab/small/small.gguf`
     Then it exits with 0
     And the file lab/small/small.gguf is the one on the Hub

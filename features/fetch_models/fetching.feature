@@ -143,6 +143,16 @@ Feature: A model is fetched when it is first needed
     When the hive is asked to fetch hf:lab/small
     Then it is fetched
     And the file lab/small/small.gguf is the one on the Hub
+    And it ended with lab/small/small.gguf complete, then [DONE]
+
+  @beyond
+  Scenario: A mirror whose listings say no sha256: only the size is checked, and told so
+    Given the Hub has lab/small with small.gguf, the small model
+    And the Hub's listings say no sha256
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small
+    Then it is fetched
+    And it ended with lab/small/small.gguf complete, checked by its size alone, then [DONE]
 
   @beyond
   Scenario: A name says one quantization, the header another: the header decides

@@ -18,6 +18,30 @@ Feature: A model that another node has comes from there
     And lab/small/small.gguf on right is the one on the Hub
     And the catalog of right has its sha256, for hf:lab/small/small.gguf
 
+  Scenario: The file is another one on the Hub by now: the node is not used
+    Given the Hub has lab/small with small.gguf, the small model
+    And the nodes left and right, which use this Hub, each with a hive that an operator started, are added
+    And a persistent queen
+    When I run `rbee-keeper models download --node left hf:lab/small/small.gguf`
+    Then it exits with 0
+    When small.gguf in lab/small is changed on the Hub to the small changed model
+    And I run `rbee-keeper models download --node right hf:lab/small/small.gguf --json`
+    Then it exits with 0
+    And each progress that was reported names no node
+    And lab/small/small.gguf on right is the one on the Hub
+
+  Scenario: The Hub has it no longer
+    Given the Hub has lab/small with small.gguf, the small model
+    And the nodes left and right, which use this Hub, each with a hive that an operator started, are added
+    And a persistent queen
+    When I run `rbee-keeper models download --node left hf:lab/small/small.gguf`
+    Then it exits with 0
+    When lab/small is taken off the Hub
+    And I run `rbee-keeper models download --node right hf:lab/small/small.gguf --json`
+    Then it exits with 0
+    And standard error says "the Hub does not list hf:lab/small/small.gguf"
+    And each progress that was reported names the node left
+
   Scenario: The Hub is down, and this machine has the model
     Given the added node workstation
     And the Hub of the node workstation has lab/smol with smol-Q4_1.gguf, the bundled model

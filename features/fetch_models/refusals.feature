@@ -41,6 +41,7 @@ Feature: A download that fails is reported, and nothing is left that looks like 
     And the error is MODEL_GATED
     And standard error says "/lab/small"
     And it is a clear message with a next step
+    And the next step says "then give the node a token"
     And the Hub was asked once for the file's header, and for nothing else of the file
 
   @beyond
@@ -102,6 +103,7 @@ Feature: A download that fails is reported, and nothing is left that looks like 
     And it took at least 3.1 s and less than 10 s
     And standard error says "attempt 6 of 6 in 1600 ms"
     And it is a clear message with a next step
+    And the next step says "Check that the node can reach the Hub"
 
   @beyond
   Scenario: Something that is not a Hub in its place
@@ -159,6 +161,19 @@ Feature: A download that fails is reported, and nothing is left that looks like 
     Then it exits with 0
 
   @beyond
+  Scenario Outline: A model in another format: <reference>
+    Given the Hub has lab/tensors with model.safetensors, the safetensors model
+    When I run `rbee-keeper models download <reference>`
+    Then it exits with 1
+    And the error is UNSUPPORTED_MODEL_FORMAT
+    And the next step says "convert_hf_to_gguf.py"
+
+    Examples:
+      | reference                        |
+      | hf:lab/tensors                   |
+      | hf:lab/tensors/model.safetensors |
+
+  @beyond
   Scenario Outline: A <what> that is not there
     Given the Hub has lab/small with these files
       | file              | content      |
@@ -166,6 +181,7 @@ Feature: A download that fails is reported, and nothing is left that looks like 
       | small-Q8_0.gguf   | small Q8_0   |
       | big-Q6_K-00001-of-00003.gguf | small Q6_K |
       | big-Q6_K-00003-of-00003.gguf | small Q6_K |
+    And its branch v2 has small-Q8_0.gguf, the small Q8_0 model
     When I run `rbee-keeper models download <reference>`
     Then it exits with 1
     And the error is MODEL_NOT_FOUND
@@ -180,6 +196,7 @@ Feature: A download that fails is reported, and nothing is left that looks like 
       | file         | hf:lab/small/small-Q8.gguf       | Did you mean hf:lab/small/small-Q8_0.gguf, hf:lab/small/small-Q4_K_M.gguf? |
       | quantization | hf:lab/small:Q4_K                | Did you mean hf:lab/small:Q4_K_M, hf:lab/small:Q8_0? |
       | quantization | hf:lab/small:Q8_1                | Did you mean hf:lab/small:Q8_0, hf:lab/small:Q4_K_M? |
+      | quantization | hf:lab/small@v2:Q4_K             | Did you mean hf:lab/small@v2:Q8_0? |
       | part         | hf:lab/small:Q6_K                | part 2 of 3 is missing: big-Q6_K-00002-of-00003.gguf |
 
   @beyond @tmpfs

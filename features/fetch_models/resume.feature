@@ -140,6 +140,13 @@ Feature: Bytes that have arrived are not fetched again
       | file    |
 
   @beyond
+  Scenario: The Hub asks for an attempt in an hour
+    Given the Hub answers 429 to 1 request for a file, with Retry-After 3600
+    And a hive that an operator started
+    When the hive is asked to fetch hf:lab/small/small.gguf
+    Then the hive announced attempt 2 of 6 in 60000 ms
+
+  @beyond
   Scenario: The hive is killed in mid-download
     Given the Hub sends 8 MB a second
     And a hive that an operator started

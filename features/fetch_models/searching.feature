@@ -60,6 +60,11 @@ Feature: A model is found by the words of its name
          "size_bytes": "≈ 15000000 ± 500000", "fits": true}]}]}
       """
     And the Hub was last searched for "poem" in GGUF, and for 10 repositories
+    Given the Hub answers 500 to 1 request for a listing
+    Then the hive answers POST /v1/models/search {"words":"poem"} with
+      """
+      {"repositories": [{"repository": "lab/poem", "downloads": 0, "gated": true, "offered": null}]}
+      """
 
   Scenario: The Hub can't be searched
     Given the Hub is down

@@ -22,6 +22,7 @@ Feature: One download, however many clients ask, and none when nobody does
     When the Hub sends 100 MB a second
     Then it is fetched
     And it exits with 0
+    And standard error says nothing of "is already being downloaded"
     And it was fetched whole, in one transfer
 
   @beyond
@@ -76,7 +77,7 @@ Feature: One download, however many clients ask, and none when nobody does
     When I run `rbee-keeper models disk-usage`
     Then it lists hf:lab/small/small.gguf with the bytes that are here
     When the Hub sends 100 MB a second
-    And I run `rbee-keeper models download hf:lab/small/small.gguf`
+    And I run `rbee-keeper pull hf:lab/small/small.gguf`
     Then it exits with 0
     And each transfer began where the one before stopped, or at most 2 MiB earlier
     And the second transfer began at the end of the partial file

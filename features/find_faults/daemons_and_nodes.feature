@@ -25,13 +25,15 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
 
     @faketime
     Examples: in clocks
-      | fault                                                  | where                | said                   | type        |
-      | an added node workstation whose clock is 2 hours ahead | clock of workstation | s ahead of the queen's | timedatectl |
+      | fault                                                    | where                | said                   | type        |
+      | an added node workstation whose clock is 2 hours ahead   | clock of workstation | s ahead of the queen's | timedatectl |
+      | an added node workstation whose clock is 6 minutes ahead | clock of workstation | s ahead of the queen's | timedatectl |
 
     @tmpfs
     Examples: on disks
       | fault                                  | where         | said        | type                          |
       | the models folder is on a disk of 9 MB | models folder | only 0.0 GB | rbee-keeper models disk-usage |
+      | the models folder is on a disk of 420 MB | models folder | only 0.4 GB | rbee-keeper models disk-usage |
 
   Scenario: A graphics card that llama.cpp can't use is a warning
     Given a graphics card with 24000 MiB free
@@ -81,4 +83,11 @@ Feature: The doctor finds daemons that don't answer, ports in use and nodes out 
     @tmpfs
     Examples: on disks
       | fault                                     | where         | said        | type                          |
-      | the models folder is on a disk of 1500 MB | models folder | only 1.5 GB | rbee-keeper models disk-usage |
+      | the models folder is on a disk of 600 MB  | models folder | only 0.6 GB | rbee-keeper models disk-usage |
+      | the models folder is on a disk of 1900 MB | models folder | only 1.9 GB | rbee-keeper models disk-usage |
+
+    @faketime
+    Examples: in clocks
+      | fault                                                     | where                | said                   | type        |
+      | an added node workstation whose clock is 30 seconds ahead | clock of workstation | s ahead of the queen's | timedatectl |
+      | an added node workstation whose clock is 4 minutes ahead  | clock of workstation | s ahead of the queen's | timedatectl |

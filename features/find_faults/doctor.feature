@@ -46,6 +46,7 @@ Feature: One command checks everything, and says what is wrong and what to type
       | a config file with the line `[hive`              | config        | is not valid TOML                 | Correct that line      |
       | the environment has RBEE_CONFIG=/nowhere         | config        | /nowhere, which is not a file     | unset RBEE_CONFIG      |
       | the settings hive.command and worker.command are "/nowhere/x" | programs | rbee-hive: /nowhere/x: No such file or directory; llm-worker-rbee: /nowhere/x: No such file | [hive] command and [worker] command |
+      | the setting queen.command is "sh -c 'echo queen-rbee, version 0.0.9'" | programs | queen-rbee is 0.0.9, but rbee-keeper is | pip install 'rbee== |
       | the setting queen.url is "ftp://q.home.arpa"     | queen         | is not an address of a queen      | https://HOST:PORT      |
       | the setting hive.host is "256.1.1.1"             | hive          | is not an address of this machine | [hive] host            |
       | the setting hive.worker_host is "256.1.1.1"      | worker ports  | is not an address of this machine | [hive] worker_host     |

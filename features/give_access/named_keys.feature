@@ -4,7 +4,8 @@ Feature: Others use the queen with keys of their own
   made, is known in logs and metrics by its name, and can be taken back.
 
   Scenario: A key for another machine is shown once, and kept nowhere
-    Given a persistent queen, with a worker that has answered once
+    Given the setting models.aliases.mine is "<missing>"
+    And a persistent queen, with a worker that has answered once
     When the operator keeps in laptop's key file what `rbee-keeper auth create laptop --limit 3` prints
     Then it exits with 0
     And the key of laptop is one word, of 256 bits, and begins as the list of keys shows it
@@ -31,6 +32,7 @@ Feature: Others use the queen with keys of their own
     And the key of laptop is in no file but that one, and in no command line, environment or output
     And laptop may not have a model loaded that may not fit
     And laptop may not use <Q8_0>, which is a file by its path
+    And laptop is shown the alias mine, which names a file
     And laptop may not take a model out of memory in Ollama's way
     When I run `rbee-keeper auth create laptop`
     Then it exits with 1
@@ -61,9 +63,11 @@ Feature: Others use the queen with keys of their own
     And a persistent queen, with a worker that has answered once
     And a key for laptop
     And a key for boss with `--role manage`
+    And a key for phone with `--role manage`
     When a task of laptop for 4000 tokens streams, and another waits in the queue
     And laptop waits for a whole answer, too
     And GET /v2/events is followed by boss
+    And GET /v2/events is followed by phone
     And a task waits in the queue
     And laptop deletes that task, which is of the operator
     Then that is answered with 204, and the task still waits
@@ -76,6 +80,8 @@ Feature: Others use the queen with keys of their own
     Then it exits with 0
     And what boss followed ends within 2 s with the error INVALID_API_KEY and [DONE]
     And the keys of laptop and boss are refused with 401
+    When ~/.rbee/keys.json is removed
+    Then what phone followed ends within 3 s with the error INVALID_API_KEY and [DONE]
 
   Scenario: A limit on the tasks that run or wait
     Given the setting worker.slots is 1
@@ -106,6 +112,7 @@ Feature: Others use the queen with keys of their own
       | many-Q4_K_M.gguf | small Q4_K_M |
       | many-Q8_0.gguf   | small Q8_0   |
     And the setting models.aliases.eight is "hf:lab/many:Q8_0"
+    And the setting models.aliases.mine is "<missing>"
     And the setting models.default is "smollm2"
     And the bundled model is on the disk as other
     And a persistent queen, with a worker that has answered once
@@ -122,6 +129,7 @@ Feature: Others use the queen with keys of their own
       | hf:lab/many/many-Q4_K_M.gguf | MODEL_NOT_ALLOWED | hf:lab/many/many-Q4_K_M.gguf |
       | none                         | MODEL_NOT_ALLOWED | the default model            |
       | <Q8_0>                       | MODEL_NOT_ALLOWED | <Q8_0>                       |
+      | mine                         | MODEL_NOT_ALLOWED | mine                         |
     Then each answer is as it says there, and each refusal names laptop and hf:lab/many:Q8_0, which is allowed
     And the models folder holds lab/many/many-Q8_0.gguf and lab/other/other.gguf
     And laptop is shown this model and its worker, and no other

@@ -84,12 +84,16 @@ Feature: A chat in the terminal
     Then the terminal shows "Unknown command /clear now. See /help."
     When I type "/" there
     Then the terminal shows "Unknown command /. See /help."
+    When I type "/set" there
+    Then the terminal shows "/set NAME default"
     When I type "/set parameter temperature 9" there
     Then the terminal shows "temperature must be a number from 0 to 5, got 9."
     When I type "/set parameter temperature 0" there
     Then the terminal shows "temperature: 0.0"
     When I type "/set num_ctx 1024" there
     Then the terminal shows "context: 1024"
+    When I type "/set parameter num_predict 3" there
+    Then the terminal shows "max_tokens: 3"
     When I type "/set warmth 3" there
     Then the terminal shows "warmth can't be set"
     When I type "/set top_k 7" there

@@ -61,4 +61,5 @@ Feature: The prompt comes from where it is
     When I run in a shell `rbee-keeper infer --max-tokens 1 --prompt-file large.txt`
     Then it exits with 1
     And the error is PROMPT_TOO_LONG
+    And the next step says "the model was trained for no more"
     And the queen was asked the whole text

@@ -29,6 +29,7 @@ Feature: Of several config files, only the first one counts
     When I run `rbee-keeper install`
     Then it exits with 0
     And standard output says "/etc/rbee/config.toml has the settings of this machine"
+    And the next step says "cp /etc/rbee/config.toml <home>/.config/rbee/config.toml"
     When I run `rbee-keeper config show`
     Then it exits with 0
     And the queen.queue_limit is that of system

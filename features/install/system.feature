@@ -58,6 +58,7 @@ Feature: An administrator installs rbee for everybody on a machine
       | RestartSec=5                           |
       | KillMode=mixed                         |
       | Wants=network-online.target            |
+      | After=network-online.target            |
       | WantedBy=multi-user.target             |
     And <home>/image/etc/systemd/system/queen-rbee.service can be read by everybody, and written by its owner
     And standard error says "useradd --system --gid rbee --home-dir /var/lib/rbee "

@@ -31,7 +31,7 @@ Feature: systemd units: what ends with a daemon, and what does not
 
   Scenario: The units of a person: their programs, their config file, and the grace periods that are set
     Given the setting times.grace_s is 20
-    And the environment has RBEE_CONFIG=<home>/.config/rbee/config.toml
+    And the config file is <home>/my 100% lab.toml, which RBEE_CONFIG names
     When I run `rbee-keeper install --systemd`
     Then it exits with 0
     And standard error says "at every login: systemctl --user daemon-reload && systemctl --user enable --now rbee-hive queen-rbee"
@@ -40,7 +40,7 @@ Feature: systemd units: what ends with a daemon, and what does not
     Then in <home>/.config/systemd/user each unit has these lines, NAME being its program's
       | line                                                        |
       | Type=exec                                                   |
-      | Environment=RBEE_CONFIG=<home>/.config/rbee/config.toml     |
+      | Environment="RBEE_CONFIG=<home>/my 100%% lab.toml"          |
       | ExecStart=<home>/.local/bin/NAME daemon                     |
       | Restart=on-failure                                          |
       | RestartSec=5                                                |

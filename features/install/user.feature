@@ -8,7 +8,7 @@ Feature: A person installs rbee for themself
     Then it exits with 0
     And the four programs in <home>/.local/bin answer with their version
     And <home>/.config/rbee/config.toml changes no setting
-    And it names every setting; with all of them uncommented, nothing changes either
+    And it names every setting and says what it is for; with all of them uncommented, nothing changes either
     And <home>/.config/rbee/config.toml can be read and written by its owner alone
     And <home>/.rbee is a folder that only its owner can read
     And <home>/.local/share/rbee/models is a folder

@@ -42,7 +42,7 @@ Feature: What was started as persistent stays
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
     When the pids of queen, hive and worker are noted
-    And I run `rbee-keeper daemon status`
+    And I run `rbee-keeper status`
     Then it exits with 0
     And it says that the queen runs until told to stop, with one idle worker, 4 of 4 slots free
     When I run `rbee-keeper daemon stop`

@@ -19,6 +19,9 @@ Feature: A machine reports what it has, and what of that it can use
     When I run `rbee-hive detect`
     Then it exits with 0
     And the card has a row with its name, and its memory is unknown
+    When I run `rbee-keeper infer --backend cuda --prompt hi`
+    Then it exits with 1
+    And the error is BACKEND_UNAVAILABLE
 
   @beyond
   Scenario: No card

@@ -69,6 +69,7 @@ Feature: Before a worker starts, the node checks whether the model can run there
     And standard error says "'metal'"
     And standard error says "Available here: cpu"
     And it is a clear message with a next step
+    And the next step says "Use --backend cpu"
 
   @beyond
   Scenario: A device that is not there is named, with those that are

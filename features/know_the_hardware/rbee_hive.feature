@@ -50,7 +50,9 @@ Feature: On the machine itself, rbee-hive shows its hive and its models
 
   @beyond
   Scenario: The models, with a hive and without one
-    Given the Hub has lab/small with small.gguf, the small model
+    Given the setting models.dir is "<home>/my models"
+    And the setting paths.catalog_db is "<home>/my catalog.db"
+    And the Hub has lab/small with small.gguf, the small model
     When I run `rbee-hive models list`
     Then it exits with 0
     And standard error says "models download"
@@ -98,6 +100,9 @@ Feature: On the machine itself, rbee-hive shows its hive and its models
     And standard output says "another machine's queen"
     When I run `rbee-hive models list --json`
     Then 1 model is in the JSON, hf:lab/smol/smol-Q4_1.gguf, ready
+    When I run `rbee-hive models verify hf:lab/smol`
+    Then it exits with 0
+    And standard output says "had no known hash to compare with"
     When I run `rbee-hive models delete hf:lab/smol`
     Then it exits with 1
     And the error is INVALID_API_KEY

@@ -30,6 +30,13 @@ Feature: The four programs leave only what the contract names
     And nobody else may write anything in the home folder
     And nobody else may read api_key, models.db and logs in ~/.rbee
 
+  Scenario: In a session that lets nobody else read
+    Given the Hub has lab/small with small.gguf, the small model
+    And programs are started with the umask 077
+    When I run `rbee-keeper models download hf:lab/small`
+    Then it exits with 0
+    And everybody may read the models
+
   @B3.1 @B3.2 @B9.2 @B9.3
   Scenario: After a session with two machines
     Given the added node workstation

@@ -25,8 +25,10 @@ Feature: What a queen started on another node ends with it
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 2000 --temperature 0 --json`
     And tokens are arriving
     And the pids of the queen, and of hive and worker on workstation, are noted
+    And somebody watches the queen's events
     And workstation's SSH server drops all connections
     Then the hive and worker are gone after 10 s
+    And the queen told its watchers that it lost the hive on workstation
     And it exits with 1
     And it is a clear message with a next step
     And nothing is running on workstation after 0 s

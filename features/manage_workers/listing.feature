@@ -22,7 +22,7 @@ Feature: Which workers there are
     Given the nodes left and right, each with a hive that an operator started, are added
     And a persistent queen
     And each of them has a worker that has answered once
-    When I run `rbee-keeper worker list --node right`
+    When I run `rbee-keeper ps --node right`
     Then it exits with 0
     And it lists the worker of right as idle, and no other
 

@@ -63,6 +63,9 @@ Feature: A model is in memory before anybody needs it
     Then it exits with 1
     And "loading anyway (--force)" is shown, and right after it "BACKEND_UNAVAILABLE"
     And nothing is running
+    When I type `rbee-keeper worker start --model <enormous> --backend metal --force` on a terminal
+    Then it exits there with 1
+    And the screen says "loading anyway (--force)"
 
   Scenario Outline: An impossible request is refused, and nothing is left
     When I run `rbee-keeper worker start <flags>`

@@ -41,6 +41,9 @@ Feature: A worker is told to stop
     And the error is INVALID_REQUEST
     And standard error names both workers
     And the hive still has two workers
+    When I run `rbee-keeper worker stop smollm2`
+    Then it exits with 0
+    And the hive lists no worker after 10 s
 
   @beyond
   Scenario: A name that is too short

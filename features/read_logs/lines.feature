@@ -8,6 +8,9 @@ Feature: What a log line says, and which lines are kept
     Then every line that queen and hive have logged is JSON with time, level, logger, message and correlation_id
     And the line about "POST /v2/tasks" in the log of queen-rbee is from now, at level "info", by "http-server", with the id "json-lines-1"
     And the line about "POST /v1/workers/spawn" in the log of rbee-hive is from now, at level "info", by "http-server", with the id "json-lines-1"
+    When I run `rbee-keeper logs --node localhost --lines 20 --json`
+    Then it exits with 0
+    And each line is told at the time that it says itself
     Given a key for laptop
     When laptop deletes a task that never was
     Then the line about "DELETE /v2/tasks/never" in the log of queen-rbee names the key laptop, and no other line a key

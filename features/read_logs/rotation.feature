@@ -19,6 +19,14 @@ Feature: A log does not fill the disk
     Then it exits with 0
     And it shows the log of rbee-hive on localhost whole, and each line once
 
+  Scenario: Of one file only, what is full is deleted
+    Given the setting log.max_mb is 0.001
+    And the setting log.files is 1
+    And a persistent queen, with a worker that has answered once
+    When I run `rbee-keeper worker start --model smollm2`
+    Then it exits with 0
+    And the log of rbee-hive does not begin with its start any more, and is one file
+
   Scenario: The file of a daemon is moved away
     Given a persistent queen, with a worker that has answered once
     When the log files of hive and worker are moved away

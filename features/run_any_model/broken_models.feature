@@ -7,6 +7,7 @@ Feature: What breaks under a loaded model is told, and the next worker is a good
     Then it says of its health that it is healthy
     When it is asked for an answer 1 time, which fails with COMPUTE_FAILED
     Then it says of its health that it is unhealthy
+    And it has counted 2 requests as failed
 
   Scenario: A worker that can't compute is replaced after its second request
     Given a queen and a hive that an operator started
@@ -58,7 +59,7 @@ Feature: What breaks under a loaded model is told, and the next worker is a good
   Scenario Outline: A model file that is <changed> during an answer
     Given a queen and a hive that an operator started
     And a file <mine> that is the bundled model
-    When a long answer of <mine> is under way
+    When an answer of <mine> with 2000 tokens is under way
     And the file <mine> is <changed>
     Then the answer breaks off with WORKER_CRASHED, and a message that says that the file has changed
 
@@ -67,12 +68,21 @@ Feature: What breaks under a loaded model is told, and the next worker is a good
       | cut short |
       | touched   |
 
+  Scenario: A model file that is replaced during an answer
+    Given the setting times.grace_s is 60
+    And a queen and a hive that an operator started
+    And a file <mine> that is the bundled model
+    When an answer of <mine> with 600 tokens is under way
+    And the file <mine> becomes the model <one>, is replaced
+    Then the answer has all of its 600 tokens
+
   Scenario: A model that ends llama.cpp
     Nobody knows whether its file is bad.
     Given a queen and a hive that an operator started
     When a task is sent {"prompt":"hi","model":"<crashing>"}
     Then the answer is the error UNSUPPORTED_MODEL_FORMAT
     And its message says that llama.cpp can't load it, with its "llama-graph.cpp", and no line of ours
+    And its hint says "download it again"
     And the hive is the same process, and no worker is left
 
   Scenario: A model that llama.cpp refuses
@@ -82,5 +92,6 @@ Feature: What breaks under a loaded model is told, and the next worker is a good
     When a task is sent {"prompt":"hi","model":"hf:lab/odd"}
     Then the answer is the error UNSUPPORTED_MODEL_FORMAT
     And its message says that llama.cpp can't load it, with its "wrong shape", and no line of ours
+    And its hint says "The file was whole when it came"
     When a task is sent {"prompt":"hi","model":"<unloadable>"}
     Then the answer is the error MODEL_CORRUPT

@@ -18,10 +18,18 @@ Feature: A model's chat template makes a prompt of a conversation, and nothing e
     And that client goes away
     Then the template's process is gone, and the worker is idle, within 1 s
     When a client sends a conversation for which the template loops
+    And that request is deleted
+    Then the template's process is gone, and the worker is idle, within 1 s
+    When a client sends a conversation for which the template loops
     And the worker that renders it is killed
     Then nothing is running after 1 s
 
   Scenario: Whatever belongs to a conversation reaches the template
     Given a standalone worker for <echoing> with `--slots 1`
     When a conversation with every field is answered, and then a prompt in the words of the template
+    Then both prompts are the same, token by token
+
+  Scenario: What a system says reaches a model whose template has no place for it
+    Given a standalone worker for <systemless> with `--slots 1`
+    When a system's "Be brief." and a user's "Rain?" are answered, and then "user: Be brief.\nRain?;>" as a prompt
     Then both prompts are the same, token by token

@@ -23,10 +23,14 @@ Feature: Nobody crowds out the others
     And a key for flood
     And a key for laptop with `--weight 3 --queue-limit 3`
     And a key for phone
+    And a key for tablet with `--queue-limit 0`
     And the operator asks with the queen's own key
     When a task of flood for 4000 tokens streams
     And these wait in the queue, one after the other: phone, phone, phone, laptop, laptop, laptop, operator, operator
     Then they are told at last the places 1, 7, 8, 2, 4, 6, 3, 5
+    When tablet sends a task
+    Then the answer is the error QUEUE_FULL
+    And its details are {"slots_total": 1, "slots_busy": 1, "waiting": 0, "key": "tablet", "queue_limit": 0}
     When laptop sends a task
     Then the answer is the error QUEUE_FULL
     And its details are {"slots_total": 1, "slots_busy": 1, "waiting": 3, "key": "laptop", "queue_limit": 3}
@@ -36,6 +40,9 @@ Feature: Nobody crowds out the others
     When I run `rbee-keeper auth change laptop --queue-limit none --weight 0.5 --limit 3`
     Then it exits with 0
     And standard output says "laptop may ask models and list them; at most 3 of its tasks at once; weight 0.5"
+    When I run `rbee-keeper auth change phone --queue-limit 64`
+    Then it exits with 0
+    And standard output says "phone may ask models and list them; at most 64 of its tasks wait"
     When laptop sends a task
     Then the answer is 429 with the error TOO_MANY_REQUESTS
     And the queen answers POST /v2/keys/phone {"weight": 90, "queue_limit": 3} with
@@ -48,3 +55,14 @@ Feature: Nobody crowds out the others
     And they are told at last the places 1, 4, 5, 2, 7, 8, 3, 6
     When the first task of flood is deleted
     Then they are answered in the order phone, laptop, operator, phone, phone, operator, laptop, laptop
+
+  Scenario: What the tasks of a key read counts as what they write
+    Given the setting worker.slots is 1
+    And a persistent queen, with a worker that has answered once
+    And a key for flood
+    And a key for reader
+    And a key for writer
+    When a task of flood for 4000 tokens streams
+    And these wait: a task of reader with a prompt of 1500 words, one of writer for 200 tokens, and one more of each
+    And the first task of flood is deleted
+    Then they are answered in the order reader, writer, writer, reader

@@ -76,11 +76,12 @@ Feature: A machine becomes a node once SSH to it works
 
   @beyond
   Scenario: The host of a node that does not exist
-    When I run `rbee-keeper setup add-node --name ghost --ssh-host ghost.invalid`
+    Given the person's only key is ~/.ssh/lab
+    When I run `rbee-keeper setup add-node --name ghost --ssh-host ghost.invalid --ssh-port 2222 --ssh-user vince --ssh-key ~/.ssh/lab`
     Then it exits with 1
     And the error is SSH_CONNECTION_FAILED
-    And standard error says "SSH to ghost.invalid:22 failed: its name is not known here"
-    And it is a clear message with a next step
+    And standard error says "SSH to ghost.invalid:2222 failed: its name is not known here"
+    And the next step says "ssh -p 2222 -i <home>/.ssh/lab vince@ghost.invalid"
     And the registry has no row
 
   @beyond

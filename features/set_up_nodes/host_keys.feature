@@ -78,6 +78,7 @@ Feature: The first time, a person confirms that a machine is the right one
   @beyond
   Scenario: There is no question about a machine that the person's ssh knows already
     Given the person's ssh knows the key of workstation
+    And the person's only key is ~/.ssh/id_ecdsa
     When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa`
     Then it exits with 0
     And the registry has one row, of workstation, with

@@ -31,7 +31,14 @@ Feature: One command installs rbee on a node
   Scenario: A node without git or a network gets the version that is installed here, in any folder
     Given the node workstation
     And workstation has no git and reaches no package index
-    And somebody has added workstation with --install-path "~/my 'own' lab $(touch pwned)"
+    And somebody has added workstation with --git-repo /nowhere/rbee.git --install-path "~/my 'own' lab $(touch pwned)"
+    When the contents of the home folder of workstation are noted
+    And I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And the error is PROGRAM_FAILED
+    And standard error says "git is not installed there"
+    And the next step says "--wheel, which needs no git"
+    And the home folder of workstation is unchanged
     When I install with `rbee-keeper setup install --node workstation --wheel`
     Then it exits with 0
     And the steps sending, building, complete were reported, each naming workstation
@@ -55,10 +62,12 @@ Feature: One command installs rbee on a node
     Then it exits with 0
     When the pid of the hive on workstation is noted
     And the repository has version 0.1.77
-    And I install with `rbee-keeper setup install --node workstation`
+    Then `rbee-keeper update` in ~/rbee on workstation finds newer commits
+    When I install with `rbee-keeper setup install --node workstation`
     Then it exits with 0
     And ~/rbee on workstation is a clone of the repository, at its branch release
     And the rbee-hive in ~/rbee on workstation has the version of the repository
+    And `rbee-keeper update` in ~/rbee on workstation finds nothing newer
     And the hive on workstation is still the same process, and its files are there
     When somebody changes README.md in ~/rbee on workstation
     And I install with `rbee-keeper setup install --node workstation`
@@ -72,6 +81,12 @@ Feature: One command installs rbee on a node
     And standard error says "has 1 commit that is nowhere else"
     And the next step says "Push"
     And ~/rbee on workstation has that commit
+    When I run `rbee-keeper setup add-node --name workstation --ssh-host workstation.home.arpa --git-repo https://git.home.arpa/other.git --git-branch release --install-path ~/rbee`
+    Then it exits with 0
+    When I run `rbee-keeper setup install --node workstation`
+    Then it exits with 1
+    And standard error says "is a clone of <repository>"
+    And the next step says "choose another install_path"
     When I run `rbee-keeper daemon stop`
     Then it exits with 0
     And nothing is running

@@ -55,6 +55,7 @@ Feature: The registry can be listed and cleaned up
     When I run `rbee-keeper setup remove-node --name blep.home.arpa`
     Then it exits with 1
     And the error is NODE_NOT_FOUND
+    And standard error says nothing of "add-node"
     When I run `rbee-keeper setup remove-node --name attic`
     Then it exits with 0
     And the registry has one row, of blep, with

@@ -52,19 +52,22 @@ Feature: A person who can log in with ssh need not set up anything else
     And the SSH server of workstation let vince in with the person's key
 
   @beyond
-  Scenario: Inference also works through a jump host
+  Scenario: Inference also works through jump hosts
     Given the node gate
+    And the node porch
     And the node workstation
     And ~/.ssh/config has for workstation.home.arpa
-      | ProxyJump gate.home.arpa |
+      | ProxyJump gate.home.arpa,porch.home.arpa |
     And the person's ssh knows the key of gate
+    And the person's ssh knows the key of porch
     And a free port of this machine, <free port>
     And somebody has added workstation with --hive-port <free port>
     When I start `rbee-keeper infer --node workstation --prompt "write a long story" --max-tokens 60 --temperature 0`
     And the story is arriving
     Then everything that listens on workstation listens on 127.0.0.1
     And it exits with 0
-    And every connection to workstation came through gate
+    And every connection to workstation came through porch
+    And every connection to porch came through gate
     And nothing is running
 
   @beyond

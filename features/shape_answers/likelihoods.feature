@@ -7,6 +7,10 @@ Feature: How likely each token was, and what moves it
     When an answer is made with logprobs 5, at temperature 2
     Then each token's logprob is the model's own, and so are the 5 likeliest, in order
     And the tokens and their bytes are those of the answer
+    When an answer is made with logprobs 0, at temperature 2
+    Then each token's logprob is the model's own, and so are the 0 likeliest, in order
+    When an answer is held to " zebra" or " lion", with logprobs 5
+    Then each token's logprob is the model's own, and so are the 5 likeliest, in order
 
   Scenario: Biases and penalties
     Given a standalone worker with `--slots 2`

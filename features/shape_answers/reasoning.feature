@@ -11,7 +11,7 @@ Feature: Reasoning is not the answer
   Scenario: A person sees the reasoning dimmed, and a pipe does not get it
     Given a persistent queen
     And a proxy between keeper and queen
-    When I run `rbee-keeper infer --model <that thinks> --think --prompt "Is it?"`
+    When I run `rbee-keeper infer --model <that thinks> --think --stop ".!" --prompt "Is it?"`
     Then it exits with 0
     And standard output is exactly Yes.
     And standard error says nothing of "Hm."

@@ -23,6 +23,7 @@ Feature: An answer in a given form
       | grammar         | root ::= "yes" \| "no"              | yes\|no                |
       | grammar         | root ::= [a-f]{3} ("-" [0-9]{2}){2} | [a-f]{3}(-[0-9]{2}){2} |
       | grammar         | root ::= "(" root ")" \| "x"        | \(*x\)*                |
+      | grammar         | root ::= [^a-zA-Z] [^0-9]           | [^a-zA-Z][^0-9]        |
     Then each answer, or what there is of it, matches that pattern
     When an answer under a schema is stopped by 3 tokens, and one by a stop sequence
     Then they end with MAX_TOKENS and STOP_SEQUENCE

@@ -10,11 +10,18 @@ Feature: A model calls functions
     And each ends with TOOL_CALLS, with its calls numbered and an id for each
     When the second function must be called, and when only one call may come
     Then both answers are one call, the first of the second function
+    When a function without parameters must be called, and a quotation mark is made likelier by 100
+    Then it is called without arguments
 
   Scenario: The same words are a call only where functions are offered
     Given a standalone worker with `--slots 2`
     When the model is made to write a call without functions, and with tool_choice none
     Then both answers are text, with EOS
+
+  Scenario: A call of a function that is not offered is text
+    Given a standalone worker for <that calls> with `--slots 1`
+    When it is asked with another function than the one that it calls
+    Then its answer is text that says "weather", with EOS
 
   Scenario: A person gets each call as a line of JSON
     Given a persistent queen
@@ -32,4 +39,6 @@ Feature: A model calls functions
       | {"tool_choice": "required"}                                                                                | tool_choice                   |
       | {"tool_choice": {"type": "function", "function": {"name": "b"}}}                                           | tool_choice                   |
       | {"tools": [{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"not": {}}}}]}    | tools[0].function.parameters  |
+      | {"messages": null, "prompt": "Rain?", "tools": [{"type": "function", "function": {"name": "a"}}]}          | tools                         |
+      | {"grammar": "root ::= \"a\"", "tools": [{"type": "function", "function": {"name": "a"}}]}                | grammar                       |
     Then each is refused as INVALID_REQUEST and names that field

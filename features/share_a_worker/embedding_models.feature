@@ -11,6 +11,16 @@ Feature: Models that are made for vectors and for scores
     When it is asked for an answer
     Then it is refused with 400 and INVALID_REQUEST, and "/v1/embeddings" is named
 
+  Scenario Outline: A model that reads in steps, and whose <which> token stands for the text
+    Given a standalone worker for <<model>> with `--slots 2`
+    When texts of 3, 1500 and 700 letters are embedded
+    Then each vector is the one that llama.cpp makes of the whole text
+
+    Examples:
+      | which | model           |
+      | last  | qwen3 with last |
+      | first | llama with cls  |
+
   Scenario: The documents that answer best come first
     Given a standalone worker for <qwen3 ranker> with `--slots 2`
     When it ranks these documents for the query "what"
@@ -19,6 +29,7 @@ Feature: Models that are made for vectors and for scores
       | xyz      |
       | a b c    |
       | why not  |
+      | a</s>b   |
     Then each has the score that llama.cpp makes of the query with it, and the best comes first
     When it ranks them again with a top_n of 2
     Then it returns the first 2 of them

@@ -35,6 +35,7 @@ Feature: Texts become vectors
       | [-1]      |
       | [49152]   |
     Then each is answered with 400 and INVALID_REQUEST, which names the field "input"
+    And of 2048 texts the last one is looked at, and 2049 are too many
 
   Scenario: The forms in which OpenAI's clients ask
     When the text "The cat sleeps on the warm sofa." is embedded with each of these fields

@@ -10,6 +10,12 @@ Feature: What was read of a prompt is kept in main memory
     And the metrics count the tokens that are kept, and the memory that they take
     And each second answer is one that the model would have given
 
+  Scenario: No more than the setting allows
+    Given the setting worker.cache_ram_mb is 8
+    And a standalone worker with `--slots 2 --context 512`
+    When 4 prompts of 150 words are answered one after the other, and all of them once more
+    Then the metrics tell of at most 8 MB, and of more than 3
+
   Scenario: Turned off
     Given the setting worker.cache_ram_mb is 0
     And a standalone worker with `--slots 2 --context 512`

@@ -18,6 +18,12 @@ Feature: An error for a mistake says how to correct it
       | an unknown command of a group       | rbee-keeper models lst                                  | 2    | 'list'            |
       | an unknown option of the group      | rbee-keeper --debgu infer --prompt hi                   | 2    | '--debug'         |
       | a command of another program        | rbee-keeper load smollm2                                | 2    | rbee-keeper worker start MODEL |
+      | unload of another program           | rbee-keeper unload smollm2                              | 2    | rbee-keeper stop MODEL |
+      | create of another program           | rbee-keeper create mine                                 | 2    | [models] aliases  |
+      | push of another program             | rbee-keeper push mine                                   | 2    | hf upload         |
+      | remove of another program           | rbee-keeper remove smollm2                              | 2    | rbee-keeper rm MODEL |
+      | the model as an option of run       | rbee-keeper run --model smollm2 hi                      | 2    | The model comes first: rbee-keeper run MODEL |
+      | the prompt as an option of run      | rbee-keeper run smollm2 --prompt hi                     | 2    | The prompt comes after the model |
       | an option of another program        | rbee-keeper show smollm2 --modelfile                    | 2    | rbee has no Modelfile |
       | a missing option                    | rbee-keeper hive start                                  | 2    | --node            |
       | a number that is none               | rbee-keeper infer --prompt hi --max-tokens many         | 2    | --max-tokens      |
@@ -92,6 +98,9 @@ Feature: An error for a mistake says how to correct it
     When I run `rbee-keeper help models lst`
     Then it exits with 2
     And standard error says "Did you mean"
+    When I run `rbee-keeper -v`
+    Then it exits with 0
+    And standard output is what `rbee-keeper --version` prints
 
   Scenario: A worker without a model
     When I run `llm-worker-rbee --port 8001`

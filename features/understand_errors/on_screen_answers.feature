@@ -92,4 +92,5 @@ Feature: What goes wrong with an answer, as a person at a terminal sees it
     And the screen says "in the state loading, stuck at"
     And the screen says how many of how many layers are loaded, as the worker last reported
     And the screen's next step says "rbee-keeper logs --node localhost"
+    And the screen's next step says "raise [hive] loading_stall_s there"
     And the screen shows no bar

@@ -60,6 +60,9 @@ Feature: A prompt is answered on another machine
   Scenario: The second prompt finds hive and worker running
     Given the added node workstation
     And a persistent queen
+    When I run `rbee-keeper models list`
+    Then it exits with 0
+    And standard error says "workstation is not listed: no hive runs there. Ask it: --node workstation"
     When I run `rbee-keeper infer --node workstation --prompt "write a short story" --max-tokens 5 --temperature 0 --json`
     Then it exits with 0
     When the pids of the queen, and of hive and worker on workstation, are noted

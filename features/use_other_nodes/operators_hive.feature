@@ -26,6 +26,9 @@ Feature: A hive that an operator started is a node like any other
     When I run `rbee-keeper pool health --host <workstation address>`
     Then it exits with 0
     And standard output has the row workstation, running, <version>, http://<workstation address>:9333, cpu, 1
+    When I run `rbee-keeper pool status --host <workstation address>`
+    Then it exits with 0
+    And standard output has the row workstation, running, <version>, http://<workstation address>:9333, cpu, 1
     And the operator's hive on workstation is still the same process
     And the SSH server of workstation saw no connection
     When I run `rbee-keeper hive stop --node workstation`

@@ -61,6 +61,7 @@ Feature: If nobody names a node, the queen chooses one
     Then it exits with 0
     And the nodes were placed in the order right, left, localhost
     And standard output says "<right root>/home/.local/share/rbee/models/lab/smol/smol-Q4_1.gguf"
+    And the decisions on both name right, and the correlation ids of their requests
 
   Scenario: No node has more than another: this machine is used
     Given the added node attic

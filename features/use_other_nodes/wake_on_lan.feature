@@ -28,6 +28,8 @@ Feature: A node that sleeps is woken when it is needed
     And workstation sleeps, and boots within 1 s of a magic packet
     When I run `rbee-keeper hive status --node workstation`
     Then standard output says "unreachable"
+    When I run `rbee-keeper models list --node workstation`
+    Then it exits with 1
     When I run `rbee-keeper infer --prompt hi --max-tokens 2 --json`
     Then it exits with 0
     And localhost answered

@@ -48,6 +48,7 @@ Feature: Programs that were written for Anthropic work unchanged
       | {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "x", "input": {}}]}]} | BadRequestError | invalid_request_error | a turn of the user at the end |
       | {"thread": {"type": "create"}}                                                                  | ThreadUnsupportedRequestError | invalid_request_error | send all messages           |
       | {"mcp_servers": [{"type": "url", "name": "x", "url": "http://x"}]}                              | BadRequestError | invalid_request_error | mcp_servers                 |
+      | {"compaction": {"type": "auto"}}                                                                | BadRequestError | invalid_request_error | compaction                  |
       | {"output_config": {"format": {"type": "json_schema", "schema": {"not": {}}}}}                   | BadRequestError | invalid_request_error | output_config.format.schema |
       | {"messages": [{"role": "user", "content": "<a text of 9000 words>"}]}                           | BadRequestError | invalid_request_error | prompt is too long: 90      |
     And with a wrong key, as Bearer and as X-Api-Key, every route of Anthropic's answers 401 in that shape
@@ -83,6 +84,8 @@ Feature: Programs that were written for Anthropic work unchanged
       | service_tier   | "auto"                               |
       | output_config  | {"effort": "xhigh"}                  |
       | thinking       | {"type": "adaptive"}                 |
+      | tools          | [{"type": "web_search_20250305", "name": "web_search"}, {"name": "is_day", "input_schema": {"type": "object", "properties": {}}}] |
+      | tool_choice    | {"type": "any"}                      |
     Then the worker was asked with these fields, and no others
       | field                | value                               |
       | messages             | [{"role": "user", "content": "Hi"}] |
@@ -94,18 +97,21 @@ Feature: Programs that were written for Anthropic work unchanged
       | keep_alive           | "10m"                               |
       | think                | true                                |
       | chat_template_kwargs | {"reasoning_effort": "high"}        |
+      | tools                | [{"function": {"name": "is_day", "description": null, "parameters": {"type": "object", "properties": {}}, "strict": null}, "type": "function"}] |
+      | tool_choice          | "required"                          |
+      | parallel_tool_calls  | false                               |
     When Anthropic's package asks for a message with these fields
       | field         | value |
-      | system        | [{"type": "text", "text": "Be kind"}, {"type": "text", "text": "Be brief"}] |
+      | system        | [{"type": "text", "text": "x-anthropic-billing-header: cc_version=1;\nBe kind"}, {"type": "text", "text": "Be brief"}] |
       | top_p         | 0 |
-      | messages      | [{"role": "user", "content": "Zero"}, {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}, {"type": "document", "title": "T", "source": {"type": "text", "media_type": "text/plain", "data": "D"}}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "tool_use", "id": "c1", "name": "is_day", "input": {"here": true}}, {"type": "tool_use", "id": "c2", "name": "is_day", "input": {}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "yes"}]}, {"type": "tool_result", "tool_use_id": "c2", "content": "where?", "is_error": true}, {"type": "text", "text": "Well?"}]}] |
+      | messages      | [{"role": "user", "content": "Zero"}, {"role": "user", "content": [{"type": "text", "text": "One"}, {"type": "text", "text": "two"}, {"type": "document", "title": "T", "source": {"type": "text", "media_type": "text/plain", "data": "D"}}, {"type": "search_result", "title": "S", "source": "s.org", "content": [{"type": "text", "text": "found"}]}]}, {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": "s"}, {"type": "text", "text": "I look."}, {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {}}, {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}, {"type": "tool_use", "id": "c1", "name": "is_day", "input": {"here": true}}, {"type": "tool_use", "id": "c2", "name": "is_day", "input": {}}]}, {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "yes"}]}, {"type": "tool_result", "tool_use_id": "c2", "content": "where?", "is_error": true}, {"type": "text", "text": "Well?"}]}, {"role": "system", "content": "Hurry."}] |
       | max_tokens    | 2     |
       | tools         | [{"name": "is_day", "description": "Whether it is day", "strict": true, "input_schema": {"type": "object"}}] |
       | tool_choice   | {"type": "auto", "disable_parallel_tool_use": true} |
       | output_config | {"format": {"type": "json_schema", "schema": {"type": "integer"}}} |
     Then the worker was asked with these fields, and no others
       | field               | value |
-      | messages            | [{"role": "system", "content": "Be kind\n\nBe brief"}, {"role": "user", "content": "Zero\n\nOne\ntwo\nT\nD"}, {"role": "assistant", "content": "", "reasoning_content": "hm", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\":true}"}, "id": "c1", "type": "function"}, {"function": {"name": "is_day", "arguments": "{}"}, "id": "c2", "type": "function"}]}, {"role": "tool", "content": "yes", "tool_call_id": "c1"}, {"role": "tool", "content": "Error: where?", "tool_call_id": "c2"}, {"role": "user", "content": "Well?"}] |
+      | messages            | [{"role": "system", "content": "Be kind\n\nBe brief"}, {"role": "user", "content": "Zero\n\nOne\ntwo\nT\nD\nS\ns.org\nfound"}, {"role": "assistant", "content": "I look.", "reasoning_content": "hm", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\":true}"}, "id": "c1", "type": "function"}, {"function": {"name": "is_day", "arguments": "{}"}, "id": "c2", "type": "function"}]}, {"role": "tool", "content": "yes", "tool_call_id": "c1"}, {"role": "tool", "content": "Error: where?", "tool_call_id": "c2"}, {"role": "user", "content": "Well?\n\n<system-reminder>\nHurry.\n</system-reminder>"}] |
       | max_tokens          | 2     |
       | top_k               | 1     |
       | tools               | [{"function": {"name": "is_day", "description": "Whether it is day", "parameters": {"type": "object"}, "strict": true}, "type": "function"}] |

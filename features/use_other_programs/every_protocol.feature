@@ -10,6 +10,7 @@ Feature: All protocols at the same queen
     When <that thinks> is asked to think, and not to think, in the protocols of others
     Then each tells that it thought "Hm." apart from "Yes.", or the text alone
     And a response tells how many of its tokens were thought
+    And each reads 10000 turns, and says that one more is too many
 
   Scenario: Eight streams of each protocol at once
     Given the setting queen.queue_limit is 100
@@ -27,3 +28,9 @@ Feature: All protocols at the same queen
     Then each is refused with 429, and told when to try again where its package can tell
     When an answer streams in each protocol at once, and their worker is killed in the middle
     Then each has its beginning, no end, and an error that names the worker
+
+  Scenario: An answer that fills the context
+    Given the setting worker.context is 256
+    And a persistent queen, with a worker that has answered once
+    When each protocol is asked for 1000 tokens, which its model can't end before
+    Then each says in its own words that the context was full

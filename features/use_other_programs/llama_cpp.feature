@@ -38,6 +38,9 @@ Feature: Programs that were written for llama.cpp's server find its own routes
       | POST /completion     | {"prompt": "x", "temperature": 6}                           | 400    | invalid_request_error     | temperature |
       | POST /completion     | {"prompt": ["x", "y"]}                                      | 400    | invalid_request_error     | prompt      |
       | POST /completion     | {"prompt": "x", "n_predict": 0}                             | 400    | invalid_request_error     | n_predict   |
+      | POST /completion     | {"prompt": "x", "n_probs": 2}                               | 400    | invalid_request_error     | n_probs     |
+      | POST /completion     | {"prompt": "x", "image_data": [{"data": "aGk=", "id": 1}]}  | 400    | invalid_request_error     | image_data  |
+      | POST /completion     | {"prompt": {"prompt_string": "x", "multimodal_data": ["aGk="]}} | 400 | invalid_request_error    | prompt.multimodal_data |
       | POST /completion     | {"prompt": "<a text of 9000 words>"}                        | 400    | exceed_context_size_error | prompt      |
       | POST /completion     | {"prompt": "x", "json_schema": {"not": {}}}                 | 400    | invalid_request_error     | json_schema |
       | POST /infill         | {"input_prefix": "x"}                                       | 400    | invalid_request_error     | path        |

@@ -30,18 +30,29 @@ Feature: Programs that were written for Ollama work unchanged
 
   Scenario: Models are listed, shown, loaded, unloaded, pulled and deleted
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
+    And the setting times.grace_s is 1
     And a persistent queen
     When Ollama's package lists the models of a queen that has just begun
     Then it lists the bundled one and its alias with every field that strict clients want
     And it shows that model by each of these names: smollm2, smollm2:latest, bundled:smollm2-135m-instruct
+    Given a person placed the that calls model at lab/calls/calls.gguf in the models folder
+    And a person placed the that reasons model at lab/reasons/reasons.gguf in the models folder
+    And a person placed the bert model at lab/bert/bert.gguf in the models folder
+    Then Ollama's package is told what these models can do
+      | model                       | capabilities                |
+      | hf:lab/calls/calls.gguf     | completion, tools, thinking |
+      | hf:lab/reasons/reasons.gguf | completion, thinking        |
+      | hf:lab/bert/bert.gguf       | embedding                   |
     And an empty request loads it, and with keep_alive 0 takes it out of memory
     And it leaves the memory at the time that was told
     And while it is in memory, its context, its size and the time of its end are told
     And vectors are those of its worker, in the new form and in the old one
     And of a text that is longer than num_ctx the beginning counts, unless truncate is false or the form is the old one
+    And asked to leave while it answers, it leaves when the answer is whole
     When Ollama's package pulls hf.co/lab/smol, streamed, and then huggingface.co/lab/smol, whole
     Then the progress grows to the 98362432 bytes of the model, with one digest, and ends with a success
     And hf:lab/smol/smol-Q4_1.gguf leaves the memory alone, and the other one stays
+    And hf:lab/smol/smol-Q4_1.gguf is found as smol, smol-q4_1, smol-Q4_1.gguf, lab/smol, LAB/Smol:latest and lab/smol:Q4_1, made by lab just now
     And hf:lab/smol/smol-Q4_1.gguf is listed by Ollama's package, and after it is deleted it is not
     And the lists of Ollama take less than 20 ms
 
@@ -129,6 +140,7 @@ Feature: Programs that were written for Ollama work unchanged
       | field    | value |
       | messages | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "I am"}] |
       | format   | {"type": "boolean"} |
+      | options  | {"num_predict": 0}  |
     Then the worker was asked with these fields, and no others
       | field                  | value |
       | messages               | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "I am"}] |
@@ -151,7 +163,7 @@ Feature: Programs that were written for Ollama work unchanged
       | field   | value |
       | prompt  | "Hi"  |
       | raw     | true  |
-      | options | {"num_predict": 2, "top_k": -1} |
+      | options | {"num_predict": 2, "top_k": -1, "seed": -1} |
     Then the worker was asked with these fields, and no others
       | field      | value |
       | prompt     | "Hi"  |

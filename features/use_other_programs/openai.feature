@@ -50,6 +50,7 @@ Feature: Programs that were written for OpenAI work unchanged
   Scenario: Models and what clients call them
     Given the setting models.aliases.Mine is "bundled:smollm2-135m-instruct"
     And the setting models.aliases.tinyllama is "bundled:smollm2-135m-instruct"
+    And the setting models.default is "Mine"
     And the setting worker.mmap is false
     And a persistent queen, with a worker that has answered once
     When OpenAI's package lists the models until the bundled one is there
@@ -57,6 +58,7 @@ Feature: Programs that were written for OpenAI work unchanged
     And it finds each of these, asked for by name: Mine, mine:latest, bundled:smollm2-135m-instruct, SMOLLM2
     And asked for "mime", it says that "Mine" is near
     And the list takes less than 20 ms
+    And a chat that names no model is answered by Mine
     When a chat with <large> is asked for
     Then the list tells that it is loading, and then that it is loaded
 
@@ -165,17 +167,26 @@ Feature: Programs that were written for OpenAI work unchanged
       | messages | [{"role": "user", "content": "Hi"}] |
       | top_p    | 0                                   |
       | grammar  | "root ::= [a-z]"                    |
+      | max_tokens | -1                                |
+      | logprobs | true                                |
+      | stop     | null                                |
+      | seed     | -1                                  |
     Then the worker was asked with these fields, and no others
       | field      | value                               |
       | messages   | [{"role": "user", "content": "Hi"}] |
       | max_tokens | 1536                                |
+      | logprobs   | 0                                   |
       | top_k      | 1                                   |
       | grammar    | "root ::= [a-z]"                    |
     When OpenAI's package asks for a chat with these fields
       | field      | value |
-      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "function_call": {"name": "is_day", "arguments": "{\"here\": true}"}}, {"role": "function", "name": "is_day", "content": "yes"}] |
+      | stop       | ["1", "", "2", "3", "4", "5"] |
+      | response_format | {"type": "json_object", "schema": {"type": "integer"}} |
+      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, {"role": "assistant", "content": null}, {"role": "user", "content": "Please"}, {"role": "assistant", "content": null, "function_call": {"name": "is_day", "arguments": "{\"here\": true}"}}, {"role": "function", "name": "is_day", "content": "yes"}] |
       | max_tokens | 2     |
     Then the worker was asked with these fields, and no others
       | field      | value |
-      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\": true}"}, "id": "is_day", "type": "function"}]}, {"role": "tool", "content": "yes", "name": "is_day", "tool_call_id": "is_day"}] |
+      | stop       | ["1", "2", "3", "4", "5"] |
+      | response_format | {"type": "json_schema", "json_schema": {"schema": {"type": "integer"}, "name": null, "description": null, "strict": null}} |
+      | messages   | [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "No."}, {"role": "assistant", "content": ""}, {"role": "user", "content": "Please"}, {"role": "assistant", "tool_calls": [{"function": {"name": "is_day", "arguments": "{\"here\": true}"}, "id": "is_day", "type": "function"}]}, {"role": "tool", "content": "yes", "name": "is_day", "tool_call_id": "is_day"}] |
       | max_tokens | 2     |

@@ -10,6 +10,9 @@ Feature: A worker that does not answer is noticed, and removed
     When I run `rbee-keeper worker health --json`
     Then it exits with 0
     And it says when that worker last answered its hive
+    When I run `rbee-keeper worker health`
+    Then it exits with 0
+    And it says the time of that day
     When the worker hangs
     Then the hive lists it as unhealthy within 5 s
     And the queen lists that worker as unhealthy

@@ -9,6 +9,9 @@ Feature: A worker reports how far it has loaded
     Then it says that it is loading, and where to follow its progress
     And the stream there emits loading events
     And its health is healthy, without a model
+    When the worker is sent a prompt of 2 words
+    Then the answer is 503 with the error ALL_SLOTS_BUSY
+    And its details are {"slots_total":4,"slots_busy":4,"waiting":0}
     When the worker becomes idle
     Then its health is healthy, with a model
 
@@ -45,7 +48,8 @@ Feature: A worker reports how far it has loaded
     When I start `rbee-keeper infer --model <large> --prompt hi --max-tokens 1 --temperature 0`
     And the worker is stopped while some of its layers are loaded and others are not
     And somebody watches the hive's events
-    Then it is told to stop at least 2 s after its last progress, and not much later
+    Then the queen lists the task as starting on localhost
+    And it is told to stop at least 2 s after its last progress, and not much later
     And it exits with 1
     And the error is LOADING_TIMEOUT
     And it says how many of how many layers are loaded, as the worker last reported

@@ -36,6 +36,9 @@ Feature: Without the key nothing is served but the health of queen and worker, a
     And it answers GET /v1/ready with 200, if the key is its own
 
   Scenario: The flag --insecure opens the door, and says so
+    When an operator starts `queen-rbee daemon --insecure`
+    And I run `rbee-keeper worker list`
+    Then it exits with 0
     When an operator starts `queen-rbee daemon --host 0.0.0.0 --port 0 --insecure`
     Then its standard error soon says "INSECURE: anyone who can reach 0.0.0.0 can use this program without a key"
     And it answers GET /v2/workers/list without a key

@@ -37,6 +37,9 @@ Feature: A web page can't use a daemon through the browser that shows it
       | localhost            | http://localhost         |
       | localhost:8080       | http://localhost:8080    |
       | box.local:8080       |                          |
+      | box.home.arpa:8080   |                          |
+      | box.internal         |                          |
+      | <host>:8080          |                          |
     And the queen answers 403 to each of these
       | Host                  | Origin                          |
       | chat.example.org      |                                 |

@@ -134,17 +134,17 @@ def faketime() -> Path | None:
 
 def add_faulty_node(world: World, name: str, how: str) -> None:
     """Add a node `with version 0.0.9`, `that is switched off`, `without rbee`, or `whose clock is 2
-    hours ahead`."""
+    hours ahead` (or minutes, or seconds)."""
     node = add_node(world, name)
     if how.startswith("with version "):
         node_installation.install_version(node, how.split()[-1])
     elif how == "without rbee":
         node.path = ["/usr/local/bin", "/usr/bin", "/bin"]
     elif how.startswith("whose clock"):
-        hours = how.split()[3]
+        count, unit = how.split()[3:5]
         node.extra_environment |= {
             "LD_PRELOAD": str(faketime()),
-            "FAKETIME": f"+{hours}h",
+            "FAKETIME": f"+{count}{unit[0]}",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "DONT_FAKE_MONOTONIC": "1",
         }

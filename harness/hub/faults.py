@@ -18,6 +18,7 @@ ODD_LISTINGS = {
     "never end": (b'{"siblings":[', True),
     "have a word in place of their list": (b'{"siblings":"x"}', False),
     "say no sizes": (b'{"siblings":[{"rfilename":"small.gguf"}]}', False),
+    "say no sha256": (b'{"siblings":[{"rfilename":"small.gguf","size":14878880}]}', False),
 }
 
 

@@ -14,5 +14,10 @@ _LOOPING = (
     "{% for b in range(99999) %}{% endfor %}{% endfor %}{% endif %}"
     "{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}"
 )
+# It has no place for what a system says.
+_SYSTEMLESS = (
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system.') }}"
+    "{% endif %}{{ m.role }}: {{ m.content }};{% endfor %}>"
+)
 
-TEMPLATES = {"echoing": _ECHOING, "looping": _LOOPING}
+TEMPLATES = {"echoing": _ECHOING, "looping": _LOOPING, "systemless": _SYSTEMLESS}

@@ -20,6 +20,8 @@ _COMPUTED_S = 0.5
 class LoopingConversation:
     """A client that has sent a conversation for which the template loops, and waits."""
 
+    request_id = "looping"
+
     def __init__(self, world: World, worker: StandaloneWorker) -> None:
         self._worker = worker
         parts = urlsplit(worker.url)
@@ -27,7 +29,8 @@ class LoopingConversation:
         self._connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
         headers = {"Authorization": f"Bearer {world.key}", "Content-Type": "application/json"}
         said = [{"role": "user", "content": LOOPS_FOR}]
-        self._connection.request("POST", "/v1/inference", json.dumps({"messages": said}), headers)
+        body = {"messages": said, "request_id": self.request_id}
+        self._connection.request("POST", "/v1/inference", json.dumps(body), headers)
         world.add_cleanup(self.leave)
         self.renderer = wait_until("a template that loops", self._rendering, 20)
         assert self.renderer is not None

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from harness.world.waiting import wait_until
 from harness.world.world import World
 
@@ -37,6 +39,13 @@ class Shown:
     refused: str = ""
     days: float = 0
     certificate: bytes = b""
+
+
+def names_of_this_machine() -> set[str]:
+    """What other machines of a home network call it: its name in mDNS, and its addresses."""
+    found = (each for group in psutil.net_if_addrs().values() for each in group)
+    addresses = {each.address for each in found if each.family == socket.AF_INET}
+    return {f"{socket.gethostname().partition('.')[0].lower()}.local", "::1"} | addresses
 
 
 def ask(world: World, name: str) -> Shown:

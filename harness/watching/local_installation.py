@@ -75,6 +75,17 @@ def with_own_system_folders(world: World) -> Path:
     return machine
 
 
+def unexplained(config: Path) -> list[str]:
+    """Return the lines with a setting, or an example of one, above which there is no comment."""
+    found, above = [], ""
+    for line in config.read_text().splitlines():
+        is_setting = re.match(r"#?(# For example: )?\w+ = ", line)
+        if is_setting and not above.startswith("# "):
+            found.append(line)
+        above = line
+    return found
+
+
 def check_programs(world: World, folder: Path) -> None:
     """Check that each prints its name and a version, and that the versions are the same."""
     versions = set()

@@ -4,6 +4,7 @@ In other places, and in another version, the judged programs are put without pip
 """
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -165,16 +167,25 @@ def pip_processes(node: Node) -> list[str]:
 
 def hive_version(node: Node, folder: str) -> str:
     """Return the version that the installed program prints on the node."""
-    program = node.home / folder / _ENVIRONMENT / "bin" / "rbee-hive"
+    return _said(node, folder, "rbee-hive", "--version").split()[-1]
+
+
+def update(node: Node, folder: str) -> dict[str, Any]:
+    """Return what the installed keeper knows there of newer ones."""
+    found: dict[str, Any] = json.loads(_said(node, folder, "rbee-keeper", "update", "--json"))
+    return found
+
+
+def _said(node: Node, folder: str, program: str, *arguments: str) -> str:
     done = subprocess.run(
-        [program, "--version"],
+        [node.home / folder / _ENVIRONMENT / "bin" / program, *arguments],
         env=node.environment(),
         cwd=node.home,
         check=True,
         capture_output=True,
         text=True,
     )
-    return done.stdout.split()[-1]
+    return done.stdout
 
 
 def worker_detects(node: Node, folder: str) -> bool:

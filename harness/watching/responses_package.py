@@ -221,9 +221,9 @@ def times_problem(responses: Sequence[Found]) -> str:
 
 def repetition_problem(asked: Mapping[str, Any], response: Found) -> str:
     """What is wrong with what a response repeats of a request, and says beside that."""
-    names = ("instructions", "max_output_tokens", "temperature", "user", "prompt_cache_key")
+    names = ("instructions", "max_output_tokens", "user", "prompt_cache_key")
     wanted = {name: asked.get(name) for name in (*names, "max_tool_calls", "safety_identifier")}
-    wanted |= {"top_p": asked.get("top_p", 0.95)}
+    wanted |= {"top_p": asked.get("top_p", 0.95), "temperature": asked.get("temperature", 0.7)}
     wanted |= {"reasoning": {"effort": None, "summary": None, **asked.get("reasoning", {})}}
     wanted |= {"metadata": asked.get("metadata", {}), "top_logprobs": asked.get("top_logprobs", 0)}
     wanted |= {"store": False, "background": False, "truncation": "disabled", "tools": []}

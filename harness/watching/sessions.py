@@ -11,6 +11,11 @@ from harness.world.http_client import EventStream
 from harness.world.waiting import wait_until
 from harness.world.world import World
 
+# What the programs of other people call a session.
+HEADERS = (
+    *("X-Session-Id", "X-Claude-Code-Session-Id", "X-Session-Affinity"),
+    *("session-id", "session_id", "conversation_id"),
+)
 _LONG = {"max_tokens": 6000, "temperature": 0, "ignore_eos": True}
 
 
@@ -72,15 +77,36 @@ def worker_of(found: EventStream) -> str:
     return str(found.named("started")[0].data["worker_id"])
 
 
-def cached(world: World, text: str, key: str = "", header: str = "") -> tuple[int, int]:
-    """How many tokens of a chat's prompt were in the cache, and how many it has."""
+def cached_elsewhere(world: World, text: str, session: str) -> list[float]:
+    """Which part of the same prompt was in the cache for a response and for a message of it."""
+    response = {"model": "smollm2", "input": text, "max_output_tokens": 1}
+    message = {"model": "smollm2", "messages": [{"role": "user", "content": text}], "max_tokens": 1}
+    one, other = (
+        world.call("POST", f"{world.queen_url}/v1/{route}", body, timeout=30).json["usage"]
+        for route, body in (
+            ("responses", {**response, "prompt_cache_key": session}),
+            ("messages", {**message, "metadata": {"user_id": session}}),
+        )
+    )
+    there = other["cache_read_input_tokens"]
+    return [
+        one["input_tokens_details"]["cached_tokens"] / one["input_tokens"],
+        there / (other["input_tokens"] + there),
+    ]
+
+
+def cached(
+    world: World, text: str, key: str = "", header: str = "", called: str = HEADERS[0]
+) -> tuple[int, int]:
+    """How many tokens of a chat's prompt were in the cache, and how many it has. The `header` of
+    the session is `called` so."""
     body: dict[str, Any] = {"model": "smollm2", "max_tokens": 1}
     body |= {"messages": [{"role": "user", "content": text}]}
     if key:
         body["prompt_cache_key"] = key
     headers = {"Authorization": f"Bearer {world.key}", "Content-Type": "application/json"}
     if header:
-        headers["X-Session-Id"] = header
+        headers[called] = header
     url = f"{world.queen_url}/v1/chat/completions"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as reply:
