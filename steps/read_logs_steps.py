@@ -131,16 +131,16 @@ def told_at_own_time(context: Context) -> None:
     assert len(data) > 3 and all(0 <= each < 1 for each in late), (late, data)
 
 
-@then("the log of {name:S} does not begin with its start any more, and is one file")
+@then("the log of {name:S} does not begin with its start any more, and is at most one file")
 def begins_later(context: Context, name: str) -> None:
     home = context.world.home
     wait_until(
         "the first lines to be gone",
         lambda: logs.written(home, name),
         5,
-        lambda lines: bool(lines) and not any("listening on" in line for line in lines),
+        lambda lines: not any("listening on" in line for line in lines),
     )
-    assert len(logs.files(home, name)) == 1, logs.files(home, name)
+    assert len(logs.files(home, name)) in (0, 1), logs.files(home, name)
 
 
 @when("{count:d} workers are started and ended, one after the other")

@@ -8,7 +8,7 @@ Feature: Programs that speak OpenAI's Responses work unchanged
       | fields                                                                                                      |
       | {"max_output_tokens": 8, "temperature": 0, "ignore_eos": true, "metadata": {"for": "a test"}, "user": "me", "top_p": 0.5, "reasoning": {"effort": "low"}, "max_tool_calls": 3, "safety_identifier": "s1"} |
       | {"model": "SmolLM2:latest", "instructions": "Be kind.", "max_output_tokens": 4, "temperature": 0, "include": ["message.output_text.logprobs"], "top_logprobs": 2} |
-      | {"grammar": "root ::= \"yes it is\"", "store": true, "prompt_cache_key": "a-key"}                           |
+      | {"grammar": "root ::= \"yes it is\"", "top_k": 1, "store": true, "prompt_cache_key": "a-key"}               |
     Then every response and every event is of the package's types, and the events are in order
     And each stream ends with the response that its reply is
     And a response that was cut is incomplete, and one that came to its end is completed

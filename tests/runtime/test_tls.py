@@ -33,13 +33,18 @@ SLOW = Endpoint("GET", "/slow", Nothing, Ack, open=True)
 
 
 @contextlib.asynccontextmanager
-async def daemon(folder: Path, handshake_s: float = 10) -> AsyncIterator[str]:
-    """The URL of a daemon with the pair in `folder`. It has at most three connections."""
+async def daemon(
+    folder: Path, handshake_s: float = 10, begun: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """The URL of a daemon with the pair in `folder`. It has at most three connections. `begun` is
+    set when it was asked for SLOW."""
 
     async def well(_: web.Request, __: Nothing) -> Ack:
         return Ack("well")
 
     async def slow(_: web.Request, __: Nothing) -> Ack:
+        if begun is not None:
+            begun.set()
         await asyncio.sleep(1.5)
         return Ack("well")
 
@@ -200,12 +205,12 @@ async def test_a_connection_has_its_place_before_it_speaks_tls(tmp_path: Path) -
 
 async def test_a_new_certificate_does_not_touch_a_request_that_runs(tmp_path: Path) -> None:
     old, _ = pair(tmp_path)
-    before = old.read_bytes()
-    async with daemon(tmp_path) as url:
+    before, begun = old.read_bytes(), asyncio.Event()
+    async with daemon(tmp_path, begun=begun) as url:
         async with client(url, old) as found:
             running = asyncio.create_task(found.call(SLOW))
+            await begun.wait()
             assert await shown(url) == before
-            await asyncio.sleep(0)
             pair(tmp_path)
             assert (await running).message == "well"
         assert await shown(url) == old.read_bytes() != before
