@@ -71,11 +71,9 @@ class LogFile:
                 for number in range(self._files - 1, 0, -1):
                     if (older := rotated(self._path, number - 1)).exists():
                         older.replace(rotated(self._path, number))
-                if self._files == 1:
-                    self._path.unlink()
                 aside = all_of(self._path)
                 for older in aside[: max(0, len(aside) - self._files + 1)]:
-                    older.unlink()  # left from a time when more were kept
+                    older.unlink()  # the one that is full; or left from a time when more were kept
         finally:
             fcntl.flock(1, fcntl.LOCK_UN)
 
