@@ -25,14 +25,19 @@ Feature: Models that do not fit into memory together take turns
     Then the waiting ones are answered in the order a, a, b, b
     And the queen's metrics count 1 swap, 1 eviction and 0 replicas
 
-  Scenario: Nobody waits for a swap longer than the patience
+  Scenario Outline: Nobody waits for a swap longer than the patience
     Given a graphics card that has room for 1 worker
-    And the setting queen.swap_patience_s is 2
+    And the setting queen.swap_patience_s is <patience>
     And a persistent queen
     When a task for a streams, and tasks for b, a and a wait, one after the other
-    And 3 s later the task that streams is deleted
+    And <later> s later the task that streams is deleted
     Then the waiting ones are answered in the order b, a, a
     And the queen's metrics count 2 swaps, 2 evictions and 0 replicas
+
+    Examples: A worker that has just been started serves the one it was started for, whoever waits
+      | patience | later |
+      | 2        | 3     |
+      | 0        | 0     |
 
   Scenario: A node refuses a model that nobody knew to be too large
     Given a graphics card that has room for 1 worker
