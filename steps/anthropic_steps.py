@@ -216,7 +216,7 @@ def unreadable(context: Context) -> None:
 @when("{model} is asked, which can't do otherwise, and nobody asks for its thinking")
 def thinks_unasked(context: Context, model: str) -> None:
     name = f"file:{context.model_files.named(model.strip('<>'))}"
-    _ask(context, [{"model": name, "max_tokens": 5, "temperature": 5}])
+    _ask(context, [{"model": name, "max_tokens": 5, "temperature": 0}])
 
 
 @then("it has thought, and none of that is shown")

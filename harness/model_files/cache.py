@@ -186,12 +186,11 @@ class ModelFiles:
 
     @property
     def that_reasons(self) -> Path:
-        """A small model without weights, whose template begins the answer with reasoning."""
+        """A tiny model whose template begins the answer with reasoning, which has no end."""
         said = "{% for message in messages %}{{ message.content }}{% endfor %}"
         template = said + "{{ '<think>\\n' }}"
         return self._made(
-            "that-reasons.gguf",
-            lambda path: write_model(path, layers=1, width=128, hidden=512, template=template),
+            "that-reasons.gguf", lambda path: zoo.write(path, "llama", template=template)
         )
 
     @property
