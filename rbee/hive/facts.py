@@ -108,7 +108,8 @@ class Facts:
 
     def _counted(self) -> list[str]:
         """The workers whose memory is taken in what has just been seen, which forgets those that
-        are not needed any more."""
+        are not needed any more. If others have theirs by now, or some have not any more, the next
+        look wants newer memory."""
         now, counted = self._clock(), []
         for name, loaded in list(self._loaded.items()):
             seen_at = now if loaded.backend == "cpu" else self._hardware.cards_seen_at
@@ -116,6 +117,8 @@ class Facts:
                 del self._loaded[name]
             elif loaded.since < seen_at:
                 counted.append(name)
+        if counted != [name for name, loaded in self._loaded.items() if loaded.until == math.inf]:
+            self._memory_old_s = min(self._memory_old_s, _MEMORY_NEWS_OLD_S)
         return counted
 
     async def _look(self) -> None:

@@ -115,6 +115,31 @@ async def test_whose_memory_has_been_counted_is_told_with_it() -> None:
     assert [len(each) for each in lists] == [0, 1, 2, 1, 0]
 
 
+async def test_memory_that_is_not_counted_yet_is_looked_at_sooner() -> None:
+    node, events = Node(), Broadcast[Event]()
+    facts = Facts(node, node, events, look_every_s=0.02, clock=lambda: node.now)  # type: ignore[arg-type]
+
+    async def next_ages() -> list[float]:
+        count = len(node.asked)
+        await looked(node, count + 4)
+        return node.asked[count + 2 : count + 4]
+
+    with events.listen():
+        watching = asyncio.create_task(facts.watch())
+        assert await next_ages() == [60, 60]
+        node.now = 1
+        events.send(replace(ROW, backend="cuda"))
+        assert await next_ages() == [10, 10]
+        node.now = node.look_after = 2
+        assert await next_ages() == [60, 60]
+        node.now = 3
+        events.send(WorkerGone("w", "", 0, []))
+        assert await next_ages() == [10, 10]
+        node.now = node.look_after = 4
+        assert await next_ages() == [60, 60]
+        await stop(watching)
+
+
 async def test_a_download_is_told_when_it_begins_while_it_runs_and_when_it_ends() -> None:
     node, events, told = Node(), Broadcast[Event](), []
     facts = Facts(node, node, events, look_every_s=0.05)  # type: ignore[arg-type]

@@ -154,6 +154,8 @@ class Attempt:
                 found = await self._match()
                 if found is None:
                     worker = await anext(rows)
+                    # From now on: once it is loaded, and idle, it would end for others.
+                    self._turn.use(self._hive.node, worker)
             if found is not None:
                 return await self._loaded(found)
             async for loaded in rows:
@@ -186,6 +188,7 @@ class Attempt:
 
     async def _loaded(self, worker: WorkerRow) -> WorkerRow:
         if worker.state == "loading":
+            self._turn.use(self._hive.node, worker)
             await self._worker_start().wait_until_loaded(worker)
         return worker
 

@@ -126,12 +126,13 @@ class Turn:
             self.spot.set_exception(error)
 
     def use(self, node: str, row: WorkerRow) -> None:
-        """It goes to this worker, which may be another one than was meant."""
+        """It goes to this worker, which may be another one than was meant, and may load yet."""
+        worker = self._dispatcher.worker(node, row)
         self._end_start()
         if self._takes_slot and (self._worker is None or self._worker.row.id != row.id):
             self._let_go()
             self._serve(True)
-            self._take(self._dispatcher.worker(node, row))
+            self._take(worker)
 
     def lost(self) -> None:
         """Its worker has gone: it goes to another one of the node."""

@@ -22,7 +22,7 @@ from rbee.queen.tasks.dispatcher import Dispatcher, NowhereError, Turn
 from rbee.queen.tasks.placement import Verdict
 from rbee.queen.tasks.room_maker import RoomMaker
 from rbee.queen.tasks.sessions import Session
-from rbee.queen.tasks.wants import Refusal, Want
+from rbee.queen.tasks.wants import MB, Refusal, Want
 from rbee.runtime.event_queue import EventQueue
 from rbee.runtime.keyring import Caller, caller
 from rbee.runtime.log import correlation_id
@@ -31,7 +31,6 @@ from rbee.runtime.narration import Narrator
 Work: TypeAlias = Callable[[Hive, Spot], Awaitable[None]]
 
 _DISCOVER_WITHIN_S = 1.0
-_MB = 1_000_000
 # What one node can't do and another may.
 _OTHERS_MAY = (
     errors.BackendUnavailable,
@@ -194,7 +193,7 @@ def _after(error: RbeeError, want: Want, spot: Spot) -> Want:
         is_known = isinstance(required, int) and isinstance(available, int)
         if is_known and spot.worker is None and want.refusal(spot.node) is None:
             now = asyncio.get_running_loop().time()
-            refusal = Refusal(spot.node, required * _MB, available * _MB, now)
+            refusal = Refusal(spot.node, required * MB, available * MB, now)
             return replace(want, refused=want.refused | {refusal})
     wake = want.wake and (not isinstance(error, errors.ModelNotFound) or want.model.scheme != "hf")
     return replace(want, tried=want.tried | {spot.node}, wake=wake)

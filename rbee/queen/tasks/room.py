@@ -111,7 +111,7 @@ def _on_device(
     lacks = needs - free_bytes(fleet, node, device, claims.starts)
     refusal = ticket.want.refusal(node.name)
     if refusal is not None and refusal.holds(node):
-        lacks = max(lacks, refusal.required - refusal.available)
+        lacks = max(lacks, needs - refusal.available)
     if lacks <= 0:
         return Room(node.name, device, needs)
     if not ticket.want.makes_room:
@@ -127,10 +127,15 @@ def _on_device(
     own = [each for each in workers if claims.kept.get(each.row.id, ticket.want) == ticket.want]
     ends = _fewest(own, lacks) or _fewest(workers, lacks)
     starts = _starts_on(fleet, node, device, claims.starts)
-    if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
-        # What has been freed since the node refused, it will tell in a moment.
-        tells = refusal is not None and refusal.holds(node) and _left_behind(node, device)
-        return Room(node.name, device, needs, at=now) if tells else None
+    most = sum(map(_frees, workers))
+    if not ends and lacks > sum(start.needs_bytes for start in starts) + most:
+        # What has been freed since the node refused, it will tell in a moment; and whether the
+        # models of its workers had been in its memory already when that was seen.
+        freed = _left_behind(node, device)
+        tells = refusal is not None and refusal.holds(node) and freed
+        uncounted = any(not _is_counted(node, worker.row) for worker in workers)
+        is_behind = uncounted and needs <= device.memory_free_bytes + freed + most
+        return Room(node.name, device, needs, at=now) if tells or is_behind else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
 

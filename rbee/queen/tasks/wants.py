@@ -13,6 +13,9 @@ from rbee.gguf.choice import choose
 from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, repository_of
 from rbee.queen.tasks.sessions import Place
 
+# Nodes tell in it how much memory they lack.
+MB = 1_000_000
+
 
 class Refusal(msgspec.Struct, frozen=True, eq=False):
     """A node had only so much memory free for a model that needs more, in bytes, at that time of
@@ -32,6 +35,10 @@ class Refusal(msgspec.Struct, frozen=True, eq=False):
     def holds(self, node: FleetNode) -> bool:
         """Whether nothing newer is known of the node's memory."""
         return node.told_at <= self.at
+
+    def is_about(self, needs: int) -> bool:
+        """Whether it is a model that `needs` so many bytes: nodes tell them in MB, rounded up."""
+        return 0 <= self.required - needs < MB
 
 
 class Want(msgspec.Struct, frozen=True):
@@ -139,7 +146,9 @@ def needed_bytes(fleet: Fleet, node: FleetNode, want: Want) -> int | None:
     refusal = want.refusal(node.name)
     held = node.models.get(meant(fleet, node, want.model) or "")
     known = held.required_bytes if held else None
-    return max(known or 0, refusal.required) if refusal else known
+    if refusal is None or (known is not None and refusal.is_about(known)):
+        return known
+    return max(known or 0, refusal.required)
 
 
 def _offer(reference: str, held: HeldModel | None) -> _Offer:

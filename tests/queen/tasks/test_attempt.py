@@ -121,6 +121,23 @@ async def test_one_that_loads_already_is_waited_for(made: Made) -> None:
     assert "/v1/workers/spawn" not in made.fake.asked
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_worker_that_loads_has_a_slot_taken_by_whoever_waits_for_it(
+    made: Made, is_there: bool
+) -> None:
+    """It would be idle otherwise when it is loaded, and end for others."""
+    gone = WorkerGone("w-1", "it was ended by signal 9", -9, [])
+    made.fake.workers = [made.row("loading")] if is_there else []
+    made.fake.streams["/v1/workers/spawn"] = [made.row("loading"), gone]
+    made.fake.streams["/v1/loading/progress"] = [gone]
+    with pytest.raises(WorkerCrashed):
+        await made.run()
+    worker = made.fleet.worker("workstation", "w-1")
+    assert worker is not None and worker.own == 1
+    made.turn.end(0)
+    assert worker.own == 0
+
+
 async def test_a_worker_that_ends_before_it_is_ready_says_how_many_tokens_were_wanted(
     made: Made,
 ) -> None:

@@ -487,6 +487,44 @@ def test_a_worker_that_was_not_counted_has_freed_nothing_that_a_node_refused() -
     assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
 
 
+def test_what_a_model_needs_is_not_more_because_it_was_told_in_mb() -> None:
+    """The memory of the other one, to the byte, is enough for it."""
+    lab = Lab()
+    worker = lab.worker("a")
+    needs = 10 * GB - 451_648
+    worker.row = replace(worker.row, frees_bytes=needs)
+    lab.told("localhost", 0, needs=needs)
+    refused = frozenset({Refusal("localhost", 10 * GB, 0, NOW)})
+    [(_, spot)] = placed(lab, ticket("b", since=NOW - 30, refused=refused), NOW)
+    assert spot.ends == (worker,)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_a_worker_of_which_it_is_not_known_whether_it_was_counted_is_waited_for(
+    is_refused: bool,
+) -> None:
+    """The memory was seen while it loaded: it had all of it, some, or nothing yet."""
+    lab = Lab(free=4)
+    lab.told("localhost", 4, needs=12 * GB)
+    worker = lab.worker("a", is_counted=False)
+    refused = frozenset({Refusal("localhost", 12 * GB, 4 * GB, NOW)} if is_refused else ())
+    asked = ticket("b", since=NOW - 30, refused=refused)
+    assert held(lab, asked, NOW) == Crowded(1, NOW + LOOK_AGAIN_S)
+    lab.told("localhost", 4, needs=12 * GB, now=NOW + 1)
+    [(_, spot)] = placed(lab, asked, NOW + 1)
+    assert spot.ends == (worker,)
+
+
+def test_nobody_waits_for_a_worker_whose_memory_would_not_do_whenever_it_was_counted() -> None:
+    lab = Lab(free=1)
+    lab.told("localhost", 1, needs=12 * GB)
+    lab.worker("a", is_counted=False)
+    refused = frozenset({Refusal("localhost", 12 * GB, GB, NOW)})
+    asked = ticket("b", since=NOW - 30, refused=refused)
+    decision = decide(lab.fleet, lines(asked), Accounts(), NOW, RULES)
+    assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
+
+
 def lines(ticket: Ticket) -> dict[Want, dict[str, dict[int, Ticket]]]:
     return {ticket.want: {ticket.key: {ticket.turn: ticket}}}
 
