@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +45,20 @@ def ask(name: str) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(autouse=True)
+def others() -> Iterator[None]:
+    """Those that another test has left to this process are not what these tests are about."""
+    _others.update(running(process))
+    yield
+    _others.clear()
+
+
+_others: set[psutil.Process] = set()
+
+
 def processes() -> list[psutil.Process]:
-    """Those that render. Grammars have processes too."""
-    return running(process)
+    """Those that render for the test. Grammars have processes too."""
+    return [each for each in running(process) if each not in _others]
 
 
 async def until(so: Callable[[], object]) -> None:
