@@ -274,6 +274,14 @@ def json_without_cards(context: Context) -> None:
     assert any("nvidia-smi" in note for note in found["notes"]), found
 
 
+@then("the JSON has the card, CPU as the only backend, and a note that llama.cpp can't be asked")
+def json_without_llama(context: Context) -> None:
+    found = _json(context)
+    assert [device["backend"] for device in found["hardware"]] == ["cuda", "cpu"], found
+    assert found["backends"] == ["cpu"], found
+    assert any("llama.cpp can't be asked" in note for note in found["notes"]), found
+
+
 @then("the JSON is as the worker's own llama.cpp says")
 def json_of_llama(context: Context) -> None:
     found = _json(context)

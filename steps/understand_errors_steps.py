@@ -262,17 +262,17 @@ def tokens_of_sent(context: Context, count: int) -> None:
 
 @when("somebody asks for an answer from each of these files")
 def ask_about_each(context: Context) -> None:
-    context.rows = [(row["file"], row["code"], row["words"]) for row in context.table]
-    context.refusals = keeper_output.infer_each(
-        context.world, [file for file, _, _ in context.rows]
-    )
+    context.rows = [
+        (row["file"], row["code"], row["words"], row.get("next step", "")) for row in context.table
+    ]
+    context.refusals = keeper_output.infer_each(context.world, [file for file, *_ in context.rows])
 
 
 @then("each is refused with its code and the reason in those words, a next step and exit code 1")
 def each_refused(context: Context) -> None:
     faults = []
-    for refusal, (_, code, words) in zip(context.refusals, context.rows, strict=True):
-        faults += keeper_output.complaints(refusal, code, words)
+    for refusal, (_, *wanted) in zip(context.refusals, context.rows, strict=True):
+        faults += keeper_output.complaints(refusal, *wanted)
     assert not faults, "\n" + "\n".join(faults)
 
 

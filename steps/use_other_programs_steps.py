@@ -331,10 +331,15 @@ def other_header(context: Context) -> None:
     assert reply.status == 200 and reply.json["object"] == "list", reply
 
 
-@then("a body that is not JSON, and one of {size:d} bytes, are refused in that shape")
+@then(
+    "a body that is not JSON, and one of {size:d} bytes, are refused in that shape, as is an"
+    " unknown path"
+)
 def odd_bodies(context: Context, size: int) -> None:
     found = protocol_errors.with_odd_bodies(context.world.queen_url, context.world.key, size)
-    assert found == [(400, "invalid_request")] * 12 + [(413, "invalid_request")], found
+    *bodies, too_long, nothing = found
+    assert bodies == [(400, "invalid_request")] * 12, bodies
+    assert (too_long, nothing) == ((413, "invalid_request"), (404, "invalid_request")), found
 
 
 # Clients that close, and clients that wait

@@ -1,6 +1,7 @@
 """A worker is started, loads, is checked, crashes and ends."""
 
 import json
+import re
 from datetime import datetime
 from itertools import pairwise
 from urllib.parse import urlsplit
@@ -143,6 +144,9 @@ def counted(context: Context, count: int, state: str) -> None:
     text = context.world.call("GET", f"{context.world.hive_url}/metrics").body.decode()
     found = Metrics(text).by_label("rbee_workers", "state")
     assert found == {state: count}, found
+    # Each state has a sample, also one that no worker is in.
+    states = re.findall(r'^rbee_workers\{state="(\w+)"\} [\d.]+$', text, re.MULTILINE)
+    assert sorted(states) == ["busy", "idle", "loading", "unhealthy"], text
 
 
 @then("it says when that worker last answered its hive")

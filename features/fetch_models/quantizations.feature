@@ -46,10 +46,14 @@ Feature: A repository may hold many quantizations, and models in many files
       | file                         | content         |
       | a/many-instruct-Q8_0.gguf    | small longer    |
       | many-q8_0.gguf               | small Q8_0      |
+      | many-fp16.gguf               | small F16       |
     And a hive that an operator started
     When the hive is asked to fetch hf:lab/many:q8_0
     Then it is fetched
     And the models folder holds lab/many/many-q8_0.gguf
+    When the hive is asked to fetch hf:lab/many:F16
+    Then it is fetched
+    And the models folder holds lab/many/many-fp16.gguf and lab/many/many-q8_0.gguf
 
   @beyond
   Scenario: Two quantizations of one repository side by side

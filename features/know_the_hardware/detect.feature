@@ -41,6 +41,15 @@ Feature: A machine reports what it has, and what of that it can use
     And it lists the CPU as the only device, with the machine's memory
 
   @beyond
+  Scenario: A worker's program that says nothing of what it can use
+    Given a graphics card with 7630 MiB free
+    And the setting worker.command is "false"
+    When I run `rbee-hive detect --json`
+    Then it exits with 0
+    And the JSON has the card, CPU as the only backend, and a note that llama.cpp can't be asked
+    And standard error says "llama.cpp can't be asked what it can use"
+
+  @beyond
   Scenario: A hive reports each device that it can compute on
     Given graphics cards with 11444 and 22888 MiB free
     And a hive that an operator started

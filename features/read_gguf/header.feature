@@ -6,7 +6,7 @@ Feature: A model file's header says what it is
     Given a persistent queen
     When I run `rbee-keeper infer --model <model> --prompt "write a short story" --max-tokens 5 --temperature 0`
     Then it exits with 0
-    And the model-loader reports GGUF, llama, 30 layers, <quantization>, vocabulary of 49152, trained for 8192 tokens
+    And the model-loader reports GGUF, llama, 30 layers, <quantization>, vocabulary of 49152, end-of-sequence token 2, trained for 8192 tokens
     And it reports how long the load took, which is part of the time of the command
     And the worker says that llama.cpp has loaded GGUF, llama, 30 layers, <quantization>
 

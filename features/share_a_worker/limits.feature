@@ -77,6 +77,7 @@ Feature: A worker reports its limits
       | cache_prompt   | 1                     | bool      | false                           |
       | keep_alive     | "soon"                | 10m       | "1h"                            |
       | request_id     | "a b"                 | A-Z       | "a-b_1"                         |
+      | request_id     | "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" | 64 | "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" |
       | stream         | false                 | true      | true                            |
       | prompt         | ""                    | 1         | "bees"                          |
     Then each is refused with INVALID_REQUEST, which names the field, its limit and the value

@@ -30,6 +30,7 @@ Feature: An error for a mistake says how to correct it
       | a number that is not a number       | rbee-keeper infer --prompt hi --temperature nan         | 2    | --temperature must be a number |
       | a number out of its limits          | rbee-keeper infer --prompt hi --max-tokens -1           | 2    | max               |
       | an unknown model                    | rbee-keeper infer --prompt hi --model smolm2            | 1    | smollm2           |
+      | a name of Ollama's                  | rbee-keeper infer --prompt hi --model llama3.2:3b       | 1    | rbee-keeper search llama3.2`, or |
       | a model file that does not exist    | rbee-keeper infer --prompt hi --model <missing>         | 1    | nowhere.gguf      |
       | a file that is not a GGUF           | rbee-keeper infer --prompt hi --model <no gguf>         | 1    | shopping-list.gguf |
       | an unknown node                     | rbee-keeper infer --prompt hi --node attic              | 1    | attic             |

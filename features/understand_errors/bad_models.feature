@@ -8,14 +8,14 @@ Feature: A broken model is reported as broken
 
   Scenario: Files that are truncated or not models
     When somebody asks for an answer from each of these files
-      | file                     | code                     | words        |
-      | empty                    | MODEL_CORRUPT            | empty        |
-      | a shopping list          | UNSUPPORTED_MODEL_FORMAT | not a GGUF   |
-      | a Git LFS pointer        | MODEL_CORRUPT            | it is the Git LFS pointer of the file, not the file |
-      | cut in half              | MODEL_CORRUPT            | cut short    |
-      | cut in its header        | MODEL_CORRUPT            | header       |
-      | noise behind the magic   | MODEL_CORRUPT            | version      |
-      | noise behind the version | MODEL_CORRUPT            | claims       |
+      | file                     | code                     | words                                               | next step               |
+      | empty                    | MODEL_CORRUPT            | empty                                               | Download the file again |
+      | a shopping list          | UNSUPPORTED_MODEL_FORMAT | not a GGUF                                          | convert_hf_to_gguf.py   |
+      | a Git LFS pointer        | MODEL_CORRUPT            | it is the Git LFS pointer of the file, not the file | git lfs pull            |
+      | cut in half              | MODEL_CORRUPT            | cut short                                           | Download the file again |
+      | cut in its header        | MODEL_CORRUPT            | header                                              | Download the file again |
+      | noise behind the magic   | MODEL_CORRUPT            | version                                             | Download the file again |
+      | noise behind the version | MODEL_CORRUPT            | claims                                              | Download the file again |
     Then each is refused with its code and the reason in those words, a next step and exit code 1
     And the hive is the same process, and no worker is left
     When I run `rbee-keeper infer --prompt "write a short story" --max-tokens 5 --temperature 0`
@@ -28,6 +28,7 @@ Feature: A broken model is reported as broken
       | too many tensors              | MODEL_CORRUPT            | tensors       |
       | one tensor too many           | MODEL_CORRUPT            | cut short     |
       | too many fields               | MODEL_CORRUPT            | fields        |
+      | five thousand fields          | MODEL_CORRUPT            | 4096 fields   |
       | one field too few             | MODEL_CORRUPT            | header        |
       | no layers                     | MODEL_CORRUPT            | block_count   |
       | too many layers               | MODEL_CORRUPT            | 2147483648    |

@@ -32,7 +32,8 @@ Feature: Programs that were written for OpenAI work unchanged
       | fields                                                                                      |
       | {"prompt": "Once upon a time", "max_tokens": 5, "temperature": 0, "logprobs": 2}            |
       | {"prompt": ["Once", [1, 2, 3]], "max_tokens": 3, "temperature": 0, "n": 2, "seed": 1}       |
-      | {"prompt": "Once upon", "max_tokens": 3, "temperature": 0, "echo": true}                    |
+      | {"prompt": ["Once upon", "A cat"], "max_tokens": 3, "temperature": 0, "echo": true, "n": 2} |
+      | {"prompt": "Once upon", "temperature": 0, "echo": true}                                     |
     Then the texts have those choices, and the streams say what the replies say
     And a completion with each of these is refused, and the field is named
       | field   | fields                           |
@@ -79,7 +80,7 @@ Feature: Programs that were written for OpenAI work unchanged
     And the error for "smolm2" names the nearest: smollm2
     And with a wrong key, as Bearer and as X-Api-Key, every route of the protocol answers 401 in that shape
     And with the right key as X-Api-Key, the models are listed
-    And a body that is not JSON, and one of 16777217 bytes, are refused in that shape
+    And a body that is not JSON, and one of 16777217 bytes, are refused in that shape, as is an unknown path
 
   Scenario: Clients that close, and clients that wait
     Given the setting worker.slots is 1

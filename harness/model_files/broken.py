@@ -104,6 +104,7 @@ _EDITS: Mapping[str, Callable[[GGUFReader], Edits]] = {
     "too many tensors": _count(_TENSOR_COUNT_AT, 2**40),
     "one tensor too many": _count(_TENSOR_COUNT_AT, 273),
     "too many fields": _count(_FIELD_COUNT_AT, 2**40),
+    "five thousand fields": _count(_FIELD_COUNT_AT, 5_000),
     "one field too few": _count(_FIELD_COUNT_AT, 32),
     "no layers": _number("llama.block_count", 0),
     "too many layers": _number("llama.block_count", 2**31),

@@ -213,14 +213,17 @@ def infer_each(world: World, files: Iterable[str]) -> list[Outcome]:
     return found
 
 
-def complaints(refusal: Outcome, code: str, words: str) -> list[str]:
-    """Return what is wrong with it; nothing if it is as it should be."""
+def complaints(refusal: Outcome, code: str, words: str, advice: str) -> list[str]:
+    """Return what is wrong with it; nothing if it is as it should be. The next step has `advice`,
+    whatever else it says."""
     text = refusal.text.lower()
+    told = next_steps(refusal.text)
     faults = {
         f"exit code {refusal.exit_code}": refusal.exit_code != 1,
         f"the error {refusal.codes}, not {code}": refusal.codes != [code],
         f"does not say {words!r}": words.lower() not in text,
-        "no next step": not next_steps(refusal.text),
+        "no next step": not told,
+        f"the next step {told} does not say {advice!r}": advice not in " ".join(told),
         "a traceback": "traceback" in text,
     }
     problems = "; ".join(fault for fault, present in faults.items() if present)

@@ -27,6 +27,20 @@ _LAST = {
     *("model", "prompt", "generation_settings", "has_new_line", "truncated", "stop_type"),
     *("stopping_word", "tokens_cached", "timings"),
 }
+# What an answer is sampled by that asks for no more than its length and temperature.
+_SETTINGS = {
+    "top_k": 40,
+    "top_p": 0.95,
+    "min_p": 0.05,
+    "repeat_penalty": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "seed": -1,
+    "stop": [],
+    "grammar": "",
+    "ignore_eos": False,
+    "stream": True,
+}
 _TIMINGS = {
     *("cache_n", "prompt_n", "prompt_ms", "prompt_per_second", "prompt_per_token_ms"),
     *("predicted_n", "predicted_ms", "predicted_per_second", "predicted_per_token_ms"),
@@ -104,8 +118,7 @@ def answer_problem(answer: dict[str, Any], prompt: str, count: int) -> str:
         and (answer["index"], answer["tokens"], answer["id_slot"]) == (0, [], -1)
         and (answer["tokens_predicted"], answer["prompt"]) == (count, prompt)
         and answer["tokens_cached"] == count + answer["tokens_evaluated"]
-        and answer["generation_settings"]["n_predict"] == count
-        and answer["generation_settings"]["temperature"] == 0
+        and answer["generation_settings"] == {**_SETTINGS, "n_predict": count, "temperature": 0}
         and timings["prompt_n"] + timings["cache_n"] == answer["tokens_evaluated"]
         and abs(timings["predicted_per_token_ms"] - each_ms) < 0.01
         and abs(timings["prompt_per_token_ms"] - read_ms) < 0.01

@@ -323,10 +323,16 @@ def text_problem(asked: Mapping[str, Any], reply: Found, chunks: Sequence[Found]
         return f"not {count} choices"
     if count == 1 and texts[0] != whole[0]["text"]:
         return f"another text: {texts}"
-    if asked.get("echo") and not whole[0]["text"].startswith(asked["prompt"]):
-        return "the prompt is not repeated"
+    each_has = count // len(prompts)
+    if asked.get("echo") and not all(
+        said["text"].startswith(prompts[at // each_has])
+        and texts[at].startswith(prompts[at // each_has])
+        for at, said in enumerate(whole)
+    ):
+        return "a prompt is not repeated"
     used = reply["usage"]["completion_tokens"]
-    if used != asked["max_tokens"] * count or {*reasons.values()} != {"length"}:
+    # The protocol's own limit is 16 tokens.
+    if used != asked.get("max_tokens", 16) * count or {*reasons.values()} != {"length"}:
         return f"{used} tokens, {reasons}"
     likely = whole[0].get("logprobs")
     return _likely_problem(likely, whole[0]["text"], asked) if asked.get("logprobs") else ""

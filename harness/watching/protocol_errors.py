@@ -58,14 +58,16 @@ def with_wrong_keys(url: str) -> dict[str, tuple[int, str]]:
 
 
 def with_odd_bodies(url: str, key: str, size: int) -> list[tuple[int, str]]:
-    """What each route answers to a body that is not JSON, and one to a body that is too long."""
+    """What each route answers to a body that is not JSON, one to a body that is too long, and a
+    path that is none."""
     found = []
     for route in ROUTES:
         method, path = route.split()
         if method == "POST":
             found.append(shaped(send(method, url + path, bearer(key), b'{"messages": [')))
     path = "/v1/chat/completions"
-    return [*found, shaped(send("POST", url + path, bearer(key), b" " * size))]
+    found.append(shaped(send("POST", url + path, bearer(key), b" " * size)))
+    return [*found, shaped(send("POST", f"{url}/v1/nothing", bearer(key), b"{}"))]
 
 
 def get(url: str, headers: Mapping[str, str]) -> Reply:

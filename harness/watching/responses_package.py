@@ -193,6 +193,10 @@ def _item_problem(events: Sequence[Found], item: Found) -> str:
     told = "".join(each["delta"] for each in events if each["type"].endswith(f"{word}.delta"))
     if not told == said == done.get("text", done.get("arguments")):
         return f"{told!r}, {done}, and {said!r} in the item"
+    likely = [one for each in events for one in each.get("logprobs", []) if "delta" in each]
+    wanted = (item["content"][0].get("logprobs") or []) if part else []
+    if not likely == wanted == done.get("logprobs", wanted):
+        return f"likelihoods {likely}, {done}, and {wanted} in the item"
     return ""
 
 

@@ -15,7 +15,7 @@ import msgspec
 from rbee.contract.nodes import DeviceMemory
 from rbee.contract.workers import WorkerRow
 from rbee.queen.nodes.fleet import Fleet, FleetNode, FleetWorker, Start, repository_of
-from rbee.queen.tasks.wants import Ticket, Want, needed_bytes
+from rbee.queen.tasks.wants import Refusal, Ticket, Want, needed_bytes
 
 
 class Room(msgspec.Struct, frozen=True):
@@ -127,17 +127,27 @@ def _on_device(
     own = [each for each in workers if claims.kept.get(each.row.id, ticket.want) == ticket.want]
     ends = _fewest(own, lacks) or _fewest(workers, lacks)
     starts = _starts_on(fleet, node, device, claims.starts)
-    most = sum(map(_frees, workers))
-    if not ends and lacks > sum(start.needs_bytes for start in starts) + most:
-        # What has been freed since the node refused, it will tell in a moment; and whether the
-        # models of its workers had been in its memory already when that was seen.
-        freed = _left_behind(node, device)
-        tells = refusal is not None and refusal.holds(node) and freed
-        uncounted = any(not _is_counted(node, worker.row) for worker in workers)
-        is_behind = uncounted and needs <= device.memory_free_bytes + freed + most
-        return Room(node.name, device, needs, at=now) if tells or is_behind else None
+    if not ends and lacks > sum(start.needs_bytes for start in starts) + sum(map(_frees, workers)):
+        tells = _tells_soon(node, device, needs, refusal, workers)
+        return Room(node.name, device, needs, at=now) if tells else None
     at = max((swap_at(worker, ticket, claims.rules, now) for worker in ends), default=now)
     return Room(node.name, device, needs, ends, at)
+
+
+def _tells_soon(
+    node: FleetNode,
+    device: DeviceMemory,
+    needs: int,
+    refusal: Refusal | None,
+    workers: Collection[FleetWorker],
+) -> bool:
+    """Whether there may be room once its hive has told more, which it does in a moment: what has
+    been freed since it refused, and whether its memory was seen before these workers had theirs."""
+    freed = _left_behind(node, device)
+    if refusal is not None and refusal.holds(node) and freed:
+        return True
+    most = device.memory_free_bytes + freed + sum(map(_frees, workers))
+    return needs <= most and any(not _is_counted(node, worker.row) for worker in workers)
 
 
 def swap_at(worker: FleetWorker, ticket: Ticket, rules: Rules, now: float) -> float:
