@@ -46,10 +46,11 @@ def lists_all(context: Context) -> None:
 
 @then("the queen lists the task as starting on {node:w}")
 def lists_starting(context: Context, node: str) -> None:
-    """Its worker is being loaded."""
+    """Its worker is being loaded, and is its own already."""
+    (worker,) = cluster.workers(context.world)
     [row] = context.world.call("GET", f"{context.world.queen_url}/v2/tasks").json["tasks"]
     found = row["state"], row["node"], row["worker_id"], row["position"]
-    assert found == ("starting", node, None, None), row
+    assert found == ("starting", node, worker["id"], None), row
 
 
 @when("they have waited for {seconds:d} s, and I run `{line}`")

@@ -16,7 +16,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `position` counts from 1 within the line of those that want the same; None if it does not wait
     for a slot. `node` is the one that it goes to, or, while it waits, the one that it asked for.
-    `waited_s` ends when it is placed. `reasons` say what it waits for, or why it is placed there.
+    `worker_id` is the worker that is its own, which may load yet. `waited_s` ends when it is
+    placed. `reasons` say what it waits for, or why it is placed there.
     """
 
     request_id: str
