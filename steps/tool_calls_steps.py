@@ -7,6 +7,7 @@ from behave import then, when
 from behave.runner import Context
 
 from harness.watching import channels, standalone_worker
+from harness.watching.standalone_worker import StandaloneWorker
 from harness.world.http_client import EventStream
 
 _TOKENS = 200
@@ -62,6 +63,51 @@ def is_one_call(context: Context) -> None:
     assert [len(each) for each in calls] == [1, 1], calls
     assert calls[0][0]["name"] == channels.TOOLS[1]["function"]["name"], calls
     valid_calls(context)
+
+
+@when("a model of each of these families is offered two functions")
+def of_each_family(context: Context) -> None:
+    context.reasoning = {row["family"] for row in context.table if row["reasons"] == "yes"}
+    families = [row["family"] for row in context.table]
+    context.answered = {
+        each: _of_family(context, each, True, tools=channels.TOOLS) for each in families
+    }
+
+
+@when("each must call one, and is not taught to reason")
+def must_call_one(context: Context) -> None:
+    how = {"tools": [channels.WEATHER_IN_PARIS], "tool_choice": "required"}
+    # With one family a call is a channel like any other, and its models reason in one always.
+    context.reasoning = {"gpt-oss"}
+    context.answered = {
+        each: _of_family(context, each, False, **how, parallel_tool_calls=False)
+        for each in context.answered
+    }
+
+
+def _of_family(context: Context, family: str, reasons: bool, **how: Any) -> EventStream:
+    model = context.model_files.that_calls_as(family, reasons)
+    context.standalone = StandaloneWorker(context.world, "--slots 1", model)
+    answer = _ask(context, **how)
+    context.standalone.process.terminate()
+    context.standalone.process.wait(20)
+    return answer
+
+
+@then("each of those that reason does so, and then each calls weather for Paris")
+def as_its_family(context: Context) -> None:
+    faults = []
+    for family, stream in context.answered.items():
+        said, reason = channels.said(stream), standalone_worker.done_of(stream)["stop_reason"]
+        *before, (channel, function, arguments) = said or [("", "", "")]
+        right = (
+            before == ([("reasoning", "", "Hm.")] if family in context.reasoning else [])
+            and (channel, function, reason) == ("tool_call", "weather", "TOOL_CALLS")
+            and json.loads(arguments) == {"city": "Paris"}
+        )
+        if not right:
+            faults.append(f"{family}: {said}, {reason}")
+    assert not faults, "\n".join(faults)
 
 
 @when("the model is made to write a call without functions, and with tool_choice none")

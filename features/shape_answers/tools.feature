@@ -13,6 +13,42 @@ Feature: A model calls functions
     When a function without parameters must be called, and a quotation mark is made likelier by 100
     Then it is called without arguments
 
+  Scenario: Each family of models calls in its own way
+    Given the setting worker.context is 2048
+    When a model of each of these families is offered two functions
+      | family                       | reasons |
+      | hermes                       | no      |
+      | qwen3                        | yes     |
+      | qwen3-coder                  | no      |
+      | llama-3                      | no      |
+      | llama-4                      | no      |
+      | mistral-list                 | no      |
+      | mistral-named                | yes     |
+      | gemma-3                      | no      |
+      | functiongemma                | no      |
+      | gemma-4                      | yes     |
+      | granite                      | yes     |
+      | gpt-oss                      | yes     |
+      | deepseek-r1                  | no      |
+      | deepseek-v3.1                | no      |
+      | deepseek-v3.2                | no      |
+      | phi                          | no      |
+      | command-r                    | yes     |
+      | glm                          | yes     |
+      | kimi-k2                      | no      |
+      | minimax                      | no      |
+      | seed                         | yes     |
+      | lfm2                         | no      |
+      | hunyuan                      | no      |
+      | jamba                        | no      |
+      | nemotron                     | no      |
+      | internlm                     | no      |
+      | functionary                  | no      |
+      | a template that teaches none | no      |
+    Then each of those that reason does so, and then each calls weather for Paris
+    When each must call one, and is not taught to reason
+    Then each of those that reason does so, and then each calls weather for Paris
+
   Scenario: The same words are a call only where functions are offered
     Given a standalone worker with `--slots 2`
     When the model is made to write a call without functions, and with tool_choice none

@@ -231,6 +231,12 @@ class ModelFiles:
         """The bundled model, loaded by the harness itself."""
         return ReferenceDecoder(bundled_path())
 
+    def that_calls_as(self, family: str, reasons: bool) -> Path:
+        """A model that calls a function as that family does, by its name in call_families.toml.
+        Unless it `reasons`, it is not taught to."""
+        name = f"calls-as-{family.replace(' ', '-')}-{reasons}.gguf"
+        return self._made(name, lambda path: scripted.write_of_family(path, family, reasons))
+
     def for_vectors(self, name: str) -> Path:
         """A tiny model for vectors or scores, by its name in embedding_models.py. A damaged one
         makes NaN of its last word."""

@@ -7,6 +7,8 @@ Otherwise the vocabulary is the bundled model's, so prompts are as long as they 
 """
 
 import struct
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
@@ -15,6 +17,7 @@ import numpy as np
 from harness.model_files.bundled import bundled_reader
 from harness.model_files.zoo import Key, add_field, byte_letters
 
+FAMILIES = Path(__file__).with_name("call_families.toml")
 _CONTEXT = 65_536
 _WIDTH = 64
 _END, _NORMAL = "<|im_end|>", 1
@@ -34,6 +37,11 @@ _TEMPLATE = (
     + "{% elif "
     "enable_thinking %}" + _THINKING + "{% else %}" + _PLAIN + "{% endif %}"
 )
+# For models that say the same each time, whatever is asked.
+_SHORT_TEMPLATE = (
+    "{% if tools %}{{ tools | tojson }}\n{% endif %}"
+    "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" + _PLAIN
+)
 _KEYS: dict[str, Key] = {
     "llama.context_length": _CONTEXT,
     "llama.block_count": 1,
@@ -51,6 +59,21 @@ def write(path: Path, plain: str, thinking: str, answered: str) -> Path:
     """A model that says `plain`, or `thinking` if it is to think before it answers, or `answered`
     once a tool has answered. Its calls are those of Qwen: JSON in <tool_call>."""
     answers = {_PLAIN: plain, _THINKING: thinking, _ANSWERED: answered}
+    return _write(path, answers, _TEMPLATE)
+
+
+def write_of_family(path: Path, name: str, reasons: bool) -> Path:
+    """A model that calls `weather` for Paris as models of that family do, each time. Unless it
+    `reasons`, its template does not teach reasoning."""
+    families = tomllib.loads(FAMILIES.read_text(encoding="utf-8"))["family"]
+    (family,) = (each for each in families if each["name"] == name)
+    known_by = family["template"] + (family.get("reasoning", "") if reasons else "")
+    # Nobody need see it.
+    return _write(path, {_PLAIN: family["writes"]}, f"{{# {known_by} #}}{_SHORT_TEMPLATE}")
+
+
+def _write(path: Path, answers: Mapping[str, str], template: str) -> Path:
+    """A model that says the answer that belongs to the cue at the end of its prompt."""
     words, merges = _texts("tokens"), _texts("merges")
     kinds = [int(kind) for kind in bundled_reader().fields["tokenizer.ggml.token_type"].contents()]
     embedding = np.zeros((len(words), _WIDTH), np.float16)
@@ -75,7 +98,7 @@ def write(path: Path, plain: str, thinking: str, answered: str) -> Path:
     writer.add_add_bos_token(False)
     writer.add_bos_token_id(words.index("<|im_start|>"))
     writer.add_eos_token_id(words.index(_END))
-    writer.add_chat_template(_TEMPLATE)
+    writer.add_chat_template(template)
     writer.add_tensor("token_embd.weight", embedding)
     writer.add_tensor("output.weight", output)
     writer.add_tensor("output_norm.weight", np.ones(_WIDTH, np.float32))

@@ -38,6 +38,19 @@ TOOLS: list[dict[str, Any]] = [
         },
     },
 ]
+# There is one way to call it.
+WEATHER_IN_PARIS = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"const": "Paris"}},
+            "required": ["city"],
+            "additionalProperties": False,
+        },
+    },
+}
 # In the form that the worker asks of a model whose template has none.
 WRITTEN_CALL = '{"tool_call": {"name": "is_day", "arguments": {"here": true}}}'
 
