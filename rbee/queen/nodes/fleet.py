@@ -18,6 +18,8 @@ from rbee.contract.nodes import HeldModel, NodeFacts
 from rbee.contract.registry import LOCAL
 from rbee.contract.workers import WorkerRow
 
+# So many workers that have ended are remembered.
+_ENDED = 256
 # A worker that refused a task is asked again, in case nobody tells that it has a slot.
 ASK_AGAIN_S = 0.25
 
@@ -101,6 +103,7 @@ class Fleet:
         self._workers: dict[str, dict[str, FleetWorker]] = {}
         self._references: dict[str, Counter[str]] = {}
         self._storing: dict[str, dict[str, FleetNode]] = {}
+        self._ended: dict[tuple[str, str], None] = {}
         # When a second worker for a repository's model last failed to start on a node.
         self.failures: dict[tuple[str, str], float] = {}
         # Called after each change that may let a waiting task go on.
@@ -162,6 +165,7 @@ class Fleet:
         node = self.nodes.get(name)
         if node is None:
             return
+        self._ended.pop((name, row.id), None)
         worker = node.workers.get(row.id)
         if worker is not None and worker.row.model_ref != row.model_ref:
             self.worker_gone(name, row.id)
@@ -180,6 +184,9 @@ class Fleet:
 
     def worker_gone(self, name: str, worker_id: str) -> None:
         """A worker has ended."""
+        self._ended[name, worker_id] = None
+        if len(self._ended) > _ENDED:
+            del self._ended[next(iter(self._ended))]
         worker = self.worker(name, worker_id)
         if worker is not None:
             node = self.nodes[name]
@@ -235,6 +242,10 @@ class Fleet:
         """A worker of a node, if it is known."""
         node = self.nodes.get(name)
         return node.workers.get(worker_id) if node else None
+
+    def has_ended(self, name: str, worker_id: str) -> bool:
+        """Whether a worker of a node is known to have ended, or its hive has been lost since."""
+        return (name, worker_id) in self._ended
 
     def holding(self, reference: str) -> Iterable[FleetWorker]:
         """The workers that have a model in memory, or load it."""

@@ -127,12 +127,21 @@ class Turn:
 
     def use(self, node: str, row: WorkerRow) -> None:
         """It goes to this worker, which may be another one than was meant, and may load yet."""
-        worker = self._dispatcher.worker(node, row)
+        if self._starts is not None:  # whose memory the worker has from now on
+            self._dispatcher.worker(node, row)
         self._end_start()
-        if self._takes_slot and (self._worker is None or self._worker.row.id != row.id):
+        if self._takes_slot and not self._has(node, row):
             self._let_go()
             self._serve(True)
-            self._take(worker)
+            self._take(self._dispatcher.worker(node, row))
+
+    def _has(self, node: str, row: WorkerRow) -> bool:
+        """Whether it has a slot of the worker, as the fleet knows that: a hive that is connected
+        anew tells of its workers as of new ones."""
+        if self._worker is None or self._worker.row.id != row.id:
+            return False
+        known = self._dispatcher.fleet.worker(node, row.id)
+        return known is None or known is self._worker
 
     def lost(self) -> None:
         """Its worker has gone: it goes to another one of the node."""
@@ -274,8 +283,8 @@ class Dispatcher:
 
     def worker(self, node: str, row: WorkerRow) -> FleetWorker:
         """A worker of the fleet, which its hive perhaps has not told yet; or one that is only
-        known to who asks, if its node has been forgotten."""
-        if self.fleet.worker(node, row.id) is None:
+        known to who asks, if it has ended, or its node has been forgotten."""
+        if self.fleet.worker(node, row.id) is None and not self.fleet.has_ended(node, row.id):
             self.fleet.worker_told(node, row, _now())
         return self.fleet.worker(node, row.id) or FleetWorker(node, row)
 

@@ -111,7 +111,8 @@ def _on_device(
     lacks = needs - free_bytes(fleet, node, device, claims.starts)
     refusal = ticket.want.refusal(node.name)
     if refusal is not None and refusal.holds(node):
-        lacks = max(lacks, needs - refusal.available)
+        required = needs if refusal.is_about(needs) else refusal.required
+        lacks = max(lacks, required - refusal.available)
     if lacks <= 0:
         return Room(node.name, device, needs)
     if not ticket.want.makes_room:
@@ -142,12 +143,14 @@ def _tells_soon(
     workers: Collection[FleetWorker],
 ) -> bool:
     """Whether there may be room once its hive has told more, which it does in a moment: what has
-    been freed since it refused, and whether its memory was seen before these workers had theirs."""
+    been freed since it refused, and whether its memory was seen before its workers had theirs."""
     freed = _left_behind(node, device)
     if refusal is not None and refusal.holds(node) and freed:
         return True
     most = device.memory_free_bytes + freed + sum(map(_frees, workers))
-    return needs <= most and any(not _is_counted(node, worker.row) for worker in workers)
+    if needs > min(most, device.memory_total_bytes):
+        return False
+    return any(not _is_counted(node, worker.row) for worker in _on(node, device))
 
 
 def swap_at(worker: FleetWorker, ticket: Ticket, rules: Rules, now: float) -> float:

@@ -305,6 +305,38 @@ async def test_a_worker_that_nobody_has_told_of_yet_counts() -> None:
     assert lab.worker.own == 0
 
 
+async def test_a_worker_that_has_ended_is_not_one_of_the_fleet_again() -> None:
+    """A task was on its way to it, or its hive told late that it had been there."""
+    lab = Lab()
+    turn, going = lab.come("one")
+    assert (await soon(going)).worker is lab.worker
+    lab.fleet.worker_gone("localhost", "w")
+    turn.use("localhost", row())
+    other, coming = lab.come("one", want=Want(parse("hf:o/other"), "localhost"))
+    assert (await soon(coming)).worker is None
+    other.use("localhost", row())
+    assert lab.fleet.worker("localhost", "w") is None
+    turn.end(0)
+    other.end(0)
+    lab.fleet.worker_told("localhost", row(), 0.0)  # by its hive, which is connected anew
+    assert lab.fleet.worker("localhost", "w") is not None
+
+
+async def test_a_slot_is_kept_of_a_worker_that_is_told_of_anew() -> None:
+    lab = Lab()
+    turn, going = lab.come("one")
+    before = (await soon(going)).worker
+    assert before is not None
+    lab.fleet.connected("localhost", 0.0)
+    lab.fleet.worker_told("localhost", row(), 0.0)
+    anew = lab.fleet.worker("localhost", "w")
+    assert anew is not None and anew.own == 0
+    turn.use("localhost", row())
+    assert (anew.own, before.own) == (1, 0)
+    turn.end(0)
+    assert anew.own == 0
+
+
 async def test_a_worker_that_ends_lets_nobody_wait_for_ever() -> None:
     lab = Lab()
     served = await lab.served("one")

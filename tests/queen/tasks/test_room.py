@@ -515,11 +515,15 @@ def test_a_worker_of_which_it_is_not_known_whether_it_was_counted_is_waited_for(
     assert spot.ends == (worker,)
 
 
-def test_nobody_waits_for_a_worker_whose_memory_would_not_do_whenever_it_was_counted() -> None:
-    lab = Lab(free=1)
-    lab.told("localhost", 1, needs=12 * GB)
+@pytest.mark.parametrize(("free", "needs"), [(1, 12), (40, 45)])
+def test_nobody_waits_for_a_worker_whose_memory_would_not_do_whenever_it_was_counted(
+    free: int, needs: int
+) -> None:
+    """The card has 40 GB."""
+    lab = Lab(free=free)
+    lab.told("localhost", free, needs=needs * GB)
     lab.worker("a", is_counted=False)
-    refused = frozenset({Refusal("localhost", 12 * GB, GB, NOW)})
+    refused = frozenset({Refusal("localhost", needs * GB, GB, NOW)})
     asked = ticket("b", since=NOW - 30, refused=refused)
     decision = decide(lab.fleet, lines(asked), Accounts(), NOW, RULES)
     assert [isinstance(each, Nowhere) for _, each in decision.nowhere] == [True]
