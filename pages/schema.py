@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -18,6 +19,9 @@ def components(kinds: Iterable[type]) -> dict[str, Any]:
     _, found = msgspec.json.schema_components(
         kinds, schema_hook=_anything, ref_template=f"{_REFERENCE}{{name}}"
     )
+    for schema in found.values():  # before msgspec 0.23, with the indentation of the source
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
     return {name: found[name] for name in sorted(found)}
 
 

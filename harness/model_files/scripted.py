@@ -17,7 +17,7 @@ import numpy as np
 from harness.model_files.bundled import bundled_reader
 from harness.model_files.zoo import Key, add_field, byte_letters
 
-FAMILIES = Path(__file__).with_name("call_families.toml")
+_FAMILIES = Path(__file__).with_name("call_families.toml")
 _CONTEXT = 65_536
 _WIDTH = 64
 _END, _NORMAL = "<|im_end|>", 1
@@ -65,7 +65,7 @@ def write(path: Path, plain: str, thinking: str, answered: str) -> Path:
 def write_of_family(path: Path, name: str, reasons: bool) -> Path:
     """A model that calls `weather` for Paris as models of that family do, each time. Unless it
     `reasons`, its template does not teach reasoning."""
-    families = tomllib.loads(FAMILIES.read_text(encoding="utf-8"))["family"]
+    families = tomllib.loads(_FAMILIES.read_text(encoding="utf-8"))["family"]
     (family,) = (each for each in families if each["name"] == name)
     known_by = family["template"] + (family.get("reasoning", "") if reasons else "")
     # Nobody need see it.

@@ -229,8 +229,12 @@ def _decoded(body: bytes, kind: type[T]) -> T:
         raise UnreadableError(str(error)) from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
-    except UnicodeDecodeError:
+    except UnicodeDecodeError:  # of msgspec before 0.23
         raise UnreadableError("it is not UTF-8") from None
+    except msgspec.DecodeError as error:
+        if "UTF-8" in str(error):
+            raise UnreadableError("it is not UTF-8") from None
+        raise
 
 
 def _count(count: int, limit: int, what: str) -> None:
