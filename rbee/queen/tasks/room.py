@@ -111,8 +111,7 @@ def _on_device(
     lacks = needs - free_bytes(fleet, node, device, claims.starts)
     refusal = ticket.want.refusal(node.name)
     if refusal is not None and refusal.holds(node):
-        required = needs if refusal.is_about(needs) else refusal.required
-        lacks = max(lacks, required - refusal.available)
+        lacks = max(lacks, min(needs, refusal.required) - refusal.available)
     if lacks <= 0:
         return Room(node.name, device, needs)
     if not ticket.want.makes_room:
