@@ -174,8 +174,12 @@ class Metrics:
 
     def by_label(self, name: str, label: str) -> dict[str, float]:
         """Every sample of that name above 0, by one of its labels."""
+        return {each: value for each, value in self.all_by_label(name, label).items() if value}
+
+    def all_by_label(self, name: str, label: str) -> dict[str, float]:
+        """The same, with those of 0."""
         return {
             dict(labels)[label]: value
             for (found, labels), value in self._samples.items()
-            if found == name and value
+            if found == name
         }
