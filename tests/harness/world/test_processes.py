@@ -78,22 +78,23 @@ def _is_zombie(process: psutil.Process) -> bool:
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_a_zombie_with_threads_belongs_to_its_world(grouped: bool) -> None:
+    world = f"a-world-{os.getpid()}-{grouped}"  # other tests run beside this one
     group = control_group.enter(f"rbee-test-{os.getpid()}") if grouped else None
     if grouped and group is None:
         pytest.skip("control groups can't be made")
-    environment = {**os.environ, MARK: "a-world"}
+    environment = {**os.environ, MARK: world}
     child = subprocess.Popen([sys.executable, "-c", _WITHOUT_ITS_FIRST_THREAD], env=environment)
     process = psutil.Process(child.pid)
     try:
         wait_until("its first thread to end", lambda: _is_zombie(process), 20)
-        assert WorldProcesses("a-world", group).all() == [process]
-        assert WorldProcesses("another", None).all() == []
+        assert WorldProcesses(world, group).all() == [process]
+        assert WorldProcesses(f"{world}-not", None).all() == []
     finally:
         child.kill()
         child.wait()
         if group:
             group.leave()
-    assert WorldProcesses("a-world", None).all() == []
+    assert WorldProcesses(world, None).all() == []
 
 
 def test_one_that_the_kernel_takes_apart_is_exiting_and_one_that_runs_is_not() -> None:
