@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from rbee.contract.errors import ShuttingDown, StateNotWritable
-from rbee.runtime.concurrency import finish
+from rbee.runtime.concurrency import finish, in_thread
 from rbee.runtime.files import ensure, make_folder
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class Database:
 
                 make_folder(self._path.parent)
                 ensure(self._path)  # SQLite gives the files beside it the same mode
+                await in_thread(_try_to_open, self._path)
                 connection = await aiosqlite.connect(self._path)
                 try:
                     await self._prepare_in_turn(connection)
@@ -173,6 +174,12 @@ class Database:
                 beside.rename(kept.with_name(kept.name + name))
         _log.error("%s is damaged (%s); it is kept as %s", self._path, error, kept)
         return kept
+
+
+def _try_to_open(path: Path) -> None:
+    """Raise what SQLite says of a path that it can't open. Where aiosqlite is the first to find
+    out, its thread is not waited for, and may report to an event loop that has ended."""
+    sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True).close()
 
 
 def _is_damage(error: Exception) -> bool:

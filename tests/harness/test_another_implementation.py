@@ -49,8 +49,11 @@ def kit(tmp_path: Path) -> Path:
     """What somebody takes along to judge other programs, with one feature."""
     for name in KIT:
         source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, tmp_path / name)
+        if source.is_dir():  # without what other tests are compiling there
+            compiled = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, tmp_path / name, ignore=compiled)
+        else:
+            shutil.copy(source, tmp_path / name)
     (tmp_path / FEATURE).parent.mkdir(parents=True)
     shutil.copy(ROOT / FEATURE, tmp_path / FEATURE)
     return tmp_path

@@ -72,16 +72,17 @@ async def test_a_reply_that_is_not_a_stream_is_not_read_as_one(
 async def test_a_question_without_its_answer_breaks(
     start: Start, connect: Connect, handler: Handler
 ) -> None:
-    begun = asyncio.Event()
+    begun = asyncio.Semaphore(0)
 
     async def told(request: web.Request) -> web.StreamResponse:
-        begun.set()
+        begun.release()
         return await handler(request)
 
     client = connect(await start(told))
     asking = [asyncio.create_task(client.call(ASK, within_s=60)) for _ in range(3)]
     async with asyncio.timeout(5):
-        await begun.wait()
+        for _ in asking:
+            await begun.acquire()
         await asyncio.sleep(0.1)
         client.cut()
         await asyncio.sleep(0)

@@ -64,11 +64,13 @@ async def test_canceled_the_work_ends_at_its_next_step() -> None:
 async def test_work_that_is_waited_for_goes_on() -> None:
     go_on()
     await in_thread(go_on)
-    task = asyncio.create_task(in_thread(threading.Event().wait))
+    over = threading.Event()
+    task = asyncio.create_task(in_thread(over.wait))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task})
     await in_thread(go_on)
+    over.set()
 
 
 def test_the_program_ends_though_the_work_hangs() -> None:

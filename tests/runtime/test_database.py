@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
@@ -107,6 +108,29 @@ async def test_a_path_that_can_not_be_opened_is_named(opened: Open, path: Path) 
         await read(opened())
     assert caught.value.details["path"] == str(path)
     assert path.is_dir()
+
+
+def test_a_program_that_ends_because_of_such_a_path_prints_no_traceback(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event loop may end before a thread of aiosqlite reports to it."""
+    path.mkdir(parents=True)
+    raised: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+
+    async def program() -> None:
+        async def on_damage(_: Path) -> None:
+            raise AssertionError("a folder is not damaged")
+
+        with pytest.raises(StateNotWritable):
+            await read(Database(path, MIGRATIONS, on_damage))
+
+    before = set(threading.enumerate())
+    for _ in range(50):
+        asyncio.run(program())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(10)
+    assert raised == []
 
 
 async def test_a_closed_database_says_that_the_program_is_shutting_down(opened: Open) -> None:

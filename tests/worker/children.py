@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import ModuleType
 
 import psutil
@@ -9,6 +10,9 @@ import psutil
 
 def running(module: ModuleType) -> list[psutil.Process]:
     """Those that run `module`. One that has ended and was not waited for yet runs nothing."""
-    children = psutil.Process().children()
-    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
-    return [child for child in alive if module.__name__ in child.cmdline()]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if child.status() != psutil.STATUS_ZOMBIE and module.__name__ in child.cmdline():
+                found.append(child)
+    return found

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from harness.model_files import zoo
 
 WORKER = str(Path(sys.executable).with_name("llm-worker-rbee"))
-LONGEST_S = 5.0
+LONGEST_S = 15.0
 LARGEST = 4_000_000
 PRES = (
     *("gpt-2", "llama-bpe", "qwen2", "deepseek-v3", "falcon"),

@@ -16,10 +16,11 @@ from harness.attack.cases import all_cases
 _REQUESTS = 500
 
 
+@pytest.mark.timeout(300)
 def test_the_installed_programs_hold(tmp_path: Path) -> None:
     cases = tuple(case for case in all_cases() if not case.own and not case.slow)
     plan = Plan(
-        seed=17, requests=_REQUESTS, seconds=60, cases=cases, foreign=False, evidence=tmp_path
+        seed=17, requests=_REQUESTS, seconds=240, cases=cases, foreign=False, evidence=tmp_path
     )
     results = list(attack(plan))
     faults = {result.case: result.faults[:3] for result in results if not result.held}

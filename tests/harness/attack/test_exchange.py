@@ -40,9 +40,9 @@ def server(said: bytes) -> Iterator[exchange.Address]:
 @pytest.mark.parametrize("said", [_LINES, _LINES + _WHOLE, _LINES + _LINES, _WHOLE + _LINES])
 def test_the_first_of_several_answers_is_one(said: bytes) -> None:
     with server(said) as address:
-        answer = exchange.send(address, exchange.request("GET", "/"), within=2)
+        answer = exchange.send(address, exchange.request("GET", "/"), within=10)
     assert (answer.status, answer.kind) == (200, "2xx")
-    assert answer.took_s < 1
+    assert answer.took_s < 5
 
 
 def test_half_an_answer_is_none() -> None:

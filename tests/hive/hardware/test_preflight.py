@@ -46,14 +46,17 @@ class FakeHardware:
 
 class Made:
     def __init__(
-        self, gpus: list[DeviceMemory] | None = None, found: list[DeviceMemory] | None = None
+        self,
+        gpus: list[DeviceMemory] | None = None,
+        found: list[DeviceMemory] | None = None,
+        returns_within_s: float = 0.3,
     ) -> None:
         self.narrated: list[str] = []
         self.hardware = FakeHardware(gpus or [], found or [])
         self.preflight = Preflight(
             self.hardware,  # type: ignore[arg-type]
             lambda actor, emoji, text: self.narrated.append(f"[{actor}] {text}"),
-            returns_within_s=0.3,
+            returns_within_s=returns_within_s,
             look_every_s=0.01,
         )
 
@@ -268,10 +271,10 @@ async def test_memory_of_a_worker_that_has_just_ended_is_waited_for() -> None:
 
 
 async def test_nobody_waits_for_memory_that_nothing_gives_back() -> None:
-    made = Made([device(0, 1000)])
+    made = Made([device(0, 1000)], returns_within_s=60)
     began = time.monotonic()
     await made.preflight.memory_device(ANYWHERE, 5000 * MB)
     made.preflight.expect_memory()
     await made.preflight.memory_device(ANYWHERE, 1000 * MB)
     await made.preflight.memory_device(DeviceRequest(force=True), 5000 * MB)
-    assert time.monotonic() - began < 0.2
+    assert time.monotonic() - began < 10

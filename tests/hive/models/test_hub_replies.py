@@ -146,17 +146,17 @@ def test_names_that_claim_a_thousand_parts_cost_no_time() -> None:
     """Two of the thousand are there, of each of two thousand models."""
     names = [f"{n}-{part}-of-01000.gguf" for n in range(2000) for part in ("00001", "01000")]
     files = tuple(RemoteFile(name, 7, None) for name in names)
-    began = time.process_time()
+    began = time.thread_time()
     assert repository.models(Listing(COMMIT, files), REF) == []
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_names_near_a_long_one_cost_no_time() -> None:
     files = tuple(RemoteFile(f"{'ab' * 450}{n}.gguf", 7, None) for n in range(4000))
-    began = time.process_time()
+    began = time.thread_time()
     with pytest.raises(ModelNotFound):
         repository.pick(Listing(COMMIT, files), parse(f"hf:owner/repo/{'ba' * 450}.gguf"))
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def endless(

@@ -148,8 +148,9 @@ async def test_a_worker_that_ends_with_its_starter_is_never_listed(made: Made) -
     await asyncio.sleep(0)
     assert made.workers.rows() == []
     watching.cancel()
-    await asyncio.sleep(0.05)
-    assert worker.is_ending
+    async with asyncio.timeout(5):
+        while not worker.is_ending:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     for code in made.launcher.codes.values():
         code.set_result(0)
     async with asyncio.timeout(5):

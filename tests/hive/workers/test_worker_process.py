@@ -148,12 +148,15 @@ class Made:
 
 
 @contextlib.asynccontextmanager
-async def played(state: str, calls_back: bool = True) -> AsyncIterator[Made]:
-    """A worker in a state, registered if it calls back; its health is checked every 0.1 s, and it
-    may be idle for 60 s."""
+async def played(
+    state: str, calls_back: bool = True, health_interval_s: float = 0.1
+) -> AsyncIterator[Made]:
+    """A worker in a state, registered if it calls back; its health is checked at that interval,
+    which is also how long an answer may take, and it may be idle for 60 s."""
     worker, reported = Worker(), list[Event]()
     config = Config(
-        hive=HiveSection(health_interval_s=0.1, idle_timeout_s=60), times=TimesSection(grace_s=0.2)
+        hive=HiveSection(health_interval_s=health_interval_s, idle_timeout_s=60),
+        times=TimesSection(grace_s=0.2),
     )
     async with TestServer(worker.application(), host="127.0.0.1") as server:
         worker.process = Process()
@@ -417,7 +420,7 @@ async def test_a_worker_that_ends_is_not_connected_to_again() -> None:
 
 
 async def test_what_changes_during_a_health_check_is_reported_once() -> None:
-    async with played("loading") as made:
+    async with played("loading", health_interval_s=1) as made:
         made.worker.answers.clear()
         asked = made.worker.asked_for_health
         await made.until(lambda: made.worker.asked_for_health > asked)

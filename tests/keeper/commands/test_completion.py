@@ -52,6 +52,12 @@ def key(home: Path) -> Path:
     return folder / "api_key"
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How busy the machine is does not decide what is suggested."""
+    monkeypatch.setattr(completion, "_WITHIN_S", 20.0)
+
+
 def names(kind: str, typed: str = "") -> list[str]:
     return [name for name, _ in completion.suggest(kind, typed)]
 
@@ -105,11 +111,12 @@ def test_without_a_key_the_queen_is_not_asked_and_no_key_is_created(
 def test_a_queen_that_does_not_answer_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, key: Path
 ) -> None:
+    monkeypatch.setattr(completion, "_WITHIN_S", 0.4)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         monkeypatch.setenv("RBEE_QUEEN_URL", f"http://127.0.0.1:{mute.getsockname()[1]}")
         began = time.monotonic()
         assert names("nodes") == ["localhost"]
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
 
 
 def test_completion_works_with_an_invalid_config(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.world.network import Network
 from rbee.contract import endpoints as ep
 from rbee.contract.config import Config, QueenSection
 from rbee.contract.daemons import QueenStatus
@@ -48,11 +49,14 @@ PROBES = Probes(programs=no_programs, detect=one_cpu)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    """No port of this machine is looked at."""
-    monkeypatch.setenv("RBEE_QUEEN_HOST", "127.77.1.1")
-    monkeypatch.setenv("RBEE_HIVE_HOST", "127.77.1.2")
+def quick(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    """No port is looked at that this machine, or a test beside this one, may use."""
+    network = Network()
+    monkeypatch.setenv("RBEE_QUEEN_HOST", network.address(1))
+    monkeypatch.setenv("RBEE_HIVE_HOST", network.address(2))
     monkeypatch.setenv("RBEE_MODELS_DEFAULT", "hf:nobody/nothing")
+    yield
+    network.release()
 
 
 def examined(probes: Probes = PROBES) -> list[Finding]:

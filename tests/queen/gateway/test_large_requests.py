@@ -83,12 +83,12 @@ def test_a_large_request_holds_nobody_up(
 ) -> None:
     body = msgspec.json.encode({"max_tokens": 1, **fields})
     assert len(body) <= LARGEST_BODY
-    began = time.process_time()
+    began = time.thread_time()
     try:
         ask(body)
     except RbeeError as error:
         assert error.status == 400
-    assert time.process_time() - began < _WITHIN_S
+    assert time.thread_time() - began < _WITHIN_S
 
 
 @pytest.mark.parametrize(

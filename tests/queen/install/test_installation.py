@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.world.waiting import wait_until
 from rbee.contract.errors import InvalidRequest, ProgramFailed
 from rbee.queen.install.installation import install
 from rbee.queen.install.plan import Installation, Installed, Machine
@@ -158,5 +160,13 @@ def test_who_asks_and_goes_leaves_nothing_running(tmp_path) -> None:
     group = int(asked.stderr.readline())
     asked.stderr.close()
     assert asked.wait(10) != 0
-    left = [one for one in psutil.process_iter() if os.getpgid(one.pid) == group]
-    assert [one.cmdline() for one in left if one.status() != psutil.STATUS_ZOMBIE] == []
+
+    def left() -> list[list[str]]:
+        found = []
+        for one in psutil.process_iter():
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                if os.getpgid(one.pid) == group and one.status() != psutil.STATUS_ZOMBIE:
+                    found.append(one.cmdline())
+        return found
+
+    wait_until("all of it to end", left, 10, lambda found: not found)

@@ -38,7 +38,7 @@ class Lab:
         *,
         connect_s: float = 3,
         keepalive_s: float = 2,
-        discover_within_s: float = 2,
+        discover_within_s: float = 10,
         end_within_s: float = 0.2,
         **fields: Any,
     ) -> None:
@@ -50,7 +50,7 @@ class Lab:
         self.row = NodeRow(node_name=NAME, **row)
         times = msgspec.structs.replace(TIMES, connect_s=connect_s)
         config = Config(times=times, remote=RemoteSection(binary_path="~/rbee-hive"))
-        remote = SshConnection(self.row, connect_s, keepalive_s)
+        remote = SshConnection(self.row, max(connect_s, 3), keepalive_s)
         self.host = SshHost(self.row, config, remote, make_key=lambda: fake.key)
         self.hive = Hive(
             self.host,

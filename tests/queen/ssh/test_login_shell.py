@@ -16,8 +16,8 @@ from tests.queen.sshd import Sshd
 
 
 async def test_the_time_of_the_start_up_files_is_not_the_commands(add: Add, sshd: Sshd) -> None:
-    sshd.login_script = "echo hello; sleep 0.6"
-    result = await add().run("echo here", within_s=0.3)
+    sshd.login_script = "echo hello; sleep 2.5"
+    result = await add().run("echo here", within_s=2)
     assert result.out == "here\n"
 
 
@@ -56,7 +56,7 @@ async def test_a_shell_that_waits_for_input_is_told_in_time(
     with os.fdopen(writing, "wb"):
         with pytest.raises(SshConnectionFailed) as caught:
             await ssh.start("echo here", stdin=os.fdopen(reading, "rb", buffering=0))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8  # 10 s unless told otherwise
     await ssh.close()
     assert "its start-up files wait, or ask for input" in caught.value.details["reason"]
     async with asyncio.timeout(5):

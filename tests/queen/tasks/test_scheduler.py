@@ -350,7 +350,9 @@ async def test_what_has_no_stream_is_asked_for_and_canceled_with_its_caller(made
     texts = VectorRequest(texts=EmbeddingRequest(input="a"), node="a", model="hf:o/r")
     made.held.clear()
     asking = asyncio.create_task(made.scheduler.ask(texts))
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(5):
+        while not made.tried:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert made.tried == ["a"]
     await stop(asking)
     async with asyncio.timeout(5):

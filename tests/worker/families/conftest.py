@@ -17,6 +17,7 @@ from rbee.contract.workers import WorkerStatus
 from rbee.runtime.broadcast import Broadcast
 from rbee.worker.engine.engine import Engine
 from rbee.worker.engine.load import Load, Loaded
+from rbee.worker.model.templates.renderers import Renderers
 from rbee.worker.requests import vectors
 from rbee.worker.requests.requests import Requests
 from tests.worker.conftest import settings_of
@@ -30,9 +31,9 @@ class Inside:
     def __init__(self, model: Path, slots: int, context: int) -> None:
         self.requests = Requests(slots, f"file:{model}", Broadcast[Event]())
         self._ready: asyncio.Future[Loaded | RbeeError] = asyncio.get_running_loop().create_future()
-        load = Load(
-            settings_of(model, slots=slots, context=context), lambda _: None, lambda _: None
-        )
+        self._renderers = Renderers()
+        settings = settings_of(model, slots=slots, context=context)
+        load = Load(settings, lambda _: None, lambda _: None, self._renderers)
         self.engine = Engine(load, slots, self._ready.set_result, self.requests.take)
 
     async def load(self) -> Loaded:
@@ -84,6 +85,7 @@ class Inside:
 
     async def close(self) -> None:
         await self.requests.close()
+        await self._renderers.close()
         await self.engine.stop()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from rbee.worker.model.chat_template import ChatTemplate
@@ -14,6 +16,13 @@ SAID = [
     {"role": "assistant", "content": "Ho"},
     {"role": "user", "content": "Bye"},
 ]
+
+
+@pytest.fixture
+async def renderers() -> AsyncIterator[Renderers]:
+    found = Renderers()
+    yield found
+    await found.close()
 
 
 @pytest.mark.parametrize(
@@ -68,19 +77,19 @@ SAID = [
         (["<|im_end|>"], "Be brief.\n\nUser: Hi\n\nAssistant: Ho\n\nUser: Bye\n\nAssistant:"),
     ],
 )
-async def test_a_conversation_has_the_marks_of_the_family(tokens: list[str], prompt: str) -> None:
-    renderers = Renderers()
+async def test_a_conversation_has_the_marks_of_the_family(
+    renderers: Renderers, tokens: list[str], prompt: str
+) -> None:
     template = ChatTemplate({"default": family(tokens).source}, {"eos_token": "</s>"}, renderers)
     assert await template.render(SAID) == prompt
-    await renderers.close()
 
 
 @pytest.mark.parametrize("each", FAMILIES, ids=lambda each: each.name)
-async def test_each_family_shows_every_turn_and_writes_no_marks_but_its_own(each: Family) -> None:
-    renderers = Renderers()
+async def test_each_family_shows_every_turn_and_writes_no_marks_but_its_own(
+    renderers: Renderers, each: Family
+) -> None:
     template = ChatTemplate({"default": each.source}, {"eos_token": "</s>"}, renderers)
     prompt = await template.render(SAID)
-    await renderers.close()
     places = [prompt.index(turn["content"]) for turn in SAID]
     assert places == sorted(places)
     others = {mark for other in FAMILIES for mark in other.marks} - set(each.marks)

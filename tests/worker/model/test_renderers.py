@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,20 +45,9 @@ def ask(name: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(autouse=True)
-def others() -> Iterator[None]:
-    """Those that another test has left to this process are not what these tests are about."""
-    _others.update(running(process))
-    yield
-    _others.clear()
-
-
-_others: set[psutil.Process] = set()
-
-
 def processes() -> list[psutil.Process]:
-    """Those that render for the test. Grammars have processes too."""
-    return [each for each in running(process) if each not in _others]
+    """Those that render. Grammars have processes too."""
+    return running(process)
 
 
 async def until(so: Callable[[], object]) -> None:
@@ -66,8 +55,14 @@ async def until(so: Callable[[], object]) -> None:
 
 
 @pytest.fixture
-async def renderers() -> AsyncIterator[Renderers]:
-    found = Renderers(3)
+def deadline_s() -> float:
+    return 3
+
+
+@pytest.fixture
+async def renderers(deadline_s: float) -> AsyncIterator[Renderers]:
+    assert processes() == []  # every test closes its own
+    found = Renderers(deadline_s)
     yield found
     await found.close()
     assert processes() == []
@@ -83,14 +78,12 @@ async def renderers() -> AsyncIterator[Renderers]:
     ],
 )
 async def test_what_takes_too_much_is_ended_and_the_next_one_is_rendered(
-    name: str, deadline_s: float, words: str
+    renderers: Renderers, name: str, words: str
 ) -> None:
-    renderers = Renderers(deadline_s)
     with pytest.raises(Failed, match=words):
         await renderers.ask(TEMPLATES, ask(name))
     assert processes() == []
     assert await renderers.ask(TEMPLATES, ask("short")) == "hi"
-    await renderers.close()
 
 
 async def test_one_process_is_kept(renderers: Renderers) -> None:
@@ -153,9 +146,10 @@ async def test_a_process_knows_no_secrets_and_holds_no_files(
         assert process.num_fds() == 3
 
 
-async def test_one_that_is_killed_while_it_is_read_is_closed_only_when_nobody_reads_it() -> None:
+async def test_one_that_is_killed_while_it_is_read_is_closed_only_when_nobody_reads_it(
+    renderers: Renderers,
+) -> None:
     """Otherwise its reader would wait for ever, or get what the next process writes."""
-    renderers = Renderers(3)
     renderers.start()
     renderers.prepare(TEMPLATES)
     asking = asyncio.create_task(renderers.ask(TEMPLATES, ask("short")))
@@ -164,8 +158,6 @@ async def test_one_that_is_killed_while_it_is_read_is_closed_only_when_nobody_re
     async with asyncio.timeout(20):
         await asyncio.wait({asking})
         assert await renderers.ask(TEMPLATES, ask("short")) == "hi"
-        await renderers.close()
-    assert processes() == []
 
 
 PARENT = """
