@@ -20,6 +20,8 @@ from harness.world.waiting import wait_until
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LONGEST_S = 60
+# What a busy machine takes to deliver what was made at once.
+_DELIVERED_S = 0.1
 
 
 # What is run
@@ -245,7 +247,8 @@ def a_summary(context: Context, count: int) -> None:
     assert 0 < reported["first_ms"] < context.run.took * 1000, reported
     arrivals = [at for at, _ in context.run.stdout.pieces]
     assert count / context.run.took <= reported["rate"], (reported, context.run.took)
-    assert reported["rate"] * (arrivals[-1] - arrivals[0]) < 2 * count, (reported, arrivals)
+    took = arrivals[-1] - arrivals[0] - _DELIVERED_S
+    assert reported["rate"] * took < 2 * count, (reported, arrivals)
 
 
 @then("standard error is a summary of {count:d} tokens, and nothing else")
@@ -341,4 +344,4 @@ def _paused(all_asked: Sequence[ProxiedRequest], times: int) -> None:
     assert len(moments) == times, moments
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     for gap, pause in zip(gaps, (1, 2, 4), strict=True):
-        assert pause <= gap < pause + 0.9, gaps
+        assert pause <= gap < pause + 2, gaps

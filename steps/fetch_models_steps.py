@@ -9,7 +9,7 @@ from behave.runner import Context
 
 from harness.watching import catalog, download_speed, keeper_output, models_output
 from harness.world.cluster import Download
-from harness.world.waiting import wait_until
+from harness.world.waiting import let_pass, wait_until
 
 _SLOW_MACHINE_S = 0.8
 
@@ -63,7 +63,7 @@ def bytes_rise(context: Context, total: int) -> None:
     assert counts == sorted(counts), counts
     assert {data["bytes_total"] for data in reported} == {total}, reported
     ratios = download_speed.ratios(context.fetch.stream)
-    assert 0.9 < statistics.median(ratios) < 1.1, ratios
+    assert 0.8 < statistics.median(ratios) < 1.2, ratios
 
 
 @then("it ended with {name} complete, then [DONE]")
@@ -292,13 +292,19 @@ def speed_of_hub(context: Context) -> None:
 
 @when("a part of it has been reported")
 def all_reported(context: Context) -> None:
-    """The Hub has stopped in the middle, and closes nothing."""
-    wait_until(
-        "a report of what was sent",
-        lambda: context.fetch.events_of("downloading")[-1:],
-        10,
-        lambda last: last and last[0]["bytes_downloaded"] > 0.1 * _size(context),
-    )
+    """The Hub has stopped in the middle, and closes nothing. There is a report each 0.1 s while
+    something comes."""
+
+    def settled() -> bool:
+        last = context.fetch.events_of("downloading")[-1:]
+        let_pass(0.4)
+        return bool(
+            last == context.fetch.events_of("downloading")[-1:]
+            and last
+            and last[0]["bytes_downloaded"] > 0.1 * _size(context)
+        )
+
+    wait_until("the last report of what was sent", settled, 10)
 
 
 @then("both were told the same download")

@@ -10,6 +10,7 @@ from harness.watching import local_installation, systemd
 from harness.watching.interactive_shell import Shell
 from harness.world import cluster, settings
 from harness.world.commands import INSTALLED
+from harness.world.waiting import wait_until
 
 _SOMEBODY_ELSES = "[Service]\nExecStart=/opt/mine/rbee-hive daemon\n"
 
@@ -104,8 +105,13 @@ def shown_no_key(context: Context) -> None:
 
 @then("nothing but the shell is running")
 def only_the_shell(context: Context) -> None:
-    found = [process.pid for process in context.world.processes()]
-    assert found == [context.shell.pid], context.world.processes()
+    """A command that has completed nothing has perhaps not ended yet."""
+    wait_until(
+        "the shell to run alone",
+        context.world.processes,
+        10,
+        lambda found: [process.pid for process in found] == [context.shell.pid],
+    )
 
 
 @then("there is no key yet")

@@ -267,7 +267,7 @@ def some_wait(context: Context, count: int) -> None:
     context.standby = wait_until(
         f"{count} standby workers",
         lambda: cluster.standby(context.world),
-        20,
+        60,
         lambda found: len(found) == count and all(_sleeps(each) for each in found),
     )
 

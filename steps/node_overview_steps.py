@@ -110,6 +110,20 @@ def start_with_json(context: Context) -> None:
     wait_until("the first line", lambda: context.lines.stdout.text, 20)
 
 
+@then("so do both pipes")
+def pipes_show_busy(context: Context) -> None:
+    """The queen looks every half second for each of those that watch."""
+    wait_until(
+        "busy in both",
+        lambda: (
+            node_overview.states_in_blocks(context.run.stdout.text)[-1:],
+            node_overview.states_in_lines(context.lines.stdout.text)[-1:],
+        ),
+        20,
+        lambda seen: seen == (_CHANGES[1:2], _CHANGES[1:2]),
+    )
+
+
 @when("another keeper watches the nodes")
 def another_watches(context: Context) -> None:
     context.watcher = context.world.start("rbee-keeper nodes --watch")
@@ -130,19 +144,26 @@ def kill_watcher(context: Context) -> None:
 
 @then("no line there is wider than {columns:d} columns, and the seconds go on")
 def narrow(context: Context, columns: int) -> None:
-    """A line that is too wide would be broken, and its rest be on the next one."""
+    """A line that is too wide would be broken, and its rest be on the next one. The seconds are
+    those since the hive told something: they begin anew when it does."""
     first = _age(context.terminal.screen)
-    screen = wait_until(
-        "the seconds to go on",
+    wait_until(
+        "the seconds to go on, in short lines",
         lambda: context.terminal.screen,
         10,
-        lambda screen: _age(screen) > first,
+        lambda screen: _age(screen) not in (-1, first) and _fits(screen, columns),
     )
+
+
+def _fits(screen: str, columns: int) -> bool:
+    """Whether a node, its models and its workers stand there, each in a line."""
     lines = [line.rstrip() for line in screen.splitlines() if line.strip()]
-    assert all(len(line) < columns for line in lines), lines
-    assert lines[0].startswith("localhost: "), lines
-    assert [line for line in lines if line.startswith("  bundled:")], lines
-    assert len(lines) == 4, lines
+    return (
+        len(lines) == 4
+        and lines[0].startswith("localhost: ")
+        and any(line.startswith("  bundled:") for line in lines)
+        and all(len(line) < columns for line in lines)
+    )
 
 
 def _age(screen: str) -> int:

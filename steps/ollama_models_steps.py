@@ -122,8 +122,8 @@ def in_memory(context: Context) -> None:
 
 @then("it leaves the memory at the time that was told")
 def leaves(context: Context) -> None:
-    told, took = ollama_package.stays(context.world, "3s")
-    assert 1 < told <= 3.1 and told - 0.5 < took < told + 3, (told, took)
+    told, took = ollama_package.stays(context.world, "8s")
+    assert 1 < told <= 8.1 and told - 0.5 < took < told + 3, (told, took)
 
 
 @then("asked to leave while it answers, it leaves when the answer is whole")

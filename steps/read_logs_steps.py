@@ -32,6 +32,19 @@ def new_lines(context: Context) -> None:
     )
     assert row["worker_id"] not in {source for source, _ in context.shown_then}
     context.worker = {"id": row["worker_id"]}
+    home = context.world.nodes[row["node"]].home
+    for source, file in (_HIVE, _HIVE), (row["worker_id"], logs.worker_log_name(row["worker_id"])):
+        _wait_for_all(context, source, logs.written(home, file))
+
+
+def _wait_for_all(context: Context, source: str, written: list[str]) -> None:
+    """Others may follow."""
+    wait_until(
+        f"{len(written)} lines of {source}",
+        lambda: logs.shown_by(context.run.stdout.text, source),
+        10,
+        lambda seen: len(seen) >= len(written),
+    )
 
 
 @then("every line of standard output names its source")

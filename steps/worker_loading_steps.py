@@ -198,9 +198,11 @@ def given_up_after(context: Context, seconds: int) -> None:
 
 @then("it says how many of how many layers are loaded, as the worker last reported")
 def layers_reported(context: Context) -> None:
-    last = context.progress.named("loading")[-1].data
-    reported = f"at {last['layers_loaded']} of {last['layers_total']} layers"
-    assert reported in context.run.stderr.text, (reported, context.run.stderr.text)
+    reported = keeper_output.last_layers(context.progress)
+    assert any(each in context.run.stderr.text for each in reported), (
+        reported,
+        context.run.stderr.text,
+    )
 
 
 @then("the error and its details name the node {node:S}")

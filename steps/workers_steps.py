@@ -52,7 +52,7 @@ def spawn_slots(context: Context, model: str, backend: str, device: int, slots: 
 def _spawn(context: Context, body: dict[str, object]) -> None:
     context.asked = {**body, "model": context.world.expand(str(body["model"]))}
     url = f"{context.world.hive_url}/v1/workers/spawn"
-    context.reply = context.world.call("POST", url, context.asked)
+    context.reply = context.world.call("POST", url, context.asked, timeout=60)
     context.moment = processes.now()
     assert context.reply.status < 300, (context.reply.status, context.reply.body)
     context.worker = {"id": context.reply.json["worker_id"], "url": context.reply.json["url"]}

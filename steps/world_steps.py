@@ -183,7 +183,8 @@ def a_persistent_queen(context: Context) -> None:
 @given("a persistent queen, with a worker that has answered once")
 def a_warm_worker(context: Context) -> None:
     a_persistent_queen(context)
-    context.answered_at = cluster.ask(context.world, {"prompt": "hi", "max_tokens": 2})
+    asked = {"prompt": "hi", "max_tokens": 2, "ignore_eos": True}
+    context.answered_at = cluster.ask(context.world, asked)
     context.world.placeholders["answered at"] = str(context.answered_at)
     context.before = cluster.processes(context.world)
     context.worker = cluster.wait_for_state(context.world, "idle")

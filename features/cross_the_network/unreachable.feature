@@ -39,12 +39,12 @@ Feature: The queen gives up in good time on a node that does not answer
   @beyond
   Scenario: A node that comes back between two attempts is used
     Given the added node workstation
-    And the setting times.connect_s is 1
+    And the setting times.connect_s is 3
     And workstation's SSH server is mute
     When I start `rbee-keeper infer --node workstation --prompt hi --max-tokens 5`
     And after its first connection the SSH server of workstation serves again
     Then it exits with 0
-    And standard error says "attempt 2 of 3 in 200 ms (limit 1 s)"
+    And standard error says "attempt 2 of 3 in 200 ms (limit 3 s)"
     And nothing is running
 
   @beyond
@@ -74,6 +74,7 @@ Feature: The queen gives up in good time on a node that does not answer
     Then it exits with 0
     And standard output has the row localhost, stopped, -, -, -, -
     And standard output has the row workstation, unreachable, -, -, -, -
+    Given the setting times.connect_s is 10
     When workstation's SSH server serves again
     And I run `rbee-keeper infer --node workstation --prompt hi --max-tokens 1`
     Then it exits with 0

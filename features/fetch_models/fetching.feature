@@ -5,7 +5,7 @@ Feature: A model is fetched when it is first needed
   @t001-07 @happy @B11.2
   Scenario: From nothing to the answer, with the model still on the Hub
     Given the Hub has lab/smol with smol-Q4_1.gguf, the bundled model
-    And the Hub sends 80 MB a second
+    And the Hub sends 30 MB a second
     And a persistent queen
     When I run `rbee-keeper infer --node localhost --model hf:lab/smol/smol-Q4_1.gguf --prompt "write a short story" --max-tokens 20 --temperature 0 --backend cpu --device 0 --json`
     Then it exits with 0

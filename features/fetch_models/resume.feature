@@ -168,7 +168,7 @@ Feature: Bytes that have arrived are not fetched again
 
   @beyond
   Scenario: The hive is killed again and again
-    Given the Hub sends 8 MB a second
+    Given the Hub sends 4 MB a second
     And a hive that an operator started
     When it is asked to fetch hf:lab/small/small.gguf, and killed at 5, 50 and 95 %, and asked again each time
     Then it is fetched

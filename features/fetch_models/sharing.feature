@@ -3,7 +3,7 @@ Feature: One download, however many clients ask, and none when nobody does
 
   Background:
     Given the Hub has lab/small with small.gguf, the small model
-    And the Hub sends 8 MB a second
+    And the Hub sends 4 MB a second
     And a queen and a hive that an operator started
 
   @beyond

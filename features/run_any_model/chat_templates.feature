@@ -4,25 +4,25 @@ Feature: A model's chat template makes a prompt of a conversation, and nothing e
   its own, which ends with whoever asked.
 
   Scenario: A template that loops is stopped, and others are answered meanwhile
-    Given the setting worker.template_s is 3
+    Given the setting worker.template_s is 8
     And a standalone worker for <looping> with `--slots 2`
     When a client sends a conversation for which the template loops
     Then the worker has 1 of its 2 slots free
     And another conversation is answered meanwhile
-    And the first client is refused with 400 and INVALID_REQUEST, because of "The model's chat template took longer than 3 s"
-    And the template's process is gone, and the worker is idle, within 1 s
+    And the first client is refused with 400 and INVALID_REQUEST, because of "The model's chat template took longer than 8 s"
+    And the template's process is gone, and the worker is idle, within 5 s
 
   Scenario: The work on a template ends with whoever asked
     Given a standalone worker for <looping> with `--slots 2`
     When a client sends a conversation for which the template loops
     And that client goes away
-    Then the template's process is gone, and the worker is idle, within 1 s
+    Then the template's process is gone, and the worker is idle, within 5 s
     When a client sends a conversation for which the template loops
     And that request is deleted
-    Then the template's process is gone, and the worker is idle, within 1 s
+    Then the template's process is gone, and the worker is idle, within 5 s
     When a client sends a conversation for which the template loops
     And the worker that renders it is killed
-    Then nothing is running after 1 s
+    Then nothing is running after 5 s
 
   Scenario: Whatever belongs to a conversation reaches the template
     Given a standalone worker for <echoing> with `--slots 1`

@@ -34,6 +34,7 @@ Feature: Every node can be seen at once
     Then the terminal shows "idle, 1 of 1 slots free"
     When a task for 8000 tokens streams
     Then the terminal shows "busy, 0 of 1 slots free"
+    And so do both pipes
     When the tasks first and second wait in the queue
     Then the terminal shows "2 tasks wait for a slot"
     When the task second is deleted

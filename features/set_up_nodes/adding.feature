@@ -42,7 +42,7 @@ Feature: A machine becomes a node once SSH to it works
     And ~/.rbee/known_hosts has the key of workstation, writable only by its owner
     And nothing is running
 
-  @t001-02
+  @t001-02 @alone
   Scenario: A node that SSH can't reach in time is not stored
     Given the node workstation, whose SSH server is at port 2222
     And workstation's SSH server is mute

@@ -22,7 +22,7 @@ Feature: An answer in a given form
       | response_format | {"type": "text"}                    | .*                     |
       | grammar         | root ::= "yes" \| "no"              | yes\|no                |
       | grammar         | root ::= [a-f]{3} ("-" [0-9]{2}){2} | [a-f]{3}(-[0-9]{2}){2} |
-      | grammar         | root ::= "(" root ")" \| "x"        | \(*x\)*                |
+      | grammar         | root ::= "(" root ")" \| "x"        | \(+\|\(*x\)*           |
       | grammar         | root ::= [^a-zA-Z] [^0-9]           | [^a-zA-Z][^0-9]        |
     Then each answer, or what there is of it, matches that pattern
     When an answer under a schema is stopped by 3 tokens, and one by a stop sequence

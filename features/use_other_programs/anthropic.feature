@@ -64,7 +64,7 @@ Feature: Programs that were written for Anthropic work unchanged
     When a task for 6000 tokens streams
     Then the package still counts tokens at once
     When a message streams while the slot is busy
-    Then after 2 s the message has its status 200, within 4 s, and a comment, but no event
+    Then after 2 s the message has its status 200, within 8 s, and a comment, but no event
     And Anthropic's package is refused one more with 503, Retry-After and overloaded_error
     When that task is deleted
     Then the message is answered, and ends with message_stop

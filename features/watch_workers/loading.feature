@@ -80,7 +80,7 @@ Feature: A worker reports how far it has loaded
     And the setting hive.idle_timeout_s is 4
     And a hive that an operator started
     When the hive is asked to spawn a worker for <large> on cpu 0
-    And its load pauses 2 times for 1.9 s, with progress in between
+    And its load pauses 3 times for 1.2 s, with progress in between
     Then the worker becomes idle
     And it is still the same process
     And 2 s after that the worker is still there

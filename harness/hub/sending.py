@@ -50,9 +50,14 @@ def send(
 
 
 def break_off(
-    connection: socket.socket, reader: BufferedIOBase, how: str, closing: threading.Event
+    connection: socket.socket,
+    reader: BufferedIOBase,
+    how: str,
+    record: HubRequest,
+    closing: threading.Event,
 ) -> None:
-    """First wait until everything that was sent has arrived: a reset would drop the rest."""
+    """First wait until everything that was sent has arrived: a reset would drop the rest. The
+    `record` has ended before the client can know of it."""
     with contextlib.suppress(NeverHappenedError):
         wait_until("all to be taken", lambda: _untaken(connection) == 0, within=2)
     if how == "stalls":
@@ -64,6 +69,7 @@ def break_off(
     elif how == "resets":
         linger = struct.pack("ii", 1, 0)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        record.ended_at = time.monotonic()
         reader.close()  # it holds the socket open
         connection.close()
 

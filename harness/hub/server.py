@@ -85,7 +85,8 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, ValueError):  # ValueError: the file object of a socket that was cut
             self.close_connection = True
         finally:
-            self.record.ended_at = time.monotonic()
+            if self.record.ended_at is None:
+                self.record.ended_at = time.monotonic()
 
     do_HEAD = do_GET
 
@@ -233,7 +234,9 @@ class _Handler(BaseHTTPRequestHandler):
             sending.send(self.connection, blob, begin, stop, self.record, faults, closing)
         if fault and fault.how != "truncated":
             self.close_connection = True
-            sending.break_off(self.connection, self.rfile, fault.how, self.server.closing)
+            sending.break_off(
+                self.connection, self.rfile, fault.how, self.record, self.server.closing
+            )
 
 
 def _file_headers(commit: Commit, blob: Blob) -> dict[str, str]:

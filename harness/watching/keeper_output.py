@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.world.http_client import EventStream
 from harness.world.run import Run
 from harness.world.waiting import wait_until
 from harness.world.world import World
@@ -95,6 +96,13 @@ def lines_beside_the_text(stdout: str) -> list[str]:
         or line.startswith(("{", "Error ["))
         or _SUMMARY.match(line)
     ]
+
+
+def last_layers(progress: EventStream) -> list[str]:
+    """How an error may tell where a load has stopped: by the last report, or by the one before if
+    the worker was stopped when the last one was on its way."""
+    told = [event.data for event in progress.named("loading")][-2:]
+    return [f"at {each['layers_loaded']} of {each['layers_total']} layers" for each in told]
 
 
 def summary(stderr: str) -> dict[str, float]:

@@ -75,7 +75,8 @@ class Holder:
         before = self._in_flight()
         body = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": tokens}
         pool = ThreadPoolExecutor(1)
-        reply = pool.submit(self.call, "POST", "/v1/chat/completions", body)
+        url = f"{self._world.queen_url}/v1/chat/completions"
+        reply = pool.submit(call, "POST", url, body, self.key, timeout=60)
         pool.shutdown(wait=False)
         wait_until("one task more", self._in_flight, 5, lambda count: count > before)
         return reply

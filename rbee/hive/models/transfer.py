@@ -156,7 +156,7 @@ class ModelTransfer:
             try:
                 return await asyncio.shield(work)
             except BeingFetchedError as held:
-                self._report_progress(self._finished_bytes + held.size)
+                self._report_progress(self._finished_bytes + held.size, time.monotonic())
                 if held.size != held_size:
                     held_size, since = held.size, time.monotonic()
                 elif time.monotonic() - since > 2 * self._hub.stall_s:
@@ -182,10 +182,12 @@ class ModelTransfer:
         now = time.monotonic()
         if now - self._reported_at >= self._settings.report_every_s:
             self._reported_at = now
-            self._loop.call_soon_threadsafe(self._report_progress, self._finished_bytes + size)
+            whole = self._finished_bytes + size
+            self._loop.call_soon_threadsafe(self._report_progress, whole, now)
 
-    def _report_progress(self, size: int) -> None:
-        speed = self._rate.mb_per_s(time.monotonic(), size)
+    def _report_progress(self, size: int, at: float) -> None:
+        """`at` is when there was so much of it: a busy loop learns of it later."""
+        speed = self._rate.mb_per_s(at, size)
         self._report(
             ev.Download(
                 "downloading",

@@ -17,7 +17,7 @@ from rbee.runtime.concurrency import in_thread
 _PROGRAM = "llm-worker-rbee"
 _LINES = 20
 # Whoever waits for an answer learns of its end no later than this because of it.
-_WITHIN_S = 1.0
+_WITHIN_S = 3.0
 _KEPT = 256
 _TAIL = f'tail -n {_LINES} "$HOME/.rbee/logs/{_PROGRAM}-$1.log"'
 _log = logging.getLogger("queen-rbee")

@@ -32,6 +32,8 @@ R = TypeVar("R")
 _QUEEN = "queen-rbee"
 _STATUS_WITHIN_S = 5.0
 _DISCOVER_WITHIN_S, _DISCOVER_AGAIN_S = 2.5, 10.0
+# How long one look may take, and waits for somebody who is starting the hive.
+_HERE_WITHIN_S, _ELSEWHERE_WITHIN_S = 30.0, 2.0
 # More would be late for each other: each is given up after a while.
 _DISCOVER_AT_ONCE = 64
 
@@ -166,7 +168,17 @@ class Nodes:
     def _made(self, host: Host, on_contact: OnContact | None = None) -> Hive:
         config, events = self._config, self._events
         others = partial(self._others, host.node)
-        return Hive(host, config, events, on_contact, fleet=self.fleet, others=others)
+        # This machine is not off: whoever starts its hive is waited for.
+        within_s = _HERE_WITHIN_S if host.node == LOCAL else _ELSEWHERE_WITHIN_S
+        return Hive(
+            host,
+            config,
+            events,
+            on_contact,
+            fleet=self.fleet,
+            others=others,
+            discover_within_s=within_s,
+        )
 
     def _others(self, node: str) -> list[Hive]:
         """The hives from which that node's may fetch models."""
