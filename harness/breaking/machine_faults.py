@@ -136,7 +136,7 @@ class UnrelatedProcess:
 
 _BLOCK = 4096
 # A layer of the large model takes some 60 ms.
-_TELLING_S = 0.03
+_TELLING_S = 0.02
 
 
 class SmallDisk:

@@ -233,10 +233,12 @@ class Hive:
                 if self._state == "starting":
                     self._observe("abandoned")
 
-    async def discover(self) -> bool:
-        """Use the hive if one runs; start none. Whether there is one."""
+    async def discover(self, starts_within_s: float | None = None) -> bool:
+        """Use the hive if one runs; start none. Whether there is one. Somebody who is starting it
+        is waited for `starts_within_s`, by default as long as a look may take."""
+        within_s = self._discover_within_s if starts_within_s is None else starts_within_s
         try:
-            async with asyncio.timeout(self._discover_within_s):
+            async with asyncio.timeout(within_s):
                 await self._changing.acquire()
         except TimeoutError:  # somebody starts it, which takes long where nothing answers
             return self.is_running

@@ -302,6 +302,17 @@ async def test_a_look_does_not_wait_for_somebody_who_starts_it(make: Make) -> No
     await stop(starting)
 
 
+async def test_a_look_that_has_time_waits_for_somebody_who_starts_it(make: Make) -> None:
+    lab = make(discover_within_s=0.1)
+    lab.install()
+    program = lab.sshd.home / "rbee-hive"
+    program.write_text(program.read_text().replace("printf", ": >begun\nsleep 1\nprintf", 1))
+    starting = asyncio.create_task(lab.up())
+    await until(lambda: (lab.sshd.home / "begun").exists())
+    assert await lab.hive.discover(20)
+    await starting
+
+
 async def test_a_stream_of_events_that_breaks_is_taken_up_again(make: Make) -> None:
     lab = make()
     lab.install()
