@@ -67,6 +67,12 @@ def took_less(context: Context, seconds: int) -> None:
     assert context.run.took < seconds, f"it took {context.run.took:.2f} s"
 
 
+@then("it ended less than {seconds:d} s after that")
+def ended_soon(context: Context, seconds: int) -> None:
+    took = context.run.began + context.run.took - context.moment
+    assert took < seconds, f"it took {took:.2f} s"
+
+
 @then("it took at least {least:g} s and less than {most:g} s")
 def took_between(context: Context, least: float, most: float) -> None:
     assert least <= context.run.took < most, f"it took {context.run.took:.2f} s"
